@@ -1,0 +1,37 @@
+"""A STARTTLS laboratory: real servers, real clients and real captures, in one Python process.
+
+What a learner imports is listed in `_HOMES`. Each name is loaded from its room on first use, so
+``import labkit`` costs milliseconds and a lesson pays only for what it touches.
+"""
+
+from importlib import import_module
+from typing import Any
+
+_HOMES = {
+    "Lab": "labkit.lab",
+    "Capture": "labkit.show.capture",
+    "read_capture": "labkit.show.capture",
+    "policies": "labkit.clients.policies",
+    "check": "labkit.exercises",
+    "hint": "labkit.exercises",
+    "solution": "labkit.exercises",
+    "progress": "labkit.exercises",
+    "predict": "labkit.exercises",
+    "recall": "labkit.exercises",
+}
+
+__all__ = list(_HOMES)
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'labkit' has no attribute {name!r}; it offers {', '.join(_HOMES)}")
+    home = import_module(_HOMES[name])
+    value = home if home.__name__.endswith(f".{name}") else getattr(home, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(_HOMES)

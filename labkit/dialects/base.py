@@ -1,0 +1,73 @@
+"""What a STARTTLS dialect is: the protocol's facts as data, and a reader that turns bytes into phrases.
+
+A dialect states how to ask what is offered, how the offer looks, how to upgrade, and what the go-ahead is.
+Servers, clients, the decoder, the attacks and the tester all read the same statement. There is no I/O here, and nothing
+about TLS records: bytes in, phrases out.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+CLIENT = "client"
+SERVER = "server"
+
+
+class Phrase(NamedTuple):
+    """One whole thing said in a dialect: a greeting, a command, a reply of one or more lines, a message."""
+
+    sender: str
+    """`CLIENT` or `SERVER`."""
+    kind: str
+    """greeting, command, reply, go-ahead, refusal, challenge, credential, message, injected or unknown."""
+    title: str
+    """What an engineer would call it: the verb (``EHLO``), the reply code (``250``), or ``message``."""
+    data: bytes
+    """The bytes as sent, line endings included."""
+
+
+class Reader(Protocol):
+    """Follows one conversation in a dialect. Bytes may be split anywhere; a phrase comes out when it is whole."""
+
+    upgraded: bool
+    """True once the go-ahead was read: what follows in both directions is TLS."""
+
+    def feed(self, sender: str, data: bytes) -> list[Phrase]:
+        """Take bytes from one side and return the phrases that they complete, in order."""
+
+    def rest(self, sender: str) -> bytes:
+        """Hand over the bytes of one side that belong to no phrase yet, and forget them."""
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """One protocol that can be upgraded to TLS."""
+
+    name: str
+    """The protocol's own name: ``SMTP``."""
+    source: str
+    """Where it is specified: ``RFC 5321, RFC 3207``."""
+    explicit_ports: tuple[int, ...]
+    """Ports on which the conversation starts in clear text."""
+    implicit_ports: tuple[int, ...]
+    """Ports on which TLS comes before the first byte of the protocol (RFC 8314)."""
+    ask: str
+    """The command that asks what is offered."""
+    token: str
+    """How the capability is named in the answer."""
+    upgrade: str
+    """The command that asks to start TLS."""
+    go_ahead: str
+    """How the server's permission to start TLS begins."""
+    reader: Callable[[], Reader]
+    """Makes a reader for a new conversation."""
+    recognises: Callable[[bytes], bool]
+    """Whether these first bytes of a server look like this dialect's greeting."""
+    explain: Callable[[str, str], str]
+    """(title, one line of text) -> a sentence on what that line means."""
+    commands: Mapping[str, str] = field(default_factory=dict)
+    """Verb -> what it asks for."""
+    replies: Mapping[str, str] = field(default_factory=dict)
+    """Reply code -> what it says."""
+    capabilities: Mapping[str, str] = field(default_factory=dict)
+    """Capability keyword -> what it offers."""
