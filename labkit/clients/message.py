@@ -1,0 +1,31 @@
+"""The message that a client of the lab sends: a small one in the format of RFC 5322. How it travels is not said here."""
+
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime, make_msgid
+
+from labkit.certificates import DOMAIN
+from labkit.errors import LabError
+
+_WIRE_FORMAT = SMTP.clone(cte_type="7bit")
+"""Text beyond ASCII is encoded, because a client may not count on 8BITMIME (RFC 6152)."""
+
+
+def compose(text: str, subject: str, sender: str, recipient: str) -> EmailMessage:
+    """A message with the fields that every message should have. Raises `LabError` for a field that spans lines."""
+    message = EmailMessage(policy=_WIRE_FORMAT)
+    fields = {
+        "From": sender,
+        "To": recipient,
+        "Subject": subject,
+        "Date": format_datetime(datetime.now(UTC)),
+        "Message-ID": make_msgid(domain=DOMAIN),
+    }
+    for name, value in fields.items():
+        try:
+            message[name] = value
+        except ValueError as error:
+            raise LabError(f"The field {name} is one line of text, not {value!r}.") from error
+    message.set_content(text)
+    return message

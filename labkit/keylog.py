@@ -1,0 +1,47 @@
+"""The key log: the secrets of every TLS session of the lab, one a line, in the format that NSS introduced.
+
+RFC 9850 (SSLKEYLOGFILE) states the format: ``label client-random secret``, the last two in hexadecimal. Clients and servers write
+it by themselves once ``SSLContext.keylog_filename`` is `KeyLog.path`; Wireshark reads the same lines. What the secrets open
+is not known here: that is `decode.tls`.
+"""
+
+import re
+
+from labkit.scratch import ScratchFile
+
+Secrets = dict[bytes, dict[str, bytes]]
+"""Client random (32 bytes) -> label -> secret (bytes)."""
+
+_LINE = re.compile(r"\s*([A-Za-z0-9_]+)[ \t]+([0-9A-Fa-f]{64})[ \t]+((?:[0-9A-Fa-f]{2})+)\s*")
+
+
+class KeyLog:
+    """Where the lab's clients and servers write their secrets; gone when it is closed."""
+
+    def __init__(self) -> None:
+        self._file = ScratchFile()
+        self.path = self._file.path
+
+    def text(self) -> str:
+        """All lines so far, each once although both ends write it; empty after `close`."""
+        return "".join(dict.fromkeys(self._file.read().decode("ascii", "replace").splitlines(keepends=True)))
+
+    def close(self) -> None:
+        """Forget the secrets. A second call does nothing."""
+        self._file.close()
+
+    def __enter__(self) -> "KeyLog":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def parse(text: str) -> Secrets:
+    """The secrets in the text of a key log (RFC 9850 §2). Comments, blank lines and lines that do not fit are passed over."""
+    secrets: Secrets = {}
+    for line in text.splitlines():
+        if match := _LINE.fullmatch(line):
+            label, random, secret = match.groups()
+            secrets.setdefault(bytes.fromhex(random), {})[label.upper()] = bytes.fromhex(secret)
+    return secrets

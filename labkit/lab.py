@@ -1,0 +1,166 @@
+"""The stage: three hosts, the servers that run on them, the client, and the captures; starts and cleans up everything.
+
+What a lesson can do with the lab is here; how it is done is in the rooms below, which load when they are first needed.
+"""
+
+import weakref
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+from labkit.errors import LabError
+from labkit.network import Host, make
+
+if TYPE_CHECKING:
+    from labkit.clients.outcome import Outcome
+    from labkit.clients.policies import Policy
+    from labkit.servers.loop import ServerLoop
+    from labkit.servers.smtp import SMTPServer
+    from labkit.show.capture import Capture
+
+CAPTURES = ("auto", "af_packet", "tap")
+"""How packets may be captured; ``auto`` is the first of the others that this machine allows."""
+
+_SUBMISSION = {False: 587, True: 465}
+"""Implicit TLS or not -> the port for submission (RFC 8314 §3.3, RFC 6409)."""
+
+
+class Lab:
+    """A laboratory with the hosts `alice` (client), `mail` (server) and `mallory` (on the path).
+
+    Works in plain cells and as a context manager. It is cleaned up by `close`, at the end of ``with``, when nothing refers
+    to it any more, and when Python ends. Raises `LabError` for a network or a way to capture that does not exist.
+    """
+
+    def __init__(self, network: str = "auto", capture: str = "auto") -> None:
+        from labkit.certificates import Authority
+        from labkit.keylog import KeyLog
+
+        if capture not in CAPTURES:
+            raise LabError(f"There is no way to capture called {capture!r}: use one of {', '.join(map(repr, CAPTURES))}.")
+        self.network = make(network)
+        self.keylog = KeyLog()
+        self.authority = Authority()
+        self.servers: dict[tuple[str, int], SMTPServer] = {}
+        """(host name, port) -> the server that runs there."""
+        self._capture = capture
+        self._loop: ServerLoop | None = None
+        self._stage = ExitStack()
+        self._stage.callback(self.keylog.close)
+        self._stage.callback(self.network.close)
+        self._finalizer = weakref.finalize(self, self._stage.close)
+
+    @property
+    def alice(self) -> Host:
+        """The host of the client."""
+        return self.network.host("alice")
+
+    @property
+    def mail(self) -> Host:
+        """The host of the server."""
+        return self.network.host("mail")
+
+    @property
+    def mallory(self) -> Host:
+        """The host of the attacker, who is on the path between the two."""
+        return self.network.host("mallory")
+
+    def smtp(
+        self,
+        port: int | None = None,
+        starttls: str = "offered",
+        implicit: bool = False,
+        auth: str = "after TLS",
+        tls: tuple[str, ...] = ("TLS 1.2", "TLS 1.3"),
+        certificate: str = "right",
+        ciphers: str | None = None,
+        mechanisms: tuple[str, ...] = ("PLAIN", "LOGIN"),
+        host: str = "mail",
+    ) -> "SMTPServer":
+        """Start an SMTP server for submission; one that already runs on this port is replaced.
+
+        `port` is 587, or 465 with `implicit` TLS, unless given. `starttls` is ``offered``, ``off`` or ``required``; `auth` is
+        ``after TLS``, ``always`` or ``none``; `certificate` is ``right``, ``wrong name``, ``expired``, ``self-signed`` or
+        ``unknown root``; `ciphers` is a list for TLS 1.2 in OpenSSL's notation. alice may log in with ``hunter2``.
+        Raises `LabError` for anything else.
+        """
+        from labkit.servers.loop import ServerLoop
+        from labkit.servers.smtp import Settings, SMTPServer
+
+        self._still_open()
+        settings = Settings(port or _SUBMISSION[implicit], starttls, implicit, auth, mechanisms, tls, ciphers)
+        shown = self.authority.certificate(certificate)
+        if self._loop is None:
+            self._loop = ServerLoop()
+            self._stage.callback(self._loop.close)
+            self._stage.callback(_close_all, self.servers)
+        where = (host, settings.port)
+        if where in self.servers:
+            self.servers.pop(where).close()
+        self.servers[where] = SMTPServer(self.network.host(host), self._loop, settings, shown, self.keylog.path)
+        return self.servers[where]
+
+    def send(
+        self,
+        server: "SMTPServer",
+        text: str,
+        subject: str = "Hello from the lab",
+        login: tuple[str, str] | None = None,
+        policy: "Policy | None" = None,
+        sender: str = "alice@lab.test",
+        recipient: str = "bob@lab.test",
+        tls: tuple[str, ...] = ("TLS 1.2", "TLS 1.3"),
+        timeout: float = 5.0,
+    ) -> "Outcome":
+        """Send a message from alice to `server` and say what happened; a server that refuses or fails raises nothing.
+
+        `login` is (user, password); `policy` is one of `labkit.policies`, opportunistic unless given; `timeout` is the seconds
+        for the whole attempt. Raises `LabError` for arguments that cannot be sent.
+        """
+        from labkit.clients import policies, smtp
+        from labkit.clients.message import compose
+        from labkit.contexts import client_context
+
+        self._still_open()
+        policy = policy or policies.opportunistic
+        context = client_context(self.authority, policy.verify, tls, keylog=self.keylog.path)
+        message = compose(text, subject, sender, recipient)
+        return smtp.send(self.alice, server.host, server.port, message, policy, context, login, timeout)
+
+    @contextmanager
+    def capture(self) -> Iterator["Capture"]:
+        """Capture what crosses the lab's network inside the ``with`` block; the capture is complete at its end.
+
+        Raises `CannotSniff` when the lab was told to use AF_PACKET and this process may not.
+        """
+        from labkit.capture import record
+        from labkit.show.capture import Capture
+
+        self._still_open()
+        with record(self.network, method=self._capture, keylog=self.keylog, into=Capture()) as trace:
+            yield trace
+
+    def close(self) -> None:
+        """Stop the servers and remove everything that the lab made. A second call does nothing."""
+        self._finalizer()
+
+    def _still_open(self) -> None:
+        if not self._finalizer.alive:
+            raise LabError("This lab is closed: make a new one with Lab().")
+
+    def __enter__(self) -> "Lab":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        hosts = ", ".join(self.network.hosts)
+        lines = [f"<Lab with {hosts}. {self.network.describe()}"]
+        lines += [f"  {server!r}" for server in self.servers.values()] or ["  No server runs yet: start one with lab.smtp()."]
+        return "\n".join(lines) + ">"
+
+
+def _close_all(servers: "dict[tuple[str, int], SMTPServer]") -> None:
+    while servers:
+        servers.popitem()[1].close()

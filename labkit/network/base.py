@@ -1,0 +1,193 @@
+"""What a network of the lab is: named hosts that listen, connect, sniff and run tools.
+
+Everything above this room uses these names and does not know which network it runs on. The one check that keeps the lab
+inside the lab is here too (`Network.admit`): no listener and no connection exists that did not pass it.
+"""
+
+import contextlib
+import shutil
+import socket
+import subprocess
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from ipaddress import ip_address
+
+from labkit.errors import LabError, NotListening, OutsideTheLab, PortTaken
+
+Address = tuple[str, int]
+"""(IP address, port in host order)."""
+Diversion = Callable[[str, int, Address], Address]
+"""(host name, nominal port, real address) -> where to connect instead: how a tap gets into the path."""
+
+_NAMES_KEPT = 4096
+
+
+class Listener:
+    """A listening socket on a host. `port` is the nominal one, `address` the real one; they differ on loopback."""
+
+    def __init__(self, network: "Network", host: str, port: int, sock: socket.socket) -> None:
+        self.host = host
+        self.port = port
+        self.socket = sock
+        self.address: Address = sock.getsockname()[:2]
+        self._network = network
+
+    def close(self) -> None:
+        """Stop listening. A second call does nothing."""
+        self._network.forget(self)
+        self.socket.close()
+
+    def __repr__(self) -> str:
+        return f"<{self.host} listens on port {self.port}, really {self.address[0]}:{self.address[1]}>"
+
+
+class Host(ABC):
+    """A named host of a network."""
+
+    def __init__(self, network: "Network", name: str, address: str) -> None:
+        self.network = network
+        self.name = name
+        self.address = address
+
+    def listen(self, port: int) -> Listener:
+        """Listen on a nominal port (1 to 65535). Raises `PortTaken` when this host already does."""
+        if not 0 < port < 65536:
+            raise LabError(f"A TCP port is a number from 1 to 65535, not {port}.")
+        if (self.name, port) in self.network.listeners:
+            raise PortTaken(f"Port {port} on {self.name} is taken: close the server that listens there, or use another port.")
+        self.network.admit(self.address)
+        try:
+            sock = self._listening_socket(port)
+        except OSError as error:
+            raise PortTaken(f"{self.name} cannot listen on port {port} ({error.strerror}): try another port.") from error
+        return self.network.remember(Listener(self.network, self.name, port, sock))
+
+    def connect(self, host: str, port: int, timeout: float = 10.0) -> socket.socket:
+        """A TCP connection to a host of the lab (by name and nominal port) or to an address inside it (and real port).
+
+        `timeout` (seconds) limits the connecting and stays on the socket. Raises `NotListening`, `OutsideTheLab`, or
+        `LabError` when nothing answers in time.
+        """
+        address = self.network.locate(host, port)
+        self.network.admit(address[0])
+        try:
+            sock = self._connected_socket(address, timeout)
+        except ConnectionRefusedError as error:
+            raise NotListening(f"Nothing listens on port {port} of {host}: start a server there first.") from error
+        except OSError as error:
+            raise LabError(f"{self.name} cannot reach port {port} of {host} within {timeout:g} s: {error}.") from error
+        self.network.name("{}:{}".format(*sock.getsockname()[:2]), self.name)
+        return sock
+
+    def run(self, command: list[str], input: bytes = b"", timeout: float = 30.0) -> subprocess.CompletedProcess[bytes]:
+        """Run a tool on this host with `input` on its standard input; `timeout` in seconds, output in bytes.
+
+        Raises `LabError` when the tool is not installed or does not end in time.
+        """
+        if shutil.which(command[0]) is None:
+            raise LabError(f"The tool {command[0]!r} is not installed here: install it, or leave this step out.")
+        try:
+            return self._run(command, input, timeout)
+        except subprocess.TimeoutExpired as error:
+            raise LabError(f"{command[0]!r} was still running after {timeout:g} s and was stopped.") from error
+
+    @abstractmethod
+    def sniff(self) -> socket.socket:
+        """A packet socket (packet(7)) that sees what this host's interface carries. Raises `CannotSniff`."""
+
+    @abstractmethod
+    def _listening_socket(self, port: int) -> socket.socket: ...
+    @abstractmethod
+    def _connected_socket(self, address: Address, timeout: float) -> socket.socket: ...
+    @abstractmethod
+    def _run(self, command: list[str], input: bytes, timeout: float) -> subprocess.CompletedProcess[bytes]: ...
+
+    def __repr__(self) -> str:
+        return f"<{self.name}, {self.address}>"
+
+
+class Network(ABC):
+    """Hosts with names, and what listens on them."""
+
+    kind: str
+    """``loopback`` or another name for how it is made."""
+
+    def __init__(self) -> None:
+        self.hosts: dict[str, Host] = {}
+        self.listeners: dict[tuple[str, int], Listener] = {}
+        """(host name, nominal port) -> what listens there."""
+        self.nominal: dict[int, int] = {}
+        """Real port -> nominal port of the open listeners."""
+        self.names: dict[str, str] = {}
+        """``ip:port`` or ``ip`` -> host name: what an address in a capture is called."""
+        self.diversion: Diversion | None = None
+        """Asked on every connection to a host by name where to connect instead."""
+
+    @abstractmethod
+    def contains(self, ip: str) -> bool:
+        """Whether this IP address belongs to the lab."""
+
+    @abstractmethod
+    def describe(self) -> str:
+        """One sentence on how this network is made."""
+
+    def admit(self, ip: str) -> None:
+        """The safety check: raises `OutsideTheLab` unless the address belongs to the lab."""
+        if not self.contains(ip):
+            raise OutsideTheLab(f"{ip!r} is not inside the lab: use one of its hosts, {', '.join(self.hosts)}.")
+
+    def host(self, name: str) -> Host:
+        """The host of that name. Raises `LabError` for an unknown one."""
+        if name not in self.hosts:
+            raise LabError(f"There is no host {name!r} in the lab: it has {', '.join(self.hosts)}.")
+        return self.hosts[name]
+
+    def locate(self, host: str, port: int) -> Address:
+        """Where a connection to this host and nominal port really goes; an IP address is taken as it is."""
+        if host not in self.hosts:
+            return host, port
+        listener = self.listeners.get((host, port))
+        if listener is None:
+            raise NotListening(f"Nothing listens on port {port} of {host}: start a server there first.")
+        return self.diversion(host, port, listener.address) if self.diversion else listener.address
+
+    def remember(self, listener: Listener) -> Listener:
+        """Enter a new listener in the tables."""
+        self.listeners[listener.host, listener.port] = listener
+        self.nominal[listener.address[1]] = listener.port
+        for port in (listener.port, listener.address[1]):
+            self.name(f"{listener.address[0]}:{port}", listener.host)
+        return listener
+
+    def forget(self, listener: Listener) -> None:
+        """Take a listener out of the tables; its name stays for the captures that still show it."""
+        if self.listeners.get((listener.host, listener.port)) is listener:
+            del self.listeners[listener.host, listener.port]
+            self.nominal.pop(listener.address[1], None)
+
+    def name(self, endpoint: str, host: str) -> None:
+        """Note who uses this ``ip:port``; the oldest notes are dropped when there are very many."""
+        self.names.pop(endpoint, None)
+        self.names[endpoint] = host
+        if len(self.names) > _NAMES_KEPT:
+            oldest = next(key for key in self.names if not self._listens(key))
+            del self.names[oldest]
+
+    def _listens(self, endpoint: str) -> bool:
+        ports = {port for listener in self.listeners.values() for port in (listener.port, listener.address[1])}
+        return ":" not in endpoint or int(endpoint.rpartition(":")[2]) in ports
+
+    def close(self) -> None:
+        """Close every listener. A second call does nothing."""
+        self.diversion = None
+        for listener in list(self.listeners.values()):
+            with contextlib.suppress(OSError):
+                listener.close()
+
+
+def is_loopback(ip: str) -> bool:
+    """Whether this text is a loopback IP address; a host name is not."""
+    try:
+        return ip_address(ip).is_loopback
+    except ValueError:
+        return False

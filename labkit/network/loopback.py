@@ -1,0 +1,63 @@
+"""The network that works everywhere: all hosts share 127.0.0.1, and every listener has an ephemeral port.
+
+The port that a server would have on a real host (587) is kept as its nominal port; `Network.nominal` and `Network.names` lead from
+one to the other. Needs no privilege on any system; only `sniff` is for Linux, and only where packet sockets are allowed.
+"""
+
+import socket
+import subprocess
+
+from labkit.errors import CannotSniff
+from labkit.network.base import Address, Host, Network, is_loopback
+
+_ADDRESS = "127.0.0.1"
+_INTERFACE = "lo"
+_ALL_PROTOCOLS = 0x0003
+"""ETH_P_ALL of <linux/if_ether.h>."""
+_BACKLOG = 128
+
+
+class LoopbackHost(Host):
+    """A host that is a name on 127.0.0.1."""
+
+    def sniff(self) -> socket.socket:
+        """A packet socket (packet(7)) on the loopback interface. Raises `CannotSniff`."""
+        if not hasattr(socket, "AF_PACKET"):
+            raise CannotSniff("Packet sockets exist only on Linux: the tap captures here instead.")
+        try:
+            sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        except OSError as error:
+            raise CannotSniff(f"This process may not open a packet socket ({error.strerror}): the tap captures instead.") from error
+        try:
+            sock.bind((_INTERFACE, _ALL_PROTOCOLS))
+        except OSError as error:
+            sock.close()
+            raise CannotSniff(f"The interface {_INTERFACE} cannot be watched ({error.strerror}): the tap captures instead.") from error
+        return sock
+
+    def _listening_socket(self, port: int) -> socket.socket:
+        return socket.create_server((self.address, 0), backlog=_BACKLOG)
+
+    def _connected_socket(self, address: Address, timeout: float) -> socket.socket:
+        return socket.create_connection(address, timeout)
+
+    def _run(self, command: list[str], input: bytes, timeout: float) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(command, input=input, capture_output=True, timeout=timeout, check=False)
+
+
+class Loopback(Network):
+    """Hosts by name on the loopback interface of this machine."""
+
+    kind = "loopback"
+
+    def __init__(self, hosts: tuple[str, ...]) -> None:
+        super().__init__()
+        self.hosts = {name: LoopbackHost(self, name, _ADDRESS) for name in hosts}
+
+    def contains(self, ip: str) -> bool:
+        """Whether the address is one of the loopback addresses, 127.0.0.0/8 and ::1 (RFC 6890)."""
+        return is_loopback(ip)
+
+    def describe(self) -> str:
+        """One sentence on how this network is made."""
+        return f"All hosts share {_ADDRESS} of this machine; every server has a free port and is shown under the port it stands for."

@@ -1,0 +1,55 @@
+"""A file that has a path and leaves nothing behind.
+
+OpenSSL takes key logs and certificates as paths only. On Linux the path leads to memory (memfd_create(2)), which is gone
+with the process, however it ends. Elsewhere it is a private temporary file, removed on close. What is in it is not known here.
+"""
+
+import os
+import tempfile
+
+
+class ScratchFile:
+    """Bytes behind a path, for this process alone; gone after `close`."""
+
+    def __init__(self, contents: bytes = b"") -> None:
+        self._fd, self.path, self._on_disk = _in_memory() or _on_disk()
+        with open(self.path, "wb") as file:
+            file.write(contents)
+
+    def read(self) -> bytes:
+        """Everything that was written, by us or by whoever was given the path; nothing after `close`."""
+        if self._fd < 0:
+            return b""
+        with open(self.path, "rb") as file:
+            return file.read()
+
+    def close(self) -> None:
+        """Forget the bytes. A second call does nothing."""
+        if self._fd < 0:
+            return
+        os.close(self._fd)
+        self._fd = -1
+        if self._on_disk:
+            os.unlink(self.path)
+
+    def __enter__(self) -> "ScratchFile":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _in_memory() -> tuple[int, str, bool] | None:
+    try:
+        fd = os.memfd_create("labkit")
+    except (AttributeError, OSError):
+        return None
+    path = f"/proc/self/fd/{fd}"
+    if os.path.exists(path):
+        return fd, path, False
+    os.close(fd)
+    return None
+
+
+def _on_disk() -> tuple[int, str, bool]:
+    return *tempfile.mkstemp(prefix="labkit-"), True

@@ -1,0 +1,245 @@
+"""An SMTP submission server (RFC 6409) that takes mail for anybody: aiosmtpd with the lab's settings, mailbox and log.
+
+STARTTLS is RFC 3207, AUTH is RFC 4954 with PLAIN (RFC 4616) and LOGIN, TLS from the first byte is RFC 8314 §3.3. The protocol
+itself is aiosmtpd's; only what a lesson wants to switch or to see is here.
+"""
+
+import asyncio
+import logging
+import ssl
+from asyncio.sslproto import SSLProtocol
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from weakref import WeakSet
+
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session, TLSSetupException, sanitize, syntax
+
+from labkit.certificates import SERVER_NAME, Certificate
+from labkit.contexts import VERSIONS, server_context
+from labkit.errors import LabError
+from labkit.network import Host
+from labkit.servers.log import ServerLog
+from labkit.servers.loop import ServerLoop
+from labkit.servers.mailbox import Mailbox, Message
+
+STARTTLS = ("offered", "off", "required")
+AUTH = ("after TLS", "always", "none")
+MECHANISMS = ("PLAIN", "LOGIN")
+USERS = {"alice": "hunter2"}
+"""Who may log in unless a lesson says otherwise: user -> password."""
+
+_IDENT = "ESMTP of the STARTTLS lab"
+_HANDSHAKE_LIMIT = 10.0
+_IDLE_LIMIT = 300.0
+"""Seconds; RFC 5321 §4.5.3.2.7 asks a server to wait at least five minutes for a command."""
+
+# aiosmtpd reports every hang-up as a warning or a traceback; what a learner should see stands in the server's log.
+logging.getLogger("mail.log").addHandler(logging.NullHandler())
+logging.getLogger("mail.log").propagate = False
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a server does. Raises `LabError` for a value that means nothing."""
+
+    port: int
+    starttls: str = "offered"
+    """One of `STARTTLS`."""
+    implicit: bool = False
+    """TLS before the first byte of SMTP; STARTTLS is then not offered."""
+    auth: str = "after TLS"
+    """When logging in is possible: one of `AUTH`."""
+    mechanisms: tuple[str, ...] = MECHANISMS
+    tls: tuple[str, ...] = tuple(VERSIONS)
+    ciphers: str | None = None
+    users: Mapping[str, str] = field(default_factory=lambda: dict(USERS), repr=False)
+
+    def __post_init__(self) -> None:
+        _one_of("starttls", self.starttls, STARTTLS)
+        _one_of("auth", self.auth, AUTH)
+        for mechanism in self.mechanisms:
+            _one_of("mechanisms", mechanism, MECHANISMS)
+
+
+def _one_of(name: str, value: str, possible: tuple[str, ...]) -> None:
+    if value not in possible:
+        raise LabError(f"{name} cannot be {value!r}: use {' or '.join(map(repr, possible))}.")
+
+
+class SMTPServer:
+    """A running server: its `mailbox`, its `log`, where it listens."""
+
+    def __init__(
+        self, host: Host, loop: ServerLoop, settings: Settings, certificate: Certificate, keylog: str | None = None
+    ) -> None:
+        self.settings = settings
+        self.certificate = certificate
+        self.mailbox = Mailbox()
+        self.log = ServerLog()
+        self.context = server_context(certificate, settings.tls, settings.ciphers, keylog)
+        self._loop = loop
+        self.mechanisms = settings.mechanisms if settings.auth != "none" else ()
+        self._open: WeakSet[asyncio.BaseTransport] = WeakSet()
+        self._connections = 0
+        self._listener = host.listen(settings.port)
+        try:
+            self._server = loop.call(self._start())
+        except BaseException:
+            self._listener.close()
+            raise
+
+    @property
+    def host(self) -> str:
+        """The name of the host that it runs on."""
+        return self._listener.host
+
+    @property
+    def port(self) -> int:
+        """The port that it stands for: 587."""
+        return self._listener.port
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it really listens, for tools outside the lab: (IP address, port)."""
+        return self._listener.address
+
+    def close(self) -> None:
+        """Stop listening and drop every connection. A second call does nothing."""
+        if self._server is None:
+            return
+        self._loop.call(self._stop())
+        self._server = None
+
+    def __repr__(self) -> str:
+        how = "implicit TLS" if self.settings.implicit else f"STARTTLS {self.settings.starttls}"
+        return (
+            f"<SMTP server on {self.host}, port {self.port} (really {self.address[0]}:{self.address[1]}): {how}, "
+            f"AUTH {self.settings.auth}, {' and '.join(self.settings.tls)}, certificate {self.certificate.kind}>"
+        )
+
+    async def _start(self) -> asyncio.Server:
+        return await asyncio.get_running_loop().create_server(self._new_connection, sock=self._listener.socket)
+
+    async def _stop(self) -> None:
+        self._server.close()
+        self._listener.close()
+        for transport in list(self._open):
+            transport.abort()
+        await asyncio.sleep(0)  # lets the connections learn that they were lost
+
+    def _new_connection(self) -> asyncio.BaseProtocol:
+        self._connections += 1
+        session = _Session(self, self._connections, self._open)
+        if not self.settings.implicit:
+            return session
+        return _ImplicitTLS(session, self.context, self._open)
+
+    async def handle_EHLO(
+        self, smtp: SMTP, session: Session, _: Envelope, hostname: str, lines: list[str]
+    ) -> list[str]:
+        """aiosmtpd's hook for the answer to EHLO; without a mechanism there is no AUTH to offer."""
+        session.host_name = hostname
+        return [line for line in lines if line.strip() != "250-AUTH"]
+
+    async def handle_DATA(self, smtp: SMTP, session: Session, envelope: Envelope) -> str:
+        """aiosmtpd's hook for a message that has arrived."""
+        message = Message(
+            sender=envelope.mail_from or "",
+            recipients=tuple(envelope.rcpt_tos),
+            data=bytes(envelope.content or b""),
+            over=_encryption(smtp.transport)[0] or "clear text",
+            user=session.auth_data or "",
+        )
+        self.mailbox.keep(message)
+        return f"250 2.0.0 Stored as message {len(self.mailbox)}"
+
+    async def handle_exception(self, error: Exception) -> str:
+        """aiosmtpd's hook for what went wrong; the connection's log line was written where it happened."""
+        return f"451 4.3.0 Cannot do that now: {type(error).__name__}"
+
+
+class _Session(SMTP):
+    """One client's conversation, written into the server's log."""
+
+    AuthLoginUsernameChallenge = "Username:"
+    AuthLoginPasswordChallenge = "Password:"
+
+    def __init__(self, server: SMTPServer, number: int, open_transports: WeakSet[asyncio.BaseTransport]) -> None:
+        settings = server.settings
+        super().__init__(
+            server,
+            hostname=SERVER_NAME,
+            ident=_IDENT,
+            tls_context=None if settings.implicit or settings.starttls == "off" else server.context,
+            require_starttls=settings.starttls == "required",
+            timeout=_IDLE_LIMIT,
+            # aiosmtpd counts only STARTTLS as TLS; on an implicit port everything is inside it.
+            auth_require_tls=settings.auth == "after TLS" and not settings.implicit,
+            auth_exclude_mechanism=[name for name in MECHANISMS if name not in server.mechanisms],
+            authenticator=self._check,
+            loop=asyncio.get_running_loop(),
+        )
+        self._users = settings.users
+        self._open = open_transports
+        self._note = partial(server.log.write, number)
+        self._smtp_methods = {verb: partial(self._heard, verb, act) for verb, act in self._smtp_methods.items()}
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._open.add(transport)
+        if self.transport is None:
+            self._note("connection from {}:{}".format(*transport.get_extra_info("peername")[:2]))
+        super().connection_made(transport)
+        if all(_encryption(transport)):
+            self._note("{} with {}".format(*_encryption(transport)))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._note("connection closed" if error is None else f"connection lost: {error}")
+        super().connection_lost(error)
+
+    async def push(self, status: str | bytes) -> None:
+        self._note(f"S: {status if isinstance(status, str) else status.decode('utf-8', 'backslashreplace')}")
+        await super().push(status)
+
+    @syntax("STARTTLS", when="tls_context")
+    async def smtp_STARTTLS(self, arg: str) -> None:
+        if self._tls_protocol is not None:
+            await self.push("503 5.5.1 TLS is already active")
+            return
+        try:
+            await super().smtp_STARTTLS(arg)
+        except TLSSetupException as error:
+            self._note(f"TLS handshake failed: {error.__cause__}")
+            self.transport = self._original_transport  # aiosmtpd closes it, and has none in mid-handshake
+            raise
+
+    async def _heard(self, verb: str, act: Callable[[str | None], Awaitable[None]], arg: str | None) -> None:
+        shown = sanitize(f"{verb} {arg or ''}".encode("utf-8", "surrogateescape")).decode("utf-8", "backslashreplace")
+        self._note(f"C: {shown.rstrip()}")
+        await act(arg)
+
+    def _check(self, _: SMTP, __: Session, ___: Envelope, mechanism: str, given: LoginPassword) -> AuthResult:
+        user = given.login.decode("utf-8", "replace")
+        right = self._users.get(user, "").encode() == given.password and user in self._users
+        return AuthResult(success=right, handled=False, auth_data=user)
+
+
+class _ImplicitTLS(SSLProtocol):
+    """TLS from the first byte, with the session inside it."""
+
+    def __init__(
+        self, session: _Session, context: ssl.SSLContext, open_transports: WeakSet[asyncio.BaseTransport]
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        super().__init__(loop, session, context, None, server_side=True, ssl_handshake_timeout=_HANDSHAKE_LIMIT)
+        self._open = open_transports
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._open.add(transport)
+        super().connection_made(transport)
+
+
+def _encryption(transport: asyncio.BaseTransport | None) -> tuple[str, str]:
+    """(version, cipher suite) of a connection; empty in clear text."""
+    tls = transport and transport.get_extra_info("ssl_object")
+    return (tls.version().replace("TLSv", "TLS "), tls.cipher()[0]) if tls and tls.version() else ("", "")

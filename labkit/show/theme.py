@@ -1,0 +1,113 @@
+"""The colours of the lab, once for light and once for dark, and the style sheet that carries them.
+
+Every colour has a name (a role). HTML and SVG write `var(--lk-name)`, so one output follows the theme of the page that
+shows it: JupyterLab's own where there is one, the reader's system elsewhere. Text colours keep a contrast of at least
+4.5 to 1 on the paper (WCAG 2.2, 1.4.3). No colour is ever the only sign of something.
+"""
+
+from typing import NamedTuple
+
+
+class Shade(NamedTuple):
+    """One role's colour on light and on dark paper, as #rrggbb."""
+
+    light: str
+    dark: str
+
+
+COLOURS: dict[str, Shade] = {
+    "paper": Shade("#ffffff", "#111111"),
+    "raised": Shade("#f5f6f8", "#1d2025"),
+    "rule": Shade("#d0d5dc", "#3f454e"),
+    "ink": Shade("#1c2127", "#e8eaed"),
+    "soft": Shade("#545d68", "#a9b2bd"),
+    "tcp": Shade("#5a636f", "#a7afb9"),
+    "clear": Shade("#a34000", "#ffa860"),
+    "tls": Shade("#0b5ac0", "#82bdff"),
+    "sealed": Shade("#00695a", "#5ad8b0"),
+    "secret": Shade("#ffe28f", "#5b4300"),
+    "secret-ink": Shade("#3a2900", "#ffedb8"),
+    "secret-line": Shade("#a85800", "#ffc94d"),
+    "by-client": Shade("#fde2cc", "#5a3212"),
+    "by-server": Shade("#d3e6fc", "#143d66"),
+    "random": Shade("#e5daf8", "#43306b"),
+    "structure": Shade("#e7eaee", "#33383f"),
+}
+
+# JupyterLab's themes bring their own paper and ink; a third theme is followed through these.
+_FROM_JUPYTER = {"paper": "--jp-layout-color0", "ink": "--jp-ui-font-color0"}
+
+
+def _variables(mode: str) -> str:
+    return "".join(f"--lk-{role}:{_value(role, getattr(shade, mode))};" for role, shade in COLOURS.items())
+
+
+def _value(role: str, colour: str) -> str:
+    return f"var({_FROM_JUPYTER[role]},{colour})" if role in _FROM_JUPYTER else colour
+
+
+def variable(role: str) -> str:
+    """The CSS that paints in a role's colour, with the light one for readers that know no variables."""
+    return f"var(--lk-{role},{COLOURS[role].light})"
+
+
+_RULES = """
+.labkit{color:var(--lk-ink);background:var(--lk-paper);font:13px/1.45 var(--jp-ui-font-family,system-ui,sans-serif);
+ max-width:62rem;padding:2px 0;overflow-x:auto}
+.labkit code,.labkit .lk-hex{font:12.5px/1.5 var(--jp-code-font-family,ui-monospace,Menlo,Consolas,monospace);
+ color:inherit;background:none;padding:0;border:0;white-space:pre-wrap;overflow-wrap:anywhere}
+.labkit p,.labkit .lk-head{margin:.15em 0 .5em;max-width:none}
+.labkit .lk-head b{font-size:14px}
+.labkit small,.labkit .lk-soft{color:var(--lk-soft);font-size:12px}
+.labkit section+section{border-top:2px solid var(--lk-rule);margin-top:1em;padding-top:.6em}
+.labkit.labkit table{border-collapse:collapse;margin:0;width:100%;border:0;font-size:13px;table-layout:auto;
+ color:inherit;background:none}
+.labkit.labkit caption{caption-side:top;text-align:left;color:var(--lk-soft);padding:0 0 .4em}
+.labkit.labkit thead,.labkit.labkit tr{border:0}
+.labkit.labkit table th,.labkit.labkit table td{text-align:left;vertical-align:top;padding:4px 10px 4px 0;border:0;
+ border-bottom:1px solid var(--lk-rule);white-space:normal;max-width:none;background:none}
+.labkit.labkit table tbody tr,.labkit.labkit table tbody tr:nth-child(n),.labkit.labkit table tbody tr:hover{background:none;color:inherit}
+.labkit.labkit table th{color:var(--lk-soft);font-weight:600;font-size:12px}
+.labkit.labkit table .lk-ms{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums;color:var(--lk-soft)}
+.labkit.labkit table .lk-who{white-space:nowrap}
+.labkit.labkit table .lk-how{white-space:nowrap}
+.labkit .lk-tag{display:inline-block;font-size:11px;font-weight:700;line-height:16px;letter-spacing:.03em;padding:0 6px;
+ border:1.5px solid currentColor;color:var(--lk-tcp)}
+.labkit .lk-tcp{color:var(--lk-tcp);border-style:dashed}
+.labkit .lk-clear{color:var(--lk-clear);border-radius:0}
+.labkit .lk-tls{color:var(--lk-tls);border-radius:9px}
+.labkit .lk-sealed,.labkit .lk-opened{color:var(--lk-sealed);border-radius:9px;border-style:double;border-width:3px;line-height:14px}
+.labkit .lk-lock{width:9px;height:11px;vertical-align:-1px;margin-right:4px;fill:currentColor}
+.labkit .lk-line{display:block;border-left:3px solid var(--lk-rule);padding-left:8px;margin:0 0 3px}
+.labkit .lk-line>small{display:block}
+.labkit .lk-line.lk-clear{border-left:3px solid var(--lk-clear);color:inherit}
+.labkit .lk-line.lk-tls{border-left:3px dotted var(--lk-tls);color:inherit;border-radius:0}
+.labkit .lk-line.lk-opened,.labkit .lk-line.lk-sealed{border-left:5px double var(--lk-sealed);border-width:0 0 0 5px;color:inherit;border-radius:0;line-height:inherit}
+.labkit .lk-line.lk-tcp{border-left:3px dashed var(--lk-tcp);color:inherit}
+.labkit mark{background:var(--lk-secret);color:var(--lk-secret-ink);text-decoration:underline;
+ text-decoration-color:var(--lk-secret-line);text-decoration-thickness:2px;text-underline-offset:2px;padding:0 1px}
+.labkit .lk-what{display:inline-block;font-size:11.5px;font-weight:600;color:var(--lk-secret-ink);background:var(--lk-secret);
+ border:1px solid var(--lk-secret-line);border-radius:3px;padding:0 5px;margin:1px 4px 1px 3px;overflow-wrap:anywhere}
+.labkit summary{cursor:pointer;overflow-wrap:anywhere}
+.labkit details{margin:2px 0}
+.labkit details>.lk-inside{margin:2px 0 4px 6px;padding-left:12px;border-left:1px solid var(--lk-rule)}
+.labkit .lk-hex span,.labkit .lk-key{padding:1px 0;color:var(--lk-ink)}
+.labkit .lk-key{display:inline-block;padding:0 6px;margin:0 8px 3px 0;font-size:12px}
+.labkit .lk-by-client{background:var(--lk-by-client);border-bottom:2px solid var(--lk-clear)}
+.labkit .lk-by-server{background:var(--lk-by-server);border-bottom:2px solid var(--lk-tls)}
+.labkit .lk-random{background:var(--lk-random);border-bottom:2px dashed var(--lk-ink)}
+.labkit .lk-structure{background:var(--lk-structure);border-bottom:2px dotted var(--lk-tcp)}
+.labkit figure{margin:0}
+.labkit svg.lk-figure{display:block;max-width:100%;height:auto}
+"""
+
+_DARK_PAGES = 'body[data-jp-theme-light="false"] .labkit,body.vscode-dark .labkit'
+
+STYLE = (
+    "<style>"
+    f'.labkit,body[data-jp-theme-light="true"] .labkit{{{_variables("light")}}}'
+    f"@media (prefers-color-scheme:dark){{.labkit{{{_variables('dark')}}}}}"
+    f"{_DARK_PAGES}{{{_variables('dark')}}}"
+    f"{_RULES.replace(chr(10), '')}</style>"
+)
+"""The style sheet of one output. Every rule begins with `.labkit`, so nothing else on the page changes."""
