@@ -1,0 +1,238 @@
+"""Capture files: pcap and pcapng read as a stream, pcapng written with the TLS secrets inside.
+
+pcap is draft-ietf-opsawg-pcap, pcapng draft-ietf-opsawg-pcapng; the Decryption Secrets Block (its §4.7) is why Wireshark
+opens our files decrypted. What the frames mean does not belong here.
+"""
+
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from labkit.capture.frames import known
+from labkit.errors import CaptureError
+
+_PCAP = {
+    b"\xd4\xc3\xb2\xa1": ("<", 1000),
+    b"\xa1\xb2\xc3\xd4": (">", 1000),
+    b"\x4d\x3c\xb2\xa1": ("<", 1),
+    b"\xa1\xb2\x3c\x4d": (">", 1),
+}
+"""Magic number as stored -> (byte order, nanoseconds in a unit of the time stamp's fraction)."""
+_SECTION, _INTERFACE, _OLD_PACKET, _SIMPLE_PACKET, _PACKET, _SECRETS = 0x0A0D0D0A, 1, 2, 3, 6, 10
+_ORDERS = {b"\x4d\x3c\x2b\x1a": "<", b"\x1a\x2b\x3c\x4d": ">"}
+_TLS_KEY_LOG = 0x544C534B
+_COMMENT, _IF_NAME, _IF_TSRESOL, _IF_TSOFFSET = 1, 2, 9, 14
+_LARGEST = 64 << 20
+"""Bytes: no block of a real capture is larger, a damaged length field is."""
+
+
+class Frame(NamedTuple):
+    """One captured frame."""
+
+    time: int
+    """Nanoseconds since 1970 (UTC)."""
+    link: int
+    """The link type of its interface, as pcap numbers it."""
+    data: bytes
+    length: int
+    """Bytes on the wire; more than ``len(data)`` when the capture cut the frame."""
+
+
+@dataclass
+class CaptureFile:
+    """A capture file that is read while its frames are taken. `keylog`, `comment` and `problem` are whole when the frames are."""
+
+    path: Path
+    keylog: str = ""
+    """The TLS secrets inside, in the NSS key log format."""
+    comment: str = ""
+    problem: str = ""
+    """What is wrong with the file's end, in a sentence; empty when it is whole."""
+    _interfaces: list[tuple[int, int, int]] = field(default_factory=list)
+
+    def frames(self) -> Iterator[Frame]:
+        """The frames in the order of the file. Raises `CaptureError` for what is not a capture."""
+        self.keylog = self.comment = self.problem = ""
+        try:
+            with self.path.open("rb") as file:
+                yield from self._read(file)
+        except OSError as error:
+            raise CaptureError(
+                f"{self.path} cannot be read ({error.strerror}): check the name and the permissions."
+            ) from error
+
+    def _read(self, file: BinaryIO) -> Iterator[Frame]:
+        magic = file.read(4)
+        if not magic:
+            raise CaptureError(f"{self.path} is empty: a pcap or pcapng file was expected. Was the capture saved?")
+        if magic in _PCAP:
+            yield from self._pcap(file, *_PCAP[magic])
+        elif magic == _SECTION.to_bytes(4, "big"):
+            yield from self._pcapng(file)
+        else:
+            raise CaptureError(
+                f"{self.path} is neither pcap nor pcapng: it begins with {magic.hex(' ')}. Save the capture in one of these formats."
+            )
+
+    def _pcap(self, file: BinaryIO, order: str, unit: int) -> Iterator[Frame]:
+        header = file.read(20)
+        if len(header) < 20:
+            raise CaptureError(
+                f"{self.path} ends inside its header after {len(header) + 4} bytes: capture or copy it again."
+            )
+        link = struct.unpack(order + "I", header[16:])[0] & 0xFFFF
+        self._supported(link)
+        record = struct.Struct(order + "IIII")
+        while head := file.read(16):
+            if len(head) < 16:
+                return self._cut()
+            seconds, fraction, held, length = record.unpack(head)
+            data = file.read(held) if held <= _LARGEST else b""
+            if len(data) < held:
+                return self._cut()
+            yield Frame(seconds * 1_000_000_000 + fraction * unit, link, data, length)
+
+    def _pcapng(self, file: BinaryIO) -> Iterator[Frame]:
+        file.seek(0)
+        order = "<"
+        while head := file.read(8):
+            if len(head) < 8:
+                return self._cut()
+            kind = struct.unpack(order + "I", head[:4])[0]
+            body = b""
+            if kind == _SECTION:
+                body = file.read(4)
+                order = _ORDERS.get(body, "")
+                if not order:
+                    raise CaptureError(
+                        f"{self.path} has a section without a byte-order mark: it is damaged; capture or copy it again."
+                    )
+                self._interfaces = []
+            total = struct.unpack(order + "I", head[4:])[0]
+            if not 12 + len(body) <= total <= _LARGEST:
+                return self._cut()
+            missing = -(-total // 4) * 4 - 8 - len(body)
+            rest = file.read(missing)
+            if len(rest) < missing:
+                return self._cut()
+            try:
+                yield from _BLOCKS.get(kind, CaptureFile._other)(self, order, body + rest[:-4])
+            except (struct.error, IndexError):
+                return self._cut()
+
+    def _section(self, order: str, body: bytes) -> Iterator[Frame]:
+        options = _options(order, body[12:])
+        self.comment = self.comment or options.get(_COMMENT, b"").decode("utf-8", "replace")
+        yield from ()
+
+    def _interface(self, order: str, body: bytes) -> Iterator[Frame]:
+        link = struct.unpack_from(order + "H", body)[0]
+        self._supported(link)
+        options = _options(order, body[8:])
+        resolution = options.get(_IF_TSRESOL, b"\x06")[0]
+        base = 2 if resolution & 0x80 else 10
+        offset = options.get(_IF_TSOFFSET, bytes(8))
+        self._interfaces.append((link, base ** (resolution & 0x7F), struct.unpack(order + "q", offset)[0]))
+        yield from ()
+
+    def _packet(self, order: str, body: bytes) -> Iterator[Frame]:
+        interface, high, low, held, length = struct.unpack_from(order + "5I", body)
+        yield self._frame(interface, high << 32 | low, body[20 : 20 + held], length)
+
+    def _old_packet(self, order: str, body: bytes) -> Iterator[Frame]:
+        interface, _, high, low, held, length = struct.unpack_from(order + "HHIIII", body)
+        yield self._frame(interface, high << 32 | low, body[20 : 20 + held], length)
+
+    def _simple_packet(self, order: str, body: bytes) -> Iterator[Frame]:
+        length = struct.unpack_from(order + "I", body)[0]
+        yield self._frame(0, 0, body[4 : 4 + length], length)
+
+    def _secrets(self, order: str, body: bytes) -> Iterator[Frame]:
+        kind, length = struct.unpack_from(order + "II", body)
+        if kind == _TLS_KEY_LOG:
+            self.keylog += body[8 : 8 + length].decode("ascii", "replace")
+        yield from ()
+
+    def _other(self, order: str, body: bytes) -> Iterator[Frame]:
+        yield from ()
+
+    def _frame(self, interface: int, stamp: int, data: bytes, length: int) -> Frame:
+        link, units, offset = self._interfaces[interface]
+        return Frame((stamp * 1_000_000_000) // units + offset * 1_000_000_000, link, data, length)
+
+    def _supported(self, link: int) -> None:
+        if not known(link):
+            raise CaptureError(
+                f"{self.path} holds frames of link type {link}, which the lab cannot read: "
+                "capture on Ethernet, loopback, a Linux 'any' interface or raw IP."
+            )
+
+    def _cut(self) -> None:
+        self.problem = f"{self.path} is cut or damaged after its last whole packet; what comes before is complete."
+
+
+_BLOCKS = {
+    _SECTION: CaptureFile._section,
+    _INTERFACE: CaptureFile._interface,
+    _PACKET: CaptureFile._packet,
+    _OLD_PACKET: CaptureFile._old_packet,
+    _SIMPLE_PACKET: CaptureFile._simple_packet,
+    _SECRETS: CaptureFile._secrets,
+}
+
+
+def read_frames(path: str | Path) -> CaptureFile:
+    """A capture file, not opened before its `frames` are taken."""
+    return CaptureFile(Path(path))
+
+
+def write_pcapng(
+    path: str | Path, frames: Iterable[Frame], keylog: str = "", comment: str = "", interface: str = ""
+) -> None:
+    """Write frames, nanoseconds kept, with the TLS secrets before the first of them. Raises `CaptureError` if it cannot be written."""
+    try:
+        with Path(path).open("wb") as file:
+            file.write(
+                _block(_SECTION, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1) + _option(_COMMENT, comment.encode()))
+            )
+            if keylog:
+                secrets = keylog.encode()
+                file.write(_block(_SECRETS, struct.pack("<II", _TLS_KEY_LOG, len(secrets)) + _padded(secrets)))
+            links: dict[int, int] = {}
+            for frame in frames:
+                if frame.link not in links:
+                    links[frame.link] = len(links)
+                    options = _option(_IF_NAME, interface.encode()) + _option(_IF_TSRESOL, b"\x09")
+                    file.write(_block(_INTERFACE, struct.pack("<HHI", frame.link, 0, 0) + options))
+                head = struct.pack(
+                    "<5I", links[frame.link], frame.time >> 32, frame.time & 0xFFFFFFFF, len(frame.data), frame.length
+                )
+                file.write(_block(_PACKET, head + _padded(frame.data)))
+    except OSError as error:
+        raise CaptureError(
+            f"The capture cannot be written to {path} ({error.strerror}): choose a folder that exists and is yours."
+        ) from error
+
+
+def _block(kind: int, body: bytes) -> bytes:
+    total = struct.pack("<I", len(body) + 12)
+    return struct.pack("<I", kind) + total + body + total
+
+
+def _option(code: int, value: bytes) -> bytes:
+    return struct.pack("<HH", code, len(value)) + _padded(value) if value else b""
+
+
+def _padded(data: bytes) -> bytes:
+    return data + bytes(-len(data) % 4)
+
+
+def _options(order: str, data: bytes) -> dict[int, bytes]:
+    found, at = {}, 0
+    while at + 4 <= len(data):
+        code, length = struct.unpack_from(order + "HH", data, at)
+        found.setdefault(code, data[at + 4 : at + 4 + length])
+        at += 4 + length + -length % 4
+    return found

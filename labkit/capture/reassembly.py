@@ -1,0 +1,212 @@
+"""From frames to conversations: TCP streams put together again (RFC 9293 §3.4, §3.10), one pass, bounded memory.
+
+Each side of a connection has the sequence number that it will send next. A segment is taken when its first byte is no later
+than that and everything that it acknowledges was taken from the other side: so retransmissions say nothing twice and no
+answer stands before its question, however the capture shuffled them. Other segments are held. When too many are held, or
+the capture ends, what is missing becomes a gap.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from labkit.capture.conversation import CLIENT, SERVER, Chunk, Conversation, Endpoint
+from labkit.capture.frames import ACK, FIN, RST, SYN, Segment, address, segment
+from labkit.capture.pcap import Frame
+from labkit.dialects import for_port
+
+_HELD_SEGMENTS = 1000
+_HELD_BYTES = 4 << 20
+_REMEMBERED = 4096
+_HALF, _WRAP = 1 << 31, 0xFFFFFFFF
+
+_Key = tuple[bytes, int, bytes, int]
+
+
+def conversations(frames: Iterable[Frame]) -> Iterator[Conversation]:
+    """The TCP conversations in the frames, each as soon as it has ended, the unfinished ones last."""
+    sides: dict[_Key, _Side] = {}
+    ended: dict[_Key, None] = {}
+    for number, frame in enumerate(frames, 1):
+        seg = segment(frame.link, frame.data)
+        if seg is None:
+            continue
+        key = seg[:4]
+        side = sides.get(key)
+        if seg.flags & (SYN | ACK) == SYN and (side is None or side.reused(seg)):
+            if side is not None:
+                yield side.link.finish()
+            ended.pop(key, None)
+            side = _open(sides, key, seg)
+        if side is None:
+            # What follows the end of a connection, or only acknowledges, is not a conversation of its own.
+            if key in ended or not (seg.payload or seg.flags & SYN):
+                continue
+            side = _open(sides, key, seg)
+        side.link.take(side, seg, frame.time, number)
+        if side.link.over:
+            yield side.link.conversation
+            _forget(sides, ended, key)
+    for link in dict.fromkeys(side.link for side in sides.values()):
+        yield link.finish()
+
+
+def _open(sides: "dict[_Key, _Side]", key: _Key, seg: Segment) -> "_Side":
+    back = (*key[2:], *key[:2])
+    link = _Link(key, back) if _from_client(seg) else _Link(back, key)
+    sides[link.client.key], sides[link.server.key] = link.client, link.server
+    return sides[key]
+
+
+def _forget(sides: "dict[_Key, _Side]", ended: dict[_Key, None], key: _Key) -> None:
+    for gone in (key, (*key[2:], *key[:2])):
+        del sides[gone]
+        ended[gone] = None
+    while len(ended) > _REMEMBERED:
+        del ended[next(iter(ended))]
+
+
+def _from_client(seg: Segment) -> bool:
+    if seg.flags & SYN:
+        return not seg.flags & ACK
+    by_port = for_port(seg.target_port) is not None, for_port(seg.source_port) is not None
+    return by_port[0] if by_port[0] != by_port[1] else seg.target_port <= seg.source_port
+
+
+class _Side:
+    """One direction of a connection."""
+
+    __slots__ = ("acknowledged", "begin", "closed", "held", "key", "link", "name", "next", "peer")
+
+    def __init__(self, link: "_Link", name: str, key: _Key) -> None:
+        self.link, self.name, self.key = link, name, key
+        self.peer: _Side
+        self.begin: int | None = None
+        """The sequence number of the SYN; None until it was seen."""
+        self.next: int | None = None
+        """The sequence number that comes next; None until a SYN was seen or the middle was accepted as a beginning."""
+        self.closed = False
+        self.acknowledged = False
+        self.held: list[tuple[Segment, int, int]] = []
+
+    def reused(self, seg: Segment) -> bool:
+        return self.begin is not None and self.begin != seg.seq
+
+
+class _Link:
+    """Both directions of one connection."""
+
+    def __init__(self, client: _Key, server: _Key) -> None:
+        self.client, self.server = _Side(self, CLIENT, client), _Side(self, SERVER, server)
+        self.client.peer, self.server.peer = self.server, self.client
+        self.conversation = Conversation(*(Endpoint(address(key[0]), key[1]) for key in (client, server)))
+        self.over = False
+        self._bytes = 0
+
+    def take(self, side: _Side, seg: Segment, time: int, frame: int) -> None:
+        if seg.flags & SYN:
+            self._synchronise(side, seg, time, frame)
+        elif not self._deliver(side, seg, time, frame):
+            self._hold(side, seg, time, frame)
+            return
+        if self.client.held or self.server.held:
+            self._release(time, frame)
+
+    def finish(self) -> Conversation:
+        """The conversation as it is when nothing more will come."""
+        while self.client.held or self.server.held:
+            self._force()
+        return self.conversation
+
+    def _say(self, side: _Side, kind: str, time: int, frame: int, data: bytes = b"", size: int = 0) -> None:
+        self.conversation.chunks.append(Chunk(time, frame, side.name, kind, data, size or len(data)))
+
+    def _synchronise(self, side: _Side, seg: Segment, time: int, frame: int) -> None:
+        if side.begin is not None:
+            return
+        side.begin = seg.seq
+        if side.next is None:
+            side.next = (seg.seq + 1) & _WRAP
+            self._say(side, "syn-ack" if seg.flags & ACK else "syn", time, frame)
+
+    def _deliver(self, side: _Side, seg: Segment, time: int, frame: int) -> bool:
+        """Take a segment if its turn has come; whether it is done with."""
+        _, _, _, _, seq, ack, flags, payload = seg
+        peer = side.peer
+        if flags & ACK and (payload or flags & (FIN | RST) or not side.acknowledged):
+            if peer.next is None or 0 < (ack - peer.next) & _WRAP < _HALF:
+                return False
+            if not side.acknowledged:
+                side.acknowledged = True
+                if side is self.client and peer.begin is not None and side.begin is not None:
+                    self._say(side, "ack", time, frame)
+        if not payload and not flags & (FIN | RST):
+            return True
+        if side.next is None:
+            return bool(flags & RST) and self._reset(side, time, frame)
+        known = (side.next - seq) & _WRAP
+        if known > _HALF:
+            return False
+        if known < len(payload) and not side.closed:
+            fresh = payload[known:] if known else payload
+            side.next = (seq + len(payload)) & _WRAP
+            self._say(side, "data", time, frame, fresh)
+        if flags & RST:
+            return self._reset(side, time, frame)
+        if flags & FIN and not side.closed:
+            side.closed = True
+            side.next = (side.next + 1) & _WRAP
+            self._say(side, "fin", time, frame)
+            self.over = peer.closed
+        return True
+
+    def _reset(self, side: _Side, time: int, frame: int) -> bool:
+        self._say(side, "rst", time, frame)
+        self.over = True
+        return True
+
+    def _hold(self, side: _Side, seg: Segment, time: int, frame: int) -> None:
+        side.held.append((seg, time, frame))
+        self._bytes += len(seg.payload)
+        while len(self.client.held) + len(self.server.held) > _HELD_SEGMENTS or self._bytes > _HELD_BYTES:
+            self._force()
+
+    def _release(self, time: int, frame: int) -> None:
+        """Take all held segments whose turn has come."""
+        progress = True
+        while progress and not self.over:
+            progress = False
+            for side in (self.client, self.server):
+                waiting, side.held = side.held, []
+                for entry in waiting:
+                    seg, _, own = entry
+                    if not self.over and self._deliver(side, seg, time, max(own, frame)):
+                        self._bytes -= len(seg.payload)
+                        progress = True
+                    else:
+                        side.held.append(entry)
+        if self.over:
+            self.client.held.clear()
+            self.server.held.clear()
+
+    def _force(self) -> None:
+        """Give up waiting for the bytes that stand before the oldest held segment: they become a gap."""
+        side = min((s for s in (self.client, self.server) if s.held), key=lambda s: s.held[0][2])
+        base = side.held[0][0].seq if side.next is None else side.next
+        seg, time, frame = min(side.held, key=lambda entry: _distance(entry[0].seq, base))
+        self._skip(side, seg.seq, time, frame)
+        if seg.flags & ACK:
+            self._skip(side.peer, seg.ack, time, frame)
+        self._release(time, frame)
+
+    def _skip(self, side: _Side, to: int, time: int, frame: int) -> None:
+        if side.next is None:
+            side.next = to
+            return
+        missing = _distance(to, side.next)
+        if missing > 0:
+            self._say(side, "gap", time, frame, size=missing)
+            side.next = to
+
+
+def _distance(seq: int, base: int) -> int:
+    """How far `seq` lies behind `base`, across the wrap; negative when before it."""
+    return ((seq - base + _HALF) & _WRAP) - _HALF

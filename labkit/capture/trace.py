@@ -1,0 +1,79 @@
+"""A trace: the frames of one capture, the secrets that open it, and what is needed to read it again.
+
+How frames are caught is `sniffer` and `tap`; what they say is `labkit.decode`.
+"""
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from labkit.capture.conversation import Conversation
+from labkit.capture.pcap import Frame, read_frames, write_pcapng
+from labkit.capture.reassembly import conversations
+from labkit.errors import CaptureError
+from labkit.keylog import Secrets, parse
+
+if TYPE_CHECKING:
+    from scapy.plist import PacketList
+
+
+class Trace:
+    """Frames that were captured together, in order."""
+
+    def __init__(
+        self, frames: list[Frame] | None = None, keylog: str = "", names: dict[str, str] | None = None, how: str = ""
+    ) -> None:
+        self.frames = frames if frames is not None else []
+        self.keylog = keylog
+        """The TLS secrets in the NSS key log format."""
+        self.names = names if names is not None else {}
+        """``ip:port`` or ``ip`` -> what that end is called."""
+        self.how = how
+        """One sentence on how it was captured, or what is wrong with the file that it came from."""
+
+    @cached_property
+    def conversations(self) -> list[Conversation]:
+        """The TCP conversations, in the order of their beginning."""
+        return sorted(conversations(self.frames), key=lambda conversation: conversation.chunks[0].frame)
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        """The TLS secrets by client random and label."""
+        return parse(self.keylog)
+
+    @property
+    def packets(self) -> "PacketList":
+        """The frames as scapy packets. Loads scapy, and dissects anew on each call."""
+        from scapy.config import conf
+        from scapy.layers import inet, inet6, l2  # noqa: F401 (their import registers the link types)
+        from scapy.packet import Raw
+        from scapy.plist import PacketList
+
+        packets = []
+        for frame in self.frames:
+            packet = conf.l2types.get(frame.link, Raw)(frame.data)
+            packet.time = frame.time / 1e9
+            packets.append(packet)
+        return PacketList(packets, name="capture")
+
+    def save(self, path: str | Path) -> None:
+        """Write a pcapng file with the TLS secrets inside: Wireshark opens it decrypted. Raises `CaptureError` if it cannot be written."""
+        write_pcapng(path, self.frames, self.keylog, self.how)
+
+    @classmethod
+    def read(cls, path: str | Path, keylog: str | Path | None = None) -> Self:
+        """The trace in a pcap or pcapng file; `keylog` is a key log file for a capture without secrets inside.
+
+        Raises `CaptureError` for what is not a capture or cannot be read.
+        """
+        file = read_frames(path)
+        frames = list(file.frames())
+        secrets = file.keylog
+        if keylog is not None:
+            try:
+                secrets += Path(keylog).read_text("ascii", "replace")
+            except OSError as error:
+                raise CaptureError(
+                    f"The key log {keylog} cannot be read ({error.strerror}): check its name."
+                ) from error
+        return cls(frames, secrets, how=file.problem or file.comment)
