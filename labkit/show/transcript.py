@@ -1,0 +1,232 @@
+"""The annotated transcript: one row for each event, with when, who to whom, how it crossed the wire, and what it means.
+
+A page for notebooks and aligned plain text for everything else. What someone on the path can read is lit up with its
+name. Nothing is decided here: events come from `labkit.decode`, exposures from `labkit.decode.privacy`.
+"""
+
+from collections.abc import Sequence
+from textwrap import wrap
+from typing import NamedTuple
+
+from labkit.decode.event import CLIENT, TLS, Dialogue, Event, Field
+from labkit.decode.privacy import Exposure
+from labkit.show.forms import Form, form_of
+from labkit.show.lines import Line, label, lines_of, pieces
+from labkit.show.page import Page, decoded, markup, printable
+
+DIALOGUES_SHOWN = 20
+EVENTS_SHOWN = 400
+WIDTH = 110
+
+LOCK = '<svg class="lk-lock" viewBox="0 0 9 11" aria-hidden="true"><path d="M1 5V3.5a3.5 3.5 0 0 1 7 0V5H9v6H0V5zm1.5 0h4V3.5a2 2 0 0 0-4 0z"/></svg>'
+
+
+class Reading(NamedTuple):
+    """A dialogue with what someone on the path can read of it."""
+
+    dialogue: Dialogue
+    exposures: Sequence[Exposure]
+
+
+def transcript(readings: Sequence[Reading], how: str = "", total: int = 0) -> Page:
+    """The transcript of these dialogues.
+
+    `how` says in a sentence how they were captured; `total` is the number of dialogues where more exist than are given.
+    """
+    more = _more_dialogues(len(readings), max(total, len(readings)))
+    body = "".join(f"<section>{_section(reading, how)}</section>" for reading in readings)
+    text = "\n\n".join(_text(reading, how) for reading in readings)
+    return Page(body + (f"<p>{markup(more)}</p>" if more else ""), f"{text}\n\n{more}" if more else text)
+
+
+def _more_dialogues(shown: int, total: int) -> str:
+    rest = total - shown
+    return f"{rest:,} more {_plural(rest, 'conversation')} in this capture; .dialogues holds all {total:,}." if rest else ""
+
+
+def _plural(number: int, noun: str) -> str:
+    return noun if number == 1 else f"{noun}s"
+
+
+# ---- what both forms say
+
+
+def heading(dialogue: Dialogue) -> str:
+    """Who with whom: ``alice (127.0.0.1:50412) → mail (127.0.0.1:587)``."""
+    return printable(f"{dialogue.client_name} ({dialogue.client}) → {dialogue.server_name} ({dialogue.server})")
+
+
+def summary(dialogue: Dialogue) -> str:
+    """In which protocol, and what became of TLS, in a sentence or three."""
+    protocol = dialogue.dialect.name if dialogue.dialect else "a protocol that the lab does not know"
+    return printable(f"{protocol[0].upper()}{protocol[1:]}, {len(dialogue.events)} events. {_tls(dialogue)}")
+
+
+def _tls(dialogue: Dialogue) -> str:
+    session = dialogue.session
+    if session is None:
+        return "No TLS: everything crossed the wire in clear text."
+    start = {"explicit": "Explicit TLS, after an upgrade", "implicit": "Implicit TLS, from the first byte"}[session.started]
+    facts = [session.version or "no version agreed", session.cipher]
+    facts.append(f"server name {session.server_name}" if session.server_name else "no server name sent")
+    facts.append("resumed session" if session.resumed else "")
+    state = "Opened with the session's secrets." if session.opened else session.problem or "Not opened."
+    return f"{start}: {', '.join(fact for fact in facts if fact)}. {state}"
+
+
+def _milliseconds(dialogue: Dialogue, event: Event) -> str:
+    return f"{(event.time - dialogue.events[0].time) * 1000:.1f}"
+
+
+def _who(dialogue: Dialogue, event: Event) -> tuple[str, str]:
+    ends = (dialogue.client_name, dialogue.server_name)
+    left, right = ends if event.sender == CLIENT else ends[::-1]
+    return printable(left), printable(right)
+
+
+def _numbered(reading: Reading) -> list[tuple[Event, list[Exposure]]]:
+    by_event: dict[int, list[Exposure]] = {}
+    for exposure in reading.exposures:
+        by_event.setdefault(exposure.event_index, []).append(exposure)
+    shown = reading.dialogue.events[:EVENTS_SHOWN]
+    return [(event, by_event.get(index, [])) for index, event in enumerate(shown)]
+
+
+def _more_events(dialogue: Dialogue) -> str:
+    rest = len(dialogue.events) - EVENTS_SHOWN
+    return f"… {rest:,} more {_plural(rest, 'event')}." if rest > 0 else ""
+
+
+def _left_out(size: int) -> str:
+    return f"… {size:,} {_plural(size, 'byte')} more"
+
+
+# ---- plain text
+
+
+def _text(reading: Reading, how: str) -> str:
+    dialogue = reading.dialogue
+    names = [len(printable(name)) for name in (dialogue.client_name, dialogue.server_name)]
+    who = min(sum(names) + 3, 24)
+    columns = (8, who, 13)
+    content = (WIDTH - sum(columns) - 4 * 2) * 43 // 100
+    layout = (*columns, content, WIDTH - sum(columns) - 4 * 2 - content)
+    head = [heading(dialogue), *wrap(summary(dialogue), WIDTH), *wrap(printable(how), WIDTH), ""]
+    rows = [_columns(layout, [["ms"], ["from → to"], ["how"], ["what"], ["meaning"]])]
+    for event, exposures in _numbered(reading):
+        rows += _text_rows(layout, dialogue, event, exposures)
+    return "\n".join([*head, *rows, *filter(None, [_more_events(dialogue)])])
+
+
+def _text_rows(layout: tuple[int, ...], dialogue: Dialogue, event: Event, exposures: list[Exposure]) -> list[str]:
+    lines, left_out = lines_of(event)
+    first = [[_milliseconds(dialogue, event)], [" → ".join(_who(dialogue, event))], [form_of(event).tag]]
+    rows = []
+    for line in lines:
+        readable = _labels(line, exposures) if event.layer != TLS else [label(e) for e in exposures]
+        meaning = wrap(line.meaning, layout[4]) + [
+            part for found in readable for part in wrap(f"» readable: {found}", layout[4], subsequent_indent="  ")
+        ]
+        rows.append(_columns(layout, [*first, _chopped(decoded(line.data), layout[3]), meaning]))
+        first = [[], [], []]
+    return [*rows, _columns(layout, [[], [], [], [_left_out(left_out)], []])] if left_out else rows
+
+
+def _labels(line: Line, exposures: Sequence[Exposure]) -> list[str]:
+    found = [text for piece in pieces(line, exposures) for text in piece.labels]
+    return list(dict.fromkeys(found))
+
+
+def _chopped(text: str, width: int) -> list[str]:
+    return wrap(text, width, drop_whitespace=False, break_on_hyphens=False) or [""]
+
+
+def _columns(layout: tuple[int, ...], cells: list[list[str]]) -> str:
+    height = max(1, *map(len, cells))
+    rows = []
+    for number in range(height):
+        row = [cell[number] if number < len(cell) else "" for cell in cells]
+        aligned = [row[0].rjust(layout[0]), *(text.ljust(width) for text, width in zip(row[1:], layout[1:], strict=True))]
+        rows.append("  ".join(aligned).rstrip())
+    return "\n".join(rows)
+
+
+# ---- HTML
+
+
+def _section(reading: Reading, how: str) -> str:
+    dialogue = reading.dialogue
+    rows = "".join(_row(dialogue, event, exposures) for event, exposures in _numbered(reading))
+    more = _more_events(dialogue)
+    head = f"<b>{markup(heading(dialogue))}</b><br>{markup(summary(dialogue))}"
+    captured = f"<br><small>{markup(how)}</small>" if how else ""
+    return (
+        f'<div class="lk-head">{head}{captured}</div><table><thead><tr><th scope="col" class="lk-ms">ms</th>'
+        '<th scope="col">from → to</th><th scope="col">how</th><th scope="col">what, and what it means</th></tr></thead>'
+        f"<tbody>{rows}</tbody></table>" + (f"<p>{markup(more)}</p>" if more else "")
+    )
+
+
+def tag(form: Form) -> str:
+    """The small label of a form: a word in a shape, with a lock where an eavesdropper sees ciphertext."""
+    return f'<span class="lk-tag lk-{form.name}" title="{markup(form.legend)}">{LOCK if form.locked else ""}{form.tag}</span>'
+
+
+def _row(dialogue: Dialogue, event: Event, exposures: list[Exposure]) -> str:
+    form = form_of(event)
+    left, right = _who(dialogue, event)
+    content = _tls_content(event, exposures, form) if event.layer == TLS else _lines(event, exposures, form)
+    return (
+        f'<tr><td class="lk-ms">{_milliseconds(dialogue, event)}</td><td class="lk-who">{markup(left)} → {markup(right)}</td>'
+        f'<td class="lk-how">{tag(form)}</td><td>{content}</td></tr>'
+    )
+
+
+def _lines(event: Event, exposures: list[Exposure], form: Form) -> str:
+    lines, left_out = lines_of(event)
+    body = "".join(_line(line, exposures, form) for line in lines)
+    return body + (f'<span class="lk-line lk-{form.name}"><small>{_left_out(left_out)}</small></span>' if left_out else "")
+
+
+def _line(line: Line, exposures: Sequence[Exposure], form: Form) -> str:
+    code = "".join(_marked(piece.text, piece.labels) for piece in pieces(line, exposures))
+    meaning = f"<small>{markup(line.meaning)}</small>" if line.meaning else ""
+    return f'<span class="lk-line lk-{form.name}"><code>{code}</code>{chips(_labels(line, exposures))}{meaning}</span>'
+
+
+def _marked(text: str, labels: Sequence[str]) -> str:
+    return f'<mark title="{markup("; ".join(labels))}">{markup(text)}</mark>' if labels else markup(text)
+
+
+def chips(labels: Sequence[str]) -> str:
+    """What someone on the path can read here, each thing in its own small box."""
+    return "".join(f' <span class="lk-what">{markup(text)}</span>' for text in labels)
+
+
+def _tls_content(event: Event, exposures: list[Exposure], form: Form) -> str:
+    readable = chips([label(exposure) for exposure in exposures])
+    opening = f"<code>{markup(event.title)}</code> <small>{event.wire:,} bytes on the wire</small>{readable}"
+    meaning = f"<small>{markup(event.meaning)}</small>"
+    inside = fields_table(event)
+    details = f"<details><summary><small>fields</small></summary>{inside}</details>" if inside else ""
+    return f'<span class="lk-line lk-{form.name}">{opening}{meaning}</span>{details}'
+
+
+def fields_table(event: Event) -> str:
+    """The fields of a TLS message down to two levels, as nested lists; empty for ciphertext."""
+    if form_of(event).tag == "ciphertext":
+        return ""
+    items = "".join(_item(field) for field in event.fields)
+    return f'<div class="lk-inside">{items}</div>' if items else ""
+
+
+def _item(field: Field) -> str:
+    children = "".join(
+        f"<div><small>{markup(child.name)}</small> <code>{markup(_short(child.value))}</code></div>" for child in field.children
+    )
+    inside = f'<div class="lk-inside">{children}</div>' if children else ""
+    return f"<div>{markup(field.name)} <code>{markup(_short(field.value))}</code>{inside}</div>"
+
+
+def _short(value: str) -> str:
+    return value if len(value) <= 120 else f"{value[:117]}…"
