@@ -1,0 +1,29 @@
+"""The protocols of the lab as data. A new one is one new file here and its name in `ALL`."""
+
+from labkit.dialects.base import CLIENT, SERVER, Dialect, Phrase, Reader
+from labkit.dialects.smtp import SMTP
+from labkit.errors import LabError
+
+__all__ = ["ALL", "CLIENT", "SERVER", "SMTP", "Dialect", "Phrase", "Reader", "for_port", "named", "recognise"]
+
+ALL: tuple[Dialect, ...] = (SMTP,)
+
+_BY_PORT = {port: dialect for dialect in ALL for port in dialect.explicit_ports + dialect.implicit_ports}
+
+
+def named(name: str) -> Dialect:
+    """The dialect of that name, in any case. Raises `LabError` for one that the lab does not speak."""
+    for dialect in ALL:
+        if dialect.name.lower() == name.lower():
+            return dialect
+    raise LabError(f"The lab does not speak {name!r}: it speaks {', '.join(dialect.name for dialect in ALL)}.")
+
+
+def for_port(port: int) -> Dialect | None:
+    """The dialect whose registered or customary port this is."""
+    return _BY_PORT.get(port)
+
+
+def recognise(greeting: bytes) -> Dialect | None:
+    """The dialect in which a server begins with these bytes."""
+    return next((dialect for dialect in ALL if dialect.recognises(greeting)), None)

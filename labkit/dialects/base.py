@@ -71,3 +71,5 @@ class Dialect:
     """Reply code -> what it says."""
     capabilities: Mapping[str, str] = field(default_factory=dict)
     """Capability keyword -> what it offers."""
+    discloses: Mapping[str, str] = field(default_factory=dict)
+    """Title of a phrase -> a regular expression whose named groups are what the phrase tells: ``(?P<sender>…)``."""
