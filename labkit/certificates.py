@@ -1,7 +1,8 @@
-"""The certificates of the lab: an authority made afresh for every lab, and the ways in which a certificate can be wrong.
+"""The certificates of the lab: an authority made afresh for every lab, and the ways a certificate can be wrong.
 
-RFC 5280 says what a certificate is, RFC 9525 how a client compares it with the name that it wanted (the *reference identifier*).
-The keys are ECDSA P-256, live in memory, and end with the lab. Which TLS versions are spoken is not said here: that is `contexts`.
+RFC 5280 says what a certificate is, RFC 9525 how a client compares it with the name that it wanted (the *reference
+identifier*). The keys are ECDSA P-256, live in memory, and end with the lab. Which TLS versions are spoken is not
+said here: that is `contexts`.
 """
 
 import ssl

@@ -1,6 +1,7 @@
-"""The TLS settings of the lab's servers and clients: which versions, which cipher suites, whom to trust, where secrets are logged.
+"""The TLS settings of the lab's servers and clients: versions, cipher suites, whom to trust, where secrets are logged.
 
-RFC 9325 recommends what the defaults are: TLS 1.2 and 1.3, forward secrecy, AEAD. Certificates are made in `certificates`.
+RFC 9325 recommends what the defaults are: TLS 1.2 and 1.3, forward secrecy, AEAD. Certificates are made in
+`certificates`.
 """
 
 import ssl
@@ -16,8 +17,19 @@ _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """What TLS 1.2 may use unless told otherwise; TLS 1.3 has suites of its own, all of this kind (RFC 8446 §9.1)."""
 
 
+def versions(tls: str | Sequence[str]) -> tuple[str, ...]:
+    """The names in `tls` (one alone needs no tuple), oldest first. Raises `LabError` for none or an unknown one."""
+    wanted = [tls] if isinstance(tls, str) else list(tls)
+    if not wanted or not set(wanted) <= set(VERSIONS):
+        raise LabError(f"TLS versions are given as a tuple of {' and '.join(map(repr, VERSIONS))}, not as {tls!r}.")
+    return tuple(name for name in VERSIONS if name in wanted)
+
+
 def server_context(
-    certificate: Certificate, tls: Sequence[str] = tuple(VERSIONS), ciphers: str | None = None, keylog: str | None = None
+    certificate: Certificate,
+    tls: Sequence[str] = tuple(VERSIONS),
+    ciphers: str | None = None,
+    keylog: str | None = None,
 ) -> ssl.SSLContext:
     """How a server speaks TLS: `tls` version names, `ciphers` in OpenSSL's notation for TLS 1.2, `keylog` a path.
 
@@ -35,7 +47,7 @@ def client_context(
     ciphers: str | None = None,
     keylog: str | None = None,
 ) -> ssl.SSLContext:
-    """How a client speaks TLS; with `verify` it compares the certificate with `authority` and the name that it wanted."""
+    """How a client speaks TLS; with `verify` it compares the certificate with `authority` and the name it wanted."""
     context = _context(ssl.PROTOCOL_TLS_CLIENT, tls, ciphers, keylog)
     authority.trust(context)
     if not verify:
@@ -46,15 +58,15 @@ def client_context(
 
 def _context(side: int, tls: Sequence[str], ciphers: str | None, keylog: str | None) -> ssl.SSLContext:
     context = ssl.SSLContext(side)
-    wanted = [tls] if isinstance(tls, str) else list(tls)
-    if not wanted or not set(wanted) <= set(VERSIONS):
-        raise LabError(f"TLS versions are given as a tuple of {', '.join(map(repr, VERSIONS))}; {tls!r} is something else.")
-    context.minimum_version = min(VERSIONS[name] for name in wanted)
-    context.maximum_version = max(VERSIONS[name] for name in wanted)
+    wanted = versions(tls)
+    context.minimum_version = VERSIONS[wanted[0]]
+    context.maximum_version = VERSIONS[wanted[-1]]
     try:
         context.set_ciphers(ciphers or _CIPHERS)
     except ssl.SSLError as error:
-        raise LabError(f"OpenSSL knows no cipher suite {ciphers!r}: 'ECDHE-ECDSA-AES128-GCM-SHA256' is one that fits.") from error
+        raise LabError(
+            f"OpenSSL knows no cipher suite {ciphers!r}: 'ECDHE-ECDSA-AES128-GCM-SHA256' is one that fits."
+        ) from error
     if keylog is not None:
         context.keylog_filename = keylog
     return context

@@ -1,8 +1,8 @@
 """The key log: the secrets of every TLS session of the lab, one a line, in the format that NSS introduced.
 
-RFC 9850 (SSLKEYLOGFILE) states the format: ``label client-random secret``, the last two in hexadecimal. Clients and servers write
-it by themselves once ``SSLContext.keylog_filename`` is `KeyLog.path`; Wireshark reads the same lines. What the secrets open
-is not known here: that is `decode.tls`.
+RFC 9850 (SSLKEYLOGFILE) states the format: ``label client-random secret``, the last two in hexadecimal. Clients and
+servers write it by themselves once ``SSLContext.keylog_filename`` is `KeyLog.path`; Wireshark reads the same lines.
+What the secrets open is not known here: that is `decode.tls`.
 """
 
 import re
@@ -38,7 +38,7 @@ class KeyLog:
 
 
 def parse(text: str) -> Secrets:
-    """The secrets in the text of a key log (RFC 9850 §2). Comments, blank lines and lines that do not fit are passed over."""
+    """The secrets in a key log (RFC 9850 §2). Comments, blank lines and lines that do not fit are passed over."""
     secrets: Secrets = {}
     for line in text.splitlines():
         if match := _LINE.fullmatch(line):

@@ -28,8 +28,9 @@ _SUBMISSION = {False: 587, True: 465}
 class Lab:
     """A laboratory with the hosts `alice` (client), `mail` (server) and `mallory` (on the path).
 
-    Works in plain cells and as a context manager. It is cleaned up by `close`, at the end of ``with``, when nothing refers
-    to it any more, and when Python ends. Raises `LabError` for a network or a way to capture that does not exist.
+    Works in plain cells and as a context manager. It is cleaned up by `close`, at the end of ``with``, when nothing
+    refers to it any more, and when Python ends. Raises `LabError` for a network or a way to capture that does not
+    exist.
     """
 
     def __init__(self, network: str = "auto", capture: str = "auto") -> None:
@@ -37,7 +38,9 @@ class Lab:
         from labkit.keylog import KeyLog
 
         if capture not in CAPTURES:
-            raise LabError(f"There is no way to capture called {capture!r}: use one of {', '.join(map(repr, CAPTURES))}.")
+            raise LabError(
+                f"There is no way to capture called {capture!r}: use one of {', '.join(map(repr, CAPTURES))}."
+            )
         self.network = make(network)
         self.keylog = KeyLog()
         self.authority = Authority()
@@ -79,17 +82,21 @@ class Lab:
     ) -> "SMTPServer":
         """Start an SMTP server for submission; one that already runs on this port is replaced.
 
-        `port` is 587, or 465 with `implicit` TLS, unless given. `starttls` is ``offered``, ``off`` or ``required``; `auth` is
-        ``after TLS``, ``always`` or ``none``; `certificate` is ``right``, ``wrong name``, ``expired``, ``self-signed`` or
-        ``unknown root``; `ciphers` is a list for TLS 1.2 in OpenSSL's notation. alice may log in with ``hunter2``.
-        Raises `LabError` for anything else.
+        `port` is 587, or 465 with `implicit` TLS, unless given. `starttls` is ``offered``, ``off`` or ``required``;
+        `auth` is ``after TLS``, ``always`` or ``none``; `certificate` is ``right``, ``wrong name``, ``expired``,
+        ``self-signed`` or ``unknown root``; `ciphers` is a list for TLS 1.2 in OpenSSL's notation. alice may log in
+        with ``hunter2``. Raises `LabError` for anything else.
         """
+        from labkit.contexts import server_context
         from labkit.servers.loop import ServerLoop
         from labkit.servers.smtp import Settings, SMTPServer
 
-        self._still_open()
-        settings = Settings(port or _SUBMISSION[implicit], starttls, implicit, auth, mechanisms, tls, ciphers)
+        self.network.still_open()
+        port = _SUBMISSION[implicit] if port is None else port
+        settings = Settings(port, starttls, implicit, auth, mechanisms, tls, ciphers)
+        on = self.network.host(host)
         shown = self.authority.certificate(certificate)
+        context = server_context(shown, settings.tls, settings.ciphers, self.keylog.path)
         if self._loop is None:
             self._loop = ServerLoop()
             self._stage.callback(self._loop.close)
@@ -97,7 +104,7 @@ class Lab:
         where = (host, settings.port)
         if where in self.servers:
             self.servers.pop(where).close()
-        self.servers[where] = SMTPServer(self.network.host(host), self._loop, settings, shown, self.keylog.path)
+        self.servers[where] = SMTPServer(on, self._loop, settings, shown, context)
         return self.servers[where]
 
     def send(
@@ -114,15 +121,17 @@ class Lab:
     ) -> "Outcome":
         """Send a message from alice to `server` and say what happened; a server that refuses or fails raises nothing.
 
-        `login` is (user, password); `policy` is one of `labkit.policies`, opportunistic unless given; `timeout` is the seconds
-        for the whole attempt. Raises `LabError` for arguments that cannot be sent.
+        `login` is (user, password); `policy` is one of `labkit.policies`, opportunistic unless given; `timeout` is
+        the seconds for the whole attempt. Raises `LabError` for arguments that cannot be sent.
         """
         from labkit.clients import policies, smtp
         from labkit.clients.message import compose
         from labkit.contexts import client_context
 
-        self._still_open()
-        policy = policy or policies.opportunistic
+        self.network.still_open()
+        policy = policies.opportunistic if policy is None else policy
+        if not isinstance(policy, policies.Policy):
+            raise LabError(f"A policy is one of labkit.policies, for example policies.verified, not {policy!r}.")
         context = client_context(self.authority, policy.verify, tls, keylog=self.keylog.path)
         message = compose(text, subject, sender, recipient)
         return smtp.send(self.alice, server.host, server.port, message, policy, context, login, timeout)
@@ -133,10 +142,10 @@ class Lab:
 
         Raises `CannotSniff` when the lab was told to use AF_PACKET and this process may not.
         """
+        self.network.still_open()
         from labkit.capture import record
         from labkit.show.capture import Capture
 
-        self._still_open()
         with record(self.network, method=self._capture, keylog=self.keylog, into=Capture()) as trace:
             yield trace
 
@@ -144,20 +153,26 @@ class Lab:
         """Stop the servers and remove everything that the lab made. A second call does nothing."""
         self._finalizer()
 
-    def _still_open(self) -> None:
-        if not self._finalizer.alive:
-            raise LabError("This lab is closed: make a new one with Lab().")
-
     def __enter__(self) -> "Lab":
+        self.network.still_open()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _repr_html_(self) -> str:
+        from labkit.show.stage import stage
+
+        return stage(self.network, self.servers.values(), self._capture).html
+
     def __repr__(self) -> str:
+        if not self._finalizer.alive:
+            return "<Lab, closed>"
         hosts = ", ".join(self.network.hosts)
         lines = [f"<Lab with {hosts}. {self.network.describe()}"]
-        lines += [f"  {server!r}" for server in self.servers.values()] or ["  No server runs yet: start one with lab.smtp()."]
+        lines += [f"  {server!r}" for server in self.servers.values()] or [
+            "  No server runs yet: start one with lab.smtp()."
+        ]
         return "\n".join(lines) + ">"
 
 

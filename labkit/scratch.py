@@ -1,11 +1,13 @@
 """A file that has a path and leaves nothing behind.
 
-OpenSSL takes key logs and certificates as paths only. On Linux the path leads to memory (memfd_create(2)), which is gone
-with the process, however it ends. Elsewhere it is a private temporary file, removed on close. What is in it is not known here.
+OpenSSL takes key logs and certificates as paths only. On Linux the path leads to memory (memfd_create(2)), which is
+gone with the process, however it ends. Elsewhere it is a private temporary file, removed on close. What is in it is
+not known here.
 """
 
 import os
 import tempfile
+from contextlib import suppress
 
 
 class ScratchFile:
@@ -30,7 +32,9 @@ class ScratchFile:
         os.close(self._fd)
         self._fd = -1
         if self._on_disk:
-            os.unlink(self.path)
+            os.truncate(self.path, 0)
+            with suppress(PermissionError):  # Windows keeps a file, now empty, that OpenSSL still holds open
+                os.unlink(self.path)
 
     def __enter__(self) -> "ScratchFile":
         return self

@@ -1,4 +1,4 @@
-"""The message that a client of the lab sends: a small one in the format of RFC 5322. How it travels is not said here."""
+"""The message that a client of the lab sends: a small one as in RFC 5322. How it travels is not said here."""
 
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -27,5 +27,8 @@ def compose(text: str, subject: str, sender: str, recipient: str) -> EmailMessag
             message[name] = value
         except ValueError as error:
             raise LabError(f"The field {name} is one line of text, not {value!r}.") from error
-    message.set_content(text)
+    try:
+        message.set_content(text)
+    except UnicodeEncodeError as error:
+        raise LabError(f"The text holds a character that no message can carry: {error.reason}.") from error
     return message

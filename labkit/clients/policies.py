@@ -1,7 +1,7 @@
-"""What a client does about TLS, on the two axes that are often confused: *when* TLS starts, and *what happens without it*.
+"""What a client does about TLS, on two axes that are often confused: *when* TLS starts, *what happens without it*.
 
-RFC 3207 has the explicit way, RFC 8314 the implicit one and the advice to submitters, RFC 7435 the word opportunistic. A
-policy is data; `clients.smtp` follows it.
+RFC 3207 has the explicit way, RFC 8314 the implicit one and the advice to submitters, RFC 7435 the word
+opportunistic. A policy is data; `clients.smtp` follows it.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Policy:
     without: str
     """What the client does when it cannot have TLS: `GO_ON` in clear text, or `STOP`."""
     verify: bool
-    """Whether the certificate must come from an authority that is trusted and bear the name that was wanted (RFC 9525)."""
+    """Whether the certificate must come from a trusted authority and bear the name that was wanted (RFC 9525)."""
 
     def __repr__(self) -> str:
         verified = "the certificate is verified" if self.verify else "the certificate is not looked at"

@@ -1,19 +1,21 @@
 """A client that submits a message over SMTP (RFC 5321, RFC 6409) and follows a policy about TLS: smtplib on a lab host.
 
-Whatever the server or the wire does, the result is an `Outcome`; nothing is raised for it and nothing waits without end.
-What a policy says is in `policies`, what TLS is made of in `labkit.contexts`, how a failure is put in words in `failures`.
+Whatever the server or the wire does, the result is an `Outcome`; nothing is raised for it and nothing waits without
+end. What a policy says is in `policies`, what TLS is made of in `labkit.contexts`, how a failure is put in words in
+`failures`.
 """
 
 import smtplib
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from email.message import EmailMessage
+from functools import partial
 
 from labkit.certificates import DOMAIN, SERVER_NAME
-from labkit.clients.failures import Stopped, sentence
+from labkit.clients.failures import GREETING, HANDSHAKE, Stopped, reply, sentence
 from labkit.clients.outcome import CLEAR, EXPLICIT_TLS, IMPLICIT_TLS, Outcome
 from labkit.clients.policies import EXPLICIT, IMPLICIT, STOP, Policy
 from labkit.errors import LabError, OutsideTheLab
@@ -22,7 +24,12 @@ from labkit.network import Host
 TIMEOUT = 5.0
 """Seconds for one whole attempt, from connecting to QUIT."""
 
-_VERBS = {"ehlo", "helo", "mail", "rcpt", "data", "rset", "quit"}
+_MECHANISMS = {"PLAIN": smtplib.SMTP.auth_plain, "LOGIN": smtplib.SMTP.auth_login}
+"""The ways to log in, in the order of preference (RFC 4616; LOGIN has no RFC) -> what the client says."""
+
+_VERBS = {"EHLO", "HELO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "RSET", "QUIT"}
+_UNNOTICED = {"RSET", "QUIT"}
+"""What smtplib says of its own accord after a refusal: an error message is about what came before it."""
 
 
 def send(
@@ -37,22 +44,31 @@ def send(
 ) -> Outcome:
     """Send `message` from `host` to the server at `to` (host name, nominal port), and say what happened.
 
-    `login` is (user, password), `timeout` the seconds for the whole attempt. Raises `OutsideTheLab` for an address that is
-    not the lab's and `LabError` for arguments that cannot be put on the wire.
+    `login` is (user, password), `timeout` the seconds for the whole attempt. Raises `OutsideTheLab` for an address
+    that is not the lab's and `LabError` for arguments that cannot be put on the wire.
     """
+    _check(message, login, timeout)
     client = _Client(host, policy, context, timeout)
-    with client.time_limit():
+    with client.attempt():
         try:
             client.submit(to, port, message, login)
-            return client.outcome(sent=True, why=client.why_clear)
+            outcome = client.outcome(sent=True, why=client.why_clear)
         except OutsideTheLab:
             raise
-        except (OSError, LabError, Stopped) as error:
-            return client.outcome(sent=False, why=sentence(error, client.step, client.expired, timeout))
-        except ValueError as error:
-            raise LabError(f"This cannot be sent as SMTP commands: {error}.") from error
-        finally:
-            client.farewell()
+        except (OSError, LabError, Stopped, ValueError) as error:
+            outcome = client.outcome(sent=False, why=sentence(error, client.step, client.expired, timeout))
+        client.farewell()
+    return outcome
+
+
+def _check(message: EmailMessage, login: tuple[str, str] | None, timeout: float) -> None:
+    if timeout <= 0:
+        raise LabError(f"A time limit is a number of seconds above 0, not {timeout:g}.")
+    if login and (isinstance(login, str) or len(login) != 2):
+        raise LabError(f"A login is a pair, for example ('alice', 'hunter2'), not {login!r}.")
+    for word in (str(message["From"]), str(message["To"]), *(login or ())):
+        if not (word.isascii() and word.isprintable()):
+            raise LabError(f"{word!r} cannot be part of an SMTP command: use printable ASCII.")
 
 
 class _Client(smtplib.SMTP):
@@ -90,24 +106,18 @@ class _Client(smtplib.SMTP):
     def outcome(self, sent: bool, why: str) -> Outcome:
         """What is known now, as a record."""
         verified = self._policy.verify and self._how != CLEAR
-        return Outcome(
-            sent, self._policy.name, self._how, self._version, self._cipher, verified, self._password, why
-        )
+        return Outcome(sent, self._policy.name, self._how, self._version, self._cipher, verified, self._password, why)
 
     def farewell(self) -> None:
-        """QUIT if the server still listens, close TLS properly (RFC 8446 §6.1), and close the connection."""
+        """QUIT if the server still listens, and close TLS properly (RFC 8446 §6.1)."""
         with suppress(OSError, ValueError):
             self.docmd("quit")
             if isinstance(self.sock, ssl.SSLSocket):
                 self.sock = self.sock.unwrap()
-        with suppress(OSError):
-            self.close()
-        if self._alarm:
-            self._alarm.close()
 
     @contextmanager
-    def time_limit(self) -> Iterator[None]:
-        """Shuts the connection when the whole attempt takes too long, however busy the server looks."""
+    def attempt(self) -> Iterator[None]:
+        """Shut the connection when all this takes too long, however busy the server looks; close it at the end."""
         timer = threading.Timer(self.timeout, self._give_up)
         timer.daemon = True
         timer.start()
@@ -116,6 +126,10 @@ class _Client(smtplib.SMTP):
         finally:
             timer.cancel()
             timer.join()
+            with suppress(OSError):
+                self.close()
+            if self._alarm:
+                self._alarm.close()
 
     def _give_up(self) -> None:
         self.expired = True
@@ -125,18 +139,30 @@ class _Client(smtplib.SMTP):
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         sock = self._from.connect(host, port, timeout)
+        sock.settimeout(2 * timeout)  # the alarm comes first, and knows that it was the time limit
         self._alarm = sock.dup()  # stays valid when TLS takes the connection over
         if self._policy.starts == IMPLICIT:
-            self.step = "during the TLS handshake"
+            self.step = HANDSHAKE
             sock = self._context.wrap_socket(sock, server_hostname=self._host)
             self._protected(IMPLICIT_TLS, sock)
-        self.step = "before the greeting"
+        self.step = GREETING
         return sock
 
     def putcmd(self, cmd: str, args: str = "") -> None:
-        verb = cmd.split(" ")[0].upper()
-        self.step = f"after {verb}" if verb.isalpha() and len(verb) < 9 else "during the login"
-        super().putcmd(cmd.upper() if cmd in _VERBS else cmd, args)
+        verb = cmd.upper()
+        if verb not in _VERBS:
+            self.step = "during the login"
+        elif verb not in _UNNOTICED:
+            self.step = f"after {verb}"
+        super().putcmd(verb if verb in _VERBS else cmd, args)
+
+    def getreply(self) -> tuple[int, bytes]:
+        code, text = super().getreply()
+        if code == -1 and self.step != GREETING:
+            raise smtplib.SMTPResponseException(code, text)
+        if code == 220 and self.step == "after STARTTLS":
+            self.step = HANDSHAKE
+        return code, text
 
     def _upgrade(self) -> None:
         try:
@@ -144,7 +170,9 @@ class _Client(smtplib.SMTP):
         except smtplib.SMTPNotSupportedError:
             self._without_tls("the server offers no STARTTLS")
         except smtplib.SMTPResponseException as refusal:
-            self._without_tls(f"the server refused STARTTLS with {refusal.smtp_code}")
+            if refusal.smtp_code == -1:
+                raise
+            self._without_tls(f"the server refused STARTTLS with {reply(refusal.smtp_code, refusal.smtp_error)}")
         else:
             self._protected(EXPLICIT_TLS, self.sock)
 
@@ -161,5 +189,15 @@ class _Client(smtplib.SMTP):
     def _log_in(self, user: str, password: str) -> None:
         if not self.has_extn("auth"):
             raise Stopped(f"the server offers no login (AUTH) in this state of the connection, which is {self._how}")
-        self._password = self._how
-        self.login(user, password)
+        offered = self.esmtp_features["auth"].split()
+        mechanism = next((name for name in _MECHANISMS if name in offered), None)
+        if mechanism is None:
+            raise Stopped(f"the server offers no way to log in that the client knows ({' or '.join(_MECHANISMS)})")
+        self.user, self.password = user, password
+        self.auth(mechanism, partial(self._credentials, _MECHANISMS[mechanism]))
+
+    def _credentials(self, say: Callable[[smtplib.SMTP, str | None], str], challenge: str | None = None) -> str:
+        said = say(self, challenge)
+        if self.password in said:
+            self._password = self._how
+        return said

@@ -43,7 +43,7 @@ class _Reader:
         return self._take(sender, len(self._buffers[sender]))
 
     def _read_client(self, phrases: list[Phrase]) -> None:
-        while not self.upgraded and self._client is not self._wait:
+        while not self.upgraded:
             phrase = self._client()
             if phrase is None:
                 return

@@ -51,15 +51,19 @@ class Host(ABC):
 
     def listen(self, port: int) -> Listener:
         """Listen on a nominal port (1 to 65535). Raises `PortTaken` when this host already does."""
-        if not 0 < port < 65536:
-            raise LabError(f"A TCP port is a number from 1 to 65535, not {port}.")
+        _check_port(port)
+        self.network.still_open()
         if (self.name, port) in self.network.listeners:
-            raise PortTaken(f"Port {port} on {self.name} is taken: close the server that listens there, or use another port.")
+            raise PortTaken(
+                f"Port {port} on {self.name} is taken: close the server that listens there, or use another port."
+            )
         self.network.admit(self.address)
         try:
             sock = self._listening_socket(port)
         except OSError as error:
-            raise PortTaken(f"{self.name} cannot listen on port {port} ({error.strerror}): try another port.") from error
+            raise PortTaken(
+                f"{self.name} cannot listen on port {port} ({error.strerror}): try another port."
+            ) from error
         return self.network.remember(Listener(self.network, self.name, port, sock))
 
     def connect(self, host: str, port: int, timeout: float = 10.0) -> socket.socket:
@@ -68,6 +72,10 @@ class Host(ABC):
         `timeout` (seconds) limits the connecting and stays on the socket. Raises `NotListening`, `OutsideTheLab`, or
         `LabError` when nothing answers in time.
         """
+        _check_port(port)
+        self.network.still_open()
+        if timeout <= 0:
+            raise LabError(f"A time limit is a number of seconds above 0, not {timeout:g}.")
         address = self.network.locate(host, port)
         self.network.admit(address[0])
         try:
@@ -122,6 +130,7 @@ class Network(ABC):
         """``ip:port`` or ``ip`` -> host name: what an address in a capture is called."""
         self.diversion: Diversion | None = None
         """Asked on every connection to a host by name where to connect instead."""
+        self._closed = False
 
     @abstractmethod
     def contains(self, ip: str) -> bool:
@@ -135,6 +144,11 @@ class Network(ABC):
         """The safety check: raises `OutsideTheLab` unless the address belongs to the lab."""
         if not self.contains(ip):
             raise OutsideTheLab(f"{ip!r} is not inside the lab: use one of its hosts, {', '.join(self.hosts)}.")
+
+    def still_open(self) -> None:
+        """Raises `LabError` after `close`."""
+        if self._closed:
+            raise LabError("This lab is closed: make a new one with Lab().")
 
     def host(self, name: str) -> Host:
         """The host of that name. Raises `LabError` for an unknown one."""
@@ -178,11 +192,17 @@ class Network(ABC):
         return ":" not in endpoint or int(endpoint.rpartition(":")[2]) in ports
 
     def close(self) -> None:
-        """Close every listener. A second call does nothing."""
+        """Close every listener and admit no more. A second call does nothing."""
+        self._closed = True
         self.diversion = None
         for listener in list(self.listeners.values()):
             with contextlib.suppress(OSError):
                 listener.close()
+
+
+def _check_port(port: int) -> None:
+    if not isinstance(port, int) or not 0 < port < 65536:
+        raise LabError(f"A TCP port is a number from 1 to 65535, not {port!r}.")
 
 
 def is_loopback(ip: str) -> bool:

@@ -5,7 +5,8 @@ Everything that waits has a time limit. What is served is not known here.
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
 from typing import Any
 
 from labkit.errors import LabError
@@ -23,16 +24,18 @@ class ServerLoop:
         self._thread.start()
         self._started.wait(_PATIENCE)
 
-    def call(self, work: Coroutine[Any, Any, Any]) -> Any:
+    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Run a coroutine in the loop and return what it returns. Raises `LabError` when that takes too long."""
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        if threading.current_thread() is self._thread:  # a finalizer can run here, and must not wait for itself
-            return None
-        try:
-            return future.result(_PATIENCE)
-        except TimeoutError as error:
-            future.cancel()
-            raise LabError(f"The lab's server thread did not answer within {_PATIENCE:g} s: make a new Lab.") from error
+        return _result(asyncio.run_coroutine_threadsafe(work, self._loop))
+
+    def call(self, function: Callable[[], object]) -> None:
+        """Call a function in the loop's thread and wait for its end. Raises `LabError` when that takes too long."""
+        if threading.current_thread() is self._thread:  # a lab that is garbage may be closed from here
+            function()
+            return
+        done: Future[object] = Future()
+        self._loop.call_soon_threadsafe(lambda: _settle(done, function))
+        _result(done)
 
     def close(self) -> None:
         """Stop the loop and end the thread. A second call does nothing."""
@@ -48,6 +51,21 @@ class ServerLoop:
         self._loop.set_exception_handler(_ignore)
         self._started.set()
         await self._stop.wait()
+
+
+def _settle(done: "Future[object]", function: Callable[[], object]) -> None:
+    try:
+        done.set_result(function())
+    except Exception as error:
+        done.set_exception(error)
+
+
+def _result(future: "Future[Any]") -> Any:
+    try:
+        return future.result(_PATIENCE)
+    except TimeoutError as error:
+        future.cancel()
+        raise LabError(f"The lab's server thread did not answer within {_PATIENCE:g} s: make a new Lab.") from error
 
 
 def _ignore(_: asyncio.AbstractEventLoop, __: dict[str, Any]) -> None:

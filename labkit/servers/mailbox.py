@@ -1,4 +1,4 @@
-"""Where a server of the lab keeps what arrives. How it arrived is noted; how it is sent or decoded is not known here."""
+"""Where a server of the lab keeps what arrives. How it arrived is noted; how it is sent is not known here."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,7 +30,13 @@ class Message:
     def text(self) -> str:
         """The text of the body, decoded, without the last line ending."""
         body = self._parsed.get_body(("plain", "html"))
-        return body.get_content().rstrip("\n") if body else ""
+        if body is None:
+            return ""
+        try:
+            text = body.get_content()
+        except LookupError:  # a charset that does not exist
+            text = body.get_payload(decode=True).decode("ascii", "backslashreplace")
+        return text.replace("\r\n", "\n").rstrip("\n")
 
     @cached_property
     def _parsed(self) -> Any:

@@ -1,13 +1,12 @@
 """An SMTP submission server (RFC 6409) that takes mail for anybody: aiosmtpd with the lab's settings, mailbox and log.
 
-STARTTLS is RFC 3207, AUTH is RFC 4954 with PLAIN (RFC 4616) and LOGIN, TLS from the first byte is RFC 8314 §3.3. The protocol
-itself is aiosmtpd's; only what a lesson wants to switch or to see is here.
+STARTTLS is RFC 3207, AUTH is RFC 4954 with PLAIN (RFC 4616) and LOGIN, TLS from the first byte is RFC 8314 §3.3. The
+protocol itself is aiosmtpd's; only what a lesson wants to switch or to see is here.
 """
 
 import asyncio
 import logging
 import ssl
-from asyncio.sslproto import SSLProtocol
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,12 +15,13 @@ from weakref import WeakSet
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session, TLSSetupException, sanitize, syntax
 
 from labkit.certificates import SERVER_NAME, Certificate
-from labkit.contexts import VERSIONS, server_context
+from labkit.contexts import VERSIONS, versions
 from labkit.errors import LabError
 from labkit.network import Host
 from labkit.servers.log import ServerLog
 from labkit.servers.loop import ServerLoop
 from labkit.servers.mailbox import Mailbox, Message
+from labkit.servers.tls import ServerTLS, encryption
 
 STARTTLS = ("offered", "off", "required")
 AUTH = ("after TLS", "always", "none")
@@ -30,7 +30,6 @@ USERS = {"alice": "hunter2"}
 """Who may log in unless a lesson says otherwise: user -> password."""
 
 _IDENT = "ESMTP of the STARTTLS lab"
-_HANDSHAKE_LIMIT = 10.0
 _IDLE_LIMIT = 300.0
 """Seconds; RFC 5321 §4.5.3.2.7 asks a server to wait at least five minutes for a command."""
 
@@ -56,6 +55,7 @@ class Settings:
     users: Mapping[str, str] = field(default_factory=lambda: dict(USERS), repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "tls", versions(self.tls))
         _one_of("starttls", self.starttls, STARTTLS)
         _one_of("auth", self.auth, AUTH)
         for mechanism in self.mechanisms:
@@ -71,20 +71,20 @@ class SMTPServer:
     """A running server: its `mailbox`, its `log`, where it listens."""
 
     def __init__(
-        self, host: Host, loop: ServerLoop, settings: Settings, certificate: Certificate, keylog: str | None = None
+        self, host: Host, loop: ServerLoop, settings: Settings, certificate: Certificate, context: ssl.SSLContext
     ) -> None:
         self.settings = settings
         self.certificate = certificate
         self.mailbox = Mailbox()
         self.log = ServerLog()
-        self.context = server_context(certificate, settings.tls, settings.ciphers, keylog)
+        self.context = context
         self._loop = loop
         self.mechanisms = settings.mechanisms if settings.auth != "none" else ()
         self._open: WeakSet[asyncio.BaseTransport] = WeakSet()
         self._connections = 0
         self._listener = host.listen(settings.port)
         try:
-            self._server = loop.call(self._start())
+            self._server = loop.run(self._start())
         except BaseException:
             self._listener.close()
             raise
@@ -108,39 +108,39 @@ class SMTPServer:
         """Stop listening and drop every connection. A second call does nothing."""
         if self._server is None:
             return
-        self._loop.call(self._stop())
+        self._loop.call(self._stop)
         self._server = None
 
     def __repr__(self) -> str:
         how = "implicit TLS" if self.settings.implicit else f"STARTTLS {self.settings.starttls}"
         return (
             f"<SMTP server on {self.host}, port {self.port} (really {self.address[0]}:{self.address[1]}): {how}, "
-            f"AUTH {self.settings.auth}, {' and '.join(self.settings.tls)}, certificate {self.certificate.kind}>"
+            f"AUTH {self.settings.auth}, {' and '.join(self.settings.tls)}, certificate {self.certificate.kind}"
+            f"{', closed' if self._server is None else ''}>"
         )
 
     async def _start(self) -> asyncio.Server:
         return await asyncio.get_running_loop().create_server(self._new_connection, sock=self._listener.socket)
 
-    async def _stop(self) -> None:
+    def _stop(self) -> None:
         self._server.close()
         self._listener.close()
         for transport in list(self._open):
             transport.abort()
-        await asyncio.sleep(0)  # lets the connections learn that they were lost
 
     def _new_connection(self) -> asyncio.BaseProtocol:
         self._connections += 1
         session = _Session(self, self._connections, self._open)
         if not self.settings.implicit:
             return session
-        return _ImplicitTLS(session, self.context, self._open)
+        return _ImplicitTLS(session, self.context)
 
     async def handle_EHLO(
         self, smtp: SMTP, session: Session, _: Envelope, hostname: str, lines: list[str]
     ) -> list[str]:
-        """aiosmtpd's hook for the answer to EHLO; without a mechanism there is no AUTH to offer."""
+        """aiosmtpd's hook for the answer to EHLO: as one piece, and without a mechanism there is no AUTH to offer."""
         session.host_name = hostname
-        return [line for line in lines if line.strip() != "250-AUTH"]
+        return ["\r\n".join(line for line in lines if line.strip() != "250-AUTH")]
 
     async def handle_DATA(self, smtp: SMTP, session: Session, envelope: Envelope) -> str:
         """aiosmtpd's hook for a message that has arrived."""
@@ -148,7 +148,7 @@ class SMTPServer:
             sender=envelope.mail_from or "",
             recipients=tuple(envelope.rcpt_tos),
             data=bytes(envelope.content or b""),
-            over=_encryption(smtp.transport)[0] or "clear text",
+            over=encryption(smtp.transport)[0] or "clear text",
             user=session.auth_data or "",
         )
         self.mailbox.keep(message)
@@ -182,40 +182,56 @@ class _Session(SMTP):
         )
         self._users = settings.users
         self._open = open_transports
-        self._note = partial(server.log.write, number)
+        self.note = partial(server.log.write, number)
         self._smtp_methods = {verb: partial(self._heard, verb, act) for verb, act in self._smtp_methods.items()}
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def arrived(self, transport: asyncio.BaseTransport) -> None:
+        """A TCP connection is there."""
         self._open.add(transport)
-        if self.transport is None:
-            self._note("connection from {}:{}".format(*transport.get_extra_info("peername")[:2]))
+        self.note("connection from {}:{}".format(*transport.get_extra_info("peername")[:2]))
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if transport.get_extra_info("sslcontext") is None:
+            self.arrived(transport)
         super().connection_made(transport)
-        if all(_encryption(transport)):
-            self._note("{} with {}".format(*_encryption(transport)))
+        if all(encryption(transport)):
+            self.note("{} with {}".format(*encryption(transport)))
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._note("connection closed" if error is None else f"connection lost: {error}")
+        self.note(f"connection lost: {error}" if isinstance(error, OSError) else "connection closed")
         super().connection_lost(error)
 
     async def push(self, status: str | bytes) -> None:
-        self._note(f"S: {status if isinstance(status, str) else status.decode('utf-8', 'backslashreplace')}")
+        text = status if isinstance(status, str) else status.decode("utf-8", "backslashreplace")
+        for line in text.split("\r\n"):
+            self.note(f"S: {line}")
         await super().push(status)
 
     @syntax("STARTTLS", when="tls_context")
     async def smtp_STARTTLS(self, arg: str) -> None:
-        if self._tls_protocol is not None:
+        if any(encryption(self.transport)):
             await self.push("503 5.5.1 TLS is already active")
             return
+        if self.tls_context is None:
+            await self.push("502 5.5.1 This server does not speak STARTTLS")
+            return
+        if arg:
+            await self.push("501 5.5.4 STARTTLS takes no argument")
+            return
+        await self.push("220 Ready to start TLS")
+        done: asyncio.Future[None] = self.loop.create_future()
+        self._original_transport = self.transport
+        self._tls_protocol = ServerTLS(self, self.tls_context, self.note, done)
+        self._original_transport.set_protocol(self._tls_protocol)
+        self._tls_protocol.connection_made(self._original_transport)
         try:
-            await super().smtp_STARTTLS(arg)
-        except TLSSetupException as error:
-            self._note(f"TLS handshake failed: {error.__cause__}")
-            self.transport = self._original_transport  # aiosmtpd closes it, and has none in mid-handshake
-            raise
+            await done
+        except Exception as error:
+            raise TLSSetupException from error
 
     async def _heard(self, verb: str, act: Callable[[str | None], Awaitable[None]], arg: str | None) -> None:
         shown = sanitize(f"{verb} {arg or ''}".encode("utf-8", "surrogateescape")).decode("utf-8", "backslashreplace")
-        self._note(f"C: {shown.rstrip()}")
+        self.note(f"C: {shown.rstrip()}")
         await act(arg)
 
     def _check(self, _: SMTP, __: Session, ___: Envelope, mechanism: str, given: LoginPassword) -> AuthResult:
@@ -224,22 +240,13 @@ class _Session(SMTP):
         return AuthResult(success=right, handled=False, auth_data=user)
 
 
-class _ImplicitTLS(SSLProtocol):
+class _ImplicitTLS(ServerTLS):
     """TLS from the first byte, with the session inside it."""
 
-    def __init__(
-        self, session: _Session, context: ssl.SSLContext, open_transports: WeakSet[asyncio.BaseTransport]
-    ) -> None:
-        loop = asyncio.get_running_loop()
-        super().__init__(loop, session, context, None, server_side=True, ssl_handshake_timeout=_HANDSHAKE_LIMIT)
-        self._open = open_transports
+    def __init__(self, session: _Session, context: ssl.SSLContext) -> None:
+        super().__init__(session, context, session.note)
+        self._arrived = session.arrived
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._open.add(transport)
+        self._arrived(transport)
         super().connection_made(transport)
-
-
-def _encryption(transport: asyncio.BaseTransport | None) -> tuple[str, str]:
-    """(version, cipher suite) of a connection; empty in clear text."""
-    tls = transport and transport.get_extra_info("ssl_object")
-    return (tls.version().replace("TLSv", "TLS "), tls.cipher()[0]) if tls and tls.version() else ("", "")

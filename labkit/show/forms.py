@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from labkit.decode.event import TCP, TEXT, Event
+from labkit.show.page import markup
 
 
 class Form(NamedTuple):
@@ -30,6 +31,14 @@ OPENED_TLS = Form("opened", "TLS decrypted", "TLS message sent as ciphertext, op
 FORMS = (SIGNAL, CLEAR, HANDSHAKE, OPENED_TLS, OPENED, SEALED)
 
 
+_LOCK = '<svg class="lk-lock" viewBox="0 0 {} 11" width="{}" height="11" aria-hidden="true"><path d="{}"/></svg>'
+LOCKS = {
+    "sealed": _LOCK.format(9, 9, "M1 5V3.5a3.5 3.5 0 0 1 7 0V5H9v6H0V5zm1.5 0h4V3.5a2 2 0 0 0-4 0z"),
+    "opened": _LOCK.format(13, 13, "M6 5V3.3a3.3 3.3 0 0 1 6.6 0V5h-1.4V3.3a1.9 1.9 0 0 0-3.8 0V5H9v6H0V5z"),
+}
+"""`Form.name` -> a padlock, closed or with its shackle swung open."""
+
+
 def form_of(event: Event) -> Form:
     """How this event crossed the wire."""
     if event.layer == TCP:
@@ -39,3 +48,10 @@ def form_of(event: Event) -> Form:
     if not event.encrypted:
         return HANDSHAKE
     return SEALED if event.kind in ("application-data", "unknown") else OPENED_TLS
+
+
+def tag(form: Form) -> str:
+    """The small label of a form: a word in a shape, with a lock where an eavesdropper sees ciphertext."""
+    return (
+        f'<span class="lk-tag lk-{form.name}" title="{markup(form.legend)}">{LOCKS.get(form.name, "")}{form.tag}</span>'
+    )

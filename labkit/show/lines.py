@@ -4,6 +4,7 @@ Offsets are in bytes of the event's data. How lines look is for `transcript` and
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from labkit.decode.event import TEXT, Event
@@ -40,7 +41,9 @@ def lines_of(event: Event) -> tuple[list[Line], int]:
     known = event.lines
     whole = len(known) != len(split)
     meanings = [event.meaning, *[""] * len(split)] if whole else [meaning for _, meaning in known]
-    lines = [Line(data.rstrip(b"\r\n"), start, meaning) for (start, data), meaning in zip(split, meanings, strict=False)]
+    lines = [
+        Line(data.rstrip(b"\r\n"), start, meaning) for (start, data), meaning in zip(split, meanings, strict=False)
+    ]
     return (lines, 0) if not whole else _shortened(lines, len(event.data))
 
 
@@ -73,7 +76,7 @@ def pieces(line: Line, exposures: Sequence[Exposure]) -> list[Piece]:
     end = line.start + len(line.data)
     inside = [e for e in exposures if e.start < end and e.end > line.start]
     cuts = sorted({line.start, end, *(min(max(edge, line.start), end) for e in inside for edge in (e.start, e.end))})
-    return [_piece(line, left, right, inside) for left, right in zip(cuts, cuts[1:], strict=False)]
+    return [_piece(line, left, right, inside) for left, right in pairwise(cuts)]
 
 
 def _piece(line: Line, left: int, right: int, exposures: Sequence[Exposure]) -> Piece:

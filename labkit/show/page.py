@@ -5,12 +5,15 @@ direction character visible, and `markup` escapes the rest for HTML; nothing fro
 """
 
 import html
+import os
 import re
 
 from labkit.show.theme import STYLE
 
 # C0 and C1 controls, DEL, and the invisible characters that reorder or hide text (Unicode TR 36, section 3).
-_INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff\ufff0-\uffff\ud800-\udfff]")
+_INVISIBLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff\ufff0-\uffff\ud800-\udfff]"
+)
 
 
 def _name(match: re.Match[str]) -> str:
@@ -33,6 +36,11 @@ def decoded(data: bytes) -> str:
     return printable(data.decode("utf-8", "backslashreplace"))
 
 
+def fresh() -> str:
+    """An identifier that nothing else on a page has, also not what another kernel left in the same notebook."""
+    return f"lk{os.urandom(5).hex()}"
+
+
 class Page:
     """A piece of HTML with its plain-text alternative. Jupyter picks the first, `print` and `repr` the second."""
 
@@ -43,7 +51,10 @@ class Page:
     @property
     def html(self) -> str:
         """The HTML, complete with its style sheet: no script, nothing loaded from elsewhere."""
-        return f'<div class="labkit">{STYLE}{self._body}</div>'
+        return f'<div class="labkit">{STYLE}{self._content()}</div>'
+
+    def _content(self) -> str:
+        return self._body
 
     def _repr_html_(self) -> str:
         return self.html

@@ -54,7 +54,7 @@ def variable(role: str) -> str:
 _RULES = """
 .labkit{color:var(--lk-ink);background:var(--lk-paper);font:13px/1.45 var(--jp-ui-font-family,system-ui,sans-serif);
  max-width:62rem;padding:2px 0;overflow-x:auto}
-.labkit code,.labkit .lk-hex{font:12.5px/1.5 var(--jp-code-font-family,ui-monospace,Menlo,Consolas,monospace);
+.labkit.labkit.labkit code{font:12.5px/1.5 var(--jp-code-font-family,ui-monospace,Menlo,Consolas,monospace);
  color:inherit;background:none;padding:0;border:0;white-space:pre-wrap;overflow-wrap:anywhere}
 .labkit p,.labkit .lk-head{margin:.15em 0 .5em;max-width:none}
 .labkit .lk-head b{font-size:14px}
@@ -66,39 +66,72 @@ _RULES = """
 .labkit.labkit thead,.labkit.labkit tr{border:0}
 .labkit.labkit table th,.labkit.labkit table td{text-align:left;vertical-align:top;padding:4px 10px 4px 0;border:0;
  border-bottom:1px solid var(--lk-rule);white-space:normal;max-width:none;background:none}
-.labkit.labkit table tbody tr,.labkit.labkit table tbody tr:nth-child(n),.labkit.labkit table tbody tr:hover{background:none;color:inherit}
+.labkit.labkit table tbody tr,.labkit.labkit table tbody tr:nth-child(n),
+.labkit.labkit table tbody tr:hover{background:none;color:inherit}
 .labkit.labkit table th{color:var(--lk-soft);font-weight:600;font-size:12px}
 .labkit.labkit table .lk-ms{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums;color:var(--lk-soft)}
 .labkit.labkit table .lk-who{white-space:nowrap}
 .labkit.labkit table .lk-how{white-space:nowrap}
 .labkit .lk-tag{display:inline-block;font-size:11px;font-weight:700;line-height:16px;letter-spacing:.03em;padding:0 6px;
  border:1.5px solid currentColor;color:var(--lk-tcp)}
-.labkit .lk-tcp{color:var(--lk-tcp);border-style:dashed}
-.labkit .lk-clear{color:var(--lk-clear);border-radius:0}
-.labkit .lk-tls{color:var(--lk-tls);border-radius:9px}
-.labkit .lk-sealed,.labkit .lk-opened{color:var(--lk-sealed);border-radius:9px;border-style:double;border-width:3px;line-height:14px}
-.labkit .lk-lock{width:9px;height:11px;vertical-align:-1px;margin-right:4px;fill:currentColor}
-.labkit .lk-line{display:block;border-left:3px solid var(--lk-rule);padding-left:8px;margin:0 0 3px}
-.labkit .lk-line>small{display:block}
-.labkit .lk-line.lk-clear{border-left:3px solid var(--lk-clear);color:inherit}
-.labkit .lk-line.lk-tls{border-left:3px dotted var(--lk-tls);color:inherit;border-radius:0}
-.labkit .lk-line.lk-opened,.labkit .lk-line.lk-sealed{border-left:5px double var(--lk-sealed);border-width:0 0 0 5px;color:inherit;border-radius:0;line-height:inherit}
-.labkit .lk-line.lk-tcp{border-left:3px dashed var(--lk-tcp);color:inherit}
+.labkit .lk-tag.lk-tcp{color:var(--lk-tcp);border-style:dashed}
+.labkit .lk-tag.lk-clear{color:var(--lk-clear);border-radius:0}
+.labkit .lk-tag.lk-tls{color:var(--lk-tls);border-radius:9px}
+.labkit .lk-tag.lk-sealed,.labkit .lk-tag.lk-opened{color:var(--lk-sealed);border-radius:9px;border-style:double;
+ border-width:3px;line-height:14px}
+.labkit .lk-lock{height:11px;vertical-align:-1px;margin-right:4px;fill:currentColor}
+.labkit .lk-line{display:flex;flex-wrap:wrap;gap:0 14px;border-left:3px solid var(--lk-rule);padding-left:8px;
+ margin:0 0 2px}
+.labkit .lk-line>.lk-said,.labkit .lk-line>small{flex:1 1 17rem;min-width:0}
+.labkit .lk-line>small{padding-top:1px}
+.labkit .lk-line.lk-clear{border-left:3px solid var(--lk-clear)}
+.labkit .lk-line.lk-tls{border-left:3px dotted var(--lk-tls)}
+.labkit .lk-line.lk-opened,.labkit .lk-line.lk-sealed{border-left:5px double var(--lk-sealed);padding-left:6px}
+.labkit .lk-line.lk-tcp{border-left:3px dashed var(--lk-tcp)}
 .labkit mark{background:var(--lk-secret);color:var(--lk-secret-ink);text-decoration:underline;
  text-decoration-color:var(--lk-secret-line);text-decoration-thickness:2px;text-underline-offset:2px;padding:0 1px}
-.labkit .lk-what{display:inline-block;font-size:11.5px;font-weight:600;color:var(--lk-secret-ink);background:var(--lk-secret);
- border:1px solid var(--lk-secret-line);border-radius:3px;padding:0 5px;margin:1px 4px 1px 3px;overflow-wrap:anywhere}
+.labkit .lk-what{display:inline-block;font-size:11.5px;font-weight:600;color:var(--lk-secret-ink);
+ background:var(--lk-secret);border:1px solid var(--lk-secret-line);border-radius:3px;padding:0 5px;
+ margin:1px 4px 1px 3px;overflow-wrap:anywhere}
 .labkit summary{cursor:pointer;overflow-wrap:anywhere}
 .labkit details{margin:2px 0}
 .labkit details>.lk-inside{margin:2px 0 4px 6px;padding-left:12px;border-left:1px solid var(--lk-rule)}
-.labkit .lk-hex span,.labkit .lk-key{padding:1px 0;color:var(--lk-ink)}
+.labkit .lk-inside .lk-inside{margin-left:16px}
+.labkit .lk-hex span,.labkit .lk-key{padding:1px 0;color:var(--lk-ink);border-radius:2px}
 .labkit .lk-key{display:inline-block;padding:0 6px;margin:0 8px 3px 0;font-size:12px}
+.labkit .lk-bytes{display:flex;flex-wrap:wrap;gap:6px 24px;align-items:flex-start}
+.labkit.labkit.labkit .lk-bytes>code{white-space:pre;overflow:auto;max-height:46em;flex:0 0 auto;
+ max-width:100%;line-height:1.75;
+ overflow-wrap:normal}
+.labkit .lk-bytes>code i{font-style:normal;color:var(--lk-soft)}
+.labkit .lk-bytes>div{flex:1 1 22rem;min-width:16rem;max-height:46em;overflow:auto}
+.labkit .lk-bytes details{margin:0}
+.labkit .lk-bytes summary{padding:2px 3px;border-radius:3px}
+.labkit .lk-bytes summary .lk-key{margin:0 4px 0 0;font-weight:600}
+.labkit .lk-bytes summary:hover{background:var(--lk-raised)}
+.labkit .lk-bytes summary:focus-visible,.labkit .lk-bytes code:focus-visible{outline:2px solid var(--lk-tls);
+ outline-offset:-2px}
 .labkit .lk-by-client{background:var(--lk-by-client);border-bottom:2px solid var(--lk-clear)}
 .labkit .lk-by-server{background:var(--lk-by-server);border-bottom:2px solid var(--lk-tls)}
 .labkit .lk-random{background:var(--lk-random);border-bottom:2px dashed var(--lk-ink)}
 .labkit .lk-structure{background:var(--lk-structure);border-bottom:2px dotted var(--lk-tcp)}
+.labkit .lk-stage{display:grid;grid-template-columns:minmax(8rem,2fr) minmax(12rem,3fr) minmax(14rem,4fr);gap:0;
+ align-items:start;padding:6px 0}
+.labkit .lk-host{border:2px solid var(--lk-soft);border-radius:6px;background:var(--lk-raised);padding:7px 11px 9px}
+.labkit .lk-host+.lk-host{margin-top:12px}
+.labkit .lk-host>b{font-size:15px}
+.labkit .lk-path .lk-host{border-style:dashed;border-color:var(--lk-clear);margin:0 16px}
+.labkit .lk-wire{position:relative;height:96px}
+.labkit .lk-wire:before{content:"";position:absolute;left:0;right:0;top:34px;border-top:3px solid var(--lk-soft)}
+.labkit .lk-wire:after{content:"";position:absolute;left:50%;top:36px;bottom:0;border-left:2px dashed var(--lk-clear)}
+.labkit .lk-wire svg{position:absolute;z-index:1;left:calc(50% - 20px);top:22px;width:42px;height:27px;overflow:visible;
+ fill:var(--lk-paper);stroke:var(--lk-clear);stroke-width:2}
+.labkit .lk-wire circle{fill:var(--lk-clear)}
+.labkit .lk-server{border-top:1px solid var(--lk-rule);margin-top:7px;padding-top:5px}
 .labkit figure{margin:0}
 .labkit svg.lk-figure{display:block;max-width:100%;height:auto}
+.labkit pre.lk-words{font:12px/1.5 var(--jp-code-font-family,ui-monospace,Menlo,Consolas,monospace);color:inherit;
+ background:none;border:0;padding:0;margin:4px 0 4px 14px;white-space:pre-wrap;overflow-wrap:anywhere}
 """
 
 _DARK_PAGES = 'body[data-jp-theme-light="false"] .labkit,body.vscode-dark .labkit'

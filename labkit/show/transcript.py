@@ -10,15 +10,13 @@ from typing import NamedTuple
 
 from labkit.decode.event import CLIENT, TLS, Dialogue, Event, Field
 from labkit.decode.privacy import Exposure
-from labkit.show.forms import Form, form_of
+from labkit.show.forms import Form, form_of, tag
 from labkit.show.lines import Line, label, lines_of, pieces
 from labkit.show.page import Page, decoded, markup, printable
 
-DIALOGUES_SHOWN = 20
+DIALOGUES_SHOWN = 6
 EVENTS_SHOWN = 400
 WIDTH = 110
-
-LOCK = '<svg class="lk-lock" viewBox="0 0 9 11" aria-hidden="true"><path d="M1 5V3.5a3.5 3.5 0 0 1 7 0V5H9v6H0V5zm1.5 0h4V3.5a2 2 0 0 0-4 0z"/></svg>'
 
 
 class Reading(NamedTuple):
@@ -41,7 +39,11 @@ def transcript(readings: Sequence[Reading], how: str = "", total: int = 0) -> Pa
 
 def _more_dialogues(shown: int, total: int) -> str:
     rest = total - shown
-    return f"{rest:,} more {_plural(rest, 'conversation')} in this capture; .dialogues holds all {total:,}." if rest else ""
+    return (
+        f"{rest:,} more {_plural(rest, 'conversation')} in this capture; .dialogues holds all {total:,}."
+        if rest
+        else ""
+    )
 
 
 def _plural(number: int, noun: str) -> str:
@@ -66,7 +68,9 @@ def _tls(dialogue: Dialogue) -> str:
     session = dialogue.session
     if session is None:
         return "No TLS: everything crossed the wire in clear text."
-    start = {"explicit": "Explicit TLS, after an upgrade", "implicit": "Implicit TLS, from the first byte"}[session.started]
+    start = {"explicit": "Explicit TLS, after an upgrade", "implicit": "Implicit TLS, from the first byte"}[
+        session.started
+    ]
     facts = [session.version or "no version agreed", session.cipher]
     facts.append(f"server name {session.server_name}" if session.server_name else "no server name sent")
     facts.append("resumed session" if session.resumed else "")
@@ -111,7 +115,7 @@ def _text(reading: Reading, how: str) -> str:
     columns = (8, who, 13)
     content = (WIDTH - sum(columns) - 4 * 2) * 43 // 100
     layout = (*columns, content, WIDTH - sum(columns) - 4 * 2 - content)
-    head = [heading(dialogue), *wrap(summary(dialogue), WIDTH), *wrap(printable(how), WIDTH), ""]
+    head = [*wrap(heading(dialogue), WIDTH), *wrap(summary(dialogue), WIDTH), *wrap(printable(how), WIDTH), ""]
     rows = [_columns(layout, [["ms"], ["from → to"], ["how"], ["what"], ["meaning"]])]
     for event, exposures in _numbered(reading):
         rows += _text_rows(layout, dialogue, event, exposures)
@@ -120,7 +124,7 @@ def _text(reading: Reading, how: str) -> str:
 
 def _text_rows(layout: tuple[int, ...], dialogue: Dialogue, event: Event, exposures: list[Exposure]) -> list[str]:
     lines, left_out = lines_of(event)
-    first = [[_milliseconds(dialogue, event)], [" → ".join(_who(dialogue, event))], [form_of(event).tag]]
+    first = [[_milliseconds(dialogue, event)], wrap(" → ".join(_who(dialogue, event)), layout[1]), [form_of(event).tag]]
     rows = []
     for line in lines:
         readable = _labels(line, exposures) if event.layer != TLS else [label(e) for e in exposures]
@@ -146,7 +150,10 @@ def _columns(layout: tuple[int, ...], cells: list[list[str]]) -> str:
     rows = []
     for number in range(height):
         row = [cell[number] if number < len(cell) else "" for cell in cells]
-        aligned = [row[0].rjust(layout[0]), *(text.ljust(width) for text, width in zip(row[1:], layout[1:], strict=True))]
+        aligned = [
+            row[0].rjust(layout[0]),
+            *(text.ljust(width) for text, width in zip(row[1:], layout[1:], strict=True)),
+        ]
         rows.append("  ".join(aligned).rstrip())
     return "\n".join(rows)
 
@@ -162,14 +169,10 @@ def _section(reading: Reading, how: str) -> str:
     captured = f"<br><small>{markup(how)}</small>" if how else ""
     return (
         f'<div class="lk-head">{head}{captured}</div><table><thead><tr><th scope="col" class="lk-ms">ms</th>'
-        '<th scope="col">from → to</th><th scope="col">how</th><th scope="col">what, and what it means</th></tr></thead>'
+        '<th scope="col">from → to</th><th scope="col">how</th>'
+        '<th scope="col">what, and what it means</th></tr></thead>'
         f"<tbody>{rows}</tbody></table>" + (f"<p>{markup(more)}</p>" if more else "")
     )
-
-
-def tag(form: Form) -> str:
-    """The small label of a form: a word in a shape, with a lock where an eavesdropper sees ciphertext."""
-    return f'<span class="lk-tag lk-{form.name}" title="{markup(form.legend)}">{LOCK if form.locked else ""}{form.tag}</span>'
 
 
 def _row(dialogue: Dialogue, event: Event, exposures: list[Exposure]) -> str:
@@ -177,7 +180,8 @@ def _row(dialogue: Dialogue, event: Event, exposures: list[Exposure]) -> str:
     left, right = _who(dialogue, event)
     content = _tls_content(event, exposures, form) if event.layer == TLS else _lines(event, exposures, form)
     return (
-        f'<tr><td class="lk-ms">{_milliseconds(dialogue, event)}</td><td class="lk-who">{markup(left)} → {markup(right)}</td>'
+        f'<tr><td class="lk-ms">{_milliseconds(dialogue, event)}</td>'
+        f'<td class="lk-who">{markup(left)} → {markup(right)}</td>'
         f'<td class="lk-how">{tag(form)}</td><td>{content}</td></tr>'
     )
 
@@ -185,13 +189,16 @@ def _row(dialogue: Dialogue, event: Event, exposures: list[Exposure]) -> str:
 def _lines(event: Event, exposures: list[Exposure], form: Form) -> str:
     lines, left_out = lines_of(event)
     body = "".join(_line(line, exposures, form) for line in lines)
-    return body + (f'<span class="lk-line lk-{form.name}"><small>{_left_out(left_out)}</small></span>' if left_out else "")
+    return body + (
+        f'<span class="lk-line lk-{form.name}"><small>{_left_out(left_out)}</small></span>' if left_out else ""
+    )
 
 
 def _line(line: Line, exposures: Sequence[Exposure], form: Form) -> str:
     code = "".join(_marked(piece.text, piece.labels) for piece in pieces(line, exposures))
     meaning = f"<small>{markup(line.meaning)}</small>" if line.meaning else ""
-    return f'<span class="lk-line lk-{form.name}"><code>{code}</code>{chips(_labels(line, exposures))}{meaning}</span>'
+    said = f'<span class="lk-said"><code>{code}</code>{chips(_labels(line, exposures))}</span>'
+    return f'<span class="lk-line lk-{form.name}">{said}{meaning}</span>'
 
 
 def _marked(text: str, labels: Sequence[str]) -> str:
@@ -209,7 +216,7 @@ def _tls_content(event: Event, exposures: list[Exposure], form: Form) -> str:
     meaning = f"<small>{markup(event.meaning)}</small>"
     inside = fields_table(event)
     details = f"<details><summary><small>fields</small></summary>{inside}</details>" if inside else ""
-    return f'<span class="lk-line lk-{form.name}">{opening}{meaning}</span>{details}'
+    return f'<span class="lk-line lk-{form.name}"><span class="lk-said">{opening}</span>{meaning}</span>{details}'
 
 
 def fields_table(event: Event) -> str:
@@ -222,7 +229,8 @@ def fields_table(event: Event) -> str:
 
 def _item(field: Field) -> str:
     children = "".join(
-        f"<div><small>{markup(child.name)}</small> <code>{markup(_short(child.value))}</code></div>" for child in field.children
+        f"<div><small>{markup(child.name)}</small> <code>{markup(_short(child.value))}</code></div>"
+        for child in field.children
     )
     inside = f'<div class="lk-inside">{children}</div>' if children else ""
     return f"<div>{markup(field.name)} <code>{markup(_short(field.value))}</code>{inside}</div>"

@@ -1,0 +1,79 @@
+"""What the two hellos settle about a session: version, cipher suite, randoms, server name (RFC 8446 §4.1).
+
+A hello that is cut short gives what it has. Its bytes as fields with a sentence each are for `messages`.
+"""
+
+from typing import NamedTuple
+
+_SERVER_NAME, _PRE_SHARED_KEY, _EARLY_DATA, _SUPPORTED_VERSIONS = 0, 41, 42, 43
+
+RETRY_RANDOM = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
+"""The server random that makes a ServerHello a HelloRetryRequest: SHA-256 of that word (RFC 8446 §4.1.3)."""
+
+_RANDOM = slice(6, 38)
+_SESSION_ID = 38
+
+
+class ClientHello(NamedTuple):
+    """What a ClientHello settles."""
+
+    random: bytes
+    server_name: str
+    """The host name in server_name (RFC 6066 §3); empty without."""
+    early_data: bool
+    """Whether ciphertext may follow before the ServerHello (RFC 8446 §4.2.10)."""
+    suites: bytes
+    """The offered cipher suites, two bytes each."""
+
+
+class ServerHello(NamedTuple):
+    """What a ServerHello settles."""
+
+    random: bytes
+    version: int
+    suite: int
+    resumed: bool
+    """Whether a pre-shared key was taken: how TLS 1.3 resumes (RFC 8446 §4.2.11)."""
+
+    @property
+    def retry(self) -> bool:
+        """Whether it is a HelloRetryRequest."""
+        return self.random == RETRY_RANDOM
+
+
+def client_hello(data: bytes) -> ClientHello:
+    """Read a ClientHello with its handshake header."""
+    position = _SESSION_ID + 1 + _number(data, _SESSION_ID, 1)
+    suites = data[position + 2 : position + 2 + _number(data, position, 2)]
+    position += 2 + len(suites)
+    position += 1 + _number(data, position, 1)
+    found = _extensions(data, position)
+    return ClientHello(data[_RANDOM], _host_name(found.get(_SERVER_NAME, b"")), _EARLY_DATA in found, suites)
+
+
+def server_hello(data: bytes) -> ServerHello:
+    """Read a ServerHello with its handshake header."""
+    position = _SESSION_ID + 1 + _number(data, _SESSION_ID, 1)
+    suite = _number(data, position, 2)
+    found = _extensions(data, position + 3)
+    version = int.from_bytes(found.get(_SUPPORTED_VERSIONS, data[4:6])[:2])
+    return ServerHello(data[_RANDOM], version, suite, _PRE_SHARED_KEY in found)
+
+
+def _number(data: bytes, position: int, size: int) -> int:
+    return int.from_bytes(data[position : position + size])
+
+
+def _extensions(data: bytes, position: int) -> dict[int, bytes]:
+    found: dict[int, bytes] = {}
+    position += 2
+    while position + 4 <= len(data):
+        end = position + 4 + (data[position + 2] << 8 | data[position + 3])
+        found.setdefault(data[position] << 8 | data[position + 1], data[position + 4 : end])
+        position = end
+    return found
+
+
+def _host_name(extension: bytes) -> str:
+    """The name in an extension of one list (2 bytes of length) with one entry: type (1), length (2), name."""
+    return extension[5 : 5 + _number(extension, 3, 2)].decode("ascii", "backslashreplace")

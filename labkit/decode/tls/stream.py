@@ -1,0 +1,328 @@
+"""Both directions of one TLS session: records in, messages out, decrypted where the secrets are there.
+
+RFC 8446 (TLS 1.3) and RFC 5246 (TLS 1.2). Which keys are in use at which record is decided here; how a record is opened
+is `protection`, what a message means is `meanings`, and its fields are `messages`.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from labkit.decode.event import CLIENT, SERVER
+from labkit.decode.tls import problems
+from labkit.decode.tls.direction import APPLICATION, EARLY, HANDSHAKE, LABELS, Direction
+from labkit.decode.tls.hello import RETRY_RANDOM, ClientHello, ServerHello, client_hello, server_hello
+from labkit.decode.tls.protection import Cipher, Opener12, Opener13, cipher_of, openers12
+from labkit.decode.tls.records import ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, HEARTBEAT, NOT_TLS
+from labkit.decode.tls.records import HANDSHAKE as HANDSHAKE_RECORD
+from labkit.decode.tls.registry import ALERTS, HANDSHAKES, version_name
+from labkit.decode.tls.suites import SUITES
+from labkit.keylog import Secrets
+
+TLS13 = "TLS 1.3"
+
+KINDS = {
+    CHANGE_CIPHER_SPEC: "change-cipher-spec",
+    ALERT: "alert",
+    HANDSHAKE_RECORD: "handshake",
+    APPLICATION_DATA: "application-data",
+    HEARTBEAT: "heartbeat",
+}
+
+_CLOSED = {
+    CHANGE_CIPHER_SPEC: "encrypted ChangeCipherSpec",
+    ALERT: "encrypted alert",
+    HANDSHAKE_RECORD: "encrypted handshake message",
+    APPLICATION_DATA: "application data",
+    HEARTBEAT: "encrypted heartbeat",
+}
+
+(_CLIENT_HELLO, _SERVER_HELLO, _END_OF_EARLY_DATA, _SERVER_HELLO_DONE, _FINISHED, _KEY_UPDATE) = (1, 2, 5, 14, 20, 24)
+
+
+class Message(NamedTuple):
+    """A handshake message, or a record of another kind."""
+
+    sender: str
+    """`CLIENT` or `SERVER`."""
+    kind: str
+    """handshake, change-cipher-spec, alert, application-data, heartbeat or unknown."""
+    title: str
+    """ClientHello, …, ChangeCipherSpec, ``Alert: close_notify``, application data, encrypted record, …"""
+    data: bytes
+    """A handshake message with its own header of 4 bytes; else the payload of a record, in clear where opened."""
+    encrypted: bool
+    """Whether it crossed the wire as ciphertext."""
+    opened: bool
+    """Whether it did, and was decrypted here."""
+    wire: int
+    """Bytes of records, headers included, since the previous message of that side; 0 for the second in one record."""
+
+
+class Stream:
+    """Follows one TLS session; is the `labkit.decode.event.Origin` of its events.
+
+    `secrets` is a parsed key log; None gives the eavesdropper's view. Nothing that is fed raises: what cannot be read
+    becomes a message that says so, what cannot be opened stays ciphertext and `problem` says why.
+    """
+
+    def __init__(self, secrets: Secrets | None) -> None:
+        self.version = ""
+        self.cipher = ""
+        self.server_name = ""
+        self.resumed = False
+        self.opened = False
+        self.problem = "" if secrets is not None else problems.NO_SECRETS
+        self._secrets = {} if secrets is None else secrets
+        self._client_hello: ClientHello | None = None
+        self._server_hello: ServerHello | None = None
+        self._full_handshake = False
+        self._pair: dict[str, Opener12] = {}
+        self._directions = {CLIENT: Direction(CLIENT), SERVER: Direction(SERVER)}
+
+    # ---- bytes in, messages out
+
+    def feed(self, sender: str, data: bytes) -> list[Message]:
+        """Take bytes of one side, split anywhere, and return the messages that they complete."""
+        side = self._directions[sender]
+        messages: list[Message] = []
+        for kind, header, content in side.cutter.feed(data):
+            side.wire += len(header) + len(content)
+            encrypted = kind == APPLICATION_DATA or (side.changed and kind != NOT_TLS and self.version != TLS13)
+            if encrypted:
+                opener = side.opener
+                opened = opener.open(header, content) if opener else self._open_first(side, header, content)
+                if opened is None:
+                    self._stay_closed(messages, side, kind, content)
+                    continue
+                kind, content = opened
+                side.opened += 1
+                if kind == APPLICATION_DATA and not side.fragment:
+                    messages.append(
+                        Message(sender, "application-data", "application data", content, True, True, side.wire)
+                    )
+                    side.wire = 0
+                    continue
+            self._read(messages, side, kind, content, encrypted)
+        return messages
+
+    def lose(self, sender: str) -> None:
+        """Bytes of one side are missing here: what follows in this direction stays closed."""
+        side = self._directions[sender]
+        side.wire += side.cutter.rest
+        side.cutter.lose()
+        side.fragment.clear()
+        self._seal(side, problems.bytes_missing(sender))
+
+    def rest(self, sender: str) -> int:
+        """Bytes of one side that belong to no message yet."""
+        side = self._directions[sender]
+        return side.wire + side.cutter.rest
+
+    def _add(
+        self,
+        messages: list[Message],
+        side: Direction,
+        kind: int,
+        title: str,
+        data: bytes,
+        encrypted: bool,
+        opened: bool,
+    ) -> None:
+        messages.append(Message(side.sender, KINDS.get(kind, "unknown"), title, data, encrypted, opened, side.wire))
+        side.wire = 0
+
+    def _stay_closed(self, messages: list[Message], side: Direction, kind: int, content: bytes) -> None:
+        if side.opener:
+            self._seal(side, self._misfit(side))
+        self._drop_fragment(messages, side, False)
+        in_tls13 = kind == APPLICATION_DATA and self.version in ("", TLS13)
+        self._add(messages, side, kind, "encrypted record" if in_tls13 else _CLOSED[kind], content, True, False)
+
+    # ---- what is inside a record
+
+    def _read(self, messages: list[Message], side: Direction, kind: int, content: bytes, encrypted: bool) -> None:
+        if kind == HANDSHAKE_RECORD:
+            for data in side.messages(content):
+                self._add(messages, side, kind, _handshake_title(data), data, encrypted, encrypted)
+                if react := _REACTIONS.get((side.sender, data[0])):
+                    react(self, side, data)
+            if side.garbled:
+                self._drop_fragment(messages, side, encrypted)
+            return
+        self._drop_fragment(messages, side, encrypted)
+        self._add(messages, side, kind, _title(kind, content), content, encrypted, encrypted)
+        if kind == CHANGE_CIPHER_SPEC:
+            self._change_cipher(side)
+
+    def _drop_fragment(self, messages: list[Message], side: Direction, encrypted: bool) -> None:
+        if side.fragment:
+            self._add(messages, side, NOT_TLS, "broken handshake message", side.take_fragment(), encrypted, encrypted)
+
+    def _client_says_hello(self, side: Direction, data: bytes) -> None:
+        hello = self._client_hello = client_hello(data)
+        self.server_name = hello.server_name or self.server_name
+        if self.version in ("", TLS13) and side.epoch != APPLICATION:
+            side.enter(EARLY if hello.early_data else HANDSHAKE)
+
+    def _server_says_hello(self, _: Direction, data: bytes) -> None:
+        hello = server_hello(data)
+        self.version = version_name(hello.version)
+        self.cipher = SUITES.get(hello.suite) or f"cipher suite 0x{hello.suite:04X}"
+        if hello.retry:
+            return
+        self._server_hello = hello
+        self._pair = {}
+        self._full_handshake = False
+        self.resumed = self.version == TLS13 and hello.resumed
+        if self.version != TLS13:
+            self._directions[CLIENT].epoch = HANDSHAKE
+
+    def _server_is_done(self, _side: Direction, _data: bytes) -> None:
+        self._full_handshake = True
+
+    def _change_cipher(self, side: Direction) -> None:
+        """RFC 5246 §7.1; in TLS 1.3 it means nothing (RFC 8446 §5)."""
+        if self.version == TLS13:
+            return
+        side.changed = True
+        side.opener = None
+        if side.sender == SERVER and self._server_hello and not self._full_handshake:
+            self.resumed = True
+
+    def _end_early_data(self, side: Direction, _: bytes) -> None:
+        if side.epoch == EARLY and side.opened:
+            side.enter(HANDSHAKE)
+
+    def _finish(self, side: Direction, _: bytes) -> None:
+        if self.version == TLS13 and side.opened and side.epoch == HANDSHAKE:
+            side.enter(APPLICATION)
+
+    def _update_key(self, side: Direction, _: bytes) -> None:
+        if side.epoch == APPLICATION and isinstance(side.opener, Opener13):
+            side.opener = side.opener.updated()
+
+    # ---- which keys
+
+    def _open_first(self, side: Direction, header: bytes, body: bytes) -> tuple[int, bytes] | None:
+        """Open the first record under new keys; those after it are opened by `side.opener`."""
+        if side.sealed:
+            return None
+        if side.epoch == EARLY:
+            return self._open_early(side, header, body)
+        self._choose_opener(side)
+        opened = side.opener.open(header, body) if side.opener else None
+        self.opened |= opened is not None and (side.epoch == APPLICATION or self.version != TLS13)
+        return opened
+
+    def _open_early(self, side: Direction, header: bytes, body: bytes) -> tuple[int, bytes] | None:
+        """Early data, or what follows it: a server that refuses it never says so in clear (RFC 8446 §4.2.10)."""
+        for opener in side.early or self._early_openers():
+            if opened := opener.open(header, body):
+                side.early = [opener]
+                self.opened = True
+                return opened
+        secret = self._secret(LABELS[CLIENT][HANDSHAKE])
+        if self._server_hello and secret and (cipher := cipher_of(self._server_hello.suite)):
+            opener = Opener13(cipher, secret)
+            if opened := opener.open(header, body):
+                side.enter(HANDSHAKE)
+                side.opener = opener
+                return opened
+        self._say(self._misfit(side))
+        return None
+
+    def _early_openers(self) -> list[Opener13]:
+        """What may open early data: its cipher suite is the ticket's, which is one of those that the client offers."""
+        label = LABELS[CLIENT][EARLY]
+        secret = self._secret(label)
+        if not secret:
+            self._say(self._missing(label))
+        offered = self._client_hello.suites
+        ciphers = (cipher_of(int.from_bytes(offered[at : at + 2])) for at in range(0, len(offered), 2))
+        fitting = dict.fromkeys(cipher for cipher in ciphers if cipher and cipher.hash_length == len(secret))
+        return [Opener13(cipher, secret) for cipher in fitting]
+
+    def _choose_opener(self, side: Direction) -> None:
+        label = LABELS[side.sender][side.epoch] if self.version == TLS13 else "CLIENT_RANDOM"
+        secret = self._secret(label)
+        problem = self._obstacle() or ("" if secret else self._missing(label))
+        if problem:
+            self._seal(side, problem)
+            return
+        cipher = cipher_of(self._server_hello.suite)
+        if self.version == TLS13:
+            side.opener = Opener13(cipher, secret)
+        else:
+            self._pair = self._pair or self._openers12(cipher, secret)
+            side.opener = self._pair[side.sender]
+
+    def _openers12(self, cipher: Cipher, master: bytes) -> dict[str, Opener12]:
+        client, server = openers12(cipher, master, self._client_random, self._server_hello.random)
+        return {CLIENT: client, SERVER: server}
+
+    @property
+    def _client_random(self) -> bytes:
+        return self._client_hello.random if self._client_hello else b""
+
+    def _secret(self, label: str) -> bytes:
+        return self._secrets.get(self._client_random, {}).get(label, b"")
+
+    # ---- why not
+
+    def _obstacle(self) -> str:
+        """Why no record at all can be opened; empty when nothing stands against it."""
+        if self._client_hello is None:
+            return problems.no_hello("ClientHello")
+        if self._server_hello is None:
+            return problems.no_hello("ServerHello")
+        return problems.cannot_open(self.version, self._server_hello.suite)
+
+    def _missing(self, label: str) -> str:
+        if self._client_random not in self._secrets:
+            return problems.not_in_key_log(self._client_random)
+        return problems.label_missing(label, self._client_random)
+
+    def _misfit(self, side: Direction) -> str:
+        if any(direction.opened for direction in self._directions.values()):
+            return problems.record_does_not_open(side.sender, side.opened + 1)
+        return problems.secrets_do_not_fit(side.sender)
+
+    def _seal(self, side: Direction, problem: str) -> None:
+        side.sealed = True
+        side.opener = None
+        self._say(problem)
+
+    def _say(self, problem: str) -> None:
+        self.problem = self.problem or problem
+
+
+def _handshake_title(data: bytes) -> str:
+    if data[0] == _SERVER_HELLO and data[6:38] == RETRY_RANDOM:
+        return "HelloRetryRequest"
+    return HANDSHAKES.get(data[0]) or f"handshake message {data[0]}"
+
+
+def _title(kind: int, content: bytes) -> str:
+    if kind == ALERT:
+        return f"Alert: {ALERTS.get(content[1], content[1])}" if len(content) == 2 else "Alert: malformed"
+    return _TITLES.get(kind, "unknown content")
+
+
+_TITLES = {
+    CHANGE_CIPHER_SPEC: "ChangeCipherSpec",
+    APPLICATION_DATA: "application data",
+    HEARTBEAT: "heartbeat",
+    NOT_TLS: "not TLS",
+}
+
+_REACTIONS: dict[tuple[str, int], Callable[[Stream, Direction, bytes], None]] = {
+    (CLIENT, _CLIENT_HELLO): Stream._client_says_hello,
+    (SERVER, _SERVER_HELLO): Stream._server_says_hello,
+    (SERVER, _SERVER_HELLO_DONE): Stream._server_is_done,
+    (CLIENT, _END_OF_EARLY_DATA): Stream._end_early_data,
+    (CLIENT, _FINISHED): Stream._finish,
+    (SERVER, _FINISHED): Stream._finish,
+    (CLIENT, _KEY_UPDATE): Stream._update_key,
+    (SERVER, _KEY_UPDATE): Stream._update_key,
+}
+"""What a handshake message changes, by its sender and type."""

@@ -1,0 +1,68 @@
+"""What the phrases of a dialect and the signals of TCP mean: the origin of every event that is not TLS."""
+
+from labkit.decode.event import Event, Field
+from labkit.dialects.base import Dialect
+
+SIGNALS = {
+    "syn": ("SYN", "The client asks for a connection (RFC 9293 §3.5)."),
+    "syn-ack": ("SYN, ACK", "The server agrees. Neither side has shown who it is."),
+    "ack": ("ACK", "The client confirms: the connection is open, and nothing about it is secret."),
+    "fin": ("FIN", "This side has said everything and closes its direction (RFC 9293 §3.6)."),
+    "rst": ("RST", "This side breaks the connection off (RFC 9293 §3.5.2)."),
+    "gap": ("gap", "Bytes are missing from the capture here; what they said is not known."),
+}
+"""Kind of a TCP signal -> its title and its meaning."""
+
+_PHRASES = {
+    "go-ahead": "The go-ahead: from the next byte on, both sides speak TLS on this same connection.",
+    "refusal": "The server refuses to start TLS; the conversation goes on in clear text.",
+    "challenge": "The server asks for the next part of the login, in base64.",
+    "credential": "A part of the login in base64: an encoding, not encryption.",
+    "message": "The message itself, header and body, up to the line with a single dot.",
+    "injected": "Clear text behind the upgrade command or its go-ahead: it must be discarded, because anyone may have put it there.",
+    "unknown": "Bytes that the lab cannot read as a phrase of this protocol.",
+}
+"""Kind of a phrase -> what it means, where the dialect's own words do not say more."""
+
+
+class Signals:
+    """The origin of TCP events."""
+
+    def meaning(self, event: Event) -> str:
+        return SIGNALS[event.kind][1]
+
+    def lines(self, event: Event) -> list[tuple[str, str]]:
+        return [(event.title, self.meaning(event))]
+
+    def fields(self, event: Event) -> tuple[Field, ...]:
+        return ()
+
+
+class Words:
+    """The origin of the phrases of one dialect, or of text in none."""
+
+    def __init__(self, dialect: Dialect | None) -> None:
+        self._dialect = dialect
+
+    def meaning(self, event: Event) -> str:
+        return self._explain(event, event.text.split("\n", 1)[0].rstrip("\r"))
+
+    def lines(self, event: Event) -> list[tuple[str, str]]:
+        if event.kind in ("message", "injected"):
+            return [(event.text, self.meaning(event))]
+        return [(line, self._explain(event, line)) for line in event.text.replace("\r\n", "\n").split("\n")]
+
+    def fields(self, event: Event) -> tuple[Field, ...]:
+        if event.kind in ("message", "injected"):
+            return (Field(event.title, 0, len(event.data), event.text, self.meaning(event)),)
+        found, start = [], 0
+        for (line, meaning), data in zip(self.lines(event), event.data.split(b"\n"), strict=False):
+            end = min(start + len(data) + 1, len(event.data))
+            found.append(Field(event.title, start, end, line, meaning))
+            start = end
+        return tuple(found)
+
+    def _explain(self, event: Event, line: str) -> str:
+        if event.kind in _PHRASES or self._dialect is None:
+            return _PHRASES.get(event.kind, _PHRASES["unknown"])
+        return self._dialect.explain(event.title, line)

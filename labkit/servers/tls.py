@@ -1,0 +1,44 @@
+"""The TLS of one connection to a server: asyncio's, which here also tells client and log why a handshake fails.
+
+RFC 8446 §6.2 asks the side that finds the fault for an alert. asyncio hangs up and keeps OpenSSL's alert to itself.
+"""
+
+import asyncio
+import ssl
+from asyncio.sslproto import SSLProtocol
+from collections.abc import Callable
+
+HANDSHAKE_LIMIT = 10.0
+"""Seconds."""
+
+
+class ServerTLS(SSLProtocol):
+    """Between a connection and the `inside` protocol, which is told of the connection once the handshake is done."""
+
+    def __init__(
+        self,
+        inside: asyncio.Protocol,
+        context: ssl.SSLContext,
+        note: Callable[[str], None],
+        done: "asyncio.Future[None] | None" = None,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        super().__init__(loop, inside, context, done, server_side=True, ssl_handshake_timeout=HANDSHAKE_LIMIT)
+        self._note = note
+
+    def _on_handshake_complete(self, error: Exception | type[Exception] | None) -> None:
+        if error is not None:
+            self._note(f"TLS handshake failed: {_reason(error)}")
+            self._process_outgoing()
+        super()._on_handshake_complete(error)
+
+
+def _reason(error: Exception | type[Exception]) -> str:
+    reason = getattr(error, "reason", None)  # OpenSSL's: UNSUPPORTED_PROTOCOL
+    return reason.replace("_", " ").lower() if reason else "the client closed the connection"
+
+
+def encryption(transport: asyncio.BaseTransport | None) -> tuple[str, str]:
+    """(version, cipher suite) of a connection; empty in clear text."""
+    tls = transport and transport.get_extra_info("ssl_object")
+    return (tls.version().replace("TLSv", "TLS "), tls.cipher()[0]) if tls and tls.version() else ("", "")

@@ -1,0 +1,289 @@
+"""What servers and the wire can do to a client: always an `Outcome` with a clear reason, and in time."""
+
+import gc
+import socket
+import threading
+import time
+from types import SimpleNamespace
+
+import psutil
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from peers import CAPABILITIES, hang_up, reset, scripted, talks, then
+
+from labkit import Lab, policies
+from labkit.contexts import server_context
+from labkit.errors import LabError, OutsideTheLab
+
+LOGIN = ("alice", "hunter2")
+MAIL = SimpleNamespace(host="mail", port=587)
+OK = b"250 OK\r\n"
+AUTH = b"250-mail.lab.test\r\n250 AUTH PLAIN LOGIN\r\n"
+HELD = 0.4
+"""Seconds that a client waits here."""
+
+
+@pytest.fixture
+def lab():
+    with Lab() as lab:
+        yield lab
+
+
+def silent(sock):
+    """Accept, and never say a word."""
+
+
+def drip(sock):
+    """A reply without end, a line every few milliseconds: never silent, never done."""
+    for _ in range(400):
+        sock.sendall(b"220-wait\r\n")
+        time.sleep(0.01)
+
+
+def garbage(sock):
+    sock.sendall(b"\x00\xff\x13garbage\r\n" * 3)
+
+
+def answers(*data):
+    return talks(*data)
+
+
+def half_a_handshake(sock):
+    sock.sendall(b"\x16\x03\x03\x00\x7a\x02\x00\x00\x76\x03\x03")
+    sock.shutdown(socket.SHUT_RDWR)
+
+
+CASES = {
+    "never answers": (silent, "none", "the time limit of 0.4 s ran out before the greeting"),
+    "answers without end": (drip, "none", "the time limit of 0.4 s ran out before the greeting"),
+    "hangs up at once": (socket.socket.close, "none", "before the greeting"),
+    "greets with garbage": (garbage, "none", "the server greeted with something that is not SMTP"),
+    "greets as HTTP": (
+        lambda sock: sock.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+        "none",
+        "the server greeted with something that is not SMTP",
+    ),
+    "is full": (
+        lambda sock: sock.sendall(b"421 4.3.2 Come back later\r\n"),
+        "none",
+        "the server greeted with 421 4.3.2 Come back later, not with 220",
+    ),
+    "refuses everybody": (lambda sock: sock.sendall(b"554 No\r\n"), "none", "greeted with 554 No, not with 220"),
+    "greets without end of line": (
+        lambda sock: sock.sendall(b"220 " + b"x" * 100_000),
+        "none",
+        "the server's answer before the greeting is longer than a line may be",
+    ),
+    "answers EHLO with garbage": (answers(b"\xfe\xff\r\n"), "none", "answer after EHLO is not SMTP"),
+    "hangs up after EHLO": (then(answers(), hang_up), "none", "the server closed the connection after EHLO"),
+    "resets after EHLO": (then(answers(), reset), "none", "the server reset the connection after EHLO"),
+    "is silent after STARTTLS": (answers(CAPABILITIES), "mandatory", "ran out after STARTTLS"),
+    "is silent in the handshake": (
+        answers(CAPABILITIES, b"220 Go ahead\r\n"),
+        "opportunistic",
+        "the time limit of 0.4 s ran out during the TLS handshake",
+    ),
+    "hangs up in the handshake": (
+        then(answers(CAPABILITIES, b"220 Go ahead\r\n"), hang_up),
+        "opportunistic",
+        "the server closed the connection during the TLS handshake",
+    ),
+    "hangs up in the middle of its ServerHello": (
+        then(answers(CAPABILITIES, b"220 Go ahead\r\n"), half_a_handshake),
+        "verified",
+        "during the TLS handshake",
+    ),
+    "sends garbage for a handshake": (
+        then(answers(CAPABILITIES, b"220 Go ahead\r\n", b"No, thank you\r\n" * 9), silent),
+        "opportunistic",
+        "the TLS handshake failed: what the server sent is not TLS",
+    ),
+    "answers STARTTLS with garbage": (
+        answers(CAPABILITIES, b"Welcome!\r\n"),
+        "opportunistic",
+        "the server's answer after STARTTLS is not SMTP",
+    ),
+    "refuses STARTTLS": (
+        answers(CAPABILITIES, b"454 4.7.0 Not now\r\n"),
+        "mandatory",
+        "the server refused STARTTLS with 454 4.7.0 Not now, and the policy 'mandatory' stops without TLS",
+    ),
+    "refuses the sender": (
+        answers(OK, b"553 5.1.8 Never heard of you\r\n", OK),
+        "none",
+        "the server answered 553 5.1.8 Never heard of you after MAIL",
+    ),
+    "refuses the recipient": (
+        answers(OK, OK, b"550 5.1.1 No such user\r\n", OK),
+        "none",
+        "the server refused bob@lab.test with 550 5.1.1 No such user",
+    ),
+    "hangs up in DATA": (
+        then(answers(OK, OK, OK, b"354 Go\r\n"), hang_up),
+        "none",
+        "after DATA",
+    ),
+    "refuses the message": (
+        answers(OK, OK, OK, b"354 Go\r\n", b"554 5.7.1 Spam\r\n"),
+        "none",
+        "the server answered 554 5.7.1 Spam after DATA",
+    ),
+}
+"""What the server does -> (its script, the client's policy, words of the outcome)."""
+
+
+@pytest.mark.parametrize("what", CASES)
+def test_a_server_that(lab, what):
+    script, policy, words = CASES[what]
+    with scripted(lab, script):
+        began = time.monotonic()
+        outcome = lab.send(MAIL, "x", policy=getattr(policies, policy), timeout=HELD)
+        lasted = time.monotonic() - began
+    assert not outcome and not outcome.sent
+    assert words in outcome.why
+    assert repr(outcome) == f"Not sent: {outcome.why}."
+    assert lasted < HELD + 3
+
+
+@pytest.mark.parametrize(
+    "challenge, words",
+    (
+        (b"334 A\r\n", "makes no sense"),
+        (b"334 " + b"A" * 20_000 + b"\r\n", "longer than a line may be"),
+        (b"535 5.7.8 Wrong\r\n", "the server refused the login with 535 5.7.8 Wrong"),
+        (b"334 \r\n" * 50, "login"),
+        (b"", "ran out"),
+    ),
+)
+def test_what_a_server_answers_to_a_login(lab, challenge, words):
+    with scripted(lab, answers(AUTH, challenge)):
+        outcome = lab.send(MAIL, "x", login=LOGIN, policy=policies.none, timeout=HELD)
+    assert not outcome and words in outcome.why and outcome.password == "clear text"
+    assert "hunter2" not in repr(outcome) and "aHVudGVy" not in repr(outcome)
+
+
+def test_a_server_that_keeps_still_under_its_bytes_alone_is_left_in_time(lab):
+    with scripted(lab, silent):
+        outcome = lab.send(MAIL, "x", policy=policies.implicit, timeout=HELD)
+    assert outcome.why == "the time limit of 0.4 s ran out during the TLS handshake"
+
+
+def test_a_client_without_tls_goes_on_when_starttls_is_refused(lab):
+    script = answers(CAPABILITIES, b"454 4.7.0 Not now\r\n", OK, OK, b"354 Go\r\n", OK, b"221 Bye\r\n")
+    with scripted(lab, script):
+        outcome = lab.send(MAIL, "x", timeout=5)
+    assert outcome and outcome.how == "clear text"
+    assert repr(outcome) == (
+        "Sent in clear text: the server refused STARTTLS with 454 4.7.0 Not now, "
+        "and the policy 'opportunistic' goes on without TLS."
+    )
+
+
+def test_a_message_counts_as_sent_although_the_server_never_says_goodbye(lab):
+    script = answers(OK, OK, OK, b"354 Go\r\n", OK)
+    with scripted(lab, script):
+        assert lab.send(MAIL, "x", policy=policies.none, timeout=HELD)
+
+
+@pytest.mark.parametrize("client, server", (("TLS 1.3", "TLS 1.2"), ("TLS 1.2", "TLS 1.3")))
+@pytest.mark.parametrize("policy", ("opportunistic", "implicit"))
+def test_versions_that_do_not_meet_are_said(lab, client, server, policy):
+    running = lab.smtp(tls=server, implicit=policy == "implicit")
+    outcome = lab.send(running, "x", tls=client, policy=getattr(policies, policy))
+    assert outcome.why == "the TLS handshake failed: the two sides have no TLS version in common"
+    assert "TLS handshake failed: unsupported protocol" in repr(running.log)
+
+
+def test_cipher_suites_that_do_not_meet_are_said(lab):
+    running = lab.smtp(tls="TLS 1.2", ciphers="ECDHE-RSA-AES128-GCM-SHA256")
+    outcome = lab.send(running, "x")
+    assert outcome.why == "the TLS handshake failed: the two sides have no cipher suite in common"
+
+
+def test_a_record_that_was_changed_on_the_way_breaks_tls(lab):
+    context = server_context(lab.authority.certificate(), "TLS 1.2")
+
+    def script(sock):
+        answers(CAPABILITIES, b"220 Go ahead\r\n")(sock)
+        plain = sock.dup()
+        with context.wrap_socket(sock, server_side=True) as inside, plain:
+            inside.recv(4096)
+            plain.sendall(b"\x17\x03\x03\x00\x20" + bytes(32))
+            time.sleep(0.2)
+
+    with scripted(lab, script):
+        outcome = lab.send(MAIL, "x", policy=policies.verified, timeout=5)
+    assert outcome.how == "explicit TLS" and outcome.why.startswith("TLS broke after EHLO: ")
+
+
+def test_a_port_without_a_server_is_said(lab):
+    assert "Nothing listens on port 587 of mail" in lab.send(MAIL, "x").why
+    server = lab.smtp()
+    server.close()
+    assert "Nothing listens on port 587 of mail" in lab.send(server, "x").why
+
+
+def test_a_server_outside_the_lab_is_an_error_of_the_learner(lab):
+    for host in ("8.8.8.8", "mail.example.org", "0.0.0.0"):
+        with pytest.raises(OutsideTheLab):
+            lab.send(SimpleNamespace(host=host, port=25), "x")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    (
+        {"timeout": 0},
+        {"timeout": -1},
+        {"login": ("alice", "pässword")},
+        {"login": ("alice\r\nQUIT", "x")},
+        {"login": "alice"},
+        {"login": ("alice",)},
+        {"sender": "alice@lab.test\r\nRCPT TO:<mallory@lab.test>"},
+        {"recipient": "b\0b@lab.test"},
+        {"recipient": "böb@lab.test"},
+        {"subject": "one\ntwo"},
+        {"text": "\ud800"},
+        {"tls": "TLS 1.1"},
+    ),
+    ids=repr,
+)
+def test_what_cannot_be_sent_is_an_error_of_the_learner(lab, wrong):
+    server = lab.smtp()
+    with pytest.raises(LabError):
+        lab.send(server, **{"text": "x", **wrong})
+    assert not server.mailbox and len(server.log) == 0
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp"))), st.text(max_size=200))
+def test_any_text_arrives(subject, text):
+    with Lab() as lab:
+        server = lab.smtp()
+        assert lab.send(server, text, subject=subject.strip())
+        assert server.mailbox[0].text.split() == text.split()
+
+
+def test_nothing_stays_open_whatever_the_server_did(lab):
+    process = psutil.Process()
+    gc.collect()
+    before = process.num_fds(), threading.active_count()
+    for script in (silent, garbage, hang_up, reset, then(answers(CAPABILITIES, b"220 Go\r\n"), garbage)):
+        with scripted(lab, script):
+            lab.send(MAIL, "x", timeout=0.1)
+    gc.collect()
+    assert (process.num_fds(), threading.active_count()) == before
+
+
+def test_an_interrupt_ends_the_attempt_at_once_and_closes_everything(lab, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    process = psutil.Process()
+    with scripted(lab, silent):
+        before = process.num_fds(), threading.active_count()
+        monkeypatch.setattr("smtplib.SMTP.getreply", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            lab.send(MAIL, "x", timeout=60)
+        assert threading.active_count() == before[1]
+        assert process.num_fds() <= before[0] + 1  # the end of the script that accepted

@@ -1,0 +1,61 @@
+"""Sockets are made in `labkit.network` and nowhere else, so its check cannot be gone round."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import labkit
+
+ROOT = Path(labkit.__file__).parent
+SOURCES = [path for path in ROOT.rglob("*.py") if path.parent.name != "network"]
+
+MAKES_SOCKETS = {
+    "create_connection",
+    "create_server",
+    "create_datagram_endpoint",
+    "create_unix_connection",
+    "create_unix_server",
+    "fromfd",
+    "open_connection",
+    "start_server",
+    "urlopen",
+}
+SOCKET_METHODS = {"bind", "connect_ex", "sendto"}
+NETWORKING_MODULES = {"http", "urllib", "ftplib", "imaplib", "poplib", "socketserver", "requests"}
+"""smtplib is not among them: `clients.smtp` overrides the one method with which it connects."""
+
+
+def _name(node: ast.expr) -> str:
+    return getattr(node, "attr", getattr(node, "id", ""))
+
+
+def _makes_a_socket(call: ast.Call) -> bool:
+    name = _name(call.func)
+    if name == "socket":  # socket.socket(...), but not an attribute like listener.socket
+        return True
+    if name == "create_server":  # asyncio's, with a socket that a host of the lab made
+        return "sock" not in {keyword.arg for keyword in call.keywords}
+    return name in MAKES_SOCKETS | SOCKET_METHODS
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_other_room_makes_or_binds_a_socket(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _makes_a_socket(node)]
+    assert not calls, f"{path.name} makes a socket in line {calls[0].lineno}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_other_room_imports_a_library_that_connects_by_itself(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert not {name.split(".")[0] for name in imported} & NETWORKING_MODULES
+
+
+def test_the_search_finds_a_socket_where_there_is_one():
+    for line in ("socket.socket()", "socket.create_connection(a)", "loop.create_server(f, 'h', 1)", "s.bind(a)"):
+        assert _makes_a_socket(ast.parse(line).body[0].value)
+    for line in ("loop.create_server(f, sock=listener.socket)", "host.connect('mail', 587)", "host.listen(25)"):
+        assert not _makes_a_socket(ast.parse(line).body[0].value)
