@@ -99,6 +99,22 @@ def test_open_connections_end_with_the_lab(traces):
     assert traces() == before
 
 
+def test_connections_of_the_last_moment_end_with_the_lab(traces):
+    before = traces()
+    for _ in range(50):
+        with Lab() as lab:
+            lab.smtp()
+            lab.smtp(implicit=True)
+            clients = [lab.alice.connect("mail", port, timeout=5) for port in (587, 465, 587)]
+            lab.smtp()
+            clients.append(lab.alice.connect("mail", 587, timeout=5))
+        for client in clients:
+            with client, suppress(ConnectionResetError):
+                while client.recv(4096):
+                    pass
+    assert traces() == before
+
+
 def test_a_handshake_that_hangs_ends_with_the_lab(traces):
     before = traces()
     with Lab() as lab:

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from labkit.capture.frames import ETHERNET, FIN, RST, SYN, segment
 from labkit.capture.headers import renumber
 from labkit.capture.pcap import Frame
+from labkit.errors import CannotSniff
 
 # Numbers of <asm-generic/socket.h>, <linux/if_packet.h> and <linux/if_arp.h> that Python's socket module does not name.
 _SO_ATTACH_FILTER, _SO_RCVBUFFORCE, _SO_TIMESTAMPNS = 26, 33, 35
@@ -65,10 +66,23 @@ class Sniffer:
         """The two ends of each open connection -> those that have sent their FIN."""
         self._buffer = bytearray(_LARGEST)
         self._deadline = 0.0
-        _prepare(sock)
+        try:
+            _prepare(sock)
+        except OSError as error:
+            sock.close()
+            raise CannotSniff(f"The packet socket cannot be set up ({error.strerror}): use the tap instead.") from error
         self._alarm, self._bell = socket.socketpair()
         self._thread = threading.Thread(target=self._run, name="labkit sniffer", daemon=True)
         self._thread.start()
+
+    @property
+    def how(self) -> str:
+        """One sentence on how the frames were caught."""
+        lost = f"; the kernel had no room for {self.drops} frames, which are missing" if self.drops else ""
+        return (
+            f"Captured with a packet socket (AF_PACKET) on the interface {self.interface}: real frames with the kernel's times, "
+            f"shown with the nominal ports and with the checksums that belong to them{lost}."
+        )
 
     def stop(self, settle: float) -> None:
         """End when every connection has ended, after `settle` seconds at most. All that was sent before this call is caught."""

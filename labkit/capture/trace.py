@@ -31,6 +31,12 @@ class Trace:
         self.how = how
         """One sentence on how it was captured, or what is wrong with the file that it came from."""
 
+    def fill(self, frames: list[Frame], keylog: str, names: dict[str, str], how: str) -> None:
+        """Take these contents; what was made of the earlier ones is made anew when it is asked for."""
+        self.frames, self.keylog, self.names, self.how = frames, keylog, names, how
+        for name in [name for name in vars(self) if isinstance(getattr(type(self), name, None), cached_property)]:
+            del vars(self)[name]
+
     @cached_property
     def conversations(self) -> list[Conversation]:
         """The TCP conversations, in the order of their beginning."""

@@ -95,6 +95,7 @@ _WORDS = {
     LabError: lambda error, _: str(error).rstrip("."),
     ssl.SSLCertVerificationError: _certificate,
     ssl.SSLEOFError: lambda _, step: f"the server closed the connection {step}",
+    ssl.SSLZeroReturnError: lambda _, step: f"the server closed the connection {step}",
     ssl.SSLError: _tls,
     ConnectionResetError: lambda _, step: f"the server reset the connection {step}",
     smtplib.SMTPConnectError: _greeting,

@@ -5,7 +5,7 @@ Everything that waits has a time limit. What is served is not known here.
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
@@ -13,6 +13,8 @@ from labkit.errors import LabError
 
 _PATIENCE = 5.0
 """Seconds that a caller waits for the thread; what is asked of it takes milliseconds."""
+_LAST_WORDS = 1.0
+"""Seconds for the ends of connections that their servers have dropped; they take microseconds."""
 
 
 class ServerLoop:
@@ -20,13 +22,9 @@ class ServerLoop:
 
     def __init__(self) -> None:
         self._started = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="labkit servers", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="labkit servers", daemon=True)
         self._thread.start()
         self._started.wait(_PATIENCE)
-
-    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        """Run a coroutine in the loop and return what it returns. Raises `LabError` when that takes too long."""
-        return _result(asyncio.run_coroutine_threadsafe(work, self._loop))
 
     def call(self, function: Callable[[], object]) -> None:
         """Call a function in the loop's thread and wait for its end. Raises `LabError` when that takes too long."""
@@ -35,7 +33,11 @@ class ServerLoop:
             return
         done: Future[object] = Future()
         self._loop.call_soon_threadsafe(lambda: _settle(done, function))
-        _result(done)
+        try:
+            done.result(_PATIENCE)
+        except TimeoutError as error:
+            done.cancel()
+            raise LabError(f"The lab's server thread did not answer within {_PATIENCE:g} s: make a new Lab.") from error
 
     def close(self) -> None:
         """Stop the loop and end the thread. A second call does nothing."""
@@ -45,12 +47,18 @@ class ServerLoop:
         if threading.current_thread() is not self._thread:
             self._thread.join(_PATIENCE)
 
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:  # the same on every system
+            runner.run(self._serve())
+
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         self._loop.set_exception_handler(_ignore)
         self._started.set()
         await self._stop.wait()
+        if under_way := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(under_way, timeout=_LAST_WORDS)
 
 
 def _settle(done: "Future[object]", function: Callable[[], object]) -> None:
@@ -58,14 +66,6 @@ def _settle(done: "Future[object]", function: Callable[[], object]) -> None:
         done.set_result(function())
     except Exception as error:
         done.set_exception(error)
-
-
-def _result(future: "Future[Any]") -> Any:
-    try:
-        return future.result(_PATIENCE)
-    except TimeoutError as error:
-        future.cancel()
-        raise LabError(f"The lab's server thread did not answer within {_PATIENCE:g} s: make a new Lab.") from error
 
 
 def _ignore(_: asyncio.AbstractEventLoop, __: dict[str, Any]) -> None:

@@ -8,8 +8,10 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 from weakref import WeakSet
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session, TLSSetupException, sanitize, syntax
@@ -82,9 +84,11 @@ class SMTPServer:
         self.mechanisms = settings.mechanisms if settings.auth != "none" else ()
         self._open: WeakSet[asyncio.BaseTransport] = WeakSet()
         self._connections = 0
+        self._arrivals: set[asyncio.Task[Any]] = set()
+        self._stopped = False
         self._listener = host.listen(settings.port)
         try:
-            self._server = loop.run(self._start())
+            loop.call(self._start)
         except BaseException:
             self._listener.close()
             raise
@@ -106,31 +110,48 @@ class SMTPServer:
 
     def close(self) -> None:
         """Stop listening and drop every connection. A second call does nothing."""
-        if self._server is None:
+        if self._stopped:
             return
         self._loop.call(self._stop)
-        self._server = None
 
     def __repr__(self) -> str:
         how = "implicit TLS" if self.settings.implicit else f"STARTTLS {self.settings.starttls}"
         return (
             f"<SMTP server on {self.host}, port {self.port} (really {self.address[0]}:{self.address[1]}): {how}, "
             f"AUTH {self.settings.auth}, {' and '.join(self.settings.tls)}, certificate {self.certificate.kind}"
-            f"{', closed' if self._server is None else ''}>"
+            f"{', closed' if self._stopped else ''}>"
         )
 
-    async def _start(self) -> asyncio.Server:
-        return await asyncio.get_running_loop().create_server(self._new_connection, sock=self._listener.socket)
+    # asyncio's own Server, when closed, loses the connections that it is just accepting; so we accept here.
+
+    def _start(self) -> None:
+        self._listener.socket.setblocking(False)
+        asyncio.get_running_loop().add_reader(self._listener.socket, self._accept)
+
+    def _accept(self) -> None:
+        with suppress(OSError):  # the client may have gone again
+            sock, _ = self._listener.socket.accept()
+            loop = asyncio.get_running_loop()
+            arrival = loop.create_task(loop.connect_accepted_socket(self._new_connection, sock))
+            self._arrivals.add(arrival)
+            arrival.add_done_callback(self._arrivals.discard)
 
     def _stop(self) -> None:
-        self._server.close()
+        self._stopped = True
+        asyncio.get_running_loop().remove_reader(self._listener.socket)
         self._listener.close()
         for transport in list(self._open):
             transport.abort()
 
+    def _keep(self, transport: asyncio.BaseTransport) -> None:
+        """Know a connection, to drop it at the end; the end may have come while it was being accepted."""
+        self._open.add(transport)
+        if self._stopped:
+            transport.abort()
+
     def _new_connection(self) -> asyncio.BaseProtocol:
         self._connections += 1
-        session = _Session(self, self._connections, self._open)
+        session = _Session(self, self._connections, self._keep)
         if not self.settings.implicit:
             return session
         return _ImplicitTLS(session, self.context)
@@ -165,7 +186,7 @@ class _Session(SMTP):
     AuthLoginUsernameChallenge = "Username:"
     AuthLoginPasswordChallenge = "Password:"
 
-    def __init__(self, server: SMTPServer, number: int, open_transports: WeakSet[asyncio.BaseTransport]) -> None:
+    def __init__(self, server: SMTPServer, number: int, keep: Callable[[asyncio.BaseTransport], None]) -> None:
         settings = server.settings
         super().__init__(
             server,
@@ -181,13 +202,13 @@ class _Session(SMTP):
             loop=asyncio.get_running_loop(),
         )
         self._users = settings.users
-        self._open = open_transports
+        self._keep = keep
         self.note = partial(server.log.write, number)
         self._smtp_methods = {verb: partial(self._heard, verb, act) for verb, act in self._smtp_methods.items()}
 
     def arrived(self, transport: asyncio.BaseTransport) -> None:
         """A TCP connection is there."""
-        self._open.add(transport)
+        self._keep(transport)
         self.note("connection from {}:{}".format(*transport.get_extra_info("peername")[:2]))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -224,10 +245,10 @@ class _Session(SMTP):
         self._tls_protocol = ServerTLS(self, self.tls_context, self.note, done)
         self._original_transport.set_protocol(self._tls_protocol)
         self._tls_protocol.connection_made(self._original_transport)
-        try:
+        with suppress(OSError):  # the reason is in the log already
             await done
-        except Exception as error:
-            raise TLSSetupException from error
+        if not any(encryption(self.transport)):
+            raise TLSSetupException
 
     async def _heard(self, verb: str, act: Callable[[str | None], Awaitable[None]], arg: str | None) -> None:
         shown = sanitize(f"{verb} {arg or ''}".encode("utf-8", "surrogateescape")).decode("utf-8", "backslashreplace")

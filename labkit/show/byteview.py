@@ -6,14 +6,14 @@ closes without a script. What the fields are is decided in `labkit.decode`.
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import accumulate, count
+from itertools import count
 from textwrap import wrap
 from typing import NamedTuple
 
-from labkit.decode.event import CLIENT, TEXT, Event, Field
+from labkit.decode.event import CLIENT, Event, Field
 from labkit.errors import LabError
 from labkit.show.forms import form_of, tag
-from labkit.show.page import Page, decoded, fresh, markup, printable
+from labkit.show.page import Page, fresh, markup, printable
 
 _ROW = 16
 """Bytes in a row of the grid."""
@@ -66,8 +66,7 @@ def byteview(event: Event) -> Page:
     """The bytes of a message with their fields. Raises `LabError` for an event without bytes."""
     if not event.data:
         raise LabError(f"{event.title} carries no bytes: look at a message, such as a ClientHello or an EHLO.")
-    fields = event.fields or (_lines(event) if event.layer == TEXT else ())
-    nodes = _nodes(_whole(fields, 0, len(event.data)), event, count(), ())
+    nodes = _nodes(_whole(event.fields, 0, len(event.data)), event, count(), ())
     return Page(_body(event, nodes), _text(event, nodes))
 
 
@@ -85,18 +84,6 @@ def _whole(fields: Sequence[Field], start: int, end: int) -> list[Field]:
         found.append(field)
         start = field.end
     return [*found, _undescribed(start, end)] if start < end else found
-
-
-def _lines(event: Event) -> list[Field]:
-    """A phrase of a dialect as fields: its lines, each with its meaning where the dialect has one."""
-    lines = event.data.splitlines(keepends=True)
-    meanings = [meaning for _, meaning in event.lines]
-    meanings = meanings if len(meanings) == len(lines) else [event.meaning] * len(lines)
-    ends = list(accumulate(map(len, lines)))
-    return [
-        Field(f"line {number}", end - len(line), end, decoded(line.rstrip(b"\r\n")), meaning)
-        for number, (line, end, meaning) in enumerate(zip(lines, ends, meanings, strict=True), 1)
-    ]
 
 
 def _undescribed(start: int, end: int) -> Field:

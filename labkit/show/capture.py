@@ -89,7 +89,9 @@ class Capture(Trace):
         return byteview(found[index])
 
     def _closed(self) -> str:
-        return "; what crossed the wire encrypted is in .decrypted()" if self.keylog and not self._opened else ""
+        return (
+            "; what crossed the wire encrypted is in .decrypted()" if self.dialogue.session and not self._opened else ""
+        )
 
     def decrypted(self) -> Self:
         """The same capture, decoded with the secrets of its sessions."""

@@ -28,6 +28,11 @@ OPENED = Form("opened", "decrypted", "ciphertext on the wire, opened with the se
 SEALED = Form("sealed", "ciphertext", "ciphertext, not opened", "sealed", True)
 OPENED_TLS = Form("opened", "TLS decrypted", "TLS message sent as ciphertext, opened", "sealed", True)
 
+CONTENT = ("application-data", "unknown")
+"""Kinds of TLS events that carry what the applications say."""
+_UNOPENED = "encrypted "
+"""How the title of a TLS message begins that crossed as ciphertext and was not opened."""
+
 FORMS = (SIGNAL, CLEAR, HANDSHAKE, OPENED_TLS, OPENED, SEALED)
 
 
@@ -47,7 +52,7 @@ def form_of(event: Event) -> Form:
         return OPENED if event.encrypted else CLEAR
     if not event.encrypted:
         return HANDSHAKE
-    return SEALED if event.kind in ("application-data", "unknown") else OPENED_TLS
+    return SEALED if event.kind in CONTENT or event.title.startswith(_UNOPENED) else OPENED_TLS
 
 
 def tag(form: Form) -> str:

@@ -11,8 +11,8 @@ from labkit.decode.event import TEXT, Event
 from labkit.decode.privacy import Exposure
 from labkit.show.page import decoded, printable
 
-LINES_SHOWN = 10
-BYTES_SHOWN = 800
+LINES_SHOWN = 20
+BYTES_SHOWN = 1200
 
 
 class Line(NamedTuple):

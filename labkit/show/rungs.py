@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from labkit.decode.event import CLIENT, TCP, TEXT, TLS, Dialogue, Event
-from labkit.show.forms import OPENED, SEALED, Form, form_of
+from labkit.show.forms import CONTENT, Form, form_of
 from labkit.show.page import printable
 
 SHOWN = 80
@@ -84,7 +84,7 @@ def _phases(events: Sequence[Event]) -> list[str]:
     found: list[str] = []
     sealed = False
     for event in events:
-        sealed = sealed or form_of(event) in (OPENED, SEALED)
+        sealed = sealed or (event.encrypted and (event.layer == TEXT or event.kind in CONTENT))
         found.append(_phase(event, sealed, found))
     return found
 

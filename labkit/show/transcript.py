@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from textwrap import wrap
 from typing import NamedTuple
 
-from labkit.decode.event import CLIENT, TLS, Dialogue, Event, Field
+from labkit.decode.event import CLIENT, TEXT, TLS, Dialogue, Event, Field
 from labkit.decode.privacy import Exposure
 from labkit.show.forms import Form, form_of, tag
 from labkit.show.lines import Line, label, lines_of, pieces
@@ -61,13 +61,15 @@ def heading(dialogue: Dialogue) -> str:
 def summary(dialogue: Dialogue) -> str:
     """In which protocol, and what became of TLS, in a sentence or three."""
     protocol = dialogue.dialect.name if dialogue.dialect else "a protocol that the lab does not know"
-    return printable(f"{protocol[0].upper()}{protocol[1:]}, {len(dialogue.events)} events. {_tls(dialogue)}")
+    size = f"{len(dialogue.events):,} {_plural(len(dialogue.events), 'event')}"
+    return printable(f"{protocol[0].upper()}{protocol[1:]}, {size}. {_tls(dialogue)}")
 
 
 def _tls(dialogue: Dialogue) -> str:
     session = dialogue.session
     if session is None:
-        return "No TLS: everything crossed the wire in clear text."
+        said = any(event.layer == TEXT for event in dialogue.events)
+        return "No TLS: everything crossed the wire in clear text." if said else "Nothing was said."
     start = {"explicit": "Explicit TLS, after an upgrade", "implicit": "Implicit TLS, from the first byte"}[
         session.started
     ]

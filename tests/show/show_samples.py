@@ -1,5 +1,7 @@
 """Dialogues made by hand, for tests that need no wire."""
 
+from itertools import accumulate
+
 from labkit.capture.conversation import Endpoint
 from labkit.decode.event import CLIENT, SERVER, TCP, TEXT, TLS, Dialogue, Event, Field, Session
 from labkit.dialects.smtp import SMTP
@@ -21,7 +23,11 @@ class Origin:
         ]
 
     def fields(self, event):
-        return hello_fields() if event.title == "ClientHello" else ()
+        if event.layer == TLS:
+            return hello_fields() if event.title == "ClientHello" else ()
+        ends = list(accumulate(len(line) + 1 for line in event.data.rstrip(b"\n").split(b"\n")))
+        pairs = zip([0, *ends], ends, self.lines(event), strict=False)
+        return tuple(Field(event.title, start, end, line, meaning) for start, end, (line, meaning) in pairs)
 
 
 def hello() -> bytes:

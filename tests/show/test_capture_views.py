@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 from page_checks import read_page
 from show_samples import Script, clear_text, starttls
@@ -114,3 +117,14 @@ def test_bytes_of_a_title_that_does_not_exist_names_those_that_do(capture_of):
 def test_the_ladder_is_that_of_the_dialogue_with_its_notes(capture_of):
     capture, _ = capture_of([starttls(False)])
     assert "the upgrade" in capture.ladder({6: "the upgrade"}).text
+
+
+def test_printing_a_transcript_loads_no_drawing_library():
+    program = """
+import sys
+from labkit.show.capture import Capture
+capture = Capture()
+repr(capture), capture._repr_html_()
+assert not {"matplotlib", "IPython", "scapy", "numpy"} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

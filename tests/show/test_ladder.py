@@ -2,10 +2,12 @@ import re
 from xml.etree import ElementTree
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from page_checks import read_page, svg_of
 from show_samples import HOSTILE, Script, clear_text, hostile, starttls
 
-from labkit.decode.event import CLIENT, SERVER, TCP, TLS
+from labkit.decode.event import CLIENT, SERVER, TCP, TEXT, TLS
 from labkit.show.forms import FORMS
 from labkit.show.ladder import ladder
 from labkit.show.page import printable
@@ -152,3 +154,17 @@ def test_a_dialogue_without_events_is_an_empty_ladder():
     picture = ladder(Script().dialogue())
     read_page(picture.html)
     assert "alice" in picture.text
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    st.lists(st.tuples(st.text(max_size=12), st.binary(max_size=60), st.booleans()), min_size=1, max_size=6),
+    st.text(max_size=9),
+)
+def test_any_titles_bytes_and_names_give_a_well_formed_picture(said, name):
+    script = Script()
+    for title, data, encrypted in said:
+        script.add(CLIENT, TEXT, "command", title, data, encrypted)
+    picture = ladder(script.dialogue(names=(name, name)))
+    read_page(picture.html)
+    svg_of(picture.html)

@@ -1,13 +1,14 @@
 """Walk through the bytes of a message and name each: the small language in which its layout is written down.
 
-A layout is a function that takes a `Cursor`, calls its methods in the order of the bytes, and returns the whole as a reader
-would write it. Whatever does not fit is named as such; no byte is left out and nothing raises. Layouts are not here.
+A layout is a function that takes a `Cursor`, calls its methods in the order of the bytes, and returns the whole as a
+reader would write it. What does not fit is named as such; no byte is left out and nothing raises. Layouts are not here.
 """
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from labkit.decode.event import Field
+from labkit.decode.tls.registry import is_grease
 
 Layout = Callable[["Cursor"], str]
 
@@ -36,8 +37,9 @@ def shown_bytes(data: bytes) -> str:
 
 
 def shown_text(data: bytes) -> str:
-    """Text that should be ASCII; anything else in it is shown as ``\\xNN``."""
-    return data.decode("ascii", "backslashreplace")
+    """Text that should be ASCII; whatever cannot be printed is shown as ``\\n``, ``\\xNN`` and the like."""
+    text = data.decode("ascii", "backslashreplace")
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def count(size: int) -> str:
@@ -50,7 +52,8 @@ def named(names: Mapping[int, str], size: int) -> Callable[[int], str]:
 
     def show(number: int) -> str:
         digits = f"0x{number:0{2 * size}X}" if size > 1 else str(number)
-        return f"{names[number]} ({digits})" if number in names else f"unknown ({digits})"
+        unknown = "GREASE" if size == 2 and is_grease(number) else "unknown"
+        return f"{names.get(number, unknown)} ({digits})"
 
     return show
 
@@ -116,7 +119,7 @@ class Cursor:
             value = layout(self)
         except Short:
             value = "malformed"
-        self.rest("malformed", "These bytes do not fit the layout of this message: they were cut, changed or made by mistake.")
+        self.rest("malformed", "These bytes do not fit the layout of this message: they were cut or changed.")
         return value
 
     def _add(self, name: str, size: int, value: str, meaning: str, children: tuple[Field, ...] = ()) -> None:

@@ -6,8 +6,8 @@ RFC 8446 §5.1 and RFC 5246 §6.2. What is inside a record, and whether it is ci
 import struct
 
 CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE, APPLICATION_DATA, HEARTBEAT = range(20, 25)
-NOT_TLS = -1
-"""The type of bytes that are no record: all that follows a header that cannot be one."""
+NOT_TLS, AFTER_GAP = -1, -2
+"""The types of bytes that are no record: all behind a header that cannot be one, and what a gap left of a record."""
 
 HEADER = 5
 LARGEST = (1 << 14) + 2048
@@ -15,7 +15,7 @@ LARGEST = (1 << 14) + 2048
 
 
 Record = tuple[int, bytes, bytes]
-"""Its type (one of the content types above, or `NOT_TLS`), its five bytes of header (none for `NOT_TLS`), its payload.
+"""Its type (see above), its five bytes of header (none where it is no record), its payload.
 
 A bare tuple, because there are many and each lives for a moment.
 """
@@ -54,9 +54,9 @@ class Cutter:
         self._lost = True
 
     def feed(self, data: bytes) -> list[Record]:
-        """The records that these bytes complete. Never raises: what is no record comes out as `NOT_TLS`."""
+        """The records that these bytes complete. Never raises: what is no record comes out as such."""
         if self._foreign or (self._lost and not starts(data)):
-            return [(NOT_TLS, b"", bytes(data))] if data else []
+            return [(NOT_TLS if self._foreign else AFTER_GAP, b"", bytes(data))] if data else []
         self._lost = False
         if not self._held:
             return self._cut(data)

@@ -199,7 +199,7 @@ HEARTBEATS = {1: "heartbeat_request", 2: "heartbeat_response"}
 
 
 def is_grease(number: int) -> bool:
-    """Whether it is a value that means nothing and is offered so that peers learn to pass over the unknown (RFC 8701)."""
+    """Whether it means nothing, and is only there so that peers learn to pass over the unknown (RFC 8701)."""
     return number & 0x0F0F == 0x0A0A and number >> 8 == number & 0xFF
 
 

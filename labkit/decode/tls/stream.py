@@ -7,12 +7,15 @@ is `protection`, what a message means is `meanings`, and its fields are `message
 from collections.abc import Callable
 from typing import NamedTuple
 
-from labkit.decode.event import CLIENT, SERVER
+from labkit.decode.event import CLIENT, SERVER, Event, Field
 from labkit.decode.tls import problems
+from labkit.decode.tls.cursor import Setting
 from labkit.decode.tls.direction import APPLICATION, EARLY, HANDSHAKE, LABELS, Direction
 from labkit.decode.tls.hello import RETRY_RANDOM, ClientHello, ServerHello, client_hello, server_hello
+from labkit.decode.tls.meanings import meaning_of
+from labkit.decode.tls.messages import ciphertext_fields, handshake_fields, record_fields
 from labkit.decode.tls.protection import Cipher, Opener12, Opener13, cipher_of, openers12
-from labkit.decode.tls.records import ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, HEARTBEAT, NOT_TLS
+from labkit.decode.tls.records import AFTER_GAP, ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, HEARTBEAT, NOT_TLS
 from labkit.decode.tls.records import HANDSHAKE as HANDSHAKE_RECORD
 from labkit.decode.tls.registry import ALERTS, HANDSHAKES, version_name
 from labkit.decode.tls.suites import SUITES
@@ -28,13 +31,17 @@ KINDS = {
     HEARTBEAT: "heartbeat",
 }
 
+_RECORD = "encrypted record"
+_DATA = "application data"
 _CLOSED = {
     CHANGE_CIPHER_SPEC: "encrypted ChangeCipherSpec",
     ALERT: "encrypted alert",
     HANDSHAKE_RECORD: "encrypted handshake message",
-    APPLICATION_DATA: "application data",
+    APPLICATION_DATA: _DATA,
     HEARTBEAT: "encrypted heartbeat",
 }
+_SEALED = {*_CLOSED.values(), _RECORD}
+"""Titles of events that are ciphertext. Application data is one of them: what was opened is told as text, not as TLS."""
 
 (_CLIENT_HELLO, _SERVER_HELLO, _END_OF_EARLY_DATA, _SERVER_HELLO_DONE, _FINISHED, _KEY_UPDATE) = (1, 2, 5, 14, 20, 24)
 
@@ -87,7 +94,10 @@ class Stream:
         messages: list[Message] = []
         for kind, header, content in side.cutter.feed(data):
             side.wire += len(header) + len(content)
-            encrypted = kind == APPLICATION_DATA or (side.changed and kind != NOT_TLS and self.version != TLS13)
+            if not header:
+                self._no_record(messages, side, kind, content)
+                continue
+            encrypted = kind == APPLICATION_DATA or (side.changed and self.version != TLS13)
             if encrypted:
                 opener = side.opener
                 opened = opener.open(header, content) if opener else self._open_first(side, header, content)
@@ -97,9 +107,7 @@ class Stream:
                 kind, content = opened
                 side.opened += 1
                 if kind == APPLICATION_DATA and not side.fragment:
-                    messages.append(
-                        Message(sender, "application-data", "application data", content, True, True, side.wire)
-                    )
+                    messages.append(Message(sender, "application-data", _DATA, content, True, True, side.wire))
                     side.wire = 0
                     continue
             self._read(messages, side, kind, content, encrypted)
@@ -118,6 +126,25 @@ class Stream:
         side = self._directions[sender]
         return side.wire + side.cutter.rest
 
+    # ---- what can be said about an event
+
+    def meaning(self, event: Event) -> str:
+        """One sentence on what it is."""
+        return meaning_of(event.title, self.version)
+
+    def lines(self, event: Event) -> list[tuple[str, str]]:
+        """Its title and its meaning: a message of TLS has no lines."""
+        return [(event.title, self.meaning(event))]
+
+    def fields(self, event: Event) -> tuple[Field, ...]:
+        """Every byte of it as a tree of named fields."""
+        setting = Setting(event.title, self.version, self.cipher)
+        if event.encrypted and event.title in _SEALED:
+            return ciphertext_fields(event.data, setting)
+        if event.kind == "handshake":
+            return handshake_fields(event.data, setting)
+        return record_fields(event.kind, event.data, setting)
+
     def _add(
         self,
         messages: list[Message],
@@ -131,12 +158,17 @@ class Stream:
         messages.append(Message(side.sender, KINDS.get(kind, "unknown"), title, data, encrypted, opened, side.wire))
         side.wire = 0
 
+    def _no_record(self, messages: list[Message], side: Direction, kind: int, content: bytes) -> None:
+        self._drop_fragment(messages, side, False)
+        encrypted = kind == AFTER_GAP and (side.changed or self.version == TLS13)
+        self._add(messages, side, kind, _TITLES[kind], content, encrypted, False)
+
     def _stay_closed(self, messages: list[Message], side: Direction, kind: int, content: bytes) -> None:
         if side.opener:
             self._seal(side, self._misfit(side))
         self._drop_fragment(messages, side, False)
         in_tls13 = kind == APPLICATION_DATA and self.version in ("", TLS13)
-        self._add(messages, side, kind, "encrypted record" if in_tls13 else _CLOSED[kind], content, True, False)
+        self._add(messages, side, kind, _RECORD if in_tls13 else _CLOSED[kind], content, True, False)
 
     # ---- what is inside a record
 
@@ -310,9 +342,10 @@ def _title(kind: int, content: bytes) -> str:
 
 _TITLES = {
     CHANGE_CIPHER_SPEC: "ChangeCipherSpec",
-    APPLICATION_DATA: "application data",
+    APPLICATION_DATA: _DATA,
     HEARTBEAT: "heartbeat",
     NOT_TLS: "not TLS",
+    AFTER_GAP: "bytes after a gap",
 }
 
 _REACTIONS: dict[tuple[str, int], Callable[[Stream, Direction, bytes], None]] = {

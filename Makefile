@@ -1,0 +1,36 @@
+# The commands of the lab. Each prepares .venv by itself (setup/install.sh), and at once when that was done before.
+#   make lab    opens JupyterLab on the first lesson      make lab ARGS=--no-browser
+#   make test   style, the tests and the notebooks        make test ARGS="tests/network -x"
+#   make bench  how fast it is, as ratios
+#   make data   records the captures in data/ anew
+#   make clean  removes what these commands made
+# PYTHON=/path/to/python chooses the Python that .venv is made with; it must be 3.11 or newer.
+
+ARGS =
+PY = .venv/bin/python
+AS_ROOT = $(shell test "$$(id -u)" = 0 && echo --allow-root)
+
+.PHONY: lab test bench data clean
+.NOTPARALLEL:
+
+lab:
+	@PYTHON="$(PYTHON)" sh setup/install.sh .
+	$(PY) -m jupyterlab $(AS_ROOT) $(ARGS) notebooks/00_start_here.ipynb
+
+test:
+	@PYTHON="$(PYTHON)" sh setup/install.sh '.[test]'
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	$(PY) -m pytest $(ARGS)
+
+bench:
+	@PYTHON="$(PYTHON)" sh setup/install.sh '.[test]'
+	$(PY) bench/run.py $(ARGS)
+
+data:
+	@PYTHON="$(PYTHON)" sh setup/install.sh .
+	$(PY) data/record.py $(ARGS)
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis build *.egg-info
+	find . -name __pycache__ -prune -exec rm -rf {} +
