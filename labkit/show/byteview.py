@@ -21,8 +21,11 @@ _TEXT_ROW = 12
 """Bytes in a row of the plain text."""
 _WIDTH = 110
 _VALUE = 90
+_GROUP_VALUE = 44
 _HEX_VALUE = 24
-"""Characters of a value, and of one in hexadecimal, that are shown before its field is opened."""
+"""Characters of a value that are shown before its field is opened: of one, of a group's, of one in hexadecimal."""
+_OPENED = 2
+"""Levels of fields that can be open from the start."""
 _LIGHT = "background:var(--lk-secret);color:var(--lk-secret-ink);outline:2px solid var(--lk-secret-line)"
 _LIT = 400
 """Fields that light up; more would make the page slow."""
@@ -40,14 +43,13 @@ COMPUTED = Group("random", "random or computed: nonces, keys, signatures")
 BY_CLIENT = Group("by-client", "said by the client")
 BY_SERVER = Group("by-server", "said by the server")
 
-_STRUCTURE = re.compile(r"\b(length|type|count|reserved|padding)\b|^not described$", re.IGNORECASE)
+_STRUCTURE = re.compile(r"(^|[ _])(length|type|count|reserved|padding|header|not described)$", re.IGNORECASE)
 _COMPUTED = re.compile(
-    r"random|nonce|\bid\b|\bkey\b(?!.*\b(usage|group)\b)|public|signature(?!.*(algorithm|scheme))|verify|ticket$|identity"
-    r"|binder|ciphertext|cookie|checksum",
+    r"random|nonce|(^|[ _])(id|point|key|ticket|identity|binder|signature|cookie)$"
+    r"|public.key|verify.data|age.add|ciphertext",
     re.IGNORECASE,
 )
-
-_HEX = re.compile("[0-9a-f]+")
+_HEX = re.compile("[0-9a-f]{20}")
 
 
 class _Node(NamedTuple):
@@ -148,7 +150,7 @@ def _body(event: Event, nodes: Sequence[_Node]) -> str:
         f'<div class="lk-bytes" id="{key}">{_lighting(key, nodes)}'
         '<code class="lk-hex" tabindex="0" role="group" aria-label="The bytes in hexadecimal">'
         f"{_grid(event.data, leaves)}</code>"
-        f'<div role="group" aria-label="The fields">{"".join(map(_field, nodes))}</div></div>'
+        f'<div role="group" aria-label="The fields">{_fields(nodes, len(event.data))}</div></div>'
     )
 
 
@@ -180,26 +182,32 @@ def _grid(data: bytes, leaves: Sequence[_Node]) -> str:
 def _run(data: bytes, node: _Node, start: int, end: int) -> str:
     places = " ".join(f"lk-f{number}" for number in (*node.above, node.number) if number < _LIT)
     css = node.group.css if node.group else STRUCTURE.css
-    title = markup(f"{node.field.name}: {_short(node.field.value)}")
+    title = markup(f"{node.field.name}: {_short(node.field.value, _VALUE)}")
     return f'<span class="lk-{css} {places}" title="{title}">{data[start:end].hex(" ")}</span>'
 
 
-def _short(value: str) -> str:
-    room = _HEX_VALUE if _HEX.fullmatch(value) else _VALUE
+def _short(value: str, room: int) -> str:
+    room = _HEX_VALUE if _HEX.match(value) else room
     return value if len(value) <= room else f"{value[: room - 1]}…"
 
 
-def _field(node: _Node) -> str:
+def _fields(nodes: Sequence[_Node], whole: int) -> str:
+    return "".join(_field(node, whole) for node in nodes)
+
+
+def _field(node: _Node, whole: int) -> str:
+    """A field that opens and closes; one that holds most of the `whole` bytes of the message is open from the start."""
     field = node.field
+    is_open = " open" if node.children and 2 * (field.end - field.start) > whole and len(node.above) < _OPENED else ""
     css = f" lk-{node.group.css}" if node.group else ""
-    short = _short(field.value)
+    short = _short(field.value, _GROUP_VALUE if node.children else _VALUE)
     value = f" <code>{markup(short)}</code>" if short else ""
-    whole = f"<div><code>{markup(field.value)}</code></div>" if short != field.value else ""
+    all_of_it = f"<div><code>{markup(field.value)}</code></div>" if short != field.value else ""
     return (
-        f'<details><summary class="lk-s{node.number}"><span class="lk-key{css}">{markup(field.name)}</span>{value}'
-        "</summary>"
-        f'<div class="lk-inside"><div>{markup(field.meaning)} <small>({_place(field)})</small></div>{whole}'
-        f"{''.join(map(_field, node.children))}</div></details>"
+        f'<details{is_open}><summary class="lk-s{node.number}">'
+        f'<span class="lk-key{css}">{markup(field.name)}</span>{value}</summary>'
+        f'<div class="lk-inside"><div>{markup(field.meaning)} <small>({_place(field)})</small></div>{all_of_it}'
+        f"{_fields(node.children, whole)}</div></details>"
     )
 
 

@@ -13,6 +13,8 @@ from labkit.show.page import decoded, printable
 
 LINES_SHOWN = 20
 BYTES_SHOWN = 1200
+LABEL_SHOWN = 90
+"""Lines and bytes of a long phrase, and characters of what it gives away, that are printed."""
 
 
 class Line(NamedTuple):
@@ -68,7 +70,8 @@ def _shortened(lines: list[Line], size: int) -> tuple[list[Line], int]:
 
 def label(exposure: Exposure) -> str:
     """What is given away, with its value; ``password: hunter2``."""
-    return printable(f"{exposure.what}: {exposure.value}" if exposure.value else exposure.what)
+    said = printable(f"{exposure.what}: {exposure.value}" if exposure.value else exposure.what)
+    return said if len(said) <= LABEL_SHOWN else f"{said[: LABEL_SHOWN - 1]}…"
 
 
 def pieces(line: Line, exposures: Sequence[Exposure]) -> list[Piece]:

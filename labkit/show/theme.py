@@ -82,7 +82,8 @@ _RULES = """
 .labkit .lk-lock{height:11px;vertical-align:-1px;margin-right:4px;fill:currentColor}
 .labkit .lk-line{display:flex;flex-wrap:wrap;gap:0 14px;border-left:3px solid var(--lk-rule);padding-left:8px;
  margin:0 0 2px}
-.labkit .lk-line>.lk-said,.labkit .lk-line>small{flex:1 1 17rem;min-width:0}
+.labkit .lk-line>.lk-said,.labkit .lk-line>small{flex:1 1 17rem;min-width:0;min-height:1.45em}
+.labkit.labkit td>details{margin:0}
 .labkit .lk-line>small{padding-top:1px}
 .labkit .lk-line.lk-clear{border-left:3px solid var(--lk-clear)}
 .labkit .lk-line.lk-tls{border-left:3px dotted var(--lk-tls)}
@@ -94,6 +95,11 @@ _RULES = """
  background:var(--lk-secret);border:1px solid var(--lk-secret-line);border-radius:3px;padding:0 5px;
  margin:1px 4px 1px 3px;overflow-wrap:anywhere}
 .labkit summary{cursor:pointer;overflow-wrap:anywhere}
+.labkit summary.lk-line{list-style:none}
+.labkit summary.lk-line::-webkit-details-marker{display:none}
+.labkit summary.lk-line>.lk-said:before{content:"\\25b8\\a0";color:var(--lk-soft)}
+.labkit details[open]>summary.lk-line>.lk-said:before{content:"\\25be\\a0"}
+.labkit summary:focus-visible{outline:2px solid var(--lk-tls)}
 .labkit details{margin:2px 0}
 .labkit details>.lk-inside{margin:2px 0 4px 6px;padding-left:12px;border-left:1px solid var(--lk-rule)}
 .labkit .lk-inside .lk-inside{margin-left:16px}

@@ -133,7 +133,8 @@ def _text_rows(layout: tuple[int, ...], dialogue: Dialogue, event: Event, exposu
         meaning = wrap(line.meaning, layout[4]) + [
             part for found in readable for part in wrap(f"» readable: {found}", layout[4], subsequent_indent="  ")
         ]
-        rows.append(_columns(layout, [*first, _chopped(decoded(line.data), layout[3]), meaning]))
+        shape = layout if meaning else (*layout[:3], layout[3] + 2 + layout[4], 0)
+        rows.append(_columns(shape, [*first, _chopped(decoded(line.data), shape[3]), meaning]))
         first = [[], [], []]
     return [*rows, _columns(layout, [[], [], [], [_left_out(left_out)], []])] if left_out else rows
 
@@ -215,10 +216,11 @@ def chips(labels: Sequence[str]) -> str:
 def _tls_content(event: Event, exposures: list[Exposure], form: Form) -> str:
     readable = chips([label(exposure) for exposure in exposures])
     opening = f"<code>{markup(event.title)}</code> <small>{event.wire:,} bytes on the wire</small>{readable}"
-    meaning = f"<small>{markup(event.meaning)}</small>"
+    said = f'<span class="lk-said">{opening}</span><small>{markup(event.meaning)}</small>'
     inside = fields_table(event)
-    details = f"<details><summary><small>fields</small></summary>{inside}</details>" if inside else ""
-    return f'<span class="lk-line lk-{form.name}"><span class="lk-said">{opening}</span>{meaning}</span>{details}'
+    if not inside:
+        return f'<span class="lk-line lk-{form.name}">{said}</span>'
+    return f'<details><summary class="lk-line lk-{form.name}">{said}</summary>{inside}</details>'
 
 
 def fields_table(event: Event) -> str:

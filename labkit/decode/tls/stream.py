@@ -41,7 +41,7 @@ _CLOSED = {
     HEARTBEAT: "encrypted heartbeat",
 }
 _SEALED = {*_CLOSED.values(), _RECORD}
-"""Titles of events that are ciphertext. Application data is one of them: what was opened is told as text, not as TLS."""
+"""Titles of events that are ciphertext; application data too, for what was opened is an event of the text inside."""
 
 (_CLIENT_HELLO, _SERVER_HELLO, _END_OF_EARLY_DATA, _SERVER_HELLO_DONE, _FINISHED, _KEY_UPDATE) = (1, 2, 5, 14, 20, 24)
 
@@ -126,25 +126,6 @@ class Stream:
         side = self._directions[sender]
         return side.wire + side.cutter.rest
 
-    # ---- what can be said about an event
-
-    def meaning(self, event: Event) -> str:
-        """One sentence on what it is."""
-        return meaning_of(event.title, self.version)
-
-    def lines(self, event: Event) -> list[tuple[str, str]]:
-        """Its title and its meaning: a message of TLS has no lines."""
-        return [(event.title, self.meaning(event))]
-
-    def fields(self, event: Event) -> tuple[Field, ...]:
-        """Every byte of it as a tree of named fields."""
-        setting = Setting(event.title, self.version, self.cipher)
-        if event.encrypted and event.title in _SEALED:
-            return ciphertext_fields(event.data, setting)
-        if event.kind == "handshake":
-            return handshake_fields(event.data, setting)
-        return record_fields(event.kind, event.data, setting)
-
     def _add(
         self,
         messages: list[Message],
@@ -169,6 +150,25 @@ class Stream:
         self._drop_fragment(messages, side, False)
         in_tls13 = kind == APPLICATION_DATA and self.version in ("", TLS13)
         self._add(messages, side, kind, _RECORD if in_tls13 else _CLOSED[kind], content, True, False)
+
+    # ---- what can be said about an event
+
+    def meaning(self, event: Event) -> str:
+        """One sentence on what it is."""
+        return meaning_of(event.title, self.version)
+
+    def lines(self, event: Event) -> list[tuple[str, str]]:
+        """Its title and its meaning: a message of TLS has no lines."""
+        return [(event.title, self.meaning(event))]
+
+    def fields(self, event: Event) -> tuple[Field, ...]:
+        """Every byte of it as a tree of named fields."""
+        setting = Setting(event.title, self.version, self.cipher)
+        if event.encrypted and event.title in _SEALED:
+            return ciphertext_fields(event.data, setting)
+        if event.kind == "handshake":
+            return handshake_fields(event.data, setting)
+        return record_fields(event.kind, event.data, setting)
 
     # ---- what is inside a record
 
