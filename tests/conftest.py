@@ -1,4 +1,5 @@
-"""What every test shares: where a tool is, a place for progress that is not the user's, and patience for property tests."""
+"""What every test shares: where a tool is, a place for progress that is not the user's, and patience for property
+tests."""
 
 import os
 import shutil
@@ -12,7 +13,9 @@ settings.load_profile("labkit")
 
 
 def tool(name: str) -> str:
-    """The path of a program that nobody here wrote; without it the test fails where CI is ``true`` and is skipped elsewhere."""
+    """The path of a program that nobody here wrote; without it the test fails where CI is ``true`` and is skipped
+    elsewhere.
+    """
     path = shutil.which(name)
     if path is None:
         stop = pytest.fail if os.environ.get("CI") == "true" else pytest.skip

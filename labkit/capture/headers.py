@@ -1,7 +1,7 @@
 """Headers of a TCP frame, written: a frame built around a segment, and a captured frame with the nominal ports in it.
 
-IPv4 is RFC 791, TCP RFC 9293, the Internet checksum RFC 1071; the link layer is Ethernet with zero addresses, as on Linux's
-loopback interface. Reading headers is `frames`.
+IPv4 is RFC 791, TCP RFC 9293, the Internet checksum RFC 1071; the link layer is Ethernet with zero addresses, as on
+Linux's loopback interface. Reading headers is `frames`.
 """
 
 from collections.abc import Mapping
@@ -53,8 +53,8 @@ def build(segment: Segment, identification: int) -> bytes:
 def renumber(frame: bytes, ports: Mapping[int, int]) -> bytes | None:
     """An Ethernet frame with its TCP ports replaced as `ports` says, and the right TCP checksum.
 
-    None for everything that is not a whole IPv4 TCP segment to or from one of these ports. The checksum is made anew: on
-    loopback the kernel leaves it half done, because nothing can damage such a frame.
+    None for everything that is not a whole IPv4 TCP segment to or from one of these ports. The checksum is made anew:
+    on loopback the kernel leaves it half done, because nothing can damage such a frame.
     """
     at = _AT_IP + (frame[_AT_IP] & 15) * 4 if len(frame) > _AT_IP else 0
     if len(frame) < at + 20 or frame[12:14] != b"\x08\x00" or frame[_AT_IP + 9] != _PROTOCOL_TCP:

@@ -1,7 +1,7 @@
 """Capture files: pcap and pcapng read as a stream, pcapng written with the TLS secrets inside.
 
-pcap is draft-ietf-opsawg-pcap, pcapng draft-ietf-opsawg-pcapng; the Decryption Secrets Block (its §4.7) is why Wireshark
-opens our files decrypted. What the frames mean does not belong here.
+pcap is draft-ietf-opsawg-pcap, pcapng draft-ietf-opsawg-pcapng; the Decryption Secrets Block (its §4.7) is why
+Wireshark opens our files decrypted. What the frames mean does not belong here.
 """
 
 import struct
@@ -42,7 +42,7 @@ class Frame(NamedTuple):
 
 @dataclass
 class CaptureFile:
-    """A capture file that is read while its frames are taken. `keylog`, `comment` and `problem` are whole when the frames are."""
+    """A capture file, read while its frames are taken; `keylog`, `comment` and `problem` are whole when they are."""
 
     path: Path
     keylog: str = ""
@@ -73,7 +73,8 @@ class CaptureFile:
             yield from self._pcapng(file)
         else:
             raise CaptureError(
-                f"{self.path} is neither pcap nor pcapng: it begins with {magic.hex(' ')}. Save the capture in one of these formats."
+                f"{self.path} is neither pcap nor pcapng: it begins with {magic.hex(' ')}. "
+                "Save the capture in one of these formats."
             )
 
     def _pcap(self, file: BinaryIO, order: str, unit: int) -> Iterator[Frame]:
@@ -191,7 +192,7 @@ def read_frames(path: str | Path) -> CaptureFile:
 def write_pcapng(
     path: str | Path, frames: Iterable[Frame], keylog: str = "", comment: str = "", interface: str = ""
 ) -> None:
-    """Write frames, nanoseconds kept, with the TLS secrets before the first of them. Raises `CaptureError` if it cannot be written."""
+    """Write frames to the nanosecond, with the TLS secrets before the first. Raises `CaptureError` if it cannot."""
     try:
         with Path(path).open("wb") as file:
             file.write(

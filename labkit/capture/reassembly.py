@@ -1,9 +1,9 @@
 """From frames to conversations: TCP streams put together again (RFC 9293 §3.4, §3.10), one pass, bounded memory.
 
-Each side of a connection has the sequence number that it will send next. A segment is taken when its first byte is no later
-than that and everything that it acknowledges was taken from the other side: so retransmissions say nothing twice and no
-answer stands before its question, however the capture shuffled them. Other segments are held. When too many are held, or
-the capture ends, what is missing becomes a gap.
+Each side of a connection has the sequence number that it will send next. A segment is taken when its first byte is no
+later than that and everything that it acknowledges was taken from the other side: so retransmissions say nothing twice
+and no answer stands before its question, however the capture shuffled them. Other segments are held. When too many are
+held, or the capture ends, what is missing becomes a gap.
 """
 
 from collections.abc import Iterable, Iterator

@@ -1,7 +1,7 @@
 """`record`: one capture from its beginning to its end, caught in the way that this machine allows.
 
-With a packet socket (`sniffer`) the frames are those that the kernel carried; with a tap (`tap`) they are rebuilt around
-the bytes. What is in them is read elsewhere.
+With a packet socket (`sniffer`) the frames are those that the kernel carried; with a tap (`tap`) they are rebuilt
+around the bytes. What is in them is read elsewhere.
 """
 
 from collections.abc import Callable, Iterator
@@ -39,12 +39,12 @@ class Source(Protocol):
 def record(
     network: Network, method: str = "auto", keylog: KeyLog | None = None, into: Trace | None = None
 ) -> Iterator[Trace]:
-    """Capture what crosses `network` inside the ``with`` block, into the trace that is yielded; it is filled at the end.
+    """Capture what crosses `network` in the ``with`` block, into the trace that is yielded; it is filled at the end.
 
-    `method` is ``af_packet`` (real frames, Linux with CAP_NET_RAW), ``tap`` (everywhere) or ``auto``, the first of them that
-    works. `keylog` gives the secrets, `into` a trace to fill instead of a new one. The end waits until the
-    connections have ended, half a second at most. Raises `CannotSniff` when ``af_packet`` is asked for and not permitted,
-    and `LabError` for a method that does not exist.
+    `method` is ``af_packet`` (real frames, Linux with CAP_NET_RAW), ``tap`` (everywhere) or ``auto``, the first of them
+    that works. `keylog` gives the secrets, `into` a trace to fill instead of a new one. The end waits until the
+    connections have ended, half a second at most. Raises `CannotSniff` when ``af_packet`` is asked for and not
+    permitted, and `LabError` for a method that does not exist.
     """
     if method not in _SOURCES:
         ways = ", ".join(map(repr, _SOURCES))

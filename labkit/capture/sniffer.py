@@ -1,8 +1,8 @@
-"""Catching the lab's own frames with a packet socket of Linux (packet(7)), each with the time at which the kernel saw it.
+"""Catching the lab's own frames with a packet socket of Linux (packet(7)), each with the kernel's own time.
 
-A filter in the kernel (classic BPF, bpf(4) and Linux's networking/filter) lets only TCP through, and only one of the two copies
-that loopback shows of each frame. Frames to and from the lab's listeners are kept, with the nominal ports in them.
-IPv4 only, as the lab's network is. What a capture is made of is `recording`.
+A filter in the kernel (classic BPF, bpf(4) and Linux's networking/filter) lets only TCP through, and only one of the
+two copies that loopback shows of each frame. Frames to and from the lab's listeners are kept, with the nominal ports in
+them. IPv4 only, as the lab's network is. What a capture is made of is `recording`.
 """
 
 import array
@@ -80,12 +80,13 @@ class Sniffer:
         """One sentence on how the frames were caught."""
         lost = f"; the kernel had no room for {self.drops} frames, which are missing" if self.drops else ""
         return (
-            f"Captured with a packet socket (AF_PACKET) on the interface {self.interface}: real frames with the kernel's times, "
+            f"Captured with a packet socket (AF_PACKET) on the interface {self.interface}: "
+            "real frames with the kernel's times, "
             f"shown with the nominal ports and with the checksums that belong to them{lost}."
         )
 
     def stop(self, settle: float) -> None:
-        """End when every connection has ended, after `settle` seconds at most. All that was sent before this call is caught."""
+        """End when every connection has ended, after `settle` seconds at most; all that was sent before is caught."""
         self._deadline = time.monotonic() + settle
         self._bell.send(b".")
         try:

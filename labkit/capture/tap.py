@@ -1,8 +1,9 @@
-"""Capturing without any privilege, on any system: a relay in the path of the lab's connections, and frames made of what it saw.
+"""Capturing without any privilege, on any system: a relay in the path of the lab's connections, and frames made of what
+it saw.
 
-While a tap is on, the network diverts every connection that a host makes to another host by name. Every payload byte and
-every time is real; the headers around them are rebuilt as the client and the server on its nominal port would
-have seen them. Several captures at once share one relay. How bytes are carried is `relay`.
+While a tap is on, the network diverts every connection that a host makes to another host by name. Every payload byte
+and every time is real; the headers around them are rebuilt as the client and the server on its nominal port would have
+seen them. Several captures at once share one relay. How bytes are carried is `relay`.
 """
 
 import random
@@ -13,11 +14,11 @@ from functools import partial
 
 from labkit.capture.conversation import CLIENT, SERVER
 from labkit.capture.frames import ACK, ETHERNET, FIN, PSH, RST, SYN, Segment
-from labkit.capture.headers import build
+from labkit.capture.headers import PAYLOAD_LIMIT, build
 from labkit.capture.pcap import Frame
-from labkit.capture.relay import Relay, Witness
 from labkit.network import Network
 from labkit.network.base import Address
+from labkit.network.relay import Relay, Witness
 
 _FLAGS = {"syn": SYN, "syn-ack": SYN | ACK, "ack": ACK, "data": PSH | ACK, "fin": FIN | ACK, "rst": RST | ACK}
 _OTHER = {CLIENT: SERVER, SERVER: CLIENT}
@@ -27,12 +28,13 @@ _WRAP = 0xFFFFFFFF
 class Tap:
     """Frames of the connections that cross a network from construction to `stop`.
 
-    A connection that was made through a tap is carried on when the capture is over, without being recorded, until its ends
-    close it or the network is closed; a later capture that starts before then records how it goes on.
+    A connection that was made through a tap is carried on when the capture is over, without being recorded, until its
+    ends close it or the network is closed; a later capture that starts before then records how it goes on.
     """
 
     how = (
-        "Captured with a tap, a relay between client and server: every payload byte and every time is real, the TCP/IP headers "
+        "Captured with a tap, a relay between client and server: every payload byte and every time is real, "
+        "the TCP/IP headers "
         "were rebuilt with the nominal ports, and what other programs sent to a server's real port went past it."
     )
 
@@ -46,7 +48,9 @@ class Tap:
 
 
 class _Path:
-    """What stands in `Network.diversion` while taps are on: it sends connections through a relay, and frames to the taps."""
+    """What stands in `Network.diversion` while taps are on: it sends connections through a relay, and frames to the
+    taps.
+    """
 
     _making = threading.Lock()
 
@@ -54,7 +58,7 @@ class _Path:
         self._network = network
         self._taps: tuple[Tap, ...] = (first,)
         self._previous = network.diversion
-        self._relay = Relay(abandoned=self._abandoned, ended=self._step_out)
+        self._relay = Relay(network, PAYLOAD_LIMIT, abandoned=self._abandoned, ended=self._step_out)
         network.diversion = self
 
     @classmethod
@@ -72,7 +76,6 @@ class _Path:
         server = self._previous(host, port, address) if self._previous else address
         if not self._taps:
             return server
-        self._network.admit(server[0])
         nominal = address[0], port
         return self._relay.listen(server, (host, nominal, server), partial(_story, self, nominal))
 

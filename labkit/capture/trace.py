@@ -63,7 +63,7 @@ class Trace:
         return PacketList(packets, name="capture")
 
     def save(self, path: str | Path) -> None:
-        """Write a pcapng file with the TLS secrets inside: Wireshark opens it decrypted. Raises `CaptureError` if it cannot be written."""
+        """Write a pcapng file with the TLS secrets inside, so that Wireshark opens it decrypted. Raises `CaptureError`."""
         write_pcapng(path, self.frames, self.keylog, self.how)
 
     @classmethod

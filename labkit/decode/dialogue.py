@@ -1,7 +1,7 @@
 """From a conversation to a dialogue: its phrases, its TLS, and what was said inside, in order.
 
-Text is read by a dialect, TLS by `labkit.decode.tls`; here one is handed to the other at the upgrade (RFC 3207 §4.2), and
-what comes out of TLS goes to a fresh reader of the same dialect.
+Text is read by a dialect, TLS by `labkit.decode.tls`; here one is handed to the other at the upgrade (RFC 3207 §4.2),
+and what comes out of TLS goes to a fresh reader of the same dialect.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -87,9 +87,7 @@ class _Walk:
         tls = self._tls
         if tls is None:
             return None
-        return Session(
-            self._started, tls.version, tls.cipher, tls.server_name, tls.resumed, tls.opened, tls.problem
-        )
+        return Session(self._started, tls.version, tls.cipher, tls.server_name, tls.resumed, tls.opened, tls.problem)
 
     def _signal(self, chunk: Chunk) -> None:
         if chunk.kind == "gap":
@@ -141,9 +139,8 @@ class _Walk:
             if message.opened and message.kind == "application-data":
                 self._say(message.sender, message.data, message.wire)
             else:
-                self._add(
-                    message.sender, TLS, message.kind, message.title, message.data, message.encrypted, message.wire, self._tls
-                )
+                _, kind, title, data, encrypted, _, wire = message
+                self._add(sender, TLS, kind, title, data, encrypted, wire, self._tls)
 
     def _say(self, sender: str, data: bytes, wire: int) -> None:
         if self._inside is None:

@@ -61,7 +61,7 @@ class Event(NamedTuple):
     encrypted: bool
     """Whether it crossed the wire as ciphertext."""
     wire: int
-    """TCP payload bytes that carried it (for text inside TLS: of the records that completed it); in a gap, bytes missing."""
+    """TCP payload bytes that carried it (text inside TLS: bytes of its records); in a gap, how many are missing."""
     origin: Origin
 
     @property

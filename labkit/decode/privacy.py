@@ -1,8 +1,9 @@
-"""What someone on the path can read in a dialogue: addresses, passwords, names, versions, and where each of them stands.
+"""What someone on the path can read in a dialogue: addresses, passwords, names, versions, and where each of them
+stands.
 
 Only what crossed the wire in clear counts, whatever the reader's own secrets opened. What a dialect's commands tell is
-stated by the dialect; logins are SASL PLAIN (RFC 4616) and LOGIN; names in TLS are SNI (RFC 6066 §3) and, up to TLS 1.2, the
-certificate.
+stated by the dialect; logins are SASL PLAIN (RFC 4616) and LOGIN; names in TLS are SNI (RFC 6066 §3) and, up to TLS
+1.2, the certificate.
 """
 
 import re
@@ -10,7 +11,7 @@ from base64 import b64decode
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from labkit.decode.event import CLIENT, TEXT, TLS, Dialogue, Event, Field
+from labkit.decode.event import TEXT, TLS, Dialogue, Event, Field
 
 _LOGIN = re.compile(rb"AUTH +(\w+)(?: +(\S+))?", re.IGNORECASE)
 _HEADER_FIELD = re.compile(rb"^(Subject|From|To):[ \t]*([^\r\n]+)", re.IGNORECASE | re.MULTILINE)

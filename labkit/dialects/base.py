@@ -39,7 +39,7 @@ class Reader(Protocol):
         """Hand over the bytes of one side that belong to no phrase yet, and forget them."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dialect:
     """One protocol that can be upgraded to TLS."""
 

@@ -1,8 +1,9 @@
-"""A faithful relay: one thread that carries TCP connections from clients to servers and tells a witness what each side does.
+"""A faithful relay: one thread that carries TCP connections from clients to servers and tells a witness what each side
+does.
 
-The two ends must not notice it: bytes, the end of one direction alone (FIN) and resets (RST) are passed on as they come, and
-a side is read no faster than the other one takes its bytes. What the witness makes of it does not belong here, nor why
-a client came this way.
+The two ends must not notice it: bytes, the end of one direction alone (FIN) and resets (RST) are passed on as they
+come, and a side is read no faster than the other one takes its bytes. What the witness makes of it does not belong
+here, nor why a client came this way.
 """
 
 import os
@@ -15,9 +16,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
-from labkit.capture.conversation import CLIENT, SERVER
-from labkit.capture.headers import PAYLOAD_LIMIT
-from labkit.network.base import Address
+from labkit.dialects.base import CLIENT, SERVER
+from labkit.network.base import Address, Network
 
 Witness = Callable[[str, str, bytes], None]
 """(sender, kind, payload): told of every step of one connection, in the words of `Chunk`."""
@@ -35,11 +35,14 @@ _RESET_ON_CLOSE = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
 class Relay:
     """Carries connections while somebody wants it to, and after that until the last of them has ended.
 
-    It begins with one user; `enter` and `leave` count the others. Connections that outlive the last user are carried on, and
-    dropped only when `abandoned` says so. `ended` is called once, when the relay is over.
+    It begins with one user; `enter` and `leave` count the others. Connections that outlive the last user are carried
+    on, and dropped only when `abandoned` says so. `ended` is called once, when the relay is over.
     """
 
-    def __init__(self, abandoned: Callable[[], bool], ended: Callable[[], None]) -> None:
+    def __init__(self, network: Network, piece: int, abandoned: Callable[[], bool], ended: Callable[[], None]) -> None:
+        self.piece = piece
+        """The most bytes that are carried at once."""
+        self._network = network
         self._abandoned = abandoned
         self._ended = ended
         self._over = False
@@ -78,8 +81,9 @@ class Relay:
     def listen(self, server: Address, label: tuple[object, ...], witness: Callable[[Address], Witness]) -> Address:
         """Where to connect to reach `server` through the relay; one place for each `label`.
 
-        `witness` makes the witness of a connection from the address of its client.
+        `witness` makes the witness of a connection from the address of its client. Raises `OutsideTheLab`.
         """
+        self._network.admit(server[0])
         with self._lock:
             if self._over:
                 return server
@@ -221,7 +225,9 @@ class _Link:
         self._watch()
 
     def _watch(self) -> None:
-        """Wait for what can happen next: an end is written to when something is pending, and read when its peer took all."""
+        """Wait for what can happen next: an end is written to when something is pending, and read when its peer took
+        all.
+        """
         for end in (self._client, self._server):
             reading = not end.finished and not end.peer.pending
             events = (_READ if reading else 0) | (_WRITE if end.pending else 0)
@@ -238,7 +244,7 @@ class _Link:
     def _pull(self, end: _End) -> None:
         """Take what `end` has to say and hand it to its peer."""
         try:
-            data = end.socket.recv(PAYLOAD_LIMIT)
+            data = end.socket.recv(self._relay.piece)
         except BlockingIOError:
             return
         except OSError:
@@ -269,7 +275,7 @@ class _Link:
     def _hear_out(self, end: _End) -> None:
         """It takes nothing any more, but what it said before it reset the connection still counts."""
         with suppress(OSError):
-            while not end.finished and (data := end.socket.recv(PAYLOAD_LIMIT)):
+            while not end.finished and (data := end.socket.recv(self._relay.piece)):
                 self._witness(end.name, "data", data)
                 end.peer.pending += data
         self._reset_by(end)
