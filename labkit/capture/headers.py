@@ -38,7 +38,7 @@ def checksum(data: bytes) -> int:
 
 
 def build(segment: Segment, identification: int) -> bytes:
-    """An Ethernet frame with this segment over IPv4; `identification` is IPv4's number of the packet (its low 16 bits)."""
+    """An Ethernet frame with this segment over IPv4; `identification` is IPv4's number of the packet (low 16 bits)."""
     options = _SYN_OPTIONS if segment.flags & SYN else b""
     offset = (20 + len(options)) << 2
     head = (segment.source_port, segment.target_port, segment.seq, segment.ack, offset, segment.flags, _WINDOW, 0, 0)

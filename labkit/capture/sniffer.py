@@ -52,7 +52,7 @@ _End = tuple[bytes, int]
 
 
 class Sniffer:
-    """Frames from a packet socket, caught in a thread from construction to `stop`; takes the socket over and closes it."""
+    """Frames from a packet socket, caught in a thread from construction to `stop`; owns the socket and closes it."""
 
     def __init__(self, sock: socket.socket, nominal: Mapping[int, int]) -> None:
         self.frames: list[Frame] = []

@@ -1,5 +1,4 @@
-"""Capturing without any privilege, on any system: a relay in the path of the lab's connections, and frames made of what
-it saw.
+"""Capturing without privilege, on any system: a relay in the path of the lab's connections, and frames of what it saw.
 
 While a tap is on, the network diverts every connection that a host makes to another host by name. Every payload byte
 and every time is real; the headers around them are rebuilt as the client and the server on its nominal port would have
@@ -48,9 +47,7 @@ class Tap:
 
 
 class _Path:
-    """What stands in `Network.diversion` while taps are on: it sends connections through a relay, and frames to the
-    taps.
-    """
+    """Stands in `Network.diversion` while taps are on: connections go through a relay, and frames to the taps."""
 
     _making = threading.Lock()
 

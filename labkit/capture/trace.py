@@ -63,7 +63,7 @@ class Trace:
         return PacketList(packets, name="capture")
 
     def save(self, path: str | Path) -> None:
-        """Write a pcapng file with the TLS secrets inside, so that Wireshark opens it decrypted. Raises `CaptureError`."""
+        """Write a pcapng file with the TLS secrets inside, so that Wireshark decrypts it. Raises `CaptureError`."""
         write_pcapng(path, self.frames, self.keylog, self.how)
 
     @classmethod

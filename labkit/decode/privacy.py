@@ -1,5 +1,4 @@
-"""What someone on the path can read in a dialogue: addresses, passwords, names, versions, and where each of them
-stands.
+"""What someone on the path can read in a dialogue: addresses, passwords, names, and where each of them stands.
 
 Only what crossed the wire in clear counts, whatever the reader's own secrets opened. What a dialect's commands tell is
 stated by the dialect; logins are SASL PLAIN (RFC 4616) and LOGIN; names in TLS are SNI (RFC 6066 §3) and, up to TLS
@@ -37,15 +36,17 @@ def visible(dialogue: Dialogue) -> list[Exposure]:
     found: list[Exposure] = []
     for index, event in enumerate(dialogue.events):
         if not event.encrypted:
-            read = _READERS.get((event.layer, event.kind))
-            seen = list(read(event)) if read else []
-            seen += login.read(event) if event.layer == TEXT else _commands(dialogue, event)
-            seen += _commands(dialogue, event) if event.layer == TEXT else []
+            seen = _text(dialogue, event, login) if event.layer == TEXT else _handshake(event)
             found += (Exposure(what, value, index, start, end) for what, value, start, end in seen)
     return found
 
 
 _Seen = tuple[str, str, int, int]
+
+
+def _text(dialogue: Dialogue, event: Event, login: "_Login") -> list[_Seen]:
+    message = _message(event) if event.kind == "message" else ()
+    return [*_commands(dialogue, event), *login.read(event), *message]
 
 
 def _commands(dialogue: Dialogue, event: Event) -> list[_Seen]:

@@ -1,5 +1,4 @@
-"""A faithful relay: one thread that carries TCP connections from clients to servers and tells a witness what each side
-does.
+"""A faithful relay: one thread that carries TCP connections and tells a witness what each side does.
 
 The two ends must not notice it: bytes, the end of one direction alone (FIN) and resets (RST) are passed on as they
 come, and a side is read no faster than the other one takes its bytes. What the witness makes of it does not belong
@@ -225,9 +224,7 @@ class _Link:
         self._watch()
 
     def _watch(self) -> None:
-        """Wait for what can happen next: an end is written to when something is pending, and read when its peer took
-        all.
-        """
+        """Write to an end when something is pending for it, and read from it when its peer took all."""
         for end in (self._client, self._server):
             reading = not end.finished and not end.peer.pending
             events = (_READ if reading else 0) | (_WRITE if end.pending else 0)
