@@ -10,7 +10,7 @@ from base64 import b64decode
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from labkit.decode.event import TEXT, TLS, Dialogue, Event, Field
+from labkit.decode.event import TEXT, Dialogue, Event, Field
 
 _LOGIN = re.compile(rb"AUTH +(\w+)(?: +(\S+))?", re.IGNORECASE)
 _HEADER_FIELD = re.compile(rb"^(Subject|From|To):[ \t]*([^\r\n]+)", re.IGNORECASE | re.MULTILINE)
@@ -123,10 +123,8 @@ def _named(fields: tuple[Field, ...], name: str) -> Iterator[Field]:
 
 
 _TOLD = {
-    "ClientHello": (("server name", "server name"),),
-    "ServerHello": (("cipher suite", "cipher suite"),),
-    "Certificate": (("certificate", "certificate"),),
+    "ClientHello": (("host_name", "server name"),),
+    "ServerHello": (("cipher_suite", "cipher suite"),),
+    "Certificate": (("subject", "certificate of"),),
 }
 """Handshake message -> (field, what it gives away)."""
-
-_READERS = {(TEXT, "message"): _message, (TLS, "handshake"): _handshake}
