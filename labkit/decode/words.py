@@ -19,7 +19,7 @@ _PHRASES = {
     "challenge": "The server asks for the next part of the login, in base64.",
     "credential": "A part of the login in base64: an encoding, not encryption.",
     "message": "The message itself, header and body, up to the line with a single dot.",
-    "injected": "Clear text behind the upgrade command or its go-ahead: to be discarded, as anyone may have written it.",
+    "injected": "Clear text behind the upgrade command or the go-ahead: to be discarded, anyone may have written it.",
     "unknown": "Bytes that the lab cannot read as a phrase of this protocol.",
 }
 """Kind of a phrase -> what it means, where the dialect's own words do not say more."""
