@@ -64,6 +64,10 @@ class Event(NamedTuple):
     """TCP payload bytes that carried it (text inside TLS: bytes of its records); in a gap, how many are missing."""
     origin: Origin
 
+    def __repr__(self) -> str:
+        crossed = "sent as ciphertext" if self.encrypted else "in clear"
+        return f"<{self.title} from the {self.sender}, {len(self.data):,} bytes, {crossed}>"
+
     @property
     def text(self) -> str:
         """The bytes as text, without the last line ending; what is not UTF-8 is shown as ``\\xNN``."""
@@ -104,7 +108,7 @@ class Session:
     """Why not, in a sentence; empty when it could."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Dialogue:
     """One conversation, decoded."""
 
@@ -118,3 +122,7 @@ class Dialogue:
     events: tuple[Event, ...]
     session: Session | None
     """None where no TLS was seen."""
+
+    def __repr__(self) -> str:
+        protocol = self.dialect.name if self.dialect else "unknown protocol"
+        return f"<Dialogue of {self.client_name} with {self.server_name}: {protocol}, {len(self.events):,} events>"

@@ -19,6 +19,7 @@ from labkit.show.byteview import byteview
 from labkit.show.ladder import ladder
 from labkit.show.page import Page, markup, printable
 from labkit.show.picture import Picture
+from labkit.show.steps import Steps
 from labkit.show.transcript import DIALOGUES_SHOWN, Reading, transcript
 
 _TITLES_NAMED = 30
@@ -72,6 +73,10 @@ class Capture(Trace):
     def ladder(self, notes: Mapping[int, str] | None = None) -> Picture:
         """The ladder diagram of `dialogue`; `notes` are remarks by the index of an event. Raises `LabError`."""
         return ladder(self.dialogue, notes)
+
+    def steps(self) -> Steps:
+        """The steps of the upgrade in `dialogue`; ``.notes`` are remarks for `ladder`. Raises `LabError`."""
+        return Steps(self.dialogue)
 
     def bytes(self, title: str, index: int = 0) -> Page:
         """Every byte of a message of `dialogue` with that `title` (``ClientHello``): the first, or the one at `index`.

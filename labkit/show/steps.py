@@ -1,0 +1,51 @@
+"""The steps of the upgrade as a numbered list, and as remarks for the ladder; which they are: `labkit.decode.steps`."""
+
+from labkit.decode.event import Dialogue
+from labkit.decode.steps import Step, steps
+from labkit.show.page import Page, markup, printable
+
+_LINE_SHOWN = 60
+"""Characters of what was said that are shown beside a step."""
+
+
+class Steps(Page):
+    """The steps of one dialogue."""
+
+    def __init__(self, dialogue: Dialogue) -> None:
+        self.steps = steps(dialogue)
+        """The steps that happened, as records."""
+        rows = [(step, _said(dialogue, step)) for step in self.steps]
+        super().__init__(_html(rows), _text(rows))
+
+    @property
+    def notes(self) -> dict[int, str]:
+        """Index of an event -> its step: remarks for `labkit.show.ladder.ladder`."""
+        return {step.event_index: f"Step {step.number}: {step.name}" for step in self.steps}
+
+
+def _said(dialogue: Dialogue, step: Step) -> str:
+    """The line in which a step happened."""
+    event = dialogue.events[step.event_index]
+    lines = [line for line, _ in event.lines]
+    token = dialogue.dialect.token if dialogue.dialect and step.name == "offer" else ""
+    line = next((line for line in lines if token in line.upper()), lines[0])
+    return printable(line if len(line) <= _LINE_SHOWN else f"{line[: _LINE_SHOWN - 1]}…")
+
+
+def _html(rows: list[tuple[Step, str]]) -> str:
+    if not rows:
+        return f"<p>{_NONE}</p>"
+    items = "".join(
+        f'<tr><td class="lk-ms">{step.number}</td><td class="lk-who"><b>{step.name}</b></td>'
+        f"<td><code>{markup(said)}</code></td><td><small>{markup(step.sentence)}</small></td></tr>"
+        for step, said in rows
+    )
+    head = "".join(f'<th scope="col">{name}</th>' for name in ("step", "name", "said", "what happens"))
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{items}</tbody></table>"
+
+
+def _text(rows: list[tuple[Step, str]]) -> str:
+    return "\n".join(f"{s.number}. {s.name:<19} {said:<48} {s.sentence}" for s, said in rows) or _NONE
+
+
+_NONE = "No step of an upgrade in this conversation."

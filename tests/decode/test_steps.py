@@ -1,0 +1,36 @@
+"""The steps of the upgrade, found in live conversations."""
+
+from labkit import Lab, policies
+
+
+def _steps(capture):
+    return [step.name for step in capture.steps().steps]
+
+
+def test_an_upgraded_conversation_has_all_seven_steps_once_it_is_opened():
+    with Lab() as lab:
+        mail = lab.smtp()
+        with lab.capture() as capture:
+            assert lab.send(mail, "hello", policy=policies.verified)
+    first_six = ["greeting", "question", "offer", "upgrade", "go-ahead", "handshake"]
+    assert _steps(capture) == first_six
+    assert _steps(capture.decrypted()) == [*first_six, "question inside TLS"]
+    assert "Step 5: go-ahead" in capture.ladder(capture.steps().notes).text
+    assert "250-STARTTLS" in capture.steps().text and "250-STARTTLS" in capture.steps().html
+
+
+def test_a_conversation_in_clear_text_stops_after_the_question():
+    with Lab() as lab:
+        mail = lab.smtp(starttls="off")
+        with lab.capture() as capture:
+            assert lab.send(mail, "hello")
+    assert _steps(capture) == ["greeting", "question"]
+
+
+def test_implicit_tls_has_no_step_in_the_clear():
+    with Lab() as lab:
+        mail = lab.smtp(implicit=True)
+        with lab.capture() as capture:
+            assert lab.send(mail, "hello", policy=policies.implicit)
+    assert _steps(capture) == ["handshake"]
+    assert _steps(capture.decrypted())[-1] == "question inside TLS"
