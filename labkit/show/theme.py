@@ -32,6 +32,8 @@ COLOURS: dict[str, Shade] = {
     "by-server": Shade("#d3e6fc", "#143d66"),
     "random": Shade("#e5daf8", "#43306b"),
     "structure": Shade("#e7eaee", "#33383f"),
+    "right": Shade("#1b6e2c", "#7fdc8f"),
+    "wrong": Shade("#b0183c", "#ff9dae"),
 }
 
 # JupyterLab's themes bring their own paper and ink; a third theme is followed through these.
@@ -138,6 +140,12 @@ _RULES = """
 .labkit svg.lk-figure{display:block;max-width:100%;height:auto}
 .labkit pre.lk-words{font:12px/1.5 var(--jp-code-font-family,ui-monospace,Menlo,Consolas,monospace);color:inherit;
  background:none;border:0;padding:0;margin:4px 0 4px 14px;white-space:pre-wrap;overflow-wrap:anywhere}
+.labkit .lk-card{border:1px solid var(--lk-rule);border-left:5px solid var(--lk-soft);padding:6px 12px;max-width:46rem}
+.labkit .lk-card.lk-right{border-left-color:var(--lk-right)}
+.labkit .lk-card.lk-right b{color:var(--lk-right)}
+.labkit .lk-card.lk-wrong{border-left:5px double var(--lk-wrong)}
+.labkit .lk-card.lk-wrong b{color:var(--lk-wrong)}
+.labkit .lk-card p:last-child{margin-bottom:.15em}
 """
 
 _DARK_PAGES = 'body[data-jp-theme-light="false"] .labkit,body.vscode-dark .labkit'

@@ -9,6 +9,8 @@ READ_ON = {
     "clear": ("paper", "raised"),
     "tls": ("paper", "raised"),
     "sealed": ("paper", "raised"),
+    "right": ("paper", "raised"),
+    "wrong": ("paper", "raised"),
     "secret-ink": ("secret",),
 }
 

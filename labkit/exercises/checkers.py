@@ -1,0 +1,262 @@
+"""Ready-made checkers, so that most exercises are pure data. Each says what is wrong with this answer.
+
+``expected`` is a value, or a function that works it out from what the answer is about: with
+``check("02.3", frames, capture)`` it is called with the capture. `mistakes` names wrong answers that people give, and
+why each is wrong. What an answer is called in a sentence is decided here too.
+"""
+
+import math
+import reprlib
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from numbers import Real
+from typing import Any
+
+from labkit.exercises.question import Checker
+
+_LONGEST = 60
+"""Characters of an answer that a sentence repeats."""
+
+_PLAIN = (str, bytes, bytearray, int, float, complex, tuple, list, set, frozenset, dict, range, type(None), type(...))
+"""Types whose `repr` says what they are in a few words."""
+
+_brief = reprlib.Repr()
+_brief.maxstring = _brief.maxother = _brief.maxlong = _LONGEST
+
+
+def shown(answer: object) -> str:
+    """An answer as a sentence names it: its value when that is short and plain, otherwise what kind of thing it is."""
+    if type(answer) not in _PLAIN:
+        return f"a {type(answer).__name__} object"
+    text = _brief.repr(answer)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def same(one: object, other: object) -> bool:
+    """Whether two values are equal, also for those whose comparison is no plain yes or no (arrays)."""
+    try:
+        return bool(one == other)
+    except Exception:
+        return False
+
+
+def equals(expected: Any, mistakes: Mapping[Any, str] | None = None, otherwise: str = "") -> Checker:
+    """Exactly this value: text, bytes or anything that compares. `otherwise` is said of answers without a name."""
+
+    def checker(answer: object, *about: object) -> str:
+        right = _worked_out(expected, about)
+        if same(answer, right) and isinstance(answer, bool) == isinstance(right, bool):
+            return ""
+        return _named(answer, mistakes) or _nearly(answer, right) or _plainly_wrong(answer, otherwise)
+
+    return checker
+
+
+def word(*accepted: str, mistakes: Mapping[str, str] | None = None, otherwise: str = "") -> Checker:
+    """One of these words or short phrases; upper and lower case and surrounding spaces do not matter."""
+
+    def checker(answer: object, *about: object) -> str:
+        if not isinstance(answer, str):
+            return f'The answer is text in quotes, "like this", and yours is {shown(answer)}.'
+        if _folded(answer) in map(_folded, accepted):
+            return ""
+        known = {_folded(wrong): why for wrong, why in (mistakes or {}).items()}
+        return known.get(_folded(answer)) or _plainly_wrong(answer, otherwise)
+
+    return checker
+
+
+def number(
+    expected: Any, tolerance: float = 0, mistakes: Mapping[float, str] | None = None, otherwise: str = ""
+) -> Checker:
+    """A number, within `tolerance` of the one expected."""
+
+    def checker(answer: object, *about: object) -> str:
+        if isinstance(answer, str | bytes) and _is_number(answer):
+            return f"{shown(answer)} is text that looks like a number: write it without the quotes."
+        if not isinstance(answer, Real) or isinstance(answer, bool) or math.isnan(answer):
+            return f"The answer is a number, and yours is {shown(answer)}."
+        right = _worked_out(expected, about)
+        if abs(answer - right) <= tolerance:
+            return ""
+        return _named(answer, mistakes) or f"{shown(answer)} is too {'high' if answer > right else 'low'}. {otherwise}"
+
+    return checker
+
+
+def choice(right: str, wrong: Mapping[str, str]) -> Checker:
+    """The letter of a choice; `wrong` says of each other letter why it is not the one."""
+
+    def checker(answer: object, *about: object) -> str:
+        letter = answer.strip().casefold() if isinstance(answer, str) else answer
+        if letter == right:
+            return ""
+        if isinstance(letter, str) and letter in wrong:
+            return wrong[letter]
+        letters = ", ".join(f'"{each}"' for each in sorted([right, *wrong]))
+        return f"Choose one of {letters}; yours is {shown(answer)}."
+
+    return checker
+
+
+def members(expected: Any, missing: Mapping[Any, str] | None = None, extra: Mapping[Any, str] | None = None) -> Checker:
+    """A set, list or tuple of these things in any order; `missing` and `extra` say why one belongs or does not."""
+
+    def checker(answer: object, *about: object) -> str:
+        if _no_collection(answer):
+            return f'The answer is several things in brackets, like {{"a", "b"}}, and yours is {shown(answer)}.'
+        right = list(_worked_out(expected, about))
+        given = list(answer)
+        for thing in given:
+            if not _among(thing, right):
+                return f"{shown(thing)} does not belong there. {_named(thing, extra)}".rstrip()
+        left = [thing for thing in right if not _among(thing, given)]
+        if not left:
+            return ""
+        why = next(filter(None, (_named(thing, missing) for thing in left)), "")
+        return f"What you have is right, but {_count(len(left))} missing. {why}".rstrip()
+
+    return checker
+
+
+def sequence(expected: Any, mistakes: Mapping[Any, str] | None = None) -> Checker:
+    """A list or tuple of these things in this order; `mistakes` says why a thing is not where somebody puts it."""
+
+    def checker(answer: object, *about: object) -> str:
+        if _no_collection(answer) or isinstance(answer, set | frozenset):
+            return f'The order matters, so the answer is a list, like ["a", "b"], and yours is {shown(answer)}.'
+        right = list(_worked_out(expected, about))
+        given = list(answer)
+        for place, (thing, wanted) in enumerate(zip(given, right, strict=False), 1):
+            if not same(thing, wanted):
+                before = f"The first {place - 1} are right. " if place > 1 else ""
+                return f"{before}At place {place} it is not {shown(thing)}. {_named(thing, mistakes)}".rstrip()
+        if len(given) < len(right):
+            return f"So far it is right, but {_count(len(right) - len(given))} missing at the end."
+        return f"The first {len(right)} are right, and then it should end." if len(given) > len(right) else ""
+
+    return checker
+
+
+def contains(*parts: str | bytes, without: Mapping[Any, str] | None = None) -> Checker:
+    """Text or bytes in which each of `parts` occurs; `without` says of other things why they must not occur."""
+    kind = type(parts[0])
+
+    def checker(answer: object, *about: object) -> str:
+        if not isinstance(answer, kind):
+            return f"The answer is {_kind(kind)}, and yours is {shown(answer)}."
+        for wrong, why in (without or {}).items():
+            if wrong in answer:
+                return f"{shown(wrong)} is in it. {why}"
+        left = [part for part in parts if part not in answer]
+        return f"There is no {shown(left[0])} in {shown(answer)}." if left else ""
+
+    return checker
+
+
+def function(cases: Mapping[Any, Any], mistakes: Mapping[Any, str] | None = None) -> Checker:
+    """A function of one argument that the student writes: for each key of `cases` it must return the value."""
+
+    def checker(answer: object, *about: object) -> str:
+        if not callable(answer):
+            return f"The answer is a function, given by its name alone, and yours is {shown(answer)}."
+        for given, wanted in cases.items():
+            complaint = _tried(answer, given, wanted, mistakes)
+            if complaint:
+                return complaint
+        return ""
+
+    return checker
+
+
+def _tried(answer: Callable, given: object, wanted: object, mistakes: Mapping[Any, str] | None) -> str:
+    called = f"{getattr(answer, '__name__', 'your function')}({shown(given)})"
+    try:
+        got = answer(given)
+    except Exception as error:
+        return f"{called} stops with {type(error).__name__}: {str(error)[:_LONGEST]}."
+    if same(got, wanted):
+        return ""
+    if got is None:
+        return f"{called} returns nothing: does every way through it end in a return?"
+    why = _named(got, mistakes) or _nearly(got, wanted)
+    return f"{called} returns {shown(got)}, but it should be {shown(wanted)}. {why}".rstrip()
+
+
+def _worked_out(expected: Any, about: Sequence[object]) -> Any:
+    return expected(*about) if callable(expected) else expected
+
+
+def _named(answer: object, mistakes: Mapping[Any, str] | None) -> str:
+    return next((why for wrong, why in (mistakes or {}).items() if same(answer, wrong)), "")
+
+
+def _plainly_wrong(answer: object, otherwise: str) -> str:
+    return f"It is not {shown(answer)}. {otherwise}".rstrip()
+
+
+def _nearly(answer: object, right: object) -> str:
+    """What to say of an answer that means the right thing in another form."""
+    if isinstance(right, str | bytes) and isinstance(answer, str | bytes | bytearray):
+        return _other_kind(answer, right) or _other_spelling(answer, right)
+    if not isinstance(answer, type(right)) and not isinstance(right, type(answer)):
+        return f"The answer is {_kind(type(right))}, and yours is {shown(answer)}."
+    return ""
+
+
+def _other_kind(answer: str | bytes | bytearray, right: str | bytes) -> str:
+    if isinstance(answer, str) == isinstance(right, str):
+        return ""
+    as_text = answer if isinstance(answer, str) else bytes(answer).decode("utf-8", "backslashreplace")
+    right_text = right if isinstance(right, str) else right.decode("utf-8", "backslashreplace")
+    fits = "The value is right, but the" if as_text == right_text else "The"
+    return f"{fits} answer is {_kind(type(right))}, and yours is {_kind(type(answer))}."
+
+
+def _other_spelling(answer: Any, right: Any) -> str:
+    if answer.strip() == right.strip():
+        return "It is right but for spaces or line ends at its beginning or end."
+    if answer.strip().lower() == right.strip().lower():
+        return "It is right but for upper and lower case letters."
+    return ""
+
+
+_KINDS = {
+    str: 'text, "like this"',
+    bytes: 'bytes, b"like this"',
+    bytearray: "bytes",
+    int: "a number",
+    float: "a number",
+    bool: "True or False",
+    list: "a list, [like, this]",
+    tuple: "a tuple, (like, this)",
+    set: "a set, {like, this}",
+    dict: "a dictionary",
+}
+
+
+def _kind(kind: type) -> str:
+    return _KINDS.get(kind, f"a {kind.__name__}")
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.split()).rstrip(".").casefold()
+
+
+def _is_number(text: str | bytes) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _no_collection(answer: object) -> bool:
+    return isinstance(answer, str | bytes | bytearray | Mapping) or not isinstance(answer, Collection)
+
+
+def _among(thing: object, things: Iterable[object]) -> bool:
+    return any(same(thing, other) for other in things)
+
+
+def _count(left: int) -> str:
+    return "one is" if left == 1 else f"{left} are"
