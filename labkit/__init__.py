@@ -8,9 +8,11 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
+    "doctor": "labkit.machine",
     "Lab": "labkit.lab",
     "Capture": "labkit.show.capture",
     "read_capture": "labkit.show.capture",
+    "recorded": "labkit.recordings",
     "policies": "labkit.clients.policies",
     "check": "labkit.exercises",
     "hint": "labkit.exercises",

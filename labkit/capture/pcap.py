@@ -124,7 +124,7 @@ class CaptureFile:
                 return self._cut()
 
     def _section(self, order: str, body: bytes) -> Iterator[Frame]:
-        options = _options(order, body[12:])
+        options = _options(order, body[16:])
         self.comment = self.comment or options.get(_COMMENT, b"").decode("utf-8", "replace")
         yield from ()
 

@@ -1,0 +1,88 @@
+"""Records the captures of this folder anew: `make data`, or ``python data/record.py [FOLDER]``.
+
+One row a recording: its name, what is in it, and the session as a learner would write it. A new recording is a new row
+here and its line in README.md. Every session is recorded with a tap, so that the files are the same kind of thing
+whatever machine recorded them; the secrets of its TLS sessions are inside.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from labkit import Lab, policies
+
+LOGIN = ("alice", "hunter2")
+TEXT = "Dear Bob,\nthe PIN of the safe is 4921. Tell nobody.\nAlice\n"
+
+
+class Recording(NamedTuple):
+    """One capture file."""
+
+    name: str
+    holds: str
+    """A sentence on what is in it; also the comment inside the file."""
+    session: Callable[[Lab], object]
+    """What happens in the lab while it captures."""
+
+
+RECORDINGS = (
+    Recording(
+        "clear_smtp_auth_plain",
+        "A login with AUTH PLAIN and a message, all in clear text: the server has no STARTTLS.",
+        lambda lab: lab.send(lab.smtp(starttls="off", auth="always", mechanisms=("PLAIN",)), TEXT, login=LOGIN),
+    ),
+    Recording(
+        "clear_smtp_auth_login",
+        "A login with AUTH LOGIN and a message, all in clear text: the server has no STARTTLS.",
+        lambda lab: lab.send(lab.smtp(starttls="off", auth="always", mechanisms=("LOGIN",)), TEXT, login=LOGIN),
+    ),
+    Recording(
+        "clear_though_offered",
+        "A message in clear text past a server that offers STARTTLS: the client's policy is to use no TLS.",
+        lambda lab: lab.send(lab.smtp(), TEXT, policy=policies.none),
+    ),
+    Recording(
+        "starttls_tls13",
+        "STARTTLS and TLS 1.3: the upgrade, the second EHLO, a login with AUTH PLAIN and a message.",
+        lambda lab: lab.send(lab.smtp(tls="TLS 1.3"), TEXT, login=LOGIN, policy=policies.verified),
+    ),
+    Recording(
+        "starttls_tls12",
+        "STARTTLS and TLS 1.2: the upgrade, the second EHLO, a login with AUTH PLAIN and a message.",
+        lambda lab: lab.send(lab.smtp(tls="TLS 1.2"), TEXT, login=LOGIN, policy=policies.verified),
+    ),
+    Recording(
+        "starttls_not_offered",
+        "A client that insists on TLS, and a server without STARTTLS: it stops before the login and the message.",
+        lambda lab: lab.send(lab.smtp(starttls="off", auth="always"), TEXT, login=LOGIN, policy=policies.mandatory),
+    ),
+    Recording(
+        "starttls_wrong_name",
+        "STARTTLS and a certificate for another name: the client ends the handshake with an alert and sends nothing.",
+        lambda lab: lab.send(lab.smtp(certificate="wrong name"), TEXT, login=LOGIN, policy=policies.verified),
+    ),
+    Recording(
+        "implicit_tls13",
+        "TLS 1.3 from the first byte on port 465: no greeting and no STARTTLS in clear text.",
+        lambda lab: lab.send(lab.smtp(implicit=True, tls="TLS 1.3"), TEXT, login=LOGIN, policy=policies.implicit),
+    ),
+)
+
+
+def record(recording: Recording, folder: Path) -> Path:
+    """Run the session in a new lab and write its capture into `folder`."""
+    with Lab(network="loopback", capture="tap") as lab:
+        with lab.capture() as capture:
+            recording.session(lab)
+        capture.how = f"{recording.holds} {capture.how}"
+        path = folder / f"{recording.name}.pcapng"
+        capture.save(path)
+    return path
+
+
+if __name__ == "__main__":
+    target = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
+    for row in RECORDINGS:
+        written = record(row, target)
+        print(f"{written.stat().st_size:6,} bytes  {written}")
