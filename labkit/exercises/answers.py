@@ -62,7 +62,7 @@ def _attempted(answer: object) -> bool:
     """Whether there is an answer at all; a list with a ``...`` left in it, or a function without a body, is none."""
     if answer is None or answer is ...:
         return False
-    if isinstance(answer, list | tuple | set):
-        return not any(each is ... for each in answer)
+    if isinstance(answer, list | tuple | set | dict):
+        return not any(each is ... for each in (answer.values() if isinstance(answer, dict) else answer))
     code = getattr(answer, "__code__", None)
     return code is None or code.co_code != _blank.__code__.co_code

@@ -8,7 +8,7 @@ why each is wrong. What an answer is called in a sentence is decided here too.
 import math
 import reprlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from numbers import Real
+from numbers import Number, Real
 from typing import Any
 
 from labkit.exercises.question import Checker
@@ -25,9 +25,17 @@ _brief.maxstring = _brief.maxother = _brief.maxlong = _LONGEST
 
 def shown(answer: object) -> str:
     """An answer as a sentence names it: its value when that is short and plain, otherwise what kind of thing it is."""
-    if type(answer) not in _PLAIN:
-        return f"a {type(answer).__name__} object"
-    text = _brief.repr(answer)
+    if isinstance(answer, bytes | bytearray):
+        answer = answer[: _LONGEST + 1]
+    try:
+        text = _brief.repr(answer) if type(answer) in _PLAIN else str(answer) if isinstance(answer, Number) else ""
+    except Exception:
+        text = ""
+    kind = type(answer).__name__
+    return _cut(text) or f"{'an' if kind[0] in 'aeiouAEIOU' else 'a'} {kind}"
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
@@ -173,7 +181,7 @@ def _tried(answer: Callable, given: object, wanted: object, mistakes: Mapping[An
     try:
         got = answer(given)
     except Exception as error:
-        return f"{called} stops with {type(error).__name__}: {str(error)[:_LONGEST]}."
+        return f"{called} stops with {type(error).__name__}: {_cut(str(error))}."
     if same(got, wanted):
         return ""
     if got is None:

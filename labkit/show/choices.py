@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from labkit.show.exercises import prose, question
-from labkit.show.page import Page
+from labkit.show.page import Page, printable
 
 if TYPE_CHECKING:
     from ipywidgets import Widget
@@ -30,8 +30,10 @@ class Choices(Page):
         """The radio buttons, the button and the place for what follows, as one widget."""
         import ipywidgets
 
-        options = [(f"({letter}) {choice}", letter) for letter, choice in self._choices.items()]
-        radio = ipywidgets.RadioButtons(options=options, value=self._chosen, layout={"width": "max-content"})
+        options = [
+            (f"({letter}) {printable(choice).replace('`', '')}", letter) for letter, choice in self._choices.items()
+        ]
+        radio = ipywidgets.RadioButtons(options=options, value=self._chosen, layout={"width": "auto"})
         button = ipywidgets.Button(description="This is my prediction", disabled=self._chosen is None)
         reply = ipywidgets.HTML()
         asked = Page(f'<p class="lk-head"><b>? {self._heading}</b></p><p>{prose(self._question)}</p>', self._question)
@@ -44,7 +46,7 @@ class Choices(Page):
 
         radio.observe(chosen, "value")
         button.on_click(committed)
-        return ipywidgets.VBox([ipywidgets.HTML(asked.html), radio, button, reply])
+        return ipywidgets.VBox([ipywidgets.HTML(asked.html), radio, button, reply]).add_class("labkit")
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
         return {_WIDGET: self.widget()._repr_mimebundle_()[_WIDGET]} if _in_kernel() else {}

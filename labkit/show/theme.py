@@ -146,6 +146,13 @@ _RULES = """
 .labkit .lk-card.lk-wrong{border-left:5px double var(--lk-wrong)}
 .labkit .lk-card.lk-wrong b{color:var(--lk-wrong)}
 .labkit .lk-card p:last-child{margin-bottom:.15em}
+.labkit .lk-card pre.lk-words{margin:4px 0 9px 14px}
+.labkit .widget-radio-box label,.labkit .jupyter-button{height:auto;line-height:1.45;font-size:13px;white-space:normal}
+.labkit .widget-radio-box label{display:flex;flex-direction:row-reverse;justify-content:flex-end;gap:8px;color:inherit;
+ align-items:baseline;margin:0 0 5px;max-width:46rem}
+.labkit .widget-radio-box input{flex:none;position:relative;top:4px;margin:0}
+.labkit .jupyter-button{align-self:flex-start;width:auto;margin:2px 2px 8px;padding:5px 14px;color:inherit}
+.labkit .jupyter-button:disabled{color:var(--lk-soft)}
 """
 
 _DARK_PAGES = 'body[data-jp-theme-light="false"] .labkit,body.vscode-dark .labkit'
