@@ -98,11 +98,14 @@ class Capture(Trace):
             "; what crossed the wire encrypted is in .decrypted()" if self.dialogue.session and not self._opened else ""
         )
 
-    def decrypted(self) -> Self:
-        """The same capture, decoded with the secrets of its sessions."""
+    def decrypted(self, keylog: str | None = None) -> Self:
+        """The same capture, decoded with the secrets of its sessions, or with those in the text of another key log."""
         self._current()
         opened = copy(self)
         opened._opened = True
+        if keylog is not None:
+            opened.keylog = keylog
+            opened.__dict__.pop("secrets", None)
         opened._start()
         return opened
 
