@@ -24,7 +24,8 @@ def read(
 ) -> Dialogue:
     """The dialogue in a conversation.
 
-    `secrets` open its TLS; None gives what an eavesdropper sees. `names` says what ``ip:port`` or ``ip`` is called.
+    `secrets` open its TLS; None gives what an eavesdropper sees. `names` says what ``ip:port`` or ``ip`` is called,
+    and whom the client at ``ip:port>`` talks to.
     """
     walk = _Walk(conversation, secrets)
     for chunk in conversation.chunks:
@@ -34,8 +35,8 @@ def read(
     return Dialogue(
         conversation.client,
         conversation.server,
-        _name(names, conversation.client, CLIENT),
-        _name(names, conversation.server, SERVER),
+        _name(names, conversation.client) or CLIENT,
+        names.get(f"{_end(conversation.client)}>") or _name(names, conversation.server) or SERVER,
         walk.dialect,
         tuple(walk.events),
         walk.session(),
@@ -49,8 +50,12 @@ def read_all(
     return (read(conversation, secrets, names) for conversation in conversations)
 
 
-def _name(names: Mapping[str, str], end: Endpoint, otherwise: str) -> str:
-    return names.get(f"{end.host}:{end.port}") or names.get(end.host) or otherwise
+def _name(names: Mapping[str, str], end: Endpoint) -> str:
+    return names.get(_end(end)) or names.get(end.host, "")
+
+
+def _end(end: Endpoint) -> str:
+    return f"{end.host}:{end.port}"
 
 
 class _Walk:

@@ -2,9 +2,10 @@
 
 from labkit.errors import LabError
 from labkit.network.base import Host, Listener, Network
+from labkit.network.interception import Interception
 from labkit.network.loopback import Loopback
 
-__all__ = ["HOSTS", "KINDS", "Host", "Listener", "Network", "make"]
+__all__ = ["HOSTS", "KINDS", "Host", "Interception", "Listener", "Network", "make"]
 
 HOSTS = ("alice", "mail", "mallory")
 """Who is on the stage: the client, the server, and the attacker on the path."""

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from ipaddress import ip_address
 
 from labkit.errors import LabError, NotListening, OutsideTheLab, PortTaken
+from labkit.network.interception import Interception
 
 Address = tuple[str, int]
 """(IP address, port in host order)."""
@@ -76,7 +77,7 @@ class Host(ABC):
         self.network.still_open()
         if timeout <= 0:
             raise LabError(f"A time limit is a number of seconds above 0, not {timeout:g}.")
-        address = self.network.locate(host, port)
+        address = self.network.locate(host, port, self.name)
         self.network.admit(address[0])
         try:
             sock = self._connected_socket(address, timeout)
@@ -84,7 +85,9 @@ class Host(ABC):
             raise NotListening(f"Nothing listens on port {port} of {host}: start a server there first.") from error
         except OSError as error:
             raise LabError(f"{self.name} cannot reach port {port} of {host} within {timeout:g} s: {error}.") from error
-        self.network.name("{}:{}".format(*sock.getsockname()[:2]), self.name)
+        end = "{}:{}".format(*sock.getsockname()[:2])
+        self.network.name(end, self.name)
+        self.network.name(f"{end}>", self.network.reached(host, port, self.name))
         return sock
 
     def run(self, command: list[str], input: bytes = b"", timeout: float = 30.0) -> subprocess.CompletedProcess[bytes]:
@@ -127,7 +130,10 @@ class Network(ABC):
         self.nominal: dict[int, int] = {}
         """Real port -> nominal port of the open listeners."""
         self.names: dict[str, str] = {}
-        """``ip:port`` or ``ip`` -> host name: what an address in a capture is called."""
+        """``ip:port`` or ``ip`` -> host name: what an address in a capture is called; ``ip:port>`` -> whom the client
+        at that end talks to, where several hosts share an address or one poses as another."""
+        self.interceptions: dict[tuple[str, int], Interception] = {}
+        """(server, nominal port) -> who is on the path to it."""
         self.diversion: Diversion | None = None
         """Asked on every connection to a host by name where to connect instead."""
         self._closed = False
@@ -156,14 +162,45 @@ class Network(ABC):
             raise LabError(f"There is no host {name!r} in the lab: it has {', '.join(self.hosts)}.")
         return self.hosts[name]
 
-    def locate(self, host: str, port: int) -> Address:
-        """Where a connection to this host and nominal port really goes; an IP address is taken as it is."""
+    def intercept(self, attacker: str, server: str, port: int) -> Interception:
+        """Put a host on the path to a nominal port of another one, until the interception is closed.
+
+        Raises `OutsideTheLab` for a server that is not in the lab, and `LabError` for a host that does not exist or a
+        port that somebody already intercepts.
+        """
+        _check_port(port)
+        self.still_open()
+        for name in (server, attacker):
+            self.admit(self.hosts[name].address if name in self.hosts else name)
+        if attacker == server:
+            raise LabError(f"{attacker} cannot be on the path to itself: name another host as the attacker.")
+        if (server, port) in self.interceptions:
+            raise LabError(f"{self.interceptions[server, port]!r} already: close that interception first.")
+        return self._intercept(self.host(attacker), self.host(server), port)
+
+    @abstractmethod
+    def _intercept(self, attacker: Host, server: Host, port: int) -> Interception: ...
+
+    def reached(self, host: str, port: int, sender: str) -> str:
+        """Whom `sender` talks to when it connects to this host and nominal port."""
+        interception = self.interceptions.get((host, port))
+        return interception.pose if interception and interception.meets(sender) else self._known(host, port)
+
+    def _known(self, host: str, port: int) -> str:
+        return host if host in self.hosts else self.names.get(f"{host}:{port}", host)
+
+    def locate(self, host: str, port: int, sender: str = "") -> Address:
+        """Where `sender`'s connection to this host and nominal port really goes; an IP address is taken as it is."""
         if host not in self.hosts:
             return host, port
-        listener = self.listeners.get((host, port))
+        listener = self._listener(host, port, sender)
         if listener is None:
             raise NotListening(f"Nothing listens on port {port} of {host}: start a server there first.")
         return self.diversion(host, port, listener.address) if self.diversion else listener.address
+
+    def _listener(self, host: str, port: int, sender: str) -> Listener | None:
+        """What `sender` meets at this host and nominal port."""
+        return self.listeners.get((host, port))
 
     def remember(self, listener: Listener) -> Listener:
         """Enter a new listener in the tables."""
@@ -188,6 +225,8 @@ class Network(ABC):
             del self.names[oldest]
 
     def _listens(self, endpoint: str) -> bool:
+        if endpoint.endswith(">"):
+            return False
         ports = {port for listener in self.listeners.values() for port in (listener.port, listener.address[1])}
         return ":" not in endpoint or int(endpoint.rpartition(":")[2]) in ports
 
@@ -195,6 +234,9 @@ class Network(ABC):
         """Close every listener and admit no more. A second call does nothing."""
         self._closed = True
         self.diversion = None
+        for interception in list(self.interceptions.values()):
+            with contextlib.suppress(OSError, LabError):
+                interception.close()
         for listener in list(self.listeners.values()):
             with contextlib.suppress(OSError):
                 listener.close()

@@ -9,7 +9,8 @@ import socket
 import subprocess
 
 from labkit.errors import CannotSniff
-from labkit.network.base import Address, Host, Network, is_loopback
+from labkit.network.base import Address, Host, Listener, Network, is_loopback
+from labkit.network.interception import Interception
 
 _ADDRESS = "127.0.0.1"
 _INTERFACE = "lo"
@@ -62,6 +63,17 @@ class Loopback(Network):
     def contains(self, ip: str) -> bool:
         """Whether the address is one of the loopback addresses, 127.0.0.0/8 and ::1 (RFC 6890)."""
         return is_loopback(ip)
+
+    def _intercept(self, attacker: Host, server: Host, port: int) -> Interception:
+        listener = attacker.listen(port)
+        self.name(f"{server.address}:{port}", server.name)  # both have this address; the name stays with the server
+        return Interception(attacker, server.name, listener, listener.address)
+
+    def _listener(self, host: str, port: int, sender: str) -> Listener | None:
+        interception = self.interceptions.get((host, port))
+        if interception and interception.meets(sender):
+            return interception.listener
+        return super()._listener(host, port, sender)
 
     def describe(self) -> str:
         """One sentence on how this network is made."""
