@@ -1,0 +1,137 @@
+"""What the readers of text dialects share: the bytes of each side that are no phrase yet, and where they can be cut.
+
+A dialect's own reader adds which phrase comes next on either side (see `TextReader`). No word of a protocol is known here.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import ClassVar
+
+from labkit.dialects.base import CLIENT, SERVER, Phrase
+
+LARGEST = 16 << 20
+"""Bytes of one phrase that are held; a message with more of them comes out in pieces."""
+
+_TLS_HANDSHAKE = b"\x16\x03"
+_DOT = b"\r\n.\r\n"
+
+
+class Buffer(bytearray):
+    """What one side has said that belongs to no phrase yet. Ends of phrases are given as offsets; 0 is: not here yet."""
+
+    def __init__(self, longest: int) -> None:
+        super().__init__()
+        self._longest = longest  # bytes after which a line without an end is cut
+        self._no_line = 0
+        self._no_dot = 0
+        """How far there is no end of a line, and no line with a single dot."""
+
+    @property
+    def full(self) -> bool:
+        """Whether it holds more than a phrase may have."""
+        return len(self) >= LARGEST
+
+    def line(self, start: int = 0) -> int:
+        """Where the line that begins at `start` ends, behind its line feed."""
+        limit = start + self._longest
+        end = self.find(b"\n", max(start, self._no_line), limit) + 1
+        if end:
+            return end
+        if len(self) >= limit:
+            return limit
+        self._no_line = max(start, len(self))
+        return 0
+
+    def text(self, start: int = 0) -> int:
+        """Where the text that begins at `start`, with a line, ends: behind a line with a single dot (RFC 5321 §4.1.1.4)."""
+        if self.startswith(_DOT[2:], start):
+            return start + 3
+        end = self.find(_DOT, max(start, self._no_dot)) + len(_DOT)
+        if end >= len(_DOT):
+            return end
+        self._no_dot = max(start, len(self) - len(_DOT) + 1)
+        return 0
+
+    def last_line(self) -> int:
+        """Where the last whole line of a full buffer ends; where nothing does, all that it may hold."""
+        return self.rfind(b"\n", 0, LARGEST) + 1 or LARGEST
+
+    def take(self, end: int) -> bytes:
+        """Hand over the first bytes and forget them."""
+        if not end:
+            return b""
+        self._no_line = self._no_dot = 0
+        taken = bytes(self) if end == len(self) else bytes(self[:end])
+        del self[:end]
+        return taken
+
+    def clear_text(self) -> bytes:
+        """Hand over what stands before a TLS handshake; nothing where only the beginning of one is there."""
+        if _TLS_HANDSHAKE.startswith(self[:2]):
+            return b""
+        start = self.find(_TLS_HANDSHAKE)
+        return self.take(start if start >= 0 else len(self))
+
+
+class TextReader(ABC):
+    """Follows one conversation in text. See `labkit.dialects.base.Reader`.
+
+    A reader of a dialect says what comes next: `_command` and `_reply` give the next phrase, or None while it is not
+    whole; `_client` is what the client says next, and `_wait` when only a reply tells.
+    """
+
+    _longest: ClassVar[int]
+    """Bytes after which a line without an end is cut."""
+
+    def __init__(self) -> None:
+        self.upgraded = False
+        self._buffers = {CLIENT: Buffer(self._longest), SERVER: Buffer(self._longest)}
+        self._client: Callable[[], Phrase | None] = self._command
+
+    def feed(self, sender: str, data: bytes) -> list[Phrase]:
+        self._buffers[sender] += data
+        phrases: list[Phrase] = []
+        if sender == SERVER:
+            self._read_server(phrases)
+        self._read_client(phrases)
+        return phrases
+
+    def rest(self, sender: str) -> bytes:
+        return self._buffers[sender].take(len(self._buffers[sender]))
+
+    def _read_client(self, phrases: list[Phrase]) -> None:
+        while not self.upgraded:
+            phrase = self._client()
+            if phrase is None:
+                return
+            phrases.append(phrase)
+
+    def _read_server(self, phrases: list[Phrase]) -> None:
+        while not self.upgraded:
+            phrase = self._reply()
+            if phrase is None:
+                return
+            phrases.append(phrase)
+            if self.upgraded:
+                phrases += self._injected()
+            self._read_client(phrases)
+
+    def _injected(self) -> list[Phrase]:
+        """What stood behind the upgrade command or the go-ahead in clear text: RFC 3207 §4.2 says to discard it."""
+        early = ((sender, self._buffers[sender].clear_text()) for sender in (CLIENT, SERVER))
+        return [Phrase(sender, "injected", "injected", data) for sender, data in early if data]
+
+    @abstractmethod
+    def _command(self) -> Phrase | None: ...
+
+    @abstractmethod
+    def _reply(self) -> Phrase | None: ...
+
+    def _wait(self) -> Phrase | None:
+        """Nothing, unless the client says so much without an answer that it must be let go."""
+        buffer = self._buffers[CLIENT]
+        return Phrase(CLIENT, "unknown", "unknown", buffer.take(LARGEST)) if buffer.full else None
+
+    def _take_line(self, sender: str) -> bytes:
+        buffer = self._buffers[sender]
+        return buffer.take(buffer.line()) if buffer else b""
