@@ -19,7 +19,7 @@ From then on ``check("mine.1", code)``, ``hint("mine.1")``, ``solution("mine.1")
 """
 
 from labkit.exercises.answers import check, hint, solution
-from labkit.exercises.checkers import choice, contains, equals, function, members, number, sequence, word
+from labkit.exercises.checkers import choice, contains, equals, function, members, number, sequence, tried_on, word
 from labkit.exercises.lessons import add
 from labkit.exercises.predictions import predict, recall
 from labkit.exercises.question import Checker, Exercise, Lesson, Prediction
@@ -45,5 +45,6 @@ __all__ = [
     "recall",
     "sequence",
     "solution",
+    "tried_on",
     "word",
 ]

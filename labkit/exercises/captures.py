@@ -1,12 +1,12 @@
-"""Checkers for answers that are captures, or functions that are tried on captures: what must be true of them.
+"""Checkers for answers that are captures: what must be true of them.
 
 A claim is a pair: what must hold of the capture, and the sentence for one of which it does not.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from labkit.exercises.checkers import same, shown
+from labkit.exercises.checkers import shown
 from labkit.exercises.question import Checker
 
 if TYPE_CHECKING:
@@ -32,29 +32,6 @@ def capture_that(*claims: Claim) -> Checker:
         return next((complaint for holds, complaint in claims if not holds(answer)), "")
 
     return checker
-
-
-def tried_on(cases: Callable[[], Iterable[tuple[object, Any, str]]]) -> Checker:
-    """A function of one argument; `cases` gives (argument, what it must return, what that argument is called)."""
-
-    def checker(answer: object, *about: object) -> str:
-        if not callable(answer):
-            return f"The answer is a function, given by its name alone, and yours is {shown(answer)}."
-        return next(filter(None, (_tried(answer, *case) for case in cases())), "")
-
-    return checker
-
-
-def _tried(answer: Callable, given: object, wanted: Any, called: str) -> str:
-    try:
-        got = answer(given)
-    except Exception as error:
-        return f"On {called} it stops with {type(error).__name__}: {str(error)[:80]}."
-    if same(got, wanted):
-        return ""
-    if got is None:
-        return f"On {called} it returns nothing: does every way through it end in a return?"
-    return f"On {called} it returns {shown(got)}, but it should be {shown(wanted)}."
 
 
 def said(capture: "Capture") -> "list[Event]":

@@ -163,31 +163,33 @@ def contains(*parts: str | bytes, without: Mapping[Any, str] | None = None) -> C
 
 def function(cases: Mapping[Any, Any], mistakes: Mapping[Any, str] | None = None) -> Checker:
     """A function of one argument that the student writes: for each key of `cases` it must return the value."""
+    return tried_on(lambda: ((given, wanted, shown(given)) for given, wanted in cases.items()), mistakes)
+
+
+def tried_on(
+    cases: Callable[[], Iterable[tuple[object, Any, str]]], mistakes: Mapping[Any, str] | None = None
+) -> Checker:
+    """A function of one argument; `cases` gives (argument, what it must return, what that argument is called)."""
 
     def checker(answer: object, *about: object) -> str:
         if not callable(answer):
             return f"The answer is a function, given by its name alone, and yours is {shown(answer)}."
-        for given, wanted in cases.items():
-            complaint = _tried(answer, given, wanted, mistakes)
-            if complaint:
-                return complaint
-        return ""
+        return next(filter(None, (_tried(answer, *case, mistakes) for case in cases())), "")
 
     return checker
 
 
-def _tried(answer: Callable, given: object, wanted: object, mistakes: Mapping[Any, str] | None) -> str:
-    called = f"{getattr(answer, '__name__', 'your function')}({shown(given)})"
+def _tried(answer: Callable, given: object, wanted: object, called: str, mistakes: Mapping[Any, str] | None) -> str:
     try:
         got = answer(given)
     except Exception as error:
-        return f"{called} stops with {type(error).__name__}: {_cut(str(error))}."
+        return f"On {called} it stops with {type(error).__name__}: {_cut(str(error))}."
     if same(got, wanted):
         return ""
     if got is None:
-        return f"{called} returns nothing: does every way through it end in a return?"
+        return f"On {called} it returns nothing: does every way through it end in a return?"
     why = _named(got, mistakes) or _nearly(got, wanted)
-    return f"{called} returns {shown(got)}, but it should be {shown(wanted)}. {why}".rstrip()
+    return f"On {called} it returns {shown(got)}, but it should be {shown(wanted)}. {why}".rstrip()
 
 
 def _worked_out(expected: Any, about: Sequence[object]) -> Any:

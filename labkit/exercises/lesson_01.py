@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from labkit.exercises.captures import capture_that, readable, said, tried_on
-from labkit.exercises.checkers import equals, members
+from labkit.exercises.captures import capture_that, readable, said
+from labkit.exercises.checkers import equals, members, tried_on
 from labkit.exercises.question import Exercise, Lesson, Prediction
 
 _COULD_BE_READ = ("password", "user name", "sender", "recipient", "subject", "message")

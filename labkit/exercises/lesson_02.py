@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from labkit.exercises.captures import capture_that, said, tried_on
-from labkit.exercises.checkers import equals, number, word
+from labkit.exercises.captures import capture_that, said
+from labkit.exercises.checkers import equals, number, tried_on, word
 from labkit.exercises.question import Exercise, Lesson, Prediction
 
 if TYPE_CHECKING:
