@@ -6,7 +6,7 @@ What a lesson can do with the lab is here; how it is done is in the rooms below,
 import weakref
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from labkit.errors import LabError
 from labkit.network import Host, make
@@ -15,14 +15,15 @@ if TYPE_CHECKING:
     from labkit.clients.outcome import Outcome
     from labkit.clients.policies import Policy
     from labkit.servers.loop import ServerLoop
+    from labkit.servers.server import Server
+    from labkit.servers.settings import Settings
     from labkit.servers.smtp import SMTPServer
     from labkit.show.capture import Capture
 
+    S = TypeVar("S", bound=Server)
+
 CAPTURES = ("auto", "af_packet", "tap")
 """How packets may be captured; ``auto`` is the first of the others that this machine allows."""
-
-_SUBMISSION = {False: 587, True: 465}
-"""Implicit TLS or not -> the port for submission (RFC 8314 §3.3, RFC 6409)."""
 
 
 class Lab:
@@ -36,6 +37,7 @@ class Lab:
     def __init__(self, network: str = "auto", capture: str = "auto") -> None:
         from labkit.certificates import Authority
         from labkit.keylog import KeyLog
+        from labkit.servers.postoffice import PostOffice
 
         if capture not in CAPTURES:
             raise LabError(
@@ -44,7 +46,9 @@ class Lab:
         self.network = make(network)
         self.keylog = KeyLog()
         self.authority = Authority()
-        self.servers: dict[tuple[str, int], SMTPServer] = {}
+        self.post = PostOffice()
+        """Everybody's mailboxes, which the servers share."""
+        self.servers: dict[tuple[str, int], Server] = {}
         """(host name, port) -> the server that runs there."""
         self._capture = capture
         self._loop: ServerLoop | None = None
@@ -78,34 +82,22 @@ class Lab:
         certificate: str = "right",
         ciphers: str | None = None,
         mechanisms: tuple[str, ...] = ("PLAIN", "LOGIN"),
+        quirks: tuple[str, ...] = (),
         host: str = "mail",
     ) -> "SMTPServer":
         """Start an SMTP server for submission; one that already runs on this port is replaced.
 
         `port` is 587, or 465 with `implicit` TLS, unless given. `starttls` is ``offered``, ``off`` or ``required``;
         `auth` is ``after TLS``, ``always`` or ``none``; `certificate` is ``right``, ``wrong name``, ``expired``,
-        ``self-signed`` or ``unknown root``; `ciphers` is a list for TLS 1.2 in OpenSSL's notation. alice may log in
-        with ``hunter2``. Raises `LabError` for anything else.
+        ``self-signed`` or ``unknown root``; `ciphers` is a list for TLS 1.2 in OpenSSL's notation; `quirks` are
+        mistakes from `labkit.servers.quirks`. alice may log in with ``hunter2``. Raises `LabError` for anything else.
         """
-        from labkit.contexts import server_context
-        from labkit.servers.loop import ServerLoop
-        from labkit.servers.smtp import Settings, SMTPServer
+        from labkit.servers.settings import Settings
+        from labkit.servers.smtp import SMTPServer
 
-        self.network.still_open()
-        port = _SUBMISSION[implicit] if port is None else port
-        settings = Settings(port, starttls, implicit, auth, mechanisms, tls, ciphers)
-        on = self.network.host(host)
-        shown = self.authority.certificate(certificate)
-        context = server_context(shown, settings.tls, settings.ciphers, self.keylog.path)
-        if self._loop is None:
-            self._loop = ServerLoop()
-            self._stage.callback(self._loop.close)
-            self._stage.callback(_close_all, self.servers)
-        where = (host, settings.port)
-        if where in self.servers:
-            self.servers.pop(where).close()
-        self.servers[where] = SMTPServer(on, self._loop, settings, shown, context)
-        return self.servers[where]
+        port = SMTPServer.ports[implicit] if port is None else port
+        settings = Settings(port, starttls, implicit, auth, mechanisms, tls, ciphers, quirks)
+        return self._start(SMTPServer, settings, certificate, host)
 
     def send(
         self,
@@ -153,6 +145,25 @@ class Lab:
         """Stop the servers and remove everything that the lab made. A second call does nothing."""
         self._finalizer()
 
+    def _start(self, kind: "type[S]", settings: "Settings", certificate: str, host: str) -> "S":
+        """Start a server in the place of one that may run there already."""
+        from labkit.contexts import server_context
+        from labkit.servers.loop import ServerLoop
+
+        self.network.still_open()
+        on = self.network.host(host)
+        shown = self.authority.certificate(certificate)
+        context = server_context(shown, settings.tls, settings.ciphers, self.keylog.path)
+        if self._loop is None:
+            self._loop = ServerLoop()
+            self._stage.callback(self._loop.close)
+            self._stage.callback(_close_all, self.servers)
+        where = (host, settings.port)
+        if where in self.servers:
+            self.servers.pop(where).close()
+        server = self.servers[where] = kind(on, self._loop, settings, shown, context, self.post)
+        return server
+
     def __enter__(self) -> "Lab":
         self.network.still_open()
         return self
@@ -176,6 +187,6 @@ class Lab:
         return "\n".join(lines) + ">"
 
 
-def _close_all(servers: "dict[tuple[str, int], SMTPServer]") -> None:
+def _close_all(servers: "dict[tuple[str, int], Server]") -> None:
     while servers:
         servers.popitem()[1].close()

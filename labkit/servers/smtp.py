@@ -6,30 +6,18 @@ protocol itself is aiosmtpd's; only what a lesson wants to switch or to see is h
 
 import asyncio
 import logging
-import ssl
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
-from weakref import WeakSet
+from typing import Any, ClassVar
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session, TLSSetupException, sanitize, syntax
 
-from labkit.certificates import SERVER_NAME, Certificate
-from labkit.contexts import VERSIONS, versions
-from labkit.errors import LabError
-from labkit.network import Host
-from labkit.servers.log import ServerLog
-from labkit.servers.loop import ServerLoop
+from labkit.certificates import SERVER_NAME
 from labkit.servers.mailbox import Mailbox, Message
+from labkit.servers.quirks import KEEPS_BUFFER, KEEPS_LOGIN
+from labkit.servers.server import Note, Server
+from labkit.servers.settings import MECHANISMS
 from labkit.servers.tls import ServerTLS, encryption
-
-STARTTLS = ("offered", "off", "required")
-AUTH = ("after TLS", "always", "none")
-MECHANISMS = ("PLAIN", "LOGIN")
-USERS = {"alice": "hunter2"}
-"""Who may log in unless a lesson says otherwise: user -> password."""
 
 _IDENT = "ESMTP of the STARTTLS lab"
 _IDLE_LIMIT = 300.0
@@ -40,121 +28,29 @@ logging.getLogger("mail.log").addHandler(logging.NullHandler())
 logging.getLogger("mail.log").propagate = False
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What a server does. Raises `LabError` for a value that means nothing."""
+class SMTPServer(Server):
+    """A running server. `mailbox` is what it took, from anybody for anybody; bob's share is in his inbox, too."""
 
-    port: int
-    starttls: str = "offered"
-    """One of `STARTTLS`."""
-    implicit: bool = False
-    """TLS before the first byte of SMTP; STARTTLS is then not offered."""
-    auth: str = "after TLS"
-    """When logging in is possible: one of `AUTH`."""
-    mechanisms: tuple[str, ...] = MECHANISMS
-    tls: tuple[str, ...] = tuple(VERSIONS)
-    ciphers: str | None = None
-    users: Mapping[str, str] = field(default_factory=lambda: dict(USERS), repr=False)
+    protocol = "SMTP"
+    ports: ClassVar = {False: 587, True: 465}
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "tls", versions(self.tls))
-        _one_of("starttls", self.starttls, STARTTLS)
-        _one_of("auth", self.auth, AUTH)
-        for mechanism in self.mechanisms:
-            _one_of("mechanisms", mechanism, MECHANISMS)
-
-
-def _one_of(name: str, value: str, possible: tuple[str, ...]) -> None:
-    if value not in possible:
-        raise LabError(f"{name} cannot be {value!r}: use {' or '.join(map(repr, possible))}.")
-
-
-class SMTPServer:
-    """A running server: its `mailbox`, its `log`, where it listens."""
-
-    def __init__(
-        self, host: Host, loop: ServerLoop, settings: Settings, certificate: Certificate, context: ssl.SSLContext
-    ) -> None:
-        self.settings = settings
-        self.certificate = certificate
+    def __init__(self, *arguments: Any) -> None:
         self.mailbox = Mailbox()
-        self.log = ServerLog()
-        self.context = context
-        self._loop = loop
-        self.mechanisms = settings.mechanisms if settings.auth != "none" else ()
-        self._open: WeakSet[asyncio.BaseTransport] = WeakSet()
-        self._connections = 0
-        self._arrivals: set[asyncio.Task[Any]] = set()
-        self._stopped = False
-        self._listener = host.listen(settings.port)
-        try:
-            loop.call(self._start)
-        except BaseException:
-            self._listener.close()
-            raise
+        super().__init__(*arguments)
 
     @property
-    def host(self) -> str:
-        """The name of the host that it runs on."""
-        return self._listener.host
+    def mechanisms(self) -> tuple[str, ...]:
+        """The ways to log in."""
+        return self.settings.mechanisms if self.settings.auth != "none" else ()
 
-    @property
-    def port(self) -> int:
-        """The port that it stands for: 587."""
-        return self._listener.port
+    def _session(self, note: Note) -> asyncio.Protocol:
+        return _Session(self, note)
 
-    @property
-    def address(self) -> tuple[str, int]:
-        """Where it really listens, for tools outside the lab: (IP address, port)."""
-        return self._listener.address
-
-    def close(self) -> None:
-        """Stop listening and drop every connection. A second call does nothing."""
-        if self._stopped:
-            return
-        self._loop.call(self._stop)
-
-    def __repr__(self) -> str:
-        how = "implicit TLS" if self.settings.implicit else f"STARTTLS {self.settings.starttls}"
-        return (
-            f"<SMTP server on {self.host}, port {self.port} (really {self.address[0]}:{self.address[1]}): {how}, "
-            f"AUTH {self.settings.auth}, {' and '.join(self.settings.tls)}, certificate {self.certificate.kind}"
-            f"{', closed' if self._stopped else ''}>"
-        )
-
-    # asyncio's own Server, when closed, loses the connections that it is just accepting; so we accept here.
-
-    def _start(self) -> None:
-        self._listener.socket.setblocking(False)
-        asyncio.get_running_loop().add_reader(self._listener.socket, self._accept)
-
-    def _accept(self) -> None:
-        with suppress(OSError):  # the client may have gone again
-            sock, _ = self._listener.socket.accept()
-            loop = asyncio.get_running_loop()
-            arrival = loop.create_task(loop.connect_accepted_socket(self._new_connection, sock))
-            self._arrivals.add(arrival)
-            arrival.add_done_callback(self._arrivals.discard)
-
-    def _stop(self) -> None:
-        self._stopped = True
-        asyncio.get_running_loop().remove_reader(self._listener.socket)
-        self._listener.close()
-        for transport in list(self._open):
-            transport.abort()
-
-    def _keep(self, transport: asyncio.BaseTransport) -> None:
-        """Know a connection, to drop it at the end; the end may have come while it was being accepted."""
-        self._open.add(transport)
-        if self._stopped:
-            transport.abort()
-
-    def _new_connection(self) -> asyncio.BaseProtocol:
-        self._connections += 1
-        session = _Session(self, self._connections, self._keep)
-        if not self.settings.implicit:
-            return session
-        return _ImplicitTLS(session, self.context)
+    async def take(self, message: Message) -> str:
+        """Do what is to be done with a message that has arrived; the reply to its sender."""
+        self.mailbox.keep(message)
+        self.post.deliver(message)
+        return f"250 2.0.0 Stored as message {len(self.mailbox)}"
 
     async def handle_EHLO(
         self, smtp: SMTP, session: Session, _: Envelope, hostname: str, lines: list[str]
@@ -172,8 +68,7 @@ class SMTPServer:
             over=encryption(smtp.transport)[0] or "clear text",
             user=session.auth_data or "",
         )
-        self.mailbox.keep(message)
-        return f"250 2.0.0 Stored as message {len(self.mailbox)}"
+        return await self.take(message)
 
     async def handle_exception(self, error: Exception) -> str:
         """aiosmtpd's hook for what went wrong; the connection's log line was written where it happened."""
@@ -186,7 +81,7 @@ class _Session(SMTP):
     AuthLoginUsernameChallenge = "Username:"
     AuthLoginPasswordChallenge = "Password:"
 
-    def __init__(self, server: SMTPServer, number: int, keep: Callable[[asyncio.BaseTransport], None]) -> None:
+    def __init__(self, server: SMTPServer, note: Note) -> None:
         settings = server.settings
         super().__init__(
             server,
@@ -201,22 +96,23 @@ class _Session(SMTP):
             authenticator=self._check,
             loop=asyncio.get_running_loop(),
         )
-        self._users = settings.users
-        self._keep = keep
-        self.note = partial(server.log.write, number)
+        self._quirks = settings.quirks
+        self._knows = server.post.knows
+        self.note = note
         self._smtp_methods = {verb: partial(self._heard, verb, act) for verb, act in self._smtp_methods.items()}
 
-    def arrived(self, transport: asyncio.BaseTransport) -> None:
-        """A TCP connection is there."""
-        self._keep(transport)
-        self.note("connection from {}:{}".format(*transport.get_extra_info("peername")[:2]))
-
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if transport.get_extra_info("sslcontext") is None:
-            self.arrived(transport)
-        super().connection_made(transport)
-        if all(encryption(transport)):
-            self.note("{} with {}".format(*encryption(transport)))
+        if self.transport is None:
+            super().connection_made(transport)
+            return
+        clear, behind = self.session, bytes(self._reader._buffer)
+        super().connection_made(transport)  # it is inside TLS now; this forgets the session and what is in the buffer
+        if KEEPS_LOGIN in self._quirks:
+            self.session.authenticated, self.session.auth_data = clear.authenticated, clear.auth_data
+        if KEEPS_BUFFER in self._quirks:
+            self._reader.feed_data(behind)
+        elif behind:
+            self.note(f"{len(behind)} bytes behind the command that starts TLS are thrown away")
 
     def connection_lost(self, error: Exception | None) -> None:
         self.note(f"connection lost: {error}" if isinstance(error, OSError) else "connection closed")
@@ -240,13 +136,9 @@ class _Session(SMTP):
             await self.push("501 5.5.4 STARTTLS takes no argument")
             return
         await self.push("220 Ready to start TLS")
-        done: asyncio.Future[None] = self.loop.create_future()
         self._original_transport = self.transport
-        self._tls_protocol = ServerTLS(self, self.tls_context, self.note, done)
-        self._original_transport.set_protocol(self._tls_protocol)
-        self._tls_protocol.connection_made(self._original_transport)
-        with suppress(OSError):  # the reason is in the log already
-            await done
+        self._tls_protocol = ServerTLS(self, self.tls_context, self.note)
+        await self._tls_protocol.take_over(self._original_transport)
         if not any(encryption(self.transport)):
             raise TLSSetupException
 
@@ -256,18 +148,5 @@ class _Session(SMTP):
         await act(arg)
 
     def _check(self, _: SMTP, __: Session, ___: Envelope, mechanism: str, given: LoginPassword) -> AuthResult:
-        user = given.login.decode("utf-8", "replace")
-        right = self._users.get(user, "").encode() == given.password and user in self._users
-        return AuthResult(success=right, handled=False, auth_data=user)
-
-
-class _ImplicitTLS(ServerTLS):
-    """TLS from the first byte, with the session inside it."""
-
-    def __init__(self, session: _Session, context: ssl.SSLContext) -> None:
-        super().__init__(session, context, session.note)
-        self._arrived = session.arrived
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._arrived(transport)
-        super().connection_made(transport)
+        user, password = (part.decode("utf-8", "replace") for part in given)
+        return AuthResult(success=self._knows(user, password), handled=False, auth_data=user)

@@ -7,6 +7,7 @@ import asyncio
 import ssl
 from asyncio.sslproto import SSLProtocol
 from collections.abc import Callable
+from contextlib import suppress
 
 HANDSHAKE_LIMIT = 10.0
 """Seconds."""
@@ -15,19 +16,23 @@ HANDSHAKE_LIMIT = 10.0
 class ServerTLS(SSLProtocol):
     """Between a connection and the `inside` protocol, which is told of the connection once the handshake is done."""
 
-    def __init__(
-        self,
-        inside: asyncio.Protocol,
-        context: ssl.SSLContext,
-        note: Callable[[str], None],
-        done: "asyncio.Future[None] | None" = None,
-    ) -> None:
+    def __init__(self, inside: asyncio.Protocol, context: ssl.SSLContext, note: Callable[[str], None]) -> None:
         loop = asyncio.get_running_loop()
-        super().__init__(loop, inside, context, done, server_side=True, ssl_handshake_timeout=HANDSHAKE_LIMIT)
+        super().__init__(loop, inside, context, None, server_side=True, ssl_handshake_timeout=HANDSHAKE_LIMIT)
         self._note = note
 
+    async def take_over(self, transport: asyncio.Transport) -> None:
+        """Shake hands on a connection that was in clear text so far. Why it failed is in the log."""
+        self._waiter = done = asyncio.get_running_loop().create_future()
+        transport.set_protocol(self)
+        self.connection_made(transport)
+        with suppress(OSError):
+            await done
+
     def _on_handshake_complete(self, error: Exception | type[Exception] | None) -> None:
-        if error is not None:
+        if error is None:
+            self._note("{} with {}".format(*_named(self._sslobj)))
+        else:
             self._note(f"TLS handshake failed: {_reason(error)}")
             self._process_outgoing()
         super()._on_handshake_complete(error)
@@ -41,4 +46,8 @@ def _reason(error: Exception | type[Exception]) -> str:
 def encryption(transport: asyncio.BaseTransport | None) -> tuple[str, str]:
     """(version, cipher suite) of a connection; empty in clear text."""
     tls = transport and transport.get_extra_info("ssl_object")
-    return (tls.version().replace("TLSv", "TLS "), tls.cipher()[0]) if tls and tls.version() else ("", "")
+    return _named(tls) if tls and tls.version() else ("", "")
+
+
+def _named(tls: ssl.SSLObject) -> tuple[str, str]:
+    return tls.version().replace("TLSv", "TLS "), tls.cipher()[0]

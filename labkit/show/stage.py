@@ -11,7 +11,7 @@ from labkit.network import Host, Network
 from labkit.show.page import Page, markup, printable
 
 if TYPE_CHECKING:
-    from labkit.servers.smtp import SMTPServer
+    from labkit.servers.server import Server
 
 ON_THE_PATH = "mallory"
 CLIENT_HOST = "alice"
@@ -26,7 +26,7 @@ _PACKET_SOCKET = "Captures with a packet socket (AF_PACKET), which sees the fram
 _TAP = "Captures with a tap, a relay in the path that records what both sides send."
 
 
-def stage(network: Network, servers: Iterable["SMTPServer"], capture: str) -> Page:
+def stage(network: Network, servers: Iterable["Server"], capture: str) -> Page:
     """The picture of a lab; `capture` is its setting: ``auto``, ``af_packet`` or ``tap``."""
     running = list(servers)
     listening = how_captured(network, capture)
@@ -61,18 +61,7 @@ def _role(host: Host) -> str:
     return ROLES.get(host.name, "a host")
 
 
-def _facts(server: "SMTPServer") -> str:
-    settings = server.settings
-    start = "implicit TLS" if settings.implicit else f"STARTTLS {settings.starttls}"
-    facts = (start, f"AUTH {settings.auth}", " and ".join(settings.tls), f"certificate: {server.certificate.kind}")
-    return printable(", ".join(facts))
-
-
-def _protocol(server: "SMTPServer") -> str:
-    return type(server).__name__.removesuffix("Server")
-
-
-def _real(server: "SMTPServer") -> str:
+def _real(server: "Server") -> str:
     return "really {}:{}".format(*server.address)
 
 
@@ -84,11 +73,11 @@ _EYE = (
 )
 
 
-def _boxes(hosts: list[Host], servers: list["SMTPServer"], notes: dict[str, list[str]]) -> str:
+def _boxes(hosts: list[Host], servers: list["Server"], notes: dict[str, list[str]]) -> str:
     return "".join(_box(host, [s for s in servers if s.host == host.name], notes.get(host.name, [])) for host in hosts)
 
 
-def _box(host: Host, servers: list["SMTPServer"], notes: list[str]) -> str:
+def _box(host: Host, servers: list["Server"], notes: list[str]) -> str:
     lines = "".join(f"<div><small>{markup(note)}</small></div>" for note in notes)
     empty = host.name not in (CLIENT_HOST, ON_THE_PATH) and not servers
     lines += "<div><small>No server runs yet: start one with <code>lab.smtp()</code>.</small></div>" if empty else ""
@@ -98,21 +87,21 @@ def _box(host: Host, servers: list["SMTPServer"], notes: list[str]) -> str:
     )
 
 
-def _server(server: "SMTPServer") -> str:
+def _server(server: "Server") -> str:
     return (
-        f'<div class="lk-server"><b>{_protocol(server)}, port {server.port}</b> <small>{markup(_real(server))}</small>'
-        f"<div><small>{markup(_facts(server))}</small></div></div>"
+        f'<div class="lk-server"><b>{server.protocol}, port {server.port}</b> <small>{markup(_real(server))}</small>'
+        f"<div><small>{markup(server.facts)}</small></div></div>"
     )
 
 
 # ---- plain text
 
 
-def _text(network: Network, servers: list["SMTPServer"], listening: str) -> str:
+def _text(network: Network, servers: list["Server"], listening: str) -> str:
     lines = [f"The stage of the lab. {network.describe()}"]
     for host in network.hosts.values():
         lines.append(f"  {host.name} ({host.address}): {_role(host)}.")
         own = [server for server in servers if server.host == host.name]
-        lines += [f"    {_protocol(s)} on port {s.port}, {_real(s)}: {_facts(s)}." for s in own]
+        lines += [f"    {s.protocol} on port {s.port}, {_real(s)}: {printable(s.facts)}." for s in own]
         lines += [f"    {listening}"] * (host.name == ON_THE_PATH)
     return "\n".join(lines if servers else [*lines, "  No server runs yet: start one with lab.smtp()."])

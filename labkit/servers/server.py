@@ -1,0 +1,158 @@
+"""What every mail server of the lab is: it listens on a host, accepts clients, writes a log, and is closed.
+
+What it speaks is not known here: each protocol is a kind of `Server` in a file of its own.
+"""
+
+import asyncio
+import errno
+import ssl
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import Any, ClassVar
+from weakref import WeakSet
+
+from labkit.certificates import Certificate
+from labkit.network import Host
+from labkit.servers import quirks
+from labkit.servers.log import ServerLog
+from labkit.servers.loop import ServerLoop
+from labkit.servers.postoffice import PostOffice
+from labkit.servers.settings import Settings
+from labkit.servers.tls import ServerTLS
+
+_AT_ONCE = 128
+"""Clients that are accepted before those that are here already get their turn."""
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_BREATH = 0.5
+"""Seconds without accepting when the system has no socket left."""
+
+Note = Callable[[str], None]
+"""Writes a line about one connection into the server's log."""
+
+
+class Server(ABC):
+    """A running server: its `log`, where it listens, and the `post` that it takes or hands out."""
+
+    protocol: ClassVar[str]
+    """What it speaks: ``IMAP``."""
+    ports: ClassVar[Mapping[bool, int]]
+    """Implicit TLS or not -> the port that is registered for it."""
+
+    def __init__(
+        self,
+        host: Host,
+        loop: ServerLoop,
+        settings: Settings,
+        certificate: Certificate,
+        context: ssl.SSLContext,
+        post: PostOffice,
+    ) -> None:
+        quirks.check(settings.quirks, self.protocol)
+        self.settings = settings
+        self.certificate = certificate
+        self.context = context
+        self.post = post
+        self.log = ServerLog()
+        self._loop = loop
+        self._open: WeakSet[asyncio.BaseTransport] = WeakSet()
+        self._connections = 0
+        self._under_way: set[asyncio.Task[Any]] = set()
+        self._stopped = False
+        self._listener = host.listen(settings.port)
+        try:
+            loop.call(self._start)
+        except BaseException:
+            self._listener.close()
+            raise
+
+    @property
+    def host(self) -> str:
+        """The name of the host that it runs on."""
+        return self._listener.host
+
+    @property
+    def port(self) -> int:
+        """The port that it stands for: 587."""
+        return self._listener.port
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it really listens, for tools outside the lab: (IP address, port)."""
+        return self._listener.address
+
+    @property
+    def facts(self) -> str:
+        """What it was told to do, in one line."""
+        settings = self.settings
+        start = "implicit TLS" if settings.implicit else f"STARTTLS {settings.starttls}"
+        mistakes = [f"quirk: {' and '.join(settings.quirks)}"] if settings.quirks else []
+        versions = " and ".join(settings.tls)
+        return ", ".join(
+            [start, f"login {settings.auth}", versions, f"certificate: {self.certificate.kind}", *mistakes]
+        )
+
+    def close(self) -> None:
+        """Stop listening and drop every connection. A second call does nothing."""
+        if not self._stopped:
+            self._loop.call(self._stop)
+
+    def begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a conversation, or another piece of work, in the servers' thread; for that thread alone."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    def __repr__(self) -> str:
+        return (
+            f"<{self.protocol} server on {self.host}, port {self.port} (really {self.address[0]}:{self.address[1]}): "
+            f"{self.facts}{', closed' if self._stopped else ''}>"
+        )
+
+    @abstractmethod
+    def _session(self, note: Note) -> asyncio.Protocol:
+        """The protocol that talks to one new client."""
+
+    # asyncio's own Server, when closed, loses the connections that it is just accepting; so we accept here.
+
+    def _start(self) -> None:
+        self._listener.socket.setblocking(False)
+        self._listen()
+
+    def _listen(self) -> None:
+        if not self._stopped:
+            asyncio.get_running_loop().add_reader(self._listener.socket, self._accept)
+
+    def _accept(self) -> None:
+        try:
+            for _ in range(_AT_ONCE):
+                self.begin(self._welcome(*self._listener.socket.accept()))
+        except OSError as error:  # nobody else waits, or the client has gone again
+            if error.errno in _EXHAUSTED:
+                self._hold_back(error)
+
+    def _hold_back(self, error: OSError) -> None:
+        self.log.write(self._connections + 1, f"connection not accepted: {error.strerror}")
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._listener.socket)
+        loop.call_later(_BREATH, self._listen)
+
+    async def _welcome(self, sock: Any, address: tuple[Any, ...]) -> None:
+        self._connections += 1
+        note = partial(self.log.write, self._connections)
+        note("connection from {}:{}".format(*address[:2]))
+        session = self._session(note)
+        protocol = ServerTLS(session, self.context, note) if self.settings.implicit else session
+        with suppress(OSError):  # the client has gone again
+            transport, _ = await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, sock)
+            self._open.add(transport)
+            if self._stopped:  # while it was being accepted
+                transport.abort()
+
+    def _stop(self) -> None:
+        self._stopped = True
+        asyncio.get_running_loop().remove_reader(self._listener.socket)
+        self._listener.close()
+        for transport in list(self._open):
+            transport.abort()
