@@ -125,12 +125,12 @@ def _networks() -> Iterator[Check]:
 
 
 def _lab() -> Iterator[Check]:
-    from labkit.contexts import VERSIONS
+    from labkit.contexts import CURRENT
     from labkit.lab import Lab
 
     with Lab() as lab:
         yield _capture(lab)
-        sessions = [_session(lab, version) for version in VERSIONS]
+        sessions = [_session(lab, version) for version in CURRENT]
     yield from sessions
     yield _openssl(any(check.verdict == WORKS for check in sessions))
 

@@ -18,6 +18,7 @@ from labkit.certificates import DOMAIN, SERVER_NAME
 from labkit.clients.failures import GREETING, HANDSHAKE, Stopped, reply, sentence
 from labkit.clients.outcome import CLEAR, EXPLICIT_TLS, IMPLICIT_TLS, Outcome
 from labkit.clients.policies import EXPLICIT, IMPLICIT, STOP, Policy
+from labkit.contexts import spoken
 from labkit.errors import LabError, OutsideTheLab
 from labkit.network import Host
 
@@ -183,7 +184,7 @@ class _Client(smtplib.SMTP):
 
     def _protected(self, how: str, sock: ssl.SSLSocket) -> None:
         self._how = how
-        self._version = (sock.version() or "").replace("TLSv", "TLS ")
+        self._version = spoken(sock.version())
         self._cipher = (sock.cipher() or ("",))[0]
 
     def _log_in(self, user: str, password: str) -> None:
