@@ -6,7 +6,9 @@ What the secrets open is not known here: that is `decode.tls`.
 """
 
 import re
+from pathlib import Path
 
+from labkit.errors import CaptureError
 from labkit.scratch import ScratchFile
 
 Secrets = dict[bytes, dict[str, bytes]]
@@ -35,6 +37,19 @@ class KeyLog:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def read(path: str | Path) -> str:
+    """The text of a key log file. Raises `CaptureError` when it cannot be read or holds no secret."""
+    try:
+        text = Path(path).read_text("ascii", "replace")
+    except OSError as error:
+        raise CaptureError(f"The key log {path} cannot be read ({error.strerror}): check its name.") from error
+    if not parse(text):
+        raise CaptureError(
+            f"The key log {path} holds no TLS secret: lines like 'CLIENT_RANDOM 0123… 4567…' were expected (RFC 9850)."
+        )
+    return text
 
 
 def parse(text: str) -> Secrets:

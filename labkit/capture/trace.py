@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Self
 from labkit.capture.conversation import Conversation
 from labkit.capture.pcap import Frame, read_frames, write_pcapng
 from labkit.capture.reassembly import conversations
-from labkit.errors import CaptureError
 from labkit.keylog import Secrets, parse
+from labkit.keylog import read as read_keylog
 
 if TYPE_CHECKING:
     from scapy.plist import PacketList
@@ -74,12 +74,5 @@ class Trace:
         """
         file = read_frames(path)
         frames = list(file.frames())
-        secrets = file.keylog
-        if keylog is not None:
-            try:
-                secrets += Path(keylog).read_text("ascii", "replace")
-            except OSError as error:
-                raise CaptureError(
-                    f"The key log {keylog} cannot be read ({error.strerror}): check its name."
-                ) from error
+        secrets = file.keylog if keylog is None else file.keylog + read_keylog(keylog)
         return cls(frames, secrets, how=file.problem or file.comment)

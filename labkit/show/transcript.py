@@ -33,7 +33,7 @@ def transcript(readings: Sequence[Reading], how: str = "", total: int = 0) -> Pa
     """
     more = _more_dialogues(len(readings), max(total, len(readings)))
     body = "".join(f"<section>{_section(reading, how)}</section>" for reading in readings)
-    text = "\n\n".join(_text(reading, how) for reading in readings)
+    text = "\n\n".join(plain_text(reading, how) for reading in readings)
     return Page(body + (f"<p>{markup(more)}</p>" if more else ""), f"{text}\n\n{more}" if more else text)
 
 
@@ -110,7 +110,8 @@ def _left_out(size: int) -> str:
 # ---- plain text
 
 
-def _text(reading: Reading, how: str) -> str:
+def plain_text(reading: Reading, how: str = "") -> str:
+    """The transcript of one dialogue for a terminal; `how` says in a sentence how it was captured."""
     dialogue = reading.dialogue
     names = [len(printable(name)) for name in (dialogue.client_name, dialogue.server_name)]
     who = min(sum(names) + 3, 24)

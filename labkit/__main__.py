@@ -1,0 +1,144 @@
+"""The lab in a terminal: ``python -m labkit doctor``, ``demo`` and ``decode FILE``.
+
+The exit status is 0 when all went well; 1 when the lab cannot run here, or when what was printed is not all that there
+is (the file is cut, the key log opens nothing, nobody reads on); 2 when a file or an argument cannot be used. Problems
+are told on standard error, each in a sentence.
+"""
+
+import argparse
+import errno
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from labkit.errors import LabError
+
+if TYPE_CHECKING:
+    from labkit.capture.pcap import CaptureFile
+    from labkit.decode.event import Dialogue
+
+_STATUSES = "exit status: 0, all went well; 1, not all could be done or shown; 2, a file or an argument is of no use"
+_READER_LEFT = (errno.EPIPE, errno.EINVAL)
+"""What writing into a pipe says when nobody reads on: on Unix, and on Windows."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    sys.stdout.reconfigure(errors="backslashreplace")  # a console may not have every character
+    chosen = _parser().parse_args(arguments)
+    try:
+        status = chosen.command(chosen)
+        sys.stdout.flush()
+    except LabError as error:
+        return _complain(error, status=2)
+    except KeyboardInterrupt:
+        return 130
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered has nowhere to go
+        return 1 if error.errno in _READER_LEFT else _complain(f"{error.strerror}.", status=1)
+    return status
+
+
+def _complain(problem: object, status: int) -> int:
+    sys.stdout.flush()
+    print(f"labkit: {problem}", file=sys.stderr)
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m labkit", description="A STARTTLS laboratory.", epilog=_STATUSES)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    says = "say what works on this machine, and what is used instead"
+    commands.add_parser("doctor", help=says, description=says, epilog=_STATUSES).set_defaults(command=_doctor)
+
+    says = "run a session with STARTTLS, capture it, and print its transcript"
+    demo = commands.add_parser("demo", help=says, description=says, epilog=_STATUSES)
+    demo.add_argument("--decrypted", action="store_true", help="open it with the session's own secrets")
+    demo.add_argument("--save", metavar="FILE", type=Path, help="keep the capture as pcapng, with its secrets inside")
+    demo.set_defaults(command=_demo)
+
+    says = "print the dialogues in a capture file, each when its connection ends"
+    decode = commands.add_parser("decode", help=says, description=says, epilog=_STATUSES)
+    decode.add_argument("file", metavar="FILE", type=Path, help="pcap or pcapng; TLS secrets inside it are used")
+    decode.add_argument("--keylog", metavar="FILE", type=Path, help="more TLS secrets, as SSLKEYLOGFILE (RFC 9850)")
+    decode.add_argument(
+        "--json", action="store_true", help="one JSON object a line and conversation; labkit.show.json_lines has fields"
+    )
+    decode.set_defaults(command=_decode)
+    return parser
+
+
+def _doctor(_: argparse.Namespace) -> int:
+    from labkit import doctor
+
+    report = doctor()
+    print(report)
+    return 0 if report else 1
+
+
+def _demo(chosen: argparse.Namespace) -> int:
+    from labkit import Lab, policies
+
+    with Lab() as lab, lab.capture() as capture:
+        outcome = lab.send(lab.smtp(), "The PIN is 4921", login=("alice", "hunter2"), policy=policies.verified)
+    print(capture.decrypted() if chosen.decrypted else capture)
+    if not chosen.decrypted:
+        print("\nThis is what an eavesdropper sees. With --decrypted, the session's own secrets open it.")
+    if chosen.save:
+        capture.save(chosen.save)
+        print(f"\nSaved with its secrets as {chosen.save}: Wireshark opens it, and so does the command decode.")
+    return 0 if outcome else _complain(outcome, status=1)
+
+
+def _decode(chosen: argparse.Namespace) -> int:
+    from labkit.capture.pcap import read_frames
+    from labkit.decode.file import dialogues
+    from labkit.keylog import parse, read
+    from labkit.show.json_lines import json_line
+
+    file = read_frames(chosen.file)
+    secrets = parse(read(chosen.keylog)) if chosen.keylog else {}
+    form = json_line if chosen.json else partial(_text, file)
+    states = Counter()
+    for dialogue in dialogues(file, secrets):
+        states[_state(dialogue)] += 1
+        print(form(dialogue))
+    problems = list(_problems(chosen, file, states))
+    for problem in problems:
+        _complain(problem, status=1)
+    return 1 if problems else 0
+
+
+def _text(file: "CaptureFile", dialogue: "Dialogue") -> str:
+    from labkit.decode.privacy import visible
+    from labkit.show.transcript import Reading, plain_text
+
+    return f"{plain_text(Reading(dialogue, visible(dialogue)), file.comment)}\n"
+
+
+def _state(dialogue: "Dialogue") -> str:
+    session = dialogue.session
+    if session is None or not (session.opened or session.problem):
+        return "nothing to open"
+    return "opened" if session.opened else "closed"
+
+
+def _problems(chosen: argparse.Namespace, file: "CaptureFile", states: Counter[str]) -> Iterator[str]:
+    if file.problem:
+        yield file.problem
+    if not states:
+        yield f"There is no TCP conversation in {chosen.file}: capture where one crosses, from before it begins."
+    if chosen.keylog and states["closed"] and not states["opened"]:
+        yield (
+            f"The key log {chosen.keylog} opens none of the {states['closed']:,} TLS sessions in {chosen.file}: "
+            "use the one that was written while they ran."
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

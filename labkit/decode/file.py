@@ -1,0 +1,26 @@
+"""The dialogues in a capture file, one at a time: what is read and decoded is not kept, however long the file is.
+
+`labkit.show.capture.read_capture` is for a capture that one wants to hold and look at in several ways.
+"""
+
+from collections.abc import Iterator
+
+from labkit.capture.pcap import CaptureFile
+from labkit.capture.reassembly import conversations
+from labkit.decode.dialogue import read
+from labkit.decode.event import Dialogue
+from labkit.keylog import Secrets, parse
+
+
+def dialogues(file: CaptureFile, secrets: Secrets) -> Iterator[Dialogue]:
+    """The dialogues in `file`, each as soon as its connection has ended, the unfinished ones last.
+
+    `secrets` open their TLS, and so do those in the file, which stand before the packets that they open. Raises
+    `CaptureError` for what is not a capture.
+    """
+    known = dict(secrets)
+    taken = 0
+    for conversation in conversations(file.frames()):
+        known.update(parse(file.keylog[taken:]))
+        taken = len(file.keylog)
+        yield read(conversation, known or None)
