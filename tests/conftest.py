@@ -1,9 +1,7 @@
-"""What every test shares: where a tool is, a place for progress that is not the user's, and patience for property
-tests."""
+"""What every test shares: where a tool is, and patience for property tests."""
 
 import os
 import shutil
-from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -21,11 +19,3 @@ def tool(name: str) -> str:
         stop = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
         stop(f"{name} is not installed: .ci/run installs it.")
     return path
-
-
-@pytest.fixture(autouse=True)
-def labkit_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder where `labkit.exercises` keeps what was answered during this test."""
-    home = tmp_path / "labkit-home"
-    monkeypatch.setenv("LABKIT_HOME", str(home))
-    return home

@@ -58,6 +58,13 @@ def _complaint(exercise: Exercise, answer: object, about: tuple[object, ...]) ->
 def _blank(_): ...
 
 
+def _documented(_):
+    """A docstring makes other byte code."""
+
+
+_NO_BODY = (_blank.__code__.co_code, _documented.__code__.co_code)
+
+
 def _attempted(answer: object) -> bool:
     """Whether there is an answer at all; a list with a ``...`` left in it, or a function without a body, is none."""
     if answer is None or answer is ...:
@@ -65,4 +72,4 @@ def _attempted(answer: object) -> bool:
     if isinstance(answer, list | tuple | set | dict):
         return not any(each is ... for each in (answer.values() if isinstance(answer, dict) else answer))
     code = getattr(answer, "__code__", None)
-    return code is None or code.co_code != _blank.__code__.co_code
+    return code is None or code.co_code not in _NO_BODY or code.co_consts[-1] is not None

@@ -136,7 +136,7 @@ def sequence(expected: Any, mistakes: Mapping[Any, str] | None = None) -> Checke
         given = list(answer)
         for place, (thing, wanted) in enumerate(zip(given, right, strict=False), 1):
             if not same(thing, wanted):
-                before = f"The first {place - 1} are right. " if place > 1 else ""
+                before = f"It is right up to {shown(given[place - 2])}. " if place > 1 else ""
                 return f"{before}At place {place} it is not {shown(thing)}. {_named(thing, mistakes)}".rstrip()
         if len(given) < len(right):
             return f"So far it is right, but {_count(len(right) - len(given))} missing at the end."
@@ -208,6 +208,8 @@ def _nearly(answer: object, right: object) -> str:
     """What to say of an answer that means the right thing in another form."""
     if isinstance(right, str | bytes) and isinstance(answer, str | bytes | bytearray):
         return _other_kind(answer, right) or _other_spelling(answer, right)
+    if isinstance(right, list | tuple) and isinstance(answer, list | tuple) and same(list(answer), list(right)):
+        return f"The values are right, but the answer is {_kind(type(right))}, and yours is {_kind(type(answer))}."
     if not isinstance(answer, type(right)) and not isinstance(right, type(answer)):
         return f"The answer is {_kind(type(right))}, and yours is {shown(answer)}."
     return ""

@@ -19,9 +19,13 @@ def predict(number: str, choice: str | None = None) -> Page:
     guess = record.guess(number)
     if guess.recalled:
         return views.decided(number, asked.question, asked.choices, guess.choice)
-    if choice is not None:
-        return _commit(number, choice)
-    return Choices(number, asked.question, asked.choices, guess.choice, lambda letter: _commit(number, letter))
+    if choice is None:
+        return Choices(number, asked.question, asked.choices, guess.choice, lambda letter: predict(number, letter))
+    letter = str(choice).strip().casefold()
+    if letter not in asked.choices:
+        raise LabError(f"{choice!r} is not one of the choices {', '.join(asked.choices)}.")
+    guess.choice = letter
+    return views.committed(number, letter, asked.choices[letter])
 
 
 def recall(number: str) -> Page:
@@ -30,12 +34,3 @@ def recall(number: str) -> Page:
     guess = record.guess(number)
     guess.recalled = True
     return views.recalled(number, asked.question, asked.choices, guess.choice, asked.right, asked.because)
-
-
-def _commit(number: str, choice: str) -> Page:
-    asked = lessons.prediction(number)
-    letter = str(choice).strip().casefold()
-    if letter not in asked.choices:
-        raise LabError(f"{choice!r} is not one of the choices {', '.join(asked.choices)}.")
-    record.guess(number).choice = letter
-    return views.committed(number, letter, asked.choices[letter])

@@ -1,0 +1,42 @@
+from pathlib import Path
+
+import pytest
+
+from labkit.exercises import Lesson, lessons
+
+NUMBERS = [number for number in lessons.numbers() if number.isdigit()]
+ANSWERED = Path(__file__).parent
+
+
+@pytest.fixture(params=NUMBERS)
+def lesson(request) -> Lesson:
+    return lessons.lesson(request.param)
+
+
+def test_the_lessons_are_numbered_from_zero_without_a_gap():
+    assert [f"{number:02}" for number in range(len(NUMBERS))] == NUMBERS
+
+
+def test_a_lesson_has_three_to_six_exercises_in_order(lesson):
+    assert 3 <= len(lesson.exercises) <= 6
+    numbers = [exercise.number for exercise in lesson.exercises]
+    assert numbers == [f"{lesson.number}.{own}" for own in range(1, len(numbers) + 1)]
+
+
+def test_a_lesson_asks_for_a_prediction_that_can_be_wrong(lesson):
+    asked = lesson.prediction
+    assert asked.question.endswith("?") and asked.because
+    assert list(asked.choices) == list("abcdef"[: len(asked.choices)]) and len(asked.choices) >= 2
+
+
+def test_an_exercise_has_words_for_everything_that_can_be_asked_of_it(lesson):
+    for exercise in lesson.exercises:
+        words = [exercise.question, exercise.because, *exercise.hints]
+        assert all(text.strip() and text.strip()[-1] in ".?!`" for text in words), exercise.number
+        assert len(set(exercise.hints)) == len(exercise.hints), exercise.number
+        assert exercise.solution not in exercise.hints[0], exercise.number
+
+
+def test_every_exercise_is_answered_rightly_and_twice_wrongly_in_the_test_of_its_lesson(lesson):
+    source = (ANSWERED / f"test_lesson_{lesson.number}.py").read_text("utf-8")
+    assert [each.number for each in lesson.exercises if source.count(f'"{each.number}"') < 3] == []

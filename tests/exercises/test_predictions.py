@@ -1,0 +1,105 @@
+import pytest
+from asked import lesson
+from page_checks import read_page
+
+from labkit.errors import LabError
+from labkit.exercises import Lesson, add, predict, progress, recall
+from labkit.show import choices
+
+
+@pytest.fixture(autouse=True)
+def asked():
+    add(lesson())
+
+
+def test_a_prediction_is_asked_for_with_all_its_choices():
+    page = predict("mine")
+    assert "(a) everything" in page.text and "(b) what comes after" in page.text and 'predict("mine", "a")' in page.text
+    assert {"? mine: predict", "(a) everything"} <= set(read_page(page.html).words)
+
+
+@pytest.mark.parametrize("choice", ["b", "B", " b "])
+def test_a_prediction_can_be_made_in_code(choice):
+    assert "you predict" in predict("mine", choice).text
+    page = recall("mine")
+    assert page.text.startswith("✔ mine: as you predicted") and "Everything before it is open." in page.text
+
+
+def test_a_wrong_prediction_is_recalled_beside_what_is_right_and_why():
+    predict("mine", "a")
+    said = recall("mine").text
+    assert said.startswith("✘ mine: not as you predicted")
+    assert "You said (a) everything" in said and "Right is (b)" in said and "Everything before it is open." in said
+
+
+def test_recalling_without_a_prediction_says_so_and_tells_what_is_right():
+    said = recall("mine").text
+    assert "you predicted nothing" in said and "Right is (b)" in said and "Everything before it is open." in said
+
+
+def test_a_prediction_may_change_until_it_is_recalled():
+    predict("mine", "a")
+    predict("mine", "b")
+    assert "You said (b)" in predict("mine").text
+    assert recall("mine").text.startswith("✔")
+    assert "decided" in predict("mine", "a").text
+    assert recall("mine").text.startswith("✔")
+
+
+def test_whoever_looked_first_predicts_nothing_afterwards():
+    recall("mine")
+    assert "You predicted nothing" in predict("mine", "b").text
+    assert "you predicted nothing" in recall("mine").text
+
+
+@pytest.mark.parametrize("choice", ["c", "", 1, ["b"]], ids=repr)
+def test_a_choice_that_does_not_exist_is_refused(choice):
+    with pytest.raises(LabError, match="is not one of the choices a, b"):
+        predict("mine", choice)
+
+
+def test_a_lesson_that_does_not_exist_or_asks_nothing_is_refused():
+    add(Lesson("bare", "Nothing to predict"))
+    for ask in (predict, recall):
+        with pytest.raises(LabError, match="did you mean 'mine'"):
+            ask("mine.")
+        with pytest.raises(LabError, match="asks for no prediction"):
+            ask("bare")
+
+
+def parts(form):
+    heading, radio, button, reply = form.widget().children
+    return heading, radio, button, reply
+
+
+def test_the_form_keeps_what_was_clicked():
+    _, radio, button, reply = parts(predict("mine"))
+    assert radio.value is None and button.disabled
+    assert [label for label, _ in radio.options] == ["(a) everything", "(b) what comes after the 220"]
+    radio.value = "b"
+    assert not button.disabled and not reply.value
+    button.click()
+    assert "you predict" in reply.value and read_page(reply.value)
+    assert "(b) what comes after" in progress().text
+    assert recall("mine").text.startswith("✔")
+
+
+def test_the_form_is_shown_again_with_the_choice_that_was_made():
+    predict("mine", "a")
+    _, radio, button, _ = parts(predict("mine"))
+    assert radio.value == "a" and not button.disabled
+
+
+def test_a_form_that_is_clicked_after_the_answer_was_shown_changes_nothing():
+    _, radio, button, reply = parts(predict("mine"))
+    recall("mine")
+    radio.value = "b"
+    button.click()
+    assert "decided" in reply.value
+    assert "you predicted nothing" in recall("mine").text
+
+
+def test_the_form_is_a_widget_where_a_kernel_runs_and_a_page_elsewhere(monkeypatch):
+    assert predict("mine")._repr_mimebundle_() == {}
+    monkeypatch.setattr(choices, "_in_kernel", lambda: True)
+    assert list(predict("mine")._repr_mimebundle_()) == ["application/vnd.jupyter.widget-view+json"]
