@@ -1,18 +1,23 @@
 """What someone on the path can read in a dialogue: addresses, passwords, names, and where each of them stands.
 
-Only what crossed the wire in clear counts, whatever the reader's own secrets opened. What a dialect's commands tell is
-stated by the dialect; logins are SASL PLAIN (RFC 4616) and LOGIN; names in TLS are SNI (RFC 6066 §3) and, up to TLS
-1.2, the certificate.
+Only what crossed the wire in clear counts, whatever the reader's own secrets opened. What a dialect's phrases tell, and
+where mail lies in them, is stated by the dialect; logins are SASL PLAIN (RFC 4616) and LOGIN; names in TLS are SNI
+(RFC 6066 §3) and, up to TLS 1.2, the certificate.
 """
 
 import re
 from base64 import b64decode
 from collections.abc import Iterator
+from functools import cache
+from itertools import accumulate
 from typing import NamedTuple
 
 from labkit.decode.event import TEXT, Dialogue, Event, Field
+from labkit.dialects.base import Dialect
 
-_LOGIN = re.compile(rb"AUTH +(\w+)(?: +(\S+))?", re.IGNORECASE)
+_LONGEST = 8192
+"""Bytes of a command or reply that are searched; what it tells stands at its beginning."""
+_HEADER = re.compile(rb"[!-9;-~]+:")
 _HEADER_FIELD = re.compile(rb"^(Subject|From|To):[ \t]*([^\r\n]+)", re.IGNORECASE | re.MULTILINE)
 
 
@@ -32,35 +37,68 @@ class Exposure(NamedTuple):
 
 def visible(dialogue: Dialogue) -> list[Exposure]:
     """Everything that someone on the path can read, in the order in which it was sent."""
-    login = _Login()
-    found: list[Exposure] = []
-    for index, event in enumerate(dialogue.events):
-        if not event.encrypted:
-            seen = _text(dialogue, event, login) if event.layer == TEXT else _handshake(event)
-            found += (Exposure(what, value, index, start, end) for what, value, start, end in seen)
-    return found
+    clear = [(index, event) for index, event in enumerate(dialogue.events) if not event.encrypted]
+    texts = [(index, event) for index, event in clear if event.layer == TEXT]
+    found = [Exposure(what, value, index, *span) for index, event in clear for what, value, *span in _handshake(event)]
+    if dialogue.dialect:
+        found += _said(dialogue.dialect, texts)
+    return sorted(found, key=lambda exposure: (exposure.event_index, exposure.start))
 
 
 _Seen = tuple[str, str, int, int]
+_Numbered = tuple[int, Event]
 
 
-def _text(dialogue: Dialogue, event: Event, login: "_Login") -> list[_Seen]:
-    message = _message(event) if event.kind == "message" else ()
-    return [*_commands(dialogue, event), *login.read(event), *message]
+def _said(dialect: Dialect, events: list[_Numbered]) -> Iterator[Exposure]:
+    login = _Login(dialect.sasl)
+    for index, event in events:
+        for what, value, *span in (*login.read(event), *_mail(dialect, event)):
+            yield Exposure(what, value, index, *span)
+    for phrases in _with_continuations(events):
+        if pattern := dialect.discloses.get(phrases[0][1].title):
+            yield from _told(pattern, phrases)
 
 
-def _commands(dialogue: Dialogue, event: Event) -> list[_Seen]:
-    pattern = dialogue.dialect.discloses.get(event.title) if dialogue.dialect and event.kind == "command" else None
-    match = re.match(pattern, event.data.decode("latin-1"), re.IGNORECASE) if pattern else None
-    if not match:
-        return []
-    return [(name.replace("_", " "), value, *match.span(name)) for name, value in match.groupdict().items() if value]
+def _with_continuations(events: list[_Numbered]) -> list[list[_Numbered]]:
+    """Each phrase; a command together with what the client added to it later."""
+    found: list[list[_Numbered]] = []
+    command: list[_Numbered] = []
+    for index, event in events:
+        if event.kind == "continuation" and command:
+            command.append((index, event))
+        else:
+            found.append([(index, event)])
+        if event.kind == "command":
+            command = found[-1]
+    return found
+
+
+def _told(pattern: str, phrases: list[_Numbered]) -> Iterator[Exposure]:
+    starts = list(accumulate((len(event.data) for _, event in phrases), initial=0))
+    match = _compiled(pattern).match(b"".join(event.data for _, event in phrases)[:_LONGEST])
+    for name, value in match.groupdict().items() if match else ():
+        if value:
+            start, end = match.span(name)
+            piece = max(number for number in range(len(phrases)) if starts[number] <= start)
+            quoted = match.string[start - 1 : start] == b'"'
+            shown = _text(re.sub(rb"\\(.)", rb"\1", value) if quoted else value)
+            yield Exposure(name.replace("_", " "), shown, phrases[piece][0], start - starts[piece], end - starts[piece])
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[bytes]:
+    return re.compile(pattern.encode(), re.IGNORECASE)
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "backslashreplace")
 
 
 class _Login:
-    """Follows a login over several lines."""
+    """Follows a SASL login over several lines."""
 
-    def __init__(self) -> None:
+    def __init__(self, pattern: str) -> None:
+        self._begins = _compiled(pattern)
         self._expected: tuple[str, ...] = ()
 
     def read(self, event: Event) -> list[_Seen]:
@@ -71,11 +109,11 @@ class _Login:
         return []
 
     def _begin(self, event: Event) -> list[_Seen]:
-        match = _LOGIN.match(event.data)
+        match = self._begins.match(event.data)
         if not match:
             return []
-        self._expected = _PARTS.get(match[1].upper(), ())
-        return self._part(match[2], match.start(2)) if match[2] else []
+        self._expected = _PARTS.get(match["mechanism"].upper(), ())
+        return self._part(match["initial"], match.start("initial")) if match["initial"] else []
 
     def _part(self, coded: bytes, start: int) -> list[_Seen]:
         if not self._expected:
@@ -94,19 +132,20 @@ _PARTS = {b"PLAIN": ("user name and password",), b"LOGIN": ("user name", "passwo
 
 def _decoded(coded: bytes) -> str:
     try:
-        return b64decode(coded).decode("utf-8", "backslashreplace")
+        return _text(b64decode(coded))
     except ValueError:
         return ""
 
 
-def _message(event: Event) -> Iterator[_Seen]:
-    head, blank, body = event.data.partition(b"\r\n\r\n")
-    for match in _HEADER_FIELD.finditer(head):
-        yield match[1].decode().lower(), match[2].decode("utf-8", "backslashreplace"), *match.span(2)
-    text = body.removesuffix(b".\r\n").rstrip(b"\r\n")
-    if text:
-        start = len(head) + len(blank)
-        yield "message", text.decode("utf-8", "backslashreplace"), start, start + len(text)
+def _mail(dialect: Dialect, event: Event) -> Iterator[_Seen]:
+    for start, end in dialect.messages(event.data) if event.kind == "message" else ():
+        part = event.data[start:end]
+        head, blank, body = part.partition(b"\r\n\r\n") if _HEADER.match(part) else (b"", b"", part)
+        for match in _HEADER_FIELD.finditer(head):
+            yield match[1].decode().lower(), _text(match[2]), start + match.start(2), start + match.end(2)
+        before = start + len(head) + len(blank)
+        if text := body.rstrip(b"\r\n"):
+            yield "message", _text(text), before, before + len(text)
 
 
 def _handshake(event: Event) -> Iterator[_Seen]:

@@ -18,7 +18,6 @@ _PHRASES = {
     "refusal": "The server refuses to start TLS; the conversation goes on in clear text.",
     "challenge": "The server asks for the next part of the login, in base64.",
     "credential": "A part of the login in base64: an encoding, not encryption.",
-    "message": "The message itself, header and body, up to the line with a single dot.",
     "injected": "Clear text behind the upgrade command or the go-ahead: to be discarded, anyone may have written it.",
     "unknown": "Bytes that the lab cannot read as a phrase of this protocol.",
 }
@@ -65,4 +64,4 @@ class Words:
     def _explain(self, event: Event, line: str) -> str:
         if event.kind in _PHRASES or self._dialect is None:
             return _PHRASES.get(event.kind, _PHRASES["unknown"])
-        return self._dialect.explain(event.title, line)
+        return self._dialect.explain(event.kind, event.title, line)

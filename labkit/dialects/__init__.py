@@ -1,12 +1,27 @@
 """The protocols of the lab as data. A new one is one new file here and its name in `ALL`."""
 
 from labkit.dialects.base import CLIENT, SERVER, Dialect, Phrase, Reader
+from labkit.dialects.imap import IMAP
+from labkit.dialects.pop3 import POP3
 from labkit.dialects.smtp import SMTP
 from labkit.errors import LabError
 
-__all__ = ["ALL", "CLIENT", "SERVER", "SMTP", "Dialect", "Phrase", "Reader", "for_port", "named", "recognise"]
+__all__ = [
+    "ALL",
+    "CLIENT",
+    "IMAP",
+    "POP3",
+    "SERVER",
+    "SMTP",
+    "Dialect",
+    "Phrase",
+    "Reader",
+    "for_port",
+    "named",
+    "recognise",
+]
 
-ALL: tuple[Dialect, ...] = (SMTP,)
+ALL: tuple[Dialect, ...] = (SMTP, IMAP, POP3)
 
 _BY_PORT = {port: dialect for dialect in ALL for port in dialect.explicit_ports + dialect.implicit_ports}
 

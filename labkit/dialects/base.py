@@ -5,7 +5,7 @@ Servers, clients, the decoder, the attacks and the tester all read the same stat
 about TLS records: bytes in, phrases out.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -19,11 +19,13 @@ class Phrase(NamedTuple):
     sender: str
     """`CLIENT` or `SERVER`."""
     kind: str
-    """greeting, command, reply, go-ahead, refusal, challenge, credential, message, injected or unknown."""
+    """greeting, command, continuation, reply, untagged, go-ahead, refusal, challenge, credential, message, injected or
+    unknown. A continuation is what the client adds to its command once the server, or a literal, let it go on; untagged
+    is what an IMAP server tells before, or without, the reply to a command."""
     title: str
     """What an engineer would call it: the verb (``EHLO``), the reply code (``250``), or ``message``."""
     data: bytes
-    """The bytes as sent, line endings included."""
+    """The bytes as sent, line endings included; at most `labkit.dialects.reader.LARGEST`."""
 
 
 class Reader(Protocol):
@@ -59,12 +61,19 @@ class Dialect:
     """The command that asks to start TLS."""
     go_ahead: str
     """How the server's permission to start TLS begins."""
+    messages: Callable[[bytes], Sequence[tuple[int, int]]]
+    """Where mail, or parts of it, lie in a phrase of kind message: (first byte, the one behind the last)."""
+    sasl: str
+    """A regular expression for the command that begins a SASL login: groups ``mechanism`` and ``initial``, where the
+    first part of the login may stand."""
     reader: Callable[[], Reader]
     """Makes a reader for a new conversation."""
     recognises: Callable[[bytes], bool]
     """Whether these first bytes of a server look like this dialect's greeting."""
-    explain: Callable[[str, str], str]
-    """(title, one line of text) -> a sentence on what that line means."""
+    explain: Callable[[str, str, str], str]
+    """(kind and title of a phrase, one line of its text) -> a sentence on what that line means."""
+    tagged: bool = False
+    """Whether each command begins with a tag, which the reply to it repeats: so the go-ahead stands behind the tag."""
     commands: Mapping[str, str] = field(default_factory=dict)
     """Verb -> what it asks for."""
     replies: Mapping[str, str] = field(default_factory=dict)
@@ -72,4 +81,5 @@ class Dialect:
     capabilities: Mapping[str, str] = field(default_factory=dict)
     """Capability keyword -> what it offers."""
     discloses: Mapping[str, str] = field(default_factory=dict)
-    """Title of a phrase -> a regular expression whose named groups are what the phrase tells: ``(?P<sender>…)``."""
+    """Title of a phrase -> a regular expression whose named groups are what it tells: ``(?P<sender>…)``. A command is
+    read together with its continuations. Behind a ``"``, a group is a quoted string (RFC 9051 §4.3)."""

@@ -139,10 +139,16 @@ _TELLING = ("STARTTLS", "LOGINDISABLED")
 _CODE = re.compile(r"\S+ (?:OK|NO|BAD|BYE|PREAUTH) \[([A-Z-]+)", re.IGNORECASE)
 
 
-def explain(title: str, line: str) -> str:
+def explain(kind: str, title: str, line: str) -> str:
     """What one line of a command or response means, by the name that it stands under."""
-    if line.startswith("* ") and title in REPLIES:
+    if kind == "greeting":
+        return GREETINGS[title] + _code(line)
+    if kind == "continuation":
+        return "What the command has announced, byte by byte, and the rest of its line (RFC 9051 §4.3)."
+    if kind == "untagged" and title in REPLIES:
         return _untagged(title, line) + _code(line)
+    if kind == "message" and title in REPLIES:
+        return REPLIES[title]
     if title in COMMANDS:
         return COMMANDS[title]
     if title in REPLIES:

@@ -31,6 +31,11 @@ REPLIES = {
     "+": "The server asks for the next part of the login (RFC 5034 §4).",
 }
 
+GREETINGS = {
+    "+OK": "The server greets; a text in angle brackets is for APOP (RFC 1939 §4, §7).",
+    "-ERR": "The server will not serve this client.",
+}
+
 CODES = {
     "LOGIN-DELAY": "The last login was too short a time ago (RFC 2449 §8.1.1).",
     "IN-USE": "Somebody else has the mailbox open (RFC 2449 §8.1.2).",
@@ -61,8 +66,10 @@ _CODE = re.compile(r"(?:\+OK|-ERR) \[([A-Z0-9/-]+)", re.IGNORECASE)
 _NUMBERED = re.compile(r"\d+ \S+")
 
 
-def explain(title: str, line: str) -> str:
+def explain(kind: str, title: str, line: str) -> str:
     """What one line of a command or reply means, by the verb or status that it stands under."""
+    if kind == "greeting":
+        return GREETINGS.get(title, REPLIES[title]) + _code(line)
     if title == "+OK" and not line.startswith("+OK"):
         return _listed(line)
     if title in REPLIES:

@@ -1,6 +1,6 @@
 """What the readers of text dialects share: the bytes of each side that are no phrase yet, and where they can be cut.
 
-A dialect's own reader adds which phrase comes next on either side (see `TextReader`). No word of a protocol is known here.
+A dialect's own reader adds which phrase comes next on either side (see `TextReader`). No protocol's word is known here.
 """
 
 from abc import ABC, abstractmethod
@@ -16,8 +16,14 @@ _TLS_HANDSHAKE = b"\x16\x03"
 _DOT = b"\r\n.\r\n"
 
 
+def text_end(data: bytes) -> int:
+    """Where the lines of a message end: before the line with a single dot, where there is one."""
+    whole = data == _DOT[2:] or data.endswith(_DOT)
+    return len(data) - 3 if whole else len(data)
+
+
 class Buffer(bytearray):
-    """What one side has said that belongs to no phrase yet. Ends of phrases are given as offsets; 0 is: not here yet."""
+    """What one side has said that belongs to no phrase yet. Where phrases end is an offset; 0 means not here."""
 
     def __init__(self, longest: int) -> None:
         super().__init__()
@@ -43,7 +49,7 @@ class Buffer(bytearray):
         return 0
 
     def text(self, start: int = 0) -> int:
-        """Where the text that begins at `start`, with a line, ends: behind a line with a single dot (RFC 5321 §4.1.1.4)."""
+        """Where the lines that begin at `start` end: behind the one with a single dot (RFC 5321 §4.1.1.4)."""
         if self.startswith(_DOT[2:], start):
             return start + 3
         end = self.find(_DOT, max(start, self._no_dot)) + len(_DOT)

@@ -7,7 +7,7 @@ import re
 from collections import deque
 
 from labkit.dialects.base import CLIENT, SERVER, Dialect, Phrase
-from labkit.dialects.reader import LARGEST, TextReader
+from labkit.dialects.reader import LARGEST, TextReader, text_end
 from labkit.dialects.smtp_words import CAPABILITIES, COMMANDS, REPLIES, explain
 
 _WAITS_FOR_ANSWER = {b"STARTTLS", b"DATA", b"AUTH"}
@@ -132,6 +132,8 @@ SMTP = Dialect(
     token="STARTTLS",
     upgrade="STARTTLS",
     go_ahead="220",
+    messages=lambda data: [(0, text_end(data))],
+    sasl=r"AUTH +(?P<mechanism>\S+)(?: +(?P<initial>\S+))?",
     reader=_Reader,
     recognises=_recognises,
     explain=explain,

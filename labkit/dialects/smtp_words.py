@@ -56,6 +56,11 @@ REPLIES = {
     "555": "The server does not know a parameter of MAIL or RCPT.",
 }
 
+GREETINGS = {
+    "220": "The server greets, says its name, and is ready (RFC 5321 §3.1).",
+    "554": "The server greets and will not take mail (RFC 5321 §3.1).",
+}
+
 CAPABILITIES = {
     "STARTTLS": "The server offers to start TLS (RFC 3207). Nothing protects this line from being removed.",
     "AUTH": "The login mechanisms that the server offers (RFC 4954).",
@@ -79,8 +84,10 @@ _CLASSES = {"2": "success", "4": "a failure that may pass", "5": "a lasting fail
 """First digit of an enhanced status code (RFC 3463 §3.1)."""
 
 
-def explain(title: str, line: str) -> str:
+def explain(kind: str, title: str, line: str) -> str:
     """What one line of a command or reply means, by the verb or reply code that it stands under."""
+    if kind == "greeting":
+        return GREETINGS.get(title, REPLIES.get(title, "A greeting with a code that RFC 5321 does not define."))
     if title in COMMANDS:
         return COMMANDS[title]
     if title == "250":
@@ -89,7 +96,13 @@ def explain(title: str, line: str) -> str:
         return REPLIES[title] + _status(line)
     if title.isdigit():
         return f"A reply with a code that RFC 5321 does not define; its first digit says {_kind(title)}."
-    return "The lab does not know this command." if title == "unknown command" else "Not a line of SMTP."
+    return _OTHERS.get(title, "Not a line of SMTP.")
+
+
+_OTHERS = {
+    "message": "The message itself, header and body, up to the line with a single dot (RFC 5321 §4.1.1.4).",
+    "unknown command": "The lab does not know this command.",
+}
 
 
 def _accepted(line: str) -> str:
