@@ -1,6 +1,7 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from page_checks import read_page, svg_of
@@ -77,14 +78,15 @@ def test_drawing_leaves_the_settings_of_matplotlib_and_pyplot_alone():
     program = """
 import sys, matplotlib
 before = matplotlib.rcParams.copy()
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = sys.argv[1:]
 from test_picture import picture
 picture().html
 assert "matplotlib.pyplot" not in sys.modules
 assert matplotlib.rcParams.copy() == before
 """
-    folder = __file__.rpartition("/")[0]
-    subprocess.run([sys.executable, "-W", "error::UserWarning", "-c", program, folder], check=True, timeout=120)
+    here = Path(__file__).parent
+    command = [sys.executable, "-W", "error::UserWarning", "-c", program, str(here), str(here.parent)]
+    subprocess.run(command, check=True, timeout=120)
 
 
 def test_letters_that_the_font_lacks_do_no_harm(recwarn):
