@@ -23,3 +23,11 @@ class CannotSniff(LabError):
 
 class CaptureError(LabError):
     """A file or a packet that cannot be read as a capture."""
+
+
+class NetworkUnavailable(LabError):
+    """This machine does not allow the network that was asked for."""
+
+
+class VectorFailed(LabError):
+    """A vector raised an error or returned something that is no action; the session in which it did has ended."""

@@ -68,13 +68,14 @@ class _Path:
                 return path
             return cls(network, tap)
 
-    def __call__(self, host: str, port: int, address: Address) -> Address:
+    def __call__(self, sender: str, host: str, port: int, address: Address) -> Address:
         """Where to connect instead of `address` (`labkit.network.base.Diversion`)."""
-        server = self._previous(host, port, address) if self._previous else address
+        server = self._previous(sender, host, port, address) if self._previous else address
         if not self._taps:
             return server
         nominal = address[0], port
-        return self._relay.listen(server, (host, nominal, server), partial(_story, self, nominal))
+        on = self._network.host(sender)
+        return self._relay.listen(on, server, (sender, host, nominal, server), partial(_story, self, nominal))
 
     def remove(self, tap: Tap, settle: float) -> None:
         """One tap less, when the connections have ended or `settle` seconds are over."""

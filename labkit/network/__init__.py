@@ -4,13 +4,14 @@ from labkit.errors import LabError
 from labkit.network.base import Host, Listener, Network
 from labkit.network.interception import Interception
 from labkit.network.loopback import Loopback
+from labkit.network.namespace import Namespace
 
 __all__ = ["HOSTS", "KINDS", "Host", "Interception", "Listener", "Network", "make"]
 
 HOSTS = ("alice", "mail", "mallory")
 """Who is on the stage: the client, the server, and the attacker on the path."""
 
-KINDS = {"loopback": Loopback}
+KINDS = {"loopback": Loopback, "namespace": Namespace}
 """How a network may be made; ``auto`` takes the last that this machine allows."""
 
 

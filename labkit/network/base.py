@@ -17,10 +17,11 @@ from labkit.network.interception import Interception
 
 Address = tuple[str, int]
 """(IP address, port in host order)."""
-Diversion = Callable[[str, int, Address], Address]
-"""(host name, nominal port, real address) -> where to connect instead: how a tap gets into the path."""
+Diversion = Callable[[str, str, int, Address], Address]
+"""(sender, host name, nominal port, real address) -> where to connect instead: how a tap gets into the path."""
 
 _NAMES_KEPT = 4096
+_BACKLOG = 128
 
 
 class Listener:
@@ -60,7 +61,7 @@ class Host(ABC):
             )
         self.network.admit(self.address)
         try:
-            sock = self._listening_socket(port)
+            sock = self.bound(port)
         except OSError as error:
             raise PortTaken(
                 f"{self.name} cannot listen on port {port} ({error.strerror}): try another port."
@@ -102,14 +103,35 @@ class Host(ABC):
         except subprocess.TimeoutExpired as error:
             raise LabError(f"{command[0]!r} was still running after {timeout:g} s and was stopped.") from error
 
+    def bound(self, port: int) -> socket.socket:
+        """A listening socket that stands for this port; for 0 it has a free port of the system. Raises `OSError`."""
+        sock = self.tcp()
+        try:
+            sock.bind((self.address, port))
+            sock.listen(_BACKLOG)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+    @abstractmethod
+    def tcp(self, family: int = socket.AF_INET) -> socket.socket:
+        """A TCP socket of this host that is not connected yet, with Nagle's algorithm off. Raises `OSError`."""
+
     @abstractmethod
     def sniff(self) -> socket.socket:
         """A packet socket (packet(7)) that sees what this host's interface carries. Raises `CannotSniff`."""
 
-    @abstractmethod
-    def _listening_socket(self, port: int) -> socket.socket: ...
-    @abstractmethod
-    def _connected_socket(self, address: Address, timeout: float) -> socket.socket: ...
+    def _connected_socket(self, address: Address, timeout: float) -> socket.socket:
+        sock = self.tcp(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
+        try:
+            sock.settimeout(timeout)
+            sock.connect(address)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
     @abstractmethod
     def _run(self, command: list[str], input: bytes, timeout: float) -> subprocess.CompletedProcess[bytes]: ...
 
@@ -196,7 +218,7 @@ class Network(ABC):
         listener = self._listener(host, port, sender)
         if listener is None:
             raise NotListening(f"Nothing listens on port {port} of {host}: start a server there first.")
-        return self.diversion(host, port, listener.address) if self.diversion else listener.address
+        return self.diversion(sender, host, port, listener.address) if self.diversion else listener.address
 
     def _listener(self, host: str, port: int, sender: str) -> Listener | None:
         """What `sender` meets at this host and nominal port."""
@@ -245,6 +267,12 @@ class Network(ABC):
 def _check_port(port: int) -> None:
     if not isinstance(port, int) or not 0 < port < 65536:
         raise LabError(f"A TCP port is a number from 1 to 65535, not {port!r}.")
+
+
+def without_delay(sock: socket.socket) -> socket.socket:
+    """Nagle's algorithm off, also for what a listener accepts: with delayed ACKs (RFC 1122) it costs 40 ms a turn."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
 
 
 def is_loopback(ip: str) -> bool:

@@ -9,14 +9,13 @@ import socket
 import subprocess
 
 from labkit.errors import CannotSniff
-from labkit.network.base import Address, Host, Listener, Network, is_loopback
+from labkit.network.base import Host, Listener, Network, is_loopback, without_delay
 from labkit.network.interception import Interception
 
 _ADDRESS = "127.0.0.1"
 _INTERFACE = "lo"
 _ALL_PROTOCOLS = 0x0003
 """ETH_P_ALL of <linux/if_ether.h>."""
-_BACKLOG = 128
 
 
 class LoopbackHost(Host):
@@ -41,11 +40,13 @@ class LoopbackHost(Host):
             ) from error
         return sock
 
-    def _listening_socket(self, port: int) -> socket.socket:
-        return _without_delay(socket.create_server((self.address, 0), backlog=_BACKLOG))
+    def bound(self, port: int) -> socket.socket:
+        """A listening socket that stands for this port and has a free one. Raises `OSError`."""
+        return super().bound(0)
 
-    def _connected_socket(self, address: Address, timeout: float) -> socket.socket:
-        return _without_delay(socket.create_connection(address, timeout))
+    def tcp(self, family: int = socket.AF_INET) -> socket.socket:
+        """A TCP socket that is not connected yet, with Nagle's algorithm off. Raises `OSError`."""
+        return without_delay(socket.socket(family, socket.SOCK_STREAM))
 
     def _run(self, command: list[str], input: bytes, timeout: float) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(command, input=input, capture_output=True, timeout=timeout, check=False)
@@ -81,9 +82,3 @@ class Loopback(Network):
             f"All hosts share {_ADDRESS} of this machine; "
             "every server has a free port and is shown under the port it stands for."
         )
-
-
-def _without_delay(sock: socket.socket) -> socket.socket:
-    """Nagle's algorithm off, also for what a listener accepts: with delayed ACKs (RFC 1122) it costs 40 ms a turn."""
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return sock

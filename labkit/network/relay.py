@@ -16,13 +16,12 @@ from contextlib import suppress
 from functools import partial
 
 from labkit.dialects.base import CLIENT, SERVER
-from labkit.network.base import Address, Network
+from labkit.network.base import Address, Host, Network
 
 Witness = Callable[[str, str, bytes], None]
 """(sender, kind, payload): told of every step of one connection, in the words of `Chunk`."""
 
 _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
-_BACKLOG = 128
 _TICK = 0.1
 """Seconds between two looks whether connections that outlived their capture are still wanted."""
 _PATIENCE = 2.0
@@ -77,8 +76,10 @@ class Relay:
         if self._over:
             self._thread.join(_PATIENCE)
 
-    def listen(self, server: Address, label: tuple[object, ...], witness: Callable[[Address], Witness]) -> Address:
-        """Where to connect to reach `server` through the relay; one place for each `label`.
+    def listen(
+        self, on: Host, server: Address, label: tuple[object, ...], witness: Callable[[Address], Witness]
+    ) -> Address:
+        """Where to connect on host `on` to reach `server` from there through the relay; one place for each `label`.
 
         `witness` makes the witness of a connection from the address of its client. Raises `OutsideTheLab`.
         """
@@ -87,10 +88,10 @@ class Relay:
             if self._over:
                 return server
             if label not in self._listeners:
-                sock = socket.create_server((server[0], 0), backlog=_BACKLOG)
+                sock = on.bound(0)
                 sock.setblocking(False)
                 self._listeners[label] = sock
-                self._fresh.append((sock, partial(self._accept, sock, server, witness)))
+                self._fresh.append((sock, partial(self._accept, sock, on, server, witness)))
                 self._ring()
             return self._listeners[label].getsockname()[:2]
 
@@ -119,10 +120,10 @@ class Relay:
         for sock, act in fresh:
             self.watch(sock, _READ, act)
 
-    def _accept(self, sock: socket.socket, server: Address, witness: Callable[[Address], Witness]) -> None:
+    def _accept(self, sock: socket.socket, on: Host, server: Address, witness: Callable[[Address], Witness]) -> None:
         with suppress(OSError):  # the client has already gone
             client, address = sock.accept()
-            self._links.add(_Link(self, client, server, witness(address[:2])))
+            self._links.add(_Link(self, client, on.tcp(), server, witness(address[:2])))
 
     def _run(self) -> None:
         try:
@@ -194,11 +195,13 @@ class _End:
 class _Link:
     """One connection that is carried: from its client to the relay, and from the relay to its server."""
 
-    def __init__(self, relay: Relay, client: socket.socket, server: Address, witness: Witness) -> None:
+    def __init__(
+        self, relay: Relay, client: socket.socket, onward: socket.socket, server: Address, witness: Witness
+    ) -> None:
         self._relay = relay
         self._witness = witness
         self._client = _End(CLIENT, client)
-        self._server = _End(SERVER, socket.socket(client.family, socket.SOCK_STREAM))
+        self._server = _End(SERVER, onward)
         self._client.peer, self._server.peer = self._server, self._client
         self._over = False
         witness(CLIENT, "syn", b"")

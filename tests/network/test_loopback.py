@@ -136,7 +136,7 @@ def test_a_diversion_decides_where_a_named_host_is_and_cannot_lead_outside(netwo
     network.diversion = lambda *question: asked.append(question) or decoy.address
     with network.host("alice").connect("mail", 587) as client:
         assert client.getpeername() == decoy.address
-    assert asked == [("mail", 587, network.listeners["mail", 587].address)]
+    assert asked == [("alice", "mail", 587, network.listeners["mail", 587].address)]
     network.diversion = lambda *_: ("8.8.8.8", 25)
     with pytest.raises(OutsideTheLab):
         network.host("alice").connect("mail", 587)

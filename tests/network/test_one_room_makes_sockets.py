@@ -8,7 +8,7 @@ import pytest
 import labkit
 
 ROOT = Path(labkit.__file__).parent
-SOURCES = [path for path in ROOT.rglob("*.py") if path.parent.name != "network"]
+SOURCES = [path for path in ROOT.rglob("*.py") if ROOT / "network" not in path.parents]
 
 MAKES_SOCKETS = {
     "create_connection",
