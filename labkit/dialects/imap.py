@@ -11,7 +11,7 @@ from labkit.dialects.base import CLIENT, SERVER, Dialect, Phrase
 from labkit.dialects.imap_words import CAPABILITIES, COMMANDS, GREETINGS, REPLIES, explain
 from labkit.dialects.reader import LARGEST, TextReader
 
-_COMMAND = re.compile(rb"([^\s*+]+) +((?:UID +)?[A-Za-z]+)")
+_COMMAND = re.compile(rb"([^\s*+]+) +((?:UID +)?[A-Z]+)", re.IGNORECASE)
 _DONE = re.compile(rb"DONE\s*$", re.IGNORECASE)
 _LITERAL = re.compile(rb"\{(\d{1,19})(\+?)\}\r?\n$")
 _MAILBOX_AS_LITERAL = re.compile(rb"\S+ +APPEND +\{", re.IGNORECASE)
@@ -92,7 +92,7 @@ class _Reader(TextReader):
             return Phrase(CLIENT, kind, title, data)
         if not buffer.full:
             return None
-        self._literal -= LARGEST
+        self._literal = max(0, self._literal - LARGEST)
         return Phrase(CLIENT, kind, title, buffer.take(LARGEST))
 
     def _credential(self) -> Phrase | None:

@@ -9,7 +9,7 @@ from collections import deque
 
 from labkit.dialects.base import CLIENT, SERVER, Dialect, Phrase
 from labkit.dialects.pop3_words import CAPABILITIES, COMMANDS, REPLIES, explain
-from labkit.dialects.reader import Buffer, TextReader, text_end
+from labkit.dialects.reader import MOST_UNANSWERED, Buffer, TextReader, text_end
 
 _STATUS = re.compile(rb"\+OK|-ERR|\+(?=[ \r\n])", re.IGNORECASE)
 _MANY_LINES = re.compile(rb"(?:CAPA|LIST|UIDL|AUTH|LANG)\s*$|(?:RETR|TOP)\b", re.IGNORECASE)
@@ -27,7 +27,7 @@ class _Reader(TextReader):
 
     def __init__(self) -> None:
         super().__init__()
-        self._unanswered: deque[tuple[str, bool]] = deque()
+        self._unanswered: deque[tuple[str, bool]] = deque(maxlen=MOST_UNANSWERED)
         """Verbs, and whether many lines answer them."""
         self._begun: Phrase | None = None
         """The last piece of a reply that is too large to come in one."""

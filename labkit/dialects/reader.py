@@ -12,6 +12,9 @@ from labkit.dialects.base import CLIENT, SERVER, Phrase
 LARGEST = 16 << 20
 """Bytes of one phrase that are held; a message with more of them comes out in pieces."""
 
+MOST_UNANSWERED = 1 << 16
+"""Commands without an answer that are remembered."""
+
 _TLS_HANDSHAKE = b"\x16\x03"
 _DOT = b"\r\n.\r\n"
 

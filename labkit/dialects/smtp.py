@@ -7,7 +7,7 @@ import re
 from collections import deque
 
 from labkit.dialects.base import CLIENT, SERVER, Dialect, Phrase
-from labkit.dialects.reader import LARGEST, TextReader, text_end
+from labkit.dialects.reader import LARGEST, MOST_UNANSWERED, TextReader, text_end
 from labkit.dialects.smtp_words import CAPABILITIES, COMMANDS, REPLIES, explain
 
 _WAITS_FOR_ANSWER = {b"STARTTLS", b"DATA", b"AUTH"}
@@ -25,7 +25,7 @@ class _Reader(TextReader):
 
     def __init__(self) -> None:
         super().__init__()
-        self._unanswered: deque[bytes] = deque()
+        self._unanswered: deque[bytes] = deque(maxlen=MOST_UNANSWERED)
         self._chunk = 0
         self._greeted = False
 
