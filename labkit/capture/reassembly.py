@@ -16,6 +16,7 @@ from labkit.dialects import for_port
 _HELD_SEGMENTS = 1000
 _HELD_BYTES = 4 << 20
 _REMEMBERED = 4096
+_CONTENT = {"syn", "syn-ack", "data"}
 _HALF, _WRAP = 1 << 31, 0xFFFFFFFF
 
 _Key = tuple[bytes, int, bytes, int]
@@ -24,29 +25,29 @@ _Key = tuple[bytes, int, bytes, int]
 def conversations(frames: Iterable[Frame]) -> Iterator[Conversation]:
     """The TCP conversations in the frames, each as soon as it has ended, the unfinished ones last."""
     sides: dict[_Key, _Side] = {}
-    ended: dict[_Key, None] = {}
+    ended: dict[_Key, int | None] = {}
     for number, frame in enumerate(frames, 1):
         seg = segment(frame.link, frame.data)
         if seg is None:
             continue
         key = seg[:4]
         side = sides.get(key)
-        if seg.flags & (SYN | ACK) == SYN and (side is None or side.reused(seg)):
+        if seg.flags & (SYN | ACK) == SYN and (ended.get(key) != seg.seq if side is None else side.reused(seg)):
             if side is not None:
-                yield side.link.finish()
+                yield from side.link.finish()
             ended.pop(key, None)
             side = _open(sides, key, seg)
         if side is None:
             # What follows the end of a connection, or only acknowledges, is not a conversation of its own.
-            if key in ended or not (seg.payload or seg.flags & SYN):
+            if key in ended or not (seg.payload or seg.flags & (SYN | FIN)):
                 continue
             side = _open(sides, key, seg)
         side.link.take(side, seg, frame.time, number)
         if side.link.over:
-            yield side.link.conversation
+            yield from side.link.finish()
             _forget(sides, ended, key)
     for link in dict.fromkeys(side.link for side in sides.values()):
-        yield link.finish()
+        yield from link.finish()
 
 
 def _open(sides: "dict[_Key, _Side]", key: _Key, seg: Segment) -> "_Side":
@@ -56,10 +57,9 @@ def _open(sides: "dict[_Key, _Side]", key: _Key, seg: Segment) -> "_Side":
     return sides[key]
 
 
-def _forget(sides: "dict[_Key, _Side]", ended: dict[_Key, None], key: _Key) -> None:
+def _forget(sides: "dict[_Key, _Side]", ended: dict[_Key, int | None], key: _Key) -> None:
     for gone in (key, (*key[2:], *key[:2])):
-        del sides[gone]
-        ended[gone] = None
+        ended[gone] = sides.pop(gone).begin
     while len(ended) > _REMEMBERED:
         del ended[next(iter(ended))]
 
@@ -74,7 +74,7 @@ def _from_client(seg: Segment) -> bool:
 class _Side:
     """One direction of a connection."""
 
-    __slots__ = ("acknowledged", "begin", "closed", "held", "key", "link", "name", "next", "peer")
+    __slots__ = ("acknowledged", "begin", "closed", "held", "key", "link", "name", "next", "peer", "seen")
 
     def __init__(self, link: "_Link", name: str, key: _Key) -> None:
         self.link, self.name, self.key = link, name, key
@@ -85,10 +85,21 @@ class _Side:
         """The sequence number that comes next; None until a SYN was seen or the middle was accepted as a beginning."""
         self.closed = False
         self.acknowledged = False
+        self.seen = False
+        """Whether any segment of it is in the capture."""
         self.held: list[tuple[Segment, int, int]] = []
 
-    def reused(self, seg: Segment) -> bool:
-        return self.begin is not None and self.begin != seg.seq
+    def reused(self, syn: Segment) -> bool:
+        """Whether this SYN opens another connection between the same ends, rather than being late or sent again."""
+        if self.begin is not None:
+            return self.begin != syn.seq
+        if self.held:
+            return not 0 < _distance(self.held[0][0].seq, syn.seq) <= _HELD_BYTES
+        return self.next is not None
+
+    def waits(self) -> bool:
+        """Whether anything but a reset is held."""
+        return any(not seg.flags & RST for seg, _, _ in self.held)
 
 
 class _Link:
@@ -102,44 +113,68 @@ class _Link:
         self._bytes = 0
 
     def take(self, side: _Side, seg: Segment, time: int, frame: int) -> None:
-        if seg.flags & SYN:
-            self._synchronise(side, seg, time, frame)
-        elif not self._deliver(side, seg, time, frame):
+        said = len(self.conversation.chunks)
+        side.seen = True
+        if not self._deliver(side, seg, time, frame):
             self._hold(side, seg, time, frame)
-            return
-        if self.client.held or self.server.held:
+        elif (self.client.held or self.server.held) and len(self.conversation.chunks) > said:
             self._release(time, frame)
 
-    def finish(self) -> Conversation:
-        """The conversation as it is when nothing more will come."""
+    def finish(self) -> Iterator[Conversation]:
+        """The conversation as it is when nothing more will come; none when only the closing of one was captured."""
         while self.client.held or self.server.held:
             self._force()
-        return self.conversation
+        if any(chunk.kind in _CONTENT for chunk in self.conversation.chunks):
+            yield self.conversation
 
     def _say(self, side: _Side, kind: str, time: int, frame: int, data: bytes = b"", size: int = 0) -> None:
         self.conversation.chunks.append(Chunk(time, frame, side.name, kind, data, size or len(data)))
 
-    def _synchronise(self, side: _Side, seg: Segment, time: int, frame: int) -> None:
+    def _synchronise(self, side: _Side, seg: Segment, time: int, frame: int) -> bool:
+        """Take the beginning of one direction if its turn has come; whether the direction has begun."""
         if side.begin is not None:
-            return
+            return True
+        answers = bool(seg.flags & ACK)
+        if side.name != (SERVER if answers else CLIENT) and not self.conversation.chunks:
+            self._turn_round()
+        if answers and side.peer.next is None:
+            return False
         side.begin = seg.seq
-        if side.next is None:
-            side.next = (seg.seq + 1) & _WRAP
-            self._say(side, "syn-ack" if seg.flags & ACK else "syn", time, frame)
+        if side.next in (None, _first(seg)):
+            side.next = _first(seg)
+            self._say(side, "syn-ack" if answers else "syn", time, frame)
+        return True
+
+    def _turn_round(self) -> None:
+        """Which end is the client was guessed from the ports, and the guess was wrong."""
+        self.client, self.server = self.server, self.client
+        self.client.name, self.server.name = CLIENT, SERVER
+        ends = self.conversation
+        ends.client, ends.server = ends.server, ends.client
 
     def _deliver(self, side: _Side, seg: Segment, time: int, frame: int) -> bool:
         """Take a segment if its turn has come; whether it is done with."""
         _, _, _, _, seq, ack, flags, payload = seg
         peer = side.peer
-        if flags & ACK and (payload or flags & (FIN | RST) or not side.acknowledged):
-            if peer.next is None or 0 < (ack - peer.next) & _WRAP < _HALF:
+        if flags & SYN:
+            if not self._synchronise(side, seg, time, frame):
                 return False
+            seq = _first(seg)
+        if flags & ACK and (payload or flags & (FIN | RST) or not side.acknowledged):
+            if side.next is None and not flags & RST:
+                return False
+            if peer.next is None or 0 < (ack - peer.next) & _WRAP < _HALF:
+                if peer.next is None or peer.seen:
+                    return False
+                self._skip(peer, ack, time, frame)  # only this direction was captured: nothing to wait for
             if not side.acknowledged:
                 side.acknowledged = True
                 if side is self.client and peer.begin is not None and side.begin is not None:
                     self._say(side, "ack", time, frame)
         if not payload and not flags & (FIN | RST):
             return True
+        if flags & RST and (peer.waits() or (side.next is None and side.waits())):
+            return False  # it ends the connection, so what still waits comes first
         if side.next is None:
             return bool(flags & RST) and self._reset(side, time, frame)
         known = (side.next - seq) & _WRAP
@@ -177,8 +212,9 @@ class _Link:
             for side in (self.client, self.server):
                 waiting, side.held = side.held, []
                 for entry in waiting:
-                    seg, _, own = entry
-                    if not self.over and self._deliver(side, seg, time, max(own, frame)):
+                    seg, own_time, own = entry
+                    at = (own_time, own) if own > frame else (time, frame)
+                    if not self.over and self._deliver(side, seg, *at):
                         self._bytes -= len(seg.payload)
                         progress = True
                     else:
@@ -186,18 +222,25 @@ class _Link:
         if self.over:
             self.client.held.clear()
             self.server.held.clear()
+            self._bytes = 0
 
     def _force(self) -> None:
         """Give up waiting for the bytes that stand before the oldest held segment: they become a gap."""
-        side = min((s for s in (self.client, self.server) if s.held), key=lambda s: s.held[0][2])
+        both = self.client, self.server
+        side = min([s for s in both if s.waits()] or [s for s in both if s.held], key=lambda s: s.held[0][2])
         base = side.held[0][0].seq if side.next is None else side.next
-        seg, time, frame = min(side.held, key=lambda entry: _distance(entry[0].seq, base))
-        self._skip(side, seg.seq, time, frame)
-        if seg.flags & ACK:
-            self._skip(side.peer, seg.ack, time, frame)
+        seg, time, frame = min(side.held, key=lambda entry: (entry[0].flags & RST, _distance(entry[0].seq, base)))
+        self._skip(side, _first(seg), time, frame)
         self._release(time, frame)
+        if seg.flags & ACK and not self.over:
+            self._skip(side.peer, seg.ack, time, frame)
+            self._release(time, frame)
 
     def _skip(self, side: _Side, to: int, time: int, frame: int) -> None:
+        """What `side` sent before `to` will not come, except for what is held: the next of it is where to go on."""
+        held = [_first(seg) for seg, _, _ in side.held]
+        held = [seq for seq in held if side.next is None or _distance(seq, side.next) > 0]
+        to = min(to, *held, key=lambda seq: _distance(seq, to)) if held else to
         if side.next is None:
             side.next = to
             return
@@ -205,6 +248,11 @@ class _Link:
         if missing > 0:
             self._say(side, "gap", time, frame, size=missing)
             side.next = to
+
+
+def _first(seg: Segment) -> int:
+    """The sequence number of its first byte, which in a SYN (TCP Fast Open, RFC 7413) stands behind the SYN's own."""
+    return (seg.seq + 1) & _WRAP if seg.flags & SYN else seg.seq
 
 
 def _distance(seq: int, base: int) -> int:
