@@ -7,11 +7,13 @@ Wireshark opens our files decrypted. What the frames mean does not belong here.
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from labkit.capture.frames import known
 from labkit.errors import CaptureError
+from labkit.keylog import Secrets, parse
 
 _PCAP = {
     b"\xd4\xc3\xb2\xa1": ("<", 1000),
@@ -21,9 +23,13 @@ _PCAP = {
 }
 """Magic number as stored -> (byte order, nanoseconds in a unit of the time stamp's fraction)."""
 _SECTION, _INTERFACE, _OLD_PACKET, _SIMPLE_PACKET, _PACKET, _SECRETS = 0x0A0D0D0A, 1, 2, 3, 6, 10
+_SECTION_MARK = _SECTION.to_bytes(4)
 _ORDERS = {b"\x4d\x3c\x2b\x1a": "<", b"\x1a\x2b\x3c\x4d": ">"}
+_HEAD = {order: struct.Struct(order + "II").unpack for order in _ORDERS.values()}
+_PACKET_HEAD = {order: struct.Struct(order + "5I").unpack_from for order in _ORDERS.values()}
 _TLS_KEY_LOG = 0x544C534B
 _COMMENT, _IF_NAME, _IF_TSRESOL, _IF_TSOFFSET = 1, 2, 9, 14
+_SECOND = 1_000_000_000
 _LARGEST = 64 << 20
 """Bytes: no block of a real capture is larger, a damaged length field is."""
 
@@ -40,21 +46,38 @@ class Frame(NamedTuple):
     """Bytes on the wire; more than ``len(data)`` when the capture cut the frame."""
 
 
+_frame = partial(tuple.__new__, Frame)
+"""`Frame` of a tuple, in half the time of `Frame(…)`; there are many."""
+
+
 @dataclass
 class CaptureFile:
-    """A capture file, read while its frames are taken; `keylog`, `comment` and `problem` are whole when they are."""
+    """A capture file, read while its frames are taken: what else it holds is known as far as it has been read.
+
+    Nothing of the frames is kept, so a file of any size can be decoded one conversation at a time, with
+    ``read_all(conversations(file.frames()), file.secrets)``.
+    """
 
     path: Path
-    keylog: str = ""
-    """The TLS secrets inside, in the NSS key log format."""
+    secrets: Secrets = field(default_factory=dict)
+    """The TLS secrets in the part that was read. Usually they stand before the packets; those that come later than the
+    last packet of a conversation are too late for it, unless the whole file is read first, as `Trace.read` does."""
     comment: str = ""
     problem: str = ""
     """What is wrong with the file's end, in a sentence; empty when it is whole."""
+    _keylogs: list[str] = field(default_factory=list)
     _interfaces: list[tuple[int, int, int]] = field(default_factory=list)
+
+    @property
+    def keylog(self) -> str:
+        """The same secrets in the NSS key log format, as the file has them."""
+        return "".join(self._keylogs)
 
     def frames(self) -> Iterator[Frame]:
         """The frames in the order of the file. Raises `CaptureError` for what is not a capture."""
-        self.keylog = self.comment = self.problem = ""
+        self.comment = self.problem = ""
+        self.secrets.clear()
+        self._keylogs.clear()
         try:
             with self.path.open("rb") as file:
                 yield from self._read(file)
@@ -69,7 +92,7 @@ class CaptureFile:
             raise CaptureError(f"{self.path} is empty: a pcap or pcapng file was expected. Was the capture saved?")
         if magic in _PCAP:
             yield from self._pcap(file, *_PCAP[magic])
-        elif magic == _SECTION.to_bytes(4, "big"):
+        elif magic == _SECTION_MARK:
             yield from self._pcapng(file)
         else:
             raise CaptureError(
@@ -93,75 +116,84 @@ class CaptureFile:
             data = file.read(held) if held <= _LARGEST else b""
             if len(data) < held:
                 return self._cut()
-            yield Frame(seconds * 1_000_000_000 + fraction * unit, link, data, length)
+            yield _frame((seconds * _SECOND + fraction * unit, link, data, length))
 
     def _pcapng(self, file: BinaryIO) -> Iterator[Frame]:
         file.seek(0)
-        order = "<"
-        while head := file.read(8):
+        order, read = "<", file.read
+        head_of, packet_of = _HEAD[order], _PACKET_HEAD[order]
+        while head := read(8):
             if len(head) < 8:
                 return self._cut()
-            kind = struct.unpack(order + "I", head[:4])[0]
-            body = b""
-            if kind == _SECTION:
-                body = file.read(4)
-                order = _ORDERS.get(body, "")
-                if not order:
-                    raise CaptureError(
-                        f"{self.path} has a section without a byte-order mark: it is damaged; capture or copy it again."
-                    )
-                self._interfaces = []
-            total = struct.unpack(order + "I", head[4:])[0]
-            if not 12 + len(body) <= total <= _LARGEST:
-                return self._cut()
-            missing = -(-total // 4) * 4 - 8 - len(body)
-            rest = file.read(missing)
-            if len(rest) < missing:
+            if head[:4] == _SECTION_MARK:
+                order = self._order(read(4))
+                file.seek(-4, 1)
+                head_of, packet_of = _HEAD[order], _PACKET_HEAD[order]
+            kind, total = head_of(head)
+            body = read((total + 3 & ~3) - 8) if 12 <= total <= _LARGEST else b""
+            if len(body) < total - 8:
                 return self._cut()
             try:
-                yield from _BLOCKS.get(kind, CaptureFile._other)(self, order, body + rest[:-4])
+                if kind == _PACKET:  # as nearly every block is one, this method stands here
+                    interface, high, low, held, length = packet_of(body)
+                    link, units, offset = self._interfaces[interface]
+                    time = (high << 32 | low) * _SECOND // units + offset
+                    yield _frame((time, link, body[20:-4][:held], length))
+                    continue
+                frame = _BLOCKS.get(kind, CaptureFile._other)(self, order, body)
             except (struct.error, IndexError):
                 return self._cut()
+            if frame is not None:
+                yield frame
 
-    def _section(self, order: str, body: bytes) -> Iterator[Frame]:
-        options = _options(order, body[16:])
+    def _order(self, mark: bytes) -> str:
+        """The byte order of a new section."""
+        if mark not in _ORDERS:
+            raise CaptureError(
+                f"{self.path} has a section without a byte-order mark: it is damaged; capture or copy it again."
+            )
+        self._interfaces = []
+        return _ORDERS[mark]
+
+    # What a block holds, without its first eight bytes; the last four are its length once more.
+
+    def _section(self, order: str, body: bytes) -> None:
+        options = _options(order, body[16:-4])
         self.comment = self.comment or options.get(_COMMENT, b"").decode("utf-8", "replace")
-        yield from ()
 
-    def _interface(self, order: str, body: bytes) -> Iterator[Frame]:
+    def _interface(self, order: str, body: bytes) -> None:
         link = struct.unpack_from(order + "H", body)[0]
         self._supported(link)
-        options = _options(order, body[8:])
+        options = _options(order, body[8:-4])
         resolution = options.get(_IF_TSRESOL, b"\x06")[0]
         base = 2 if resolution & 0x80 else 10
-        offset = options.get(_IF_TSOFFSET, bytes(8))
-        self._interfaces.append((link, base ** (resolution & 0x7F), struct.unpack(order + "q", offset)[0]))
-        yield from ()
+        offset = struct.unpack(order + "q", options.get(_IF_TSOFFSET, bytes(8)))[0]
+        self._interfaces.append((link, base ** (resolution & 0x7F), offset * _SECOND))
 
-    def _packet(self, order: str, body: bytes) -> Iterator[Frame]:
-        interface, high, low, held, length = struct.unpack_from(order + "5I", body)
-        yield self._frame(interface, high << 32 | low, body[20 : 20 + held], length)
-
-    def _old_packet(self, order: str, body: bytes) -> Iterator[Frame]:
+    def _old_packet(self, order: str, body: bytes) -> Frame:
         interface, _, high, low, held, length = struct.unpack_from(order + "HHIIII", body)
-        yield self._frame(interface, high << 32 | low, body[20 : 20 + held], length)
+        return self._frame(interface, high << 32 | low, body[20:-4][:held], length)
 
-    def _simple_packet(self, order: str, body: bytes) -> Iterator[Frame]:
+    def _simple_packet(self, order: str, body: bytes) -> Frame:
         length = struct.unpack_from(order + "I", body)[0]
-        yield self._frame(0, 0, body[4 : 4 + length], length)
+        return self._frame(0, 0, body[4:-4][:length], length)
 
-    def _secrets(self, order: str, body: bytes) -> Iterator[Frame]:
+    def _key_log(self, order: str, body: bytes) -> None:
         kind, length = struct.unpack_from(order + "II", body)
         if kind == _TLS_KEY_LOG:
-            self.keylog += body[8 : 8 + length].decode("ascii", "replace")
-        yield from ()
+            text = body[8:-4][:length].decode("ascii", "replace")
+            if self._keylogs and not self._keylogs[-1].endswith("\n"):
+                self._keylogs.append("\n")
+            self._keylogs.append(text)
+            for random, labels in parse(text).items():
+                self.secrets.setdefault(random, {}).update(labels)
 
-    def _other(self, order: str, body: bytes) -> Iterator[Frame]:
-        yield from ()
+    def _other(self, order: str, body: bytes) -> None:
+        """A block of a kind that says nothing about frames."""
 
     def _frame(self, interface: int, stamp: int, data: bytes, length: int) -> Frame:
         link, units, offset = self._interfaces[interface]
-        return Frame((stamp * 1_000_000_000) // units + offset * 1_000_000_000, link, data, length)
+        return _frame((stamp * _SECOND // units + offset, link, data, length))
 
     def _supported(self, link: int) -> None:
         if not known(link):
@@ -177,10 +209,9 @@ class CaptureFile:
 _BLOCKS = {
     _SECTION: CaptureFile._section,
     _INTERFACE: CaptureFile._interface,
-    _PACKET: CaptureFile._packet,
     _OLD_PACKET: CaptureFile._old_packet,
     _SIMPLE_PACKET: CaptureFile._simple_packet,
-    _SECRETS: CaptureFile._secrets,
+    _SECRETS: CaptureFile._key_log,
 }
 
 
