@@ -61,6 +61,12 @@ class Authority:
             self._issued[kind] = Certificate(kind, *KINDS[kind](self._ca))
         return self._issued[kind]
 
+    def with_rsa_key(self) -> Certificate:
+        """The right certificate, but with an RSA key: SSL 2.0 and 3.0 know no elliptic curves (RFC 4492 §1)."""
+        from trustme import KeyType
+
+        return Certificate("right", *_issue(self._ca, SERVER_NAME, key_type=KeyType.RSA))
+
     @cached_property
     def _ca(self) -> Any:
         return _new_authority("Root of trust")
@@ -72,9 +78,9 @@ def _new_authority(unit: str) -> Any:
     return trustme.CA(organization_name=_ORGANIZATION, organization_unit_name=unit)
 
 
-def _issue(authority: Any, name: str, **validity: datetime) -> tuple[bytes, bytes]:
+def _issue(authority: Any, name: str, **how: Any) -> tuple[bytes, bytes]:
     leaf = authority.issue_cert(
-        name, common_name=name, organization_name=_ORGANIZATION, organization_unit_name="Mail server", **validity
+        name, common_name=name, organization_name=_ORGANIZATION, organization_unit_name="Mail server", **how
     )
     return b"".join(blob.bytes() for blob in leaf.cert_chain_pems), leaf.private_key_pem.bytes()
 

@@ -4,7 +4,7 @@ What a lesson can do with the lab is here; how it is done is in the rooms below,
 """
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from labkit.servers.settings import Settings
     from labkit.servers.smtp import SMTPServer
     from labkit.show.capture import Capture
+    from labkit.show.grid import Grid
 
     S = TypeVar("S", bound=Server)
 
@@ -140,6 +141,18 @@ class Lab:
 
         with record(self.network, method=self._capture, keylog=self.keylog, into=Capture()) as trace:
             yield trace
+
+    def versions(self, ranges: "Mapping[str, tuple[str, ...]] | None" = None) -> "Grid":
+        """Let every client range of TLS versions meet every server range, live, and show who agreed on what.
+
+        `ranges` is name -> versions, oldest first, from ``SSL 2.0`` to ``TLS 1.3``; unless given it is
+        `labkit.versions.RANGES`. Raises `LabError` for a range that nobody speaks.
+        """
+        from labkit.show.versions import version_grid
+        from labkit.versions import meet_all
+
+        self.network.still_open()
+        return version_grid(meet_all(self.network, self.authority, ranges))
 
     def close(self) -> None:
         """Stop the servers and remove everything that the lab made. A second call does nothing."""

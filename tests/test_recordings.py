@@ -9,7 +9,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
-from conftest import tool
+from tools import tool
 
 from labkit import read_capture, recorded
 from labkit.decode.event import SERVER, TEXT, TLS

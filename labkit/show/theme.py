@@ -136,6 +136,16 @@ _RULES = """
  fill:var(--lk-paper);stroke:var(--lk-clear);stroke-width:2}
 .labkit .lk-wire circle{fill:var(--lk-clear)}
 .labkit .lk-server{border-top:1px solid var(--lk-rule);margin-top:7px;padding-top:5px}
+.labkit.labkit .lk-grid{width:auto}
+.labkit.labkit table.lk-grid th,.labkit.labkit table.lk-grid td{padding:3px 5px;border:0;vertical-align:middle}
+.labkit.labkit table.lk-grid th[scope=row]{color:var(--lk-ink);white-space:nowrap}
+.labkit .lk-cell{display:block;min-width:4.6em;padding:2px 7px;border:1.5px solid var(--lk-rule);border-radius:3px;
+ font-size:12px;text-align:center}
+.labkit .lk-cell.lk-is-right{border-color:var(--lk-right);color:var(--lk-right)}
+.labkit .lk-cell.lk-is-wrong{border:3px double var(--lk-wrong);padding:.5px 5.5px;color:var(--lk-wrong)}
+.labkit .lk-cell.lk-is-clear{border:1.5px dashed var(--lk-clear);color:var(--lk-clear)}
+.labkit .lk-cell.lk-is-soft{border-style:dotted;color:var(--lk-soft)}
+.labkit .lk-legend span{margin-right:16px}
 .labkit figure{margin:0}
 .labkit svg.lk-figure{display:block;max-width:100%;height:auto}
 .labkit pre.lk-words{font:12px/1.5 var(--jp-code-font-family,ui-monospace,Menlo,Consolas,monospace);color:inherit;

@@ -4,12 +4,12 @@ import subprocess
 from types import SimpleNamespace
 
 import pytest
-from conftest import tool
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tls_sessions import Recorded, authority, certificate, decoded, in_memory, openssl
+from tools import tool
 
 from labkit.decode.event import CLIENT, SERVER, Field
 from labkit.decode.tls import Message, Stream

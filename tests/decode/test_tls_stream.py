@@ -3,7 +3,6 @@
 import itertools
 
 import pytest
-from conftest import tool
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tls_sessions import (
@@ -16,6 +15,7 @@ from tls_sessions import (
     openssl,
     openssl_server,
 )
+from tools import tool
 
 from labkit.decode.event import CLIENT, SERVER
 from labkit.decode.tls import Message, Stream, starts

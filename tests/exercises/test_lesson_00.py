@@ -1,9 +1,9 @@
 """Wrong answers to lesson 00 are told what is wrong with them; right ones pass."""
 
 import pytest
+from lesson_captures import captured, nothing_captured
 
 from labkit import Lab, check
-from tests.exercises.sessions import captured, nothing_captured
 
 
 @pytest.fixture(scope="module")

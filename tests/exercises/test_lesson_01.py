@@ -1,9 +1,9 @@
 """Wrong answers to lesson 01 are told what is wrong with them; right ones pass."""
 
 import pytest
+from lesson_captures import CLEAR, LOGIN, VERIFIED, captured, nothing_captured
 
 from labkit import check
-from tests.exercises.sessions import CLEAR, LOGIN, VERIFIED, captured, nothing_captured
 
 ALL = ("password", "user name", "sender", "recipient", "subject", "message")
 

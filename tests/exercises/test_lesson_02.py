@@ -1,9 +1,9 @@
 """Wrong answers to lesson 02 are told what is wrong with them; right ones pass."""
 
 import pytest
+from lesson_captures import LOGIN, VERIFIED, captured
 
 from labkit import check, policies
-from tests.exercises.sessions import LOGIN, VERIFIED, captured
 
 
 @pytest.fixture(scope="module")

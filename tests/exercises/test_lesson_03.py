@@ -1,9 +1,9 @@
 """Wrong answers to lesson 03 are told what is wrong with them; right ones pass."""
 
 import pytest
+from lesson_captures import CLEAR, VERIFIED, captured
 
 from labkit import check
-from tests.exercises.sessions import CLEAR, VERIFIED, captured
 
 CHACHA = {"tls": ("TLS 1.2",), "ciphers": "ECDHE+CHACHA20"}
 

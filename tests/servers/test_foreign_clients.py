@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from conftest import tool
+from tools import tool
 
 from labkit import Lab
 
