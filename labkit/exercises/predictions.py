@@ -1,6 +1,7 @@
 """Committing to an answer before the code runs, and coming back to it afterwards.
 
-A prediction may be changed until `recall` has shown what is right.
+A prediction may be changed until `recall` has held it against what is right. "Run All" recalls what nobody has
+predicted yet, so that alone decides nothing.
 """
 
 from labkit.errors import LabError
@@ -32,5 +33,5 @@ def recall(number: str) -> Page:
     """What was predicted in that lesson, what is right, and why. Raises `LabError` when there is no such lesson."""
     asked = lessons.prediction(number)
     guess = record.guess(number)
-    guess.recalled = True
+    guess.recalled = guess.choice is not None
     return views.recalled(number, asked.question, asked.choices, guess.choice, asked.right, asked.because)

@@ -39,7 +39,7 @@ class Guess:
 
     choice: str | None = None
     recalled: bool = False
-    """Whether the right choice was shown; from then on the prediction stays as it is."""
+    """Whether the choice was held against the right one; from then on it stays as it is."""
 
 
 exercises: dict[str, Work] = {}

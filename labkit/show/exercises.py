@@ -72,10 +72,10 @@ def committed(number: str, letter: str, choice: str) -> Page:
     return _card("open", "»", f"{number}: you predict", f"({letter}) {choice}", later)
 
 
-def decided(number: str, text: str, choices: Mapping[str, str], chosen: str | None) -> Page:
-    """The answer was shown already, so the prediction cannot change."""
-    said = f"You predicted ({chosen}) {choices[chosen]}." if chosen else "You predicted nothing."
-    return _card("open", "»", f"{number}: decided", text, f'{said} What is right was shown by `recall("{number}")`.')
+def decided(number: str, text: str, choices: Mapping[str, str], chosen: str) -> Page:
+    """What is right was shown already, so the prediction cannot change."""
+    said = f"You predicted ({chosen}) {choices[chosen]}"
+    return _card("open", "»", f"{number}: decided", text, said, f'`recall("{number}")` has shown what is right.')
 
 
 def recalled(
