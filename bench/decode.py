@@ -1,0 +1,60 @@
+"""How fast a large capture is decoded beside tshark and scapy, and what memory that takes.
+
+Every side is a process of its own, timed from start to end (the two in Python are `sides`). tshark prints SMTP
+commands, reply codes and the types of handshake messages, and must find as many of them as we do. scapy only dissects,
+because it does not follow STARTTLS into the ciphertext: with its TLS layer, which is the figure that has a target, and
+for comparison TCP/IP headers alone. It does so for a sample; its time is scaled by the number of packets.
+"""
+
+import json
+from collections.abc import Iterator
+
+from figures import AT_LEAST, AT_MOST, REFERENCE, Figure
+from processes import interleaved, python, run
+from sessions import recorded
+
+_ROUNDS = 3
+_FEWER = 5
+"""How many times fewer sessions the capture has that memory is compared with."""
+_FIELDS = {"commands": "smtp.command_line", "replies": "smtp.response.code", "handshake": "tls.handshake.type"}
+"""What is counted -> tshark's name for it."""
+
+
+def measure(sessions: int) -> Iterator[Figure]:
+    """Time against tshark and scapy, and the peak of memory against that for a smaller capture."""
+    path = recorded(sessions)
+    runs = interleaved({"ours": python("bench/sides.py", "ours", path), "tshark": _tshark(path)}, _ROUNDS)
+    found, packets = json.loads(runs["ours"].output), runs["tshark"].output.count("\n")
+    _same(found["counts"], _counted(runs["tshark"].output))
+    ours, tshark = runs["ours"].seconds, runs["tshark"].seconds
+    size = f"{sessions:,} sessions, {packets:,} packets, {found['events']:,} events"
+    yield Figure("decode: tshark's time / ours", tshark / ours, AT_LEAST, 5, f"{tshark:.2f} s / {ours:.2f} s ({size})")
+    for layers, bound in (("TLS", AT_LEAST), ("headers", REFERENCE)):
+        sample = json.loads(run(python("bench/sides.py", layers, path)).output)
+        scapy = sample["seconds"] * packets / sample["packets"]
+        absolute = f"{scapy:.0f} s / {ours:.2f} s (scaled from {sample['packets']:,} packets)"
+        yield Figure(f"decode: scapy's time, {layers} / ours", scapy / ours, bound, 50, absolute)
+    yield _memory(sessions, found["peak"])
+
+
+def _memory(sessions: int, peak: int) -> Figure:
+    fewer = sessions // _FEWER
+    smaller = json.loads(run(python("bench/sides.py", "ours", recorded(fewer))).output)["peak"]
+    absolute = f"{peak / 1e6:.1f} MB / {smaller / 1e6:.1f} MB"
+    return Figure(f"decode: peak memory for {sessions:,} sessions / {fewer:,}", peak / smaller, AT_MOST, 1.25, absolute)
+
+
+def _tshark(path: str) -> list[str]:
+    fields = ("frame.number", "frame.time_epoch", "tcp.stream", *_FIELDS.values())
+    return ["tshark", "-n", "-r", path, "-T", "fields", *(word for field in fields for word in ("-e", field))]
+
+
+def _counted(output: str) -> dict[str, int]:
+    rows = [line.split("\t")[-len(_FIELDS) :] for line in output.splitlines()]
+    columns = zip(_FIELDS, zip(*rows, strict=True), strict=True)
+    return {name: sum(len(cell.split(",")) for cell in column if cell) for name, column in columns}
+
+
+def _same(ours: dict[str, int], tshark: dict[str, int]) -> None:
+    if ours != tshark:
+        raise RuntimeError(f"The two did not find the same: {ours} here, {tshark} in tshark.")

@@ -1,0 +1,74 @@
+"""The two programs in Python whose decoding is compared: ``sides.py ours FILE``, ``sides.py TLS|headers FILE``.
+
+Ours reads the file as a stream and makes every event of every dialogue, with its title and its bytes, decrypted with
+the secrets inside the file. scapy's, with or without its TLS layer, dissects the first packets and prints how long that
+took without its start.
+"""
+
+import json
+import logging
+import sys
+import time
+from collections import Counter
+from itertools import islice
+
+_SAMPLE = 3000
+"""Packets that scapy dissects."""
+_MAXRSS = 1 if sys.platform == "darwin" else 1024
+"""The unit of `ru_maxrss` in bytes (getrusage(2))."""
+_COUNTED = {
+    "command": "commands",
+    "greeting": "replies",
+    "reply": "replies",
+    "go-ahead": "replies",
+    "handshake": "handshake",
+}
+"""The kind of an event -> what tshark counts it as."""
+
+
+def ours(path: str) -> dict[str, object]:
+    """Decode all, and count what tshark counts too."""
+    import resource
+
+    from labkit.capture.pcap import read_frames
+    from labkit.capture.reassembly import conversations
+    from labkit.decode.dialogue import read_all
+
+    file = read_frames(path)
+    kinds: Counter[str] = Counter()
+    for dialogue in read_all(conversations(file.frames()), file.secrets):
+        if dialogue.session is None or not dialogue.session.opened:
+            raise SystemExit(f"The session of {dialogue.client} was not decrypted: {dialogue.session}")
+        kinds.update(event.kind for event in dialogue.events)
+    counts: Counter[str] = Counter()
+    for kind, number in kinds.items():
+        counts[_COUNTED.get(kind, "other")] += number
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _MAXRSS
+    return {"events": counts.total(), "counts": {name: counts[name] for name in _COUNTED.values()}, "peak": peak}
+
+
+def headers(path: str) -> dict[str, object]:
+    """Ethernet, IP and TCP, with scapy."""
+    from scapy.all import PcapReader
+
+    logging.getLogger("scapy").setLevel(logging.ERROR)
+    with PcapReader(path) as packets:
+        next(packets)  # what stands before the first packet is read once
+        began = time.perf_counter()
+        read = sum(1 for _ in islice(packets, _SAMPLE))
+        return {"packets": read, "seconds": time.perf_counter() - began}
+
+
+def tls(path: str) -> dict[str, object]:
+    """The same, and TLS where TCP's payload is that."""
+    from scapy.layers.inet import TCP
+    from scapy.layers.tls.record import TLS
+    from scapy.packet import bind_layers
+
+    bind_layers(TCP, TLS, sport=587)
+    bind_layers(TCP, TLS, dport=587)
+    return headers(path)
+
+
+if __name__ == "__main__":
+    print(json.dumps({"ours": ours, "TLS": tls, "headers": headers}[sys.argv[1]](sys.argv[2])))

@@ -1,0 +1,50 @@
+"""What is loaded when, seen in fresh processes: a student waits only for what a cell really uses."""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("scapy", "matplotlib", "IPython", "numpy", "pandas")
+RUNTIME = ("asyncio", "ssl", "aiosmtpd", "trustme", "cryptography")
+
+SESSION = """
+from labkit import Lab
+with Lab(capture={capture!r}) as lab:
+    mail = lab.smtp()
+    with lab.capture() as capture:
+        assert lab.send(mail, "The PIN is 4921.", login=("alice", "hunter2"))
+    print(capture)
+    print(capture.decrypted())
+    capture.save("session.pcapng")
+"""
+FILE = """
+from labkit.capture.pcap import read_frames
+from labkit.capture.reassembly import conversations
+from labkit.decode.dialogue import read_all
+file = read_frames("session.pcapng")
+(dialogue,) = read_all(conversations(file.frames()), file.secrets)
+assert dialogue.session.opened
+"""
+
+
+def _loaded(program, folder):
+    """The top-level modules in a fresh process after this program."""
+    shown = f"{program}\nimport sys\nprint('loaded:', *{{name.partition('.')[0] for name in sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", shown], capture_output=True, text=True, cwd=folder, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.rpartition("loaded:")[2].split())
+
+
+def test_importing_labkit_loads_nothing_that_takes_time(tmp_path):
+    assert not _loaded("import labkit", tmp_path) & {*HEAVY, *RUNTIME}
+
+
+@pytest.mark.parametrize("capture", ("auto", "tap"))
+def test_a_session_is_captured_decrypted_and_printed_without_a_library_for_packets_or_pictures(capture, tmp_path):
+    assert not _loaded(SESSION.format(capture=capture), tmp_path) & set(HEAVY)
+
+
+def test_a_capture_file_is_decoded_without_what_runs_a_lab(tmp_path):
+    _loaded(SESSION.format(capture="auto"), tmp_path)
+    assert not _loaded(FILE, tmp_path) & {*HEAVY, "asyncio", "ssl", "aiosmtpd", "trustme"}
