@@ -53,6 +53,12 @@ class Cutter:
         self._restart()
         self._lost = True
 
+    def release(self) -> bytes:
+        """Hand over the bytes of an unfinished record, and forget them."""
+        held = bytes(self._held)
+        self._restart()
+        return held
+
     def feed(self, data: bytes) -> list[Record]:
         """The records that these bytes complete. Never raises: what is no record comes out as such."""
         if self._foreign or (self._lost and not starts(data)):

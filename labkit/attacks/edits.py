@@ -1,0 +1,109 @@
+"""What an attacker changed: one record for each thing that did not pass as it came, shown as a sentence."""
+
+from difflib import SequenceMatcher
+from typing import NamedTuple
+
+from labkit.attacks.actions import Answer, Close, Decision, Delay, Inject, Pass, Replace, TakeOverTLS
+from labkit.attacks.vector import Line, Opening, Record
+from labkit.dialects.base import CLIENT, SERVER
+
+_OTHER = {CLIENT: SERVER, SERVER: CLIENT}
+
+
+class Edit(NamedTuple):
+    """One change to a conversation."""
+
+    session: int
+    """Which of the attacker's sessions, from 1."""
+    time: int
+    """Nanoseconds since 1970 (UTC)."""
+    sender: str
+    """Who had said it: `CLIENT` or `SERVER`."""
+    title: str
+    """What it was: ``EHLO``, ``250``, ``TLS record``, ``connection``."""
+    before: bytes
+    """As it came."""
+    after: bytes
+    """What went on in its place, with what was added for that end."""
+    back: bytes
+    """What was said to the sender."""
+    also: tuple[str, ...]
+    """What else was done, in words."""
+
+    @property
+    def removed(self) -> tuple[bytes, ...]:
+        """The lines that came and did not go on."""
+        return _difference(self.before, self.after)
+
+    @property
+    def added(self) -> tuple[bytes, ...]:
+        """The lines that went on and had not come."""
+        return _difference(self.after, self.before)
+
+    def __repr__(self) -> str:
+        ends = ("the victim", "the server") if self.sender == CLIENT else ("the server", "the victim")
+        parts = [f"{word} {_shown(line)}" for word, lines in self._changes() for line in lines]
+        if self.back:
+            parts.append(f"answered {_shown(self.back)}")
+        return f"#{self.session} {ends[0]} → {ends[1]}, {self.title}: {', '.join((*parts, *self.also))}"
+
+    def _changes(self) -> tuple[tuple[str, tuple[bytes, ...]], ...]:
+        return ("removed", self.removed), ("added", self.added)
+
+
+class Edits(list[Edit]):
+    """The changes of one attack, oldest first; shown one below the other."""
+
+    def __repr__(self) -> str:
+        return "\n".join(map(repr, self)) or "<nothing was changed>"
+
+
+def edit(session: int, time: int, event: Line | Record | Opening, decision: Decision) -> Edit:
+    """The record of a decision about something that crossed the attacker."""
+    sender, title, before = _subject(event)
+    onward, back, also = b"", b"", []
+    for action in decision.actions:
+        match action:
+            case Pass():
+                onward += before
+            case Replace(data):
+                onward += data
+            case Answer(data):
+                back += data
+            case Inject(to, data) if to == sender:
+                back += data
+            case Inject(_, data):
+                onward += data
+            case Delay() | TakeOverTLS() | Close():
+                also.append(_WORDS[type(action)](action))
+    return Edit(session, time, sender, title, before, onward, back, tuple(also))
+
+
+def _subject(event: Line | Record | Opening) -> tuple[str, str, bytes]:
+    if isinstance(event, Opening):
+        return CLIENT, "connection", b""
+    return event.sender, event.title if isinstance(event, Line) else "TLS record", event.data
+
+
+def _taken_over(action: TakeOverTLS) -> str:
+    victim = f"with the victim, showing a certificate that is {action.certificate}" if action.certificate else ""
+    return "TLS taken over " + " and ".join(filter(None, (victim, "with the server" if action.server else "")))
+
+
+_WORDS = {
+    Delay: lambda action: f"held for {action.seconds:g} s",
+    TakeOverTLS: _taken_over,
+    Close: lambda action: "connection broken off" if action.reset else "connection closed",
+}
+
+
+def _difference(one: bytes, other: bytes) -> tuple[bytes, ...]:
+    """The lines of one that the other does not have."""
+    ours, theirs = one.splitlines(keepends=True), other.splitlines(keepends=True)
+    changes = SequenceMatcher(a=ours, b=theirs, autojunk=False).get_opcodes()
+    return tuple(line for kind, start, end, *_ in changes if kind in ("delete", "replace") for line in ours[start:end])
+
+
+def _shown(data: bytes) -> str:
+    text = data[:200].decode("utf-8", "backslashreplace").rstrip("\r\n")
+    return repr(text if len(data) <= 200 else f"{text}…")

@@ -1,0 +1,100 @@
+"""What an attack is: a vector, a small pure declaration that sees what crosses the attacker and says what to do.
+
+A vector never touches a socket and keeps nothing: everything that it may need to know of the past is in what it is
+shown. One vector serves all victims at once.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple
+
+from labkit.attacks.actions import Action
+from labkit.dialects.base import Dialect
+
+Answered = Action | tuple[Action, ...] | None
+"""What a vector may return; None lets it pass."""
+
+
+class Opening(NamedTuple):
+    """A victim has connected, and the attacker has not connected to the server yet."""
+
+    port: int
+    """The nominal port of the server, host order."""
+    dialect: Dialect | None
+    """What is spoken on that port; None where the lab does not know it."""
+    implicit: bool
+    """Whether TLS comes before the first byte (RFC 8314)."""
+
+
+class Line(NamedTuple):
+    """One whole thing that was said and that the attacker can read: see `labkit.dialects.base.Phrase`."""
+
+    sender: str
+    """`CLIENT` or `SERVER`."""
+    kind: str
+    title: str
+    data: bytes
+    """The bytes as they came, line endings included."""
+    inside: bool
+    """Whether it came out of a TLS session that the attacker has taken over."""
+    dialect: Dialect
+    earlier: "tuple[Line, ...]" = ()
+    """What was said before, by both sides, oldest first, as it came; the last hundred."""
+
+    @property
+    def text(self) -> str:
+        """The bytes as text, without the last line ending."""
+        return self.data.decode("utf-8", "backslashreplace").rstrip("\r\n")
+
+
+class Record(NamedTuple):
+    """One TLS record that the attacker cannot read (RFC 8446 §5.1)."""
+
+    sender: str
+    kind: int
+    """Its content type: 20 change_cipher_spec, 21 alert, 22 handshake, 23 application_data."""
+    data: bytes
+    """The record with its header of five bytes."""
+    dialect: Dialect | None
+    earlier: "tuple[Record, ...]" = ()
+    """The records before it, of both sides, oldest first; the last hundred."""
+
+
+class Vector:
+    """Lets everything pass: an attacker who only reads. An attack overrides one of the three methods.
+
+    Each method returns an action of `labkit.attacks.actions`, a tuple of them, or None to let it pass.
+    """
+
+    id: ClassVar[str] = ""
+    """Its number in the catalogue: ``N1``."""
+    protocols: ClassVar[tuple[str, ...]] = ("SMTP", "IMAP", "POP3")
+    """The names of the dialects that it knows."""
+    source: ClassVar[str] = ""
+    """Where it was described first, or found."""
+    server: ClassVar[Mapping[str, Any]] = {}
+    """Settings that a server of the lab must have to be open to it."""
+
+    def on_open(self, opening: Opening) -> Answered:
+        """A victim has connected."""
+        return None
+
+    def on_line(self, line: Line) -> Answered:
+        """Something was said that the attacker can read."""
+        return None
+
+    def on_record(self, record: Record) -> Answered:
+        """A TLS record that the attacker cannot read is about to be passed on."""
+        return None
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return type(self).__name__
+
+    @property
+    def summary(self) -> str:
+        """What it does, in one sentence."""
+        return " ".join((type(self).__doc__ or "").split("\n\n", 1)[0].split())
+
+    def __repr__(self) -> str:
+        return f"<{self.name}{f' ({self.id})' if self.id else ''}: {self.summary}>"
