@@ -8,6 +8,7 @@
 
 ARGS =
 PY = .venv/bin/python
+FIRST = notebooks/00_start_here.ipynb
 AS_ROOT = $(shell test "$$(id -u)" = 0 && echo --allow-root)
 
 .PHONY: lab test bench data clean
@@ -15,7 +16,7 @@ AS_ROOT = $(shell test "$$(id -u)" = 0 && echo --allow-root)
 
 lab:
 	@PYTHON="$(PYTHON)" sh setup/install.sh .
-	$(PY) -m jupyterlab $(AS_ROOT) $(ARGS) notebooks/00_start_here.ipynb
+	$(PY) -m jupyterlab $(AS_ROOT) --LabApp.default_url=/lab/tree/$(FIRST) $(ARGS)
 
 test:
 	@PYTHON="$(PYTHON)" sh setup/install.sh '.[test]'
