@@ -14,7 +14,10 @@ from labkit.network import Host, make
 if TYPE_CHECKING:
     from labkit.clients.outcome import Outcome
     from labkit.clients.policies import Policy
+    from labkit.servers.imap.server import IMAPServer
     from labkit.servers.loop import ServerLoop
+    from labkit.servers.mailbox import Mailbox
+    from labkit.servers.pop3 import POP3Server
     from labkit.servers.server import Server
     from labkit.servers.settings import Settings
     from labkit.servers.smtp import SMTPServer
@@ -100,6 +103,56 @@ class Lab:
         settings = Settings(port, starttls, implicit, auth, mechanisms, tls, ciphers, quirks)
         return self._start(SMTPServer, settings, certificate, host)
 
+    def imap(
+        self,
+        port: int | None = None,
+        starttls: str = "offered",
+        implicit: bool = False,
+        auth: str = "after TLS",
+        tls: tuple[str, ...] = ("TLS 1.2", "TLS 1.3"),
+        certificate: str = "right",
+        ciphers: str | None = None,
+        quirks: tuple[str, ...] = (),
+        host: str = "mail",
+    ) -> "IMAPServer":
+        """Start an IMAP server over the lab's mailboxes, on port 143, or 993 with `implicit` TLS, unless given.
+
+        The settings are those of `smtp`. bob may log in with ``swordfish``. Raises `LabError` for what means nothing.
+        """
+        from labkit.servers.imap.server import IMAPServer
+        from labkit.servers.settings import Settings
+
+        port = IMAPServer.ports[implicit] if port is None else port
+        settings = Settings(port, starttls, implicit, auth, ("PLAIN",), tls, ciphers, quirks)
+        return self._start(IMAPServer, settings, certificate, host)
+
+    def pop3(
+        self,
+        port: int | None = None,
+        starttls: str = "offered",
+        implicit: bool = False,
+        auth: str = "after TLS",
+        tls: tuple[str, ...] = ("TLS 1.2", "TLS 1.3"),
+        certificate: str = "right",
+        ciphers: str | None = None,
+        quirks: tuple[str, ...] = (),
+        host: str = "mail",
+    ) -> "POP3Server":
+        """Start a POP3 server over the lab's mailboxes, on port 110, or 995 with `implicit` TLS, unless given.
+
+        The settings are those of `smtp`; STARTTLS is called STLS here. Raises `LabError` for what means nothing.
+        """
+        from labkit.servers.pop3 import POP3Server
+        from labkit.servers.settings import Settings
+
+        port = POP3Server.ports[implicit] if port is None else port
+        settings = Settings(port, starttls, implicit, auth, ("PLAIN",), tls, ciphers, quirks)
+        return self._start(POP3Server, settings, certificate, host)
+
+    def mailbox(self, user: str = "bob", name: str = "INBOX") -> "Mailbox":
+        """A mailbox of a user, which the lab's SMTP servers fill. Raises `LabError` for one that is not there."""
+        return self.post.mailbox(user, name)
+
     def send(
         self,
         server: "SMTPServer",
@@ -130,16 +183,17 @@ class Lab:
         return smtp.send(self.alice, server.host, server.port, message, policy, context, login, timeout)
 
     @contextmanager
-    def capture(self) -> Iterator["Capture"]:
+    def capture(self, host: str | None = None) -> Iterator["Capture"]:
         """Capture what crosses the lab's network inside the ``with`` block; the capture is complete at its end.
 
+        With `host`, what the interface of this host sees; on loopback all hosts share one, so that is everything.
         Raises `CannotSniff` when the lab was told to use AF_PACKET and this process may not.
         """
         self.network.still_open()
         from labkit.capture import record
         from labkit.show.capture import Capture
 
-        with record(self.network, method=self._capture, keylog=self.keylog, into=Capture()) as trace:
+        with record(self.network, method=self._capture, keylog=self.keylog, into=Capture(), host=host) as trace:
             yield trace
 
     def versions(self, ranges: "Mapping[str, tuple[str, ...]] | None" = None) -> "Grid":

@@ -38,6 +38,8 @@ class Message(Content):
     """When it came in: what IMAP calls the internal date."""
 
     def __repr__(self) -> str:
+        if not self.recipients:  # it came by IMAP's APPEND, which has no envelope
+            return f"<uploaded by {self.user} over {self.over}: {self.subject!r}>"
         return f"<from {self.sender} to {', '.join(self.recipients)} over {self.over}: {self.subject!r}>"
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from labkit.certificates import DOMAIN
+from labkit.errors import LabError
 from labkit.servers.mailbox import Mailbox, Message
 
 USERS = {"alice": "hunter2", "bob": "swordfish", "mallory": "letmein"}
@@ -34,14 +35,18 @@ class PostOffice:
         self._passwords = dict(users)
         self._accounts = {user: Account() for user in users}
 
-    @property
-    def users(self) -> tuple[str, ...]:
-        """Who has an account."""
-        return tuple(self._accounts)
-
     def account(self, user: str) -> Account:
         """The account of that user. Raises KeyError."""
         return self._accounts[user]
+
+    def mailbox(self, user: str, name: str = INBOX) -> Mailbox:
+        """One mailbox. Raises `LabError` for one that is not there."""
+        if user not in self._accounts:
+            raise LabError(f"There is no user {user!r} in the lab: it has {', '.join(self._accounts)}.")
+        mailboxes = self._accounts[user].mailboxes
+        if name not in mailboxes:
+            raise LabError(f"{user} has no mailbox {name!r}: there are {', '.join(mailboxes)}.")
+        return mailboxes[name]
 
     def knows(self, user: str, password: str) -> bool:
         """Whether this user exists and this is the password."""

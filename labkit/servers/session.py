@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from labkit.servers.quirks import KEEPS_BUFFER
 from labkit.servers.server import Note, Server
-from labkit.servers.tls import ServerTLS, encryption
+from labkit.servers.tls import ServerTLS, encryption, over
 
 LINE_LIMIT = 8192
 """Bytes of a line, its end included; RFC 7162 §4 asks an IMAP server to take as many, RFC 2449 §4 a POP3 server 255."""
@@ -55,6 +55,11 @@ class Session(asyncio.Protocol, ABC):
     def encrypted(self) -> bool:
         """Whether TLS protects the connection now."""
         return any(encryption(self._transport))
+
+    @property
+    def over(self) -> str:
+        """``clear text``, or the TLS version."""
+        return over(self._transport)
 
     # ---- what a conversation is made of
 

@@ -17,7 +17,7 @@ from labkit.servers.mailbox import Mailbox, Message
 from labkit.servers.quirks import KEEPS_BUFFER, KEEPS_LOGIN
 from labkit.servers.server import Note, Server
 from labkit.servers.settings import MECHANISMS
-from labkit.servers.tls import ServerTLS, encryption
+from labkit.servers.tls import ServerTLS, encryption, over
 
 _IDENT = "ESMTP of the STARTTLS lab"
 _IDLE_LIMIT = 300.0
@@ -65,7 +65,7 @@ class SMTPServer(Server):
             sender=envelope.mail_from or "",
             recipients=tuple(envelope.rcpt_tos),
             data=bytes(envelope.content or b""),
-            over=encryption(smtp.transport)[0] or "clear text",
+            over=over(smtp.transport),
             user=session.auth_data or "",
         )
         return await self.take(message)

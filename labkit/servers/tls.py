@@ -9,6 +9,8 @@ from asyncio.sslproto import SSLProtocol
 from collections.abc import Callable
 from contextlib import suppress
 
+from labkit.contexts import spoken
+
 HANDSHAKE_LIMIT = 10.0
 """Seconds."""
 
@@ -49,5 +51,10 @@ def encryption(transport: asyncio.BaseTransport | None) -> tuple[str, str]:
     return _named(tls) if tls and tls.version() else ("", "")
 
 
+def over(transport: asyncio.BaseTransport | None) -> str:
+    """How a connection is protected: ``clear text``, or the TLS version."""
+    return encryption(transport)[0] or "clear text"
+
+
 def _named(tls: ssl.SSLObject) -> tuple[str, str]:
-    return tls.version().replace("TLSv", "TLS "), tls.cipher()[0]
+    return spoken(tls.version()), tls.cipher()[0]
