@@ -8,7 +8,9 @@
 
 ARGS =
 PY = .venv/bin/python
-FIRST = notebooks/00_start_here.ipynb
+# On the first lesson, and without asking anybody for news or updates.
+JUPYTER = --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb \
+	--LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
 AS_ROOT = $(shell test "$$(id -u)" = 0 && echo --allow-root)
 
 .PHONY: lab test bench data clean
@@ -16,7 +18,7 @@ AS_ROOT = $(shell test "$$(id -u)" = 0 && echo --allow-root)
 
 lab:
 	@PYTHON="$(PYTHON)" sh setup/install.sh .
-	$(PY) -m jupyterlab $(AS_ROOT) --LabApp.default_url=/lab/tree/$(FIRST) $(ARGS)
+	$(PY) -m jupyterlab $(AS_ROOT) $(JUPYTER) $(ARGS)
 
 test:
 	@PYTHON="$(PYTHON)" sh setup/install.sh '.[test]'

@@ -125,12 +125,12 @@ def _networks() -> Iterator[Check]:
 
 
 def _lab() -> Iterator[Check]:
-    from labkit.contexts import CURRENT
+    from labkit.contexts import VERSIONS
     from labkit.lab import Lab
 
     with Lab() as lab:
         yield _capture(lab)
-        sessions = [_session(lab, version) for version in CURRENT]
+        sessions = [_session(lab, version) for version in VERSIONS]
     yield from sessions
     yield _openssl(any(check.verdict == WORKS for check in sessions))
 
@@ -156,20 +156,17 @@ def _session(lab: "Lab", version: str) -> Check:
     if not outcome:
         return Check(version, INSTEAD, f"{outcome} {_WITHOUT}")
     session = capture.decrypted().dialogue.session
-    if not (session and session.opened):
-        return Check(version, INSTEAD, f"A message was sent, but its capture could not be opened. {_WITHOUT}")
-    return Check(
-        version, WORKS, f"A message was sent with {session.cipher}, captured and opened ({ssl.OPENSSL_VERSION})."
-    )
+    opened = "captured and opened." if session.opened else f"and captured. {session.problem}"
+    return Check(version, WORKS, f"A message was sent with {session.cipher}, {opened}")
+
+
+_WITHOUT = "Lessons go on with the versions that work."
 
 
 def _openssl(works: bool) -> Check:
     if not works:
         return Check("OpenSSL", MISSING, f"No version of TLS works with {ssl.OPENSSL_VERSION}: use another Python.")
     return Check("OpenSSL", WORKS, f"Python speaks TLS with {ssl.OPENSSL_VERSION}.")
-
-
-_WITHOUT = "The recordings in data/ show what it looks like."
 
 
 def _recordings() -> Check:

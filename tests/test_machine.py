@@ -11,7 +11,7 @@ import pytest
 
 from labkit import doctor, machine
 from labkit.contexts import VERSIONS
-from labkit.errors import CannotSniff, LabError
+from labkit.errors import CannotSniff, NetworkUnavailable
 from labkit.network import HOSTS, KINDS
 from labkit.network.loopback import Loopback, LoopbackHost
 from labkit.show.diagnosis import INSTEAD, MISSING, WORKS
@@ -39,7 +39,7 @@ def test_every_kind_of_network_is_tried_and_one_is_said_to_be_used():
 def test_a_network_that_this_machine_refuses_says_why_and_what_is_used_instead(monkeypatch):
     class Refused(Loopback):
         def __init__(self, hosts):
-            raise LabError("This machine allows no such network.")
+            raise NetworkUnavailable("This machine allows no such network.")
 
     monkeypatch.setitem(KINDS, "refused", Refused)
     check = checks()["refused network"]
