@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import tool
+from tools import tool
 
 import labkit
 from labkit import Lab, machine, read_capture, recorded

@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from conftest import tool
+from tools import tool
 
 ROOT = Path(__file__).parent.parent
 OTHER_NAMES = {"matplotlib-base": "matplotlib"}
