@@ -6,19 +6,29 @@ This is the hot path: no classes, no scapy. What is not a whole TCP segment is N
 
 import socket
 from collections.abc import Callable
+from functools import partial
 from struct import Struct
 from struct import error as StructError
 from typing import NamedTuple
 
 ETHERNET, NULL, RAW, LOOP, SLL, SLL2 = 1, 0, 101, 108, 113, 276
 
-_PORTS_SEQ_ACK_OFFSET_FLAGS = Struct("!HHIIBB").unpack_from
+_IPV4_HEADER = Struct("!BxH2xHxB2x4s4s").unpack_from
+"""Version and header length, total length, flags and fragment offset, protocol, source, target."""
+_IPV6_HEADER = Struct("!4xHBx16s16s").unpack_from
+"""Payload length, next header, source, target."""
+_TCP_HEADER = Struct("!HHIIBB6x").unpack_from
+"""Source port, target port, sequence number, acknowledgment number, data offset, flags."""
 _U16 = Struct("!H").unpack_from
 
 _IPV4, _IPV6 = 0x0800, 0x86DD
 _VLAN = {0x8100, 0x88A8, 0x9100}
 _EXTENSION_HEADERS = {0, 43, 60, 135, 139, 140}
 _TCP = 6
+_FRAGMENT = 0x3FFF
+"""More-fragments flag and fragment offset."""
+_SHORTEST = 5 << 4
+"""The data offset of a TCP header without options: five words of four bytes."""
 
 FIN, SYN, RST, PSH, ACK = 0x01, 0x02, 0x04, 0x08, 0x10
 
@@ -38,18 +48,44 @@ class Segment(NamedTuple):
     payload: bytes
 
 
+_segment = partial(tuple.__new__, Segment)
+"""`Segment` of a tuple, in half the time of `Segment(…)`; there are many."""
+
+
 def segment(link: int, data: bytes) -> Segment | None:
     """The TCP segment in a frame of this link type; None for anything else, fragments and cut headers included."""
     try:
         start = _LINKS[link](data)
         if start < 0:
             return None
-        version = data[start] >> 4
-        if version == 4:
-            return _ipv4(data, start)
-        return _ipv6(data, start) if version == 6 else None
-    except (IndexError, StructError):
+        first, total, fragment, protocol, source, target = _IPV4_HEADER(data, start)
+        if first >> 4 == 4:
+            if protocol != _TCP or fragment & _FRAGMENT:
+                return None
+            at = start + (first & 15) * 4
+            # A capture of segments that the network card will cut has a total length of zero.
+            end = start + (total or len(data))
+        elif first >> 4 == 6:
+            source, target, at, end = _ipv6(data, start)
+        else:
+            return None
+        source_port, target_port, seq, ack, offset, flags = _TCP_HEADER(data, at)
+        begin = at + (offset >> 4) * 4
+        if at < start + 20 or begin < at + 20 or begin > end:
+            return None
+        return _segment((source, source_port, target, target_port, seq, ack, flags, data[begin:end]))
+    except (KeyError, IndexError, StructError):
         return None
+
+
+def _ipv6(data: bytes, start: int) -> tuple[bytes, bytes, int, int]:
+    """Source, target, where TCP begins (behind everything where none is), and where it ends."""
+    length, following, source, target = _IPV6_HEADER(data, start)
+    at = start + 40
+    end = at + (length or len(data))
+    while following in _EXTENSION_HEADERS:
+        following, at = data[at], at + 8 + data[at + 1] * 8
+    return source, target, at if following == _TCP else len(data), end
 
 
 def known(link: int) -> bool:
@@ -60,32 +96,6 @@ def known(link: int) -> bool:
 def address(ip: bytes) -> str:
     """An IP address of 4 or 16 bytes in its usual text form."""
     return socket.inet_ntoa(ip) if len(ip) == 4 else socket.inet_ntop(socket.AF_INET6, ip)
-
-
-def _ipv4(data: bytes, start: int) -> Segment | None:
-    if data[start + 9] != _TCP or _U16(data, start + 6)[0] & 0x3FFF:
-        return None
-    header = (data[start] & 15) * 4
-    # A capture of segments that the network card will cut has a total length of zero.
-    end = start + (_U16(data, start + 2)[0] or len(data) - start)
-    return _tcp(data, start + header, end, data[start + 12 : start + 16], data[start + 16 : start + 20])
-
-
-def _ipv6(data: bytes, start: int) -> Segment | None:
-    length = _U16(data, start + 4)[0]
-    following, at = data[start + 6], start + 40
-    end = at + length if length else len(data)
-    while following in _EXTENSION_HEADERS:
-        following, at = data[at], at + 8 + data[at + 1] * 8
-    if following != _TCP:
-        return None
-    return _tcp(data, at, end, data[start + 8 : start + 24], data[start + 24 : start + 40])
-
-
-def _tcp(data: bytes, at: int, end: int, source: bytes, target: bytes) -> Segment:
-    source_port, target_port, seq, ack, offset, flags = _PORTS_SEQ_ACK_OFFSET_FLAGS(data, at)
-    payload = data[at + (offset >> 4) * 4 : end]
-    return Segment(source, source_port, target, target_port, seq, ack, flags, payload)
 
 
 def _ethernet(data: bytes) -> int:
