@@ -15,6 +15,8 @@ _HOMES = {
     "compare": "labkit.show.comparison",
     "side_by_side": "labkit.show.comparison",
     "entropy_curve": "labkit.show.comparison",
+    "dialect_table": "labkit.show.dialects",
+    "step_table": "labkit.show.dialects",
     "recorded": "labkit.recordings",
     "policies": "labkit.clients.policies",
     "check": "labkit.exercises",

@@ -80,3 +80,6 @@ _STEPS: tuple[tuple[str, str, Callable[[Dialect, Event], bool]], ...] = (
     ("question inside TLS", "Inside TLS the client asks afresh: only this answer counts.", _asks_again),
 )
 """(name, what happens, how to recognise it), in the order of the protocol."""
+
+NAMES = tuple(name for name, _, _ in _STEPS)
+"""What the steps are called, from the first to the last."""

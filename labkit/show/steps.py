@@ -12,9 +12,10 @@ class Steps(Page):
     """The steps of one dialogue."""
 
     def __init__(self, dialogue: Dialogue) -> None:
+        self.dialogue = dialogue
         self.steps = steps(dialogue)
         """The steps that happened, as records."""
-        rows = [(step, _said(dialogue, step)) for step in self.steps]
+        rows = [(step, said(dialogue, step)) for step in self.steps]
         super().__init__(_html(rows), _text(rows))
 
     @property
@@ -23,8 +24,8 @@ class Steps(Page):
         return {step.event_index: f"Step {step.number}: {step.name}" for step in self.steps}
 
 
-def _said(dialogue: Dialogue, step: Step) -> str:
-    """The line in which a step happened."""
+def said(dialogue: Dialogue, step: Step) -> str:
+    """The line of a dialogue in which a step happened."""
     event = dialogue.events[step.event_index]
     lines = [line for line, _ in event.lines]
     token = dialogue.dialect.token if dialogue.dialect and step.name == "offer" else ""
