@@ -208,6 +208,22 @@ class Lab:
         self.network.still_open()
         return version_grid(meet_all(self.network, self.authority, ranges))
 
+    def policies(self) -> "Grid":
+        """Let a client try to send a mail under every policy to every kind of server, live, and show what became of it.
+
+        The kinds are `labkit.clients.trial.SERVERS`; they stand in for each other on port 25 of the host mail.
+        """
+        from functools import partial
+
+        from labkit.clients.trial import PATIENCE, every_policy
+        from labkit.show.policies import policy_grid
+
+        start = partial(self.smtp, port=25)
+        return policy_grid(
+            every_policy(start, lambda server, policy: self.send(server, "Hello", policy=policy, timeout=PATIENCE)),
+            "SMTP",
+        )
+
     def close(self) -> None:
         """Stop the servers and remove everything that the lab made. A second call does nothing."""
         self._finalizer()
