@@ -92,13 +92,16 @@ def _merged(old: dict) -> dict:
 
 
 def _rows(of: Lesson) -> list[Row]:
-    rows = [_row(exercise.number) for exercise in of.exercises]
-    choice = predictions.get(of.number, Guess()).choice
-    predicted = (
-        [Row("prediction", "", f"({choice}) {of.prediction.choices[choice]}")] if of.prediction and choice else []
-    )
-    untouched = not predicted and not any(exercise.number in exercises for exercise in of.exercises)
-    return [Row(f"{len(rows)} exercises", "", "not tried")] if untouched else predicted + rows
+    """One row for each part of the lesson; none when nothing was done in it."""
+    rows = [_predicted(of)] if predictions.get(of.number, Guess()).choice else []
+    touched = rows or any(exercise.number in exercises for exercise in of.exercises)
+    return rows + [_row(exercise.number) for exercise in of.exercises] if touched else []
+
+
+def _predicted(of: Lesson) -> Row:
+    done = predictions[of.number]
+    sign = RIGHT if done.choice == of.prediction.right else WRONG
+    return Row("prediction", sign if done.recalled else "", f"({done.choice}) {of.prediction.choices[done.choice]}")
 
 
 def _row(number: str) -> Row:

@@ -94,18 +94,19 @@ def recalled(
 
 
 def progress_table(lessons: Iterable[tuple[str, list[Row]]]) -> tuple[str, str]:
-    """HTML and text of what was done, lesson by lesson: (title, rows)."""
-    body, text = [], ["Progress in this notebook"]
+    """HTML and text of what was done, lesson by lesson: (title, rows); a lesson without rows was not begun."""
+    caption = "Progress in this notebook"
+    body, text = [], [caption]
     for title, rows in lessons:
-        body.append(f'<tr><th colspan="3" scope="rowgroup">{markup(title)}</th></tr>')
+        nothing = "" if rows else "not begun"
+        body.append(f'<tr><th scope="rowgroup" colspan="{3 if rows else 1}">{markup(title)}</th>')
+        body.append("</tr>" if rows else f'<td colspan="2">{nothing}</td></tr>')
         body += [_cells(row) for row in rows]
-        text.append(printable(title))
+        text.append(f"{printable(title):40} {nothing}".rstrip())
         text += [f"  {row.what:12} {row.sign or ' '} {row.state:24} {row.helped}".rstrip() for row in rows]
-    head = "<thead><tr><th>Exercise</th><th>Answer</th><th>Help taken</th></tr></thead>"
-    return (
-        f"<table><caption>Progress in this notebook</caption>{head}<tbody>{''.join(body)}</tbody></table>",
-        "\n".join(text),
-    )
+    head = "".join(f'<th scope="col">{column}</th>' for column in ("Exercise", "Answer", "Help taken"))
+    table = f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody>"
+    return f"<table><caption>{caption}</caption>{table}</table>", "\n".join(text)
 
 
 def _cells(row: Row) -> str:

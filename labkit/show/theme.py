@@ -160,7 +160,7 @@ _RULES = """
 .labkit .widget-radio-box label,.labkit .jupyter-button{height:auto;line-height:1.45;font-size:13px;white-space:normal}
 .labkit .widget-radio-box label{display:flex;flex-direction:row-reverse;justify-content:flex-end;gap:8px;color:inherit;
  align-items:baseline;margin:0 0 5px;max-width:46rem}
-.labkit .widget-radio-box input{flex:none;position:relative;top:4px;margin:0}
+.labkit .widget-radio-box input{flex:none;position:relative;top:5px;margin:0}
 .labkit .jupyter-button{align-self:flex-start;width:auto;margin:2px 2px 8px;padding:5px 14px;color:inherit}
 .labkit .jupyter-button:disabled{color:var(--lk-soft)}
 """

@@ -13,10 +13,6 @@ def lesson(request) -> Lesson:
     return lessons.lesson(request.param)
 
 
-def test_the_lessons_are_numbered_from_zero_without_a_gap():
-    assert [f"{number:02}" for number in range(len(NUMBERS))] == NUMBERS
-
-
 def test_a_lesson_has_three_to_six_exercises_in_order(lesson):
     assert 3 <= len(lesson.exercises) <= 6
     numbers = [exercise.number for exercise in lesson.exercises]

@@ -1,12 +1,13 @@
 import pytest
 from lesson_files import NAMES, NOTEBOOKS, code_cells, exercise_cells, number_of, printed, read, result, run
 
-from labkit.exercises.lessons import lesson
+from labkit.exercises.lessons import lesson, numbers
 from labkit.show.exercises import OPEN
 
 
-def test_there_are_notebooks():
-    assert {"00", "01", "02", "03"} <= set(map(number_of, NOTEBOOKS))
+def test_every_lesson_has_a_notebook_and_every_notebook_a_lesson():
+    assert [number_of(path) for path in NOTEBOOKS] == [number for number in numbers() if number.isdigit()]
+    assert {"00", "01", "02", "03"} <= set(numbers())
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
