@@ -28,7 +28,8 @@ _ORDERS = {b"\x4d\x3c\x2b\x1a": "<", b"\x1a\x2b\x3c\x4d": ">"}
 _HEAD = {order: struct.Struct(order + "II").unpack for order in _ORDERS.values()}
 _PACKET_HEAD = {order: struct.Struct(order + "5I").unpack_from for order in _ORDERS.values()}
 _TLS_KEY_LOG = 0x544C534B
-_COMMENT, _IF_NAME, _IF_TSRESOL, _IF_TSOFFSET = 1, 2, 9, 14
+_END, _COMMENT, _IF_TSRESOL, _IF_TSOFFSET = 0, 1, 9, 14
+_LONGEST_OPTION = 0xFFFF
 _SECOND = 1_000_000_000
 _LARGEST = 64 << 20
 """Bytes: no block of a real capture is larger, a damaged length field is."""
@@ -67,6 +68,10 @@ class CaptureFile:
     """What is wrong with the file's end, in a sentence; empty when it is whole."""
     _keylogs: list[str] = field(default_factory=list)
     _interfaces: list[tuple[int, int, int]] = field(default_factory=list)
+    """Link type, units of time in a second, nanoseconds to add to a time."""
+    _limit: int = 0
+    """Bytes after which the first interface cuts its frames; 0 when it does not."""
+    _links: set[int] = field(default_factory=set)
 
     @property
     def keylog(self) -> str:
@@ -76,8 +81,8 @@ class CaptureFile:
     def frames(self) -> Iterator[Frame]:
         """The frames in the order of the file. Raises `CaptureError` for what is not a capture."""
         self.comment = self.problem = ""
-        self.secrets.clear()
-        self._keylogs.clear()
+        for known_so_far in (self.secrets, self._keylogs, self._links):
+            known_so_far.clear()
         try:
             with self.path.open("rb") as file:
                 yield from self._read(file)
@@ -94,6 +99,8 @@ class CaptureFile:
             yield from self._pcap(file, *_PCAP[magic])
         elif magic == _SECTION_MARK:
             yield from self._pcapng(file)
+            if self._links and not any(map(known, self._links)):
+                raise self._foreign(self._links)
         else:
             raise CaptureError(
                 f"{self.path} is neither pcap nor pcapng: it begins with {magic.hex(' ')}. "
@@ -107,7 +114,8 @@ class CaptureFile:
                 f"{self.path} ends inside its header after {len(header) + 4} bytes: capture or copy it again."
             )
         link = struct.unpack(order + "I", header[16:])[0] & 0xFFFF
-        self._supported(link)
+        if not known(link):
+            raise self._foreign({link})
         record = struct.Struct(order + "IIII")
         while head := file.read(16):
             if len(head) < 16:
@@ -162,8 +170,10 @@ class CaptureFile:
         self.comment = self.comment or options.get(_COMMENT, b"").decode("utf-8", "replace")
 
     def _interface(self, order: str, body: bytes) -> None:
-        link = struct.unpack_from(order + "H", body)[0]
-        self._supported(link)
+        link, limit = struct.unpack_from(order + "H2xI", body)
+        self._links.add(link)
+        if not self._interfaces:
+            self._limit = limit
         options = _options(order, body[8:-4])
         resolution = options.get(_IF_TSRESOL, b"\x06")[0]
         base = 2 if resolution & 0x80 else 10
@@ -176,7 +186,7 @@ class CaptureFile:
 
     def _simple_packet(self, order: str, body: bytes) -> Frame:
         length = struct.unpack_from(order + "I", body)[0]
-        return self._frame(0, 0, body[4:-4][:length], length)
+        return self._frame(0, 0, body[4:-4][: min(length, self._limit or length)], length)
 
     def _key_log(self, order: str, body: bytes) -> None:
         kind, length = struct.unpack_from(order + "II", body)
@@ -195,12 +205,11 @@ class CaptureFile:
         link, units, offset = self._interfaces[interface]
         return _frame((stamp * _SECOND // units + offset, link, data, length))
 
-    def _supported(self, link: int) -> None:
-        if not known(link):
-            raise CaptureError(
-                f"{self.path} holds frames of link type {link}, which the lab cannot read: "
-                "capture on Ethernet, loopback, a Linux 'any' interface or raw IP."
-            )
+    def _foreign(self, links: set[int]) -> CaptureError:
+        return CaptureError(
+            f"{self.path} holds frames of link type {', '.join(map(str, sorted(links)))}, which the lab cannot read: "
+            "capture on Ethernet, loopback, a Linux 'any' interface or raw IP."
+        )
 
     def _cut(self) -> None:
         self.problem = f"{self.path} is cut or damaged after its last whole packet; what comes before is complete."
@@ -220,15 +229,12 @@ def read_frames(path: str | Path) -> CaptureFile:
     return CaptureFile(Path(path))
 
 
-def write_pcapng(
-    path: str | Path, frames: Iterable[Frame], keylog: str = "", comment: str = "", interface: str = ""
-) -> None:
+def write_pcapng(path: str | Path, frames: Iterable[Frame], keylog: str = "", comment: str = "") -> None:
     """Write frames to the nanosecond, with the TLS secrets before the first. Raises `CaptureError` if it cannot."""
     try:
         with Path(path).open("wb") as file:
-            file.write(
-                _block(_SECTION, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1) + _option(_COMMENT, comment.encode()))
-            )
+            section = struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1)
+            file.write(_block(_SECTION, section + _option(_COMMENT, comment.encode())))
             if keylog:
                 secrets = keylog.encode()
                 file.write(_block(_SECRETS, struct.pack("<II", _TLS_KEY_LOG, len(secrets)) + _padded(secrets)))
@@ -236,15 +242,19 @@ def write_pcapng(
             for frame in frames:
                 if frame.link not in links:
                     links[frame.link] = len(links)
-                    options = _option(_IF_NAME, interface.encode()) + _option(_IF_TSRESOL, b"\x09")
-                    file.write(_block(_INTERFACE, struct.pack("<HHI", frame.link, 0, 0) + options))
-                head = struct.pack(
-                    "<5I", links[frame.link], frame.time >> 32, frame.time & 0xFFFFFFFF, len(frame.data), frame.length
-                )
+                    interface = struct.pack("<HHI", frame.link, 0, 0)
+                    file.write(_block(_INTERFACE, interface + _option(_IF_TSRESOL, b"\x09")))
+                time = frame.time >> 32, frame.time & 0xFFFFFFFF
+                head = struct.pack("<5I", links[frame.link], *time, len(frame.data), frame.length)
                 file.write(_block(_PACKET, head + _padded(frame.data)))
     except OSError as error:
         raise CaptureError(
             f"The capture cannot be written to {path} ({error.strerror}): choose a folder that exists and is yours."
+        ) from error
+    except struct.error as error:
+        raise CaptureError(
+            f"The capture cannot be written to {path}: a frame in it has a time that no clock of 1970 to 2554 shows; "
+            "its file was damaged, so capture or copy it again."
         ) from error
 
 
@@ -254,7 +264,9 @@ def _block(kind: int, body: bytes) -> bytes:
 
 
 def _option(code: int, value: bytes) -> bytes:
-    return struct.pack("<HH", code, len(value)) + _padded(value) if value else b""
+    """A list of one option; none when it has no value."""
+    held = value[:_LONGEST_OPTION]
+    return struct.pack("<HH", code, len(held)) + _padded(held) + struct.pack("<HH", _END, 0) if held else b""
 
 
 def _padded(data: bytes) -> bytes:
@@ -265,6 +277,8 @@ def _options(order: str, data: bytes) -> dict[int, bytes]:
     found, at = {}, 0
     while at + 4 <= len(data):
         code, length = struct.unpack_from(order + "HH", data, at)
+        if code == _END:
+            break
         found.setdefault(code, data[at + 4 : at + 4 + length])
         at += 4 + length + -length % 4
     return found

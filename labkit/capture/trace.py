@@ -74,5 +74,5 @@ class Trace:
         """
         file = read_frames(path)
         frames = list(file.frames())
-        secrets = file.keylog if keylog is None else file.keylog + read_keylog(keylog)
+        secrets = file.keylog if keylog is None else f"{file.keylog}\n{read_keylog(keylog)}"
         return cls(frames, secrets, how=file.problem or file.comment)
