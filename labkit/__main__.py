@@ -35,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except LabError as error:
         return _complain(error, status=2)
+    except ImportError as error:
+        return _complain(f"{error}: python -m labkit doctor tells what is missing.", status=1)
     except KeyboardInterrupt:
         return 130
     except OSError as error:

@@ -56,22 +56,22 @@ def doctor() -> Diagnosis:
 
 
 def _checks() -> Iterator[Check]:
-    yield (python := _python())
-    packages = list(_packages())
-    yield from packages
-    if all(check.verdict == WORKS for check in (python, *packages)):
-        yield from _networks()
-        yield from _lab()
+    for step in (_python, _packages, _networks, _lab):  # each needs what was looked at before it
+        found = list(step())
+        yield from found
+        if any(check.verdict == MISSING for check in found):
+            break
     yield _recordings()
     yield from map(_tool, TOOLS)
 
 
-def _python() -> Check:
+def _python() -> Iterator[Check]:
     needed = ".".join(map(str, PYTHON))
     here = f"Python {platform.python_version()} on {platform.system()}"
     if sys.version_info < PYTHON:
-        return Check("Python", MISSING, f"{here} is too old: install Python {needed} or newer.")
-    return Check("Python", WORKS, f"{here}; {needed} or newer is needed.")
+        yield Check("Python", MISSING, f"{here} is too old: install Python {needed} or newer.")
+    else:
+        yield Check("Python", WORKS, f"{here}; {needed} or newer is needed.")
 
 
 # ---- packages

@@ -241,6 +241,12 @@ def test_without_a_command_the_usage_is_shown():
     assert result.returncode == 2 and result.stderr.startswith("usage: python -m labkit")
 
 
+def test_a_package_that_is_missing_leads_to_the_doctor(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "labkit.decode.file", None)  # as Python marks a module that cannot be imported
+    assert main(["decode", str(STARTTLS)]) == 1
+    assert "python -m labkit doctor tells what is missing" in capsys.readouterr().err
+
+
 # ---- where it is printed
 
 
