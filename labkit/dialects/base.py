@@ -41,7 +41,7 @@ class Reader(Protocol):
         """Hand over the bytes of one side that belong to no phrase yet, and forget them."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Dialect:
     """One protocol that can be upgraded to TLS."""
 
@@ -83,3 +83,6 @@ class Dialect:
     discloses: Mapping[str, str] = field(default_factory=dict)
     """Title of a phrase -> a regular expression whose named groups are what it tells: ``(?P<sender>…)``. A command is
     read together with its continuations. Behind a ``"``, a group is a quoted string (RFC 9051 §4.3)."""
+
+    def __repr__(self) -> str:
+        return f"<dialect {self.name}>"

@@ -25,6 +25,12 @@ def text_end(data: bytes) -> int:
     return len(data) - 3 if whole else len(data)
 
 
+def handshake_start(data: bytes) -> int:
+    """Where a TLS handshake record begins, or may begin, in bytes that should hold one; their end, where none does."""
+    start = data.find(_TLS_HANDSHAKE)
+    return start if start >= 0 else len(data) - data.endswith(_TLS_HANDSHAKE[:1])
+
+
 class Buffer(bytearray):
     """What one side has said that belongs to no phrase yet. Where phrases end is an offset; 0 means not here."""
 
@@ -74,13 +80,6 @@ class Buffer(bytearray):
         del self[:end]
         return taken
 
-    def clear_text(self) -> bytes:
-        """Hand over what stands before a TLS handshake; nothing where only the beginning of one is there."""
-        if _TLS_HANDSHAKE.startswith(self[:2]):
-            return b""
-        start = self.find(_TLS_HANDSHAKE)
-        return self.take(start if start >= 0 else len(self))
-
 
 class TextReader(ABC):
     """Follows one conversation in text. See `labkit.dialects.base.Reader`.
@@ -127,8 +126,8 @@ class TextReader(ABC):
 
     def _injected(self) -> list[Phrase]:
         """What stood behind the upgrade command or the go-ahead in clear text: RFC 3207 §4.2 says to discard it."""
-        early = ((sender, self._buffers[sender].clear_text()) for sender in (CLIENT, SERVER))
-        return [Phrase(sender, "injected", "injected", data) for sender, data in early if data]
+        early = ((side, buffer.take(handshake_start(buffer))) for side, buffer in self._buffers.items())
+        return [Phrase(side, "injected", "injected", data) for side, data in early if data]
 
     @abstractmethod
     def _command(self) -> Phrase | None: ...
