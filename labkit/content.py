@@ -16,6 +16,11 @@ class Content:
         return str(self._parsed["Subject"] or "")
 
     @property
+    def author(self) -> str:
+        """The From field, decoded: who says that he wrote it, which nobody has checked."""
+        return str(self._parsed["From"] or "")
+
+    @property
     def text(self) -> str:
         """The text of the body, decoded, without the last line ending."""
         body = self._parsed.get_body(("plain", "html"))

@@ -12,7 +12,9 @@ from labkit.errors import LabError
 from labkit.network import Host, make
 
 if TYPE_CHECKING:
-    from labkit.clients.outcome import Outcome
+    import ssl
+
+    from labkit.clients.outcome import Fetched, Sent
     from labkit.clients.policies import Policy
     from labkit.servers.imap.server import IMAPServer
     from labkit.servers.loop import ServerLoop
@@ -164,23 +166,39 @@ class Lab:
         recipient: str = "bob@lab.test",
         tls: tuple[str, ...] = ("TLS 1.2", "TLS 1.3"),
         timeout: float = 5.0,
-    ) -> "Outcome":
+    ) -> "Sent":
         """Send a message from alice to `server` and say what happened; a server that refuses or fails raises nothing.
 
         `login` is (user, password); `policy` is one of `labkit.policies`, opportunistic unless given; `timeout` is
         the seconds for the whole attempt. Raises `LabError` for arguments that cannot be sent.
         """
-        from labkit.clients import policies, smtp
+        from labkit.clients import smtp
         from labkit.clients.message import compose
-        from labkit.contexts import client_context
 
-        self.network.still_open()
-        policy = policies.opportunistic if policy is None else policy
-        if not isinstance(policy, policies.Policy):
-            raise LabError(f"A policy is one of labkit.policies, for example policies.verified, not {policy!r}.")
-        context = client_context(self.authority, policy.verify, tls, keylog=self.keylog.path)
+        policy, context = self._terms(policy, tls)
         message = compose(text, subject, sender, recipient)
         return smtp.send(self.alice, server.host, server.port, message, policy, context, login, timeout)
+
+    def fetch(
+        self,
+        server: "IMAPServer | POP3Server",
+        login: tuple[str, str] = ("bob", "swordfish"),
+        policy: "Policy | None" = None,
+        tls: tuple[str, ...] = ("TLS 1.2", "TLS 1.3"),
+        timeout: float = 5.0,
+    ) -> "Fetched":
+        """Fetch the mail in a user's inbox to alice and say what happened; the mail stays on the server, too.
+
+        The arguments are those of `send`; a server that refuses or fails raises nothing. The messages are in the
+        outcome. Raises `LabError` for arguments that cannot be sent and for a server that speaks neither.
+        """
+        from labkit.clients import imap, pop3
+
+        ways = {"IMAP": imap.fetch, "POP3": pop3.fetch}
+        if getattr(server, "protocol", "") not in ways:
+            raise LabError(f"Mail is fetched from what lab.imap() or lab.pop3() has started, not from {server!r}.")
+        policy, context = self._terms(policy, tls)
+        return ways[server.protocol](self.alice, server.host, server.port, policy, context, login, timeout)
 
     @contextmanager
     def capture(self, host: str | None = None) -> Iterator["Capture"]:
@@ -227,6 +245,17 @@ class Lab:
     def close(self) -> None:
         """Stop the servers and remove everything that the lab made. A second call does nothing."""
         self._finalizer()
+
+    def _terms(self, policy: "Policy | None", tls: tuple[str, ...]) -> "tuple[Policy, ssl.SSLContext]":
+        """A client's policy, and how it speaks TLS under it."""
+        from labkit.clients import policies
+        from labkit.contexts import client_context
+
+        self.network.still_open()
+        policy = policies.opportunistic if policy is None else policy
+        if not isinstance(policy, policies.Policy):
+            raise LabError(f"A policy is one of labkit.policies, for example policies.verified, not {policy!r}.")
+        return policy, client_context(self.authority, policy.verify, tls, keylog=self.keylog.path)
 
     def _start(self, kind: "type[S]", settings: "Settings", certificate: str, host: str) -> "S":
         """Start a server in the place of one that may run there already."""

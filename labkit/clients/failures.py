@@ -1,7 +1,10 @@
-"""Why a message was not sent, as a sentence: what the standard library raises, put in the words of the field."""
+"""Why an attempt failed, as a sentence: what the standard library raises, put in the words of the field.
 
-import smtplib
+What is peculiar to a protocol is put in words by its client, before what is common to all.
+"""
+
 import ssl
+from collections.abc import Callable, Mapping
 
 from labkit.errors import LabError
 
@@ -9,59 +12,29 @@ GREETING = "before the greeting"
 HANDSHAKE = "during the TLS handshake"
 """Steps of a conversation at which failures have words of their own."""
 
+Words = Mapping[type[BaseException], Callable[[BaseException, str], str]]
+"""Kind of error, special before general -> how to put it, given the step at which it came."""
+
 
 class Stopped(Exception):
-    """The client itself went no further; the message says why."""
+    """The client itself went no further, or the server said no; the message says why."""
 
 
-def sentence(error: Exception, step: str, expired: bool, timeout: float) -> str:
-    """What to tell a learner about `error`, which came at `step` of the conversation; no full stop at the end."""
-    if isinstance(error, TimeoutError) or (expired and not isinstance(error, _ANSWERS)):
-        return f"the time limit of {timeout:g} s ran out {step}"
-    return _put(error, step)
+def put(error: BaseException, step: str, words: Words) -> str:
+    """What to tell a learner about `error`, which came at `step` of the conversation; no full stop at the end.
 
-
-def _put(error: BaseException, step: str) -> str:
-    for kind, put in _WORDS.items():
+    Raises the error itself when there are no words for it.
+    """
+    for kind, in_words in {**words, **_COMMON}.items():
         if isinstance(error, kind):
-            return put(error, step)
+            return in_words(error, step)
     raise error
 
 
-def _greeting(error: smtplib.SMTPConnectError, _: str) -> str:
-    if error.smtp_code == -1:
-        return "the server greeted with something that is not SMTP (a greeting begins with 220)"
-    return f"the server greeted with {reply(error.smtp_code, error.smtp_error)}, not with 220"
-
-
-def _login(error: smtplib.SMTPAuthenticationError, _: str) -> str:
-    return f"the server refused the login with {reply(error.smtp_code, error.smtp_error)}"
-
-
-def _recipients(error: smtplib.SMTPRecipientsRefused, _: str) -> str:
-    refused = (f"{who} with {reply(*answer)}" for who, answer in error.recipients.items())
-    return f"the server refused {' and '.join(refused)}"
-
-
-def _answer(error: smtplib.SMTPResponseException, step: str) -> str:
-    if isinstance(error.smtp_error, str):  # these are smtplib's words, not the server's
-        return f"the server's answer {step} is longer than a line may be"
-    if error.smtp_code == -1:
-        return f"the server's answer {step} is not SMTP (a reply begins with three digits)"
-    return f"the server answered {reply(error.smtp_code, error.smtp_error)} {step}"
-
-
-def _disconnected(error: smtplib.SMTPServerDisconnected, step: str) -> str:
-    """smtplib says this also for what broke underneath; that is the better reason."""
-    if isinstance(error.__context__, OSError):
-        return _put(error.__context__, step)
-    return f"the server closed the connection {step}"
-
-
-def reply(code: int, text: bytes | str) -> str:
-    """A server's reply in one line, however long or strange it is."""
-    shown = text.decode("utf-8", "backslashreplace") if isinstance(text, bytes) else text
-    return f"{code} {' '.join(shown.split())[:200]}".strip()
+def shown(text: bytes | str) -> str:
+    """What a server said, in one line, however long or strange it is."""
+    readable = text.decode("utf-8", "backslashreplace") if isinstance(text, bytes) else text
+    return " ".join(readable.split())[:200]
 
 
 def _certificate(error: ssl.SSLCertVerificationError, _: str) -> str:
@@ -74,8 +47,13 @@ def _tls(error: ssl.SSLError, step: str) -> str:
     return f"{what}: {_REASONS.get(reason, reason.replace('_', ' ').lower())}"
 
 
-_ANSWERS = (Stopped, smtplib.SMTPResponseException, smtplib.SMTPRecipientsRefused)
-"""Errors that stand for what the server said; they are the reason also when the time ran out later, behind them."""
+def _closed(_: BaseException, step: str) -> str:
+    return f"the server closed the connection {step}"
+
+
+def _senseless(_: BaseException, step: str) -> str:
+    return f"the server's answer {step} makes no sense"
+
 
 _NO_VERSION = "the two sides have no TLS version in common"
 _NO_CIPHER = "the two sides have no cipher suite in common"
@@ -89,22 +67,16 @@ _REASONS = {
 }
 """OpenSSL's name for a failure -> what it means."""
 
-
-_WORDS = {
+_COMMON: Words = {
     Stopped: lambda error, _: str(error),
     LabError: lambda error, _: str(error).rstrip("."),
     ssl.SSLCertVerificationError: _certificate,
-    ssl.SSLEOFError: lambda _, step: f"the server closed the connection {step}",
-    ssl.SSLZeroReturnError: lambda _, step: f"the server closed the connection {step}",
+    ssl.SSLEOFError: _closed,
+    ssl.SSLZeroReturnError: _closed,
     ssl.SSLError: _tls,
     ConnectionResetError: lambda _, step: f"the server reset the connection {step}",
-    smtplib.SMTPConnectError: _greeting,
-    smtplib.SMTPAuthenticationError: _login,
-    smtplib.SMTPRecipientsRefused: _recipients,
-    smtplib.SMTPResponseException: _answer,
-    smtplib.SMTPServerDisconnected: _disconnected,
-    smtplib.SMTPException: lambda error, step: f"{str(error).rstrip('.')} ({step})",
     OSError: lambda error, step: f"the connection broke {step} ({error.strerror or error})",
-    ValueError: lambda _, step: f"the server's answer {step} makes no sense",
+    ValueError: _senseless,
+    LookupError: _senseless,
 }
-"""Kind of error, special before general -> how to put it."""
+"""What can happen to every client."""

@@ -1,15 +1,28 @@
-"""The message that a client of the lab sends: a small one as in RFC 5322. How it travels is not said here."""
+"""The messages that clients of the lab send and fetch: small ones as in RFC 5322. How they travel is not said here."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, make_msgid
 
 from labkit.certificates import DOMAIN
+from labkit.content import Content
 from labkit.errors import LabError
 
 _WIRE_FORMAT = SMTP.clone(cte_type="7bit")
 """Text beyond ASCII is encoded, because a client may not count on 8BITMIME (RFC 6152)."""
+
+
+@dataclass(frozen=True)
+class Mail(Content):
+    """A message as it was fetched."""
+
+    data: bytes
+    """The message itself, header and body."""
+
+    def __repr__(self) -> str:
+        return f"<mail from {self.author}: {self.subject!r}>"
 
 
 def compose(text: str, subject: str, sender: str, recipient: str) -> EmailMessage:

@@ -1,6 +1,9 @@
-"""What became of a message: sent, and how well protected; or not sent, and why. A record, shown as a sentence."""
+"""What became of an attempt to send or fetch mail: how well it was protected, or why it failed. Shown as a sentence."""
 
 from dataclasses import dataclass
+from typing import ClassVar
+
+from labkit.clients.message import Mail
 
 CLEAR = "clear text"
 EXPLICIT_TLS = "explicit TLS"
@@ -9,9 +12,9 @@ IMPLICIT_TLS = "implicit TLS"
 
 @dataclass(frozen=True)
 class Outcome:
-    """The end of one attempt to send a message; true when it was sent."""
+    """The end of one attempt; true when it was successful."""
 
-    sent: bool
+    done: bool
     policy: str
     """The name of the policy that the client followed."""
     how: str = CLEAR
@@ -25,25 +28,58 @@ class Outcome:
     password: str = ""
     """How the password went: empty when none was sent, otherwise like `how`."""
     why: str = ""
-    """Why it was not sent, or why it was sent in clear text; empty where there is nothing to explain."""
+    """Why it failed, or why it went in clear text; empty where there is nothing to explain."""
+
+    _verb: ClassVar = "done"
 
     def __bool__(self) -> bool:
-        return self.sent
+        return self.done
 
     def __repr__(self) -> str:
         return " ".join(filter(None, (self._first(), self._protection(), self._second())))
 
+    @property
+    def _what(self) -> str:
+        return self._verb
+
     def _first(self) -> str:
-        if not self.sent:
-            return f"Not sent: {self.why}."
+        if not self.done:
+            return f"Not {self._verb}: {self.why}."
         reason = f": {self.why}" if self.why else ""
-        return f"Sent in clear text{reason}." if self.how == CLEAR else f"Sent over {self.how}{reason}:"
+        way = f"in clear text{reason}." if self.how == CLEAR else f"over {self.how}{reason}:"
+        return f"{self._what.capitalize()} {way}"
 
     def _protection(self) -> str:
-        if self.how == CLEAR or not self.sent:
+        if self.how == CLEAR or not self.done:
             return ""
         looked_at = "verified" if self.verified else "not verified"
         return f"{self.version} with {self.cipher}, the certificate was {looked_at}."
 
     def _second(self) -> str:
         return "The password went in clear text too." if self.password == CLEAR else ""
+
+
+@dataclass(frozen=True, repr=False)
+class Sent(Outcome):
+    """What became of a message that was to be sent."""
+
+    _verb = "sent"
+
+    @property
+    def sent(self) -> bool:
+        """Whether the server took it."""
+        return self.done
+
+
+@dataclass(frozen=True, repr=False)
+class Fetched(Outcome):
+    """What became of an attempt to fetch the mail from a mailbox."""
+
+    messages: tuple[Mail, ...] = ()
+    """What lay in it, oldest first."""
+
+    _verb = "fetched"
+
+    @property
+    def _what(self) -> str:
+        return f"{self._verb} {len(self.messages)} message{'s' * (len(self.messages) != 1)}"

@@ -1,29 +1,20 @@
-"""A client that submits a message over SMTP (RFC 5321, RFC 6409) and follows a policy about TLS: smtplib on a lab host.
-
-Whatever the server or the wire does, the result is an `Outcome`; nothing is raised for it and nothing waits without
-end. What a policy says is in `policies`, what TLS is made of in `labkit.contexts`, how a failure is put in words in
-`failures`.
-"""
+"""A client that submits a message over SMTP (RFC 5321, RFC 6409): smtplib on a lab host, with a policy about TLS."""
 
 import smtplib
 import socket
 import ssl
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from email.message import EmailMessage
 from functools import partial
+from typing import Any
 
 from labkit.certificates import DOMAIN, SERVER_NAME
-from labkit.clients.failures import GREETING, HANDSHAKE, Stopped, reply, sentence
-from labkit.clients.outcome import CLEAR, EXPLICIT_TLS, IMPLICIT_TLS, Outcome
-from labkit.clients.policies import EXPLICIT, IMPLICIT, STOP, Policy
-from labkit.contexts import spoken
-from labkit.errors import LabError, OutsideTheLab
+from labkit.clients.attempt import TIMEOUT, Attempt, check_login, check_words
+from labkit.clients.failures import GREETING, Stopped, Words, put, shown
+from labkit.clients.outcome import Sent
+from labkit.clients.policies import Policy
 from labkit.network import Host
-
-TIMEOUT = 5.0
-"""Seconds for one whole attempt, from connecting to QUIT."""
 
 _MECHANISMS = {"PLAIN": smtplib.SMTP.auth_plain, "LOGIN": smtplib.SMTP.auth_login}
 """The ways to log in, in the order of preference (RFC 4616; LOGIN has no RFC) -> what the client says."""
@@ -42,72 +33,45 @@ def send(
     context: ssl.SSLContext,
     login: tuple[str, str] | None = None,
     timeout: float = TIMEOUT,
-) -> Outcome:
+) -> Sent:
     """Send `message` from `host` to the server at `to` (host name, nominal port), and say what happened.
 
     `login` is (user, password), `timeout` the seconds for the whole attempt. Raises `OutsideTheLab` for an address
     that is not the lab's and `LabError` for arguments that cannot be put on the wire.
     """
-    _check(message, login, timeout)
-    client = _Client(host, policy, context, timeout)
-    with client.attempt():
-        try:
-            client.submit(to, port, message, login)
-            outcome = client.outcome(sent=True, why=client.why_clear)
-        except OutsideTheLab:
-            raise
-        except (OSError, LabError, Stopped, ValueError) as error:
-            outcome = client.outcome(sent=False, why=sentence(error, client.step, client.expired, timeout))
-        client.farewell()
-    return outcome
-
-
-def _check(message: EmailMessage, login: tuple[str, str] | None, timeout: float) -> None:
-    if timeout <= 0:
-        raise LabError(f"A time limit is a number of seconds above 0, not {timeout:g}.")
-    if login and (isinstance(login, str) or len(login) != 2):
-        raise LabError(f"A login is a pair, for example ('alice', 'hunter2'), not {login!r}.")
-    for word in (str(message["From"]), str(message["To"]), *(login or ())):
-        if not (word.isascii() and word.isprintable()):
-            raise LabError(f"{word!r} cannot be part of an SMTP command: use printable ASCII.")
+    if login:
+        check_login(login)
+    check_words(str(message["From"]), str(message["To"]))
+    attempt = Attempt(host, policy, context, timeout)
+    client = _Client(attempt, f"{host.name}.{DOMAIN}")
+    return attempt.run(client, Sent, partial(client.submit, to, port, message, login))
 
 
 class _Client(smtplib.SMTP):
-    """smtplib on a lab host, with a policy. `step` says, for an error message, where in the conversation we are."""
+    """smtplib as a client of the lab. See `labkit.clients.attempt.Client`."""
 
     ehlo_msg = "EHLO"
+    answers = (smtplib.SMTPResponseException, smtplib.SMTPRecipientsRefused)
 
-    def __init__(self, host: Host, policy: Policy, context: ssl.SSLContext, timeout: float) -> None:
-        super().__init__(local_hostname=f"{host.name}.{DOMAIN}", timeout=timeout)
+    def __init__(self, attempt: Attempt, name: str) -> None:
+        super().__init__(local_hostname=name, timeout=attempt.timeout)
         self._host = SERVER_NAME  # smtplib's name for what goes into SNI and is compared with the certificate
-        self._from = host
-        self._policy = policy
-        self._context = context
-        self._alarm: socket.socket | None = None
-        self._how, self._version, self._cipher, self._password = CLEAR, "", "", ""
-        self.why_clear = ""
-        self.step = "while connecting"
-        self.expired = False
+        self._attempt = attempt
+        self.words = _WORDS
 
-    def submit(self, to: str, port: int, message: EmailMessage, login: tuple[str, str] | None) -> None:
+    def submit(self, to: str, port: int, message: EmailMessage, login: tuple[str, str] | None) -> dict[str, Any]:
         """The whole conversation up to the server's word that it has the message."""
         code, text = self.connect(to, port)
         if code != 220:
             raise smtplib.SMTPConnectError(code, text)
         self.ehlo_or_helo_if_needed()
-        if self._policy.starts == EXPLICIT:
+        if self._attempt.wants_upgrade:
             self._upgrade()
-        if self._how == CLEAR and not self.why_clear:
-            self.why_clear = f"the policy {self._policy.name!r} asks for no TLS"
         self.ehlo_or_helo_if_needed()  # again after STARTTLS: what was offered before is forgotten (RFC 3207 §4.2)
         if login:
             self._log_in(*login)
         self.sendmail(str(message["From"]), [str(message["To"])], message.as_bytes())
-
-    def outcome(self, sent: bool, why: str) -> Outcome:
-        """What is known now, as a record."""
-        verified = self._policy.verify and self._how != CLEAR
-        return Outcome(sent, self._policy.name, self._how, self._version, self._cipher, verified, self._password, why)
+        return {}
 
     def farewell(self) -> None:
         """QUIT if the server still listens, and close TLS properly (RFC 8446 §6.1)."""
@@ -116,80 +80,38 @@ class _Client(smtplib.SMTP):
             if isinstance(self.sock, ssl.SSLSocket):
                 self.sock = self.sock.unwrap()
 
-    @contextmanager
-    def attempt(self) -> Iterator[None]:
-        """Shut the connection when all this takes too long, however busy the server looks; close it at the end."""
-        timer = threading.Timer(self.timeout, self._give_up)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
-            timer.join()
-            with suppress(OSError):
-                self.close()
-            if self._alarm:
-                self._alarm.close()
-
-    def _give_up(self) -> None:
-        self.expired = True
-        if self._alarm:
-            with suppress(OSError):
-                self._alarm.shutdown(socket.SHUT_RDWR)
-
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
-        sock = self._from.connect(host, port, timeout)
-        sock.settimeout(2 * timeout)  # the alarm comes first, and knows that it was the time limit
-        self._alarm = sock.dup()  # stays valid when TLS takes the connection over
-        if self._policy.starts == IMPLICIT:
-            self.step = HANDSHAKE
-            sock = self._context.wrap_socket(sock, server_hostname=self._host)
-            self._protected(IMPLICIT_TLS, sock)
-        self.step = GREETING
-        return sock
+        return self._attempt.connect(host, port)
 
     def putcmd(self, cmd: str, args: str = "") -> None:
         verb = cmd.upper()
         if verb not in _VERBS:
-            self.step = "during the login"
+            self._attempt.step = "during the login"
         elif verb not in _UNNOTICED:
-            self.step = f"after {verb}"
+            self._attempt.step = f"after {verb}"
         super().putcmd(verb if verb in _VERBS else cmd, args)
 
     def getreply(self) -> tuple[int, bytes]:
         code, text = super().getreply()
-        if code == -1 and self.step != GREETING:
+        if code == -1 and self._attempt.step != GREETING:
             raise smtplib.SMTPResponseException(code, text)
-        if code == 220 and self.step == "after STARTTLS":
-            self.step = HANDSHAKE
         return code, text
 
     def _upgrade(self) -> None:
         try:
-            self.starttls(context=self._context)
+            self.starttls(context=self._attempt)
         except smtplib.SMTPNotSupportedError:
-            self._without_tls("the server offers no STARTTLS")
+            self._attempt.without_tls("the server offers no STARTTLS")
         except smtplib.SMTPResponseException as refusal:
             if refusal.smtp_code == -1:
                 raise
-            self._without_tls(f"the server refused STARTTLS with {reply(refusal.smtp_code, refusal.smtp_error)}")
-        else:
-            self._protected(EXPLICIT_TLS, self.sock)
-
-    def _without_tls(self, why: str) -> None:
-        if self._policy.without == STOP:
-            raise Stopped(f"{why}, and the policy {self._policy.name!r} stops without TLS")
-        self.why_clear = f"{why}, and the policy {self._policy.name!r} goes on without TLS"
-
-    def _protected(self, how: str, sock: ssl.SSLSocket) -> None:
-        self._how = how
-        self._version = spoken(sock.version())
-        self._cipher = (sock.cipher() or ("",))[0]
+            said = _reply(refusal.smtp_code, refusal.smtp_error)
+            self._attempt.without_tls(f"the server refused STARTTLS with {said}")
 
     def _log_in(self, user: str, password: str) -> None:
         if not self.has_extn("auth"):
-            raise Stopped(f"the server offers no login (AUTH) in this state of the connection, which is {self._how}")
+            state = self._attempt.how
+            raise Stopped(f"the server offers no login (AUTH) in this state of the connection, which is {state}")
         offered = self.esmtp_features["auth"].split()
         mechanism = next((name for name in _MECHANISMS if name in offered), None)
         if mechanism is None:
@@ -200,5 +122,49 @@ class _Client(smtplib.SMTP):
     def _credentials(self, say: Callable[[smtplib.SMTP, str | None], str], challenge: str | None = None) -> str:
         said = say(self, challenge)
         if self.password in said:
-            self._password = self._how
+            self._attempt.sends_password()
         return said
+
+
+def _greeting(error: smtplib.SMTPConnectError, _: str) -> str:
+    if error.smtp_code == -1:
+        return "the server greeted with something that is not SMTP (a greeting begins with 220)"
+    return f"the server greeted with {_reply(error.smtp_code, error.smtp_error)}, not with 220"
+
+
+def _login(error: smtplib.SMTPAuthenticationError, _: str) -> str:
+    return f"the server refused the login with {_reply(error.smtp_code, error.smtp_error)}"
+
+
+def _recipients(error: smtplib.SMTPRecipientsRefused, _: str) -> str:
+    refused = (f"{who} with {_reply(*answer)}" for who, answer in error.recipients.items())
+    return f"the server refused {' and '.join(refused)}"
+
+
+def _answer(error: smtplib.SMTPResponseException, step: str) -> str:
+    if isinstance(error.smtp_error, str):  # these are smtplib's words, not the server's
+        return f"the server's answer {step} is longer than a line may be"
+    if error.smtp_code == -1:
+        return f"the server's answer {step} is not SMTP (a reply begins with three digits)"
+    return f"the server answered {_reply(error.smtp_code, error.smtp_error)} {step}"
+
+
+def _disconnected(error: smtplib.SMTPServerDisconnected, step: str) -> str:
+    """smtplib says this also for what broke underneath; that is the better reason."""
+    if isinstance(error.__context__, OSError):
+        return put(error.__context__, step, _WORDS)
+    return f"the server closed the connection {step}"
+
+
+def _reply(code: int, text: bytes | str) -> str:
+    return f"{code} {shown(text)}".strip()
+
+
+_WORDS: Words = {
+    smtplib.SMTPConnectError: _greeting,
+    smtplib.SMTPAuthenticationError: _login,
+    smtplib.SMTPRecipientsRefused: _recipients,
+    smtplib.SMTPResponseException: _answer,
+    smtplib.SMTPServerDisconnected: _disconnected,
+    smtplib.SMTPException: lambda error, step: f"{str(error).rstrip('.')} ({step})",
+}

@@ -244,7 +244,7 @@ def test_a_server_outside_the_lab_is_an_error_of_the_learner(lab):
         {"recipient": "böb@lab.test"},
         {"subject": "one\ntwo"},
         {"text": "\ud800"},
-        {"tls": "TLS 1.1"},
+        {"tls": "SSL 3.0"},
     ),
     ids=repr,
 )

@@ -22,8 +22,9 @@ MAKES_SOCKETS = {
     "urlopen",
 }
 SOCKET_METHODS = {"bind", "connect_ex", "sendto"}
-NETWORKING_MODULES = {"http", "urllib", "ftplib", "imaplib", "poplib", "socketserver", "requests"}
-"""smtplib is not among them: `clients.smtp` overrides the one method with which it connects."""
+NETWORKING_MODULES = {"http", "urllib", "ftplib", "socketserver", "requests"}
+CONNECTS = {"SMTP": "_get_socket", "IMAP4": "_create_socket", "POP3": "_create_socket"}
+"""Clients of the standard library that may be derived from -> the one method with which they connect."""
 
 
 def _name(node: ast.expr) -> str:
@@ -52,6 +53,18 @@ def test_no_other_room_imports_a_library_that_connects_by_itself(path):
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     imported |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert not {name.split(".")[0] for name in imported} & NETWORKING_MODULES
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_derives_from_a_mail_client_of_the_standard_library_connects_through_a_host(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ClassDef):
+            bases = {base.attr for base in node.bases if isinstance(base, ast.Attribute)} & set(CONNECTS)
+            methods = {method.name for method in node.body if isinstance(method, ast.FunctionDef)}
+            assert all(CONNECTS[base] in methods for base in bases), f"{node.name} connects by itself"
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            module = getattr(node.func.value, "id", "")
+            assert not (module in {"smtplib", "imaplib", "poplib"} and node.func.attr in CONNECTS), node.lineno
 
 
 def test_the_search_finds_a_socket_where_there_is_one():

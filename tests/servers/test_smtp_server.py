@@ -217,7 +217,7 @@ def test_settings_that_mean_nothing_are_named(lab):
     for port in (0, 70000, "587"):
         with pytest.raises(LabError, match="from 1 to 65535"):
             lab.smtp(port=port)
-    for wrong in ({"tls": "TLS 1.0"}, {"ciphers": "ROT13"}, {"host": "bob"}):
+    for wrong in ({"tls": "SSL 3.0"}, {"ciphers": "ROT13"}, {"host": "bob"}):
         with pytest.raises(LabError):
             lab.smtp(**wrong)
     assert not lab.servers

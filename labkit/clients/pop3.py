@@ -1,0 +1,138 @@
+"""A client that fetches mail over POP3 (RFC 1939): poplib on a lab host, with a policy about TLS.
+
+It looks and takes nothing: the messages stay on the server.
+"""
+
+import poplib
+import socket
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from labkit.certificates import SERVER_NAME
+from labkit.clients.attempt import TIMEOUT, Attempt, check_login
+from labkit.clients.failures import GREETING, Stopped, Words, shown
+from labkit.clients.message import Mail
+from labkit.clients.outcome import CLEAR, Fetched
+from labkit.clients.policies import Policy
+from labkit.network import Host
+
+_CAPABILITIES_UNKNOWN = {"USER": []}
+"""What is assumed of a server that knows no CAPA (RFC 2449): it is older than STLS."""
+
+
+def fetch(
+    host: Host,
+    at: str,
+    port: int,
+    policy: Policy,
+    context: ssl.SSLContext,
+    login: tuple[str, str],
+    timeout: float = TIMEOUT,
+) -> Fetched:
+    """Fetch all mail of a user from the server at `at` (host name, nominal port), and say what happened.
+
+    `login` is (user, password), `timeout` the seconds for the whole attempt. Raises `OutsideTheLab` for an address
+    that is not the lab's and `LabError` for arguments that cannot be put on the wire.
+    """
+    check_login(login)
+    attempt = Attempt(host, policy, context, timeout)
+    client = _Client(attempt)
+    return attempt.run(client, Fetched, partial(client.read_inbox, at, port, login))
+
+
+class _Client(poplib.POP3):
+    """poplib as a client of the lab. See `labkit.clients.attempt.Client`."""
+
+    answers = ()
+
+    def __init__(self, attempt: Attempt) -> None:
+        self.words: Words = {poplib.error_proto: _answer}
+        self.sock = self.file = None
+        self._attempt = attempt
+
+    def read_inbox(self, at: str, port: int, login: tuple[str, str]) -> dict[str, Any]:
+        """The whole conversation up to the last message."""
+        self._at = at, port
+        super().__init__(SERVER_NAME, port)  # poplib connects here; with this name the certificate is compared
+        offered = self._capabilities()
+        if self._attempt.wants_upgrade:
+            self._upgrade(offered)
+        if self._attempt.how != CLEAR:
+            offered = self._capabilities()  # what was offered before is forgotten (RFC 2595 §4)
+        self._log_in(offered, *login)
+        count, _ = self._ask("STAT", self.stat)
+        return {"messages": tuple(self._message(number) for number in range(1, count + 1))}
+
+    def farewell(self) -> None:
+        """QUIT if the server still listens, and close TLS properly (RFC 8446 §6.1)."""
+        with suppress(AttributeError, OSError, ValueError, poplib.error_proto):
+            self._shortcmd("QUIT")
+            if isinstance(self.sock, ssl.SSLSocket):
+                self.sock = self.sock.unwrap()
+
+    def _create_socket(self, timeout: float) -> socket.socket:
+        return self._attempt.connect(*self._at)
+
+    def _ask(self, verb: str, call: Callable[..., Any], *arguments: object) -> Any:
+        self._attempt.step = f"after {verb}"
+        return call(*arguments)
+
+    def _capabilities(self) -> dict[str, list[str]]:
+        try:
+            return self._ask("CAPA", self.capa)
+        except poplib.error_proto as error:  # poplib's own words; what the server said is behind them
+            said = error.__context__ or error
+            if _is_refusal(said):
+                return _CAPABILITIES_UNKNOWN
+            raise said from None
+
+    def _upgrade(self, offered: dict[str, list[str]]) -> None:
+        if "STLS" not in offered:
+            self._attempt.without_tls("the server offers no STLS")
+            return
+        try:
+            self._ask("STLS", self.stls, self._attempt)
+        except poplib.error_proto as error:
+            if not _is_refusal(error):
+                raise
+            self._attempt.without_tls(f"the server refused STLS with {shown(error.args[0])}")
+
+    def _log_in(self, offered: dict[str, list[str]], user: str, password: str) -> None:
+        if "USER" not in offered:
+            state = self._attempt.how
+            raise Stopped(f"the server offers no login (USER) in this state of the connection, which is {state}")
+        try:
+            self._ask("USER", self.user, user)
+            self._attempt.sends_password()
+            self._ask("PASS", self.pass_, password)
+        except poplib.error_proto as error:
+            if not _is_refusal(error):
+                raise
+            raise Stopped(f"the server refused the login with {shown(error.args[0])}") from None
+
+    def _message(self, number: int) -> Mail:
+        _, lines, _ = self._ask("RETR", self.retr, number)
+        return Mail(b"".join(line + b"\r\n" for line in lines))
+
+
+def _is_refusal(error: BaseException) -> bool:
+    said = error.args[0] if error.args else b""
+    return isinstance(said, bytes) and said.startswith(b"-ERR")
+
+
+def _answer(error: poplib.error_proto, step: str) -> str:
+    said = error.args[0]
+    if said == "-ERR EOF":  # these are poplib's words, not the server's
+        return f"the server closed the connection {step}"
+    if said == "line too long":
+        return f"the server's answer {step} is longer than a line may be"
+    if _is_refusal(error):
+        return f"the server {'greeted with' if step == GREETING else 'answered'} {shown(said)}" + (
+            ", not with +OK" if step == GREETING else f" {step}"
+        )
+    if step == GREETING:
+        return "the server greeted with something that is not POP3 (a greeting begins with +OK)"
+    return f"the server's answer {step} is not POP3 (a reply begins with +OK or -ERR)"
