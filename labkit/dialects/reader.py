@@ -37,9 +37,10 @@ class Buffer(bytearray):
     def __init__(self, longest: int) -> None:
         super().__init__()
         self._longest = longest  # bytes after which a line without an end is cut
-        self._no_line = 0
+        self._no_line = range(0)
+        """Where there is no end of a line."""
         self._no_dot = 0
-        """How far there is no end of a line, and no line with a single dot."""
+        """How far there is no line with a single dot."""
 
     @property
     def full(self) -> bool:
@@ -49,12 +50,12 @@ class Buffer(bytearray):
     def line(self, start: int = 0) -> int:
         """Where the line that begins at `start` ends, behind its line feed."""
         limit = start + self._longest
-        end = self.find(b"\n", max(start, self._no_line), limit) + 1
+        end = self.find(b"\n", self._no_line.stop if start in self._no_line else start, limit) + 1
         if end:
             return end
         if len(self) >= limit:
             return limit
-        self._no_line = max(start, len(self))
+        self._no_line = range(start, len(self))
         return 0
 
     def text(self, start: int = 0) -> int:
@@ -75,7 +76,7 @@ class Buffer(bytearray):
         """Hand over the first bytes and forget them."""
         if not end:
             return b""
-        self._no_line = self._no_dot = 0
+        self._no_line, self._no_dot = range(0), 0
         taken = bytes(self) if end == len(self) else bytes(self[:end])
         del self[:end]
         return taken
