@@ -39,7 +39,7 @@ def conversations(frames: Iterable[Frame]) -> Iterator[Conversation]:
             side = _open(sides, key, seg)
         if side is None:
             # What follows the end of a connection, or only acknowledges, is not a conversation of its own.
-            if key in ended or not (seg.payload or seg.flags & (SYN | FIN)):
+            if key in ended or not (seg.payload or seg.flags & (SYN | FIN | RST)):
                 continue
             side = _open(sides, key, seg)
         side.link.take(side, seg, frame.time, number)
@@ -176,7 +176,7 @@ class _Link:
         if flags & RST and (peer.waits() or (side.next is None and side.waits())):
             return False  # it ends the connection, so what still waits comes first
         if side.next is None:
-            return bool(flags & RST) and self._reset(side, time, frame)
+            return flags & (RST | ACK) == RST | ACK and self._reset(side, time, frame)
         known = (side.next - seq) & _WRAP
         if known > _HALF:
             return False
