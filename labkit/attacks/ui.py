@@ -1,0 +1,31 @@
+"""User interface spoofing, U1 and U2: the victim's own program shows the attacker's words to a person."""
+
+from labkit.attacks import speech
+from labkit.attacks.actions import Answer, Replace
+from labkit.attacks.vector import Answered, Line, Vector
+
+WORDS = "Your password has expired, renew it at https://mallory.lab.test/"
+"""What the person is to read."""
+
+
+class FalseAlert(Vector):
+    """Puts an ALERT into the greeting, which a client must show to the user (RFC 9051 §7.1)."""
+
+    id = "U1"
+    protocols = ("IMAP",)
+    source = "Poddebniak et al., USENIX Security 2021, §6"
+    marks = (WORDS,)
+
+    def on_line(self, line: Line) -> Answered:
+        return Replace(f"* OK [ALERT] {WORDS}\r\n".encode()) if line.kind == "greeting" else None
+
+
+class FalseError(Vector):
+    """Refuses TLS with a text for the user, which many clients quote."""
+
+    id = "U2"
+    source = "EAST, error texts"
+    marks = (WORDS,)
+
+    def on_line(self, line: Line) -> Answered:
+        return Answer(speech.reply(line, "later", WORDS)) if speech.upgrades(line) else None

@@ -1,0 +1,233 @@
+"""The standard library's mail clients on a host of the lab, as one small program each: connect, upgrade, do the work.
+
+Only where they connect is changed; how they speak is theirs. Whether a program upgrades, and how, is its user's habit:
+`habits`.
+"""
+
+import imaplib
+import poplib
+import smtplib
+import socket
+import ssl
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, ClassVar, NamedTuple
+
+from labkit.certificates import DOMAIN, SERVER_NAME
+from labkit.network import Host
+
+LOGIN = ("alice", "hunter2")
+TEXT = "The PIN is 4921."
+"""What a victim has to lose."""
+
+_MAIL = f"From: alice@{DOMAIN}\r\nTo: bob@{DOMAIN}\r\nSubject: secret\r\n\r\n{TEXT}\r\n"
+
+
+class Scene(NamedTuple):
+    """Where a victim is, and what it may use."""
+
+    host: Host
+    """The host that it runs on."""
+    port: int
+    """Nominal port of the server on which the conversation starts in clear text."""
+    implicit: int
+    """Nominal port of the server with implicit TLS."""
+    trust: ssl.SSLContext
+    """Verifies the server's certificate and name."""
+    timeout: float = 5.0
+    """Seconds for each wait."""
+    server: str = SERVER_NAME
+
+    def connect(self, name: str, port: int) -> socket.socket:
+        """A connection to a name in the lab's domain."""
+        return self.host.connect(name.removesuffix(f".{DOMAIN}"), port, self.timeout)
+
+
+class Program(ABC):
+    """A mail client that one victim runs."""
+
+    kind: ClassVar[Callable[["Program", int], Any]]
+    """The library's client, by program and nominal port."""
+    errors: ClassVar[tuple[type[Exception], ...]]
+    """What the library raises when the server, or TLS, is not as it should be."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.believed: list[str] = []
+        """What it holds for true about the server, and what it shows to its user."""
+        self._implicit: ssl.SSLContext | None = None
+
+    @contextmanager
+    def connected(self, implicit: ssl.SSLContext | None = None) -> Iterator[Any]:
+        """Connect, with TLS from the first byte if there is a context for it, and hang up at the end."""
+        self._implicit = implicit
+        self.client = self._start(self.scene.implicit if implicit else self.scene.port)
+        try:
+            yield self
+        finally:
+            with suppress(*self.errors):
+                self._end()
+
+    def socket(self, port: int) -> socket.socket:
+        """A new connection to the server."""
+        sock = self.scene.connect(self.scene.server, port)
+        if self._implicit is None:
+            return sock
+        try:
+            return self._implicit.wrap_socket(sock, server_hostname=self.scene.server)
+        except BaseException:
+            sock.close()
+            raise
+
+    @abstractmethod
+    def offers_tls(self) -> bool:
+        """Whether the server says that it can upgrade."""
+
+    @abstractmethod
+    def upgrade(self, context: ssl.SSLContext | None = None) -> None:
+        """Start TLS as the library does it; without a context the library verifies nothing."""
+
+    @abstractmethod
+    def log_in(self) -> None: ...
+
+    @abstractmethod
+    def work(self) -> None:
+        """What the user wants: send, store or fetch a mail."""
+
+    @abstractmethod
+    def look(self) -> list[str]:
+        """What the server offers and has told, as the program knows it now."""
+
+    def _start(self, port: int) -> Any:
+        return self.kind(self, port)
+
+    @abstractmethod
+    def _end(self) -> None: ...
+
+
+class SMTPClient(smtplib.SMTP):
+    """smtplib's client, connected by its program."""
+
+    def __init__(self, program: Program, port: int) -> None:
+        self._program = program
+        super().__init__(program.scene.server, port, f"alice.{DOMAIN}", program.scene.timeout)
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        return self._program.socket(port)
+
+
+class SMTPProgram(Program):
+    """smtplib: sends a mail."""
+
+    kind = SMTPClient
+    errors = (smtplib.SMTPException, OSError, ValueError)
+
+    def _start(self, port: int) -> smtplib.SMTP:
+        client = self.kind(self, port)
+        client.ehlo_or_helo_if_needed()
+        return client
+
+    def _end(self) -> None:
+        self.client.quit()
+
+    def offers_tls(self) -> bool:
+        return self.client.has_extn("starttls")
+
+    def upgrade(self, context: ssl.SSLContext | None = None) -> None:
+        self.client.starttls(context=context)
+
+    def log_in(self) -> None:
+        self.client.login(*LOGIN)
+
+    def work(self) -> None:
+        self.client.sendmail(f"alice@{DOMAIN}", [f"bob@{DOMAIN}"], _MAIL)
+
+    def look(self) -> list[str]:
+        self.client.ehlo_or_helo_if_needed()
+        return [f"{name} {value}".strip().upper() for name, value in self.client.esmtp_features.items()]
+
+
+class IMAPClient(imaplib.IMAP4):
+    """imaplib's client, connected by its program."""
+
+    def __init__(self, program: Program, port: int) -> None:
+        self._program = program
+        super().__init__(program.scene.server, port, program.scene.timeout)
+
+    def _create_socket(self, timeout: float) -> socket.socket:
+        return self._program.socket(self.port)
+
+
+class IMAPProgram(Program):
+    """imaplib: stores a draft."""
+
+    kind = IMAPClient
+    errors = (imaplib.IMAP4.error, OSError, ValueError)
+
+    def _end(self) -> None:
+        self.client.logout()
+
+    def offers_tls(self) -> bool:
+        return "STARTTLS" in self.client.capabilities
+
+    def upgrade(self, context: ssl.SSLContext | None = None) -> None:
+        self.client.starttls(context)
+
+    def log_in(self) -> None:
+        if self.client.state == "NONAUTH":  # PREAUTH, and nothing is left to do
+            self.client.login(*LOGIN)
+
+    def work(self) -> None:
+        self.client.append("Drafts", "", "", _MAIL.encode())
+
+    def look(self) -> list[str]:
+        told = self.client.untagged_responses.items()
+        return [*self.client.capabilities, *(f"{name} {_told(values)}" for name, values in told)]
+
+
+def _told(values: list[Any]) -> str:
+    return " ".join(value.decode("utf-8", "backslashreplace") for value in values if isinstance(value, bytes))
+
+
+class POP3Client(poplib.POP3):
+    """poplib's client, connected by its program."""
+
+    def __init__(self, program: Program, port: int) -> None:
+        self._program = program
+        super().__init__(program.scene.server, port, program.scene.timeout)
+
+    def _create_socket(self, timeout: float) -> socket.socket:
+        return self._program.socket(self.port)
+
+
+class POP3Program(Program):
+    """poplib: fetches the mail that is there."""
+
+    kind = POP3Client
+    errors = (poplib.error_proto, OSError, ValueError)
+
+    def _end(self) -> None:
+        self.client.quit()
+
+    def offers_tls(self) -> bool:
+        return "STLS" in self.client.capa()
+
+    def upgrade(self, context: ssl.SSLContext | None = None) -> None:
+        self.client.stls(context)
+
+    def log_in(self) -> None:
+        self.client.user(LOGIN[0])
+        self.client.pass_(LOGIN[1])
+
+    def work(self) -> None:
+        count, _ = self.client.stat()
+        for number in range(1, count + 1):
+            self.believed += [line.decode("utf-8", "backslashreplace") for line in self.client.retr(number)[1]]
+
+    def look(self) -> list[str]:
+        return list(self.client.capa())
+
+
+PROGRAMS: dict[str, type[Program]] = {"SMTP": SMTPProgram, "IMAP": IMAPProgram, "POP3": POP3Program}
+"""Protocol -> the program for it."""
