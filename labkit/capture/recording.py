@@ -37,10 +37,15 @@ class Source(Protocol):
 
 @contextmanager
 def record(
-    network: Network, method: str = "auto", keylog: KeyLog | None = None, into: Trace | None = None
+    network: Network,
+    method: str = "auto",
+    keylog: KeyLog | None = None,
+    into: Trace | None = None,
+    host: str | None = None,
 ) -> Iterator[Trace]:
     """Capture what crosses `network` in the ``with`` block, into the trace that is yielded; it is filled at the end.
 
+    With `host`, what the interface of this host sees; where all hosts share one, that is everything.
     `method` is ``af_packet`` (real frames, Linux with CAP_NET_RAW), ``tap`` (everywhere) or ``auto``, the first of them
     that works. `keylog` gives the secrets, `into` a trace to fill instead of a new one. The end waits until the
     connections have ended, half a second at most. Raises `CannotSniff` when ``af_packet`` is asked for and not
@@ -50,7 +55,7 @@ def record(
         ways = ", ".join(map(repr, _SOURCES))
         raise LabError(f"There is no way to capture called {method!r}: use one of {ways}.")
     trace = into if into is not None else Trace()
-    source = _SOURCES[method](network)
+    source = _SOURCES[method](network, host)
     try:
         yield trace
     finally:
@@ -60,24 +65,27 @@ def record(
             trace.fill(source.frames, keylog.text() if keylog else "", dict(network.names), source.how)
 
 
-def _sniffer(network: Network) -> "Sniffer":
+def _sniffer(network: Network, host: str | None) -> "Sniffer":
+    from labkit.capture.sieve import EverythingOnCables, ServersOnLoopback
     from labkit.capture.sniffer import Sniffer
 
-    watcher = next(iter(network.hosts.values()))
-    return Sniffer(watcher.sniff(), network.nominal)
+    sock = network.host(host).sniff() if host else network.watch()
+    where = f"on the interface of {host}" if host else network.lookout
+    sieve = EverythingOnCables(network.cables) if network.cables else ServersOnLoopback(network.nominal)
+    return Sniffer(sock, sieve, where)
 
 
-def _tap(network: Network) -> "Tap":
+def _tap(network: Network, host: str | None) -> "Tap":
     from labkit.capture.tap import Tap
 
     return Tap(network)
 
 
-def _either(network: Network) -> "Sniffer | Tap":
+def _either(network: Network, host: str | None) -> "Sniffer | Tap":
     try:
-        return _sniffer(network)
+        return _sniffer(network, host)
     except CannotSniff:
-        return _tap(network)
+        return _tap(network, host)
 
 
-_SOURCES: dict[str, Callable[[Network], Source]] = {"auto": _either, "af_packet": _sniffer, "tap": _tap}
+_SOURCES: dict[str, Callable[[Network, str | None], Source]] = {"auto": _either, "af_packet": _sniffer, "tap": _tap}

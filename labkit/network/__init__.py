@@ -1,6 +1,8 @@
 """Where the hosts of the lab live, and the only room that makes sockets. `make` gives a network by name."""
 
-from labkit.errors import LabError
+import os
+
+from labkit.errors import LabError, NetworkUnavailable
 from labkit.network.base import Host, Listener, Network
 from labkit.network.interception import Interception
 from labkit.network.loopback import Loopback
@@ -11,14 +13,34 @@ __all__ = ["HOSTS", "KINDS", "Host", "Interception", "Listener", "Network", "mak
 HOSTS = ("alice", "mail", "mallory")
 """Who is on the stage: the client, the server, and the attacker on the path."""
 
-KINDS = {"loopback": Loopback, "namespace": Namespace}
+KINDS = {"namespace": Namespace, "loopback": Loopback}
 """How a network may be made; ``auto`` takes the last that this machine allows."""
 
 
+CHOICE = "LABKIT_NETWORK"
+"""The environment variable that decides for ``auto``."""
+
+
 def make(kind: str = "auto", hosts: tuple[str, ...] = HOSTS) -> Network:
-    """A network with these hosts. Raises `LabError` for a kind that does not exist."""
+    """A network with these hosts. Raises `LabError` for a kind that does not exist or that this machine does not allow.
+
+    ``auto`` is what the environment variable LABKIT_NETWORK says, otherwise the last of `KINDS` that this machine
+    allows; why it is not a later one is then said in `Network.instead`.
+    """
     if kind == "auto":
-        return Loopback(hosts)
+        kind = os.environ.get(CHOICE, kind)
+    if kind == "auto":
+        return _best(hosts)
     if kind not in KINDS:
         raise LabError(f"There is no network {kind!r}: use 'auto' or one of {', '.join(map(repr, KINDS))}.")
     return KINDS[kind](hosts)
+
+
+def _best(hosts: tuple[str, ...]) -> Network:
+    *others, best = KINDS.values()
+    try:
+        return best(hosts)
+    except NetworkUnavailable as refusal:
+        network = others[-1](hosts)
+        network.instead = str(refusal)
+        return network

@@ -144,6 +144,10 @@ class Network(ABC):
 
     kind: str
     """``loopback`` or another name for how it is made."""
+    lookout: str
+    """Where `watch` looks from, in the words of a sentence."""
+    cables: frozenset[str] = frozenset()
+    """The interfaces that carry nothing but the lab's frames; none where the lab shares those of the machine."""
 
     def __init__(self) -> None:
         self.hosts: dict[str, Host] = {}
@@ -158,11 +162,17 @@ class Network(ABC):
         """(server, nominal port) -> who is on the path to it."""
         self.diversion: Diversion | None = None
         """Asked on every connection to a host by name where to connect instead."""
+        self.instead = ""
+        """Why this machine has not a better network, in a sentence; empty when this one was asked for."""
         self._closed = False
 
     @abstractmethod
     def contains(self, ip: str) -> bool:
         """Whether this IP address belongs to the lab."""
+
+    @abstractmethod
+    def watch(self) -> socket.socket:
+        """A packet socket (packet(7)) that sees everything that crosses the network. Raises `CannotSniff`."""
 
     @abstractmethod
     def describe(self) -> str:

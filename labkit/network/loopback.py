@@ -56,6 +56,7 @@ class Loopback(Network):
     """Hosts by name on the loopback interface of this machine."""
 
     kind = "loopback"
+    lookout = f"on the interface {_INTERFACE}"
 
     def __init__(self, hosts: tuple[str, ...]) -> None:
         super().__init__()
@@ -64,6 +65,10 @@ class Loopback(Network):
     def contains(self, ip: str) -> bool:
         """Whether the address is one of the loopback addresses, 127.0.0.0/8 and ::1 (RFC 6890)."""
         return is_loopback(ip)
+
+    def watch(self) -> socket.socket:
+        """A packet socket (packet(7)) on the loopback interface. Raises `CannotSniff`."""
+        return next(iter(self.hosts.values())).sniff()
 
     def _intercept(self, attacker: Host, server: Host, port: int) -> Interception:
         listener = attacker.listen(port)
@@ -80,5 +85,5 @@ class Loopback(Network):
         """One sentence on how this network is made."""
         return (
             f"All hosts share {_ADDRESS} of this machine; "
-            "every server has a free port and is shown under the port it stands for."
-        )
+            f"every server has a free port and is shown under the port it stands for. {self.instead}"
+        ).rstrip()

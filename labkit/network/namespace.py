@@ -25,6 +25,9 @@ _PREFIX = 24
 _INTERFACE = "eth0"
 _ALL_PROTOCOLS = 0x0003
 """ETH_P_ALL of <linux/if_ether.h>."""
+_SOL_PACKET, _PACKET_IGNORE_OUTGOING = 263, 23
+"""Of <linux/if_packet.h>."""
+_SWITCH = "lan"
 
 
 class NamespaceHost(Host):
@@ -64,6 +67,7 @@ class Namespace(Network):
     """Hosts on a LAN of their own, 192.0.2.0/24. Raises `NetworkUnavailable` where it cannot be made."""
 
     kind = "namespace"
+    lookout = "at the switch of the LAN"
 
     def __init__(self, hosts: tuple[str, ...]) -> None:
         super().__init__()
@@ -71,6 +75,7 @@ class Namespace(Network):
             raise NetworkUnavailable("A private LAN needs the network namespaces of Linux.")
         free = itertools.count(max(NUMBERS.values()) + 1)
         self.hosts = {name: NamespaceHost(self, name, NUMBERS.get(name) or next(free)) for name in hosts}
+        self.cables = frozenset((_INTERFACE, *hosts))
         self.names = {host.address: name for name, host in self.hosts.items()}
         lan = {name: {"address": host.address, "mac": host.mac} for name, host in self.hosts.items()}
         self._poisonings: dict[tuple[str, str], Poisoning] = {}
@@ -117,6 +122,13 @@ class Namespace(Network):
         left = [(other.attacker.name, other.server) for other in self.interceptions.values()]
         if (attacker, server) not in left:
             self._poisonings.pop((attacker, server)).close()
+
+    def watch(self) -> socket.socket:
+        """A packet socket (packet(7)) on all ports of the switch; it sees each frame that a host sends once."""
+        self.still_open()
+        sock = self.broker.socket(_SWITCH, socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ALL_PROTOCOLS))
+        sock.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
+        return sock
 
     def contains(self, ip: str) -> bool:
         """Whether the address is that of a host."""

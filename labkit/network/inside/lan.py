@@ -39,40 +39,35 @@ class Lan:
         self.wires: dict[str, Wire] = {}
         """Host -> the wire that delays its frames, where the kernel cannot."""
         self._slow: set[str] = set()
-        self._switch = _namespace()
-        self._hosts = {name: _new_namespace() for name in hosts}
-        self._inside(self._switch)
+        self.namespaces = {_SWITCH: _namespace()} | {name: _new_namespace() for name in hosts}
+        """Host, or the switch -> this process's descriptor of its network namespace."""
+        self._inside(_SWITCH)
         with _routing() as ip:
             ip.link("add", ifname=_SWITCH, kind="bridge")
             ip.link("set", index=_index(ip, _SWITCH), state="up")
             for name, host in hosts.items():
-                end = {"ifname": INTERFACE, "address": host["mac"], "net_ns_fd": self._hosts[name]}
+                end = {"ifname": INTERFACE, "address": host["mac"], "net_ns_fd": self.namespaces[name]}
                 ip.link("add", ifname=name, kind="veth", peer=end)
                 ip.link("set", index=_index(ip, name), master=_index(ip, _SWITCH), state="up")
         for name, host in hosts.items():
-            self._inside(self._hosts[name])
+            self._inside(name)
             _bring_up(host["address"], prefix)
 
-    @property
-    def namespaces(self) -> dict[str, int]:
-        """Host -> this process's descriptor of its network namespace."""
-        return self._hosts
-
     def socket(self, host: str, family: int, kind: int, protocol: int) -> socket.socket:
-        """A new socket on a host."""
-        self._inside(self._hosts[host])
+        """A new socket on a host or on the switch."""
+        self._inside(host)
         return socket.socket(family, kind, protocol)
 
     def detour(self, host: str, server: str, port: int) -> None:
         """Have `host` take for itself what reaches it for this address and TCP port of another one."""
-        self._inside(self._hosts[host])
+        self._inside(host)
         with _routing() as ip:
             ip.route("replace", table=_DETOUR, type="local", scope="host", dst="0.0.0.0/0", oif=_LOOPBACK)
             ip.rule("add", **_rule(server, port))
 
     def straight(self, host: str, server: str, port: int) -> None:
         """Take a detour back."""
-        self._inside(self._hosts[host])
+        self._inside(host)
         with _routing() as ip:
             ip.rule("del", **_rule(server, port))
 
@@ -81,7 +76,7 @@ class Lan:
 
         Says what does it: ``netem`` (tc-netem(8)), ``relay`` where this kernel has no netem, or an empty text for none.
         """
-        self._inside(self._switch)
+        self._inside(_SWITCH)
         with _routing() as ip:
             if host in self._slow:
                 self._shorten(ip, host)
@@ -118,8 +113,8 @@ class Lan:
         ip.link("del", index=_index(ip, f"{host}-lan"))
         ip.link("set", index=_index(ip, host), master=_index(ip, _SWITCH))
 
-    def _inside(self, namespace: int) -> None:
-        enter(namespace, NETWORK)
+    def _inside(self, name: str) -> None:
+        enter(self.namespaces[name], NETWORK)
 
 
 def _namespace() -> int:
