@@ -4,9 +4,9 @@ What a lesson can do with the lab is here; how it is done is in the rooms below,
 """
 
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
 
 from labkit.errors import LabError
@@ -186,7 +186,7 @@ class Lab:
         policy, context = self._terms(policy, ("TLS 1.2", "TLS 1.3"))
         at = self.network.host(host), next_hop.host, next_hop.port
         relay = partial(smtp.send, *at, policy=policy, context=context, timeout=PATIENCE)
-        return self._start(partial(Provider, relay=relay, blocks=Blocks()), settings, certificate, host)
+        return self._start(partial(Provider, relay=relay, policy=policy, blocks=Blocks()), settings, certificate, host)
 
     def mailbox(self, user: str = "bob", name: str = "INBOX") -> "Mailbox":
         """A mailbox of a user, which the lab's SMTP servers fill. Raises `LabError` for one that is not there."""

@@ -15,6 +15,18 @@ _WIRE_FORMAT = SMTP.clone(cte_type="7bit")
 
 
 @dataclass(frozen=True)
+class Outgoing:
+    """A message in its envelope, ready to go (RFC 5321 §2.3.1)."""
+
+    sender: str
+    """The reverse-path: where failures are reported to."""
+    recipient: str
+    """The forward-path."""
+    data: bytes
+    """The message itself, header and body."""
+
+
+@dataclass(frozen=True)
 class Mail(Content):
     """A message as it was fetched."""
 
@@ -25,7 +37,7 @@ class Mail(Content):
         return f"<mail from {self.author}: {self.subject!r}>"
 
 
-def compose(text: str, subject: str, sender: str, recipient: str) -> EmailMessage:
+def compose(text: str, subject: str, sender: str, recipient: str) -> Outgoing:
     """A message with the fields that every message should have. Raises `LabError` for a field that spans lines."""
     message = EmailMessage(policy=_WIRE_FORMAT)
     fields = {
@@ -44,4 +56,4 @@ def compose(text: str, subject: str, sender: str, recipient: str) -> EmailMessag
         message.set_content(text)
     except UnicodeEncodeError as error:
         raise LabError(f"The text holds a character that no message can carry: {error.reason}.") from error
-    return message
+    return Outgoing(sender, recipient, message.as_bytes())

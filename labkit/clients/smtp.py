@@ -5,13 +5,13 @@ import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
-from email.message import EmailMessage
 from functools import partial
 from typing import Any
 
 from labkit.certificates import DOMAIN, SERVER_NAME
 from labkit.clients.attempt import TIMEOUT, Attempt, check_login, check_words
 from labkit.clients.failures import GREETING, Stopped, Words, put, shown
+from labkit.clients.message import Outgoing
 from labkit.clients.outcome import Sent
 from labkit.clients.policies import Policy
 from labkit.network import Host
@@ -28,23 +28,23 @@ def send(
     host: Host,
     to: str,
     port: int,
-    message: EmailMessage,
+    mail: Outgoing,
     policy: Policy,
     context: ssl.SSLContext,
     login: tuple[str, str] | None = None,
     timeout: float = TIMEOUT,
 ) -> Sent:
-    """Send `message` from `host` to the server at `to` (host name, nominal port), and say what happened.
+    """Send `mail` from `host` to the server at `to` (host name, nominal port), and say what happened.
 
     `login` is (user, password), `timeout` the seconds for the whole attempt. Raises `OutsideTheLab` for an address
     that is not the lab's and `LabError` for arguments that cannot be put on the wire.
     """
     if login:
         check_login(login)
-    check_words(str(message["From"]), str(message["To"]))
+    check_words(mail.sender, mail.recipient)
     attempt = Attempt(host, policy, context, timeout)
     client = _Client(attempt, f"{host.name}.{DOMAIN}")
-    return attempt.run(client, Sent, partial(client.submit, to, port, message, login))
+    return attempt.run(client, Sent, partial(client.submit, to, port, mail, login))
 
 
 class _Client(smtplib.SMTP):
@@ -59,7 +59,7 @@ class _Client(smtplib.SMTP):
         self._attempt = attempt
         self.words = _WORDS
 
-    def submit(self, to: str, port: int, message: EmailMessage, login: tuple[str, str] | None) -> dict[str, Any]:
+    def submit(self, to: str, port: int, mail: Outgoing, login: tuple[str, str] | None) -> dict[str, Any]:
         """The whole conversation up to the server's word that it has the message."""
         code, text = self.connect(to, port)
         if code != 220:
@@ -70,7 +70,7 @@ class _Client(smtplib.SMTP):
         self.ehlo_or_helo_if_needed()  # again after STARTTLS: what was offered before is forgotten (RFC 3207 §4.2)
         if login:
             self._log_in(*login)
-        self.sendmail(str(message["From"]), [str(message["To"])], message.as_bytes())
+        self.sendmail(mail.sender, [mail.recipient], mail.data)
         return {}
 
     def farewell(self) -> None:

@@ -46,8 +46,8 @@ class SMTPServer(Server):
     def _session(self, note: Note) -> asyncio.Protocol:
         return _Session(self, note)
 
-    async def take(self, message: Message) -> str:
-        """Do what is to be done with a message that has arrived; the reply to its sender."""
+    async def take(self, message: Message, client: str) -> str:
+        """Do what is to be done with a message from the client of that name; the reply to it."""
         self.mailbox.keep(message)
         self.post.deliver(message)
         return f"250 2.0.0 Stored as message {len(self.mailbox)}"
@@ -68,7 +68,7 @@ class SMTPServer(Server):
             over=over(smtp.transport),
             user=session.auth_data or "",
         )
-        return await self.take(message)
+        return await self.take(message, session.host_name or "")
 
     async def handle_exception(self, error: Exception) -> str:
         """aiosmtpd's hook for what went wrong; the connection's log line was written where it happened."""

@@ -18,6 +18,7 @@ CLIENT_HOST = "alice"
 ROLES = {
     CLIENT_HOST: "client, sends mail",
     "mail": "server, takes mail",
+    "provider": "relays mail for its customers",
     ON_THE_PATH: "on the path between them",
 }
 """Host name -> what it is there for."""
