@@ -98,25 +98,28 @@ class TextReader(ABC):
         self._client: Callable[[], Phrase | None] = self._command
 
     def feed(self, sender: str, data: bytes) -> list[Phrase]:
-        self._buffers[sender] += data
+        self._buffers[sender].extend(data)
         phrases: list[Phrase] = []
         if sender == SERVER:
             self._read_server(phrases)
-        self._read_client(phrases)
+        else:
+            self._read_client(phrases)
         return phrases
 
     def rest(self, sender: str) -> bytes:
         return self._buffers[sender].take(len(self._buffers[sender]))
 
     def _read_client(self, phrases: list[Phrase]) -> None:
-        while not self.upgraded:
+        buffer = self._buffers[CLIENT]
+        while buffer and not self.upgraded:
             phrase = self._client()
             if phrase is None:
                 return
             phrases.append(phrase)
 
     def _read_server(self, phrases: list[Phrase]) -> None:
-        while not self.upgraded:
+        buffer = self._buffers[SERVER]
+        while buffer and not self.upgraded:
             phrase = self._reply()
             if phrase is None:
                 return
@@ -143,4 +146,4 @@ class TextReader(ABC):
 
     def _take_line(self, sender: str) -> bytes:
         buffer = self._buffers[sender]
-        return buffer.take(buffer.line()) if buffer else b""
+        return buffer.take(buffer.line())

@@ -14,6 +14,7 @@ _WAITS_FOR_ANSWER = {b"STARTTLS", b"DATA", b"AUTH"}
 """Commands after which only the reply says what the client's next bytes are."""
 _CODE = re.compile(rb"[2-5][0-9][0-9](?=[ \r\n-]|$)")
 _CONTINUED = re.compile(rb"[2-5][0-9][0-9]-")
+_TITLES = {verb.encode(): verb for verb in COMMANDS}
 _BDAT = re.compile(rb"BDAT +(\d{1,12})", re.IGNORECASE)
 
 
@@ -35,14 +36,15 @@ class _Reader(TextReader):
         line = self._take_line(CLIENT)
         if not line:
             return None
-        verb = line.split(None, 1)[0].upper() if line.strip() else b""
+        words = line.split(None, 1)
+        verb = words[0].upper() if words else b""
         self._unanswered.append(verb)
         if verb in _WAITS_FOR_ANSWER:
             self._client = self._wait
-        if size := _BDAT.match(line):
-            self._chunk, self._client = int(size[1]), self._bdat
+        if verb == b"BDAT" and (size := _BDAT.match(line)) and (chunk := int(size[1])):
+            self._chunk, self._client = chunk, self._bdat
             self._unanswered.pop()  # the reply comes after the chunk
-        return Phrase(CLIENT, "command", _title(verb), line)
+        return Phrase(CLIENT, "command", _TITLES.get(verb, "unknown command"), line)
 
     def _credential(self) -> Phrase | None:
         line = self._take_line(CLIENT)
@@ -111,11 +113,6 @@ class _Reader(TextReader):
         while end and end < self._longest and _CONTINUED.match(buffer, start):
             start, end = end, buffer.line(end)
         return end
-
-
-def _title(verb: bytes) -> str:
-    text = verb.decode("ascii", "replace")
-    return text if text in COMMANDS else "unknown command"
 
 
 def _recognises(greeting: bytes) -> bool:
