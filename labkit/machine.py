@@ -136,12 +136,11 @@ def _lab() -> Iterator[Check]:
 
 
 def _capture(lab: "Lab") -> Check:
-    said = how_captured(lab.network, "auto")
     try:
         lab.mallory.sniff().close()
-    except CannotSniff:
-        return Check("capture", INSTEAD, said)
-    return Check("capture", WORKS, said)
+    except CannotSniff as error:
+        return Check("capture", INSTEAD, str(error))
+    return Check("capture", WORKS, how_captured(lab.network, "auto"))
 
 
 def _session(lab: "Lab", version: str) -> Check:

@@ -12,7 +12,7 @@ import pytest
 from labkit import doctor, machine
 from labkit.contexts import VERSIONS
 from labkit.errors import CannotSniff, NetworkUnavailable
-from labkit.network import HOSTS, KINDS
+from labkit.network import CHOICE, KINDS
 from labkit.network.loopback import Loopback, LoopbackHost
 from labkit.show.diagnosis import INSTEAD, MISSING, WORKS
 
@@ -51,7 +51,7 @@ def test_without_packet_sockets_the_tap_captures_instead(monkeypatch):
         raise CannotSniff("This process may not open a packet socket.")
 
     monkeypatch.setattr(LoopbackHost, "sniff", refuse)
-    monkeypatch.setattr("labkit.lab.make", lambda kind: Loopback(HOSTS))
+    monkeypatch.setenv(CHOICE, "loopback")
     report = doctor()
     check = {check.name: check for check in report.checks}["capture"]
     assert report and check.verdict == INSTEAD and "tap" in check.said and "packet socket" in check.said
