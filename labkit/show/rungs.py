@@ -65,7 +65,7 @@ def _fold(index: int, event: Event, phase: str) -> tuple[object, ...]:
 def _rung(dialogue: Dialogue, index: int, phase: str, events: list[Event], first: Event) -> Rung:
     times = f" × {len(events)}" if len(events) > 1 else ""  # noqa: RUF001
     milliseconds = (first.time - dialogue.events[0].time) * 1000
-    title = printable(first.title) + times
+    title = printable(_title(first)) + times
     token = dialogue.dialect.token if dialogue.dialect else ""
     return Rung(
         index,
@@ -107,9 +107,16 @@ def _detail(events: list[Event], first: Event, token: str) -> str:
     return printable(" · ".join(_shortened(_said(first), token)))
 
 
+def _title(event: Event) -> str:
+    """What an arrow is called; with the tag, or ``*``, where one stands before it (RFC 9051 §2.2)."""
+    before, _, behind = event.data[:_LONGEST].decode("utf-8", "backslashreplace").partition(" ")
+    tagged = event.layer == TEXT and behind.upper().startswith(event.title.upper()) and before.strip()
+    return f"{before} {event.title}" if tagged else event.title
+
+
 def _said(event: Event) -> list[str]:
     """The lines of a phrase, each without the title that they all begin with."""
-    repeated = re.compile(rf"{re.escape(event.title)}(?:[ -]|$)", re.IGNORECASE)
+    repeated = re.compile(rf"{re.escape(_title(event))}(?:[ -]|$)", re.IGNORECASE)
     lines = event.data[:_LONGEST].decode("utf-8", "backslashreplace").split("\n")
     return [said for line in lines if (said := repeated.sub("", line.strip("\r"), count=1))]
 

@@ -12,6 +12,16 @@ def captured(server=None, **send):
     return capture
 
 
+def fetched(protocol, server=None, **fetch):
+    """A capture in which bob's mailbox, with one mail in it, is read over ``imap`` or ``pop3``."""
+    with Lab() as lab:
+        lab.send(lab.smtp(), "The PIN is 4921")
+        reader = getattr(lab, protocol)(**(server or {}))
+        with lab.capture() as capture:
+            lab.fetch(reader, **fetch)
+    return capture
+
+
 def nothing_captured():
     """A capture of a quiet moment."""
     with Lab() as lab, lab.capture() as capture:
