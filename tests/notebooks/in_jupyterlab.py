@@ -31,6 +31,8 @@ _QUIET = (
 _PATIENCE = 60
 """Seconds to wait for a start, or for a cell."""
 
+expect.set_options(timeout=_PATIENCE * 1000)
+
 _TALLEST = 16_000
 """Pixels; Chromium draws nothing below."""
 
@@ -98,7 +100,7 @@ class Lab:
         self.strangers: list[str] = []
         """Addresses outside of the server that something on the page asked for."""
         self.complaints: list[str] = []
-        """Errors in the browser's console."""
+        """Errors in the browser's console since a notebook was opened."""
         page.set_default_timeout(_PATIENCE * 1000)
         page.on("request", lambda request: self._asked(request.url, url))
         page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
@@ -132,7 +134,10 @@ class Lab:
             yield Notebook(self)
         finally:
             self.page.evaluate(f"{_CURRENT}.sessionContext.shutdown()")
-            self.page.evaluate(f"{_CURRENT}.dispose()")
+            self.command("docmanager:save")
+            self.command("application:close")
+            expect(self.page.locator(_PANEL)).to_have_count(0)
+            self.complaints.clear()
 
 
 class Notebook:
