@@ -1,4 +1,5 @@
-"""Kernels and servers of these tests see nothing of what the user has configured, and leave nothing there."""
+"""Kernels and servers of these tests see nothing of what the user has configured for Jupyter, and leave
+nothing there."""
 
 from pathlib import Path
 
