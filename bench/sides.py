@@ -31,12 +31,10 @@ def ours(path: str) -> dict[str, object]:
     import resource
 
     from labkit.capture.pcap import read_frames
-    from labkit.capture.reassembly import conversations
-    from labkit.decode.dialogue import read_all
+    from labkit.decode.file import dialogues
 
-    file = read_frames(path)
     kinds: Counter[str] = Counter()
-    for dialogue in read_all(conversations(file.frames()), file.secrets):
+    for dialogue in dialogues(read_frames(path), {}):
         if dialogue.session is None or not dialogue.session.opened:
             raise SystemExit(f"The session of {dialogue.client} was not decrypted: {dialogue.session}")
         kinds.update(event.kind for event in dialogue.events)

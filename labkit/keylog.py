@@ -52,6 +52,12 @@ def read(path: str | Path) -> str:
     return text
 
 
+def merge(secrets: Secrets, more: Secrets) -> None:
+    """Add what is in `more` to `secrets`."""
+    for random, labels in more.items():
+        secrets.setdefault(random, {}).update(labels)
+
+
 def parse(text: str) -> Secrets:
     """The secrets in a key log (RFC 9850 §2). Comments, blank lines and lines that do not fit are passed over."""
     secrets: Secrets = {}

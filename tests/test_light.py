@@ -20,10 +20,8 @@ with Lab(capture={capture!r}) as lab:
 """
 FILE = """
 from labkit.capture.pcap import read_frames
-from labkit.capture.reassembly import conversations
-from labkit.decode.dialogue import read_all
-file = read_frames("session.pcapng")
-(dialogue,) = read_all(conversations(file.frames()), file.secrets)
+from labkit.decode.file import dialogues
+(dialogue,) = dialogues(read_frames("session.pcapng"), {})
 assert dialogue.session.opened
 """
 

@@ -13,7 +13,7 @@ from typing import BinaryIO, NamedTuple
 
 from labkit.capture.frames import known
 from labkit.errors import CaptureError
-from labkit.keylog import Secrets, parse
+from labkit.keylog import Secrets, merge, parse
 
 _PCAP = {
     b"\xd4\xc3\xb2\xa1": ("<", 1000),
@@ -55,14 +55,12 @@ _frame = partial(tuple.__new__, Frame)
 class CaptureFile:
     """A capture file, read while its frames are taken: what else it holds is known as far as it has been read.
 
-    Nothing of the frames is kept, so a file of any size can be decoded one conversation at a time, with
-    ``read_all(conversations(file.frames()), file.secrets)``.
+    Nothing of the frames is kept, so that a file of any size can be decoded (`labkit.decode.file`).
     """
 
     path: Path
     secrets: Secrets = field(default_factory=dict)
-    """The TLS secrets in the part that was read. Usually they stand before the packets; those that come later than the
-    last packet of a conversation are too late for it, unless the whole file is read first, as `Trace.read` does."""
+    """The TLS secrets in the part that was read, which usually stand before the packets."""
     comment: str = ""
     problem: str = ""
     """What is wrong with the file's end, in a sentence; empty when it is whole."""
@@ -81,8 +79,8 @@ class CaptureFile:
     def frames(self) -> Iterator[Frame]:
         """The frames in the order of the file. Raises `CaptureError` for what is not a capture."""
         self.comment = self.problem = ""
-        for known_so_far in (self.secrets, self._keylogs, self._links):
-            known_so_far.clear()
+        self._keylogs.clear()
+        self._links.clear()
         try:
             with self.path.open("rb") as file:
                 yield from self._read(file)
@@ -195,8 +193,7 @@ class CaptureFile:
             if self._keylogs and not self._keylogs[-1].endswith("\n"):
                 self._keylogs.append("\n")
             self._keylogs.append(text)
-            for random, labels in parse(text).items():
-                self.secrets.setdefault(random, {}).update(labels)
+            merge(self.secrets, parse(text))
 
     def _other(self, order: str, body: bytes) -> None:
         """A block of a kind that says nothing about frames."""

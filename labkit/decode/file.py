@@ -9,18 +9,15 @@ from labkit.capture.pcap import CaptureFile
 from labkit.capture.reassembly import conversations
 from labkit.decode.dialogue import read
 from labkit.decode.event import Dialogue
-from labkit.keylog import Secrets, parse
+from labkit.keylog import Secrets, merge
 
 
 def dialogues(file: CaptureFile, secrets: Secrets) -> Iterator[Dialogue]:
     """The dialogues in `file`, each as soon as its connection has ended, the unfinished ones last.
 
-    `secrets` open their TLS, and so do those in the file, which stand before the packets that they open. Raises
+    `secrets` open their TLS, and so do those in the file that stand before the end of the connection. Raises
     `CaptureError` for what is not a capture.
     """
-    known = dict(secrets)
-    taken = 0
+    merge(file.secrets, secrets)
     for conversation in conversations(file.frames()):
-        known.update(parse(file.keylog[taken:]))
-        taken = len(file.keylog)
-        yield read(conversation, known or None)
+        yield read(conversation, file.secrets or None)
