@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from labkit.certificates import SERVER_NAME, Authority
-from labkit.clients.failures import HANDSHAKE, sentence
+from labkit.clients.failures import HANDSHAKE, put
 from labkit.contexts import VERSIONS, client_context, server_context, spoken
 from labkit.errors import LabError
 
@@ -66,7 +66,7 @@ def _openssl_server(sock: socket.socket, versions: tuple[str, ...], authority: A
 
 
 def _clients_words(error: OSError) -> str:
-    return sentence(error, HANDSHAKE, expired=False, timeout=0)
+    return put(error, HANDSHAKE, {})
 
 
 def _servers_words(error: OSError) -> str:
@@ -74,11 +74,11 @@ def _servers_words(error: OSError) -> str:
     return reason.replace("_", " ").lower() if reason else f"the client closed the connection {HANDSHAKE}"
 
 
-def _openssl(shake: Callable[[], ssl.SSLSocket], put: Callable[[OSError], str]) -> Channel:
+def _openssl(shake: Callable[[], ssl.SSLSocket], in_words: Callable[[OSError], str]) -> Channel:
     try:
         stream = shake()
     except OSError as error:
-        raise Refused(put(error)) from error
+        raise Refused(in_words(error)) from error
     return Channel(spoken(stream.version()), stream.cipher()[0], stream)
 
 
