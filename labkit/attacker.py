@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from labkit.servers.mailbox import Message
     from labkit.servers.server import Server
     from labkit.show.capture import Capture
+    from labkit.show.twosided import TwoSided
 
 
 class Attacker:
@@ -121,6 +122,16 @@ class Attack:
     def server_side(self) -> "Capture":
         """What the real servers saw: the attacker's connections to them. Complete when the attack is closed."""
         return self._leg({name for name, end in self._names() if end == self.name})
+
+    @property
+    def sides(self) -> "TwoSided":
+        """What both ends saw of the last conversation, aligned, opened with the secrets of the lab."""
+        from labkit.show.twosided import TwoSided
+
+        victim, server = (side.decrypted().dialogues for side in (self.victim_side, self.server_side))
+        if not victim or not server:
+            raise LabError("There are no two sides: nobody came by, or the attacker did not go on to the server.")
+        return TwoSided(victim[-1], server[-1], self.name)
 
     def visit(self, victim: str) -> "Report":
         """Let a victim of `labkit.attacks.victims` do its work, and give what its user is told."""

@@ -1,0 +1,64 @@
+"""Both sides of an attack, aligned: what is marked as different is what the attacker did."""
+
+import pytest
+from page_checks import read_page
+
+from labkit import Lab, attacks, policies
+from labkit.errors import LabError
+from labkit.show.twosided import CHANGED, KEPT, MADE_UP, OWN, SAME
+
+
+def _sides(vector, policy, **server):
+    with Lab() as lab:
+        mail = lab.smtp(**server)
+        with lab.mallory(vector) as mallory:
+            lab.send(mail, "The PIN is 4921", login=("alice", "hunter2"), policy=policy)
+        return mallory.sides
+
+
+def _found(sides):
+    return [(row.what, row.sender, (row.left or row.right).title) for row in sides.differences]
+
+
+def test_a_line_that_was_removed_is_the_only_difference():
+    sides = _sides(attacks.StripCapability(), policies.opportunistic, auth="always")
+    assert _found(sides) == [(CHANGED, "server", "250")]
+    assert "<mark>250-STARTTLS</mark>" in sides.html
+    assert "≠ changed by mallory" in sides.text
+    read_page(sides.html)
+
+
+def test_a_refusal_that_nobody_gave_was_made_up_and_the_question_kept_back():
+    sides = _sides(attacks.RefuseUpgrade(), policies.opportunistic, auth="always")
+    assert _found(sides) == [(KEPT, "client", "STARTTLS"), (MADE_UP, "server", "502")]
+    assert "(nothing)" in sides.text
+
+
+def test_an_attacker_who_only_reads_changes_nothing():
+    assert not _sides(attacks.Vector(), policies.opportunistic, auth="always").differences
+    sealed = _sides(attacks.Vector(), policies.verified)
+    assert {row.what for row in sealed.rows} == {SAME}
+
+
+def test_two_tls_sessions_carry_the_same_words():
+    sides = _sides(attacks.SelfSigned(), policies.mandatory)
+    assert not sides.differences
+    assert OWN in {row.what for row in sides.rows if row.left.title == "Certificate"}
+    assert SAME in {row.what for row in sides.rows if row.left.title == "AUTH"}
+    read_page(sides.ladder().html)
+
+
+def test_the_ladder_has_the_attacker_in_the_middle_and_is_told_in_words():
+    picture = _sides(attacks.StripCapability(), policies.opportunistic).ladder()
+    assert "mallory in the middle: 1 differences" in picture.label
+    assert "what alice sees" in picture.text and "what mail sees" in picture.text
+    read_page(picture.html)
+
+
+def test_without_a_visitor_there_are_no_sides():
+    with Lab() as lab:
+        lab.smtp()
+        with lab.mallory(attacks.StripCapability()) as mallory:
+            pass
+        with pytest.raises(LabError, match="nobody came by"):
+            mallory.sides  # noqa: B018 (reading it is the test)
