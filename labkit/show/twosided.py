@@ -75,7 +75,12 @@ def aligned(victim: Dialogue, server: Dialogue) -> list[Row]:
     rows: list[Row] = []
     for _, a, b, c, d in matcher.get_opcodes():
         rows += _paired(left[a:b], right[c:d])
-    return rows
+    return [_of_own(row) for row in rows] if any(row.what == OWN for row in rows) else rows
+
+
+def _of_own(row: Row) -> Row:
+    """Where each side has a TLS session of its own, a message of TLS that only one has is no change."""
+    return row._replace(what=OWN) if (row.left or row.right).layer == TLS else row
 
 
 def _key(event: Event) -> tuple[str, str, bytes]:
