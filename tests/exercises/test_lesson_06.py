@@ -38,6 +38,7 @@ def _by_word(greeting):
         ("06.3", "STARTTLS", "four letters"),
         ("06.3", "CAPA", "asks what is offered"),
         ("06.4", "POP3", "the capture itself"),
+        ("06.5", "IMAP", "The answer is a function"),
         ("06.5", _by_word, "OpenSSH"),
         ("06.5", lambda greeting: "SMTP", "should be 'IMAP'"),
     ],
