@@ -165,5 +165,7 @@ _TOLD = {
     "ClientHello": (("host_name", "server name"),),
     "ServerHello": (("cipher_suite", "cipher suite"),),
     "Certificate": (("subject", "certificate of"),),
+    "SERVER-HELLO": (("subject", "certificate of"),),
+    "CLIENT-MASTER-KEY": (("cipher_kind", "cipher suite"),),
 }
 """Handshake message -> (field, what it gives away)."""

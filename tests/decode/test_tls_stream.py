@@ -144,7 +144,7 @@ def test_in_tls13_the_eavesdropper_cannot_tell_handshake_from_application_data()
 def test_in_tls12_the_eavesdropper_can_tell_them_apart():
     messages = pour(in_memory("TLS 1.2").chunks)
     assert {(m.kind, m.title) for m in messages if m.encrypted} == {
-        ("handshake", "encrypted handshake message"),
+        ("handshake", "encrypted Finished"),
         ("application-data", "application data"),
         ("alert", "encrypted alert"),
     }
@@ -185,7 +185,7 @@ def test_a_cipher_suite_that_the_lab_cannot_open_is_named():
     assert not stream.opened
     assert "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA" in stream.problem
     assert "AES-256-GCM" in stream.problem
-    assert "encrypted handshake message" in titles(messages, CLIENT)
+    assert "encrypted Finished" in titles(messages, CLIENT)
 
 
 @pytest.mark.parametrize("version", VERSIONS)

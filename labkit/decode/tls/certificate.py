@@ -235,7 +235,7 @@ def _extension_list(cursor: Cursor) -> str:
         return kind
 
     _element(cursor, "list", every(entry, 40), "One behind the other.")
-    return ", ".join(names)
+    return ", ".join(names) or "no name"
 
 
 def _extension_kind(data: bytes) -> str:

@@ -26,6 +26,7 @@ class Direction:
         "cutter",
         "early",
         "epoch",
+        "finishing",
         "fragment",
         "garbled",
         "opened",
@@ -42,6 +43,8 @@ class Direction:
         """Bytes of whole records since the last message."""
         self.changed = False
         """Whether a ChangeCipherSpec was sent."""
+        self.finishing = False
+        """Whether its ChangeCipherSpec was the last record, so that Finished comes next (RFC 5246 §7.1)."""
         self.epoch = HANDSHAKE
         self.opener: Opener12 | Opener13 | None = None
         """What opens the next protected record; None until one comes."""

@@ -20,8 +20,23 @@ HANDSHAKE = {
     "Finished": "A keyed hash over the whole handshake: had anybody changed it, that would show here.",
     "CertificateStatus": "Proof, stapled to the handshake, that the server's certificate is not revoked (RFC 6066 §8).",
     "KeyUpdate": "The sender's records are under new keys after this one (RFC 8446 §4.6.3).",
-    "encrypted handshake message": "A handshake message under encryption; right after ChangeCipherSpec it is Finished.",
+    "encrypted Finished": "By its place Finished: a keyed hash over the whole handshake, the first encrypted message.",
+    "encrypted handshake message": "A handshake message under encryption: somebody asks for another handshake.",
     "broken handshake message": "Handshake bytes that do not add up to a message.",
+}
+
+SSL2 = {
+    "CLIENT-HELLO": "The client opens in the form of SSL 2.0; the server may go on in something newer (RFC 5246 §E.2).",
+    "SERVER-HELLO": "The server answers in SSL 2.0, which RFC 6176 forbids: a certificate, and the ciphers of both.",
+    "CLIENT-MASTER-KEY": "The client chooses the cipher and sends the key, encrypted to the server's key.",
+    "ERROR": "The handshake of SSL 2.0 fails; nothing proves who sent this.",
+    "encrypted SERVER-VERIFY": "By its place SERVER-VERIFY: the server sends the challenge back, so it has the key.",
+    "encrypted CLIENT-FINISHED": "By its place CLIENT-FINISHED: it confirms the server's random bytes, not the hellos.",
+    "encrypted SERVER-FINISHED": "By its place SERVER-FINISHED, or a request for a certificate of the client.",
+    **dict.fromkeys(
+        ("CLIENT-FINISHED", "SERVER-VERIFY", "SERVER-FINISHED", "REQUEST-CERTIFICATE", "CLIENT-CERTIFICATE"),
+        "A message of SSL 2.0 that should be encrypted, and is not.",
+    ),
 }
 
 RECORDS = {
@@ -80,4 +95,6 @@ def meaning_of(title: str, version: str) -> str:
     if title.startswith(_ALERT):
         return ALERT.get(title.removeprefix(_ALERT), "An alert that is malformed, reserved or not known.")
     special = IN_TLS13.get(title) if version == "TLS 1.3" else None
-    return special or HANDSHAKE.get(title) or RECORDS.get(title) or "A message that TLS does not know."
+    return (
+        special or HANDSHAKE.get(title) or SSL2.get(title) or RECORDS.get(title) or "A message that TLS does not know."
+    )

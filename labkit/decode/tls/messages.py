@@ -1,7 +1,8 @@
 """The messages of TLS as fields: every byte of a handshake message, alert or record has a name, a value and a sentence.
 
-RFC 8446 §4 (TLS 1.3), RFC 5246 §7 and RFC 8422 §5 (TLS 1.2), RFC 5077 (tickets). Extensions are `extensions`,
-certificates `certificate`; what a message is for as a whole is `meanings`.
+RFC 8446 §4 (TLS 1.3), RFC 5246 §7 and RFC 8422 §5 (TLS 1.2), what differs before it (RFC 4346, RFC 2246, RFC 6101),
+RFC 5077 (tickets). Extensions are `extensions`, certificates `certificate`, messages of SSL 2.0 `ssl2`; what a message
+is for as a whole is `meanings`.
 """
 
 from labkit.decode.event import Field
@@ -227,7 +228,7 @@ def _certificate_status(cursor: Cursor) -> str:
 
 
 def _signed(cursor: Cursor) -> str:
-    if cursor.setting.version not in ("TLS 1.0", "TLS 1.1"):
+    if cursor.setting.version not in ("SSL 3.0", "TLS 1.0", "TLS 1.1"):
         cursor.number("algorithm", 2, "How it was signed.", named(SIGNATURES, 2))
     signature = opaque("signature", "Made with the private key of the certificate.")
     return cursor.vector("signature", 2, signature, "Proves that the sender has the private key of its certificate.")
@@ -279,6 +280,8 @@ def _client_number(cursor: Cursor) -> str:
 def _sealed_premaster(cursor: Cursor) -> str:
     sealed = opaque("encrypted", "Readable with the server's private key.")
     meaning = "The secret, encrypted to the server's key: who gets that key later can read all (no forward secrecy)."
+    if cursor.setting.version == "SSL 3.0":
+        return cursor.rest("encrypted_pre_master_secret", f"{meaning} SSL 3.0 sends it without its length.")
     return cursor.vector("encrypted_pre_master_secret", 2, sealed, meaning)
 
 

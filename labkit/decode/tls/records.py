@@ -1,13 +1,18 @@
 """Cut a byte stream into TLS records: a type, a version, a length and at most 16 KiB with what protection adds.
 
-RFC 8446 §5.1 and RFC 5246 §6.2. What is inside a record, and whether it is ciphertext, is not known here.
+RFC 8446 §5.1 and RFC 5246 §6.2; records of SSL 2.0 are told apart by `ssl2`. What is inside a record, and whether it
+is ciphertext, is not known here.
 """
 
 import struct
 
+from labkit.decode.tls import ssl2
+
 CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE, APPLICATION_DATA, HEARTBEAT = range(20, 25)
-NOT_TLS, AFTER_GAP = -1, -2
-"""The types of bytes that are no record: all behind a header that cannot be one, and what a gap left of a record."""
+NOT_TLS, AFTER_GAP, SSL2 = -1, -2, -3
+"""The types of bytes that are no record: all behind a header that cannot be one, and what a gap left of a record; and
+of a record of SSL 2.0, which has no type.
+"""
 
 HEADER = 5
 LARGEST = (1 << 14) + 2048
@@ -15,14 +20,18 @@ LARGEST = (1 << 14) + 2048
 
 
 Record = tuple[int, bytes, bytes]
-"""Its type (see above), its five bytes of header (none where it is no record), its payload.
+"""Its type (see above), its header (five bytes; two or three in SSL 2.0; none where it is no record), its payload.
 
 A bare tuple, because there are many and each lives for a moment.
 """
 
 
 def starts(data: bytes) -> bool:
-    """Whether these first bytes look like a TLS record; a beginning of one byte is enough, nothing is not."""
+    """Whether these first bytes of a side look like TLS or SSL; a beginning of one byte is enough, nothing is not."""
+    return _continues(data) or ssl2.starts(data)
+
+
+def _continues(data: bytes) -> bool:
     head = data[:HEADER]
     kind, version, length = _LAYOUT.unpack(head + _EXAMPLE[len(head) :])
     return len(head) > 0 and kind in _KINDS and version in _VERSIONS and length <= LARGEST
@@ -42,6 +51,8 @@ class Cutter:
         self._wanted = HEADER  # bytes that must be held before anything can be said
         self._lost = False
         self._foreign = False
+        self._newer = False  # whether a record came that is not of SSL 2.0
+        self._older = False
 
     @property
     def rest(self) -> int:
@@ -61,7 +72,7 @@ class Cutter:
 
     def feed(self, data: bytes) -> list[Record]:
         """The records that these bytes complete. Never raises: what is no record comes out as such."""
-        if self._foreign or (self._lost and not starts(data)):
+        if self._foreign or (self._lost and not _continues(data)):
             return [(NOT_TLS if self._foreign else AFTER_GAP, b"", bytes(data))] if data else []
         self._lost = False
         if not self._held:
@@ -91,13 +102,33 @@ class Cutter:
                 break
             records.append((kind, data[position:body], data[body:end]))
             position = end
+        self._newer |= position > 0
         if position < size:
             self._keep(data[position:], records)
         return records
 
     def _keep(self, data: bytes, records: list[Record]) -> None:
-        if starts(data):
+        if _continues(data):
             self._held += data
+        elif not self._newer and (self._older or ssl2.starts(data)):
+            self._keep_older(data, records)
         else:
             self._foreign = True
             records.append((NOT_TLS, b"", data))
+
+    def _keep_older(self, data: bytes, records: list[Record]) -> None:
+        """Records of SSL 2.0, and what follows them: the client may go on in TLS (RFC 5246 §E.2)."""
+        self._older, self._wanted = True, ssl2.HEADER
+        position, size = 0, len(data)
+        while size - position >= ssl2.HEADER and not _continues(data[position : position + HEADER]):
+            body, end = ssl2.cut(data, position)
+            if end > size:
+                self._wanted = end - position
+                break
+            records.append((SSL2, data[position:body], data[body:end]))
+            position = end
+        rest = data[position:]
+        if _continues(rest):
+            records += self._cut(rest)
+        else:
+            self._held += rest

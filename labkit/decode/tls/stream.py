@@ -8,14 +8,14 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from labkit.decode.event import CLIENT, SERVER, Event, Field
-from labkit.decode.tls import problems
+from labkit.decode.tls import problems, ssl2
 from labkit.decode.tls.cursor import Setting
 from labkit.decode.tls.direction import APPLICATION, EARLY, HANDSHAKE, LABELS, Direction
 from labkit.decode.tls.hello import RETRY_RANDOM, ClientHello, ServerHello, client_hello, server_hello
 from labkit.decode.tls.meanings import meaning_of
 from labkit.decode.tls.messages import ciphertext_fields, handshake_fields, record_fields
 from labkit.decode.tls.protection import Cipher, Opener12, Opener13, cipher_of, openers12
-from labkit.decode.tls.records import AFTER_GAP, ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, HEARTBEAT, NOT_TLS
+from labkit.decode.tls.records import AFTER_GAP, ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, HEARTBEAT, NOT_TLS, SSL2
 from labkit.decode.tls.records import HANDSHAKE as HANDSHAKE_RECORD
 from labkit.decode.tls.registry import ALERTS, HANDSHAKES, version_name
 from labkit.decode.tls.suites import SUITES
@@ -32,6 +32,7 @@ KINDS = {
 }
 
 _RECORD = "encrypted record"
+_CLOSED_FINISHED = "encrypted Finished"
 _DATA = "application data"
 _CLOSED = {
     CHANGE_CIPHER_SPEC: "encrypted ChangeCipherSpec",
@@ -40,7 +41,7 @@ _CLOSED = {
     APPLICATION_DATA: _DATA,
     HEARTBEAT: "encrypted heartbeat",
 }
-_SEALED = {*_CLOSED.values(), _RECORD}
+_SEALED = {*_CLOSED.values(), _RECORD, _CLOSED_FINISHED}
 """Titles of events that are ciphertext; application data too, for what was opened is an event of the text inside."""
 
 (_CLIENT_HELLO, _SERVER_HELLO, _END_OF_EARLY_DATA, _SERVER_HELLO_DONE, _FINISHED, _KEY_UPDATE) = (1, 2, 5, 14, 20, 24)
@@ -84,6 +85,7 @@ class Stream:
         self._server_hello: ServerHello | None = None
         self._full_handshake = False
         self._pair: dict[str, Opener12] = {}
+        self._ssl2 = ssl2.Handshake()
         self._directions = {CLIENT: Direction(CLIENT), SERVER: Direction(SERVER)}
 
     # ---- bytes in, messages out
@@ -94,8 +96,8 @@ class Stream:
         messages: list[Message] = []
         for kind, header, content in side.cutter.feed(data):
             side.wire += len(header) + len(content)
-            if not header:
-                self._no_record(messages, side, kind, content)
+            if kind < 0:
+                self._other_record(messages, side, kind, content)
                 continue
             encrypted = kind == APPLICATION_DATA or (side.changed and self.version != TLS13)
             if encrypted:
@@ -119,6 +121,7 @@ class Stream:
         side.wire += side.cutter.rest
         side.cutter.lose()
         side.fragment.clear()
+        side.finishing = False
         self._seal(side, problems.bytes_missing(sender))
 
     def rest(self, sender: str) -> int:
@@ -139,8 +142,11 @@ class Stream:
         messages.append(Message(side.sender, KINDS.get(kind, "unknown"), title, data, encrypted, opened, side.wire))
         side.wire = 0
 
-    def _no_record(self, messages: list[Message], side: Direction, kind: int, content: bytes) -> None:
+    def _other_record(self, messages: list[Message], side: Direction, kind: int, content: bytes) -> None:
         self._drop_fragment(messages, side, False)
+        if kind == SSL2:
+            self._read_ssl2(messages, side, content)
+            return
         encrypted = kind == AFTER_GAP and (side.changed or self.version == TLS13)
         self._add(messages, side, kind, _TITLES[kind], content, encrypted, False)
 
@@ -148,8 +154,22 @@ class Stream:
         if side.opener:
             self._seal(side, self._misfit(side))
         self._drop_fragment(messages, side, False)
-        in_tls13 = kind == APPLICATION_DATA and self.version in ("", TLS13)
-        self._add(messages, side, kind, _RECORD if in_tls13 else _CLOSED[kind], content, True, False)
+        title = _CLOSED[kind]
+        if kind == APPLICATION_DATA and self.version in ("", TLS13):
+            title = _RECORD
+        elif kind == HANDSHAKE_RECORD and side.finishing:
+            title = _CLOSED_FINISHED
+        side.finishing = False
+        self._add(messages, side, kind, title, content, True, False)
+
+    def _read_ssl2(self, messages: list[Message], side: Direction, content: bytes) -> None:
+        kind, title, encrypted = self._ssl2.read(side.sender, content)
+        messages.append(Message(side.sender, kind, title, content, encrypted, False, side.wire))
+        side.wire = 0
+        self._client_hello = self._ssl2.hello
+        if self._ssl2.version:
+            self.version, self.cipher = self._ssl2.version, self._ssl2.cipher
+            self._say(problems.cannot_open(self.version, 0))
 
     # ---- what can be said about an event
 
@@ -163,6 +183,8 @@ class Stream:
 
     def fields(self, event: Event) -> tuple[Field, ...]:
         """Every byte of it as a tree of named fields."""
+        if event.title in ssl2.TITLES:
+            return ssl2.fields(event.title, event.data)
         setting = Setting(event.title, self.version, self.cipher)
         if event.encrypted and event.title in _SEALED:
             return ciphertext_fields(event.data, setting)
@@ -216,7 +238,7 @@ class Stream:
         """RFC 5246 §7.1; in TLS 1.3 it means nothing (RFC 8446 §5)."""
         if self.version == TLS13:
             return
-        side.changed = True
+        side.changed = side.finishing = True
         side.opener = None
         if side.sender == SERVER and self._server_hello and not self._full_handshake:
             self.resumed = True
@@ -243,6 +265,7 @@ class Stream:
             return self._open_early(side, header, body)
         self._choose_opener(side)
         opened = side.opener.open(header, body) if side.opener else None
+        side.finishing &= opened is None
         self.opened |= opened is not None and (side.epoch == APPLICATION or self.version != TLS13)
         return opened
 
