@@ -19,6 +19,7 @@ _HOMES = {
     "step_table": "labkit.show.dialects",
     "recorded": "labkit.recordings",
     "policies": "labkit.clients.policies",
+    "ports": "labkit.ports",
     "attacks": "labkit.attacks",
     "check": "labkit.exercises",
     "hint": "labkit.exercises",
