@@ -34,7 +34,7 @@ def test_the_stage_says_how_the_lab_listens_and_why(monkeypatch):
         def refuse():
             raise CannotSniff("This process may not open a packet socket.")
 
-        monkeypatch.setattr(lab.mallory, "sniff", refuse)
+        monkeypatch.setattr(lab.network.host("mallory"), "sniff", refuse)
         assert "tap" in pictured(lab).text and "may not open a packet socket" in pictured(lab).text
 
 
