@@ -165,7 +165,7 @@ class _Reader(TextReader):
         return Phrase(SERVER, "go-ahead" if self.upgraded else "refusal", name, data)
 
 
-_THEN = {"STARTTLS": lambda reader: reader._wait, "AUTHENTICATE": lambda reader: reader._credential}
+_THEN = {"STARTTLS": lambda reader: reader._command, "AUTHENTICATE": lambda reader: reader._credential}
 """Command after which only an answer says what the client's next bytes are -> what they are if it may go on."""
 
 

@@ -135,8 +135,8 @@ CAPABILITIES = {
 }
 
 _TELLING = ("STARTTLS", "LOGINDISABLED")
-"""Capabilities that get their own sentence in the line that names all."""
-_CODE = re.compile(r"\S+ (?:OK|NO|BAD|BYE|PREAUTH) \[([A-Z-]+)", re.IGNORECASE)
+"""Capabilities that get a sentence of their own in the line that names all."""
+_CODE = re.compile(r"\S+ (?:OK|NO|BAD|BYE|PREAUTH) \[([A-Z-]+)([^]]*)", re.IGNORECASE)
 
 
 def explain(kind: str, title: str, line: str) -> str:
@@ -170,10 +170,17 @@ def _untagged(title: str, line: str) -> str:
         return "A warning (RFC 9051 §7.1.2)."
     if title != "CAPABILITY":
         return REPLIES[title]
-    words = line.upper().split()
-    return " ".join([REPLIES[title], *(f"{word}: {CAPABILITIES[word]}" for word in _TELLING if word in words)])
+    return REPLIES[title] + _telling(line)
 
 
 def _code(line: str) -> str:
     match = _CODE.match(line)
-    return f" {match[1].upper()}: {CODES[match[1].upper()]}" if match and match[1].upper() in CODES else ""
+    name = match[1].upper() if match else ""
+    if name not in CODES:
+        return ""
+    return f" {name}: {CODES[name]}" + (_telling(match[2]) if name == "CAPABILITY" else "")
+
+
+def _telling(line: str) -> str:
+    words = line.upper().split()
+    return "".join(f" {word}: {CAPABILITIES[word]}" for word in _TELLING if word in words)

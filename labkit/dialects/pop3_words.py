@@ -47,6 +47,7 @@ CODES = {
 """Response code, in brackets -> what it adds (RFC 2449 §8)."""
 
 CAPABILITIES = {
+    "CAPA": "The server knows the command CAPA.",
     "STLS": "The server offers to start TLS (RFC 2595 §4). Nothing protects this line from being removed.",
     "SASL": "The login mechanisms that the server offers (RFC 5034).",
     "USER": "The login may come as USER and PASS (RFC 2449 §6.3).",

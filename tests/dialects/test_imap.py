@@ -138,6 +138,11 @@ def test_an_ok_with_another_tag_or_none_is_no_go_ahead():
     assert [kind for kind, _ in seen(IMAP, wrong)[-3:]] == ["untagged", "reply", "rest"]
 
 
+def test_a_client_that_takes_a_plus_for_the_go_ahead_is_heard_in_clear_text():
+    wrong = UPGRADE.replace("a002 OK Begin TLS negotiation now", "+ go on") + "C: a003 LOGIN alice hunter2\n"
+    assert seen(IMAP, wrong)[-2:] == [("reply", "+"), ("command", "LOGIN")]
+
+
 def test_a_session_is_read_response_by_response():
     assert titles(SESSION) == [
         *("OK", "LOGIN", "OK", "SELECT", "EXISTS", "FLAGS", "OK", "OK", "FETCH", "FETCH", "OK"),
@@ -280,3 +285,32 @@ def test_no_byte_is_lost(transcript, cuts):
     whole = turns(transcript)
     found = phrases(IMAP, split(whole, cuts))
     assert [stream(found, side) for side in (CLIENT, SERVER)] == [stream(whole, side) for side in (CLIENT, SERVER)]
+
+
+# ---- what is said about it
+
+
+def sentence(line, kind="untagged", title="CAPABILITY"):
+    return IMAP.explain(kind, title, line)
+
+
+def test_the_line_of_capabilities_says_what_its_upgrade_and_its_login_mean():
+    said = sentence("* CAPABILITY IMAP4rev1 STARTTLS LOGINDISABLED AUTH=PLAIN")
+    assert "offers to start TLS" in said and "not before TLS" in said
+    assert "TLS" not in sentence("* CAPABILITY IMAP4rev1 AUTH=PLAIN")
+    assert "offers to start TLS" in sentence("* OK [CAPABILITY IMAP4rev1 STARTTLS] hello", "greeting", "OK")
+
+
+def test_a_response_code_adds_its_own_sentence():
+    assert "STARTTLS is required" in sentence("a NO [PRIVACYREQUIRED] not yet", "reply", "NO")
+    assert "may not ask for TLS" in sentence("* PREAUTH hello", "greeting", "PREAUTH")
+
+
+def test_after_missing_bytes_the_next_line_is_read_as_it_stands():
+    reader = IMAP.reader()
+    reader.feed(SERVER, b"* 1 FETCH (BODY[] {1000}\r\nFrom: bob")
+    reader.feed(CLIENT, b"a APPEND x {1000+}\r\nFrom: alice")
+    for side in (SERVER, CLIENT):
+        reader.rest(side)
+    assert [p.title for p in reader.feed(SERVER, b"* 3 EXISTS\r\n")] == ["EXISTS"]
+    assert [p.title for p in reader.feed(CLIENT, b"b NOOP\r\n")] == ["NOOP"]
