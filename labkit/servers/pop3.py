@@ -96,8 +96,9 @@ class _Session(Session):
 
     async def _refuse(self, why: str) -> None:
         self._refusals += 1
-        self._open = self._open and self._refusals < _REFUSALS
-        await self.send(self.parting(why if self._open else f"{why}; too many mistakes, goodbye"))
+        if self._refusals >= _REFUSALS:
+            await self.dismiss("Too many mistakes, goodbye")
+        await self._say(f"-ERR {why}")
 
     async def _message(self, entry: Entry, data: bytes) -> None:
         self.note(f"S: +OK, and {len(data)} bytes of message {entry.uid}")

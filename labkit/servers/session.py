@@ -7,7 +7,7 @@ what was asked for.
 import asyncio
 from abc import ABC, abstractmethod
 from contextlib import suppress
-from typing import ClassVar
+from typing import ClassVar, NoReturn
 
 from labkit.servers.quirks import KEEPS_BUFFER
 from labkit.servers.server import Note, Server
@@ -17,6 +17,8 @@ LINE_LIMIT = 8192
 """Bytes of a line, its end included; RFC 7162 §4 asks an IMAP server to take as many, RFC 2449 §4 a POP3 server 255."""
 _SKIPPED_LIMIT = 1 << 20
 """Bytes of a line without end that are passed over before the connection is closed."""
+_HEARD_OUT = 1.0
+"""Seconds that a client may still talk after the goodbye."""
 _AHEAD = 64 << 10
 """Bytes that a client may send ahead of what is being read."""
 
@@ -71,8 +73,7 @@ class Session(asyncio.Protocol, ABC):
                 skipped += len(self.buffer)
                 self.buffer.clear()
             if skipped > _SKIPPED_LIMIT:
-                await self.send(self.parting("The line has no end"))
-                raise EOFError
+                await self.dismiss("The line has no end")
             await self.more()
         line = self._take(end + 1)
         if skipped or len(line) > LINE_LIMIT:
@@ -105,6 +106,21 @@ class Session(asyncio.Protocol, ABC):
         except TimeoutError:
             self._transport.abort()
             raise ConnectionAbortedError("the client reads nothing") from None
+
+    async def dismiss(self, why: str) -> NoReturn:
+        """Say goodbye to a client that may still be talking, and hear it out for a moment. Raises EOFError.
+
+        A connection that is closed with bytes unread is reset (RFC 9293 §3.6.1), and the client may lose the goodbye.
+        """
+        await self.send(self.parting(why))
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_HEARD_OUT):
+                while True:
+                    self.buffer.clear()
+                    await self.more()
+        raise EOFError
 
     async def start_tls(self) -> None:
         """Shake hands; the go-ahead was the last thing said in clear text. Raises OSError when TLS does not begin."""

@@ -155,7 +155,8 @@ def _body(entry: Entry) -> str:
 
 
 def _everything(entry: Entry) -> str:
-    return f"{entry.message.data.decode('utf-8', 'replace')}\n{entry.message.text}"
+    header = divide(entry.message.data).header
+    return "\n".join([*map(_decoded, header.splitlines()), _body(entry)])
 
 
 def _arrived(entry: Entry) -> date:

@@ -168,16 +168,14 @@ class IMAPSession(Session):
     async def _too_big(self, at_once: bool) -> None:
         """Refuse a literal; what does not wait for permission cannot be told from commands, so that is the end."""
         if at_once:
-            await self.send(self.parting("That literal is too big"))
-            raise EOFError
+            await self.dismiss("That literal is too big")
         raise Refused("[TOOBIG] That literal is too big")
 
     async def _complain(self, tag: str, why: str) -> None:
         await self.respond(f"{tag} BAD {why}")
         self._mistakes += 1
         if self._mistakes >= _MISTAKES:
-            self.open = False
-            await self.send(self.parting("Too many mistakes"))
+            await self.dismiss("Too many mistakes")
 
 
 def offered(settings: Settings, encrypted: bool, logged_in: bool) -> list[str]:
