@@ -5,7 +5,9 @@ inside the lab is here too (`Network.admit`): no listener and no connection exis
 """
 
 import contextlib
+import os
 import shutil
+import signal
 import socket
 import subprocess
 from abc import ABC, abstractmethod
@@ -94,12 +96,14 @@ class Host(ABC):
     def run(self, command: list[str], input: bytes = b"", timeout: float = 30.0) -> subprocess.CompletedProcess[bytes]:
         """Run a tool on this host with `input` on its standard input; `timeout` in seconds, output in bytes.
 
-        Raises `LabError` when the tool is not installed or does not end in time.
+        Raises `LabError` when the tool is not installed or does not end in time; it is stopped then, with whatever it
+        has started.
         """
+        self.network.still_open()
         if shutil.which(command[0]) is None:
             raise LabError(f"The tool {command[0]!r} is not installed here: install it, or leave this step out.")
         try:
-            return self._run(command, input, timeout)
+            return _run(self._started_here(command), command, input, timeout)
         except subprocess.TimeoutExpired as error:
             raise LabError(f"{command[0]!r} was still running after {timeout:g} s and was stopped.") from error
 
@@ -133,7 +137,8 @@ class Host(ABC):
         return sock
 
     @abstractmethod
-    def _run(self, command: list[str], input: bytes, timeout: float) -> subprocess.CompletedProcess[bytes]: ...
+    def _started_here(self, command: list[str]) -> list[str]:
+        """The command that starts this one on this host."""
 
     def __repr__(self) -> str:
         return f"<{self.name}, {self.address}>"
@@ -272,6 +277,25 @@ class Network(ABC):
         for listener in list(self.listeners.values()):
             with contextlib.suppress(OSError):
                 listener.close()
+
+
+def _run(start: list[str], command: list[str], input: bytes, timeout: float) -> subprocess.CompletedProcess[bytes]:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(start, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True) as process:
+        try:
+            out, err = process.communicate(input, timeout)
+        except BaseException:
+            _kill(process)
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End a process and, where there are process groups, those that it has started."""
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
 
 
 def _check_port(port: int) -> None:

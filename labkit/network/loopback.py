@@ -6,7 +6,6 @@ where packet sockets are allowed.
 """
 
 import socket
-import subprocess
 
 from labkit.errors import CannotSniff
 from labkit.network.base import Host, Listener, Network, is_loopback, without_delay
@@ -48,8 +47,8 @@ class LoopbackHost(Host):
         """A TCP socket that is not connected yet, with Nagle's algorithm off. Raises `OSError`."""
         return without_delay(socket.socket(family, socket.SOCK_STREAM))
 
-    def _run(self, command: list[str], input: bytes, timeout: float) -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run(command, input=input, capture_output=True, timeout=timeout, check=False)
+    def _started_here(self, command: list[str]) -> list[str]:
+        return command
 
 
 class Loopback(Network):

@@ -7,9 +7,9 @@ for Linux, and only where user namespaces are allowed (`labkit.network.obstacles
 
 import itertools
 import socket
-import subprocess
 import sys
-from contextlib import ExitStack
+import weakref
+from contextlib import ExitStack, suppress
 
 from labkit.errors import NetworkUnavailable
 from labkit.network.arp import ARP_FRAMES, Poisoning
@@ -51,16 +51,13 @@ class NamespaceHost(Host):
         sock = without_delay(self.network.broker.socket(self.name, family, socket.SOCK_STREAM))
         # A server that is started again finds its port free, although old connections are still remembered.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.network.sockets.add(sock)
         return sock
 
-    def _run(self, command: list[str], input: bytes, timeout: float) -> subprocess.CompletedProcess[bytes]:
-        self.network.still_open()
+    def _started_here(self, command: list[str]) -> list[str]:
         broker = self.network.broker
-        place = [str(broker.pid), str(broker.namespaces[self.name]), f"{self.name}.{DOMAIN}"]
-        start = [*PYTHON, str(INSIDE / "enter.py"), *place]
-        done = subprocess.run([*start, *command], input=input, capture_output=True, timeout=timeout, check=False)
-        done.args = command
-        return done
+        place = (str(broker.pid), str(broker.namespaces[self.name]), f"{self.name}.{DOMAIN}")
+        return [*PYTHON, str(INSIDE / "enter.py"), *place, *command]
 
 
 class Namespace(Network):
@@ -78,6 +75,8 @@ class Namespace(Network):
         self.cables = frozenset((_INTERFACE, *hosts))
         self.names = {host.address: name for name, host in self.hosts.items()}
         lan = {name: {"address": host.address, "mac": host.mac} for name, host in self.hosts.items()}
+        self.sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+        """What was handed out and may still be open."""
         self._poisonings: dict[tuple[str, str], Poisoning] = {}
         """(attacker, server) -> how the one got on the path to the other."""
         self.broker = Broker({"hosts": lan, "prefix": _PREFIX, "files": self._files()})
@@ -144,4 +143,7 @@ class Namespace(Network):
     def close(self) -> None:
         """Close every listener, take the LAN down and admit no more. A second call does nothing."""
         super().close()
+        for sock in list(self.sockets):
+            with suppress(OSError):  # closed, or wrapped in TLS
+                sock.shutdown(socket.SHUT_RDWR)  # over a LAN that is gone, no end of a connection would be heard of
         self.broker.close()

@@ -6,16 +6,7 @@ import pytest
 
 from labkit.capture import record
 from labkit.decode.dialogue import read
-from labkit.errors import LabError, NotListening, OutsideTheLab, PortTaken
-from labkit.network import make
-
-
-@pytest.fixture
-def network():
-    with ExitStack() as stack:
-        network = make("loopback")
-        stack.callback(network.close)
-        yield network
+from labkit.errors import LabError, NotListening, OutsideTheLab
 
 
 @contextmanager
@@ -89,9 +80,6 @@ def test_what_makes_no_sense_is_refused_in_a_sentence(network):
         network.intercept("mallory", "mail", 0)
     with network.intercept("mallory", "mail", 587), pytest.raises(LabError, match="close that interception first"):
         network.intercept("mallory", "mail", 587)
-    network.host("mallory").listen(25)
-    with pytest.raises(PortTaken):
-        network.intercept("mallory", "mail", 25)
     network.close()
     with pytest.raises(LabError, match="closed"):
         network.intercept("mallory", "mail", 587)
@@ -126,4 +114,4 @@ def test_after_the_interception_the_server_is_called_by_its_own_name_again(netwo
     network.intercept("mallory", "mail", 587).close()
     with network.host("alice").connect("mail", 587) as near, mail.socket.accept()[0]:
         assert network.names["{}:{}>".format(*near.getsockname())] == "mail"
-    assert network.names["127.0.0.1:587"] == "mail"
+    assert network.names[f"{mail.address[0]}:587"] == "mail"

@@ -1,14 +1,14 @@
 """Start a tool on a host: step into its namespaces, take its name, and become the tool.
 
 Arguments: the broker's process number, its descriptor of the host's network namespace, the host's name, and the
-command. The tool is killed when whoever waits for it is gone.
+command.
 """
 
 import os
 import socket
 import sys
 
-from syscalls import HOSTNAME, MOUNTS, NETWORK, USERS, die_with_parent, enter, unshare
+from syscalls import HOSTNAME, MOUNTS, NETWORK, USERS, enter, unshare
 
 
 def main(broker: str, network: str, name: str, command: list[str]) -> None:
@@ -21,7 +21,6 @@ def main(broker: str, network: str, name: str, command: list[str]) -> None:
     unshare(HOSTNAME)
     socket.sethostname(name)
     os.chdir(folder)
-    die_with_parent()
     os.execvp(command[0], command)
 
 

@@ -8,6 +8,7 @@ import contextlib
 import errno
 import os
 import socket
+import time
 
 from pyroute2 import IPRoute, NetlinkError
 from pyroute2.ethtool.ioctl import IoctlEthtool
@@ -19,6 +20,10 @@ INTERFACE = "eth0"
 _SWITCH = "lan"
 _LOOPBACK = 1
 """The index of `lo`, the first interface of every network namespace."""
+_FORWARDING = 3
+"""BR_STATE_FORWARDING of <linux/if_bridge.h>."""
+_PATIENCE, _PAUSE = 5.0, 0.001
+"""Seconds."""
 _DETOUR = 100
 """Our routing table and the priority of its rules: before the main table, behind the host's own addresses."""
 _SETTINGS = {
@@ -52,6 +57,9 @@ class Lan:
         for name, host in hosts.items():
             self._inside(name)
             _bring_up(host["address"], prefix)
+        self._inside(_SWITCH)
+        with _routing() as ip:
+            _until_forwarding(ip, *hosts)
 
     def socket(self, host: str, family: int, kind: int, protocol: int) -> socket.socket:
         """A new socket on a host or on the switch."""
@@ -149,6 +157,16 @@ def _bring_up(address: str, prefix: int) -> None:
     card = IoctlEthtool(INTERFACE)
     card.set_offload_flag("tx-checksumming", 0)
     card.close()
+
+
+def _until_forwarding(ip: IPRoute, *ports: str) -> None:
+    """Wait until these ports of a bridge are on: the kernel does it in its own time, and drops frames until then."""
+    deadline = time.monotonic() + _PATIENCE
+    for index in [_index(ip, port) for port in ports]:
+        while ip.get_links(index)[0].get(("linkinfo", "slave_data", "state")) != _FORWARDING:
+            if time.monotonic() > deadline:
+                raise TimeoutError(errno.ETIMEDOUT, "the ports of the switch do not come up")
+            time.sleep(_PAUSE)
 
 
 def _rule(server: str, port: int) -> dict[str, object]:

@@ -1,15 +1,13 @@
-"""System calls of Linux that Python 3.11 does not name: unshare(2), setns(2), mount(2), umount2(2) and prctl(2)."""
+"""System calls of Linux that Python 3.11 does not name: unshare(2), setns(2), mount(2) and umount2(2)."""
 
 import ctypes
 import os
-import signal
 
 # <linux/sched.h>
 MOUNTS, HOSTNAME, USERS, NETWORK = 0x00020000, 0x04000000, 0x10000000, 0x40000000
 """The kinds of namespaces(7) that the lab uses: CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWUSER and CLONE_NEWNET."""
 _BIND, _RECURSIVE, _PRIVATE = 4096, 16384, 1 << 18
 _DETACH = 2
-_PR_SET_PDEATHSIG = 1
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -42,11 +40,6 @@ def unmount(folder: str) -> None:
 def bind(source: str, target: str) -> None:
     """Show a file in the place of another one. Raises `OSError`."""
     _checked(_libc.mount(source.encode(), target.encode(), None, ctypes.c_ulong(_BIND), None))
-
-
-def die_with_parent() -> None:
-    """Have this process, and the program that it becomes, killed when the thread that started it ends."""
-    _checked(_libc.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL)))
 
 
 def _checked(result: int) -> None:
