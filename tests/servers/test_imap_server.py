@@ -8,7 +8,7 @@ from labkit.contexts import client_context
 from labkit.errors import LabError
 from labkit.servers.mailbox import Message
 
-BASE = "IMAP4rev1 LITERAL+ SASL-IR ID IDLE UNSELECT"
+BASE = "IMAP4rev1 LITERAL+ SASL-IR ID IDLE UIDPLUS UNSELECT"
 MAIL = b"Subject: %d\r\nFrom: alice@lab.test\r\n\r\nbody\r\n"
 
 
@@ -208,6 +208,13 @@ def test_deleted_messages_go_with_expunge_and_numbers_move(lab, filled):
     assert [message.subject for message in lab.mailbox()] == ["2"]
 
 
+def test_only_the_messages_that_are_named_go_with_uid_expunge(lab, filled):
+    filled.do(b"SELECT INBOX")
+    filled.do(b"STORE 1,3 +FLAGS.SILENT (\\Deleted)")
+    assert filled.do(b"UID EXPUNGE 2:9") == "* 3 EXPUNGE"
+    assert [message.subject for message in lab.mailbox()] == ["1", "2"]
+
+
 def test_close_takes_what_is_deleted_and_unselect_leaves_it(lab, filled):
     for leave, left in ((b"UNSELECT", 3), (b"CLOSE", 2)):
         filled.do(b"SELECT INBOX")
@@ -279,7 +286,8 @@ def test_a_status_is_told_of_a_mailbox_that_is_not_open(filled):
 def test_a_message_is_uploaded_with_flags_and_date_and_copied(lab, filled):
     data = b"Subject: draft\r\n\r\nn\xf6t yet\r\n"
     filled.say(b'x APPEND Drafts (\\Draft \\seen) " 1-Feb-2021 03:04:05 +0200" {%d}' % len(data))
-    assert filled.say(data) == "x OK Stored in Drafts"
+    validity = lab.mailbox("bob", "Drafts").validity
+    assert filled.say(data) == f"x OK [APPENDUID {validity} 1] Stored in Drafts"
     (message,) = lab.mailbox("bob", "Drafts")
     assert (message.data, message.user, message.over) == (data, "bob", "clear text")
     assert "uploaded by bob" in repr(message)
@@ -288,7 +296,8 @@ def test_a_message_is_uploaded_with_flags_and_date_and_copied(lab, filled):
     assert told == (
         '* 1 FETCH (FLAGS (\\Draft \\Seen \\Recent) INTERNALDATE " 1-Feb-2021 01:04:05 +0000" RFC822.SIZE 27)'
     )
-    filled.do(b"COPY 1 Sent")
+    assert filled.say(b"x COPY 1 Sent") == f"x OK [COPYUID {lab.mailbox('bob', 'Sent').validity} 1 1] Copied"
+    assert filled.say(b"x COPY 7 Sent") == "x OK There was nothing to copy"
     assert [message.data for message in lab.mailbox("bob", "Sent")] == [data]
     assert filled.say(b"x COPY 1 nowhere").startswith("x NO [TRYCREATE]")
 

@@ -146,6 +146,7 @@ COMMANDS = {
     "FETCH": Command(selected.fetch, (SELECTED,), numbers_stay=True),
     "STORE": Command(selected.store, (SELECTED,), numbers_stay=True),
     "COPY": Command(selected.copy, (SELECTED,)),
+    "UID EXPUNGE": Command(selected.uid_expunge, (SELECTED,)),
     "UID SEARCH": Command(selected.uid_search, (SELECTED,)),
     "UID FETCH": Command(selected.uid_fetch, (SELECTED,)),
     "UID STORE": Command(selected.uid_store, (SELECTED,)),

@@ -143,8 +143,8 @@ async def append(session: IMAPSession, arguments: Cursor) -> str:
     if b"\0" in data:
         raise Malformed("A message holds no NUL bytes")
     mailbox = find(session, name, "[TRYCREATE] ")
-    mailbox.keep(Message("", (), data, session.over, session.user, arrived), known_flags(flags))
-    return f"Stored in {name}"
+    entry = mailbox.keep(Message("", (), data, session.over, session.user, arrived), known_flags(flags))
+    return f"[APPENDUID {mailbox.validity} {entry.uid}] Stored in {name}"
 
 
 def name_of(arguments: Cursor) -> str:

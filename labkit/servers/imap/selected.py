@@ -10,7 +10,7 @@ from labkit.servers.imap.search import read_search
 from labkit.servers.imap.selection import Listed
 from labkit.servers.imap.session import IMAPSession
 from labkit.servers.imap.syntax import Cursor, Malformed
-from labkit.servers.mailbox import SEEN
+from labkit.servers.mailbox import DELETED, SEEN
 
 _CHANGES: dict[str, Callable[[set[str], set[str]], set[str]]] = {
     "FLAGS": lambda old, given: given,
@@ -41,6 +41,16 @@ async def expunge(session: IMAPSession, arguments: Cursor) -> str:
     arguments.end()
     _may_change(session)
     session.selection.mailbox.remove(session.selection.deleted())
+    return "What was deleted is gone"
+
+
+async def uid_expunge(session: IMAPSession, arguments: Cursor) -> str:
+    r"""Take out those of the named messages that are \Deleted (RFC 4315 §2.1)."""
+    arguments.space()
+    named = session.selection.chosen(arguments.numbers(), by_uid=True)
+    arguments.end()
+    _may_change(session)
+    session.selection.mailbox.remove(one.entry for one in named if DELETED in one.entry.flags)
     return "What was deleted is gone"
 
 
@@ -99,9 +109,11 @@ async def _copy(session: IMAPSession, arguments: Cursor, by_uid: bool) -> str:
     chosen = _numbered(session, arguments, by_uid)
     target = find(session, name_of(arguments), "[TRYCREATE] ")
     arguments.end()
-    for one in chosen:
-        target.keep(one.entry.message, one.entry.flags)
-    return "Copied"
+    if not chosen:
+        return "There was nothing to copy"
+    new = [target.keep(one.entry.message, one.entry.flags).uid for one in chosen]
+    old = ",".join(str(one.entry.uid) for one in chosen)
+    return f"[COPYUID {target.validity} {old} {','.join(map(str, new))}] Copied"
 
 
 def _numbered(session: IMAPSession, arguments: Cursor, by_uid: bool) -> list[Listed]:

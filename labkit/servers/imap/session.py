@@ -181,7 +181,7 @@ class IMAPSession(Session):
 def offered(settings: Settings, encrypted: bool, logged_in: bool) -> list[str]:
     """The capabilities in a state of the connection."""
     login = settings.login_now(encrypted) and not settings.tls_first(encrypted)
-    words = ["IMAP4rev1", "LITERAL+", "SASL-IR", "ID", "IDLE", "UNSELECT"]
+    words = ["IMAP4rev1", "LITERAL+", "SASL-IR", "ID", "IDLE", "UIDPLUS", "UNSELECT"]
     if logged_in:
         return words
     words += ["STARTTLS"] * settings.upgrade_now(encrypted)
