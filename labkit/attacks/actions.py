@@ -93,6 +93,11 @@ class Decision:
         """Whether it changes anything that an end could notice in what is said."""
         return self.actions != (Pass(),)
 
+    @property
+    def forwards(self) -> bool:
+        """Whether anything of it goes on."""
+        return any(isinstance(action, (Pass, Replace)) for action in self.actions)
+
 
 PASSED = Decision()
 

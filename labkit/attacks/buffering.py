@@ -22,12 +22,14 @@ class CommandInjection(Vector):
     id = "B1"
     source = "CVE-2011-0411 (Postfix), CVE-2024-34083 (aiosmtpd)"
     server: ClassVar = _KEEPS_BUFFER
-    _COMMANDS: ClassVar = {"SMTP": "NOOP", "IMAP": "NOOP", "POP3": "CAPA"}
+    commands: ClassVar = {"SMTP": "VRFY mallory", "IMAP": "NOOP", "POP3": "AUTH X-MALLORY"}
+    """Dialect -> a harmless command whose answer cannot be mistaken for another."""
+    answered: ClassVar = {"SMTP": r"252|502|55[0-3]", "IMAP": r"mallory ", "POP3": r"-ERR"}
 
     def on_line(self, line: Line) -> Answered:
         if not speech.upgrades(line):
             return None
-        return Replace(line.data + speech.command(line.dialect.name, self._COMMANDS[line.dialect.name]))
+        return Replace(line.data + speech.command(line.dialect.name, self.commands[line.dialect.name]))
 
 
 class ResponseInjection(Vector):

@@ -1,6 +1,7 @@
 """Two connections carried in one thread: each side is heard, neither is read faster than the other one takes it.
 
-What becomes of the bytes is for the caller to say. The end of one direction alone (FIN) is passed on like the bytes.
+What becomes of the bytes is for the caller to say. The end of one direction alone (FIN) is passed on like the bytes. A
+victim that breaks the connection off (RST) is not waited for, but what it said before still reaches the server.
 """
 
 import selectors
@@ -55,7 +56,7 @@ class Carrier:
         """Wait for what can come next; False when nothing can."""
         room = not (self.victim.busy or self.server.busy)
         for side in (self.victim, self.server):
-            side.flush()
+            self._flush(side)
             events = side.events(reading=room)
             registered = selector.get_map().get(side.socket)
             if registered is None and events:
@@ -67,9 +68,24 @@ class Carrier:
         return bool(selector.get_map())
 
     def _serve(self, side: Side, events: int, heard: Heard) -> None:
-        if not events & selectors.EVENT_READ:
-            return
-        if self.ending:
-            side.discard()
-        else:
-            heard(side, side.hear())
+        if events & selectors.EVENT_READ:
+            try:
+                data = side.hear()
+            except OSError:
+                self._lose(side)
+            else:
+                if not self.ending:
+                    heard(side, data)
+
+    def _flush(self, side: Side) -> None:
+        try:
+            side.flush()
+        except OSError:
+            self._lose(side)
+
+    def _lose(self, side: Side) -> None:
+        """An end has broken the connection off; called while its error is handled."""
+        if side is self.server:
+            raise
+        side.lose()
+        self.close()

@@ -8,6 +8,7 @@ from typing import ClassVar
 from labkit.attacks import speech
 from labkit.attacks.account import NAME, PASSWORD
 from labkit.attacks.actions import Drop, Inject, Pass
+from labkit.attacks.buffering import MARK
 from labkit.attacks.vector import Answered, Line, Vector
 from labkit.dialects.base import SERVER
 
@@ -17,6 +18,7 @@ class SessionFixation(Vector):
 
     id = "S1"
     source = "CVE-2021-37845 (Citadel)"
+    marks = (MARK,)  # as it stands in a mail that lies in her inbox
     server: ClassVar = {"auth": "always", "quirks": ("keeps the login",)}
 
     def on_line(self, line: Line) -> Answered:

@@ -3,13 +3,16 @@
 It is worked out from the bytes that crossed her, by the same reader that any capture goes through.
 """
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import count
 from typing import NamedTuple
 
+from labkit.attacks import speech
 from labkit.attacks.session import Session
 from labkit.attacks.side import Leg
-from labkit.capture.conversation import CLIENT, Chunk, Conversation, Endpoint
+from labkit.capture.conversation import CLIENT, SERVER, Chunk, Conversation, Endpoint
 from labkit.decode.dialogue import read
 from labkit.decode.event import Dialogue
 from labkit.decode.privacy import visible
@@ -82,11 +85,24 @@ def stored(mail: Iterable[bytes], dialect: Dialect | None, known: Iterable[Item]
 
 
 def _spoken(data: bytes, dialect: Dialect | None) -> list[Item]:
-    """The secrets in a message that begins with a victim's commands."""
-    nobody = Endpoint("0.0.0.0", 0)
-    port = dialect.explicit_ports[0] if dialect else 0
-    said = Conversation(nobody, Endpoint("0.0.0.0", port), [Chunk(0, 1, CLIENT, "data", data, len(data))])
-    return _items(read(said), MAILBOX, 0)
+    """The secrets in a message that holds what a victim said to a server."""
+    if dialect is None:
+        return []
+    nobody, server = Endpoint("0.0.0.0", 0), Endpoint("0.0.0.0", dialect.explicit_ports[0])
+    whole = data + speech.ENDS.get(dialect.name, b"")
+    return _items(read(Conversation(nobody, server, list(_answered(whole, dialect)))), MAILBOX, 0)
+
+
+def _answered(data: bytes, dialect: Dialect) -> Iterator[Chunk]:
+    """A client's words, with the answers of a server that lets it go on, so that each of them can be read."""
+    reader, numbers = dialect.reader(), count(1)
+    waiting = deque(reader.feed(CLIENT, data))
+    while waiting:
+        phrase = waiting.popleft()
+        reply = speech.willing(dialect, phrase)
+        for sender, said in ((CLIENT, phrase.data), (SERVER, reply)):
+            yield Chunk(0, next(numbers), sender, "data", said, len(said))
+        waiting += (more for more in reader.feed(SERVER, reply) if more.sender == CLIENT)
 
 
 def _quoted(data: bytes, known: Iterable[Item]) -> list[Item]:

@@ -98,6 +98,8 @@ class LureIntoLogin(Vector):
     _OFFERED: ClassVar = {"SMTP": ("AUTH PLAIN",), "IMAP": ("AUTH=PLAIN",), "POP3": ("USER", "SASL PLAIN")}
 
     def on_line(self, line: Line) -> Answered:
+        if line.title == "USER":  # the real server would refuse it, before the password comes
+            return Answer(speech.reply(line, "done", "And the password?"))
         offered = speech.capabilities(line)
         if offered is None:
             return None
@@ -123,7 +125,7 @@ class Preauth(Vector):
             return Answer(b"+ Go on\r\n")
         if line.kind == "message" and (upload := speech.asked(line)):
             return Answer(speech.reply(upload, "done", "APPEND completed"))
-        return None
+        return speech.stripped(line)
 
 
 class Referral(Vector):

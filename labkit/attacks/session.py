@@ -166,11 +166,21 @@ class Session:
             self._lines.append(line._replace(data=line.data[:_SHOWN], earlier=()))
             for action in chosen.actions:
                 waiting.extend(self._do(side, action, line.data))
+            if side.end == CLIENT and not chosen.forwards:
+                waiting.extend(self._read_anew(side))
         for side in self._sides:
             if side.reader is not None and side.reader.upgraded:  # what it says from now on is TLS
                 early = side.reader.rest(side.end)
                 side.reader = None
                 self._pass_unread(side, early)
+
+    def _read_anew(self, side: Side) -> "list[_Said]":
+        """No answer will come to what was not passed on: if the victim waits no longer, we do not either."""
+        if side.reader is None or not side.reader.waits:
+            return []
+        more = side.reader.rest(CLIENT)
+        side.reader = self.opening.dialect.reader()
+        return _of(side, side.reader.feed(CLIENT, more))
 
     def _pass_unread(self, side: Side, data: bytes) -> None:
         """Pass on what is no text: record by record where the vector wants to see them."""

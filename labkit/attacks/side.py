@@ -64,6 +64,7 @@ class Side:
         self.tls: TLS | None = None
         self._pending = bytearray()
         self._last = False
+        self._gone = False
         sock.setblocking(False)
         with suppress(OSError):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -126,10 +127,10 @@ class Side:
             self._last = False
             self.socket.shutdown(socket.SHUT_WR)
 
-    def discard(self) -> None:
-        """Take what the end still says, and forget it. Raises `OSError`."""
-        with suppress(BlockingIOError):
-            self.finished = not self.socket.recv(PIECE)
+    def lose(self) -> None:
+        """The end has gone: it says nothing more, and nothing more is said to it."""
+        self.finished, self._gone = True, True
+        self._pending.clear()
 
     def break_off(self) -> None:
         """Let closing the socket reset the connection."""
@@ -139,6 +140,8 @@ class Side:
 
     def finish(self) -> None:
         """Say, behind what waits, that no more follows."""
+        if self._gone:
+            return
         if self.tls is not None:
             with suppress(ssl.SSLError):
                 self.tls.finish()
@@ -146,5 +149,7 @@ class Side:
         self._last = True
 
     def _put(self, data: bytes) -> None:
+        if self._gone:
+            return
         self._pending += data
         self.leg.note(self.leg.wire, _OTHER[self.end], data)

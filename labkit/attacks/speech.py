@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from labkit.attacks.actions import Replace
 from labkit.attacks.vector import Line
-from labkit.dialects.base import CLIENT, SERVER
+from labkit.dialects.base import CLIENT, SERVER, Dialect, Phrase
 
 _REPLIES = {
     "SMTP": {
@@ -83,6 +83,23 @@ def asked(line: Line) -> Line | None:
     """The last command before this line."""
     commands = (earlier for earlier in reversed(line.earlier) if earlier.kind == "command")
     return next(commands, None)
+
+
+def willing(dialect: Dialect, phrase: Phrase) -> bytes:
+    """The reply of a server that does what this phrase of a client asks."""
+    replies = _WILLING[dialect.name]
+    tag = phrase.data.split(None, 1)[:1] if dialect.tagged else []
+    return (replies.get(phrase.title) or replies[""]).replace(b"{tag}", b"".join(tag))
+
+
+ENDS = {"SMTP": b"\r\n.\r\n"}
+"""Dialect -> what ends a message, and is not kept with it."""
+_WILLING = {
+    "SMTP": {"": b"250 OK\r\n", "AUTH": b"235 OK\r\n", "DATA": b"354 OK\r\n"},
+    "IMAP": {"": b"{tag} OK\r\n", "APPEND": b"+ OK\r\n"},
+    "POP3": {"": b"+OK\r\n"},
+}
+"""Dialect -> title of what the client says -> the reply; empty for the others."""
 
 
 # ---- what is offered

@@ -75,6 +75,8 @@ class Vector:
     """Where it was described first, or found."""
     marks: ClassVar[tuple[str, ...]] = ()
     """Words that only the attacker says: a victim that repeats them has believed her."""
+    answered: ClassVar[Mapping[str, str]] = {}
+    """Dialect -> a regular expression for the server's first words inside TLS, if it has run what was injected."""
     lure: ClassVar[int] = 0
     """A port on the attacker's own host at which she waits for victims, too; 0 for none."""
     server: ClassVar[Mapping[str, Any]] = {}

@@ -4,6 +4,7 @@ No verb is taken for a proof: a leak is a secret that can be read in the bytes, 
 inside TLS with the real server, which only the judge can open.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -102,7 +103,7 @@ def _leak(case: Case, loot: Loot) -> Verdict:
 
 def _deceit(case: Case) -> list[str]:
     """Why and with what evidence an end was deceived; empty where none was."""
-    for find in (_believed, _spoke_first, _fixed, _downgraded):
+    for find in (_believed, _ran_injected, _fixed, _downgraded):
         if found := find(case):
             return found
     return []
@@ -114,19 +115,21 @@ def _believed(case: Case) -> list[str]:
     return ["the victim repeats what only the attacker has said", *lines] if lines else []
 
 
-def _spoke_first(case: Case) -> list[str]:
-    """Inside TLS the client begins; a server that answers before has taken a command from outside."""
+def _ran_injected(case: Case) -> list[str]:
+    """Inside TLS a server answers what was asked there; its first words show whether it was asked something else."""
     for session in case.sessions:
-        if len(session.legs) < 2 or session.opening.implicit:
-            continue
-        inside = [event for event in _inside(session, case.secrets) if event.layer == TEXT]
-        if inside and inside[0].sender == SERVER:
-            return ["the server answered inside TLS before the victim had said anything there", inside[0].text]
+        dialect = session.opening.dialect
+        pattern = case.vector.answered.get(dialect.name) if dialect and not session.opening.implicit else None
+        first = next((event.text for event in _inside(session, case.secrets) if event.sender == SERVER), "")
+        if pattern and re.match(pattern, first):
+            return ["the server ran the injected command inside TLS, and answered it there", first]
     return []
 
 
 def _inside(session: Session, secrets: Secrets) -> tuple[Event, ...]:
-    return as_if_clear(genuine(session.legs[1], secrets)).events if len(session.legs) > 1 else ()
+    """What was said inside TLS with the real server."""
+    said = as_if_clear(genuine(session.legs[1], secrets)).events if len(session.legs) > 1 else ()
+    return tuple(event for event in said if event.layer == TEXT)
 
 
 def _fixed(case: Case) -> list[str]:

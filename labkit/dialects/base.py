@@ -33,6 +33,8 @@ class Reader(Protocol):
 
     upgraded: bool
     """True once the go-ahead was read: what follows in both directions is TLS."""
+    waits: bool
+    """Whether only the server's next answer tells what the client says next."""
 
     def feed(self, sender: str, data: bytes) -> list[Phrase]:
         """Take bytes from one side and return the phrases that they complete, in order."""

@@ -109,11 +109,20 @@ class _Reader(TextReader):
         end = self._response_end()
         if not end:
             return self._piece() if buffer.full else None
+        if self._waiting and self._overtaken(buffer[:end]):
+            self._waiting, self._client = False, self._command
+            return self._command()
         begun, self._begun, known, self._known = self._begun, None, self._known, 0
         data = buffer.take(end)
         phrase = begun._replace(data=data) if begun else self._response(data, known > 0)
         self._spoken = True
         return phrase
+
+    def _overtaken(self, response: bytes) -> bool:
+        """Whether this answers a command that the client gave later, because it waited no longer."""
+        match = _TAGGED.match(response)
+        later = match is not None and match[1] != self._tag and b"\n" + match[1] + b" "
+        return bool(later) and later in b"\n" + self._buffers[CLIENT]
 
     def _piece(self) -> Phrase:
         """As much of a response as one phrase may hold."""

@@ -97,6 +97,10 @@ class TextReader(ABC):
         self._buffers = {CLIENT: Buffer(self._longest), SERVER: Buffer(self._longest)}
         self._client: Callable[[], Phrase | None] = self._command
 
+    @property
+    def waits(self) -> bool:
+        return self._client == self._wait
+
     def feed(self, sender: str, data: bytes) -> list[Phrase]:
         self._buffers[sender].extend(data)
         phrases: list[Phrase] = []

@@ -4,6 +4,7 @@ Each runs against a server of the lab from a host of the lab, and gives a `Repor
 lab's clients with a policy (`labkit.policies`) are victims, too, through `Lab.send` and `Lab.fetch`.
 """
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -36,6 +37,11 @@ class Victim:
         """What it does, in a sentence or two."""
         kinds = [self.habit, self.program] if self.program is not PROGRAMS[self.protocol] else [self.habit]
         return " ".join(" ".join(kind.__doc__.split()) for kind in kinds)
+
+    @property
+    def code(self) -> str:
+        """Its habit as it is written, in Python."""
+        return inspect.getsource(self.habit)
 
     def run(self, scene: Scene) -> Report:
         """Let it do its work, and say what its user would be told; it raises nothing."""
@@ -78,6 +84,7 @@ ALL: tuple[Victim, ...] = (
     Victim("IMAP", habits.careful, mistakes.TaglessIMAP),
     Victim("IMAP", habits.careful, mistakes.ForgetfulIMAP),
     Victim("IMAP", habits.careful, mistakes.AlertingIMAP),
+    Victim("IMAP", habits.careful, mistakes.BoldIMAP),
     Victim("IMAP", mistakes.follows_referral, PROGRAMS["IMAP"]),
     Victim("IMAP", mistakes.forgets_after_greeting, PROGRAMS["IMAP"]),
     Victim("POP3", habits.careful, mistakes.KeepingPOP3),

@@ -7,6 +7,7 @@ import imaplib
 import poplib
 import re
 import ssl
+from contextlib import suppress
 from typing import Any
 
 from labkit.attacks.victims.habits import careful, if_offered
@@ -127,6 +128,15 @@ class ForgetfulIMAP(IMAPProgram):
         self.client.untagged_responses.clear()
 
 
+class BoldIMAP(IMAPProgram):
+    """Holds itself for logged in, whatever the answer to its login is."""
+
+    def log_in(self) -> None:
+        with suppress(imaplib.IMAP4.error):
+            super().log_in()
+        self.client.state = "AUTH"
+
+
 class AlertingIMAP(ForgetfulIMAP):
     """Shows the ALERT of a greeting to its user, as RFC 9051 §7.1 asks, before there is TLS."""
 
@@ -157,6 +167,8 @@ def forgets_after_greeting(program: Program) -> None:
     try:
         careful(program)
     except imaplib.IMAP4.error:
+        if program.client:  # it came through the greeting
+            raise
         sock = program.socket(program.scene.port)
         with sock, sock.makefile("rb") as answers:
             answers.readline()

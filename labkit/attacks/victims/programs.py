@@ -56,22 +56,27 @@ class Program(ABC):
         self.scene = scene
         self.believed: list[str] = []
         """What it holds for true about the server, and what it shows to its user."""
+        self.client: Any = None
+        """The library's client, once it is connected and greeted."""
         self._implicit: ssl.SSLContext | None = None
+        self._line: socket.socket | None = None
 
     @contextmanager
     def connected(self, implicit: ssl.SSLContext | None = None) -> Iterator[Any]:
         """Connect, with TLS from the first byte if there is a context for it, and hang up at the end."""
-        self._implicit = implicit
-        self.client = self._start(self.scene.implicit if implicit else self.scene.port)
+        self._implicit, self.client = implicit, None
         try:
+            self.client = self._start(self.scene.implicit if implicit else self.scene.port)
             yield self
         finally:
             with suppress(*self.errors):
                 self._end()
+            self._hang_up()
 
     def socket(self, port: int) -> socket.socket:
         """A new connection to the server."""
         sock = self.scene.connect(self.scene.server, port)
+        self._line = sock.dup()  # stays valid when TLS takes the connection over
         if self._implicit is None:
             return sock
         try:
@@ -79,6 +84,13 @@ class Program(ABC):
         except BaseException:
             sock.close()
             raise
+
+    def _hang_up(self) -> None:
+        """Close the connection, in whatever state the library has left it."""
+        if self._line is not None:
+            with suppress(OSError), self._line:
+                self._line.shutdown(socket.SHUT_RDWR)
+            self._line = None
 
     @abstractmethod
     def offers_tls(self) -> bool:
@@ -129,7 +141,8 @@ class SMTPProgram(Program):
         return client
 
     def _end(self) -> None:
-        self.client.quit()
+        if self.client:
+            self.client.quit()
 
     def offers_tls(self) -> bool:
         return self.client.has_extn("starttls")
@@ -166,7 +179,8 @@ class IMAPProgram(Program):
     errors = (imaplib.IMAP4.error, OSError, ValueError)
 
     def _end(self) -> None:
-        self.client.logout()
+        if self.client:
+            self.client.logout()
 
     def offers_tls(self) -> bool:
         return "STARTTLS" in self.client.capabilities
@@ -208,7 +222,8 @@ class POP3Program(Program):
     errors = (poplib.error_proto, OSError, ValueError)
 
     def _end(self) -> None:
-        self.client.quit()
+        if self.client:
+            self.client.quit()
 
     def offers_tls(self) -> bool:
         return "STLS" in self.client.capa()
