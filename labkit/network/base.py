@@ -24,6 +24,8 @@ Diversion = Callable[[str, str, int, Address], Address]
 
 _NAMES_KEPT = 4096
 _BACKLOG = 128
+_SLOWEST = 10.0
+"""Seconds; a slower link would look like a broken one."""
 
 
 class Listener:
@@ -217,6 +219,23 @@ class Network(ABC):
 
     @abstractmethod
     def _intercept(self, attacker: Host, server: Host, port: int) -> Interception: ...
+
+    def link(self, host: str, delay: float = 0.0, loss: float = 0.0) -> str:
+        """Slow down what a host sends and gets: it takes `delay` seconds more, and a part (0 to 1) of it is lost.
+
+        Without delay and loss the link is again as it was. Says in a sentence how it is done. Raises `LabError` for a
+        host or a value that makes no sense, or for what this network cannot do.
+        """
+        self.still_open()
+        if not 0 <= delay <= _SLOWEST or not 0 <= loss < 1:
+            raise LabError(
+                f"A link has a delay of 0 to {_SLOWEST:g} seconds and loses a part of 0 up to 1, "
+                f"not {delay:g} and {loss:g}."
+            )
+        return self._link(self.host(host), delay, loss)
+
+    @abstractmethod
+    def _link(self, host: Host, delay: float, loss: float) -> str: ...
 
     def reached(self, host: str, port: int, sender: str) -> str:
         """Whom `sender` talks to when it connects to this host and nominal port."""

@@ -7,7 +7,7 @@ where packet sockets are allowed.
 
 import socket
 
-from labkit.errors import CannotSniff
+from labkit.errors import CannotSniff, LabError
 from labkit.network.base import Host, Listener, Network, is_loopback, without_delay
 from labkit.network.interception import Interception
 
@@ -15,6 +15,8 @@ _ADDRESS = "127.0.0.1"
 _INTERFACE = "lo"
 _ALL_PROTOCOLS = 0x0003
 """ETH_P_ALL of <linux/if_ether.h>."""
+
+_WITH_LINKS = 'A slow link needs a private LAN: Lab(network="namespace").'
 
 
 class LoopbackHost(Host):
@@ -68,6 +70,11 @@ class Loopback(Network):
     def watch(self) -> socket.socket:
         """A packet socket (packet(7)) on the loopback interface. Raises `CannotSniff`."""
         return next(iter(self.hosts.values())).sniff()
+
+    def _link(self, host: Host, delay: float, loss: float) -> str:
+        if delay or loss:
+            raise LabError(f"There is no link at {host.name}: all hosts share {_ADDRESS}. {_WITH_LINKS}")
+        return f"{host.name} is on loopback, which takes no time."
 
     def _intercept(self, attacker: Host, server: Host, port: int) -> Interception:
         listener = attacker.listen(port)

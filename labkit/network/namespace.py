@@ -30,6 +30,10 @@ _SOL_PACKET, _PACKET_IGNORE_OUTGOING = 263, 23
 _SWITCH = "lan"
 
 
+_CARRIERS = {"netem": "the kernel does it (netem)", "relay": "a relay does it, because this kernel has no netem"}
+"""What slows a link down -> how it is said."""
+
+
 class NamespaceHost(Host):
     """A host in a network namespace of its own. `mac` is the hardware address of its interface."""
 
@@ -93,6 +97,14 @@ class Namespace(Network):
             return host, port
         address = self.hosts[host].address, port
         return self.diversion(sender, host, port, address) if self.diversion else address
+
+    def _link(self, host: Host, delay: float, loss: float) -> str:
+        carrier = self.broker.ask("link", host.name, delay, loss)
+        if not carrier:
+            return f"Between {host.name} and the switch is a plain cable."
+        lost = f" and {loss:.0%} of them are lost" if loss else ""
+        slow = f"every frame takes {delay * 1000:g} ms more each way{lost}"
+        return f"Between {host.name} and the switch {slow}; {_CARRIERS[carrier]}."
 
     def _intercept(self, attacker: Host, server: Host, port: int) -> Interception:
         with ExitStack() as undo:

@@ -20,6 +20,8 @@ INTERFACE = "eth0"
 _SWITCH = "lan"
 _LOOPBACK = 1
 """The index of `lo`, the first interface of every network namespace."""
+_ROOT = 0xFFFFFFFF
+"""TC_H_ROOT of <linux/pkt_sched.h>."""
 _FORWARDING = 3
 """BR_STATE_FORWARDING of <linux/if_bridge.h>."""
 _PATIENCE, _PAUSE = 5.0, 0.001
@@ -90,26 +92,24 @@ class Lan:
                 self._shorten(ip, host)
             if not delay and not loss:
                 return ""
-            far = self._lengthen(ip, host)
-            try:
-                _netem(ip, (host, far), delay, loss)
+            near, far = self._lengthen(ip, host)
+            if _netem(ip, (host, far), delay, loss):
                 _join(ip, f"{host}-wire", (host, far))
+                _until_forwarding(ip, near, host, far)
                 return "netem"
-            except NetlinkError as error:
-                if error.code not in (errno.ENOENT, errno.EOPNOTSUPP):
-                    raise
-                self.wires[host] = Wire(host, far, delay, loss)
-                return "relay"
+            self.wires[host] = Wire(host, far, delay, loss)
+            _until_forwarding(ip, near)
+            return "relay"
 
-    def _lengthen(self, ip: IPRoute, host: str) -> str:
-        """Take a host off the switch and put a second cable there; its free end is returned."""
+    def _lengthen(self, ip: IPRoute, host: str) -> tuple[str, str]:
+        """Take a host off the switch and put a second cable there: its end at the switch, and its free end."""
         self._slow.add(host)
         near, far = f"{host}-lan", f"{host}-far"
         ip.link("set", index=_index(ip, host), master=0)
         ip.link("add", ifname=near, kind="veth", peer={"ifname": far})
         ip.link("set", index=_index(ip, near), master=_index(ip, _SWITCH), state="up")
         ip.link("set", index=_index(ip, far), state="up")
-        return far
+        return near, far
 
     def _shorten(self, ip: IPRoute, host: str) -> None:
         self._slow.discard(host)
@@ -117,9 +117,10 @@ class Lan:
             wire.close()
         else:
             ip.link("del", index=_index(ip, f"{host}-wire"))
-            ip.tc("del", index=_index(ip, host))
+            ip.tc("del", index=_index(ip, host), parent=_ROOT)
         ip.link("del", index=_index(ip, f"{host}-lan"))
         ip.link("set", index=_index(ip, host), master=_index(ip, _SWITCH))
+        _until_forwarding(ip, host)
 
     def _inside(self, name: str) -> None:
         enter(self.namespaces[name], NETWORK)
@@ -174,9 +175,16 @@ def _rule(server: str, port: int) -> dict[str, object]:
     return {"table": _DETOUR, "priority": _DETOUR, "iifname": INTERFACE, **what}
 
 
-def _netem(ip: IPRoute, ends: tuple[str, ...], delay: float, loss: float) -> None:
-    for end in ends:
-        ip.tc("add", "netem", index=_index(ip, end), delay=round(delay * 1e6), loss=loss * 100)
+def _netem(ip: IPRoute, ends: tuple[str, ...], delay: float, loss: float) -> bool:
+    """Have the kernel delay and lose what leaves at these ends; False when it cannot."""
+    try:
+        for end in ends:
+            ip.tc("add", "netem", index=_index(ip, end), delay=round(delay * 1e6), loss=loss * 100)
+    except NetlinkError as error:
+        if error.code not in (errno.ENOENT, errno.EOPNOTSUPP):
+            raise
+        return False
+    return True
 
 
 def _join(ip: IPRoute, name: str, ends: tuple[str, ...]) -> None:
