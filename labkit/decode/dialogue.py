@@ -20,6 +20,8 @@ _SIGNALS = Signals()
 _words = cache(Words)
 _event = partial(tuple.__new__, Event)
 """`Event` of a tuple, in half the time of `Event(…)`; there are many."""
+_GREETING = 512
+"""Bytes that a server says first and that tell its dialect (RFC 5321 §4.5.3.1.5)."""
 
 
 def read(
@@ -30,10 +32,10 @@ def read(
     `secrets` open its TLS; None gives what an eavesdropper sees. `names` says what ``ip:port`` or ``ip`` is called,
     and whom the client at ``ip:port>`` talks to.
     """
-    walk = _Walk(conversation, secrets)
-    for chunk in conversation.chunks:
-        walk.take(chunk)
-    walk.finish()
+    dialect = for_port(conversation.server.port) or recognise(_first_words(conversation.chunks))
+    walk = _Walk(conversation, secrets, dialect)
+    if dialect is None and (inside := recognise(_first_words(walk.texts()))):
+        walk = _Walk(conversation, secrets, inside)
     names = names or {}
     return Dialogue(
         conversation.client,
@@ -53,6 +55,14 @@ def read_all(
     return (read(conversation, secrets, names) for conversation in conversations)
 
 
+def _first_words(said: Iterable[Chunk | Event]) -> bytes:
+    words = b""
+    for one in said:
+        if one.sender == SERVER and len(words) < _GREETING:
+            words += one.data
+    return words
+
+
 def _name(names: Mapping[str, str], end: Endpoint) -> str:
     return names.get(_end(end)) or names.get(end.host, "")
 
@@ -64,22 +74,31 @@ def _end(end: Endpoint) -> str:
 class _Walk:
     """One pass over a conversation's chunks."""
 
-    def __init__(self, conversation: Conversation, secrets: Secrets | None) -> None:
+    def __init__(self, conversation: Conversation, secrets: Secrets | None, dialect: Dialect | None) -> None:
         self.events: list[Event] = []
-        self.dialect: Dialect | None = for_port(conversation.server.port)
+        self.dialect = dialect
         self._secrets = secrets
         self._text: Reader | None = None
         self._tls: Stream | None = None
         self._in_tls: set[str] = set()
         """The sides that have sent their first record."""
+        self._whole = bool(conversation.chunks) and conversation.chunks[0].kind in ("syn", "syn-ack")
+        """Whether the connection's beginning was captured."""
+        self._holes: set[str] = set() if self._whole else {CLIENT, SERVER}
+        """The sides of which something is missing."""
+        self._port = conversation.server.port
         self._started = "implicit"
         self._inside: Reader | None = None
         self._carried = {CLIENT: 0, SERVER: 0}
         """Bytes on the wire that carried decrypted text since the last whole phrase."""
         self._time = 0.0
         self._frame = 0
+        for chunk in conversation.chunks:
+            self._take(chunk)
+        for sender in (CLIENT, SERVER):
+            self._unfinished(sender)
 
-    def take(self, chunk: Chunk) -> None:
+    def _take(self, chunk: Chunk) -> None:
         time, self._frame, sender, kind, data, size = chunk
         self._time = time / 1e9
         if kind != "data":
@@ -89,9 +108,9 @@ class _Walk:
         else:
             self._record(sender, data)
 
-    def finish(self) -> None:
-        for sender in (CLIENT, SERVER):
-            self._unfinished(sender)
+    def texts(self) -> Iterator[Event]:
+        """What was said, in clear and inside TLS."""
+        return (event for event in self.events if event.layer == TEXT)
 
     def session(self) -> Session | None:
         tls = self._tls
@@ -102,47 +121,63 @@ class _Walk:
     def _signal(self, sender: str, kind: str, size: int) -> None:
         if kind == "gap":
             self._unfinished(sender)
+            self._holes.add(sender)
             if self._tls is not None:
+                self._in_tls.add(sender)
                 self._tls.lose(sender)
         self._add(sender, TCP, kind, SIGNALS[kind][0], b"", False, size, _SIGNALS)
 
     # ---- clear text
 
     def _clear(self, sender: str, data: bytes) -> None:
+        # Where text cannot tell that TLS is due, its first record does.
+        if (self._text is None or self._holes or self.dialect is None) and starts(data):
+            self._begin_tls(sender, data)
+            return
         if self._text is None:
-            if starts(data):
-                self._tls = Stream(self._secrets)
-                return self._record(sender, data)
-            self._text = self._reader(sender, data)
+            self._text = self._reader()
+        self._feed(sender, data)
+
+    def _begin_tls(self, sender: str, data: bytes) -> None:
+        in_the_middle = not self._whole and self.dialect is not None and self._port in self.dialect.explicit_ports
+        if self._text is not None or in_the_middle:
+            self._started = "explicit"
+        for side in (CLIENT, SERVER):
+            self._unfinished(side)
+        self._tls = Stream(self._secrets)
+        self._record(sender, data)
+
+    def _feed(self, sender: str, data: bytes) -> None:
         for by, kind, title, said in self._text.feed(sender, data):
             self._add(by, TEXT, kind, title, said, False, len(said), _words(self.dialect))
         if self._text.upgraded:
             self._started = "explicit"
             self._tls = Stream(self._secrets)
+            self._holes.clear()  # what was missing before has not hidden the upgrade
             for side in (CLIENT, SERVER):
                 if early := self._text.rest(side):
                     self._record(side, early)
 
-    def _reader(self, sender: str, data: bytes) -> Reader:
-        if sender == SERVER and self.dialect is None:
-            self.dialect = recognise(data)
+    def _reader(self) -> Reader:
         return self.dialect.reader() if self.dialect else _Plain()
 
     def _unfinished(self, sender: str) -> None:
         """What was begun and never completed is still part of the story."""
-        for reader, encrypted in ((self._text, False), (self._inside, True)):
-            if reader is not None and (data := reader.rest(sender)):
-                self._odd(sender, "unknown", "unfinished", data, encrypted)
+        if self._text is not None and (data := self._text.rest(sender)):
+            self._odd(sender, "unknown", "unfinished", data)
+        if self._inside is not None and (data := self._inside.rest(sender)):
+            carried, self._carried[sender] = self._carried[sender], 0
+            self._add(sender, TEXT, "unknown", "unfinished", data, True, carried, _words(self.dialect))
 
-    def _odd(self, sender: str, kind: str, title: str, data: bytes, encrypted: bool) -> None:
-        """Text that is no phrase."""
-        self._add(sender, TEXT, kind, title, data, encrypted, len(data), _words(self.dialect))
+    def _odd(self, sender: str, kind: str, title: str, data: bytes) -> None:
+        """Clear text that is no phrase."""
+        self._add(sender, TEXT, kind, title, data, False, len(data), _words(self.dialect))
 
     # ---- TLS
 
     def _record(self, sender: str, data: bytes) -> None:
         if sender not in self._in_tls:
-            data = self._behind_injected(sender, data)
+            data = self._first_record(sender, data)
             if not data:
                 return
             self._in_tls.add(sender)
@@ -151,17 +186,24 @@ class _Walk:
                 self._say(sender, content, wire)
             else:
                 self._add(sender, TLS, kind, title, content, encrypted, wire, self._tls)
+                if encrypted and not opened and self._inside is not None:
+                    self._unfinished(sender)  # it went on, unheard
 
-    def _behind_injected(self, sender: str, data: bytes) -> bytes:
+    def _first_record(self, sender: str, data: bytes) -> bytes:
         """The bytes without the clear text that stands before them although TLS is due."""
-        early = 0 if self._started == "implicit" or starts(data) else handshake_start(data)
+        if self._started == "implicit" or starts(data):
+            return data
+        if sender in self._holes:
+            self._tls.lose(sender)
+            return data
+        early = handshake_start(data)
         if early:
-            self._odd(sender, "injected", "injected", data[:early], False)
+            self._odd(sender, "injected", "injected", data[:early])
         return data[early:]
 
     def _say(self, sender: str, data: bytes, wire: int) -> None:
         if self._inside is None:
-            self._inside = self._reader(sender, data)
+            self._inside = self._reader()
         carried = self._carried
         carried[sender] += wire
         for by, kind, title, said in self._inside.feed(sender, data):

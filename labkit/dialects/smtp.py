@@ -15,6 +15,8 @@ _WAITS_FOR_ANSWER = {b"STARTTLS", b"DATA", b"AUTH"}
 _CODE = re.compile(rb"[2-5][0-9][0-9](?=[ \r\n-]|$)")
 _CONTINUED = re.compile(rb"[2-5][0-9][0-9]-")
 _TITLES = {verb.encode(): verb for verb in COMMANDS}
+_GREETINGS = {b"220", b"421", b"554"}
+"""RFC 5321 §3.1, §3.8."""
 _BDAT = re.compile(rb"BDAT +(\d{1,12})", re.IGNORECASE)
 
 
@@ -29,6 +31,13 @@ class _Reader(TextReader):
         self._unanswered: deque[bytes] = deque(maxlen=MOST_UNANSWERED)
         self._chunk = 0
         self._greeted = False
+
+    def rest(self, sender: str) -> bytes:
+        if sender == SERVER:  # what it said next is missing, and with it the answers that were waited for
+            if self._client == self._wait:
+                self._client = self._message if self._unanswered[-1] == b"DATA" else self._command
+            self._unanswered.clear()
+        return super().rest(sender)
 
     # ---- what the client says next
 
@@ -95,14 +104,15 @@ class _Reader(TextReader):
         if asked == b"STARTTLS":
             self.upgraded = code == b"220"
             kind = "go-ahead" if self.upgraded else "refusal"
-        if asked == b"AUTH" and code == b"334":
+        if code == b"334":
             kind = "challenge"
-        if asked in _WAITS_FOR_ANSWER:
-            self._client = {b"354": self._message, b"334": self._credential}.get(code, self._command)
+        invited = {b"354": self._message, b"334": self._credential}.get(code)
+        if invited or asked in _WAITS_FOR_ANSWER:
+            self._client = invited or self._command
         return Phrase(SERVER, kind, code.decode(), data)
 
     def _is_greeting(self, code: bytes) -> bool:
-        if self._greeted:
+        if self._greeted or code not in _GREETINGS:
             return False
         return not self._unanswered or (code == b"220" and self._unanswered[0] != b"STARTTLS")
 
