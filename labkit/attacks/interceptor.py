@@ -103,6 +103,7 @@ class Interceptor:
         self._bell.send(b".")
         self._thread.join(_PATIENCE)
         self._stage.close()
+        self.vector.release()
         until = time.monotonic() + settle
         for session in list(self.sessions):
             session.over.wait(max(0.0, until - time.monotonic()))

@@ -161,7 +161,8 @@ class Session:
         waiting = deque(said)
         while waiting and not self._pair.ending:
             side, phrase = waiting.popleft()
-            line = Line(*phrase, side.tls is not None, self.opening.dialect, self.opening.port, tuple(self._lines))
+            inside, past = side.tls is not None, tuple(self._lines)
+            line = Line(*phrase, inside, self.opening.dialect, self.opening.port, past, self.number)
             chosen = self._decide(line)
             self._lines.append(line._replace(data=line.data[:_SHOWN], earlier=()))
             for action in chosen.actions:

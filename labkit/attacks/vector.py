@@ -41,6 +41,8 @@ class Line(NamedTuple):
     """The nominal port that the victim has connected to, host order."""
     earlier: "tuple[Line, ...]" = ()
     """What was said before, by both sides, oldest first, as it came; the last hundred."""
+    session: int = 0
+    """Which of the attacker's sessions, from 1."""
 
     @property
     def text(self) -> str:
@@ -93,6 +95,9 @@ class Vector:
     def on_record(self, record: Record) -> Answered:
         """A TLS record that the attacker cannot read is about to be passed on."""
         return None
+
+    def release(self) -> None:
+        """The attack ends: whoever is kept waiting for a decision must go on."""
 
     @property
     def name(self) -> str:

@@ -4,6 +4,7 @@ It looks and takes nothing: the mailbox is opened with EXAMINE, and no flag chan
 """
 
 import imaplib
+import re
 import socket
 import ssl
 from contextlib import suppress
@@ -17,6 +18,9 @@ from labkit.clients.message import Mail
 from labkit.clients.outcome import CLEAR, Fetched
 from labkit.clients.policies import Policy
 from labkit.network import Host
+
+_IN_COMMAND = re.compile(r"^(command: \S+ => )+")
+"""What imaplib puts before the reason why a command failed."""
 
 
 def fetch(
@@ -57,7 +61,7 @@ class _Client(imaplib.IMAP4):
             self._upgrade()
         if self.state == "NONAUTH":
             self._log_in(*login)
-        count = int(self._done(self.select("INBOX", readonly=True))[-1])
+        count = self._count(self._done(self.select("INBOX", readonly=True))[-1])
         return {"messages": tuple(self._message(number) for number in range(1, count + 1))}
 
     def farewell(self) -> None:
@@ -129,6 +133,11 @@ class _Client(imaplib.IMAP4):
                 raise Stopped(f"the server refused the login with {refusal}") from None
             raise
 
+    def _count(self, told: bytes | None) -> int:
+        if told is None:
+            raise Stopped(f"the server's answer {self._attempt.step} does not say how many messages there are")
+        return int(told)
+
     def _message(self, number: int) -> Mail:
         data = self._done(self.fetch(str(number), "(BODY.PEEK[])"))
         found = next((part[1] for part in data if isinstance(part, tuple)), None)
@@ -149,14 +158,14 @@ class _Client(imaplib.IMAP4):
         return shown(said) if tag not in (b"*", b"+") and said.startswith((b"NO", b"BAD")) else ""
 
     def _broken(self, error: imaplib.IMAP4.abort, step: str) -> str:
-        said = str(error)
+        said = _IN_COMMAND.sub("", str(error))
         if isinstance(error.__context__, OSError):
             return put(error.__context__, step, self.words)
-        if said.endswith("socket error: EOF"):
+        if said == "socket error: EOF":
             return f"the server closed the connection {step}"
-        if "socket error: unterminated line" in said:
+        if said.startswith("socket error: unterminated line"):
             return f"the server closed the connection in the middle of its answer {step}"
-        if "unexpected" not in said:  # imaplib gives the text behind BYE
+        if not said.startswith("unexpected"):  # it is the text behind BYE
             return f"the server said BYE {shown(said)} {step}"
         if step == GREETING:
             return "the server greeted with something that is not IMAP (a greeting begins with * OK)"

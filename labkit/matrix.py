@@ -1,0 +1,139 @@
+"""Every client against every attack: one live session for each, and the verdict on it.
+
+Each attack is run in a lab of its own, on a server that is open to it. How the result looks is for `labkit.show`.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+from typing import NamedTuple
+
+from labkit.attacker import Aftermath, scene, targets
+from labkit.attacks import catalogue
+from labkit.attacks.account import NAME
+from labkit.attacks.buffering import MARK
+from labkit.attacks.interceptor import Interceptor
+from labkit.attacks.report import Report
+from labkit.attacks.vector import Vector
+from labkit.attacks.verdict import Verdict, judge
+from labkit.attacks.victims import LOGIN, TEXT, Victim
+from labkit.certificates import DOMAIN
+from labkit.clients import policies
+from labkit.clients.policies import IMPLICIT, Policy
+from labkit.lab import Lab
+from labkit.servers.mailbox import Message
+
+PROTOCOLS = ("SMTP", "IMAP", "POP3")
+PATIENCE = 2.0
+"""Seconds for an attempt: some attacks let the client wait for an answer that never comes."""
+_AT_ONCE = 4
+"""Attacks that are run at the same time; those that wait need no processor."""
+
+Client = Policy | Victim
+
+
+class Cell(NamedTuple):
+    """One attack on one client."""
+
+    protocol: str
+    vector: str
+    """The number of the attack: ``N1``."""
+    client: str
+    """The name of the policy or of the victim."""
+    verdict: Verdict
+
+
+class Matrix(tuple[Cell, ...]):
+    """The cells, attack by attack."""
+
+    def verdict(self, protocol: str, vector: str, client: str) -> Verdict:
+        """The verdict in one cell. Raises KeyError where there is none."""
+        for cell in self:
+            if cell[:3] == (protocol, vector, client):
+                return cell.verdict
+        raise KeyError((protocol, vector, client))
+
+    def __repr__(self) -> str:
+        rows = (f"{protocol:5} {vector:4} {client}: {verdict.outcome}" for protocol, vector, client, verdict in self)
+        return "\n".join(rows)
+
+
+def every_attack(
+    vectors: Iterable[type[Vector]] = catalogue.ALL,
+    clients: Sequence[Client] = policies.ALL,
+    protocols: Sequence[str] = PROTOCOLS,
+    network: str = "loopback",
+    step: Callable[[], object] = lambda: None,
+) -> Matrix:
+    """Run each attack against each client, in each protocol that both know.
+
+    `clients` are policies, which the lab's own clients follow, and victims; `network` is how the labs are made; `step`
+    is called after each session.
+    """
+    rows = [
+        _Row(protocol, vector(), network, _able(clients, protocol)) for protocol, vector in _pairs(vectors, protocols)
+    ]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        found = pool.map(lambda row: row.run(step), rows)
+        return Matrix(chain.from_iterable(found))
+
+
+def count(vectors: Iterable[type[Vector]], clients: Sequence[Client], protocols: Sequence[str]) -> int:
+    """How many sessions `every_attack` has with these arguments."""
+    return sum(len(_able(clients, protocol)) for protocol, _ in _pairs(vectors, protocols))
+
+
+def _pairs(vectors: Iterable[type[Vector]], protocols: Sequence[str]) -> list[tuple[str, type[Vector]]]:
+    return [(protocol, vector) for vector in vectors for protocol in protocols if protocol in vector.protocols]
+
+
+def _able(clients: Sequence[Client], protocol: str) -> list[Client]:
+    return [client for client in clients if getattr(client, "protocol", protocol) == protocol]
+
+
+class _Row(NamedTuple):
+    """One attack, and all clients that meet it."""
+
+    protocol: str
+    vector: Vector
+    network: str
+    clients: list[Client]
+
+    def run(self, step: Callable[[], object]) -> list[Cell]:
+        with Lab(self.network) as lab:
+            start = getattr(lab, self.protocol.lower())
+            servers = {
+                False: start(**{"auth": "always", **self.vector.server}),
+                True: start(implicit=True),
+            }
+            _deliver(lab, LOGIN[0], TEXT)
+            _deliver(lab, NAME, MARK)
+            cells = []
+            for client in self.clients:
+                cells.append(Cell(self.protocol, self.vector.id, client.name, self._meet(lab, servers, client)))
+                step()
+            return cells
+
+    def _meet(self, lab: Lab, servers: dict[bool, object], client: Client) -> Verdict:
+        aftermath = Aftermath(lab)
+        with Interceptor(
+            lab.network, self.vector, targets(lab, self.vector), lab.authority, lab.keylog.path
+        ) as interceptor:
+            report = _let(lab, servers, client)
+        return judge(aftermath.case(interceptor, [report]))
+
+
+def _let(lab: Lab, servers: dict[bool, object], client: Client) -> Report:
+    """Let a client do its work."""
+    if isinstance(client, Victim):
+        return client.run(scene(lab, client.protocol, PATIENCE))
+    server = servers[client.starts == IMPLICIT]
+    if server.protocol == "SMTP":
+        return Report.of(lab.send(server, TEXT, login=LOGIN, policy=client, timeout=PATIENCE))
+    return Report.of(lab.fetch(server, login=LOGIN, policy=client, timeout=PATIENCE))
+
+
+def _deliver(lab: Lab, user: str, text: str) -> None:
+    """Put a mail into the inbox of a user."""
+    sender, data = f"bob@{DOMAIN}", f"From: bob@{DOMAIN}\r\nTo: {user}@{DOMAIN}\r\nSubject: secret\r\n\r\n{text}\r\n"
+    lab.post.account(user).inbox.keep(Message(sender, (f"{user}@{DOMAIN}",), data.encode(), "clear text", ""))
