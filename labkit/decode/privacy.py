@@ -15,7 +15,7 @@ from typing import NamedTuple
 from labkit.decode.event import TEXT, Dialogue, Event, Field
 from labkit.dialects.base import Dialect
 
-_LONGEST = 8192
+_LONGEST = 2048
 """Bytes of a command or reply that are searched; what it tells stands at its beginning."""
 _HEADER = re.compile(rb"[!-9;-~]+:")
 _HEADER_FIELD = re.compile(rb"^(Subject|From|To):[ \t]*([^\r\n]+)", re.IGNORECASE | re.MULTILINE)

@@ -81,6 +81,16 @@ ENDLESS = {
 }
 
 
+@pytest.mark.parametrize("size", range(1, 300, 13))
+def test_what_follows_a_literal_that_comes_in_pieces_is_read(size):
+    client = b"a APPEND x {%d+}\r\n%s\r\nb NOOP\r\n" % (size, b"x" * size)
+    server = b"* 1 FETCH (BODY[] {%d}\r\n%s)\r\n* 3 EXISTS\r\n" % (size, b"x" * size)
+    for side, data, first, last in ((CLIENT, client, "command", "NOOP"), (SERVER, server, "message", "EXISTS")):
+        found = phrases(IMAP, [(side, data[at : at + 7]) for at in range(0, len(data), 7)])
+        assert [p.kind for p in found[:-1]] == [first, *["message"] * (len(found) - 2)]
+        assert found[-1].title == last
+
+
 @pytest.mark.parametrize("what", ENDLESS)
 def test_what_never_ends_comes_out_in_pieces(what):
     dialect, before, side, more = ENDLESS[what]

@@ -306,11 +306,26 @@ def test_a_response_code_adds_its_own_sentence():
     assert "may not ask for TLS" in sentence("* PREAUTH hello", "greeting", "PREAUTH")
 
 
-def test_after_missing_bytes_the_next_line_is_read_as_it_stands():
+@pytest.mark.parametrize(
+    ("side", "before", "after", "title"),
+    [
+        (SERVER, b"* 1 FETCH (BODY[] {1000}\r\nFrom: bob", b"* 3 EXISTS\r\n", "EXISTS"),
+        (CLIENT, b"a APPEND x {1000+}\r\nFrom: alice", b"b NOOP\r\n", "NOOP"),
+    ],
+)
+def test_after_missing_bytes_the_next_line_is_read_as_it_stands(side, before, after, title):
     reader = IMAP.reader()
-    reader.feed(SERVER, b"* 1 FETCH (BODY[] {1000}\r\nFrom: bob")
-    reader.feed(CLIENT, b"a APPEND x {1000+}\r\nFrom: alice")
-    for side in (SERVER, CLIENT):
-        reader.rest(side)
-    assert [p.title for p in reader.feed(SERVER, b"* 3 EXISTS\r\n")] == ["EXISTS"]
-    assert [p.title for p in reader.feed(CLIENT, b"b NOOP\r\n")] == ["NOOP"]
+    reader.feed(side, before)
+    reader.rest(side)
+    assert [p.title for p in reader.feed(side, after)] == [title]
+
+
+def test_only_the_side_with_missing_bytes_begins_anew():
+    reader = IMAP.reader()
+    reader.feed(SERVER, b"* 1 FETCH (BODY[] {5}\r\n")
+    reader.feed(CLIENT, b"a APPEND x {5+}\r\n")
+    reader.rest(CLIENT)
+    assert [p.kind for p in reader.feed(SERVER, b"hello)\r\n")] == ["message"]
+    reader.feed(CLIENT, b"b APPEND x {5+}\r\n")
+    reader.rest(SERVER)
+    assert [p.kind for p in reader.feed(CLIENT, b"hello\r\n")] == ["message"]

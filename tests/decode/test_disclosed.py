@@ -1,0 +1,100 @@
+"""What each command and response gives away to someone on the path, in every form in which it can be written."""
+
+import pytest
+from transcripts import turns
+
+from labkit.capture.conversation import Chunk, Conversation, Endpoint
+from labkit.decode.dialogue import read
+from labkit.decode.privacy import visible
+from labkit.dialects import IMAP, POP3, SMTP, Dialect
+
+ALICE = ("user name", "alice")
+LOGIN = [ALICE, ("password", "hunter2")]
+PLAIN, NAME, PASSWORD = "AGFsaWNlAGh1bnRlcjI=", "YWxpY2U=", "aHVudGVyMg=="
+
+CASES: list[tuple[Dialect, str, list[tuple[str, str]]]] = [
+    (IMAP, "C: a LOGIN alice hunter2", LOGIN),
+    (IMAP, 'C: a login "alice" "hunter2"', LOGIN),
+    (IMAP, r'C: a LOGIN "al \"ice" "hun\\ter 2"', [("user name", 'al "ice'), ("password", "hun\\ter 2")]),
+    (IMAP, 'C: a LOGIN alice ""', [ALICE]),
+    (IMAP, "C: a LOGIN {5+}\nC: alice {7+}\nC: hunter2", LOGIN),
+    (IMAP, "C: a LOGIN {5}\nS: + go\nC: alice hunter2", LOGIN),
+    (IMAP, 'C: a LOGIN "alice" {7}\nS: + go\nC: hunter2', LOGIN),
+    (
+        IMAP,
+        "C: a LOGIN {5}\nS: + go\nC: alice {7}\nS: + go\nC: hunter2\nC: b LOGIN x y",
+        [*LOGIN, ("user name", "x"), ("password", "y")],
+    ),
+    (IMAP, "C: a LOGIN {9+}\nC: alice bob {8+}\nC: hunter 2", [("user name", "alice bob"), ("password", "hunter 2")]),
+    (IMAP, "C: a LOGIN {5}\nS: + go\nC: alice {7}\nS: a NO never", [ALICE]),
+    (IMAP, "C: a LOGIN jos\u00e9 hunter2", [("user name", "jos\u00e9"), ("password", "hunter2")]),
+    (IMAP, f"C: a AUTHENTICATE PLAIN {PLAIN}", LOGIN),
+    (IMAP, f"C: a AUTHENTICATE PLAIN\nS: + \nC: {PLAIN}", LOGIN),
+    (IMAP, f"C: a authenticate login\nS: + VXNlcg\nC: {NAME}\nS: + UGFzcw\nC: {PASSWORD}", LOGIN),
+    (IMAP, "C: a AUTHENTICATE GSSAPI\nS: + \nC: YWxpY2U=", []),
+    (IMAP, 'C: a SELECT "My letters"', [("mailbox", "My letters")]),
+    (IMAP, "C: a EXAMINE {10+}\nC: My letters", [("mailbox", "My letters")]),
+    (IMAP, "C: a STATUS {10+}\nC: My letters (MESSAGES)", [("mailbox", "My letters")]),
+    (IMAP, 'C: a LIST "" "*"\nS: * LIST (\\Sent) "/" Work/Layoffs', [("mailbox", "Work/Layoffs")]),
+    (IMAP, "C: a NOOP\nS: * LIST () NIL {5}\nS: Plans", [("mailbox", "Plans")]),
+    (IMAP, 'C: a RENAME "old name" new', [("mailbox", "old name"), ("new mailbox", "new")]),
+    (IMAP, "C: a UID MOVE 1:3 Trash", [("mailbox", "Trash")]),
+    (IMAP, 'C: a SEARCH FROM "boss"\nS: * SEARCH 1 2 3', [("search", 'FROM "boss"')]),
+    (IMAP, 'C: a ID ("name" "Mail 1.0")', [("program", '"name" "Mail 1.0"')]),
+    (IMAP, "C: a APPEND Sent (\\Seen) {12+}\nC: Subject: hi\nC: ", [("mailbox", "Sent"), ("subject", "hi")]),
+    (
+        IMAP,
+        'C: a FETCH 1 ENVELOPE\nS: * 1 FETCH (ENVELOPE (NIL "raise" (("A" NIL "a" "x.org")) NIL NIL '
+        '(("B" NIL "b" "y.org")) NIL NIL NIL NIL))',
+        [("subject", "raise"), ("from", '("A" NIL "a" "x.org")'), ("to", '("B" NIL "b" "y.org")')],
+    ),
+    (
+        IMAP,
+        "C: a FETCH 1 X\nS: * 1 FETCH (BODY[HEADER] {18}\nS: Subject: raise\nS: \nS:  BODY[TEXT] {6}\nS: no way)",
+        [("subject", "raise"), ("message", "no way")],
+    ),
+    (POP3, "S: +OK\nC: USER alice\nS: +OK\nC: PASS hunter 2", [ALICE, ("password", "hunter 2")]),
+    (POP3, "S: +OK <1@x>\nC: APOP alice c4c9334bac560ecc979e58001b3e22fb", [ALICE]),
+    (POP3, f"S: +OK\nC: AUTH PLAIN {PLAIN}", LOGIN),
+    (POP3, f"S: +OK\nC: AUTH LOGIN\nS: + VXNlcg\nC: {NAME}\nS: + UGFzcw\nC: {PASSWORD}", LOGIN),
+    (
+        POP3,
+        "S: +OK\nC: TOP 1 1\nS: +OK\nS: From: a@x\nS: \nS: ..hi\nS: .",
+        [("from", "a@x"), ("message", "..hi")],
+    ),
+    (POP3, "S: +OK\nC: RETR 1\nS: -ERR From: nobody", []),
+    (SMTP, f"S: 220 x ESMTP\nC: AUTH PLAIN\nS: 334 \nC: {PLAIN}", LOGIN),
+    (SMTP, "S: 220 x ESMTP\nC: EHLO host\nS: 250 x\nC: MAIL FROM:<a@x>", [("client name", "host"), ("sender", "a@x")]),
+    (
+        SMTP,
+        "S: 220 x\nC: DATA\nS: 354 go\nC: Subject: raise\nC: \nC: no way\nC: .",
+        [("subject", "raise"), ("message", "no way")],
+    ),
+]
+
+
+def seen_by_eavesdropper(dialect: Dialect, transcript: str):
+    chunks = [Chunk(n, n, side, "data", data, len(data)) for n, (side, data) in enumerate(turns(transcript), 1)]
+    server = Endpoint("192.0.2.2", dialect.explicit_ports[0])
+    dialogue = read(Conversation(Endpoint("192.0.2.1", 50000), server, chunks))
+    return dialogue, visible(dialogue)
+
+
+@pytest.mark.parametrize(("dialect", "transcript", "told"), CASES)
+def test_what_is_said_gives_away(dialect, transcript, told):
+    dialogue, exposures = seen_by_eavesdropper(dialect, transcript)
+    assert [(exposure.what, exposure.value) for exposure in exposures] == told
+    for exposure in exposures:
+        place = dialogue.events[exposure.event_index].data[exposure.start : exposure.end].decode()
+        coded = place in (PLAIN, NAME, PASSWORD)
+        assert coded or place.replace("\\\\", "\\").replace('\\"', '"') == exposure.value
+
+
+def test_a_command_that_is_long_beyond_reason_is_looked_at_from_its_beginning():
+    _, exposures = seen_by_eavesdropper(IMAP, f"C: a LOGIN alice {'x' * 20_000}")
+    assert exposures[0].value == "alice" and len(exposures[1].value) < 10_000
+
+
+def test_spaces_without_end_are_read():
+    transcript = f"C: a LOGIN {{5+}}\nC: alice{' ' * 60_000}\nC: b SELECT {{9+}}\nC: {' ' * 60_000}("
+    assert seen_by_eavesdropper(IMAP, transcript)[0].events
