@@ -13,7 +13,7 @@ from labkit.network import Host
 from labkit.servers.postoffice import USERS
 
 if TYPE_CHECKING:
-    from collections.abc import ItemsView, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from labkit.attacks.edits import Edits
     from labkit.attacks.interceptor import Interceptor, Target
@@ -37,6 +37,8 @@ class Attacker:
         """The last one."""
         self._lab = lab
         self._host = host
+        self.before_close = ExitStack()
+        """What is to be done before the attack that is under way ends."""
         self._running: list[Interceptor] = []
         stage.callback(_close_all, self._running)  # where nobody closes the attack, nor the lab
 
@@ -51,8 +53,7 @@ class Attacker:
         nothing to attack.
         """
         self.network.still_open()
-        if self.attack is not None:
-            self.attack.close()
+        self.close()
         self.attack = Attack(self._lab, self.name, vector, at)
         self._running[:] = [self.attack.interceptor]
         return self.attack
@@ -66,6 +67,7 @@ class Attacker:
 
     def close(self) -> None:
         """End the attack that is under way."""
+        self.before_close.close()
         if self.attack is not None:
             self.attack.close()
 
@@ -116,12 +118,12 @@ class Attack:
     @cached_property
     def victim_side(self) -> "Capture":
         """What the victims saw: their connections to the attacker. Complete when the attack is closed."""
-        return self._leg({name[:-1] for name, end in self._names() if name.endswith(">") and end.startswith(self.name)})
+        return self._side(lambda names, client: names.get(f"{client}>", "").startswith(self.name))
 
     @cached_property
     def server_side(self) -> "Capture":
         """What the real servers saw: the attacker's connections to them. Complete when the attack is closed."""
-        return self._leg({name for name, end in self._names() if end == self.name})
+        return self._side(lambda names, client: names.get(client) == self.name)
 
     @property
     def sides(self) -> "TwoSided":
@@ -164,17 +166,17 @@ class Attack:
     def _case(self) -> "Case":
         return self._aftermath.case(self.interceptor, self.reports)
 
-    def _names(self) -> "ItemsView[str, str]":
+    def _side(self, belongs: "Callable[[dict[str, str], str], bool]") -> "Capture":
+        """The conversations whose client, ``ip:port``, belongs there."""
         if self.under_way:
             raise LabError("The captures of both sides are complete when the attack is over: close it first.")
-        return self._capture.names.items()
-
-    def _leg(self, clients: set[str]) -> "Capture":
         from labkit.capture.legs import frames_of
         from labkit.show.capture import Capture
 
         whole = self._capture
-        return Capture(frames_of(whole.frames, clients), whole.keylog, whole.names, whole.how)
+        clients = {str(conversation.client) for conversation in whole.conversations}
+        chosen = {client for client in clients if belongs(whole.names, client)}
+        return Capture(frames_of(whole.frames, chosen), whole.keylog, whole.names, whole.how)
 
 
 class Aftermath:
@@ -190,7 +192,7 @@ class Aftermath:
         from labkit.attacks.account import ADDRESS, NAME
         from labkit.attacks.verdict import Case
 
-        new = [message for message in _mail(self._lab) if id(message) not in self._known]
+        new = {id(message): message for message in _mail(self._lab) if id(message) not in self._known}
         hers = {id(message) for message in _mail_of(self._lab, NAME)}
         return Case(
             interceptor.vector,
@@ -198,8 +200,8 @@ class Aftermath:
             tuple(interceptor.edits),
             tuple(reports),
             keylog.parse(self._lab.keylog.text()),
-            [message.data for message in new if id(message) in hers],
-            [message.sender for message in new if message.user == NAME and message.sender != ADDRESS],
+            [message.data for number, message in new.items() if number in hers],
+            [message.sender for message in new.values() if message.user == NAME and message.sender != ADDRESS],
         )
 
 

@@ -11,9 +11,10 @@ import re
 from labkit.show.theme import STYLE
 
 # C0 and C1 controls, DEL, and the invisible characters that reorder or hide text (Unicode TR 36, section 3).
-_INVISIBLE = re.compile(
+INVISIBLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff\ufff0-\uffff\ud800-\udfff]"
 )
+"""A character that nobody sees as what it is."""
 
 
 def _name(match: re.Match[str]) -> str:
@@ -23,7 +24,7 @@ def _name(match: re.Match[str]) -> str:
 
 def printable(text: str) -> str:
     """Text in which nothing is invisible: control characters as their pictures (␍, ␛), others as ``\\u202e``."""
-    return _INVISIBLE.sub(_name, text)
+    return INVISIBLE.sub(_name, text)
 
 
 def markup(text: str) -> str:
