@@ -1,15 +1,17 @@
 """What someone on the path can read in a dialogue: addresses, passwords, names, and where each of them stands.
 
 Only what crossed the wire in clear counts, whatever the reader's own secrets opened. What a dialect's phrases tell, and
-where mail lies in them, is stated by the dialect; logins are SASL PLAIN (RFC 4616) and LOGIN; names in TLS are SNI
-(RFC 6066 §3) and, up to TLS 1.2, the certificate.
+where mail lies in them, is stated by the dialect; logins are SASL PLAIN (RFC 4616) and LOGIN; mail is RFC 5322 with the
+encodings of MIME, which hide nothing (RFC 2045 §6, RFC 2047); names in TLS are SNI (RFC 6066 §3) and, up to TLS 1.2,
+the certificate.
 """
 
 import re
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import accumulate
+from quopri import decodestring
 from typing import NamedTuple
 
 from labkit.decode.event import TEXT, Dialogue, Event, Field
@@ -18,7 +20,12 @@ from labkit.dialects.base import Dialect
 _LONGEST = 2048
 """Bytes of a command or reply that are searched; what it tells stands at its beginning."""
 _HEADER = re.compile(rb"[!-9;-~]+:")
-_HEADER_FIELD = re.compile(rb"^(Subject|From|To):[ \t]*([^\r\n]+)", re.IGNORECASE | re.MULTILINE)
+_HEADER_FIELD = re.compile(rb"^(Subject|From|To):[ \t]*([^\r\n]+(?:\r\n[ \t][^\r\n]+)*)", re.IGNORECASE | re.MULTILINE)
+_FOLD = re.compile(rb"\r\n(?=[ \t])")
+_ENCODING = re.compile(rb"^Content-Transfer-Encoding:[ \t]*([\w-]+)", re.IGNORECASE | re.MULTILINE)
+_CHARSET = re.compile(
+    rb"^Content-Type:[^\r\n]*(?:\r\n[ \t][^\r\n]*)*?charset=\"?([\w-]+)", re.IGNORECASE | re.MULTILINE
+)
 
 
 class Exposure(NamedTuple):
@@ -90,8 +97,11 @@ def _compiled(pattern: str) -> re.Pattern[bytes]:
     return re.compile(pattern.encode(), re.IGNORECASE)
 
 
-def _text(data: bytes) -> str:
-    return data.decode("utf-8", "backslashreplace")
+def _text(data: bytes, charset: str = "utf-8") -> str:
+    try:
+        return data.decode(charset, "backslashreplace")
+    except LookupError:  # a charset that nobody knows
+        return data.decode("utf-8", "backslashreplace")
 
 
 class _Login:
@@ -130,11 +140,16 @@ _PARTS = {b"PLAIN": ("user name and password",), b"LOGIN": ("user name", "passwo
 """Login mechanism -> what its client lines hold, in order."""
 
 
+_NO_LOGIN = (b"*", b"=")
+"""What calls a login off, and what is an answer of no bytes (RFC 4954 §4)."""
+
+
 def _decoded(coded: bytes) -> str:
+    """What a client says in base64; as it stands, when the client forgot to encode it."""
     try:
-        return _text(b64decode(coded))
+        return "" if coded in _NO_LOGIN else _text(b64decode(coded, validate=True))
     except ValueError:
-        return ""
+        return _text(coded)
 
 
 def _mail(dialect: Dialect, event: Event) -> Iterator[_Seen]:
@@ -142,10 +157,38 @@ def _mail(dialect: Dialect, event: Event) -> Iterator[_Seen]:
         part = event.data[start:end]
         head, blank, body = part.partition(b"\r\n\r\n") if _HEADER.match(part) else (b"", b"", part)
         for match in _HEADER_FIELD.finditer(head):
-            yield match[1].decode().lower(), _text(match[2]), start + match.start(2), start + match.end(2)
+            yield match[1].decode().lower(), _header(match[2]), start + match.start(2), start + match.end(2)
         before = start + len(head) + len(blank)
         if text := body.rstrip(b"\r\n"):
-            yield "message", _text(text), before, before + len(text)
+            yield "message", _body(head, text), before, before + len(text)
+
+
+def _header(value: bytes) -> str:
+    """A header's value on one line, its encoded words (RFC 2047) in letters."""
+    text = _text(_FOLD.sub(b"", value))
+    if "=?" not in text:
+        return text
+    from email.errors import MessageError
+    from email.header import decode_header, make_header
+
+    try:
+        return str(make_header(decode_header(text)))
+    except (MessageError, LookupError, ValueError):
+        return text
+
+
+def _body(head: bytes, body: bytes) -> str:
+    """The text of a body, without its transfer encoding (RFC 2045 §6)."""
+    encoding, charset = _ENCODING.search(head), _CHARSET.search(head)
+    decode = _ENCODINGS.get(encoding[1].lower()) if encoding else None
+    try:
+        plain = decode(body) if decode else body
+    except ValueError:
+        plain = body
+    return _text(plain, charset[1].decode() if charset else "utf-8").rstrip("\r\n")
+
+
+_ENCODINGS: dict[bytes, Callable[[bytes], bytes]] = {b"base64": b64decode, b"quoted-printable": decodestring}
 
 
 def _handshake(event: Event) -> Iterator[_Seen]:
