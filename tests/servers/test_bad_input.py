@@ -274,5 +274,5 @@ def test_any_bytes_are_answered_in_the_words_of_the_protocol(lab, protocol, said
         wire.send((LOGINS[protocol] if logged_in else b"") + said + b"\r\n")
         wire.sock.shutdown(socket.SHUT_WR)
         answer = wire.read(1 << 20)
-    assert answer.endswith(b"\r\n")
+    assert answer.endswith(b"\r\n") or not answer  # a client that ends within a literal has asked for nothing yet
     assert "cannot go on" not in repr(server.log)
