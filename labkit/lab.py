@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from labkit.servers.imap.server import IMAPServer
     from labkit.servers.loop import ServerLoop
     from labkit.servers.mailbox import Mailbox
+    from labkit.servers.older import OlderSMTPServer
     from labkit.servers.pop3 import POP3Server
     from labkit.servers.provider import Provider
     from labkit.servers.server import Server
@@ -112,6 +113,17 @@ class Lab:
         port = SMTPServer.ports[implicit] if port is None else port
         settings = Settings(port, starttls, implicit, auth, mechanisms, tls, ciphers, quirks)
         return self._start(SMTPServer, settings, certificate, host)
+
+    def older_smtp(self, version: str = "1.4.5", port: int = 587, auth: str = "always") -> "OlderSMTPServer":
+        """Start an SMTP server that is a real aiosmtpd of another version, fetched from the Python Package Index.
+
+        1.4.5 is the last that kept its buffer across STARTTLS. Raises `LabError` where it cannot be fetched.
+        """
+        from labkit.servers.older import OlderSMTPServer
+        from labkit.servers.settings import Settings
+
+        kind = partial(OlderSMTPServer, version=version, keylog=self.keylog.path)
+        return self._start(kind, Settings(port, auth=auth), "right", "mail")
 
     def imap(
         self,

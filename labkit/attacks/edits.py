@@ -48,7 +48,10 @@ class Edit(NamedTuple):
         return f"#{self.session} {ends[0]} → {ends[1]}, {self.title}: {', '.join((*parts, *self.also))}"
 
     def _changes(self) -> tuple[tuple[str, tuple[bytes, ...]], ...]:
-        return ("removed", self.removed), ("added", self.added)
+        removed, added = self.removed, self.added
+        if len(removed) == len(added) == 1:
+            removed, added = _words(removed[0], added[0])
+        return ("removed", removed), ("added", added)
 
 
 class Edits(list[Edit]):
@@ -99,9 +102,18 @@ _WORDS = {
 
 def _difference(one: bytes, other: bytes) -> tuple[bytes, ...]:
     """The lines of one that the other does not have."""
-    ours, theirs = one.splitlines(keepends=True), other.splitlines(keepends=True)
+    return _different(one.splitlines(keepends=True), other.splitlines(keepends=True))
+
+
+def _different(ours: list[bytes], theirs: list[bytes]) -> tuple[bytes, ...]:
     changes = SequenceMatcher(a=ours, b=theirs, autojunk=False).get_opcodes()
-    return tuple(line for kind, start, end, *_ in changes if kind in ("delete", "replace") for line in ours[start:end])
+    return tuple(part for kind, start, end, *_ in changes if kind in ("delete", "replace") for part in ours[start:end])
+
+
+def _words(one: bytes, other: bytes) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
+    """The words that differ between two lines; the lines themselves where most of them do."""
+    gone, come = _different(one.split(), other.split()), _different(other.split(), one.split())
+    return (gone, come) if 2 * max(len(gone), len(come)) < len(one.split()) else ((one,), (other,))
 
 
 def _shown(data: bytes) -> str:

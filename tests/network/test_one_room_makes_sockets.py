@@ -34,7 +34,7 @@ def _name(node: ast.expr) -> str:
 def _makes_a_socket(call: ast.Call) -> bool:
     name = _name(call.func)
     if name == "socket":  # socket.socket(...), but not an attribute like listener.socket
-        return True
+        return "fileno" not in {keyword.arg for keyword in call.keywords}  # that is one which exists already
     if name == "create_server":  # asyncio's, with a socket that a host of the lab made
         return "sock" not in {keyword.arg for keyword in call.keywords}
     return name in MAKES_SOCKETS | SOCKET_METHODS
@@ -70,5 +70,10 @@ def test_what_derives_from_a_mail_client_of_the_standard_library_connects_throug
 def test_the_search_finds_a_socket_where_there_is_one():
     for line in ("socket.socket()", "socket.create_connection(a)", "loop.create_server(f, 'h', 1)", "s.bind(a)"):
         assert _makes_a_socket(ast.parse(line).body[0].value)
-    for line in ("loop.create_server(f, sock=listener.socket)", "host.connect('mail', 587)", "host.listen(25)"):
+    for line in (
+        "loop.create_server(f, sock=listener.socket)",
+        "host.connect('mail', 587)",
+        "host.listen(25)",
+        "socket.socket(fileno=3)",
+    ):
         assert not _makes_a_socket(ast.parse(line).body[0].value)

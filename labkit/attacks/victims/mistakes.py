@@ -169,7 +169,7 @@ def forgets_after_greeting(program: Program) -> None:
     except imaplib.IMAP4.error:
         if program.client:  # it came through the greeting
             raise
-        sock = program.socket(program.scene.port)
+        sock = program.dial(program.scene.port)
         with sock, sock.makefile("rb") as answers:
             answers.readline()
             sock.sendall(f"a1 LOGIN {' '.join(LOGIN)}\r\n".encode())

@@ -73,7 +73,7 @@ class Program(ABC):
                 self._end()
             self._hang_up()
 
-    def socket(self, port: int) -> socket.socket:
+    def dial(self, port: int) -> socket.socket:
         """A new connection to the server."""
         sock = self.scene.connect(self.scene.server, port)
         self._line = sock.dup()  # stays valid when TLS takes the connection over
@@ -126,7 +126,7 @@ class SMTPClient(smtplib.SMTP):
         super().__init__(program.scene.server, port, f"alice.{DOMAIN}", program.scene.timeout)
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
-        return self._program.socket(port)
+        return self._program.dial(port)
 
 
 class SMTPProgram(Program):
@@ -169,7 +169,7 @@ class IMAPClient(imaplib.IMAP4):
         super().__init__(program.scene.server, port, program.scene.timeout)
 
     def _create_socket(self, timeout: float) -> socket.socket:
-        return self._program.socket(self.port)
+        return self._program.dial(self.port)
 
 
 class IMAPProgram(Program):
@@ -212,7 +212,7 @@ class POP3Client(poplib.POP3):
         super().__init__(program.scene.server, port, program.scene.timeout)
 
     def _create_socket(self, timeout: float) -> socket.socket:
-        return self._program.socket(self.port)
+        return self._program.dial(self.port)
 
 
 class POP3Program(Program):

@@ -1,0 +1,175 @@
+"""A server that really had the mistake: an older aiosmtpd, from the Python Package Index, in a process of its own.
+
+Version 1.4.5 keeps its buffer across STARTTLS (CVE-2024-34083), 1.4.6 does not. It is fetched by pip into a temporary
+folder, so the lab's own aiosmtpd stays as it is. Where nothing can be fetched, the quirk ``keeps the buffer`` of the
+lab's servers is the same mistake.
+"""
+
+import base64
+import json
+import os
+import ssl
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, ClassVar
+
+from labkit.certificates import SERVER_NAME, Certificate
+from labkit.errors import LabError
+from labkit.network import Host
+from labkit.scratch import ScratchFile
+from labkit.servers.log import ServerLog
+from labkit.servers.loop import ServerLoop
+from labkit.servers.mailbox import Mailbox, Message
+from labkit.servers.postoffice import USERS, PostOffice
+from labkit.servers.settings import Settings
+
+_PROGRAM = Path(__file__).with_name("program.py")
+_FETCHING = 120.0
+"""Seconds for pip."""
+_PATIENCE = 15.0
+"""Seconds for the process to start, and to end."""
+
+
+class OlderSMTPServer:
+    """A running aiosmtpd of another version. Raises `LabError` where it cannot be fetched or started."""
+
+    protocol: ClassVar = "SMTP"
+
+    def __init__(
+        self,
+        host: Host,
+        _: ServerLoop,
+        settings: Settings,
+        certificate: Certificate,
+        __: ssl.SSLContext,
+        post: PostOffice,
+        version: str,
+        keylog: str,
+    ) -> None:
+        self.settings = settings
+        self.certificate = certificate
+        self.version = version
+        self.mailbox = Mailbox()
+        self.log = ServerLog()
+        self._post = post
+        self._key = ScratchFile(certificate.key + certificate.pem)
+        self._keylog = keylog
+        folder = _fetch(version)
+        self._listener = host.listen(settings.port)
+        self._process: subprocess.Popen[str] | None = None
+        try:
+            self._start(folder)
+        except BaseException:
+            self.close()
+            raise
+        self._thread = threading.Thread(target=self._take_mail, name=f"labkit aiosmtpd {version}", daemon=True)
+        self._thread.start()
+
+    @property
+    def host(self) -> str:
+        """The name of the host that it runs on."""
+        return self._listener.host
+
+    @property
+    def port(self) -> int:
+        """The port that it stands for."""
+        return self._listener.port
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it really listens: (IP address, port)."""
+        return self._listener.address
+
+    @property
+    def facts(self) -> str:
+        """What it was told to do, in one line."""
+        return f"aiosmtpd {self.version}, STARTTLS offered, login {self.settings.auth}"
+
+    def close(self) -> None:
+        """Stop listening and end the process. A second call does nothing."""
+        self._listener.close()
+        self._key.close()
+        if self._process is None:
+            return
+        with suppress(OSError):
+            self._process.stdin.close()
+        try:
+            self._process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if threading.current_thread() is not self._thread:
+            self._thread.join(_PATIENCE)
+        self._process.stdout.close()
+
+    def __repr__(self) -> str:
+        return f"<SMTP server on {self.host}, port {self.port}: {self.facts}>"
+
+    def _start(self, folder: str) -> None:
+        descriptor = self._listener.socket.fileno()
+        self._process = subprocess.Popen(
+            [sys.executable, str(_PROGRAM)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            pass_fds=[descriptor],
+            env={**os.environ, "PYTHONPATH": folder},
+        )
+        told = {
+            "socket": descriptor,
+            "certificate": _for_child(self._key.path),
+            "keylog": _for_child(self._keylog),
+            "name": SERVER_NAME,
+            "auth": self.settings.auth,
+            "users": USERS,
+        }
+        self._process.stdin.write(f"{json.dumps(told)}\n")
+        self._process.stdin.flush()
+        said = self._process.stdout.readline()
+        if not said or json.loads(said)["version"] != self.version:
+            raise LabError(f"aiosmtpd {self.version} did not start: {_INSTEAD}")
+
+    def _take_mail(self) -> None:
+        for line in self._process.stdout:
+            facts: dict[str, Any] = json.loads(line)
+            data = base64.b64decode(facts.pop("data"))
+            message = Message(recipients=tuple(facts.pop("recipients")), data=data, **facts)
+            self.mailbox.keep(message)
+            self._post.deliver(message)
+
+
+_INSTEAD = "use lab.smtp(quirks=('keeps the buffer',)), which makes the same mistake."
+
+
+def _for_child(path: str) -> str:
+    """A path that another process of this user can follow, too; see `labkit.scratch`."""
+    return path.replace("/proc/self/", f"/proc/{os.getpid()}/", 1)
+
+
+@cache
+def _folder(version: str) -> TemporaryDirectory[str]:
+    folder = TemporaryDirectory(prefix=f"labkit-aiosmtpd-{version}-")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    try:
+        done = subprocess.run(
+            [*pip, "--target", folder.name, f"aiosmtpd=={version}"], capture_output=True, timeout=_FETCHING, check=False
+        )
+    except subprocess.TimeoutExpired:
+        folder.cleanup()
+        raise LabError(f"aiosmtpd {version} could not be fetched within {_FETCHING:g} s: {_INSTEAD}") from None
+    if done.returncode:
+        folder.cleanup()
+        raise LabError(f"aiosmtpd {version} could not be fetched: {_INSTEAD}")
+    return folder
+
+
+def _fetch(version: str) -> str:
+    """The folder with this version in it; fetched once, removed when Python ends."""
+    if os.name == "nt":
+        raise LabError(f"An older aiosmtpd runs only where a process can inherit a socket: {_INSTEAD}")
+    return _folder(version).name
