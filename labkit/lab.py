@@ -4,7 +4,7 @@ What a lesson can do with the lab is here; how it is done is in the rooms below,
 """
 
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     import ssl
 
     from labkit.attacker import Attacker
+    from labkit.attacks.vector import Vector
     from labkit.clients.outcome import Fetched, Outcome, Sent
     from labkit.clients.policies import Policy
+    from labkit.matrix import Client, Matrix
     from labkit.servers.imap.server import IMAPServer
     from labkit.servers.loop import ServerLoop
     from labkit.servers.mailbox import Mailbox
@@ -291,6 +293,25 @@ class Lab:
             every_policy(start, lambda server, policy: self.send(server, "Hello", policy=policy, timeout=PATIENCE)),
             "SMTP",
         )
+
+    def attacks(
+        self, vectors: "Iterable[type[Vector]] | None" = None, clients: "Sequence[Client] | None" = None
+    ) -> "Matrix":
+        """Run every attack on every client in SMTP, IMAP and POP3, live, each in a lab like this one.
+
+        `vectors` are classes of `labkit.attacks`, all unless given; `clients` are policies or victims, all policies
+        unless given. A progress bar shows how far it is.
+        """
+        from tqdm.auto import tqdm
+
+        from labkit import matrix
+        from labkit.attacks import ALL
+        from labkit.clients import policies
+
+        self.network.still_open()
+        chosen = tuple(ALL if vectors is None else vectors), tuple(policies.ALL if clients is None else clients)
+        with tqdm(total=matrix.count(*chosen), desc="attacks", unit="session") as bar:
+            return matrix.every_attack(*chosen, network=self.network.kind, step=bar.update)
 
     def close(self) -> None:
         """Stop the servers and remove everything that the lab made. A second call does nothing."""

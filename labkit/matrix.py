@@ -78,7 +78,11 @@ def every_attack(
         return Matrix(chain.from_iterable(found))
 
 
-def count(vectors: Iterable[type[Vector]], clients: Sequence[Client], protocols: Sequence[str]) -> int:
+def count(
+    vectors: Iterable[type[Vector]] = catalogue.ALL,
+    clients: Sequence[Client] = policies.ALL,
+    protocols: Sequence[str] = PROTOCOLS,
+) -> int:
     """How many sessions `every_attack` has with these arguments."""
     return sum(len(_able(clients, protocol)) for protocol, _ in _pairs(vectors, protocols))
 
