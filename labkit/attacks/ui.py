@@ -28,4 +28,4 @@ class FalseError(Vector):
     marks = (WORDS,)
 
     def on_line(self, line: Line) -> Answered:
-        return Answer(speech.reply(line, "later", WORDS)) if speech.upgrades(line) else None
+        return Answer(speech.reply(line, "refused", WORDS)) if speech.upgrades(line) else None

@@ -78,6 +78,7 @@ _HABITS = (
 ALL: tuple[Victim, ...] = (
     *(Victim(protocol, habit, program) for protocol, program in PROGRAMS.items() for habit in _HABITS),
     Victim("SMTP", habits.only_for_login, PROGRAMS["SMTP"]),
+    Victim("SMTP", habits.relays, PROGRAMS["SMTP"]),
     Victim("SMTP", habits.careful, mistakes.KeepingSMTP),
     Victim("IMAP", habits.careful, mistakes.KeepingIMAP),
     Victim("IMAP", habits.careful, mistakes.EarlyIMAP),

@@ -98,6 +98,14 @@ def only_for_login(program: Program) -> None:
         program.work()
 
 
+def relays(program: Program) -> None:
+    """Passes mail on as servers do: no login, TLS if it is offered, the certificate not looked at."""
+    with program.connected():
+        if program.offers_tls():
+            program.upgrade()
+        program.work()
+
+
 def _use(program: Program) -> None:
     program.believed += program.look()
     program.log_in()
