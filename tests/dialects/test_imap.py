@@ -201,6 +201,13 @@ def test_logins_are_followed_challenge_by_challenge():
     ]
 
 
+def test_a_plus_that_nobody_waits_for_changes_nothing():
+    assert seen(IMAP, "C: a AUTHENTICATE PLAIN\nS: a NO no\nS: + well\nC: b NOOP")[-2:] == [
+        ("reply", "+"),
+        ("command", "NOOP"),
+    ]
+
+
 def test_idle_ends_with_a_word_that_has_no_tag():
     assert titles(IDLE) == ["OK", "IDLE", "+", "EXPUNGE", "EXISTS", "DONE", "OK"]
 
