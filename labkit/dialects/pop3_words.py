@@ -50,7 +50,7 @@ CAPABILITIES = {
     "CAPA": "The server knows the command CAPA.",
     "STLS": "The server offers to start TLS (RFC 2595 §4). Nothing protects this line from being removed.",
     "SASL": "The login mechanisms that the server offers (RFC 5034).",
-    "USER": "The login may come as USER and PASS (RFC 2449 §6.3).",
+    "USER": "The login may come as USER and PASS (RFC 2449 §6.2).",
     "TOP": "The server gives the header and the first lines of a message (RFC 2449 §6.1).",
     "UIDL": "Messages have unique names (RFC 2449 §6.8).",
     "PIPELINING": "The client may send several commands without waiting (RFC 2449 §6.6).",

@@ -32,7 +32,7 @@ REPLIES = {
     "334": "The server asks for the next part of the login (RFC 4954 §4).",
     "354": "The server waits for the message; a line with a single dot ends it.",
     "421": "The server gives up and closes the connection.",
-    "432": "The password has to be changed first (RFC 4954 §4.7.12).",
+    "432": "The password has to be changed first (RFC 4954 §6).",
     "450": "The mailbox cannot take the message now; the client may try later.",
     "451": "Something went wrong in the server; the client may try later.",
     "452": "The server has no room now; the client may try later.",
@@ -43,14 +43,14 @@ REPLIES = {
     "502": "The server knows the command but does not offer it.",
     "503": "The command comes at the wrong time.",
     "504": "The server does not offer that parameter or mechanism.",
-    "523": "The line is too long.",
+    "523": "That login mechanism needs encryption first (RFC 5248).",
     "530": "Not before something else: STARTTLS (RFC 3207 §4) or a login (RFC 4954 §6) is required first.",
     "534": "The login mechanism is too weak (RFC 4954 §6).",
     "535": "The login was wrong (RFC 4954 §6).",
     "538": "That login mechanism needs encryption first (RFC 4954 §6).",
     "550": "Refused: the mailbox does not exist or the server's policy forbids it.",
     "551": "The recipient is elsewhere.",
-    "552": "The message is too large.",
+    "552": "The message is too large, or the mailbox is full.",
     "553": "The address is not allowed.",
     "554": "The server refuses: the transaction failed, or no service here.",
     "555": "The server does not know a parameter of MAIL or RCPT.",
@@ -81,7 +81,7 @@ CAPABILITIES = {
 }
 
 _CLASSES = {"2": "success", "4": "a failure that may pass", "5": "a lasting failure"}
-"""First digit of an enhanced status code (RFC 3463 §3.1)."""
+"""First digit of an enhanced status code (RFC 3463 §2)."""
 
 
 def explain(kind: str, title: str, line: str) -> str:

@@ -82,21 +82,23 @@ LESSON = Lesson(
         ),
         Exercise(
             "01.3",
-            "What does the first challenge say?",
+            "What does the challenge say?",
             equals(
-                "Username:",
+                "Password:",
                 mistakes={
-                    "VXNlcm5hbWU6": "That is the challenge in base64: decode it.",
-                    "334 VXNlcm5hbWU6": "That is the whole line: 334 is the reply code, the rest is base64. Decode it.",
-                    "Password:": "That is the second challenge.",
+                    "UGFzc3dvcmQ6": "That is the challenge in base64: decode it.",
+                    "334 UGFzc3dvcmQ6": "That is the whole line: 334 is the reply code, the rest is base64. Decode it.",
+                    "Username:": "That would be the first challenge for a client that sends nothing along with "
+                    "`AUTH LOGIN`; this one sent its user name.",
+                    "hunter2": "That is the answer to it.",
                 },
             ),
             hints=(
-                "The two lines that begin with `334` are the challenges. What follows the number is base64.",
-                '`b64decode("VXNlcm5hbWU6")` gives it as bytes; `.decode()` makes text of them.',
+                "The line that begins with `334` is the challenge. What follows the number is base64.",
+                '`b64decode("UGFzc3dvcmQ6")` gives it as bytes; `.decode()` makes text of them.',
             ),
-            solution='challenge = b64decode("VXNlcm5hbWU6").decode()',
-            because="LOGIN was never standardised; clients know these two words by heart and many do not look at them.",
+            solution='challenge = b64decode("UGFzc3dvcmQ6").decode()',
+            because="LOGIN was never standardised; clients know its words by heart and many do not look at them.",
         ),
         Exercise(
             "01.4",

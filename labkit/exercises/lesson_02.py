@@ -39,25 +39,21 @@ def _counts(answer: object, capture: "Capture") -> str:
 
 
 def _dialogues() -> Iterator[tuple[object, bool, str]]:
+    from dataclasses import replace
+
     from labkit.recordings import recorded
 
     yield recorded("starttls_tls13").dialogue, True, "a dialogue that was upgraded"
     yield recorded("starttls_not_offered").dialogue, False, "a dialogue without STARTTLS"
     yield recorded("clear_smtp_auth_plain").dialogue, False, "a dialogue in clear text"
     yield recorded("implicit_tls13").dialogue, False, "a dialogue with implicit TLS, where nothing was upgraded"
-    yield _refused(), False, "a dialogue in which the server refused STARTTLS"
-
-
-def _refused() -> object:
-    """The upgraded recording up to the go-ahead, with a refusal in its place."""
-    from dataclasses import replace
-
-    from labkit.recordings import recorded
-
-    dialogue = recorded("starttls_tls13").dialogue
-    at = next(index for index, event in enumerate(dialogue.events) if event.kind == "go-ahead")
-    refusal = dialogue.events[at]._replace(kind="refusal", title="454", data=b"454 4.7.0 TLS not available\r\n")
-    return replace(dialogue, events=(*dialogue.events[:at], refusal), session=None)
+    whole = recorded("starttls_tls13").dialogue
+    at = next(index for index, event in enumerate(whole.events) if event.kind == "go-ahead")
+    before, go_ahead, after = whole.events[:at], whole.events[at], whole.events[at + 1 :]
+    refusal = go_ahead._replace(kind="refusal", title="454", data=b"454 4.7.0 TLS not available\r\n")
+    yield replace(whole, events=(*before, refusal), session=None), False, "a dialogue in which STARTTLS was refused"
+    yield replace(whole, events=(*before, go_ahead), session=None), False, "a dialogue that was cut after the go-ahead"
+    yield replace(whole, events=(*before, *after)), False, "a dialogue in which a client did not wait for the go-ahead"
 
 
 LESSON = Lesson(
@@ -95,6 +91,7 @@ LESSON = Lesson(
             "Who sends `250-STARTTLS`?",
             word(
                 "server",
+                "the server",
                 "mail",
                 mistakes={
                     "client": "It begins with a reply code, and only servers reply with codes. The client sends the "

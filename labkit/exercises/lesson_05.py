@@ -42,7 +42,10 @@ def _estimated(capture: object, estimate: object = ...) -> str:
     if not isinstance(estimate, int | float) or isinstance(estimate, bool):
         return f"The estimate is a number of bytes, and yours is {shown(estimate)}."
     if estimate < text:
-        return f"{shown(estimate)} is too low: the text alone has {text} bytes. Take the longest record of the client."
+        return (
+            f"{shown(estimate)} is too low: the text alone has {text} bytes. Take the longest record of the client; "
+            "a message of more than 16 KiB fills several."
+        )
     if estimate > text + _HEADER_OF_A_MAIL:
         return f"{shown(estimate)} is too high for a text of {text} bytes: one record, not the sum of all."
     return ""

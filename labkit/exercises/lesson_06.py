@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from labkit.exercises.captures import capture_that, readable
 from labkit.exercises.checkers import function, members, shown, word
-from labkit.exercises.question import Exercise, Lesson, Prediction
+from labkit.exercises.question import Checker, Exercise, Lesson, Prediction
 
 if TYPE_CHECKING:
     from labkit.show.capture import Capture
@@ -21,7 +21,20 @@ def _tag(answer: object, capture: "Capture") -> str:
         return "That is the command. The tag is the word in front of it."
     if isinstance(answer, str) and answer.strip() == "*":
         return "`*` marks the untagged lines of the server. The tag of a command is the client's own word."
-    return "" if answer == right else f"It is not {shown(answer)}. Look at the line of alice that ends with STARTTLS."
+    if answer == right:
+        return ""
+    return f"It is not {shown(answer)}. Look at the line of the client that ends with STARTTLS."
+
+
+def _in_capitals(*expected: object, **said: object) -> Checker:
+    """Names of capabilities, for which upper and lower case are the same (RFC 9051 §9)."""
+    checker = members(*expected, **said)
+
+    def any_case(answer: object, *about: object) -> str:
+        named = isinstance(answer, set | list | tuple) and all(isinstance(name, str) for name in answer)
+        return checker({name.upper() for name in answer} if named else answer, *about)
+
+    return any_case
 
 
 _GREETINGS = {
@@ -47,7 +60,8 @@ LESSON = Lesson(
         },
         right="b",
         because=(
-            "The capability LOGINDISABLED says that no password is taken before TLS, and a client must not try "
+            "The capability LOGINDISABLED says that the command LOGIN is disabled before TLS, and a client must "
+            "not send it "
             "(RFC 9051 §6.2.3). Like the offer of STARTTLS it is clear text, which anybody on the path can remove."
         ),
     ),
@@ -69,12 +83,11 @@ LESSON = Lesson(
         Exercise(
             "06.2",
             "Which two capabilities did the IMAP server announce only before TLS?",
-            members(
+            _in_capitals(
                 ("STARTTLS", "LOGINDISABLED"),
                 missing={"STARTTLS": "What is offered once?", "LOGINDISABLED": "What is forbidden until then?"},
                 extra={
                     "IMAP4REV1": "That is in both answers.",
-                    "IMAP4rev1": "That is in both answers.",
                     "AUTH=PLAIN": "That one comes only inside TLS.",
                 },
             ),
@@ -91,14 +104,14 @@ LESSON = Lesson(
             word(
                 "STLS",
                 mistakes={
-                    "STARTTLS": "That is what SMTP and IMAP say. Commands of POP3 have four letters.",
+                    "STARTTLS": "That is what SMTP and IMAP say. Keywords of POP3 have at most four letters.",
                     "CAPA": "That asks what is offered. What takes the offer?",
                     "TLS": "Nearly: it has four letters.",
                 },
             ),
             hints=("It is in the table of dialects.", "Four letters, and it begins with ST."),
             solution='word = "STLS"',
-            because="RFC 2595 §4 kept to the habit of POP3 that a command has four letters.",
+            because="Keywords of POP3 have three or four letters (RFC 1939 §3), and RFC 2595 §4 kept to that.",
         ),
         Exercise(
             "06.4",
@@ -146,7 +159,8 @@ LESSON = Lesson(
                 '    begins = {b"220": "SMTP", b"* ": "IMAP", b"+OK": "POP3"}\n'
                 "    return next((name for word, name in begins.items() if greeting.startswith(word)), None)"
             ),
-            because="In all three the server speaks first, which is also how tools find out what runs on a port.",
+            because="In all three the server speaks first, and tools find out so what runs on a port. FTP greets "
+            "with 220 too; the words behind it would tell.",
         ),
     ),
 )

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from labkit.exercises.checkers import choice, members, shown, tried_on
-from labkit.exercises.question import Exercise, Lesson, Prediction
+from labkit.exercises.question import Checker, Exercise, Lesson, Prediction
 
 
 def _blocking(answer: object) -> str:
@@ -20,6 +20,17 @@ def _blocking(answer: object) -> str:
     )
 
 
+def _by_name(*expected: object, **said: object) -> Checker:
+    """Names of policies, or the policies themselves."""
+    checker = members(*expected, **said)
+
+    def either(answer: object, *about: object) -> str:
+        several = isinstance(answer, set | list | tuple)
+        return checker({getattr(one, "name", one) for one in answer} if several else answer, *about)
+
+    return either
+
+
 def _advice() -> Iterator[tuple[object, object, str]]:
     from labkit.clients import policies
 
@@ -29,13 +40,13 @@ def _advice() -> Iterator[tuple[object, object, str]]:
         (False, False, policies.opportunistic),
         (False, True, policies.mandatory),
     ):
-        yield (known, lost), policy, f"known={known}, better_lost_than_leaked={lost}"
+        yield (known, lost), policy.name, f"known={known}, better_lost_than_leaked={lost}"
 
 
 def _advise(answer: object) -> str:
     if not callable(answer):
         return tried_on(_advice)(answer)
-    return tried_on(_advice)(lambda pair: answer(*pair))
+    return tried_on(_advice)(lambda pair: getattr(answer(*pair), "name", None))
 
 
 LESSON = Lesson(
@@ -74,7 +85,7 @@ LESSON = Lesson(
         Exercise(
             "07.2",
             "Which policies never send a password or a mail in the clear?",
-            members(
+            _by_name(
                 ("mandatory", "verified", "implicit"),
                 missing={"mandatory": "Look at its row: is there a ✘?"},
                 extra={
@@ -89,7 +100,7 @@ LESSON = Lesson(
         Exercise(
             "07.3",
             "Which of these also never hand it to the wrong server?",
-            members(
+            _by_name(
                 ("verified", "implicit"),
                 extra={"mandatory": "It takes any certificate: look at its row, at the server with the wrong name."},
             ),

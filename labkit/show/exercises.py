@@ -98,7 +98,7 @@ def progress_table(lessons: Iterable[tuple[str, list[Row]]]) -> tuple[str, str]:
     caption = "Progress in this notebook"
     body, text = [], [caption]
     for title, rows in lessons:
-        nothing = "" if rows else "not begun"
+        nothing = "" if rows else "not in this notebook"
         body.append(f'<tr><th scope="rowgroup" colspan="{3 if rows else 1}">{markup(title)}</th>')
         body.append("</tr>" if rows else f'<td colspan="2">{nothing}</td></tr>')
         body += [_cells(row) for row in rows]

@@ -27,7 +27,7 @@ def test_a_wrong_answer_is_told_what_is_wrong_with_it():
 def test_an_answer_that_is_missing_is_asked_for_again_and_is_no_try(missing):
     page = check("mine.1", *missing)
     assert page.text.startswith("… mine.1: not answered yet") and "Which reply code" in page.text
-    assert "not begun" in progress().text.splitlines()[-1]
+    assert "not in this notebook" in progress().text.splitlines()[-1]
 
 
 def test_a_function_without_a_body_is_no_answer_yet():

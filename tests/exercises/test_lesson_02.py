@@ -42,7 +42,9 @@ def test_commands_are_counted_on_both_sides_of_the_upgrade(capture):
         ("02.5", lambda dialogue: True, "without STARTTLS"),
         ("02.5", lambda dialogue: False, "that was upgraded"),
         ("02.5", lambda dialogue: "handshake" in [e.kind for e in dialogue.events], "implicit TLS"),
-        ("02.5", lambda dialogue: "STARTTLS" in [e.title for e in dialogue.events], "refused STARTTLS"),
+        ("02.5", lambda dialogue: "go-ahead" in [e.kind for e in dialogue.events], "cut after the go-ahead"),
+        ("02.5", lambda dialogue: {"STARTTLS", "ClientHello"} <= {e.title for e in dialogue.events}, "did not wait"),
+        ("02.5", lambda dialogue: "STARTTLS" in [e.title for e in dialogue.events], "STARTTLS was refused"),
     ],
 )
 def test_what_is_said_of_an_answer(number, answer, told):

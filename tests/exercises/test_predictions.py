@@ -102,5 +102,5 @@ def test_a_form_that_is_clicked_after_the_answer_was_shown_changes_nothing():
 
 def test_the_form_is_a_widget_where_a_kernel_runs_and_a_page_elsewhere(monkeypatch):
     assert predict("mine")._repr_mimebundle_() == {}
-    monkeypatch.setattr(choices, "_in_kernel", lambda: True)
+    monkeypatch.setattr(choices, "in_kernel", lambda: True)
     assert list(predict("mine")._repr_mimebundle_()) == ["application/vnd.jupyter.widget-view+json"]

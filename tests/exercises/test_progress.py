@@ -19,7 +19,7 @@ def row(number):
 
 
 def test_progress_lists_every_lesson_and_what_was_done_in_it():
-    assert row("mine A lesson of mine").endswith("not begun")
+    assert row("mine A lesson of mine").endswith("not in this notebook")
     for answer in (1, 250, 220, 5):
         check("mine.1", answer)
     check("mine.2", 1)
@@ -29,7 +29,7 @@ def test_progress_lists_every_lesson_and_what_was_done_in_it():
     assert row("mine.1") == "mine.1 ✔ solved, 3 tries"
     assert row("mine.2") == "mine.2 ✘ 1 try, not solved 2 hints, solution"
     assert row("mine.3") == "mine.3 not tried"
-    assert row("00 Start here").endswith("not begun")
+    assert row("00 Start here").endswith("not in this notebook")
     assert row("mine A lesson of mine") == "mine A lesson of mine"
 
 

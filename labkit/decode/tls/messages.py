@@ -123,7 +123,9 @@ def _client_hello(cursor: Cursor) -> str:
     cursor.vector(
         "cipher_suites",
         2,
-        numbers("cipher_suite", 2, "A suite that the client offers.", SUITES),
+        numbers(
+            "cipher_suite", 2, "A suite that the client offers, or by a name in SCSV a signal (RFC 5746 §3.3).", SUITES
+        ),
         "What the client can encrypt with, best first; the server takes one.",
     )
     cursor.vector(
@@ -314,7 +316,7 @@ def _ticket13(cursor: Cursor) -> str:
 
 def _ticket(cursor: Cursor) -> str:
     ticket = opaque("ticket", "Sealed by the server for itself.")
-    return cursor.vector("ticket", 2, ticket, "What the client shows to resume; the server keeps nothing.")
+    return cursor.vector("ticket", 2, ticket, "What the client shows to resume; the server usually keeps nothing.")
 
 
 def _seconds(number: int) -> str:
