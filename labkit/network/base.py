@@ -162,6 +162,8 @@ class Network(ABC):
         """(host name, nominal port) -> what listens there."""
         self.nominal: dict[int, int] = {}
         """Real port -> nominal port of the open listeners."""
+        self.opened: list[tuple[int, int]] = []
+        """(real port, nominal port) of every listener there has been, in order."""
         self.names: dict[str, str] = {}
         """``ip:port`` or ``ip`` -> host name: what an address in a capture is called; ``ip:port>`` -> whom the client
         at that end talks to, where several hosts share an address or one poses as another."""
@@ -262,6 +264,7 @@ class Network(ABC):
         """Enter a new listener in the tables."""
         self.listeners[listener.host, listener.port] = listener
         self.nominal[listener.address[1]] = listener.port
+        self.opened.append((listener.address[1], listener.port))
         for port in (listener.port, listener.address[1]):
             self.name(f"{listener.address[0]}:{port}", listener.host)
         return listener

@@ -28,6 +28,7 @@ _PATIENCE = 10.0
 """Seconds for an answer; they take less than a millisecond, the first one a fifth of a second."""
 _FAREWELL = 2.0
 """Seconds for the process to end by itself; it takes milliseconds."""
+_LOST = "The process that keeps the private LAN has ended: make a new Lab."
 
 
 class Broker:
@@ -76,15 +77,18 @@ class Broker:
         with self._lock:
             self._number += 1
             request = {"number": self._number, "verb": verb, "arguments": arguments}
-            self._socket.send(json.dumps(request).encode())
-            return self._answer()
+            try:
+                self._socket.send(json.dumps(request).encode())
+                return self._answer()
+            except ConnectionError as error:
+                raise NetworkUnavailable(_LOST) from error
 
     def _answer(self) -> tuple[Any, list[int]]:
         """The answer to the last request; one that an interrupted caller did not wait for is put away."""
         while True:
             data, descriptors, _, _ = socket.recv_fds(self._socket, _LARGEST, 1, socket.MSG_CMSG_CLOEXEC)
             if not data:
-                raise NetworkUnavailable("The process of the private LAN has ended unexpectedly: make a new Lab.")
+                raise NetworkUnavailable(_LOST)
             answer = json.loads(data)
             if answer["number"] == self._number:
                 break

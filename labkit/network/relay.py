@@ -133,7 +133,8 @@ class Relay:
                     key.data()
                 if not self._users and self._abandoned():
                     self._drop()
-                self._let_go(idle=not events)
+                if self._leaving or not self._users:
+                    self._let_go(idle=not events)
         finally:
             self._end()
 
@@ -188,6 +189,8 @@ class _End:
         """It has said that it will send no more."""
         self.told = False
         """It knows that its peer will send no more."""
+        self.watched = 0
+        """The events that the relay waits for."""
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -231,7 +234,9 @@ class _Link:
         for end in (self._client, self._server):
             reading = not end.finished and not end.peer.pending
             events = (_READ if reading else 0) | (_WRITE if end.pending else 0)
-            self._relay.watch(end.socket, events, partial(self._ready, end))
+            if events != end.watched:
+                end.watched = events
+                self._relay.watch(end.socket, events, partial(self._ready, end))
 
     def _ready(self, end: _End) -> None:
         if end.pending:
