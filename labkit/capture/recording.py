@@ -71,7 +71,7 @@ def _sniffer(network: Network, host: str | None) -> "Sniffer":
 
     sock = network.host(host).sniff() if host else network.watch()
     where = f"on the interface of {host}" if host else network.lookout
-    sieve = EverythingOnCables(network.cables) if network.cables else ServersOnLoopback(network.nominal)
+    sieve = EverythingOnCables(network.cables) if network.cables else ServersOnLoopback(network.nominal, network.opened)
     return Sniffer(sock, sieve, where)
 
 

@@ -4,7 +4,7 @@ On the machine's own loopback interface they are those of the lab's servers, und
 lab's own carries nothing but what belongs to it. What is in the frames is not known here.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from labkit.capture.headers import renumber
 
@@ -20,7 +20,10 @@ Origin = tuple[str, int, int, int, bytes]
 
 
 class ServersOnLoopback:
-    """TCP over IPv4 to and from the lab's listeners; `nominal` is real port -> nominal port, and may change."""
+    """TCP over IPv4 to and from the lab's listeners, those that open and close meanwhile included.
+
+    `nominal` is real port -> nominal port of those that are open, `opened` the list to which all others are added.
+    """
 
     said = "shown with the nominal ports and with the checksums that belong to them"
     program: Program = (
@@ -37,13 +40,16 @@ class ServersOnLoopback:
     )
     """Loopback shows every frame twice, on its way out and in; one of them is enough."""
 
-    def __init__(self, nominal: Mapping[int, int]) -> None:
-        self._nominal = nominal
-        self._ports: dict[int, int] = {}
+    def __init__(self, nominal: Mapping[int, int], opened: Sequence[tuple[int, int]]) -> None:
+        self._seen = len(opened)
+        self._opened = opened
+        self._ports = dict(nominal)
 
     def __call__(self, frame: bytes, origin: Origin) -> bytes | None:
         """The frame as the capture shows it, or None."""
-        self._ports.update(self._nominal)  # a server that has just closed is still ours
+        if len(self._opened) > self._seen:
+            self._ports.update(self._opened[self._seen :])
+            self._seen = len(self._opened)
         if origin[2] == _PACKET_OUTGOING and origin[3] == _ARPHRD_LOOPBACK:
             return None  # came before the filter was in place
         return renumber(frame, self._ports)
