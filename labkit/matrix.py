@@ -6,7 +6,7 @@ Each attack is run in a lab of its own, on a server that is open to it. How the 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from labkit.attacker import Aftermath, scene, targets
 from labkit.attacks import catalogue
@@ -22,6 +22,9 @@ from labkit.clients import policies
 from labkit.clients.policies import IMPLICIT, Policy
 from labkit.lab import Lab
 from labkit.servers.mailbox import Message
+
+if TYPE_CHECKING:
+    from labkit.show.grid import Grid
 
 PROTOCOLS = ("SMTP", "IMAP", "POP3")
 PATIENCE = 2.0
@@ -52,6 +55,16 @@ class Matrix(tuple[Cell, ...]):
             if cell[:3] == (protocol, vector, client):
                 return cell.verdict
         raise KeyError((protocol, vector, client))
+
+    @property
+    def grid(self) -> "Grid":
+        """The cells as a grid of attacks and clients."""
+        from labkit.show.attacks import attack_grid
+
+        return attack_grid(self)
+
+    def _repr_html_(self) -> str:
+        return self.grid.html
 
     def __repr__(self) -> str:
         rows = (f"{protocol:5} {vector:4} {client}: {verdict.outcome}" for protocol, vector, client, verdict in self)

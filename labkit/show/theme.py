@@ -139,7 +139,7 @@ _RULES = """
 .labkit.labkit .lk-grid{width:auto}
 .labkit.labkit table.lk-grid th,.labkit.labkit table.lk-grid td{padding:3px 5px;border:0;vertical-align:middle}
 .labkit.labkit table.lk-grid th[scope=row]{color:var(--lk-ink);white-space:nowrap}
-.labkit .lk-cell{display:block;min-width:4.6em;padding:2px 7px;border:1.5px solid var(--lk-rule);border-radius:3px;
+.labkit .lk-cell{display:block;min-width:6.8em;padding:2px 7px;border:1.5px solid var(--lk-rule);border-radius:3px;
  font-size:12px;text-align:center}
 .labkit .lk-cell.lk-is-right{border-color:var(--lk-right);color:var(--lk-right)}
 .labkit .lk-cell.lk-is-wrong{border:3px double var(--lk-wrong);padding:.5px 5.5px;color:var(--lk-wrong)}

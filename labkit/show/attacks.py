@@ -1,0 +1,53 @@
+"""Attacks against clients, as a grid: a row for each attack, a column for each client, the verdicts in the cells.
+
+Where the protocols differ, a cell names each of them. The verdicts are `labkit.attacks.verdict`.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from labkit.attacks import catalogue
+from labkit.attacks.verdict import BROKEN, DECEIVED, LEAKED, OUTCOMES, STOPPED, UNHARMED, Verdict
+from labkit.show.grid import Cell, Grid
+
+_LOOKS = {
+    LEAKED: ("✘", "wrong"),
+    DECEIVED: ("!", "clear"),
+    STOPPED: ("∅", "soft"),
+    UNHARMED: ("✔", "right"),
+    BROKEN: ("~", "soft"),
+}
+"""What a verdict may be, the gravest first -> its mark and its colour."""
+_DIFFERS = "≠"
+
+
+def attack_grid(cells: Iterable[tuple[str, str, str, Verdict]]) -> Grid:
+    """The grid of these cells: (protocol, number of the attack, client, verdict)."""
+    found: dict[tuple[str, str], dict[str, Verdict]] = {}
+    for protocol, number, client, verdict in cells:
+        found.setdefault((_name(number), client), {})[protocol] = verdict
+    rows, columns = (list(dict.fromkeys(names)) for names in zip(*found, strict=True))
+    present = {verdict.outcome for verdicts in found.values() for verdict in verdicts.values()}
+    every = {(row, column): _cell(found.get((row, column), {})) for row in rows for column in columns}
+    legend = {mark: f"{outcome}: {OUTCOMES[outcome]}" for outcome, (mark, _) in _LOOKS.items() if outcome in present}
+    if any(cell.mark == _DIFFERS for cell in every.values()):
+        legend[_DIFFERS] = "not the same in every protocol; coloured like the gravest"
+    total = sum(map(len, found.values()))
+    return Grid(f"Attacks against clients: {total} live sessions.", ("attack", "client"), rows, columns, every, legend)
+
+
+def _name(number: str) -> str:
+    return f"{number} {catalogue.vector(number).name}"
+
+
+def _cell(verdicts: Mapping[str, Verdict]) -> Cell:
+    """One cell; its colour is that of the gravest verdict in it."""
+    if not verdicts:
+        return Cell(" ", "not run", "soft")
+    outcomes = {protocol: verdict.outcome for protocol, verdict in verdicts.items()}
+    gravest = next(outcome for outcome in _LOOKS if outcome in outcomes.values())
+    mark, role = _LOOKS[gravest]
+    more = " ".join(f"{protocol}: {verdict.outcome}, {verdict.why}." for protocol, verdict in verdicts.items())
+    if len(set(outcomes.values())) == 1:
+        return Cell(mark, gravest, role, more)
+    each = ", ".join(f"{protocol} {_LOOKS[outcome][0]}" for protocol, outcome in outcomes.items())
+    return Cell(_DIFFERS, each, role, more)
