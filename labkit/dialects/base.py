@@ -7,6 +7,7 @@ about TLS records: bytes in, phrases out.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple, Protocol
 
 CLIENT = "client"
@@ -26,6 +27,10 @@ class Phrase(NamedTuple):
     """What an engineer would call it: the verb (``EHLO``), the reply code (``250``), or ``message``."""
     data: bytes
     """The bytes as sent, line endings included; at most `labkit.dialects.reader.LARGEST`."""
+
+
+phrase = partial(tuple.__new__, Phrase)
+"""`Phrase` of a tuple, in half the time of `Phrase(…)`; there are many."""
 
 
 class Reader(Protocol):

@@ -17,6 +17,7 @@ MOST_UNANSWERED = 1 << 16
 
 _TLS_HANDSHAKE = b"\x16\x03"
 _DOT = b"\r\n.\r\n"
+_NOWHERE = range(0)
 
 
 def text_end(data: bytes) -> int:
@@ -37,7 +38,7 @@ class Buffer(bytearray):
     def __init__(self, longest: int) -> None:
         super().__init__()
         self._longest = longest  # bytes after which a line without an end is cut
-        self._no_line = range(0)
+        self._no_line = _NOWHERE
         """Where there is no end of a line."""
         self._no_dot = 0
         """How far there is no line with a single dot."""
@@ -50,7 +51,8 @@ class Buffer(bytearray):
     def line(self, start: int = 0) -> int:
         """Where the line that begins at `start` ends, behind its line feed."""
         limit = start + self._longest
-        end = self.find(b"\n", self._no_line.stop if start in self._no_line else start, limit) + 1
+        known = self._no_line
+        end = self.find(b"\n", known.stop if known and start in known else start, limit) + 1
         if end:
             return end
         if len(self) >= limit:
@@ -76,9 +78,13 @@ class Buffer(bytearray):
         """Hand over the first bytes and forget them."""
         if not end:
             return b""
-        self._no_line, self._no_dot = range(0), 0
-        taken = bytes(self) if end == len(self) else bytes(self[:end])
-        del self[:end]
+        self._no_line, self._no_dot = _NOWHERE, 0
+        if end < len(self):
+            taken = bytes(self[:end])
+            del self[:end]
+        else:
+            taken = bytes(self)
+            self.clear()
         return taken
 
 

@@ -6,15 +6,17 @@ What the words mean is `smtp_words`.
 import re
 from collections import deque
 
-from labkit.dialects.base import CLIENT, SERVER, Dialect, Phrase
+from labkit.dialects.base import CLIENT, SERVER, Dialect, Phrase, phrase
 from labkit.dialects.reader import LARGEST, MOST_UNANSWERED, TextReader, text_end
 from labkit.dialects.smtp_words import CAPABILITIES, COMMANDS, REPLIES, explain
 
 _WAITS_FOR_ANSWER = {b"STARTTLS", b"DATA", b"AUTH"}
 """Commands after which only the reply says what the client's next bytes are."""
-_CODE = re.compile(rb"[2-5][0-9][0-9](?=[ \r\n-]|$)")
 _CONTINUED = re.compile(rb"[2-5][0-9][0-9]-")
-_TITLES = {verb.encode(): verb for verb in COMMANDS}
+_VERBS = {verb.encode(): verb for verb in COMMANDS}
+_CODES = {str(code).encode(): str(code) for code in range(200, 600)}
+"""Verbs and reply codes (RFC 5321 §4.2), as they stand in the text -> as they are called."""
+_BEHIND_CODE = b" \r\n-"
 _GREETINGS = {b"220", b"421", b"554"}
 """RFC 5321 §3.1, §3.8."""
 _BDAT = re.compile(rb"BDAT +(\d{1,12})", re.IGNORECASE)
@@ -53,7 +55,7 @@ class _Reader(TextReader):
         if verb == b"BDAT" and (size := _BDAT.match(line)) and (chunk := int(size[1])):
             self._chunk, self._client = chunk, self._bdat
             self._unanswered.pop()  # the reply comes after the chunk
-        return Phrase(CLIENT, "command", _TITLES.get(verb, "unknown command"), line)
+        return phrase((CLIENT, "command", _VERBS.get(verb, "unknown command"), line))
 
     def _credential(self) -> Phrase | None:
         line = self._take_line(CLIENT)
@@ -92,13 +94,14 @@ class _Reader(TextReader):
         data = self._buffers[SERVER].take(self._reply_end())
         if not data:
             return None
-        if not _CODE.match(data):
-            return Phrase(SERVER, "unknown", "unknown", data)
         code = data[:3]
-        if self._is_greeting(code):
+        title = _CODES.get(code)
+        if title is None or data[3:4] not in _BEHIND_CODE:
+            return phrase((SERVER, "unknown", "unknown", data))
+        if not self._greeted:
             self._greeted = True
-            return Phrase(SERVER, "greeting", code.decode(), data)
-        self._greeted = True
+            if self._is_greeting(code):
+                return phrase((SERVER, "greeting", title, data))
         asked = self._unanswered.popleft() if self._unanswered else b""
         kind = "reply"
         if asked == b"STARTTLS":
@@ -109,10 +112,10 @@ class _Reader(TextReader):
         invited = {b"354": self._message, b"334": self._credential}.get(code)
         if invited or asked in _WAITS_FOR_ANSWER:
             self._client = invited or self._command
-        return Phrase(SERVER, kind, code.decode(), data)
+        return phrase((SERVER, kind, title, data))
 
     def _is_greeting(self, code: bytes) -> bool:
-        if self._greeted or code not in _GREETINGS:
+        if code not in _GREETINGS:
             return False
         return not self._unanswered or (code == b"220" and self._unanswered[0] != b"STARTTLS")
 
