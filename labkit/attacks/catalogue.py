@@ -4,8 +4,16 @@ A new vector is a class in the file of its section and a place in `ALL`.
 """
 
 from labkit.attacks.architecture import ClearToServer, ClearToVictim, FullInterception
-from labkit.attacks.buffering import CommandInjection, ResponseInjection, StealByInjection, WeakerLogin
-from labkit.attacks.certificate import Expired, NothingVerified, OldVersion, SelfSigned, UnknownRoot, WrongName
+from labkit.attacks.buffering import CommandInjection, HostHTTPS, ResponseInjection, StealByInjection, WeakerLogin
+from labkit.attacks.certificate import (
+    Expired,
+    NothingVerified,
+    OldVersion,
+    RewrittenHello,
+    SelfSigned,
+    UnknownRoot,
+    WrongName,
+)
 from labkit.attacks.fixation import SessionFixation
 from labkit.attacks.negotiation import (
     BlockImplicit,
@@ -48,6 +56,7 @@ ALL: tuple[type[Vector], ...] = (
     CommandInjection,
     ResponseInjection,
     StealByInjection,
+    HostHTTPS,
     WeakerLogin,
     ForgedMailbox,
     StaleCapabilities,
@@ -61,6 +70,7 @@ ALL: tuple[type[Vector], ...] = (
     Expired,
     NothingVerified,
     OldVersion,
+    RewrittenHello,
     FullInterception,
     ClearToVictim,
     ClearToServer,

@@ -1,18 +1,24 @@
-"""Attacks on identity and version, C1 to C6: the attacker speaks TLS herself, with what certificates she can get.
+"""Attacks on identity and version, C1 to C7: the attacker speaks TLS herself, with what certificates she can get.
 
 What a client should compare is RFC 9525; RFC 8314 §3 asks mail clients to do it, RFC 7435 says what it means not to.
 """
 
-from labkit.attacks.actions import Answer, Close
+from collections.abc import Iterator
+
+from labkit.attacks.actions import Answer, Close, Replace
 from labkit.attacks.architecture import FullInterception
 from labkit.attacks.vector import Answered, Record, Vector
+from labkit.decode.event import Field
+from labkit.decode.tls.cursor import Setting
 from labkit.decode.tls.hello import client_hello
+from labkit.decode.tls.messages import handshake_fields
 from labkit.decode.tls.records import HANDSHAKE, HEADER
 from labkit.dialects.base import CLIENT
 
 _CLIENT_HELLO = 1
 _TLS13_SUITES = (b"\x13\x01", b"\x13\x02", b"\x13\x03")
 """Cipher suites that only TLS 1.3 has (RFC 8446 §B.4)."""
+_TLS12 = b"\x03\x03"
 _PROTOCOL_VERSION = b"\x15\x03\x01\x00\x02\x02\x46"
 """A record with the fatal alert protocol_version (RFC 8446 §6.2)."""
 
@@ -72,3 +78,27 @@ class OldVersion(Vector):
         suites = client_hello(message).suites
         offered = {suites[at : at + 2] for at in range(0, len(suites), 2)}
         return (Answer(_PROTOCOL_VERSION), Close()) if offered & set(_TLS13_SUITES) else None
+
+
+class RewrittenHello(Vector):
+    """Takes TLS 1.3 out of the ClientHello, so that the server agrees on less, and touches nothing else.
+
+    Nobody falls for it: the server marks its random (RFC 8446 §4.1.3), and both ends hash what they said and heard.
+    """
+
+    id = "C7"
+    source = "RFC 8446 §4.1.3 and §4.4.4"
+
+    def on_record(self, record: Record) -> Answered:
+        if record.sender != CLIENT or record.kind != HANDSHAKE or record.earlier:
+            return None
+        offers = _named(handshake_fields(record.data[HEADER:], Setting("ClientHello", "", "")), "version")
+        at = next((field.start + HEADER for field in offers if field.value.startswith("TLS 1.3 ")), None)
+        return Replace(record.data[:at] + _TLS12 + record.data[at + 2 :]) if at is not None else None
+
+
+def _named(fields: tuple[Field, ...], name: str) -> Iterator[Field]:
+    for field in fields:
+        if field.name == name:
+            yield field
+        yield from _named(field.children, name)

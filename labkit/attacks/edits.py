@@ -3,10 +3,11 @@
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
-from labkit.attacks.actions import Answer, Close, Decision, Delay, Inject, Pass, Replace, TakeOverTLS
+from labkit.attacks.actions import Answer, Begin, Close, Decision, Delay, Inject, Pass, Replace, TakeOverTLS
 from labkit.attacks.vector import Line, Opening, Record
 from labkit.dialects.base import CLIENT, SERVER
 
+TLS_RECORD = "TLS record"
 _OTHER = {CLIENT: SERVER, SERVER: CLIENT}
 
 
@@ -42,7 +43,7 @@ class Edit(NamedTuple):
 
     def __repr__(self) -> str:
         ends = ("the victim", "the server") if self.sender == CLIENT else ("the server", "the victim")
-        parts = [f"{word} {_shown(line)}" for word, lines in self._changes() for line in lines]
+        parts = _bytes_changed(self.before, self.after) if self.title == TLS_RECORD else self._lines_changed()
         if self.back:
             parts.append(f"answered {_shown(self.back)}")
         return f"#{self.session} {ends[0]} → {ends[1]}, {self.title}: {', '.join((*parts, *self.also))}"
@@ -52,6 +53,9 @@ class Edit(NamedTuple):
         if len(removed) == len(added) == 1:
             removed, added = _words(removed[0], added[0])
         return ("removed", removed), ("added", added)
+
+    def _lines_changed(self) -> list[str]:
+        return [f"{word} {_shown(line)}" for word, lines in self._changes() for line in lines]
 
 
 class Edits(list[Edit]):
@@ -75,7 +79,7 @@ def edit(session: int, time: int, event: Line | Record | Opening, decision: Deci
                 back += data
             case Inject(to, data) if to == sender:
                 back += data
-            case Inject(_, data):
+            case Inject(_, data) | Begin(data):
                 onward += data
             case Delay() | TakeOverTLS() | Close():
                 also.append(_WORDS[type(action)](action))
@@ -85,7 +89,7 @@ def edit(session: int, time: int, event: Line | Record | Opening, decision: Deci
 def _subject(event: Line | Record | Opening) -> tuple[str, str, bytes]:
     if isinstance(event, Opening):
         return CLIENT, "connection", b""
-    return event.sender, event.title if isinstance(event, Line) else "TLS record", event.data
+    return event.sender, event.title if isinstance(event, Line) else TLS_RECORD, event.data
 
 
 def _taken_over(action: TakeOverTLS) -> str:
@@ -114,6 +118,16 @@ def _words(one: bytes, other: bytes) -> tuple[tuple[bytes, ...], tuple[bytes, ..
     """The words that differ between two lines; the lines themselves where most of them do."""
     gone, come = _different(one.split(), other.split()), _different(other.split(), one.split())
     return (gone, come) if 2 * max(len(gone), len(come)) < len(one.split()) else ((one,), (other,))
+
+
+def _bytes_changed(before: bytes, after: bytes) -> list[str]:
+    """What became of a record, which is no text."""
+    if len(before) != len(after):
+        return [f"{len(before):,} bytes became {len(after):,}"]
+    at = [number for number, (one, other) in enumerate(zip(before, after, strict=True)) if one != other]
+    return [
+        f"byte {number} of {len(before):,} was {before[number]:02x} and is {after[number]:02x}" for number in at[:4]
+    ]
 
 
 def _shown(data: bytes) -> str:

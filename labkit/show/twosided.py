@@ -75,12 +75,15 @@ def aligned(victim: Dialogue, server: Dialogue) -> list[Row]:
     rows: list[Row] = []
     for _, a, b, c, d in matcher.get_opcodes():
         rows += _paired(left[a:b], right[c:d])
-    return [_of_own(row) for row in rows] if any(row.what == OWN for row in rows) else rows
+    if any(row.what == CHANGED and row.left.title == "ServerHello" for row in rows):
+        return [_of_own(row) for row in rows]
+    return rows
 
 
 def _of_own(row: Row) -> Row:
-    """Where each side has a TLS session of its own, a message of TLS that only one has is no change."""
-    return row._replace(what=OWN) if (row.left or row.right).layer == TLS else row
+    """Where each side shook hands with the attacker, a message of TLS that differs is no change."""
+    different = (row.left or row.right).layer == TLS and row.what != SAME
+    return row._replace(what=OWN) if different else row
 
 
 def _key(event: Event) -> tuple[str, str, bytes]:
@@ -99,16 +102,10 @@ def _paired(left: list[Event], right: list[Event]) -> Iterator[Row]:
             continue
         for early in rest[:twin]:
             yield _only_right(early)
-        yield Row(event, rest[twin], _compared(event, rest[twin]))
+        yield Row(event, rest[twin], SAME if _key(event) == _key(rest[twin]) else CHANGED)
         del rest[: twin + 1]
     for event in rest:
         yield _only_right(event)
-
-
-def _compared(left: Event, right: Event) -> str:
-    if _key(left) == _key(right):
-        return SAME
-    return OWN if left.layer == right.layer == TLS else CHANGED
 
 
 def _only_right(event: Event) -> Row:

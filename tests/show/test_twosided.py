@@ -62,3 +62,14 @@ def test_without_a_visitor_there_are_no_sides():
             pass
         with pytest.raises(LabError, match="nobody came by"):
             mallory.sides  # noqa: B018 (reading it is the test)
+
+
+def test_a_hello_that_was_rewritten_in_one_session_is_a_change():
+    with Lab() as lab:
+        mail = lab.smtp()
+        with lab.mallory(attacks.RewrittenHello()) as mallory:
+            assert not lab.send(mail, "The PIN is 4921", policy=policies.verified)
+    assert _found(mallory.sides)[0] == (CHANGED, "client", "ClientHello")
+    assert "was 04 and is 03" in repr(mallory.edits)
+    assert "Alert: illegal_parameter" in mallory.sides.text
+    assert mallory.server_side.dialogue.session.version == "TLS 1.2"
