@@ -39,11 +39,18 @@ class Tap:
 
     def __init__(self, network: Network) -> None:
         self.frames: list[Frame] = []
+        """What was caught; filled by `stop`, so that nobody waits for headers while they talk."""
+        self.seen: list[tuple[int, Segment, int]] = []
+        """(nanoseconds since 1970, segment, number of the packet) of each step."""
         self._path = _Path.of(network, self)
 
     def stop(self, settle: float) -> None:
         """End when every connection has ended, after `settle` seconds at most."""
         self._path.remove(self, settle)
+        for time_ns, segment, number in self.seen:
+            data = build(segment, number)
+            self.frames.append(Frame(time_ns, ETHERNET, data, len(data)))
+        self.seen.clear()
 
 
 class _Path:
@@ -86,12 +93,10 @@ class _Path:
                 self._taps = tuple(other for other in self._taps if other is not tap)
 
     def record(self, segment: Segment, number: int) -> None:
-        """Give every tap the frame of this segment, sent now."""
-        if self._taps:
-            data = build(segment, number)
-            frame = Frame(time.time_ns(), ETHERNET, data, len(data))
-            for tap in self._taps:
-                tap.frames.append(frame)
+        """Tell every tap of this segment, sent now."""
+        step = time.time_ns(), segment, number
+        for tap in self._taps:
+            tap.seen.append(step)
 
     def _abandoned(self) -> bool:
         """A network that is closed diverts nothing."""

@@ -15,10 +15,12 @@ from labkit.certificates import SERVER_NAME
 from labkit.clients.attempt import TIMEOUT, Attempt, check_login
 from labkit.clients.failures import GREETING, Stopped, Words, shown
 from labkit.clients.message import Mail
-from labkit.clients.outcome import CLEAR, Fetched
+from labkit.clients.outcome import Fetched
 from labkit.clients.policies import Policy
 from labkit.network import Host
 
+_NO_CAPA, _NO_STLS = "-ERR CAPA not supported by server", "-ERR STLS not supported by server"
+"""How poplib puts it."""
 _CAPABILITIES_UNKNOWN = {"USER": []}
 """What is assumed of a server that knows no CAPA (RFC 2449): it is older than STLS."""
 
@@ -57,11 +59,9 @@ class _Client(poplib.POP3):
         """The whole conversation up to the last message."""
         self._at = at, port
         super().__init__(SERVER_NAME, port)  # poplib connects here; with this name the certificate is compared
-        offered = self._capabilities()
         if self._attempt.wants_upgrade:
-            self._upgrade(offered)
-        if self._attempt.how != CLEAR:
-            offered = self._capabilities()  # what was offered before is forgotten (RFC 2595 §4)
+            self._upgrade()
+        offered = self._capabilities()  # what was offered before TLS is forgotten (RFC 2595 §4)
         self._log_in(offered, *login)
         count, _ = self._ask("STAT", self.stat)
         return {"messages": tuple(self._message(number) for number in range(1, count + 1))}
@@ -83,22 +83,29 @@ class _Client(poplib.POP3):
     def _capabilities(self) -> dict[str, list[str]]:
         try:
             return self._ask("CAPA", self.capa)
-        except poplib.error_proto as error:  # poplib's own words; what the server said is behind them
-            said = error.__context__ or error
-            if _is_refusal(said):
-                return _CAPABILITIES_UNKNOWN
-            raise said from None
-
-    def _upgrade(self, offered: dict[str, list[str]]) -> None:
-        if "STLS" not in offered:
-            self._attempt.without_tls("the server offers no STLS")
-            return
-        try:
-            self._ask("STLS", self.stls, self._attempt)
         except poplib.error_proto as error:
-            if not _is_refusal(error):
-                raise
-            self._attempt.without_tls(f"the server refused STLS with {shown(error.args[0])}")
+            self._may_lack_capa(error)
+            return _CAPABILITIES_UNKNOWN
+
+    def _upgrade(self) -> None:
+        try:
+            self._ask("STLS", self.stls, self._attempt)  # poplib asks for the capabilities first
+        except poplib.error_proto as error:
+            self._attempt.without_tls(self._why_no_tls(error))
+
+    def _why_no_tls(self, error: poplib.error_proto) -> str:
+        if _is_refusal(error):
+            return f"the server refused STLS with {shown(error.args[0])}"
+        if error.args[0] != _NO_STLS:
+            self._may_lack_capa(error)
+        return "the server offers no STLS"
+
+    def _may_lack_capa(self, error: poplib.error_proto) -> None:
+        """Raises what happened in CAPA unless the server refused it, which an old one may."""
+        happened = error.__context__ if error.args[0] == _NO_CAPA else error
+        if not _is_refusal(happened):
+            self._attempt.step = "after CAPA" if happened is not error else self._attempt.step
+            raise happened from None
 
     def _log_in(self, offered: dict[str, list[str]], user: str, password: str) -> None:
         if "USER" not in offered:

@@ -104,6 +104,7 @@ async def _idle(session: IMAPSession, arguments: Cursor) -> str:
         while not said.done():
             happened.clear()
             await session.tell_news()
+            await session.flush()
             await happened.wait()
     finally:
         if stop_watching:

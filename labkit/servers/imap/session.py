@@ -22,6 +22,8 @@ CONNECTED, LOGGED_IN, SELECTED = "before the login", "after the login", "in a ma
 
 MESSAGE_LIMIT = 32 << 20
 """Bytes of a message that a client may upload; as many as the SMTP server takes."""
+_PIECE = 64 << 10
+"""Bytes of an answer that wait for its end before they are sent."""
 _LITERALS_LIMIT = 64 << 10
 """Bytes of all literals in any other command."""
 _MISTAKES = 20
@@ -66,6 +68,7 @@ class IMAPSession(Session):
         """Who is logged in."""
         self.selection: Selection | None = None
         self.open = True
+        self._unsent = bytearray()
         self._commands = commands
         self._mistakes = 0
 
@@ -110,15 +113,23 @@ class IMAPSession(Session):
         return f"* BYE {why}\r\n".encode()
 
     async def respond(self, text: str) -> None:
-        """Send one line."""
+        """Send one line, behind all that was said before it: so an answer is one piece on the wire."""
         self.note(f"S: {text}")
-        await self.send(f"{text}\r\n".encode())
+        self._unsent += f"{text}\r\n".encode()
+        await self.flush()
 
     async def untagged(self, *responses: bytes) -> None:
-        """Send untagged responses, which may hold literals."""
+        """Say untagged responses, which may hold literals."""
         for response in responses:
             self.note(f"S: * {response.partition(_CRLF)[0].decode('ascii', 'backslashreplace')}")
-        await self.send(b"".join(b"* " + response + _CRLF for response in responses))
+            self._unsent += b"* " + response + _CRLF
+        if len(self._unsent) > _PIECE:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Send what was said."""
+        unsent, self._unsent = self._unsent, bytearray()
+        await self.send(bytes(unsent))
 
     async def tell_news(self, expunges: bool = True) -> None:
         """Send what has happened to the selected mailbox."""
