@@ -75,9 +75,28 @@ def aligned(victim: Dialogue, server: Dialogue) -> list[Row]:
     rows: list[Row] = []
     for _, a, b, c, d in matcher.get_opcodes():
         rows += _paired(left[a:b], right[c:d])
+    rows = _met(rows)
     if any(row.what == CHANGED and row.left.title == "ServerHello" for row in rows):
         return [_of_own(row) for row in rows]
     return rows
+
+
+def _met(rows: list[Row]) -> list[Row]:
+    """Where both ends speak at once, each sees its own words first: that is no difference."""
+    met: list[Row] = []
+    for row in rows:
+        twin = next((n for n, other in enumerate(met) if _same_apart(other, row)), None)
+        if twin is None:
+            met.append(row)
+        else:
+            met[twin] = Row(met[twin].left or row.left, met[twin].right or row.right, SAME)
+    return met
+
+
+def _same_apart(one: Row, other: Row) -> bool:
+    both = (one.left or other.left, one.right or other.right)
+    apart = (one.left is None) != (other.left is None) and (one.right is None) != (other.right is None)
+    return apart and None not in both and _key(both[0]) == _key(both[1])
 
 
 def _of_own(row: Row) -> Row:
