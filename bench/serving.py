@@ -90,13 +90,14 @@ def _crowd(protocol: str) -> Iterator[Figure]:
     failed = [error for error in results if error]
     absolute = f"{len(failed)} of {len(results)}" + (f", the first: {failed[0]!r}" if failed else "")
     yield Figure(f"{protocol}: sessions of {_CROWD} at once that failed", len(failed), AT_MOST, 0, absolute, "")
-    yield Figure(f"{protocol}: {_CROWD} sessions at once", seconds, REFERENCE, 0, f"{_CROWD / seconds:.0f} a second", "s")
+    rate = f"{_CROWD / seconds:.0f} a second"
+    yield Figure(f"{protocol}: {_CROWD} sessions at once", seconds, REFERENCE, 0, rate, "s")
 
 
 async def _all_at_once(lab: object, server: object) -> list[object]:
     here = asyncio.Barrier(_CROWD)
     visits = [_visit(lab, server, here) for _ in range(_CROWD)]
-    return [error for error in await asyncio.gather(*visits, return_exceptions=True)]
+    return list(await asyncio.gather(*visits, return_exceptions=True))
 
 
 async def _visit(lab: object, server: object, here: asyncio.Barrier) -> None:
@@ -106,7 +107,7 @@ async def _visit(lab: object, server: object, here: asyncio.Barrier) -> None:
     try:
         await reader.readline()
         for number, (said, answer) in enumerate(_SAID[server.protocol]):
-            if number == 0 or number == 2:  # all are here, and all have logged in
+            if number in (0, 2):  # all are here, and all have logged in
                 await here.wait()
             writer.write(said)
             while not (line := await reader.readline()).startswith(answer):
