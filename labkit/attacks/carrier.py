@@ -54,9 +54,10 @@ class Carrier:
 
     def _watch(self, selector: selectors.BaseSelector) -> bool:
         """Wait for what can come next; False when nothing can."""
-        room = not (self.victim.busy or self.server.busy)
         for side in (self.victim, self.server):
             self._flush(side)
+        room = not (self.victim.busy or self.server.busy)
+        for side in (self.victim, self.server):
             events = side.events(reading=room)
             registered = selector.get_map().get(side.socket)
             if registered is None and events:

@@ -15,7 +15,7 @@ from labkit.decode.tls.messages import handshake_fields
 from labkit.decode.tls.records import HANDSHAKE, HEADER
 from labkit.dialects.base import CLIENT
 
-_CLIENT_HELLO = 1
+_CLIENT_HELLO = b"\x01"
 _TLS13_SUITES = (b"\x13\x01", b"\x13\x02", b"\x13\x03")
 """Cipher suites that only TLS 1.3 has (RFC 8446 §B.4)."""
 _TLS12 = b"\x03\x03"
@@ -73,11 +73,15 @@ class OldVersion(Vector):
 
     def on_record(self, record: Record) -> Answered:
         message = record.data[HEADER:]
-        if record.sender != CLIENT or record.kind != HANDSHAKE or message[0] != _CLIENT_HELLO:
+        if record.sender != CLIENT or record.kind != HANDSHAKE or message[:1] != _CLIENT_HELLO:
             return None
-        suites = client_hello(message).suites
-        offered = {suites[at : at + 2] for at in range(0, len(suites), 2)}
-        return (Answer(_PROTOCOL_VERSION), Close()) if offered & set(_TLS13_SUITES) else None
+        return (Answer(_PROTOCOL_VERSION), Close()) if offers_tls13(message) else None
+
+
+def offers_tls13(hello: bytes) -> bool:
+    """Whether a ClientHello, with its handshake header, has a cipher suite that only TLS 1.3 has."""
+    suites = client_hello(hello).suites
+    return any(suites[at : at + 2] in _TLS13_SUITES for at in range(0, len(suites), 2))
 
 
 class RewrittenHello(Vector):

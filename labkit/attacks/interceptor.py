@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing, suppress
+from functools import partial
 from typing import NamedTuple
 
 from labkit.attacks.edits import Edit, Edits
@@ -20,6 +21,7 @@ from labkit.certificates import Authority
 from labkit.dialects import Dialect, for_port
 from labkit.errors import LabError
 from labkit.network import Network
+from labkit.network.base import Address
 
 ATTACKER = "mallory"
 SETTLE = 1.0
@@ -55,6 +57,8 @@ class _Door(NamedTuple):
     """Where victims come in."""
 
     opening: Opening
+    address: Address
+    """Where a tool comes in: (IP address, real port)."""
     socket: socket.socket
     accept: Callable[[], socket.socket]
     connect: Callable[[float], socket.socket]
@@ -94,6 +98,17 @@ class Interceptor:
         self._alarm, self._bell = socket.socketpair()
         self._thread = threading.Thread(target=self._run, name="labkit mallory", daemon=True)
         self._thread.start()
+
+    def address(self, port: int) -> Address:
+        """Where a tool outside the lab connects to become a victim on this nominal port: (IP address, real port).
+
+        Raises `LabError` for a port that is not attacked.
+        """
+        for door in self._doors:
+            if door.opening.port == port:
+                return door.address
+        attacked = ", ".join(str(door.opening.port) for door in self._doors)
+        raise LabError(f"Port {port} is not attacked: only {attacked}.")
 
     def close(self, settle: float = SETTLE) -> None:
         """Step out of the path; conversations have `settle` seconds to end. A second call does nothing."""
@@ -159,19 +174,36 @@ class Interceptor:
 
 
 def _open(stack: ExitStack, network: Network, vector: Vector, targets: list[Target], attacker: str) -> list[_Door]:
-    """Stand in the path to each target, and wait at the lure of the vector, if it has one, for victims of the first."""
-    doors = []
-    for target in targets:
-        path = stack.enter_context(network.intercept(attacker, target.host, target.port))
-        doors.append(_Door(Opening(*target[1:]), path.listener.socket, path.accept, path.connect))
-    if not doors:
+    """Stand in the path to each target, or where the vector says that victims of the first one come in."""
+    if not targets:
         raise LabError("There is nothing to attack: start a server first, for example with lab.smtp().")
+    for target in targets:
+        if target.dialect is not None and target.dialect.name not in vector.protocols:
+            known = " and ".join(vector.protocols)
+            raise LabError(
+                f"{vector.name} is an attack on {known}, not on {target.dialect.name}: choose another server."
+            )
+    if vector.facade:
+        return [_facade(stack, network, vector, targets[0], attacker)]
+    doors = [_door(stack, network, target, attacker) for target in targets]
     if vector.lure:
-        first = doors[0]
-        lure = stack.enter_context(closing(network.host(attacker).listen(vector.lure))).socket
-        doors.append(first._replace(opening=first.opening._replace(port=vector.lure), socket=lure, accept=_taker(lure)))
+        doors.append(_lure(stack, network, vector, doors[0], attacker))
     return doors
 
 
-def _taker(lure: socket.socket) -> Callable[[], socket.socket]:
-    return lambda: lure.accept()[0]
+def _door(stack: ExitStack, network: Network, target: Target, attacker: str) -> _Door:
+    path = stack.enter_context(network.intercept(attacker, target.host, target.port))
+    return _Door(Opening(*target[1:]), path.address, path.listener.socket, path.accept, path.connect)
+
+
+def _facade(stack: ExitStack, network: Network, vector: Vector, target: Target, attacker: str) -> _Door:
+    """Victims that mean another port of the same server, on which it has nothing."""
+    door = _door(stack, network, target._replace(port=vector.facade, implicit=True), attacker)
+    return door._replace(connect=partial(network.host(attacker).connect, target.host, target.port))
+
+
+def _lure(stack: ExitStack, network: Network, vector: Vector, first: _Door, attacker: str) -> _Door:
+    """Victims that were sent to the attacker's own host."""
+    listener = stack.enter_context(closing(network.host(attacker).listen(vector.lure)))
+    opening = first.opening._replace(port=vector.lure)
+    return _Door(opening, listener.address, listener.socket, lambda: listener.socket.accept()[0], first.connect)

@@ -5,6 +5,7 @@ is not known here.
 """
 
 import itertools
+import selectors
 import socket
 import ssl
 import threading
@@ -16,6 +17,7 @@ from contextlib import suppress
 from labkit.attacks.actions import (
     Action,
     Answer,
+    Begin,
     Close,
     Decision,
     Delay,
@@ -121,6 +123,27 @@ class Session:
         self._pair = Carrier(*self._sides)
         for action in chosen.actions:
             self._also(action)
+
+    def _begin(self, data: bytes) -> None:
+        """Speak to the server before the victim is heard: behind its greeting, and until its first whole answer."""
+        server = self._pair.server
+        server.reader = self.opening.dialect.reader()
+        self._listen(server)
+        self._say(server, data)
+        server.flush()
+        self._listen(server)
+        early = server.reader.rest(SERVER)
+        server.reader = None
+        self._pass_unread(server, early)
+
+    def _listen(self, side: Side) -> None:
+        """Wait until an end has said something whole. Raises `OSError`."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(side.socket, selectors.EVENT_READ)
+            while selector.select(CONNECT_LIMIT) and not side.finished:
+                if _of(side, side.reader.feed(side.end, side.hear())):
+                    return
+        raise ConnectionAbortedError(f"{_WHO[side.end]} gave no answer")
 
     # ---- what is heard
 
@@ -232,6 +255,8 @@ class Session:
                     self._start_tls(self._pair.victim, self._disguises.as_server(certificate))
                 if server:
                     self._start_tls(self._pair.server, self._disguises.as_client)
+            case Begin(data):
+                self._begin(data)
             case Close(reset=True):
                 raise ConnectionAbortedError(_BROKEN_OFF)
             case Close():

@@ -40,12 +40,12 @@ _COMMANDS = {"SMTP": "{}", "IMAP": "{tag} {}", "POP3": "{}"}
 def reply(command: Line, kind: str, text: str) -> bytes:
     """A reply to `command`, as the server would write it; see `_REPLIES`."""
     form = _REPLIES[command.dialect.name][kind]
-    return f"{form.format(text, tag=tag(command))}\r\n".encode()
+    return f"{form.format(text, tag=tag(command))}\r\n".encode("latin-1")
 
 
 def command(dialect: str, text: str, tag: str = "mallory") -> bytes:
     """A command, as a client would write it; `tag` is for dialects that have one."""
-    return f"{_COMMANDS[dialect].format(text, tag=tag)}\r\n".encode()
+    return f"{_COMMANDS[dialect].format(text, tag=tag)}\r\n".encode("latin-1")
 
 
 def login(dialect: str, user: str, password: str, tag: str = "mallory") -> bytes:
@@ -60,7 +60,7 @@ _LOGINS = {"SMTP": "AUTH PLAIN {plain}", "IMAP": "LOGIN {user} {password}", "POP
 def tag(line: Line) -> str:
     """The tag of a command or reply; empty where the dialect has none."""
     words = line.data.split(None, 1) if line.dialect.tagged else []
-    return words[0].decode("ascii", "replace") if words else ""
+    return words[0].decode("latin-1") if words else ""
 
 
 def next_tag(tag: str) -> str:

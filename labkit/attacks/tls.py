@@ -5,7 +5,7 @@ Without sockets: bytes of the wire go in and come out. When TLS is taken over is
 
 import ssl
 from contextlib import suppress
-from functools import cache, cached_property
+from functools import cached_property
 
 from labkit.certificates import SERVER_NAME, Authority
 from labkit.contexts import client_context, server_context
@@ -19,11 +19,13 @@ class Disguises:
     def __init__(self, authority: Authority, keylog: str | None = None) -> None:
         self._authority = authority
         self._keylog = keylog
-        self.as_server = cache(self._as_server)
-        """Kind of certificate -> how to be a server that shows it. Raises `LabError` for a kind that does not exist."""
+        self._servers: dict[str, ssl.SSLContext] = {}
 
-    def _as_server(self, kind: str) -> ssl.SSLContext:
-        return server_context(self._authority.certificate(kind), keylog=self._keylog)
+    def as_server(self, kind: str) -> ssl.SSLContext:
+        """How to be a server that shows a certificate of this kind. Raises `LabError` for one that does not exist."""
+        if kind not in self._servers:
+            self._servers[kind] = server_context(self._authority.certificate(kind), keylog=self._keylog)
+        return self._servers[kind]
 
     @cached_property
     def as_client(self) -> ssl.SSLContext:

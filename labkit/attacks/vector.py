@@ -81,6 +81,9 @@ class Vector:
     """Dialect -> a regular expression for the server's first words inside TLS, if it has run what was injected."""
     lure: ClassVar[int] = 0
     """A port on the attacker's own host at which she waits for victims, too; 0 for none."""
+    facade: ClassVar[int] = 0
+    """A port on which the server has nothing: only those who come to it are victims, and they are brought to the port
+    that the vector's protocol has; 0 for none."""
     server: ClassVar[Mapping[str, Any]] = {}
     """Settings that a server of the lab must have to be open to it."""
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from labkit.attacks.certificate import offers_tls13
 from labkit.attacks.edits import Edit
 from labkit.attacks.loot import SECRETS, Item, Loot, as_if_clear, genuine, read_by_attacker, sealed, stored
 from labkit.attacks.report import Report
@@ -138,22 +139,24 @@ def _fixed(case: Case) -> list[str]:
 
 
 def _downgraded(case: Case) -> list[str]:
-    """A victim that began with TLS 1.3 and came again with less."""
-    sessions = [read(session.legs[0].wire).session for session in case.sessions if case.edits]
-    versions = [session.version for session in sessions if session is not None]
-    if len(versions) > 1 and not versions[0] and versions[-1] == "TLS 1.2":
-        return [
-            "the victim tried again and agreed on less than both ends can",
-            f"{versions[-1]} after a failed attempt",
-        ]
+    """A victim that offered TLS 1.3, and came again without offering it."""
+    hellos = [hello for session in case.sessions for hello in _hellos(session)]
+    if hellos and offers_tls13(hellos[0]) and not offers_tls13(hellos[-1]):
+        return ["the victim tried again with less than both ends can", "its last ClientHello does not offer TLS 1.3"]
     return []
+
+
+def _hellos(session: Session) -> list[bytes]:
+    """Each ClientHello of a victim, with its handshake header."""
+    said = read(session.legs[0].wire).events
+    return [event.data for event in said if event.sender == CLIENT and event.title == "ClientHello"]
 
 
 # ---- no secret was read and nobody was deceived
 
 
 def _harmless(case: Case) -> Verdict:
-    if not case.sessions and not case.reports:
+    if not case.sessions:
         return Verdict(UNHARMED, "nobody came by")
     done = case.reports[-1].done if case.reports else bool(case.sealed)
     said = _last_words(case)

@@ -39,7 +39,8 @@ FALLS = {
     },
     "B1": dict.fromkeys(EVERY, ("careful", DECEIVED, ())),
     "B2": dict.fromkeys(EVERY, ("careful (keeping)", DECEIVED, ())),
-    "B3": {"SMTP": ("careful", LEAKED, ALL), "IMAP": ("careful", LEAKED, ALL)},
+    "B3": {"SMTP": ("careful", LEAKED, ALL), "IMAP": ("looks", LEAKED, LOGIN)},
+    "B4": {"IMAP": ("browses", DECEIVED, ())},
     "B5": dict.fromkeys(EVERY, ("careful (keeping)", DECEIVED, ())),
     "T1": {"IMAP": ("careful", DECEIVED, ())},
     "T2": dict.fromkeys(EVERY, ("remembers", DECEIVED, ())),
@@ -52,7 +53,7 @@ FALLS = {
     "U1": {"IMAP": ("careful (alerting)", DECEIVED, ())},
     "U2": dict.fromkeys(EVERY, ("careful", DECEIVED, ())),
     **{number: dict.fromkeys(EVERY, ("without context", LEAKED, ALL)) for number in ("C1", "C2", "C3", "C4", "C5")},
-    "C6": dict.fromkeys(EVERY, ("older tls", DECEIVED, ())),
+    **{number: dict.fromkeys(EVERY, ("older tls", DECEIVED, ())) for number in ("C6", "C7")},
     "X1": dict.fromkeys(EVERY, ("if offered", LEAKED, ALL)),
     "X2": dict.fromkeys(EVERY, ("if offered", LEAKED, ALL)),
     "X3": dict.fromkeys(EVERY, ("without context", LEAKED, ALL)),
@@ -62,6 +63,7 @@ FALLS = {
 STANDS = {
     **dict.fromkeys(("B1", "B3", "S1", "U2"), ("implicit", UNHARMED)),
     **dict.fromkeys(("B2", "B5", "T2", "U1"), ("careful", UNHARMED)),
+    "B4": ("browses strictly", STOPPED),
     "T1": ("careful (forgetful)", UNHARMED),
     ("N16", "SMTP"): ("careful", UNHARMED),  # nothing is done to those who upgrade anyway
 }

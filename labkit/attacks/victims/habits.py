@@ -25,6 +25,13 @@ def implicit(program: Program) -> None:
         _use(program)
 
 
+def looks(program: Program) -> None:
+    """Verified TLS, a login, and nothing more: as mail programs do that look for new mail."""
+    with program.connected():
+        program.upgrade(program.scene.trust)
+        program.log_in()
+
+
 def without_context(program: Program) -> None:
     """TLS always, but without a context: the library then verifies nothing."""
     with program.connected():

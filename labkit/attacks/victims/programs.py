@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, ClassVar, NamedTuple
 
 from labkit.certificates import DOMAIN, SERVER_NAME
+from labkit.errors import LabError, OutsideTheLab
 from labkit.network import Host
 
 LOGIN = ("alice", "hunter2")
@@ -40,8 +41,13 @@ class Scene(NamedTuple):
     server: str = SERVER_NAME
 
     def connect(self, name: str, port: int) -> socket.socket:
-        """A connection to a name in the lab's domain."""
-        return self.host.connect(name.removesuffix(f".{DOMAIN}"), port, self.timeout)
+        """A connection to a name in the lab's domain. Raises `OSError` as everywhere, and `OutsideTheLab`."""
+        try:
+            return self.host.connect(name.removesuffix(f".{DOMAIN}"), port, self.timeout)
+        except OutsideTheLab:
+            raise
+        except LabError as error:
+            raise ConnectionError(str(error)) from error
 
 
 class Program(ABC):

@@ -1,0 +1,61 @@
+"""An interceptor between two plain sockets: a test says both sides' bytes, and reads what arrives."""
+
+import socket
+import threading
+from contextlib import contextmanager, suppress
+
+from labkit.attacks.interceptor import Interceptor, Target
+from labkit.certificates import Authority
+from labkit.network import make
+
+AUTHORITY = Authority()
+
+
+@contextmanager
+def intercepted(vector, port=587):
+    """(network, interceptor, the server's listener) with the attacker between alice and mail."""
+    network = make("loopback")
+    try:
+        listener = network.host("mail").listen(port)
+        with Interceptor(network, vector, [Target.on("mail", port)], AUTHORITY) as interceptor:
+            yield network, interceptor, listener
+    finally:
+        network.close()
+
+
+@contextmanager
+def joined(network, listener, port=587):
+    """The victim's socket and the server's, with the attacker between them."""
+    with network.host("alice").connect("mail", port, timeout=5) as victim:
+        server, _ = listener.socket.accept()
+        with server:
+            server.settimeout(5)
+            yield victim, server
+
+
+def everything(sock):
+    """All bytes until the end of the stream."""
+    data = b""
+    with suppress(ConnectionResetError):
+        while piece := sock.recv(1 << 16):
+            data += piece
+    return data
+
+
+def talk(vector, client, server, port=587):
+    """What each side receives when both say everything at once, in these pieces, and then no more."""
+    with intercepted(vector, port) as (network, _, listener), joined(network, listener, port) as (alice, mail):
+        received = {}
+        ends = [("server", mail, client, alice), ("client", alice, server, mail)]
+        readers = [
+            threading.Thread(target=lambda n=name, s=to: received.update({n: everything(s)})) for name, to, _, _ in ends
+        ]
+        for thread in readers:
+            thread.start()
+        for _, _, pieces, sender in ends:
+            for piece in pieces:
+                sender.sendall(piece)
+            sender.shutdown(socket.SHUT_WR)
+        for thread in readers:
+            thread.join(10)
+        return received["server"], received["client"]
