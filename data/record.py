@@ -24,6 +24,12 @@ class Recording(NamedTuple):
     """A sentence on what is in it; also the comment inside the file."""
     session: Callable[[Lab], object]
     """What happens in the lab while it captures."""
+    before: Callable[[Lab], object] = lambda lab: None
+    """What has happened until then."""
+
+
+def _mail_has_come(lab: Lab) -> object:
+    return lab.send(lab.smtp(), TEXT, login=LOGIN)
 
 
 RECORDINGS = (
@@ -67,12 +73,49 @@ RECORDINGS = (
         "TLS 1.3 from the first byte on port 465: no greeting and no STARTTLS in clear text.",
         lambda lab: lab.send(lab.smtp(implicit=True, tls="TLS 1.3"), TEXT, login=LOGIN, policy=policies.implicit),
     ),
+    Recording(
+        "imap_clear",
+        "IMAP on port 143 in clear text: LOGIN, and a message that comes as a literal.",
+        lambda lab: lab.fetch(lab.imap(starttls="off", auth="always")),
+        _mail_has_come,
+    ),
+    Recording(
+        "imap_starttls_tls13",
+        "IMAP with STARTTLS and TLS 1.3: LOGINDISABLED before the upgrade, CAPABILITY once more behind it, a message.",
+        lambda lab: lab.fetch(lab.imap(tls="TLS 1.3"), policy=policies.verified),
+        _mail_has_come,
+    ),
+    Recording(
+        "imap_implicit_tls13",
+        "IMAP with TLS 1.3 from the first byte on port 993: a login and a message, and nothing in clear text.",
+        lambda lab: lab.fetch(lab.imap(implicit=True, tls="TLS 1.3"), policy=policies.implicit),
+        _mail_has_come,
+    ),
+    Recording(
+        "pop3_clear",
+        "POP3 on port 110 in clear text: USER, PASS, and a message that ends with a single dot.",
+        lambda lab: lab.fetch(lab.pop3(starttls="off", auth="always")),
+        _mail_has_come,
+    ),
+    Recording(
+        "pop3_stls_tls13",
+        "POP3 with STLS and TLS 1.3: the upgrade, CAPA once more, a login and a message.",
+        lambda lab: lab.fetch(lab.pop3(tls="TLS 1.3"), policy=policies.verified),
+        _mail_has_come,
+    ),
+    Recording(
+        "pop3_implicit_tls13",
+        "POP3 with TLS 1.3 from the first byte on port 995: a login and a message, and nothing in clear text.",
+        lambda lab: lab.fetch(lab.pop3(implicit=True, tls="TLS 1.3"), policy=policies.implicit),
+        _mail_has_come,
+    ),
 )
 
 
 def record(recording: Recording, folder: Path) -> Path:
     """Run the session in a new lab and write its capture into `folder`."""
     with Lab(network="loopback", capture="tap") as lab:
+        recording.before(lab)
         with lab.capture() as capture:
             recording.session(lab)
         capture.how = f"{recording.holds} {capture.how}"
