@@ -13,6 +13,9 @@ from typing import NamedTuple
 
 ETHERNET, NULL, RAW, LOOP, SLL, SLL2 = 1, 0, 101, 108, 113, 276
 
+_USUAL = Struct("!12xHBxH2xHxB2x4s4sHHIIBB6x").unpack_from
+"""What Ethernet carries, then as below, where IPv4 has no options, as in nearly every frame. No Ethernet frame with a
+TCP segment is shorter than that."""
 _IPV4_HEADER = Struct("!BxH2xHxB2x4s4s").unpack_from
 """Version and header length, total length, flags and fragment offset, protocol, source, target."""
 _IPV6_HEADER = Struct("!4xHBx16s16s").unpack_from
@@ -55,6 +58,12 @@ _segment = partial(tuple.__new__, Segment)
 def segment(link: int, data: bytes) -> Segment | None:
     """The TCP segment in a frame of this link type; None for anything else, fragments and cut headers included."""
     try:
+        if link == ETHERNET:
+            kind, first, total, fragment, protocol, source, target, sport, dport, seq, ack, offset, flags = _USUAL(data)
+            begin, end = 34 + (offset >> 4) * 4, 14 + total
+            usual = kind == _IPV4 and first == 0x45 and protocol == _TCP and not fragment & _FRAGMENT
+            if usual and 54 <= begin <= end:
+                return _segment((source, sport, target, dport, seq, ack, flags, data[begin:end]))
         start = _LINKS[link](data)
         if start < 0:
             return None
