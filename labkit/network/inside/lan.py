@@ -31,12 +31,13 @@ _DETOUR = 100
 _SETTINGS = {
     "ipv6/conf/all/disable_ipv6": "1",
     "ipv6/conf/default/disable_ipv6": "1",
+    "ipv4/igmp_link_local_mcast_reports": "0",
     "ipv4/ip_forward": "1",
     "ipv4/conf/all/send_redirects": "0",
     "ipv4/conf/default/send_redirects": "0",
 }
-"""IPv4 alone, because the lab has no other address; a host that gets on the path hands on what is not meant for it, and
-does not tell anybody of a shorter way (ICMP redirect, RFC 1122 §3.2.2.2)."""
+"""Only what the lab sends is on the LAN: no IPv6, and no word of being a router (IGMP). A host that gets on the path
+hands on what is not meant for it, and does not tell anybody of a shorter way (ICMP redirect, RFC 1122 §3.2.2.2)."""
 
 
 class Lan:
