@@ -1,13 +1,16 @@
 """A file that has a path and leaves nothing behind.
 
 OpenSSL takes key logs and certificates as paths only. On Linux the path leads to memory (memfd_create(2)), which is
-gone with the process, however it ends. Elsewhere it is a private temporary file, removed on close. What is in it is
-not known here.
+gone with the process, however it ends. Elsewhere it is a private temporary file, removed on close; where a process was
+killed before that, the next one removes it. What is in it is not known here.
 """
 
 import os
 import tempfile
 from contextlib import suppress
+from pathlib import Path
+
+_PREFIX = "labkit-"
 
 
 class ScratchFile:
@@ -29,11 +32,11 @@ class ScratchFile:
         """Forget the bytes. A second call does nothing."""
         if self._fd < 0:
             return
+        os.ftruncate(self._fd, 0)  # whoever was given the path may hold it open for longer
         os.close(self._fd)
         self._fd = -1
         if self._on_disk:
-            os.truncate(self.path, 0)
-            with suppress(PermissionError):  # Windows keeps a file, now empty, that OpenSSL still holds open
+            with suppress(PermissionError):  # Windows keeps a file that is held open
                 os.unlink(self.path)
 
     def __enter__(self) -> "ScratchFile":
@@ -56,4 +59,27 @@ def _in_memory() -> tuple[int, str, bool] | None:
 
 
 def _on_disk() -> tuple[int, str, bool]:
-    return *tempfile.mkstemp(prefix="labkit-"), True
+    _sweep()
+    return *tempfile.mkstemp(prefix=f"{_PREFIX}{os.getpid()}-"), True
+
+
+def _sweep() -> None:
+    """Remove what processes that are gone have left; the process that a file belongs to stands in its name."""
+    for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
+        owner = path.name.removeprefix(_PREFIX).split("-", 1)[0]
+        if owner.isdecimal() and not _runs(int(owner)):
+            with suppress(OSError):  # somebody else's, or, on Windows, still held open
+                path.unlink()
+
+
+def _runs(process: int) -> bool:
+    """Whether a process is running. On Windows, where looking would end it, only a file that it holds open tells."""
+    if os.name == "nt":
+        return process == os.getpid()
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True  # somebody else's, or no number of a process
+    return True

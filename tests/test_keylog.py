@@ -105,6 +105,16 @@ def test_a_closed_log_is_empty_and_closes_twice():
     assert keylog.text() == ""
 
 
+def test_whoever_still_holds_a_closed_log_open_finds_nothing_in_it():
+    keylog = KeyLog()
+    with open(keylog.path, "a+", encoding="ascii") as held:
+        held.write("CLIENT_RANDOM and so on\n")
+        held.flush()
+        keylog.close()
+        held.seek(0)
+        assert held.read() == ""
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="memfd_create(2) is Linux's")
 def test_on_linux_nothing_is_ever_on_the_disk(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))

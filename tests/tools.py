@@ -1,7 +1,10 @@
-"""Programs that nobody here wrote, for tests to compare the lab with."""
+"""Programs that nobody here wrote, for tests to compare the lab with, and a Python of its own for what needs one."""
 
 import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -13,3 +16,10 @@ def tool(name: str) -> str:
         stop = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
         stop(f"{name} is not installed: .ci/run installs it.")
     return path
+
+
+def python(code: str, tmp_path: Path, *options: str) -> subprocess.Popen:
+    """A process that runs `code` and keeps its temporary files in `tmp_path`."""
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "TEMP": str(tmp_path), "TMP": str(tmp_path)}
+    command = [sys.executable, *options, "-c", code]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

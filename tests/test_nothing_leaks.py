@@ -1,0 +1,300 @@
+"""Nothing of a lab stays behind, however it ends: no thread, no process, no socket, no file."""
+
+import gc
+import os
+import signal
+import socket
+import sys
+import tempfile
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+from tools import python
+
+from labkit import Lab, policies
+from labkit.errors import LabError, OutsideTheLab, PortTaken
+
+SESSION = """
+from labkit import Lab
+lab = Lab()
+server = lab.smtp()
+assert lab.send(server, 'x', login=('alice', 'hunter2'))
+"""
+CAPTURING = """
+from labkit import Lab
+lab = Lab(network="loopback", capture="{method}")
+explicit, implicit = lab.smtp(), lab.smtp(implicit=True)
+capture = lab.capture().__enter__()
+assert lab.send(explicit, "x")
+client = lab.alice.connect("mail", 587)
+client.recv(100)
+"""
+METHODS = pytest.mark.parametrize("method", ("auto", "tap"))
+
+
+@pytest.fixture
+def traces(tmp_path, monkeypatch):
+    """() -> what this process holds: threads, descriptors, temporary files."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    process = psutil.Process()
+    handles = getattr(process, "num_fds", None) or process.num_handles
+
+    def count():
+        gc.collect()
+        return sorted(thread.name for thread in threading.enumerate()), handles(), os.listdir(tmp_path)
+
+    for method in ("auto", "tap"):  # what is imported and opened once
+        _captured(method)
+    return count
+
+
+def _captured(method: str) -> None:
+    """A lab with a server, a capture and a message."""
+    with Lab(network="loopback", capture=method) as lab:
+        server = lab.smtp()
+        with lab.capture() as capture:
+            assert lab.send(server, "x")
+        assert len(capture.conversations) == 1
+
+
+def test_after_a_hundred_labs_nothing_more_is_open_than_before(traces):
+    before = traces()
+    for _ in range(50):
+        for method in ("auto", "tap"):
+            _captured(method)
+    assert traces() == before
+
+
+@pytest.mark.parametrize("error", (ValueError, KeyboardInterrupt, SystemExit))
+def test_whatever_ends_the_block_ends_the_lab(traces, error):
+    before = traces()
+    with pytest.raises(error), Lab() as lab:
+        lab.send(lab.smtp(), "x")
+        lab.mallory.listen(25)
+        raise error
+    assert traces() == before
+
+
+@METHODS
+@pytest.mark.parametrize("error", (ValueError, KeyboardInterrupt))
+def test_whatever_ends_a_capture_ends_what_catches_it(traces, method, error):
+    before = traces()
+    with Lab(network="loopback", capture=method) as lab:
+        lab.smtp()
+        with pytest.raises(error), lab.capture() as outer, lab.capture() as inner:
+            lab.send(lab.servers["mail", 587], "x")
+            client = lab.alice.connect("mail", 587)
+            raise error
+        assert len(outer.conversations) == len(inner.conversations) == 2
+        lab.send(lab.servers["mail", 587], "and the lab goes on")
+        client.close()
+    assert traces() == before
+
+
+@METHODS
+def test_a_lab_that_is_closed_within_a_capture_ends_it(traces, method):
+    before = traces()
+    lab = Lab(network="loopback", capture=method)
+    with lab.capture() as capture:
+        lab.send(lab.smtp(), "x")
+        lab.close()
+    assert len(capture.conversations) == 1
+    del lab
+    assert traces() == before
+
+
+@METHODS
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal for a part of a process")
+def test_an_interrupt_while_a_client_waits_ends_the_lab(traces, method):
+    """Ctrl-C, or the stop button of a notebook, while a server does not answer."""
+    before = traces()
+    with pytest.raises(KeyboardInterrupt), Lab(network="loopback", capture=method) as lab, lab.capture() as capture:
+        listener = lab.mail.listen(587)
+        client = lab.alice.connect("mail", 587, timeout=60)
+        pressed = threading.Timer(0.2, signal.pthread_kill, (threading.get_ident(), signal.SIGINT))
+        pressed.start()
+        try:
+            client.recv(100)
+        finally:
+            client.close()
+            listener.close()
+            pressed.join()
+    assert len(capture.conversations) == 1
+    assert traces() == before
+
+
+def test_a_lab_that_nothing_refers_to_is_closed(traces):
+    before = traces()
+    lab = Lab()
+    lab.send(lab.smtp(implicit=True), "x", policy=policies.implicit)
+    del lab
+    assert traces() == before
+
+
+def test_a_lab_in_a_circle_is_closed_by_whichever_thread_collects_the_garbage(traces):
+    before = traces()
+    lab = Lab()
+    lab.me = lab
+    server, loop = lab.smtp(), lab._loop
+    address = server.address
+    client = lab.alice.connect("mail", 587)
+    assert client.recv(100).startswith(b"220")
+    del lab, server
+    loop._loop.call_soon_threadsafe(gc.collect)  # the worst one: the servers' own
+    loop._thread.join(5)
+    assert not loop._thread.is_alive()
+    del loop
+    assert client.recv(100) == b""
+    client.close()
+    assert traces() == before
+    assert address not in {connection.laddr for connection in psutil.Process().net_connections("inet")}
+
+
+def test_open_connections_end_with_the_lab(traces):
+    before = traces()
+    with Lab() as lab:
+        lab.smtp()
+        lab.smtp(implicit=True)
+        clients = [lab.alice.connect("mail", port) for port in (587, 587, 465)]
+    for client in clients:
+        client.settimeout(5)
+        with client, suppress(ConnectionResetError):
+            while client.recv(4096):
+                pass
+    assert traces() == before
+
+
+def test_connections_of_the_last_moment_end_with_the_lab(traces):
+    before = traces()
+    for _ in range(50):
+        with Lab() as lab:
+            lab.smtp()
+            lab.smtp(implicit=True)
+            clients = [lab.alice.connect("mail", port, timeout=5) for port in (587, 465, 587)]
+            lab.smtp()
+            clients.append(lab.alice.connect("mail", 587, timeout=5))
+        for client in clients:
+            with client, suppress(ConnectionResetError):
+                while client.recv(4096):
+                    pass
+    assert traces() == before
+
+
+def test_a_handshake_that_hangs_ends_with_the_lab(traces):
+    before = traces()
+    with Lab() as lab:
+        lab.smtp()
+        lab.smtp(implicit=True)
+        explicit, implicit = lab.alice.connect("mail", 587), lab.alice.connect("mail", 465)
+        explicit.recv(4096)
+        explicit.sendall(b"STARTTLS\r\n")
+        assert explicit.recv(4096).startswith(b"220")
+        for client in (explicit, implicit):
+            client.sendall(b"\x16\x03\x01")
+    for client in (explicit, implicit):
+        with client, suppress(ConnectionResetError):
+            assert client.recv(4096) == b""
+    assert traces() == before
+
+
+def test_what_the_lab_refuses_leaves_nothing(traces):
+    before = traces()
+    for wrong in ({"network": "wifi"}, {"capture": "telepathy"}):
+        with pytest.raises(LabError, match=r"wifi|telepathy"):
+            Lab(**wrong)
+    with Lab() as lab:
+        lab.mail.listen(587)
+        with pytest.raises(PortTaken):
+            lab.smtp()
+        with pytest.raises(OutsideTheLab):
+            lab.alice.connect("8.8.8.8", 25)
+    assert traces() == before
+
+
+def test_a_process_that_just_ends_leaves_nothing_and_says_nothing(tmp_path):
+    for ending in ("", "raise SystemExit(0)", "del lab"):
+        process = python(SESSION + ending, tmp_path, "-X", "dev", "-W", "error::ResourceWarning")
+        out, err = process.communicate(timeout=60)
+        assert (process.returncode, out, err) == (0, "", "")
+    assert not os.listdir(tmp_path)
+
+
+@METHODS
+def test_a_process_that_ends_within_a_capture_leaves_nothing_and_says_nothing(tmp_path, method):
+    for ending in ("", "raise SystemExit(0)"):
+        process = python(CAPTURING.format(method=method) + ending, tmp_path, "-X", "dev")
+        out, err = process.communicate(timeout=60)
+        assert (process.returncode, out) == (0, "") and "Traceback" not in err
+    assert not os.listdir(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the key log is a file")
+@METHODS
+def test_a_process_that_is_killed_leaves_no_file_and_nothing_that_listens(tmp_path, method):
+    code = CAPTURING.format(method=method) + (
+        "print(*(port for server in (explicit, implicit) for port in server.address[1:]), flush=True)\n"
+        "import time\n"
+        "time.sleep(60)"
+    )
+    with python(code, tmp_path) as process:
+        ports = [int(port) for port in process.stdout.readline().split()]
+        held = psutil.Process(process.pid)
+        listening = {c.laddr.port for c in held.net_connections("inet") if c.status == psutil.CONN_LISTEN}
+        assert len(ports) == 2 and set(ports) <= listening
+        children = held.children(recursive=True)
+        process.kill()
+    assert not os.listdir(tmp_path)
+    for port in listening:
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port), timeout=5)
+    assert psutil.wait_procs(children, timeout=10)[1] == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows itself forbids to remove what a process holds open")
+def test_where_keys_must_be_in_a_file_the_next_lab_removes_what_a_killed_one_left(tmp_path):
+    without_memory = "import os\nif hasattr(os, 'memfd_create'): del os.memfd_create\n"
+    code = f"{without_memory}{SESSION}print(lab.keylog.path, flush=True)\nimport time\ntime.sleep(60)"
+    with python(code, tmp_path) as killed, python(code, tmp_path) as running:
+        paths = [Path(process.stdout.readline().strip()) for process in (killed, running)]
+        assert all(b"SECRET" in path.read_bytes() for path in paths)
+        killed.kill()
+        killed.wait()
+        others = [tmp_path / name for name in ("labkit-notes.txt", "labkit-x-y", "labkit-99999999999999999999-z")]
+        for other in others:
+            other.touch()
+        python(without_memory + SESSION, tmp_path).communicate(timeout=60)
+        assert set(tmp_path.iterdir()) == {paths[1], *others}
+        running.kill()
+
+
+def test_clients_that_hang_up_anywhere_make_no_noise(tmp_path):
+    code = """
+import logging, socket
+logging.getLogger("asyncio").addFilter(lambda record: "took" not in record.getMessage())  # a slow machine, in dev mode
+from labkit import Lab
+with Lab() as lab:
+    explicit, implicit = lab.smtp(), lab.smtp(implicit=True)
+    for server in (explicit, implicit):
+        for said in (b"", b"EHLO x\\r\\n", b"STARTTLS\\r\\n", b"STARTTLS\\r\\n\\x16\\x03", b"STARTTLS\\r\\nnonsense",
+                     b"\\x16\\x03\\x01\\x00\\x05\\x01", b"AUTH LOGIN\\r\\n",
+                     b"EHLO x\\r\\nMAIL FROM:<a@b>\\r\\nRCPT TO:<c@d>\\r\\nDATA\\r\\nhalf"):
+            for linger in (b"", b"\\1\\0\\0\\0\\0\\0\\0\\0"):
+                with lab.alice.connect(server.host, server.port, timeout=5) as client:
+                    if server is explicit:
+                        client.recv(4096)
+                    client.sendall(said)
+                    if linger:
+                        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                    else:
+                        client.shutdown(socket.SHUT_WR)
+                        while client.recv(4096):
+                            pass
+    assert lab.send(explicit, "still here")
+    assert "TLS handshake failed: the client closed the connection" in repr(explicit.log), explicit.log
+"""
+    process = python(code, tmp_path, "-X", "dev", "-W", "error::ResourceWarning")
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (0, "", "")
