@@ -1,0 +1,99 @@
+"""What root runs in these tests, somebody without any privilege can run too: only the way to capture differs."""
+
+import os
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from tools import tool
+
+ROOT = Path(__file__).resolve().parent.parent
+NOBODY = "65534"
+TO_READ = ("", "cap_dac_read_search", "cap_dac_override")
+"""What lets somebody else read this Python and this checkout, where they lie in a folder of root alone."""
+SELECTION = ("capture/test_recording.py", "decode/test_dialogue.py", "network/test_loopback.py", "test_keylog.py")
+LABORATORY = """
+import os, socket, sys
+assert os.getuid() == os.geteuid() == {nobody} and os.getgroups() in ([], [{nobody}])
+try:
+    socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+except PermissionError:
+    pass
+else:
+    raise AssertionError("not an ordinary user")
+
+from labkit import Lab, policies, read_capture
+from labkit.errors import CannotSniff
+
+with Lab(network="loopback") as lab:
+    explicit, implicit = lab.smtp(), lab.smtp(implicit=True)
+    with lab.capture() as capture:
+        assert lab.send(explicit, "The PIN is 4921", login=("alice", "hunter2"), policy=policies.verified)
+        assert lab.send(implicit, "The PIN is 4921", policy=policies.implicit)
+assert "Captured with a tap" in capture.how
+capture.save(sys.argv[1])
+read = read_capture(sys.argv[1]).decrypted()
+assert [dialogue.session.started for dialogue in read.dialogues] == ["explicit", "implicit"]
+for dialogue in read.dialogues:
+    assert any("The PIN is 4921" in event.text for event in dialogue.events)
+
+with Lab(network="loopback", capture="af_packet") as lab:
+    try:
+        lab.capture().__enter__()
+    except CannotSniff as error:
+        print(error)
+"""
+
+pytestmark = pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="who is not root runs the whole suite as an ordinary user"
+)
+
+
+def _as_nobody(privilege: str) -> list[str]:
+    kept = f"-all,+{privilege.removeprefix('cap_')}" if privilege else "-all"
+    user = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs"]
+    return [tool("setpriv"), *user, f"--inh-caps={kept}", f"--ambient-caps={kept}", f"--bounding-set={kept}"]
+
+
+@cache
+def _ordinarily() -> list[str]:
+    """How to run this Python as an ordinary user, with nothing more than it needs to be read."""
+    for privilege in TO_READ:
+        command = [*_as_nobody(privilege), sys.executable]
+        if subprocess.run([*command, "-c", "import labkit, pytest"], cwd=ROOT, capture_output=True).returncode == 0:
+            return command
+    pytest.fail(f"Nobody but root can read {sys.executable} and {ROOT}.")
+
+
+@pytest.fixture
+def home():
+    """A folder of the ordinary user's own; pytest keeps its folders to itself."""
+    with TemporaryDirectory(prefix="tests-of-labkit-") as folder:
+        os.chown(folder, int(NOBODY), int(NOBODY))
+        yield Path(folder)
+
+
+def run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Python as an ordinary user who may write only to `home`."""
+    places = {name: str(home) for name in ("HOME", "TMPDIR", "LABKIT_HOME", "HYPOTHESIS_STORAGE_DIRECTORY")}
+    environment = {**os.environ, **places, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(ROOT)}
+    command = [*_ordinarily(), *arguments]
+    return subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, timeout=280)
+
+
+def test_an_ordinary_user_captures_saves_and_decodes(home):
+    done = run(home, "-c", LABORATORY.format(nobody=NOBODY), str(home / "mine.pcapng"))
+    assert done.returncode == 0, done.stderr
+    assert "may not open a packet socket" in done.stdout and "the tap captures instead" in done.stdout
+    assert [path.name for path in home.iterdir()] == ["mine.pcapng"]
+
+
+def test_an_ordinary_user_passes_the_same_tests(home):
+    paths = [str(ROOT / "tests" / name) for name in SELECTION]
+    options = ["-q", "-p", "no:cacheprovider", f"--basetemp={home / 'base'}", f"--rootdir={ROOT}"]
+    done = run(home, "-m", "pytest", *options, *paths)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " passed" in done.stdout
