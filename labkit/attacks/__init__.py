@@ -4,7 +4,7 @@
 `Vector` and return actions: `Pass`, `Replace`, `Drop`, `Answer`, `Inject`, `Delay`, `TakeOverTLS`, `Close`, `Begin`.
 """
 
-from labkit.attacks import catalogue
+from labkit.attacks import catalogue, victims
 from labkit.attacks.actions import Answer, Begin, Close, Delay, Drop, Inject, Pass, Replace, TakeOverTLS
 from labkit.attacks.catalogue import ALL, NOT_RUN, vector
 from labkit.attacks.vector import Line, Opening, Record, Vector
@@ -29,5 +29,6 @@ __all__ = [
     "Vector",
     "catalogue",
     "vector",
+    "victims",
     *(kind.__name__ for kind in ALL),
 ]

@@ -6,7 +6,7 @@ import pytest
 from tools import tool
 
 from labkit import Lab, attacks, policies
-from labkit.errors import LabError, OutsideTheLab
+from labkit.errors import LabError, NetworkUnavailable, OutsideTheLab
 
 LOGIN = ("alice", "hunter2")
 
@@ -191,3 +191,23 @@ def test_the_referral_to_another_server_leads_to_the_attackers_host_and_no_furth
         assert mallory.visit("IMAP, follows referral").done
     assert {d.server_name for d in mallory.victim_side.dialogues} == {"mallory posing as mail", "mallory"}
     assert mallory.verdict.outcome == "leaked"
+
+
+def test_on_a_lan_the_attacker_gets_on_the_path_with_real_arp_and_the_verdict_is_the_same():
+    try:
+        lab = Lab("namespace")
+    except NetworkUnavailable as error:
+        pytest.skip(str(error))
+    with lab:
+        mail = lab.smtp(auth="always")
+        with lab.capture() as capture, lab.mallory(attacks.StripCapability()) as mallory:
+            assert lab.send(mail, "The PIN is 4921", login=LOGIN)
+        assert mallory.verdict.outcome == "leaked" and "password" in mallory.verdict.secrets
+        (victim,), (server,) = mallory.victim_side.dialogues, mallory.server_side.dialogues
+        assert (victim.client_name, victim.server_name) == ("alice", "mallory posing as mail")
+        assert victim.server == server.server  # the same address: the switch was deceived, not the name
+        assert {d.server_name for d in capture.dialogues} == {"mail", "mallory posing as mail"}
+        with lab.mallory(attacks.UnknownRoot()) as mallory:
+            assert not lab.send(mail, "x", policy=policies.verified)
+        assert mallory.verdict.outcome == "stopped"
+        assert lab.send(mail, "x", policy=policies.verified)

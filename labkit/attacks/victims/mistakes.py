@@ -113,14 +113,14 @@ class EarlyIMAP(KeepingIMAP):
         self.client.readline()
 
 
-class TaglessIMAP(IMAPProgram):
+class TaglessIMAP(KeepingIMAP):
     """Reads one line as the answer to STARTTLS, whatever its tag; what is not OK means no TLS (CVE-2021-32066)."""
 
     def upgrade(self, context: ssl.SSLContext | None = None) -> None:
         self.client.send(self.client._new_tag() + b" STARTTLS\r\n")
         if self.client.readline().split()[1:2] == [b"OK"]:
             self.client.sock = context.wrap_socket(self.client.sock, server_hostname=self.scene.server)
-            self.client._file = self.client.file = self.client.sock.makefile("rb")
+            self.client.buffer.held = b""
 
 
 class ForgetfulIMAP(IMAPProgram):
