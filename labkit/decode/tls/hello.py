@@ -3,6 +3,7 @@
 A hello that is cut short gives what it has. Its bytes as fields with a sentence each are for `messages`.
 """
 
+from struct import Struct
 from typing import NamedTuple
 
 _SERVER_NAME, _PRE_SHARED_KEY, _EARLY_DATA, _SUPPORTED_VERSIONS = 0, 41, 42, 43
@@ -10,6 +11,8 @@ _SERVER_NAME, _PRE_SHARED_KEY, _EARLY_DATA, _SUPPORTED_VERSIONS = 0, 41, 42, 43
 RETRY_RANDOM = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
 """The server random that makes a ServerHello a HelloRetryRequest: SHA-256 of that word (RFC 8446 §4.1.3)."""
 
+_TELLING = {_SERVER_NAME, _PRE_SHARED_KEY, _EARLY_DATA, _SUPPORTED_VERSIONS}
+_EXTENSION = Struct(">HH").unpack_from
 _RANDOM = slice(6, 38)
 _SESSION_ID = 38
 
@@ -68,8 +71,10 @@ def _extensions(data: bytes, position: int) -> dict[int, bytes]:
     found: dict[int, bytes] = {}
     position += 2
     while position + 4 <= len(data):
-        end = position + 4 + (data[position + 2] << 8 | data[position + 3])
-        found.setdefault(data[position] << 8 | data[position + 1], data[position + 4 : end])
+        kind, length = _EXTENSION(data, position)
+        end = position + 4 + length
+        if kind in _TELLING:
+            found.setdefault(kind, data[position + 4 : end])
         position = end
     return found
 

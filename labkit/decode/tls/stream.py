@@ -5,6 +5,7 @@ is `protection`, what a message means is `meanings`, and its fields are `message
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from labkit.decode.event import CLIENT, SERVER, Event, Field
@@ -66,6 +67,10 @@ class Message(NamedTuple):
     """Bytes of records, headers included, since the previous message of that side; 0 for the second in one record."""
 
 
+_message = partial(tuple.__new__, Message)
+"""`Message` of a tuple, in half the time of `Message(…)`; there are many."""
+
+
 class Stream:
     """Follows one TLS session; is the `labkit.decode.event.Origin` of its events.
 
@@ -109,7 +114,7 @@ class Stream:
                 kind, content = opened
                 side.opened += 1
                 if kind == APPLICATION_DATA and not side.fragment:
-                    messages.append(Message(sender, "application-data", _DATA, content, True, True, side.wire))
+                    messages.append(_message((sender, "application-data", _DATA, content, True, True, side.wire)))
                     side.wire = 0
                     continue
             self._read(messages, side, kind, content, encrypted)
@@ -139,7 +144,8 @@ class Stream:
         encrypted: bool,
         opened: bool,
     ) -> None:
-        messages.append(Message(side.sender, KINDS.get(kind, "unknown"), title, data, encrypted, opened, side.wire))
+        kind_name = KINDS.get(kind, "unknown")
+        messages.append(_message((side.sender, kind_name, title, data, encrypted, opened, side.wire)))
         side.wire = 0
 
     def _other_record(self, messages: list[Message], side: Direction, kind: int, content: bytes) -> None:
