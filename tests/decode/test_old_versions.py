@@ -98,6 +98,7 @@ def test_a_live_session_of_each_version_is_named_message_by_message_as_tshark_do
 def test_a_session_of_ssl_2_is_named_to_its_end_and_stays_closed():
     capture = meeting("SSL 2.0", "SSL 2.0")
     assert [event.title for event in tls(capture.dialogue)] == SSL2_TITLES
+    assert [event.encrypted for event in tls(capture.dialogue)] == [False] * 3 + [True] * 3
     assert not any(event.kind in ("injected", "unknown") for event in capture.dialogue.events)
     session = capture.decrypted().dialogue.session
     assert session.cipher == "SSL_CK_DES_192_EDE3_CBC_WITH_MD5"
@@ -158,8 +159,8 @@ def compatible(version: int = 0x0303) -> Chunks:
     """A hello that scapy writes, and what OpenSSL answers to it."""
     from scapy.layers.tls.handshake_sslv2 import SSLv2ClientHello
 
-    suites = [0x00002F, 0x00C013, 0x00C02F, 0x010080]
-    content = bytes(SSLv2ClientHello(version=version, ciphers=suites, challenge=bytes(range(32))))
+    suites = [0x00C02F, 0x00C013, 0x00002F, 0x010080]
+    content = bytes(SSLv2ClientHello(version=version, ciphers=suites, challenge=bytes(range(1, 29))))
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.set_ciphers("ALL:@SECLEVEL=0")
     certificate().configure_cert(server)
@@ -182,9 +183,10 @@ def test_a_newer_handshake_goes_on_from_a_hello_of_ssl_2():
     assert named(stream.fields(messages[0]), "version").value == "TLS 1.2 (0x0303)"
 
 
-def test_what_follows_such_a_hello_on_its_own_side_is_tls():
+def test_what_follows_such_a_hello_on_its_own_side_is_tls_and_its_challenge_names_the_session():
     newer = handshake("TLS 1.2", "rsa")[2][1]
-    _, messages = decoded([*compatible(), (CLIENT, newer)], None)
+    stream, messages = decoded([*compatible(), (CLIENT, newer)], {})
+    assert "client random 0000000001020304" in stream.problem
     assert [m.title for m in messages if m.sender == CLIENT][:3] == [
         *("CLIENT-HELLO", "ClientKeyExchange", "ChangeCipherSpec")
     ]

@@ -169,6 +169,11 @@ def test_a_server_is_recognised_by_its_greeting():
     assert POP3.recognises(b"+OK Dovecot ready.\r\n") and not POP3.recognises(b"* OK ready\r\n")
 
 
+def test_a_server_greets_once_and_never_behind_a_command():
+    assert [kind for kind, _ in seen(POP3, "S: +OK hi\nS: +OK hi again\nS: +OK")] == ["greeting", "reply", "reply"]
+    assert [kind for kind, _ in seen(POP3, "C: NOOP\nS: +OK\nS: +OK")] == ["command", "reply", "reply"]
+
+
 def test_what_is_no_pop3_is_said_to_be_none():
     said = seen(POP3, "S: 220 mail ESMTP\nS: +OK\nC: FROB\nC: \nS: -ERR what\nS: * OK")
     assert said == [

@@ -111,13 +111,11 @@ _LENGTHS = Struct(">HHH")
 
 
 def _settled(data: bytes) -> ClientHello:
-    """RFC 5246 §E.2: the challenge is the random, with zeros in front of it."""
+    """RFC 5246 §E.2: the challenge is the random, with zeros in front of it; there are no extensions."""
     lengths = data[3:9] + bytes(6 - len(data[3:9]))
     specs, session, challenge = _LENGTHS.unpack(lengths)
-    kinds = data[9 : 9 + specs]
-    suites = b"".join(kinds[at + 1 : at + 3] for at in range(0, len(kinds), 3) if kinds[at] == 0)
     start = 9 + specs + session
-    return ClientHello(data[start : start + challenge].rjust(32, b"\0"), "", False, suites)
+    return ClientHello(data[start : start + challenge].rjust(32, b"\0"), server_name="", early_data=False, suites=b"")
 
 
 # ---- messages as fields
