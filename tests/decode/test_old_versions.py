@@ -159,7 +159,7 @@ def compatible(version: int = 0x0303) -> Chunks:
     """A hello that scapy writes, and what OpenSSL answers to it."""
     from scapy.layers.tls.handshake_sslv2 import SSLv2ClientHello
 
-    suites = [0x00C02F, 0x00C013, 0x00002F, 0x010080]
+    suites = [0x00009C, 0x00C02F, 0x00002F, 0x010080]
     content = bytes(SSLv2ClientHello(version=version, ciphers=suites, challenge=bytes(range(1, 29))))
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.set_ciphers("ALL:@SECLEVEL=0")
