@@ -21,6 +21,7 @@ _HOMES = {
     "policies": "labkit.clients.policies",
     "ports": "labkit.ports",
     "attacks": "labkit.attacks",
+    "you_are_mallory": "labkit.console",
     "check": "labkit.exercises",
     "hint": "labkit.exercises",
     "solution": "labkit.exercises",

@@ -98,13 +98,12 @@ class ByHand(Vector):
             raise LabError(f"A line is held for more than 0 and at most {LONGEST_HOLD:g} seconds, not {seconds!r}.")
         self.seconds = seconds
         """How long a line waits when it is the first in the queue."""
-        self.decided: deque[Held] = deque(maxlen=_KEPT)
-        """The lines that had their decision, oldest first."""
         self.records = 0
         """TLS records that have passed and that could not be read."""
         self.news = threading.Event()
         """Set whenever something has changed; who looks clears it."""
         self._waiting: list[Held] = []
+        self._decided: deque[Held] = deque(maxlen=_KEPT)
         self._count = 0
         self._turn = threading.Condition()
         self._deputy: Vector | None = None
@@ -115,6 +114,17 @@ class ByHand(Vector):
         """The lines that wait, of all victims; the first is the one to decide next."""
         with self._turn:
             return tuple(held for held in self._waiting if not held.actions)
+
+    @property
+    def decided(self) -> tuple[Held, ...]:
+        """The lines that had their decision, oldest first; the last thousand."""
+        with self._turn:
+            return tuple(self._decided)
+
+    @property
+    def deputised(self) -> bool:
+        """Whether another vector decides, so that no line waits any more."""
+        return self._deputy is not None
 
     def follow(self, deputy: Vector, why: str) -> None:
         """Let another vector decide at once, from the lines that wait on; `why` is put down for each of them."""
@@ -139,7 +149,7 @@ class ByHand(Vector):
             self._waiting.append(held)
             try:
                 self._wait(held)
-                self.decided.append(held)
+                self._decided.append(held)
             finally:
                 self._waiting.remove(held)
                 self._turn.notify_all()  # the next one is the first now

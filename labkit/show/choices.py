@@ -4,12 +4,11 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from labkit.show.exercises import prose, question
+from labkit.show.frontend import bundle, in_kernel
 from labkit.show.page import Page, printable
 
 if TYPE_CHECKING:
     from ipywidgets import Widget
-
-_WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 class Choices(Page):
@@ -49,10 +48,4 @@ class Choices(Page):
         return ipywidgets.VBox([ipywidgets.HTML(asked.html), radio, button, reply]).add_class("labkit")
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
-        return {_WIDGET: self.widget()._repr_mimebundle_()[_WIDGET]} if _in_kernel() else {}
-
-
-def _in_kernel() -> bool:
-    from IPython import get_ipython
-
-    return hasattr(get_ipython(), "kernel")
+        return bundle(self.widget()) if in_kernel() else {}

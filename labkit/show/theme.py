@@ -163,6 +163,16 @@ _RULES = """
 .labkit .widget-radio-box input{flex:none;position:relative;top:5px;margin:0}
 .labkit .jupyter-button{align-self:flex-start;width:auto;margin:2px 2px 8px;padding:5px 14px;color:inherit}
 .labkit .jupyter-button:disabled{color:var(--lk-soft)}
+.labkit .jupyter-button:focus-visible{outline:2px solid var(--lk-tls);outline-offset:1px}
+.labkit.lk-console .widget-html,.labkit.lk-console .widget-html-content{height:auto;line-height:1.45;font-size:13px}
+.labkit.lk-console .widget-html-content p{margin:0 0 .3em}
+.labkit.lk-console .widget-textarea,.labkit.lk-console .widget-text{flex-direction:column;
+ align-items:stretch;height:auto}
+.labkit.lk-console .widget-textarea label,.labkit.lk-console .widget-text label{width:auto;text-align:left;
+ color:var(--lk-soft);font-size:12px;line-height:1.45;height:auto;margin:4px 0 2px}
+.labkit.lk-console .widget-textarea textarea,.labkit.lk-console .widget-text input{
+ font:12.5px/1.5 var(--jp-code-font-family,ui-monospace,Menlo,Consolas,monospace);flex:none}
+.labkit.lk-console .widget-text input{height:2.3em}
 """
 
 _DARK_PAGES = 'body[data-jp-theme-light="false"] .labkit,body.vscode-dark .labkit'

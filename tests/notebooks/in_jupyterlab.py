@@ -45,7 +45,7 @@ _CURRENT = "jupyterapp.shell.currentWidget"
 def server(home: Path) -> Iterator[tuple[str, str]]:
     """JupyterLab on a copy of the notebooks in `home`; gives its address and its token."""
     notebooks = home / "notebooks"
-    shutil.copytree(FOLDER, notebooks, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+    shutil.copytree(FOLDER, notebooks, ignore=shutil.ignore_patterns(".ipynb_checkpoints"), dirs_exist_ok=True)
     options = ["--no-browser", "--allow-root", "--expose-app-in-browser", "--LabApp.extension_manager=readonly"]
     options += ["--ServerApp.ip=127.0.0.1", "--ServerApp.port=0", f"--ServerApp.root_dir={notebooks}"]
     _without_news(home / "SETTINGS_DIR" / "@jupyterlab" / "apputils-extension")
@@ -61,7 +61,7 @@ def server(home: Path) -> Iterator[tuple[str, str]]:
 
 def _without_news(settings: Path) -> None:
     """JupyterLab asks nobody whether there is a newer one."""
-    settings.mkdir(parents=True)
+    settings.mkdir(parents=True, exist_ok=True)
     answers = {"fetchNews": "false", "checkForUpdates": False}
     (settings / "notification.jupyterlab-settings").write_text(json.dumps(answers), "utf-8")
 
