@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from labkit import Lab, policies
+from labkit import Lab, policies, read_capture
 
 LOGIN = ("alice", "hunter2")
 TEXT = "Dear Bob,\nthe PIN of the safe is 4921. Tell nobody.\nAlice\n"
@@ -124,8 +124,20 @@ def record(recording: Recording, folder: Path) -> Path:
     return path
 
 
+def draw(folder: Path) -> Path:
+    """Write the picture of the README, the ladder of ``starttls_tls13`` with its steps, into `folder`."""
+    capture = read_capture(folder / "starttls_tls13.pcapng")
+    (conversation,) = capture.conversations
+    capture.names = {str(conversation.client): "alice", str(conversation.server): "mail"}
+    capture = capture.decrypted()
+    path = folder / "ladder.svg"
+    capture.ladder(capture.steps().notes).save(path)
+    return path
+
+
 if __name__ == "__main__":
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
     for row in RECORDINGS:
         written = record(row, target)
         print(f"{written.stat().st_size:6,} bytes  {written}")
+    print(f"{draw(target).stat().st_size:6,} bytes  {target / 'ladder.svg'}")

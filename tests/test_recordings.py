@@ -109,4 +109,4 @@ def test_the_command_records_every_row_into_the_folder_that_it_is_given(tmp_path
     command = [sys.executable, str(FOLDER / "record.py"), str(tmp_path)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
-    assert sorted(os.listdir(tmp_path)) == [f"{name}.pcapng" for name in sorted(ALL)]
+    assert sorted(os.listdir(tmp_path)) == sorted(["ladder.svg", *(f"{name}.pcapng" for name in ALL)])
