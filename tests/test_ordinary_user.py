@@ -15,6 +15,8 @@ NOBODY = "65534"
 TO_READ = ("", "cap_dac_read_search", "cap_dac_override")
 """What lets somebody else read this Python and this checkout, where they lie in a folder of root alone."""
 SELECTION = ("capture/test_recording.py", "decode/test_dialogue.py", "network/test_loopback.py", "test_keylog.py")
+AGAIN = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import labkit, pytest'], check=True)"
+"""The first Python is still started with root's eyes."""
 LABORATORY = """
 import os, socket, sys
 assert os.getuid() == os.geteuid() == {nobody} and os.getgroups() in ([], [{nobody}])
@@ -63,7 +65,7 @@ def _ordinarily() -> list[str]:
     """How to run this Python as an ordinary user, with nothing more than it needs to be read."""
     for privilege in TO_READ:
         command = [*_as_nobody(privilege), sys.executable]
-        if subprocess.run([*command, "-c", "import labkit, pytest"], cwd=ROOT, capture_output=True).returncode == 0:
+        if subprocess.run([*command, "-c", AGAIN], cwd=ROOT, capture_output=True).returncode == 0:
             return command
     pytest.fail(f"Nobody but root can read {sys.executable} and {ROOT}.")
 
