@@ -16,7 +16,7 @@ import pytest
 from dovecot import MAIL, PORTS, dovecot
 from tools import tool
 
-from labkit import Lab, read_capture
+from labkit import Lab, policies, read_capture
 from labkit.decode.event import CLIENT, SERVER, TEXT, TLS, Dialogue
 from labkit.decode.privacy import visible
 
@@ -304,3 +304,24 @@ def test_a_capture_of_others_is_read_and_opened_by_what_is_in_it(name, started, 
     assert (session.started, session.version, session.opened) == (started, version, True) if started else not session
     assert any(event.kind == "message" and b"PIN 4921" in event.data for event in one.opened.events) or "TOP" in titles
     assert ("password", "hunter2") in {(e.what, e.value) for e in visible(one.clear)} or started
+
+
+# ---- the lab's own clients and servers
+
+
+@pytest.mark.parametrize(("way", "version"), WAYS)
+@pytest.mark.parametrize("protocol", SESSIONS)
+def test_what_the_lab_itself_says_is_read_as_tshark_reads_it(lab, tmp_path, protocol, way, version):
+    policy = {"clear": policies.none, "explicit": policies.mandatory, "implicit": policies.implicit}[way]
+    server = getattr(lab, protocol)(auth="always", implicit=way == "implicit", tls=(version or "TLS 1.3",))
+    assert lab.send(lab.smtp(), "PIN 4921", subject="fetched")
+    with lab.capture() as capture:
+        (message,) = lab.fetch(server, policy=policy, tls=(version or "TLS 1.3",)).messages
+    assert message.subject == "fetched"
+    capture.save(tmp_path / "lab.pcapng")
+    one = Caught(tmp_path / "lab.pcapng", capture.dialogue, capture.decrypted().dialogue)
+    agrees_with_tshark(one)
+    told = {(exposure.what, exposure.value) for exposure in visible(one.clear)}
+    secrets = {("user name", "bob"), ("password", "swordfish"), ("subject", "fetched")}
+    assert secrets <= told if way == "clear" else not secrets & told
+    assert not any("unknown" in (event.kind, event.title[:7]) for event in one.opened.events)
