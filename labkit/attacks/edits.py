@@ -48,14 +48,16 @@ class Edit(NamedTuple):
             parts.append(f"answered {_shown(self.back)}")
         return f"#{self.session} {ends[0]} → {ends[1]}, {self.title}: {', '.join((*parts, *self.also))}"
 
-    def _changes(self) -> tuple[tuple[str, tuple[bytes, ...]], ...]:
+    @property
+    def changes(self) -> tuple[tuple[str, tuple[bytes, ...]], ...]:
+        """What was removed and what was added: lines, or words where one line has only some that are other."""
         removed, added = self.removed, self.added
         if len(removed) == len(added) == 1:
             removed, added = _words(removed[0], added[0])
         return ("removed", removed), ("added", added)
 
     def _lines_changed(self) -> list[str]:
-        return [f"{word} {_shown(line)}" for word, lines in self._changes() for line in lines]
+        return [f"{word} {_shown(line)}" for word, lines in self.changes for line in lines]
 
 
 class Edits(list[Edit]):

@@ -139,9 +139,8 @@ def _told(action: Action, line: Line, names: Names) -> str:
         case Inject(to, data):
             return f"+ {names[to]} was told: {_quoted(data)}"
         case Replace():
-            change = _record(line, action)
-            gone = [f"without {_quoted(part)}" for part in change.removed]
-            return f"≠ changed: {', '.join([*gone, *(f'with {_quoted(part)}' for part in change.added)])}"
+            changes = _record(line, action).changes
+            return f"≠ {', '.join(f'{word} {_quoted(part)}' for word, parts in changes for part in parts)}"
     return ""
 
 

@@ -286,3 +286,19 @@ def test_a_mistake_in_the_deputy_is_told_and_ends_only_its_session(lab):
     with pytest.raises(VectorFailed, match="ZeroDivisionError"), lab.mallory(byhand):
         assert not lab.send(mail, "Hi")
     assert byhand.waiting == () and lab.send(mail, "Hi")
+
+
+@pytest.mark.parametrize(
+    "said", [b"GET / HTTP/1.1\r\n\r\n", b"\xff\xfe\x00no line at all", b"\x1b[2J<script>\r\n" * 50]
+)
+def test_a_victim_that_talks_rubbish_and_hangs_up_while_it_is_held_is_in_nobodys_way(lab, said):
+    mail = lab.smtp()
+    byhand = ByHand(PATIENCE)
+    with lab.mallory(byhand):
+        with lab.alice.connect("mail", mail.port) as stranger:
+            stranger.sendall(said)
+            first(byhand)
+        with victim(lab.send, mail, "Hi") as sent:
+            decide(byhand, sent, {})
+        assert sent.result().done
+    assert {held.line.session for held in byhand.decided} == {1, 2}

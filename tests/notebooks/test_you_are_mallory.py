@@ -93,7 +93,7 @@ def test_one_line_is_edited_and_the_password_leaks(notebook, console):
     expect(looking.locator(SHOWN)).to_contain_text("Still under way. Held: alice → mail, command AUTH")
     console.click("Pass all from now on")
     expect(console.cell.locator(".lk-card")).to_contain_text("leaked (password, user name, message, subject)")
-    expect(console.cell.get_by_role("row", name="without “250-STARTTLS”")).to_be_visible()
+    expect(console.cell.get_by_role("row", name="removed “250-STARTTLS”")).to_be_visible()
     expect(console.cell.get_by_role("button", name="Pass it on")).not_to_be_visible()
     notebook.run(looking)
     expect(looking.locator(SHOWN)).to_contain_text("leaked (password")

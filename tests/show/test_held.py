@@ -40,8 +40,8 @@ def shown(data, *actions, why=""):
     [
         ((Pass(),), "= passed"),
         ((Drop(),), "✘ dropped"),
-        ((Replace(b"250-one\r\n250 HELP\r\n"),), "≠ changed: without “250-STARTTLS”"),
-        ((Replace(b"250-one\r\n250 STARTTLS\r\n"),), "with “250 STARTTLS”"),
+        ((Replace(b"250-one\r\n250 HELP\r\n"),), "≠ removed “250-STARTTLS”"),
+        ((Replace(b"250-one\r\n250 STARTTLS\r\n"),), "added “250 STARTTLS”"),
         ((Answer(b"QUIT\r\n"),), "✘ dropped, and mail was told: “QUIT”"),
         ((Inject(CLIENT, b"250 a\r\n250 b\r\n"), Pass()), "+ alice was told: “250 a ⏎ 250 b”; = passed"),
         ((Drop(), Close()), "✘ dropped; connection closed"),
