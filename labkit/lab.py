@@ -147,7 +147,7 @@ class Lab:
         from labkit.servers.settings import Settings
 
         port = IMAPServer.ports[implicit] if port is None else port
-        settings = Settings(port, starttls, implicit, auth, ("PLAIN",), tls, ciphers, quirks)
+        settings = Settings(port, starttls, implicit, auth, tls=tls, ciphers=ciphers, quirks=quirks)
         return self._start(IMAPServer, settings, certificate, host)
 
     def pop3(
@@ -170,7 +170,7 @@ class Lab:
         from labkit.servers.settings import Settings
 
         port = POP3Server.ports[implicit] if port is None else port
-        settings = Settings(port, starttls, implicit, auth, ("PLAIN",), tls, ciphers, quirks)
+        settings = Settings(port, starttls, implicit, auth, tls=tls, ciphers=ciphers, quirks=quirks)
         return self._start(POP3Server, settings, certificate, host)
 
     def provider(

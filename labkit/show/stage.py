@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 ON_THE_PATH = "mallory"
 CLIENT_HOST = "alice"
 ROLES = {
-    CLIENT_HOST: "client, sends mail",
-    "mail": "server, takes mail",
+    CLIENT_HOST: "client, sends and fetches mail",
+    "mail": "server, takes mail and hands it out",
     "provider": "relays mail for its customers",
     ON_THE_PATH: "on the path between them",
 }

@@ -155,6 +155,14 @@ def test_a_search_with_keys_without_end_is_refused(lab, start, keys):
         assert wire.say(b"x SEARCH " + keys).startswith("x BAD")
 
 
+def test_a_message_that_is_asked_for_again_and_again_is_not_sent_as_often(lab, start):
+    with connected(lab, start("IMAP")) as wire:
+        wire.log_in()
+        wire.do(b"SELECT INBOX")
+        parts = b" ".join(b"BODY.PEEK[]<%d.3000000>" % number for number in range(50))
+        assert wire.say(b"x FETCH 1 (%s)" % parts).startswith("x NO [LIMIT]")
+
+
 def test_a_pattern_with_many_wildcards_takes_no_time(lab, start):
     with connected(lab, start("IMAP")) as wire:
         wire.log_in()

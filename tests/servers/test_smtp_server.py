@@ -226,7 +226,7 @@ def test_settings_that_mean_nothing_are_named(lab):
 def test_a_server_tells_in_one_line_what_it_does(lab):
     server = lab.smtp(tls="TLS 1.2", certificate="expired", auth="always")
     text = repr(server)
-    assert "mail, port 587 (really 127.0.0.1:" in text and "STARTTLS offered, login always, TLS 1.2," in text
+    assert "mail, port 587 (really " in text and "STARTTLS offered, login always, TLS 1.2," in text
     assert "certificate: expired" in text and "closed" not in text
     server.close()
     server.close()

@@ -8,9 +8,12 @@ from labkit.servers.imap.mailboxes import find, known_flags, name_of
 from labkit.servers.imap.responses import Refused
 from labkit.servers.imap.search import read_search
 from labkit.servers.imap.selection import Listed
-from labkit.servers.imap.session import IMAPSession
+from labkit.servers.imap.session import MESSAGE_LIMIT, IMAPSession
 from labkit.servers.imap.syntax import Cursor, Malformed
 from labkit.servers.mailbox import DELETED, SEEN
+
+_ANSWER_LIMIT = 2 * MESSAGE_LIMIT
+"""Bytes that are told of one message in one answer; its parts may be asked for again and again."""
 
 _CHANGES: dict[str, Callable[[set[str], set[str]], set[str]]] = {
     "FLAGS": lambda old, given: given,
@@ -81,7 +84,12 @@ def _fetched(session: IMAPSession, one: Listed, items: list[Item]) -> bytes:
         items = items if FLAGS in items else [*items, FLAGS]
     if FLAGS in items:
         session.selection.told(one)
-    return b" ".join(item.name.encode() + b" " + item.write(one) for item in items)
+    answer = bytearray()
+    for item in items:
+        answer += b" " * bool(answer) + item.name.encode() + b" " + item.write(one)
+        if len(answer) > _ANSWER_LIMIT:
+            raise Refused("[LIMIT] That is too much of one message at once")
+    return bytes(answer)
 
 
 async def _store(session: IMAPSession, arguments: Cursor, by_uid: bool) -> str:
