@@ -41,10 +41,20 @@ class Listener:
     def close(self) -> None:
         """Stop listening. A second call does nothing."""
         self._network.forget(self)
-        self.socket.close()
+        stop_listening(self.socket)
 
     def __repr__(self) -> str:
         return f"<{self.host} listens on port {self.port}, really {self.address[0]}:{self.address[1]}>"
+
+
+def stop_listening(sock: socket.socket) -> None:
+    """Close a listening socket so that its port is free at once.
+
+    Whoever starts a process in another thread may hold a copy of the descriptor for a moment.
+    """
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
+    sock.close()
 
 
 class Host(ABC):

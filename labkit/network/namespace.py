@@ -13,7 +13,7 @@ from contextlib import ExitStack, suppress
 
 from labkit.errors import NetworkUnavailable
 from labkit.network.arp import ARP_FRAMES, Poisoning
-from labkit.network.base import Address, Host, Listener, Network, without_delay
+from labkit.network.base import Address, Host, Listener, Network, stop_listening, without_delay
 from labkit.network.broker import INSIDE, PYTHON, Broker
 from labkit.network.interception import Interception
 
@@ -109,7 +109,7 @@ class Namespace(Network):
     def _intercept(self, attacker: Host, server: Host, port: int) -> Interception:
         with ExitStack() as undo:
             sock = attacker.tcp()
-            undo.callback(sock.close)
+            undo.callback(stop_listening, sock)
             sock.setsockopt(socket.IPPROTO_IP, socket.IP_TRANSPARENT, 1)  # it answers with the server's address
             sock.bind((server.address, port))
             sock.listen()
