@@ -26,14 +26,16 @@ def _beside_a_relay() -> Figure:
 
     with Lab("loopback") as lab:
         server = lab.smtp()
-        ways = {"relay": _relayed, "attacker": _attacked}
-        rates: dict[str, list[float]] = {name: [] for name in ways}
-        for name, way in list(ways.items()) * _ROUNDS:
+
+        def through(way: Callable) -> float:
             with way(lab):
-                rates[name].append(_rate(lambda: lab.send(server, "The PIN is 4921", login=("alice", "hunter2"))))
-        relay, attacker = (statistics.median(rates[name]) for name in ways)
+                return _rate(lambda: lab.send(server, "The PIN is 4921", login=("alice", "hunter2")))
+
+        rounds = [(through(_attacked), through(_relayed)) for _ in range(_ROUNDS)]
+    ratio = statistics.median(attacker / relay for attacker, relay in rounds)
+    attacker, relay = (statistics.median(rates) for rates in zip(*rounds, strict=True))
     absolute = f"{attacker:.0f} and {relay:.0f} sessions/s"
-    return Figure("sessions through an attacker / a relay", attacker / relay, AT_LEAST, 0.8, absolute)
+    return Figure("sessions through an attacker / a relay", ratio, AT_LEAST, 0.8, absolute)
 
 
 def _rate(send: Callable[[], object]) -> float:

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import DEVNULL
 
 import nbformat
 import psutil
 from figures import AT_MOST, Figure
 from jupyter_client.manager import start_new_kernel
+from lesson_files import copied
 
-_LESSON = next(Path("notebooks").glob("03_*.ipynb"))
+_LESSON = "03_"
 _BARE = ["%matplotlib inline\nimport matplotlib.pyplot"]
 _LIMIT = 60.0
 """Seconds for one cell."""
@@ -16,15 +18,17 @@ _LIMIT = 60.0
 
 def measure(_: int) -> Iterator[Figure]:
     """Resident memory, lesson against bare."""
-    cells = [cell.source for cell in nbformat.read(_LESSON, as_version=4).cells if cell.cell_type == "code"]
-    lesson, bare = _resident(cells), _resident(_BARE)
+    with copied() as lessons:
+        path = next(path for path in lessons if path.name.startswith(_LESSON))
+        cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+        lesson, bare = _resident(cells, path.parent), _resident(_BARE, path.parent)
     absolute = f"{lesson / 1e6:.0f} MB / {bare / 1e6:.0f} MB resident"
-    yield Figure("kernel: after lesson 03 / matplotlib imported", lesson / bare, AT_MOST, 1.5, absolute)
+    yield Figure(f"kernel: after {path.stem} / matplotlib imported", lesson / bare, AT_MOST, 1.5, absolute)
 
 
-def _resident(cells: list[str]) -> int:
+def _resident(cells: list[str], folder: Path) -> int:
     """Bytes that a fresh kernel holds after these cells."""
-    manager, client = start_new_kernel(cwd=str(_LESSON.parent))
+    manager, client = start_new_kernel(cwd=str(folder), stderr=DEVNULL)
     try:
         for cell in cells:
             reply = client.execute_interactive(cell, timeout=_LIMIT, output_hook=lambda _: None)
