@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 from labkit.show.page import Page, markup, printable
 
+_MANY = 6
+"""Columns; with more than these the cells are made smaller."""
+
 
 class Cell(NamedTuple):
     """One cell."""
@@ -73,7 +76,7 @@ def _html(
     )
     marks = "".join(f"<span><b>{markup(mark)}</b> {markup(word)}</span> " for mark, word in legend.items())
     return (
-        f'<table class="lk-grid"><caption>{markup(caption)}</caption>'
+        f'<table class="lk-grid{" lk-wide" if len(columns) > _MANY else ""}"><caption>{markup(caption)}</caption>'
         f'<thead><tr><th scope="col">{markup(corner[0])} ↓ {markup(corner[1])} →</th>{head}</tr></thead>'
         f'<tbody>{body}</tbody></table><p class="lk-soft lk-legend">{marks}</p>'
     )

@@ -145,6 +145,9 @@ _RULES = """
 .labkit .lk-cell.lk-is-wrong{border:3px double var(--lk-wrong);padding:.5px 5.5px;color:var(--lk-wrong)}
 .labkit .lk-cell.lk-is-clear{border:1.5px dashed var(--lk-clear);color:var(--lk-clear)}
 .labkit .lk-cell.lk-is-soft{border-style:dotted;color:var(--lk-soft)}
+.labkit.labkit .lk-wide .lk-cell{min-width:3.6em;padding:1px 3px;font-size:11.5px}
+.labkit.labkit .lk-wide .lk-cell.lk-is-wrong{padding:0 1.5px}
+.labkit.labkit table.lk-wide th,.labkit.labkit table.lk-wide td{padding:2px}
 .labkit .lk-legend span{margin-right:16px}
 .labkit figure{margin:0}
 .labkit svg.lk-figure{display:block;max-width:100%;height:auto}

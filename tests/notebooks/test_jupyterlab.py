@@ -60,7 +60,7 @@ def test_transcripts_ladders_and_bytes_are_there(notebook):
     for look, ending in SHOWN.items():
         for cell in notebook.cells_that_end_with(ending):
             expect(cell.locator(look).first).to_be_visible()
-    expect(notebook.body.locator("figure svg, .lk-bytes").first).to_be_visible()
+    expect(notebook.body.locator("figure svg, .lk-bytes, .lk-grid").first).to_be_visible()
 
 
 def test_every_picture_has_an_alternative_in_words(notebook):
