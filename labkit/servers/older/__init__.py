@@ -62,13 +62,14 @@ class OlderSMTPServer:
         folder = _fetch(version)
         self._listener = host.listen(settings.port)
         self._process: subprocess.Popen[str] | None = None
+        self._thread = threading.Thread(target=self._take_mail, name=f"labkit aiosmtpd {version}", daemon=True)
         try:
-            self._start(folder)
+            self._process = self._start(folder)
+            self._greet(self._process)
+            self._thread.start()
         except BaseException:
             self.close()
             raise
-        self._thread = threading.Thread(target=self._take_mail, name=f"labkit aiosmtpd {version}", daemon=True)
-        self._thread.start()
 
     @property
     def host(self) -> str:
@@ -91,46 +92,50 @@ class OlderSMTPServer:
         return f"aiosmtpd {self.version}, STARTTLS offered, login {self.settings.auth}"
 
     def close(self) -> None:
-        """Stop listening and end the process. A second call does nothing."""
+        """End the process and stop listening. A second call does nothing."""
+        if self._process is not None:
+            with suppress(OSError):
+                self._process.stdin.close()
+            _end(self._process)
+            if self._thread.is_alive():
+                self._thread.join(_PATIENCE)
+            self._process.stdout.close()
+            self._process = None
         self._listener.close()
         self._key.close()
-        if self._process is None:
-            return
-        with suppress(OSError):
-            self._process.stdin.close()
-        try:
-            self._process.wait(_PATIENCE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        if threading.current_thread() is not self._thread:
-            self._thread.join(_PATIENCE)
-        self._process.stdout.close()
 
     def __repr__(self) -> str:
         return f"<SMTP server on {self.host}, port {self.port}: {self.facts}>"
 
-    def _start(self, folder: str) -> None:
-        descriptor = self._listener.socket.fileno()
-        self._process = subprocess.Popen(
+    def _start(self, folder: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
             [sys.executable, str(_PROGRAM)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            pass_fds=[descriptor],
+            pass_fds=[self._listener.socket.fileno()],
             env={**os.environ, "PYTHONPATH": folder},
         )
+
+    def _greet(self, process: "subprocess.Popen[str]") -> None:
+        """Tell the process what to do, and hear that it is ready."""
         told = {
-            "socket": descriptor,
+            "socket": self._listener.socket.fileno(),
             "certificate": _for_child(self._key.path),
             "keylog": _for_child(self._keylog),
             "name": SERVER_NAME,
             "auth": self.settings.auth,
             "users": USERS,
         }
-        self._process.stdin.write(f"{json.dumps(told)}\n")
-        self._process.stdin.flush()
-        said = self._process.stdout.readline()
+        limit = threading.Timer(_PATIENCE, process.kill)
+        limit.start()
+        try:
+            process.stdin.write(f"{json.dumps(told)}\n")
+            process.stdin.flush()
+            said = process.stdout.readline()
+        finally:
+            limit.cancel()
+            limit.join()
         if not said or json.loads(said)["version"] != self.version:
             raise LabError(f"aiosmtpd {self.version} did not start: {_INSTEAD}")
 
@@ -141,6 +146,14 @@ class OlderSMTPServer:
             message = Message(recipients=tuple(facts.pop("recipients")), data=data, **facts)
             self.mailbox.keep(message)
             self._post.deliver(message)
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    try:
+        process.wait(_PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 _INSTEAD = "use lab.smtp(quirks=('keeps the buffer',)), which makes the same mistake."
