@@ -5,6 +5,7 @@ folder, so the lab's own aiosmtpd stays as it is. Where nothing can be fetched, 
 lab's servers is the same mistake.
 """
 
+import atexit
 import base64
 import json
 import os
@@ -178,6 +179,7 @@ def _folder(version: str) -> TemporaryDirectory[str]:
     if done.returncode:
         folder.cleanup()
         raise LabError(f"aiosmtpd {version} could not be fetched: {_INSTEAD}")
+    atexit.register(folder.cleanup)
     return folder
 
 
