@@ -11,6 +11,7 @@ from functools import partial
 
 from labkit.capture.conversation import CLIENT, SERVER, Chunk, Conversation, Endpoint
 from labkit.capture.frames import ACK, FIN, RST, SYN, Segment, address, segment
+from labkit.capture.held import Held, Waiting, distance, first_byte
 from labkit.capture.pcap import Frame
 from labkit.dialects import for_port
 
@@ -93,19 +94,15 @@ class _Side:
         self.acknowledged = False
         self.seen = False
         """Whether any segment of it is in the capture."""
-        self.held: list[tuple[Segment, int, int]] = []
+        self.held = Held()
 
     def reused(self, syn: Segment) -> bool:
         """Whether this SYN opens another connection between the same ends, rather than being late or sent again."""
         if self.begin is not None:
             return self.begin != syn.seq
-        if self.held:
-            return not 0 < _distance(self.held[0][0].seq, syn.seq) <= _HELD_BYTES
+        if self.held.first:
+            return not 0 < distance(self.held.first.segment.seq, syn.seq) <= _HELD_BYTES
         return self.next is not None
-
-    def waits(self) -> bool:
-        """Whether anything but a reset is held."""
-        return any(not seg.flags & RST for seg, _, _ in self.held)
 
 
 class _Link:
@@ -155,8 +152,8 @@ class _Link:
         if answers and side.peer.next is None:
             return False
         side.begin = seg.seq
-        if side.next in (None, _first(seg)):
-            side.next = _first(seg)
+        if side.next in (None, first_byte(seg)):
+            side.next = first_byte(seg)
             self._say(side, "syn-ack" if answers else "syn", time, frame)
         return True
 
@@ -174,7 +171,7 @@ class _Link:
         if flags & SYN:
             if not self._synchronise(side, seg, time, frame):
                 return False
-            seq = _first(seg)
+            seq = first_byte(seg)
         if flags & ACK and (payload or flags & (FIN | RST) or not side.acknowledged):
             if side.next is None and not flags & RST:
                 return False
@@ -188,7 +185,7 @@ class _Link:
                     self._say(side, "ack", time, frame)
         if not payload and not flags & (FIN | RST):
             return True
-        if flags & RST and (peer.waits() or (side.next is None and side.waits())):
+        if flags & RST and (peer.held.first or (side.next is None and side.held.first)):
             return False  # it ends the connection, so what still waits comes first
         if side.next is None:
             return flags & (RST | ACK) == RST | ACK and self._reset(side, time, frame)
@@ -214,7 +211,7 @@ class _Link:
         return True
 
     def _hold(self, side: _Side, seg: Segment, time: int, frame: int) -> None:
-        side.held.append((seg, time, frame))
+        side.held.add(Waiting(seg, time, frame), side.next)
         self._bytes += len(seg.payload)
         while len(self.client.held) + len(self.server.held) > _HELD_SEGMENTS or self._bytes > _HELD_BYTES:
             self._force()
@@ -225,51 +222,50 @@ class _Link:
         while progress and not self.over:
             progress = False
             for side in (self.client, self.server):
-                waiting, side.held = side.held, []
-                for entry in waiting:
-                    seg, own_time, own = entry
-                    at = (own_time, own) if own > frame else (time, frame)
-                    if not self.over and self._deliver(side, seg, *at):
-                        self._bytes -= len(seg.payload)
-                        progress = True
-                    else:
-                        side.held.append(entry)
+                resets, side.held.resets = side.held.resets, []
+                for waiting in (*side.held.due(side.next), *resets):
+                    progress |= self._retry(side, waiting, time, frame)
         if self.over:
             self.client.held.clear()
             self.server.held.clear()
             self._bytes = 0
 
+    def _retry(self, side: _Side, waiting: Waiting, time: int, frame: int) -> bool:
+        """Take a held segment if its turn has come by this frame, and hold it again if not."""
+        at = waiting[1:] if waiting.frame > frame else (time, frame)
+        if not self.over and self._deliver(side, waiting.segment, *at):
+            self._bytes -= len(waiting.segment.payload)
+            return True
+        side.held.add(waiting, side.next)
+        return False
+
     def _force(self) -> None:
-        """Give up waiting for the bytes that stand before the oldest held segment: they become a gap."""
-        both = self.client, self.server
-        side = min([s for s in both if s.waits()] or [s for s in both if s.held], key=lambda s: s.held[0][2])
-        base = side.held[0][0].seq if side.next is None else side.next
-        seg, time, frame = min(side.held, key=lambda entry: (entry[0].flags & RST, _distance(entry[0].seq, base)))
-        self._skip(side, _first(seg), time, frame)
+        """Give up waiting for the bytes that stand before a held segment: they become a gap."""
+        side, (seg, time, frame) = self._foremost()
+        self._skip(side, first_byte(seg), time, frame)
         self._release(time, frame)
         if seg.flags & ACK and not self.over:
             self._skip(side.peer, seg.ack, time, frame)
             self._release(time, frame)
 
+    def _foremost(self) -> tuple[_Side, Waiting]:
+        """The held segment to go on with: the older of each side's first, but none before what it acknowledges."""
+        both = self.client, self.server
+        firsts = [(side, side.held.first) for side in both if side.held.first]
+        if not firsts:
+            return min(((side, reset) for side in both for reset in side.held.resets), key=lambda one: one[1].frame)
+        side, (seg, _, _) = min(firsts, key=lambda one: one[1].frame)
+        awaited = side.peer.held.first
+        before = awaited and seg.flags & ACK and distance(first_byte(awaited.segment), seg.ack) < 0
+        return (side.peer, awaited) if before else (side, side.held.first)
+
     def _skip(self, side: _Side, to: int, time: int, frame: int) -> None:
         """What `side` sent before `to` will not come, except for what is held: the next of it is where to go on."""
-        held = [_first(seg) for seg, _, _ in side.held]
-        held = [seq for seq in held if side.next is None or _distance(seq, side.next) > 0]
-        to = min(to, *held, key=lambda seq: _distance(seq, to)) if held else to
+        to = side.held.before(to, side.next)
         if side.next is None:
             side.next = to
             return
-        missing = _distance(to, side.next)
+        missing = distance(to, side.next)
         if missing > 0:
             self._say(side, "gap", time, frame, size=missing)
             side.next = to
-
-
-def _first(seg: Segment) -> int:
-    """The sequence number of its first byte, which in a SYN (TCP Fast Open, RFC 7413) stands behind the SYN's own."""
-    return (seg.seq + 1) & _WRAP if seg.flags & SYN else seg.seq
-
-
-def _distance(seq: int, base: int) -> int:
-    """How far `seq` lies behind `base`, across the wrap; negative when before it."""
-    return ((seq - base + _HALF) & _WRAP) - _HALF
