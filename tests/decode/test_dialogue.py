@@ -245,8 +245,8 @@ def test_a_capture_that_begins_late_tells_the_end_of_the_story_or_why_it_cannot(
     story = told(opened(whole))
     frames = [event.frame for event in opened(whole).events]
     hello = frames[[event.title for event in opened(whole).events].index("ClientHello")]
-    last = max(event.frame for event in opened(whole).events if event.kind == "command")
-    for start in range(2, last):
+    last = max(event.frame for event in opened(whole).events if event.layer != SIGNAL)
+    for start in range(2, last + 1):
         dialogue = opened(part(whole, start, len(whole.frames)))
         assert dialogue.session and dialogue.session.started == "explicit"
         if start <= hello:

@@ -42,6 +42,8 @@ _CLOSED = {
     APPLICATION_DATA: _DATA,
     HEARTBEAT: "encrypted heartbeat",
 }
+_ALERT = 2
+"""Bytes of an alert: its level and what it says (RFC 8446 §6)."""
 _SEALED = {*_CLOSED.values(), _RECORD, _CLOSED_FINISHED}
 """Titles of events that are ciphertext; application data too, for what was opened is an event of the text inside."""
 
@@ -208,6 +210,11 @@ class Stream:
                     react(self, side, data)
             if side.garbled:
                 self._drop_fragment(messages, side, encrypted)
+            return
+        if kind == ALERT and len(content) > _ALERT and self._client_hello is None and self._server_hello is None:
+            # Only encryption makes an alert longer, and the session was in the middle of it when the capture began.
+            self._say(self._obstacle())
+            self._stay_closed(messages, side, kind, content)
             return
         self._drop_fragment(messages, side, encrypted)
         self._add(messages, side, kind, _title(kind, content), content, encrypted, encrypted)
