@@ -148,8 +148,8 @@ class Namespace(Network):
     def describe(self) -> str:
         """One sentence on how this network is made."""
         return (
-            "A private LAN, 192.0.2.0/24, in network namespaces of Linux: every host has its own address, "
-            "every server its real port, and nothing of it is seen outside."
+            "A private LAN, 192.0.2.0/24: every host has its own address, every server its real port, "
+            "and nothing of it is seen outside."
         )
 
     def close(self) -> None:

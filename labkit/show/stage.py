@@ -4,6 +4,7 @@ Plain HTML boxes with lines between them, so that text stays text: it wraps, can
 """
 
 from collections.abc import Iterable
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from labkit.errors import CannotSniff
@@ -22,6 +23,8 @@ ROLES = {
     ON_THE_PATH: "on the path between them",
 }
 """Host name -> what it is there for."""
+_WIDTH = 120
+"""Characters of a line of the plain text."""
 
 _PACKET_SOCKET = "Captures with a packet socket (AF_PACKET), which sees the frames on the interface."
 _TAP = "Captures with a tap, a relay in the path that records what both sides send."
@@ -99,7 +102,7 @@ def _server(server: "Server") -> str:
 
 
 def _text(network: Network, servers: list["Server"], listening: str) -> str:
-    lines = [f"The stage of the lab. {network.describe()}"]
+    lines = wrap(f"The stage of the lab. {network.describe()}", _WIDTH)
     for host in network.hosts.values():
         lines.append(f"  {host.name} ({host.address}): {_role(host)}.")
         own = [server for server in servers if server.host == host.name]
