@@ -86,7 +86,7 @@ class CaptureFile:
                 yield from self._read(file)
         except OSError as error:
             raise CaptureError(
-                f"{self.path} cannot be read ({error.strerror}): check the name and the permissions."
+                f"{self.path} cannot be read ({error.strerror or error}): check the name and the permissions."
             ) from error
 
     def _read(self, file: BinaryIO) -> Iterator[Frame]:

@@ -3,6 +3,8 @@
 import os
 import struct
 import subprocess
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -325,8 +327,20 @@ def test_what_cannot_be_opened_is_refused_in_a_sentence(tmp_path):
     for place in (tmp_path, tmp_path / "missing.pcap"):
         with pytest.raises(CaptureError, match=r"cannot be read .*: check the name and the permissions"):
             read(place)
+    with pytest.raises(CaptureError, match=r"not seekable|cannot be read"), _pipe(b"\x0a\x0d\x0d\x0a" * 9) as place:
+        read(place)
     with pytest.raises(CaptureError, match="key log"):
         Trace.read(_whole(tmp_path / "x", "pcapng"), keylog=tmp_path / "missing.txt")
+
+
+@contextmanager
+def _pipe(data):
+    """A place that can be read only once, from its beginning to its end."""
+    reading, writing = os.pipe()
+    os.write(writing, data)
+    os.close(writing)
+    yield Path(f"/dev/fd/{reading}")
+    os.close(reading)
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="nothing is forbidden to root")
