@@ -36,16 +36,25 @@ def conversations(frames: Iterable[Frame]) -> Iterator[Conversation]:
         seg = segment(link_type, data)
         if seg is None:
             continue
-        key = seg[:4]
+        source, source_port, target, target_port, seq, ack, flags, payload = seg
+        key = source, source_port, target, target_port
         side = sides.get(key)
-        if seg.flags & (SYN | ACK) == SYN and (ended.get(key) != seg.seq if side is None else side.reused(seg)):
+        if side is not None and side.acknowledged and not flags & _SIGNALS:
+            # Nearly all segments come here, and what else there is to look at would say the same.
+            if not payload:
+                continue
+            if seq == side.next and ack == side.peer.next and not (side.closed or side.held or side.peer.held):
+                side.next = (seq + len(payload)) & _WRAP
+                side.said.append(_chunk((time, number, side.name, "data", payload, len(payload))))
+                continue
+        if flags & (SYN | ACK) == SYN and (ended.get(key) != seq if side is None else side.reused(seg)):
             if side is not None:
                 yield from side.link.finish()
             ended.pop(key, None)
             side = _open(sides, key, seg)
         if side is None:
             # What follows the end of a connection, or only acknowledges, is not a conversation of its own.
-            if key in ended or not (seg.payload or seg.flags & (SYN | FIN | RST)):
+            if key in ended or not (payload or flags & _SIGNALS):
                 continue
             side = _open(sides, key, seg)
         link = side.link
@@ -81,11 +90,12 @@ def _from_client(seg: Segment) -> bool:
 class _Side:
     """One direction of a connection."""
 
-    __slots__ = ("acknowledged", "begin", "closed", "held", "key", "link", "name", "next", "peer", "seen")
+    __slots__ = ("acknowledged", "begin", "closed", "held", "key", "link", "name", "next", "peer", "said", "seen")
 
     def __init__(self, link: "_Link", name: str, key: _Key) -> None:
         self.link, self.name, self.key = link, name, key
         self.peer: _Side
+        self.said = link.conversation.chunks
         self.begin: int | None = None
         """The sequence number of the SYN; None until it was seen."""
         self.next: int | None = None
@@ -109,22 +119,13 @@ class _Link:
     """Both directions of one connection."""
 
     def __init__(self, client: _Key, server: _Key) -> None:
+        self.conversation = Conversation(*(Endpoint(address(key[0]), key[1]) for key in (client, server)))
         self.client, self.server = _Side(self, CLIENT, client), _Side(self, SERVER, server)
         self.client.peer, self.server.peer = self.server, self.client
-        self.conversation = Conversation(*(Endpoint(address(key[0]), key[1]) for key in (client, server)))
         self.over = False
         self._bytes = 0
 
     def take(self, side: _Side, seg: Segment, time: int, frame: int) -> None:
-        _, _, _, _, seq, ack, flags, payload = seg
-        if side.acknowledged and not flags & _SIGNALS:
-            if not payload:
-                return
-            if seq == side.next and ack == side.peer.next and not (side.closed or side.held or side.peer.held):
-                # Nearly all segments come here: whatever else there is to look at would say the same.
-                side.next = (seq + len(payload)) & _WRAP
-                self._say(side, "data", time, frame, payload)
-                return
         said = len(self.conversation.chunks)
         side.seen = True
         if not self._deliver(side, seg, time, frame):
