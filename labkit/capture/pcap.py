@@ -128,29 +128,27 @@ class CaptureFile:
         file.seek(0)
         order, read = "<", file.read
         head_of, packet_of = _HEAD[order], _PACKET_HEAD[order]
-        while head := read(8):
-            if len(head) < 8:
-                return self._cut()
-            if head[:4] == _SECTION_MARK:
-                order = self._order(read(4))
-                file.seek(-4, 1)
-                head_of, packet_of = _HEAD[order], _PACKET_HEAD[order]
-            kind, total = head_of(head)
-            body = read((total + 3 & ~3) - 8) if 12 <= total <= _LARGEST else b""
-            if len(body) < total - 8:
-                return self._cut()
-            try:
+        try:
+            while head := read(8):
+                kind, total = head_of(head)
+                if kind == _SECTION:
+                    order = self._order(read(4))
+                    file.seek(-4, 1)
+                    head_of, packet_of = _HEAD[order], _PACKET_HEAD[order]
+                    kind, total = head_of(head)
+                body = read((total + 3 & ~3) - 8) if 12 <= total <= _LARGEST else b""
+                if len(body) < total - 8:
+                    return self._cut()
                 if kind == _PACKET:  # as nearly every block is one, this method stands here
                     interface, high, low, held, length = packet_of(body)
                     link, units, offset = self._interfaces[interface]
                     time = (high << 32 | low) * _SECOND // units + offset
-                    yield _frame((time, link, body[20:-4][:held], length))
-                    continue
-                frame = _BLOCKS.get(kind, CaptureFile._other)(self, order, body)
-            except (struct.error, IndexError):
-                return self._cut()
-            if frame is not None:
-                yield frame
+                    data = body[20 : 20 + held] if held <= total - 32 else body[20:-4]
+                    yield _frame((time, link, data, length))
+                elif frame := _BLOCKS.get(kind, CaptureFile._other)(self, order, body):
+                    yield frame
+        except (struct.error, IndexError):
+            self._cut()
 
     def _order(self, mark: bytes) -> str:
         """The byte order of a new section."""
