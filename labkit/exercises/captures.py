@@ -24,7 +24,7 @@ def capture_that(*claims: Claim) -> Checker:
 
         if not isinstance(answer, Capture):
             return (
-                f"The answer is the capture itself, the name after `as` in `with lab.capture() as …`, "
+                "The answer is the capture itself, the name after `as` in `with lab.capture() as …`, "
                 f"and yours is {shown(answer)}."
             )
         if not answer.conversations:

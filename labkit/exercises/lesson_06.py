@@ -60,9 +60,9 @@ LESSON = Lesson(
         },
         right="b",
         because=(
-            "The capability LOGINDISABLED says that the command LOGIN is disabled before TLS, and a client must "
-            "not send it "
-            "(RFC 9051 §6.2.3). Like the offer of STARTTLS it is clear text, which anybody on the path can remove."
+            "The capability LOGINDISABLED says that the command LOGIN is disabled before TLS, and a client must not "
+            "send it (RFC 9051 §6.2.3). Like the offer of STARTTLS it is clear text, which anybody on the path can "
+            "remove."
         ),
     ),
     (
@@ -159,8 +159,10 @@ LESSON = Lesson(
                 '    begins = {b"220": "SMTP", b"* ": "IMAP", b"+OK": "POP3"}\n'
                 "    return next((name for word, name in begins.items() if greeting.startswith(word)), None)"
             ),
-            because="In all three the server speaks first, and tools find out so what runs on a port. FTP greets "
-            "with 220 too; the words behind it would tell.",
+            because=(
+                "In all three the server speaks first, and tools find out so what runs on a port. FTP greets with 220 "
+                "too; the words behind it would tell."
+            ),
         ),
     ),
 )

@@ -14,8 +14,7 @@ def _survived(answer: object) -> str:
     from labkit.attacks import RefuseUpgrade
 
     if not isinstance(answer, Attack):
-        return "The answer is the attack, the name after `as` in `with lab.mallory(…) as …`, and yours is "
-        f"{shown(answer)}."
+        return f"The answer is the attack, the name after `as` in `with lab.mallory(…) as …`, not {shown(answer)}."
     if not isinstance(answer.vector, RefuseUpgrade):
         return f"This attack was {answer.vector.name}: the question is about `attacks.RefuseUpgrade()`."
     if not answer.reports:
@@ -86,9 +85,8 @@ LESSON = Lesson(
     "08",
     "Stripping",
     Prediction(
-        "Somebody on the path removes the line `250-STARTTLS` from the server's answer. What does an "
-        "opportunistic client "
-        "do?",
+        "Somebody on the path removes the line `250-STARTTLS` from the server's answer. What does an opportunistic "
+        "client do?",
         {
             "a": "it notices, because the answer is signed",
             "b": "it tries STARTTLS all the same",
@@ -98,8 +96,7 @@ LESSON = Lesson(
         right="c",
         because=(
             "To the client it looks like one of the many servers without TLS, and its policy is to go on. Nothing "
-            "before "
-            "the handshake is signed (RFC 3207 §6)."
+            "before the handshake is signed (RFC 3207 §6)."
         ),
     ),
     (
@@ -111,8 +108,7 @@ LESSON = Lesson(
                 mistakes={
                     "STARTTLS": "That is what a client sends. The line of the server has a reply code in front.",
                     b"250-STARTTLS": "The value is right, but the answer is text in quotes.",
-                    "250 STARTTLS": "Nearly: the last line of a reply has a space behind its code, this one had a "
-                    "hyphen.",
+                    "250 STARTTLS": "Nearly: the last line of a reply has a space behind its code; this has a hyphen.",
                 },
             ),
             hints=("Look at `mallory.edits` of the first attack.", "It is marked in the column of mail."),
@@ -141,8 +137,9 @@ LESSON = Lesson(
                 '    lab.fetch(imap, login=("bob", "swordfish"), policy=policies.opportunistic)\n'
                 'secret = next(item.value for item in mallory.loot if item.what == "password")'
             ),
-            because="In IMAP she removes two words: STARTTLS, and LOGINDISABLED, which would have held the client "
-            "back.",
+            because=(
+                "In IMAP she removes two words: STARTTLS, and LOGINDISABLED, which would have held the client back."
+            ),
         ),
         Exercise(
             "08.3",
@@ -183,9 +180,8 @@ LESSON = Lesson(
             _detector,
             hints=(
                 "What was said on a side: `[event.text for event in victim.dialogue.events]`.",
-                "Ask of each side whether a reply has the line `250-STARTTLS`. The word alone will not do: it "
-                "stands in "
-                "the greeting, too, in the name of this lab.",
+                "Ask of each side whether a reply has the line `250-STARTTLS`. The word alone will not do: it stands "
+                "in the greeting, too, in the name of this lab.",
                 "It was stripped if the server said it and the victim did not hear it.",
             ),
             solution=(
@@ -196,8 +192,9 @@ LESSON = Lesson(
                 '        offered.append(any("250-STARTTLS" in reply for reply in replies))\n'
                 "    return offered == [False, True]"
             ),
-            because="With one side only, `False` would mean either that nobody offered it, or that somebody took "
-            "it away.",
+            because=(
+                "With one side only, `False` would mean either that nobody offered it, or that somebody took it away."
+            ),
         ),
     ),
 )

@@ -76,8 +76,7 @@ LESSON = Lesson(
         right="c",
         because=(
             "Whoever takes part shakes hands herself, and is the other end of a perfect TLS session. Only the "
-            "certificate "
-            "tells her from the right one, and nobody looked at it."
+            "certificate tells her from the right one, and nobody looked at it."
         ),
     ),
     (

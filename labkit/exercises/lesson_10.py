@@ -24,8 +24,8 @@ LESSON = Lesson(
     "10",
     "Beyond stripping",
     Prediction(
-        "A client insists on TLS, and verifies the certificate of the right server. Can somebody on the path "
-        "still do harm?",
+        "A client insists on TLS, and verifies the certificate of the right server. Can somebody on the path still do "
+        "harm?",
         {
             "a": "no, both ends are genuine and the channel is encrypted",
             "b": "only by cutting the connection",
@@ -82,9 +82,8 @@ LESSON = Lesson(
             hints=(
                 '`lab.pop3(quirks=("keeps the buffer",))` is the server with the mistake, `lab.pop3()` the one '
                 "without.",
-                "Each is attacked in a `with lab.mallory(attacks.CommandInjection()) as …:`, with a "
-                "`lab.fetch(...)` of bob "
-                "in it, under `policies.verified`.",
+                "Each is attacked in a `with lab.mallory(attacks.CommandInjection()) as …:`, with a `lab.fetch(...)` "
+                "of bob in it, under `policies.verified`.",
             ),
             solution=(
                 'bob = {"login": ("bob", "swordfish"), "policy": policies.verified}\n'

@@ -20,7 +20,8 @@ def test_a_client_survives_by_stopping():
     assert "She read the password" in check("08.3", _attack(refuse(), policies.opportunistic)).text
     assert "the question is about" in check("08.3", _attack(attacks.StripCapability(), policies.mandatory)).text
     assert "Nobody came by" in check("08.3", _attack(refuse(), policies.mandatory, visits=False)).text
-    assert "The answer is the attack" in check("08.3", "stopped").text
+    assert "The answer is the attack" in (told := check("08.3", "stopped").text)
+    assert "not 'stopped'." in told
 
 
 class Excuse(attacks.Vector):
