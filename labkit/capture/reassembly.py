@@ -74,7 +74,7 @@ def _open(sides: "dict[_Key, _Side]", key: _Key, seg: Segment) -> "_Side":
 
 
 def _forget(sides: "dict[_Key, _Side]", ended: dict[_Key, int | None], key: _Key) -> None:
-    for gone in (key, (*key[2:], *key[:2])):
+    for gone in {key, (*key[2:], *key[:2])}:  # one, where a socket is connected to itself
         ended[gone] = sides.pop(gone).begin
     while len(ended) > _REMEMBERED:
         del ended[next(iter(ended))]
