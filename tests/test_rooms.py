@@ -1,0 +1,91 @@
+"""The rooms of labkit stand above each other: who may import whom, and that nobody goes round in circles.
+
+An import inside a function counts like any other; one that only a type checker sees does not.
+"""
+
+import ast
+import graphlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import labkit
+
+ROOT = Path(labkit.__file__).parent
+FLOORS = (
+    {"errors"},
+    {"scratch", "content"},
+    {"dialects", "certificates", "contexts", "keylog", "network"},
+    {"servers", "clients", "capture"},
+    {"decode"},
+    {"attacks", "versions"},
+    {"show"},
+    {"stage", "encounter", "recordings", "ports"},
+    {"console", "exercises", "machine"},
+    {"labkit"},
+    {"__main__"},
+)
+"""The rooms from the ground up: each may use those below it and, without circles, those beside it."""
+STAGE = ("lab", "attacker", "matrix")
+"""The files that are one room: a lab, who attacks in it, and every attack, each in a lab of its own."""
+FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+
+
+def _room(module: str) -> str:
+    """The room of a module: ``decode`` for ``labkit.decode.tls.stream``."""
+    top = module.split(".")[1] if "." in module else module
+    return "stage" if top in STAGE else top
+
+
+def _module(path: Path) -> str:
+    return ".".join(("labkit", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
+
+
+MODULES = {_module(path): path for path in ROOT.rglob("*.py")}
+
+
+def _executed(tree: ast.AST) -> Iterator[ast.AST]:
+    """Everything in the tree but what stands under ``if TYPE_CHECKING``."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
+            continue
+        yield node
+        yield from _executed(node)
+
+
+def _imported(source: str) -> set[str]:
+    """The modules of labkit that this source imports."""
+    found = set()
+    for node in _executed(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names = (f"{node.module}.{alias.name}" for alias in node.names)
+            found |= {name if name in MODULES else str(node.module) for name in names}
+    return {name for name in found if name.partition(".")[0] == "labkit"}
+
+
+USES = {module: _imported(path.read_text(encoding="utf-8")) for module, path in MODULES.items()}
+
+
+def test_every_room_has_its_floor_and_every_floor_its_rooms():
+    assert set(map(_room, MODULES)) == set(FLOOR), "a new room has to be given its place in FLOORS"
+
+
+def test_a_room_uses_only_what_stands_below_or_beside_it():
+    upwards = [(by, used) for by in USES for used in USES[by] if FLOOR[_room(used)] > FLOOR[_room(by)]]
+    assert not upwards
+
+
+def test_no_rooms_use_each_other_in_a_circle():
+    uses: dict[str, set[str]] = {}
+    for module, used in USES.items():
+        uses.setdefault(_room(module), set()).update(set(map(_room, used)) - {_room(module)})
+    graphlib.TopologicalSorter(uses).prepare()  # raises CycleError, which names the circle
+
+
+def test_the_search_finds_imports_wherever_they_stand():
+    assert _imported("from labkit.lab import Lab") == {"labkit.lab"}
+    assert _imported("def f():\n    from labkit import matrix") == {"labkit.matrix"}
+    assert _imported("from labkit import Lab, matrix") == {"labkit", "labkit.matrix"}
+    assert _imported("import labkit.decode.event, os") == {"labkit.decode.event"}
+    assert not _imported("if TYPE_CHECKING:\n    from labkit.lab import Lab")
