@@ -230,18 +230,19 @@ def write_pcapng(path: str | Path, frames: Iterable[Frame], keylog: str = "", co
         with Path(path).open("wb") as file:
             section = struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1)
             file.write(_block(_SECTION, section + _option(_COMMENT, comment.encode())))
-            if keylog:
-                secrets = keylog.encode()
-                file.write(_block(_SECRETS, struct.pack("<II", _TLS_KEY_LOG, len(secrets)) + _padded(secrets)))
+            secrets = _secrets_block(keylog)
             links: dict[int, int] = {}
             for frame in frames:
                 if frame.link not in links:
                     links[frame.link] = len(links)
                     interface = struct.pack("<HHI", frame.link, 0, 0)
                     file.write(_block(_INTERFACE, interface + _option(_IF_TSRESOL, b"\x09")))
+                    file.write(secrets)  # behind the first interface, where editcap expects one
+                    secrets = b""
                 time = frame.time >> 32, frame.time & 0xFFFFFFFF
                 head = struct.pack("<5I", links[frame.link], *time, len(frame.data), frame.length)
                 file.write(_block(_PACKET, head + _padded(frame.data)))
+            file.write(secrets)
     except OSError as error:
         raise CaptureError(
             f"The capture cannot be written to {path} ({error.strerror}): choose a folder that exists and is yours."
@@ -251,6 +252,12 @@ def write_pcapng(path: str | Path, frames: Iterable[Frame], keylog: str = "", co
             f"The capture cannot be written to {path}: a frame in it has a time that no clock of 1970 to 2554 shows; "
             "its file was damaged, so capture or copy it again."
         ) from error
+
+
+def _secrets_block(keylog: str) -> bytes:
+    """The Decryption Secrets Block; nothing for an empty key log."""
+    secrets = keylog.encode()
+    return _block(_SECRETS, struct.pack("<II", _TLS_KEY_LOG, len(secrets)) + _padded(secrets)) if secrets else b""
 
 
 def _block(kind: int, body: bytes) -> bytes:

@@ -77,6 +77,14 @@ def test_a_snapshot_length_cuts_the_bytes_and_keeps_the_length(path, tmp_path):
     assert read(path)[1] == [frame._replace(data=frame.data[:60]) for frame in FRAMES]
 
 
+def test_what_the_lab_saved_with_its_secrets_goes_through_editcap_whole(path, tmp_path):
+    original = tmp_path / "original"
+    write_pcapng(original, FRAMES, KEYS, "a comment")
+    subprocess.run([tool("editcap"), original, path], check=True)
+    file, found = read(path)
+    assert (found, file.keylog, file.comment) == (FRAMES, KEYS, "a comment")
+
+
 def test_secrets_that_editcap_puts_into_a_file_are_read(path, tmp_path):
     original, keys = tmp_path / "original", tmp_path / "keys"
     write_pcapng(original, FRAMES)
