@@ -243,14 +243,13 @@ class Lab:
         The arguments are those of `send`; a server that refuses or fails raises nothing. The messages are in the
         outcome. Raises `LabError` for arguments that cannot be sent and for a server that speaks neither.
         """
-        from labkit.clients import imap, pop3
+        from labkit.clients.fetching import CLIENTS, fetch
 
-        ways = {"IMAP": imap.fetch, "POP3": pop3.fetch}
-        if getattr(server, "protocol", "") not in ways:
+        if getattr(server, "protocol", "") not in CLIENTS:
             raise LabError(f"Mail is fetched from what lab.imap() or lab.pop3() has started, not from {server!r}.")
         policy, context = self._terms(policy, tls)
-        fetch = ways[server.protocol]
-        return self._told(fetch(self.alice, server.host, server.port, policy, context, login, timeout))
+        at = server.protocol, self.alice, server.host, server.port
+        return self._told(fetch(*at, policy, context, login, timeout))
 
     @contextmanager
     def capture(self, host: str | None = None) -> Iterator["Capture"]:

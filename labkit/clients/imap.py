@@ -8,42 +8,19 @@ import re
 import socket
 import ssl
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 from labkit.certificates import SERVER_NAME
-from labkit.clients.attempt import TIMEOUT, Attempt, check_login
+from labkit.clients.attempt import Attempt
 from labkit.clients.failures import GREETING, Stopped, Words, put, shown
 from labkit.clients.message import Mail
-from labkit.clients.outcome import CLEAR, Fetched
-from labkit.clients.policies import Policy
-from labkit.network import Host
+from labkit.clients.outcome import CLEAR
 
 _IN_COMMAND = re.compile(r"^(command: \S+ => )+")
 """What imaplib puts before the reason why a command failed."""
 
 
-def fetch(
-    host: Host,
-    at: str,
-    port: int,
-    policy: Policy,
-    context: ssl.SSLContext,
-    login: tuple[str, str],
-    timeout: float = TIMEOUT,
-) -> Fetched:
-    """Fetch all mail in the inbox of a user from the server at `at` (host name, nominal port), and say what happened.
-
-    `login` is (user, password), `timeout` the seconds for the whole attempt. Raises `OutsideTheLab` for an address
-    that is not the lab's and `LabError` for arguments that cannot be put on the wire.
-    """
-    check_login(login)
-    attempt = Attempt(host, policy, context, timeout)
-    client = _Client(attempt)
-    return attempt.run(client, Fetched, partial(client.read_inbox, at, port, login))
-
-
-class _Client(imaplib.IMAP4):
+class IMAPClient(imaplib.IMAP4):
     """imaplib as a client of the lab. See `labkit.clients.attempt.Client`."""
 
     answers = ()

@@ -8,16 +8,12 @@ import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 from labkit.certificates import SERVER_NAME
-from labkit.clients.attempt import TIMEOUT, Attempt, check_login
+from labkit.clients.attempt import Attempt
 from labkit.clients.failures import GREETING, Stopped, Words, shown
 from labkit.clients.message import Mail
-from labkit.clients.outcome import Fetched
-from labkit.clients.policies import Policy
-from labkit.network import Host
 
 _NO_CAPA, _NO_STLS = "-ERR CAPA not supported by server", "-ERR STLS not supported by server"
 """How poplib puts it."""
@@ -25,27 +21,7 @@ _CAPABILITIES_UNKNOWN = {"USER": []}
 """What is assumed of a server that knows no CAPA (RFC 2449): it is older than STLS."""
 
 
-def fetch(
-    host: Host,
-    at: str,
-    port: int,
-    policy: Policy,
-    context: ssl.SSLContext,
-    login: tuple[str, str],
-    timeout: float = TIMEOUT,
-) -> Fetched:
-    """Fetch all mail of a user from the server at `at` (host name, nominal port), and say what happened.
-
-    `login` is (user, password), `timeout` the seconds for the whole attempt. Raises `OutsideTheLab` for an address
-    that is not the lab's and `LabError` for arguments that cannot be put on the wire.
-    """
-    check_login(login)
-    attempt = Attempt(host, policy, context, timeout)
-    client = _Client(attempt)
-    return attempt.run(client, Fetched, partial(client.read_inbox, at, port, login))
-
-
-class _Client(poplib.POP3):
+class POP3Client(poplib.POP3):
     """poplib as a client of the lab. See `labkit.clients.attempt.Client`."""
 
     answers = ()

@@ -36,13 +36,6 @@ def lab():
         yield lab
 
 
-@pytest.fixture
-def trusted(lab, tmp_path):
-    path = tmp_path / "authority.pem"
-    path.write_bytes(lab.authority.pem)
-    return str(path)
-
-
 def _start(lab, protocol, **settings):
     return {"IMAP": lab.imap, "POP3": lab.pop3}[protocol](**settings)
 

@@ -3,24 +3,11 @@
 import pytest
 from wire import connected, encoded
 
-from labkit import Lab
-from labkit.contexts import client_context
 from labkit.errors import LabError
 from labkit.servers.mailbox import Message
 
 BASE = "IMAP4rev1 LITERAL+ SASL-IR ID IDLE UIDPLUS UNSELECT"
 MAIL = b"Subject: %d\r\nFrom: alice@lab.test\r\n\r\nbody\r\n"
-
-
-@pytest.fixture
-def lab():
-    with Lab() as lab:
-        yield lab
-
-
-@pytest.fixture
-def trusting(lab):
-    return client_context(lab.authority, verify=True)
 
 
 @pytest.fixture

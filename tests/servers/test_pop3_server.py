@@ -5,24 +5,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from wire import connected, encoded, plain
 
-from labkit import Lab
-from labkit.contexts import client_context
 from labkit.servers.mailbox import Message
 from labkit.servers.pop3 import stuffed, top
 
 BASE = ["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE"]
 MAILS = (b"Subject: 1\r\n\r\none\r\ntwo\r\n", b"Subject: 2\r\n\r\n.\r\n..two\r\n", b"no field\r\n")
-
-
-@pytest.fixture
-def lab():
-    with Lab() as lab:
-        yield lab
-
-
-@pytest.fixture
-def trusting(lab):
-    return client_context(lab.authority, verify=True)
 
 
 @pytest.fixture

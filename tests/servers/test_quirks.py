@@ -3,24 +3,12 @@
 import pytest
 from wire import connected, plain
 
-from labkit import Lab, policies
-from labkit.contexts import client_context
+from labkit import policies
 from labkit.servers.quirks import ALL, KEEPS_BUFFER, KEEPS_LOGIN, PREAUTH
 
 PROTOCOLS = ("SMTP", "IMAP", "POP3")
 HARMLESS = {"SMTP": (b"EHLO evil.lab.test", "250-mail"), "IMAP": (b"x CAPABILITY", "* CAPA"), "POP3": (b"CAPA", "+OK")}
 """A command that may stand behind STARTTLS -> how the answer to it begins."""
-
-
-@pytest.fixture
-def lab():
-    with Lab() as lab:
-        yield lab
-
-
-@pytest.fixture
-def trusting(lab):
-    return client_context(lab.authority, verify=True)
 
 
 def _start(lab, protocol, *quirks):

@@ -5,23 +5,10 @@ import base64
 import pytest
 from wire import connected, plain
 
-from labkit import Lab
-from labkit.contexts import client_context
 from labkit.errors import LabError
 
 EHLO = b"EHLO alice.lab.test"
 ENVELOPE = (b"MAIL FROM:<alice@lab.test>", b"RCPT TO:<bob@lab.test>", b"DATA")
-
-
-@pytest.fixture
-def lab():
-    with Lab() as lab:
-        yield lab
-
-
-@pytest.fixture
-def trusting(lab):
-    return client_context(lab.authority, verify=True)
 
 
 def _deliver(wire, data: bytes) -> str:

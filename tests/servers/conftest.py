@@ -1,0 +1,26 @@
+"""What most tests of servers begin with."""
+
+import pytest
+
+from labkit import Lab
+from labkit.contexts import client_context
+
+
+@pytest.fixture
+def lab():
+    with Lab() as lab:
+        yield lab
+
+
+@pytest.fixture
+def trusting(lab):
+    """How a client speaks TLS that trusts the lab's authority alone."""
+    return client_context(lab.authority, verify=True)
+
+
+@pytest.fixture
+def trusted(lab, tmp_path):
+    """The path of the authority's certificate, for tools."""
+    path = tmp_path / "authority.pem"
+    path.write_bytes(lab.authority.pem)
+    return str(path)
