@@ -1,4 +1,4 @@
-"""Fetching mail: one attempt with the client of the protocol that a server speaks. The clients are `imap` and `pop3`."""
+"""Fetching mail: one attempt, with the client of the protocol that a server speaks: `imap` or `pop3`."""
 
 import ssl
 from functools import partial
