@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from labkit import Lab, policies, read_capture
+from labkit import Lab, attacks, policies, read_capture
+from labkit.errors import NetworkUnavailable
 
 LOGIN = ("alice", "hunter2")
 TEXT = "Dear Bob,\nthe PIN of the safe is 4921. Tell nobody.\nAlice\n"
@@ -26,10 +27,18 @@ class Recording(NamedTuple):
     """What happens in the lab while it captures."""
     before: Callable[[Lab], object] = lambda lab: None
     """What has happened until then."""
+    network: str = "loopback"
+    """Where it is recorded; on ``namespace``, a private LAN, with a packet socket of alice's."""
 
 
 def _mail_has_come(lab: Lab) -> object:
     return lab.send(lab.smtp(), TEXT, login=LOGIN)
+
+
+def _poison(lab: Lab) -> None:
+    mail = lab.smtp()
+    with lab.mallory(attacks.Vector()):
+        lab.send(mail, TEXT, policy=policies.verified)
 
 
 RECORDINGS = (
@@ -109,14 +118,25 @@ RECORDINGS = (
         lambda lab: lab.fetch(lab.pop3(implicit=True, tls="TLS 1.3"), policy=policies.implicit),
         _mail_has_come,
     ),
+    Recording(
+        "arp_poisoning",
+        "On a LAN, as alice's interface sees it: mallory poisons ARP, passes a mail on unread, and heals the caches.",
+        _poison,
+        network="namespace",
+    ),
 )
+
+
+_CAPTURED = {"loopback": ("tap", None), "namespace": ("af_packet", "alice")}
+"""Network -> how it is captured, and on which host."""
 
 
 def record(recording: Recording, folder: Path) -> Path:
     """Run the session in a new lab and write its capture into `folder`."""
-    with Lab(network="loopback", capture="tap") as lab:
+    how, host = _CAPTURED[recording.network]
+    with Lab(network=recording.network, capture=how) as lab:
         recording.before(lab)
-        with lab.capture() as capture:
+        with lab.capture(host) as capture:
             recording.session(lab)
         capture.how = f"{recording.holds} {capture.how}"
         path = folder / f"{recording.name}.pcapng"
@@ -135,9 +155,17 @@ def draw(folder: Path) -> Path:
     return path
 
 
-if __name__ == "__main__":
-    target = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
+def main(folder: Path) -> None:
+    """Record every row into `folder`; what this machine cannot record stays as it is, and is named."""
     for row in RECORDINGS:
-        written = record(row, target)
+        try:
+            written = record(row, folder)
+        except NetworkUnavailable as reason:
+            print(f"{row.name} was not recorded. {reason}")
+            continue
         print(f"{written.stat().st_size:6,} bytes  {written}")
-    print(f"{draw(target).stat().st_size:6,} bytes  {target / 'ladder.svg'}")
+    print(f"{draw(folder).stat().st_size:6,} bytes  {folder / 'ladder.svg'}")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent)

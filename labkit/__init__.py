@@ -17,6 +17,7 @@ _HOMES = {
     "entropy_curve": "labkit.show.comparison",
     "dialect_table": "labkit.show.dialects",
     "step_table": "labkit.show.dialects",
+    "arp_table": "labkit.show.arp",
     "recorded": "labkit.recordings",
     "policies": "labkit.clients.policies",
     "ports": "labkit.ports",
