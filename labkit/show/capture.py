@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Self
 
+from labkit.capture.conversation import Conversation
 from labkit.capture.trace import Trace
 from labkit.decode.dialogue import read_all
 from labkit.decode.event import TCP, Dialogue, Event
@@ -113,7 +114,7 @@ class Capture(Trace):
         """What someone on the path can read, conversation by conversation; the indices are those of its events."""
         return [exposure for dialogue in self.dialogues for exposure in visible(dialogue)]
 
-    def _current(self) -> list:
+    def _current(self) -> list[Conversation]:
         """The conversations of the frames as they are now."""
         state = (id(self.frames), len(self.frames))
         if state != self._state:

@@ -6,7 +6,7 @@ Three views: bars of bytes, columns of what somebody on the path sees, and the e
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from labkit.decode.event import TCP, Dialogue, Event
+from labkit.decode.event import CLIENT, TCP, TEXT, Dialogue, Event
 from labkit.decode.measure import READABLE, SEALED, SHAKING, crossed, entropies, entropy, measure
 from labkit.decode.privacy import visible
 from labkit.show.forms import form_of
@@ -137,14 +137,14 @@ def _with_payload(dialogue: Dialogue) -> list[Event]:
 
 
 def _arrow(event: Event) -> str:
-    return "→" if event.sender == "client" else "←"
+    return "→" if event.sender == CLIENT else "←"
 
 
 def _seen(event: Event) -> str:
     """What somebody on the path sees of an event, in one line."""
     if event.encrypted:
         return f"▒▒▒▒▒▒ {event.wire:,} bytes"
-    if event.layer != "text":
+    if event.layer != TEXT:
         return f"{event.title}, {event.wire:,} bytes"
     first, *others = event.text.splitlines() or [""]
     more = f" … {len(others)} lines more" if others else ""

@@ -7,6 +7,7 @@ from labkit.decode.steps import NAMES
 from labkit.dialects import ALL
 from labkit.show.page import Page, markup, printable
 from labkit.show.steps import said
+from labkit.show.table import in_columns
 
 if TYPE_CHECKING:
     from labkit.show.capture import Capture
@@ -56,10 +57,7 @@ def _table(corner: str, columns: list[str], rows: Mapping[str, list[str]]) -> Pa
         + "</tr>"
         for name, cells in rows.items()
     )
-    lines = [[corner, *columns], *([name, *cells] for name, cells in rows.items())]
-    widths = [max(len(printable(line[at])) for line in lines) for at in range(len(columns) + 1)]
-    text = "\n".join(
-        "  ".join(printable(cell).ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
+    lines = in_columns(
+        [list(map(printable, line)) for line in ([corner, *columns], *([name, *cells] for name, cells in rows.items()))]
     )
-    return Page(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>", text)
+    return Page(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>", "\n".join(lines))

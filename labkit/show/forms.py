@@ -1,5 +1,6 @@
 """The ways in which something crosses the wire, as a picture must tell them apart: by a word, a shape and a colour."""
 
+from collections.abc import Container
 from typing import NamedTuple
 
 from labkit.decode.event import TCP, TEXT, Event
@@ -53,6 +54,11 @@ def form_of(event: Event) -> Form:
     if not event.encrypted:
         return HANDSHAKE
     return SEALED if event.kind in CONTENT or event.title.startswith(_UNOPENED) else OPENED_TLS
+
+
+def explained(names: Container[str]) -> list[Form]:
+    """The forms with these names, one of each, in the order in which a legend has them."""
+    return list({form.name: form for form in FORMS if form.name in names}.values())
 
 
 def tag(form: Form) -> str:

@@ -6,7 +6,9 @@ Who is compared with what is not known here; whoever makes a grid gives names an
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from labkit.errors import LabError
 from labkit.show.page import Page, markup, printable
+from labkit.show.table import in_columns
 
 _MANY = 6
 """Columns; with more than these the cells are made smaller."""
@@ -39,47 +41,48 @@ class Grid(Page):
     ) -> None:
         """`corner` says what the rows and the columns are; `legend` is mark -> what it stands for."""
         self.cells = cells
+        self._caption = caption
         self._corner = corner
-        super().__init__(
-            _html(caption, corner, rows, columns, cells, legend), _text(caption, corner, rows, columns, cells, legend)
-        )
+        self._rows = rows
+        self._columns = columns
+        self._legend = legend
+        super().__init__(self._table(), self._lines())
 
     def why(self, row: str, column: str) -> str:
         """The sentence behind one cell. Raises `LabError` for a cell that does not exist."""
-        from labkit.errors import LabError
-
         if (row, column) not in self.cells:
-            rows, columns = (list(dict.fromkeys(names)) for names in zip(*self.cells, strict=True))
             raise LabError(
-                f"There is no cell ({row!r}, {column!r}): {self._corner[0]} is one of {', '.join(rows)}, "
-                f"{self._corner[1]} one of {', '.join(columns)}."
+                f"There is no cell ({row!r}, {column!r}): {self._corner[0]} is one of {', '.join(self._rows)}, "
+                f"{self._corner[1]} one of {', '.join(self._columns)}."
             )
         cell = self.cells[row, column]
         return printable(f"{cell.word}: {cell.more}" if cell.more else cell.word)
 
+    def _table(self) -> str:
+        head = "".join(f'<th scope="col">{markup(column)}</th>' for column in self._columns)
+        body = "".join(
+            f'<tr><th scope="row">{markup(row)}</th>'
+            + "".join(_cell(self.cells[row, column]) for column in self._columns)
+            + "</tr>"
+            for row in self._rows
+        )
+        marks = "".join(f"<span><b>{markup(mark)}</b> {markup(word)}</span> " for mark, word in self._legend.items())
+        corner = f"{markup(self._corner[0])} ↓ {markup(self._corner[1])} →"
+        wide = " lk-wide" if len(self._columns) > _MANY else ""
+        return (
+            f'<table class="lk-grid{wide}"><caption>{markup(self._caption)}</caption>'
+            f'<thead><tr><th scope="col">{corner}</th>{head}</tr></thead>'
+            f'<tbody>{body}</tbody></table><p class="lk-soft lk-legend">{marks}</p>'
+        )
 
-_Cells = Mapping[tuple[str, str], Cell]
-
-
-def _html(
-    caption: str,
-    corner: tuple[str, str],
-    rows: Sequence[str],
-    columns: Sequence[str],
-    cells: _Cells,
-    legend: Mapping[str, str],
-) -> str:
-    head = "".join(f'<th scope="col">{markup(column)}</th>' for column in columns)
-    body = "".join(
-        f'<tr><th scope="row">{markup(row)}</th>' + "".join(_cell(cells[row, column]) for column in columns) + "</tr>"
-        for row in rows
-    )
-    marks = "".join(f"<span><b>{markup(mark)}</b> {markup(word)}</span> " for mark, word in legend.items())
-    return (
-        f'<table class="lk-grid{" lk-wide" if len(columns) > _MANY else ""}"><caption>{markup(caption)}</caption>'
-        f'<thead><tr><th scope="col">{markup(corner[0])} ↓ {markup(corner[1])} →</th>{head}</tr></thead>'
-        f'<tbody>{body}</tbody></table><p class="lk-soft lk-legend">{marks}</p>'
-    )
+    def _lines(self) -> str:
+        rows = [["{} / {}".format(*self._corner), *self._columns]]
+        for row in self._rows:
+            cells = (self.cells[row, column] for column in self._columns)
+            rows.append([row, *(f"{cell.mark} {cell.word}" for cell in cells)])
+        marks = "   ".join(f"{mark} {word}" for mark, word in self._legend.items())
+        lines = in_columns([list(map(printable, row)) for row in rows])
+        return "\n".join([printable(self._caption), "", *lines, "", printable(marks)])
 
 
 def _cell(cell: Cell) -> str:
@@ -87,21 +90,3 @@ def _cell(cell: Cell) -> str:
     return (
         f'<td><span class="lk-cell lk-is-{cell.role}"{title}><b>{markup(cell.mark)}</b> {markup(cell.word)}</span></td>'
     )
-
-
-def _text(
-    caption: str,
-    corner: tuple[str, str],
-    rows: Sequence[str],
-    columns: Sequence[str],
-    cells: _Cells,
-    legend: Mapping[str, str],
-) -> str:
-    table = [[f"{corner[0]} / {corner[1]}", *columns]]
-    table += [[row, *(f"{cells[row, column].mark} {cells[row, column].word}" for column in columns)] for row in rows]
-    widths = [max(len(printable(line[at])) for line in table) for at in range(len(table[0]))]
-    lines = [
-        "  ".join(printable(word).ljust(width) for word, width in zip(line, widths, strict=True)) for line in table
-    ]
-    marks = "   ".join(f"{mark} {word}" for mark, word in legend.items())
-    return "\n".join([printable(caption), "", *(line.rstrip() for line in lines), "", printable(marks)])

@@ -9,11 +9,11 @@ from itertools import groupby, zip_longest
 from typing import TYPE_CHECKING
 
 from labkit.decode.event import CLIENT, Dialogue
-from labkit.show.forms import FORMS, Form
+from labkit.show.forms import Form, explained
 from labkit.show.page import printable
 from labkit.show.picture import WIDTH, Picture, canvas, ink
 from labkit.show.rungs import ENCRYPTED, SHOWN, Rung, rungs, sentence
-from labkit.show.shapes import arrow, cross, fitted, line, page, width_of, write
+from labkit.show.shapes import arrow, cross, fitted, legend, legend_height, line, page, width_of, write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,7 +27,6 @@ _STEP = 26.0
 _NOTE = 13.0
 _PAUSE = 6.0
 """Points that a rung takes, a note under it, and the end of a phase."""
-_LEGEND_STEP = 17.0
 _ROOM = _RIGHT - _LEFT - 24.0
 
 
@@ -69,22 +68,21 @@ def _clock(milliseconds: float) -> str:
 
 
 def _forms(shown: list[Rung]) -> list[Form]:
-    """The forms that the legend explains, one of each shape."""
-    used = {rung.form.name for rung in shown}
-    return list({form.name: form for form in FORMS if form.name in used}.values())
+    """The forms that the legend explains."""
+    return explained({rung.form.name for rung in shown})
 
 
 # ---- the picture
 
 
 def _drawn(dialogue: Dialogue, shown: list[Rung], remarks: Mapping[int, str], more: str) -> "Figure":
-    legend = _forms(shown)
+    forms = _forms(shown)
     heights = [
         _STEP + _NOTE * (rung.index in remarks) + _PAUSE * (after is None or after.phase != rung.phase)
         for rung, after in zip_longest(shown, shown[1:])
     ]
     bottom = _TOP + sum(heights) + 8 + 18 * bool(more)
-    figure = canvas(bottom + 14 + _LEGEND_STEP * ((len(legend) + 1) // 2))
+    figure = canvas(bottom + 14 + legend_height(forms))
     axes = page(figure)
     tops = [_TOP + sum(heights[:number]) for number in range(len(shown) + 1)]
     _phases(axes, shown, tops)
@@ -93,7 +91,7 @@ def _drawn(dialogue: Dialogue, shown: list[Rung], remarks: Mapping[int, str], mo
         _rung(axes, rung, top, remarks.get(rung.index, ""))
     if more:
         write(axes, (_LEFT + _RIGHT) / 2, tops[-1] + 16, more, "soft", 9.5, ha="center")
-    _legend(axes, legend, bottom + 16)
+    legend(axes, forms, bottom + 16)
     return figure
 
 
@@ -152,13 +150,6 @@ def _label(axes: "Axes", rung: Rung, y: float) -> None:
     write(axes, joint, y, title, rung.form.colour, 9.5, weight="bold", ha="right")
     if detail:
         write(axes, joint + 6, y, detail, "ink")
-
-
-def _legend(axes: "Axes", legend: list[Form], top: float) -> None:
-    for number, form in enumerate(legend):
-        x, y = 10 + (number % 2) * (WIDTH / 2 - 40), top + _LEGEND_STEP * (number // 2)
-        arrow(axes, x, x + 46, y, form)
-        write(axes, x + 54, y, form.legend, "soft", va="center")
 
 
 # ---- plain text

@@ -45,12 +45,12 @@ def ink(role: str) -> str:
     return COLOURS[role].light
 
 
-def canvas(height: float, width: float = WIDTH) -> "Figure":
-    """An empty figure of this size in points, without pyplot; nothing behind it, so that the page's paper shows."""
+def canvas(height: float) -> "Figure":
+    """An empty figure, `WIDTH` and so many points high, without pyplot; behind it the page's own paper shows."""
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width / 72, height / 72), dpi=72, facecolor="none", edgecolor="none")
+    figure = Figure(figsize=(WIDTH / 72, height / 72), dpi=72, facecolor="none", edgecolor="none")
     FigureCanvasSVG(figure)
     return figure
 

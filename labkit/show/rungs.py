@@ -52,8 +52,8 @@ def rungs(dialogue: Dialogue) -> list[Rung]:
     found = []
     for _, group in groupby(numbered, lambda item: _fold(item[0], *item[1])):
         members = list(group)
-        index, (first, phase) = members[0]
-        found.append(_rung(dialogue, index, phase, [event for _, (event, _) in members], first))
+        index, (_, phase) = members[0]
+        found.append(_rung(dialogue, index, phase, [event for _, (event, _) in members]))
     return found
 
 
@@ -62,7 +62,8 @@ def _fold(index: int, event: Event, phase: str) -> tuple[object, ...]:
     return (event.sender, event.kind, event.title, event.encrypted, phase) if event.layer == TLS else (index,)
 
 
-def _rung(dialogue: Dialogue, index: int, phase: str, events: list[Event], first: Event) -> Rung:
+def _rung(dialogue: Dialogue, index: int, phase: str, events: list[Event]) -> Rung:
+    first = events[0]
     times = f" × {len(events)}" if len(events) > 1 else ""  # noqa: RUF001
     milliseconds = (first.time - dialogue.events[0].time) * 1000
     title = printable(_title(first)) + times
@@ -76,7 +77,7 @@ def _rung(dialogue: Dialogue, index: int, phase: str, events: list[Event], first
         form_of(first),
         phase,
         title,
-        _detail(events, first, token),
+        _detail(events, token),
     )
 
 
@@ -97,7 +98,8 @@ def _phase(event: Event, sealed: bool, before: Sequence[str]) -> str:
     return OPEN if event.layer == TEXT else SHAKING
 
 
-def _detail(events: list[Event], first: Event, token: str) -> str:
+def _detail(events: list[Event], token: str) -> str:
+    first = events[0]
     if first.layer == TCP:
         return f"({first.wire:,} bytes are missing)" if first.kind == "gap" else ""
     if first.layer == TLS:

@@ -3,10 +3,11 @@
 All measures are points; y grows downwards. What a picture says is not decided here.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from labkit.show.forms import Form
-from labkit.show.picture import ink, quiet
+from labkit.show.picture import WIDTH, ink, quiet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,6 +17,8 @@ _HEAD = 9.0
 """Length of an arrow head."""
 _LOCK = 15.0
 """Room that a lock takes at the tail of an arrow."""
+_LEGEND_STEP = 17.0
+"""From a row of a legend to the next."""
 
 
 class Stroke(NamedTuple):
@@ -85,6 +88,19 @@ def arrow(axes: "Axes", start: float, end: float, y: float, form: Form) -> None:
     for offset in stroke.offsets:
         line(axes, (start, stop), (y + offset, y + offset), form.colour, stroke.width, stroke.dash)
     _head(axes, end, y, ahead, stroke, form.colour)
+
+
+def legend(axes: "Axes", forms: Sequence[Form], top: float) -> None:
+    """What the arrow of each form stands for, in two columns; the middle of the first row is at `top`."""
+    for number, form in enumerate(forms):
+        x, y = 10 + (number % 2) * (WIDTH / 2 - 40), top + _LEGEND_STEP * (number // 2)
+        arrow(axes, x, x + 46, y, form)
+        write(axes, x + 54, y, form.legend, "soft", va="center")
+
+
+def legend_height(forms: Sequence[Form]) -> float:
+    """How high their legend is."""
+    return _LEGEND_STEP * ((len(forms) + 1) // 2)
 
 
 def line(

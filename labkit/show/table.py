@@ -13,6 +13,12 @@ def table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -
     return Page(_html(caption, columns, rows), _text(caption, columns, rows))
 
 
+def in_columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of printable cells as lines of plain text, the columns below each other."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+
+
 def _html(caption: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     head = "".join(f'<th scope="col">{markup(column)}</th>' for column in columns)
     body = "".join(
@@ -24,9 +30,8 @@ def _html(caption: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -
 
 def _text(caption: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     shown = [[printable(cell) for cell in row] for row in (columns, *rows)]
-    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
-    if sum(widths) + 2 * len(widths) <= _WIDEST:
-        lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in shown]
+    lines = in_columns(shown)
+    if max(map(len, lines)) <= _WIDEST:
         return "\n".join([printable(caption), *lines])
     blocks = [
         [f"{shown[0][0]} {row[0]}", *(f"  {name}: {cell}" for name, cell in zip(shown[0][1:], row[1:], strict=True))]

@@ -9,10 +9,10 @@ from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, NamedTuple
 
 from labkit.decode.event import CLIENT, TCP, TEXT, TLS, Dialogue, Event
-from labkit.show.forms import FORMS, form_of, tag
+from labkit.show.forms import explained, form_of, tag
 from labkit.show.page import Page, markup, printable
 from labkit.show.picture import WIDTH, Picture, canvas, ink
-from labkit.show.shapes import arrow, cross, fitted, line, page, width_of, write
+from labkit.show.shapes import arrow, cross, fitted, legend, legend_height, line, page, width_of, write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -203,19 +203,16 @@ _TOP, _STEP = 52.0, 27.0
 
 
 def _drawn(rows: list[Row], ends: tuple[str, str, str]) -> "Figure":
-    legend = list({form.name: form for form in FORMS if form.name in _used(rows)}.values())
+    forms = explained(_used(rows))
     bottom = _TOP + _STEP * len(rows) + 10
-    figure = canvas(bottom + 34 + 17 * ((len(legend) + 1) // 2))
+    figure = canvas(bottom + 34 + legend_height(forms))
     axes = page(figure)
     for x, name, role in zip((_LEFT, _MIDDLE, _RIGHT), ends, ("soft", "clear", "soft"), strict=True):
         _lifeline(axes, x, name, role, bottom)
     for number, row in enumerate(rows):
         _rung(axes, row, _TOP + _STEP * (number + 1) - 6)
-    for number, form in enumerate(legend):
-        x, y = 10 + (number % 2) * (WIDTH / 2 - 40), bottom + 14 + 17 * (number // 2)
-        arrow(axes, x, x + 46, y, form)
-        write(axes, x + 54, y, form.legend, "soft", va="center")
-    y = bottom + 14 + 17 * ((len(legend) + 1) // 2)
+    legend(axes, forms, bottom + 14)
+    y = bottom + 14 + legend_height(forms)
     write(axes, 10, y, "≠ changed · ✘ kept back · + made up · || a TLS session on each side", "soft", va="center")
     return figure
 
