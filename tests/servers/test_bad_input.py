@@ -1,7 +1,9 @@
 """Whatever a client sends, the answer is in the protocol's own words, memory stays bounded, and nothing hangs."""
 
 import socket
+import ssl
 import time
+from contextlib import suppress
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -90,6 +92,15 @@ def test_nonsense_in_place_of_a_handshake_ends_the_connection(lab, start, protoc
         while wire.sock.recv(4096):
             pass
     assert "TLS handshake failed" in repr(server.log) and _all_gone(server)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_however_much_stands_behind_starttls_the_handshake_does_not_hang(lab, start, protocol):
+    with connected(lab, start(protocol)) as wire:
+        wire.send(wire.upgrade + b"\r\n" + (NOOP[protocol] + b"\r\n") * 9_000)
+        assert wire.goes_ahead(wire.reply())
+        with suppress(ssl.SSLError, ConnectionError):  # what came too late to be thrown away is no handshake
+            client_context(lab.authority, verify=True).wrap_socket(wire.sock, server_hostname="mail.lab.test").close()
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
