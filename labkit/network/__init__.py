@@ -13,7 +13,7 @@ __all__ = ["HOSTS", "KINDS", "Host", "Interception", "Listener", "Network", "mak
 HOSTS = ("alice", "mail", "mallory")
 """Who is on the stage: the client, the server, and the attacker on the path."""
 
-KINDS = {"namespace": Namespace, "loopback": Loopback}
+KINDS = {"loopback": Loopback, "namespace": Namespace}
 """How a network may be made; ``auto`` takes the last that this machine allows."""
 
 

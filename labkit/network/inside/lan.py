@@ -49,20 +49,17 @@ class Lan:
         self._slow: set[str] = set()
         self.namespaces = {_SWITCH: _namespace()} | {name: _new_namespace() for name in hosts}
         """Host, or the switch -> this process's descriptor of its network namespace."""
-        self._inside(_SWITCH)
-        with _routing() as ip:
-            ip.link("add", ifname=_SWITCH, kind="bridge")
-            ip.link("set", index=_index(ip, _SWITCH), state="up")
-            for name, host in hosts.items():
-                end = {"ifname": INTERFACE, "address": host["mac"], "net_ns_fd": self.namespaces[name]}
-                ip.link("add", ifname=name, kind="veth", peer=end)
-                ip.link("set", index=_index(ip, name), master=_index(ip, _SWITCH), state="up")
+        self._routes: dict[str, IPRoute] = {}
+        ip = self._routing(_SWITCH)
+        ip.link("add", ifname=_SWITCH, kind="bridge")
+        ip.link("set", index=_index(ip, _SWITCH), state="up")
         for name, host in hosts.items():
-            self._inside(name)
-            _bring_up(host["address"], prefix)
-        self._inside(_SWITCH)
-        with _routing() as ip:
-            _until_forwarding(ip, *hosts)
+            end = {"ifname": INTERFACE, "address": host["mac"], "net_ns_fd": self.namespaces[name]}
+            ip.link("add", ifname=name, kind="veth", peer=end)
+            ip.link("set", index=_index(ip, name), master=_index(ip, _SWITCH), state="up")
+        for name, host in hosts.items():
+            _bring_up(self._routing(name), host["address"], prefix)
+        _until_forwarding(ip, *hosts)
 
     def socket(self, host: str, family: int, kind: int, protocol: int) -> socket.socket:
         """A new socket on a host or on the switch."""
@@ -71,36 +68,32 @@ class Lan:
 
     def detour(self, host: str, server: str, port: int) -> None:
         """Have `host` take for itself what reaches it for this address and TCP port of another one."""
-        self._inside(host)
-        with _routing() as ip:
-            ip.route("replace", table=_DETOUR, type="local", scope="host", dst="0.0.0.0/0", oif=_LOOPBACK)
-            ip.rule("add", **_rule(server, port))
+        ip = self._routing(host)
+        ip.route("replace", table=_DETOUR, type="local", scope="host", dst="0.0.0.0/0", oif=_LOOPBACK)
+        ip.rule("add", **_rule(server, port))
 
     def straight(self, host: str, server: str, port: int) -> None:
         """Take a detour back."""
-        self._inside(host)
-        with _routing() as ip:
-            ip.rule("del", **_rule(server, port))
+        self._routing(host).rule("del", **_rule(server, port))
 
     def link(self, host: str, delay: float, loss: float) -> str:
         """Let every frame between a host and the switch take `delay` seconds more, and be lost with probability `loss`.
 
         Says what does it: ``netem`` (tc-netem(8)), ``relay`` where this kernel has no netem, or an empty text for none.
         """
-        self._inside(_SWITCH)
-        with _routing() as ip:
-            if host in self._slow:
-                self._shorten(ip, host)
-            if not delay and not loss:
-                return ""
-            near, far = self._lengthen(ip, host)
-            if _netem(ip, (host, far), delay, loss):
-                _join(ip, f"{host}-wire", (host, far))
-                _until_forwarding(ip, near, host, far)
-                return "netem"
-            self.wires[host] = Wire(host, far, delay, loss)
-            _until_forwarding(ip, near)
-            return "relay"
+        ip = self._routing(_SWITCH)
+        if host in self._slow:
+            self._shorten(ip, host)
+        if not delay and not loss:
+            return ""
+        near, far = self._lengthen(ip, host)
+        if _netem(ip, (host, far), delay, loss):
+            _join(ip, f"{host}-wire", (host, far))
+            _until_forwarding(ip, near, host, far)
+            return "netem"
+        self.wires[host] = Wire(host, far, delay, loss)
+        _until_forwarding(ip, near)
+        return "relay"
 
     def _lengthen(self, ip: IPRoute, host: str) -> tuple[str, str]:
         """Take a host off the switch and put a second cable there: its end at the switch, and its free end."""
@@ -126,6 +119,13 @@ class Lan:
     def _inside(self, name: str) -> None:
         enter(self.namespaces[name], NETWORK)
 
+    def _routing(self, name: str) -> IPRoute:
+        """Step into the namespace of a host or of the switch; rtnetlink there, which is slow to open and so kept."""
+        self._inside(name)
+        if name not in self._routes:
+            self._routes[name] = IPRoute()
+        return self._routes[name]
+
 
 def _namespace() -> int:
     """A descriptor of this process's network namespace, with our settings in it."""
@@ -141,20 +141,14 @@ def _new_namespace() -> int:
     return _namespace()
 
 
-def _routing() -> IPRoute:
-    """rtnetlink in the namespace where this process is now."""
-    return IPRoute()
-
-
 def _index(ip: IPRoute, name: str) -> int:
     return ip.link_lookup(ifname=name)[0]
 
 
-def _bring_up(address: str, prefix: int) -> None:
-    with _routing() as ip:
-        ip.addr("add", index=_index(ip, INTERFACE), address=address, prefixlen=prefix)
-        for index in (_LOOPBACK, _index(ip, INTERFACE)):
-            ip.link("set", index=index, state="up")
+def _bring_up(ip: IPRoute, address: str, prefix: int) -> None:
+    ip.addr("add", index=_index(ip, INTERFACE), address=address, prefixlen=prefix)
+    for index in (_LOOPBACK, _index(ip, INTERFACE)):
+        ip.link("set", index=index, state="up")
     # A real card would fill in the checksums; here nobody does, and a capture would show them half done.
     card = IoctlEthtool(INTERFACE)
     card.set_offload_flag("tx-checksumming", 0)
