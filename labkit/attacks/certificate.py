@@ -1,14 +1,12 @@
 """Attacks on identity and version, C1 to C7: the attacker speaks TLS herself, with what certificates she can get.
 
-What a client should compare is RFC 9525; RFC 8314 §3 asks mail clients to do it, RFC 7435 says what it means not to.
+What a client should compare is RFC 9525; RFC 8314 §5.3 makes mail clients do it, RFC 7435 says what it means not to.
 """
-
-from collections.abc import Iterator
 
 from labkit.attacks.actions import Answer, Close, Replace
 from labkit.attacks.architecture import FullInterception
 from labkit.attacks.vector import Answered, Record, Vector
-from labkit.decode.event import Field
+from labkit.decode.event import fields_named
 from labkit.decode.tls.cursor import Setting
 from labkit.decode.tls.hello import client_hello
 from labkit.decode.tls.messages import handshake_fields
@@ -45,7 +43,7 @@ class WrongName(FullInterception):
 
 
 class Expired(FullInterception):
-    """Is the server, with its own certificate of last year, whose key was lost."""
+    """Is the server, with its own certificate of last year, whose key was stolen."""
 
     id = "C4"
     certificate = "expired"
@@ -96,13 +94,6 @@ class RewrittenHello(Vector):
     def on_record(self, record: Record) -> Answered:
         if record.sender != CLIENT or record.kind != HANDSHAKE or record.earlier:
             return None
-        offers = _named(handshake_fields(record.data[HEADER:], Setting("ClientHello", "", "")), "version")
+        offers = fields_named(handshake_fields(record.data[HEADER:], Setting("ClientHello", "", "")), "version")
         at = next((field.start + HEADER for field in offers if field.value.startswith("TLS 1.3 ")), None)
         return Replace(record.data[:at] + _TLS12 + record.data[at + 2 :]) if at is not None else None
-
-
-def _named(fields: tuple[Field, ...], name: str) -> Iterator[Field]:
-    for field in fields:
-        if field.name == name:
-            yield field
-        yield from _named(field.children, name)

@@ -1,9 +1,6 @@
 """Attacks on the negotiation, N1 to N16: the client is made to believe that there is no TLS here.
 
-They work because nobody has signed the clear text before the handshake (RFC 3207 §6). Not here as vectors:
-
-- N9, FTP's ``230`` ("already logged in") before AUTH TLS: the lab has no FTP server or client. `Preauth` (N8) is the
-  same idea in IMAP; curl had both mistakes (CVE-2021-22946).
+They work because nobody has signed the clear text before the handshake (RFC 3207 §6). N9 is not run: `catalogue`.
 """
 
 from typing import ClassVar
@@ -11,12 +8,11 @@ from typing import ClassVar
 from labkit.attacks import speech
 from labkit.attacks.actions import Answer, Close, Drop, Replace
 from labkit.attacks.vector import Answered, Line, Opening, Record, Vector
+from labkit.decode.tls.records import CHANGE_CIPHER_SPEC, HANDSHAKE
 from labkit.dialects.base import CLIENT
 
 _STUDY = "Poddebniak et al., Why TLS is better without STARTTLS, USENIX Security 2021"
 _AUTODETECT = "Use of TLS and Auto-detect in Email Ecosystems, NDSS 2025"
-_HANDSHAKE, _CHANGE_CIPHER_SPEC = 22, 20
-"""Content types of TLS records (RFC 8446 §5.1)."""
 
 
 class StripCapability(Vector):
@@ -109,7 +105,8 @@ class LureIntoLogin(Vector):
 
 
 class Preauth(Vector):
-    """Greets with PREAUTH: the client is "logged in" already, STARTTLS comes too late, and what it uploads is in clear.
+    """Greets with PREAUTH: the client is "logged in" already, STARTTLS comes too late, and what it uploads is in "
+    "the clear.
 
     The attacker plays the server for the upload, because the real one knows of no login.
     """
@@ -171,7 +168,7 @@ class BreakHandshake(Vector):
     source = f"{_AUTODETECT}, T2"
 
     def on_record(self, record: Record) -> Answered:
-        if record.sender == CLIENT and record.kind == _HANDSHAKE:
+        if record.sender == CLIENT and record.kind == HANDSHAKE:
             return Answer(b"This server has no TLS today.\r\n"), Close()
         return None
 
@@ -184,9 +181,9 @@ class BreakFirstRecord(Vector):
 
     def on_record(self, record: Record) -> Answered:
         mine = [earlier.kind for earlier in record.earlier if earlier.sender == CLIENT]
-        if record.sender != CLIENT or _CHANGE_CIPHER_SPEC not in mine:
+        if record.sender != CLIENT or CHANGE_CIPHER_SPEC not in mine:
             return None
-        behind = len(mine) - mine.index(_CHANGE_CIPHER_SPEC) - 1  # Finished comes first
+        behind = len(mine) - mine.index(CHANGE_CIPHER_SPEC) - 1  # Finished comes first
         return Replace(record.data[:-1] + bytes([record.data[-1] ^ 1])) if behind == 1 else None
 
 

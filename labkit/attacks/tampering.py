@@ -1,6 +1,7 @@
 """Tampering, T1 to T3: false things are said in clear text, and the client still believes them inside TLS.
 
-RFC 9051 §6.2.1 tells an IMAP client to discard what it learned before; RFC 3207 §4.2 an SMTP client likewise.
+RFC 3207 §4.2 tells an SMTP client to discard everything that it learned before; RFC 9051 §6.2.1 tells an IMAP client to
+discard the capabilities, and no more.
 """
 
 from labkit.attacks import speech

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from labkit.exercises.captures import capture_that
-from labkit.exercises.checkers import equals, number, shown, tried_on
+from labkit.exercises.checkers import equals, shown, tried_on, word
 from labkit.exercises.question import Exercise, Lesson, Prediction
 
 _SERVER_TLS12 = b"DOWNGRD\x01"
@@ -12,17 +12,17 @@ _SERVER_OLDER = b"DOWNGRD\x00"
 
 
 def _mark(answer: object) -> str:
-    if answer == "DOWNGRD\x01":
+    if answer == "DOWNGRD\x00":
         return "The value is right, but the answer is bytes: leave it as it is in the event's data."
     if isinstance(answer, bytes) and len(answer) == 32:
         return "That is the whole random of 32 bytes: the mark is in its last eight."
     if isinstance(answer, bytes) and len(answer) == 8 and not answer.startswith(b"DOWNGRD"):
         return (
             f"{shown(answer)} is random, so this server marked nothing: does it speak TLS 1.3 as well, "
-            "and did the client offer TLS 1.2 only?"
+            "and did the client offer TLS 1.1 only?"
         )
-    mistakes = {_SERVER_OLDER: "This mark stands for TLS 1.1 or less: let the client speak TLS 1.2."}
-    return equals(_SERVER_TLS12, mistakes)(answer)
+    mistakes = {_SERVER_TLS12: "This mark stands for TLS 1.2: let the client offer TLS 1.1 only."}
+    return equals(_SERVER_OLDER, mistakes)(answer)
 
 
 def _ranges() -> Iterator[tuple[object, object, str]]:
@@ -67,8 +67,10 @@ LESSON = Lesson(
         Exercise(
             "04.1",
             "Which version will they agree on?",
-            equals(
+            word(
                 "TLS 1.2",
+                "TLSv1.2",
+                "TLS1.2",
                 mistakes={
                     "TLS 1.3": "The server does not know TLS 1.3.",
                     "TLS 1.1": "They have it in common, but also a newer one.",
@@ -83,17 +85,21 @@ LESSON = Lesson(
         Exercise(
             "04.2",
             "Which RFC forbids SSL 3.0?",
-            number(
+            equals(
                 7568,
                 mistakes={
+                    "7568": "It is right, but a number has no quotes.",
                     6176: "That one is about SSL 2.0.",
                     8996: "That one is about TLS 1.0 and 1.1.",
                     6101: "That one describes SSL 3.0. It was written down as history.",
+                    7507: "That one is about the second try with an older version.",
                     9325: "That one recommends what to use; look for the one that forbids.",
+                    5246: "That is TLS 1.2.",
                     8446: "That is TLS 1.3.",
                 },
+                otherwise="Look at the row of SSL 3.0 in the table.",
             ),
-            hints=("The table in this notebook has a row for it.", "It was published in 2015."),
+            hints=("The table in this notebook has a row for it.", "The row of SSL 3.0 says which RFC it is."),
             solution="rfc = 7568",
             because="Its title says it: Deprecating Secure Sockets Layer Version 3.0.",
         ),
@@ -123,19 +129,21 @@ LESSON = Lesson(
         ),
         Exercise(
             "04.4",
-            "Which eight bytes does a server of TLS 1.3 write into its random when it is asked for TLS 1.2?",
+            "Which eight bytes does a server of TLS 1.3 write into its random when it is asked for TLS 1.1?",
             _mark,
             hints=(
-                'The client: `lab.send(lab.smtp(), "…", tls=("TLS 1.2",))`. Capture it and look at the ServerHello.',
-                "The random stands at the bytes 6 to 37 of the message, so the mark is `event.data[30:38]`.",
+                'The server takes `tls=("TLS 1.0", "TLS 1.3")`, which stands for all four; the client `tls=("TLS '
+                '1.1",)`.',
+                "The random stands at the bytes 6 to 37 of the ServerHello, so the mark is `event.data[30:38]`.",
             ),
             solution=(
+                'server = lab.smtp(tls=("TLS 1.0", "TLS 1.3"))\n'
                 "with lab.capture() as honest:\n"
-                '    lab.send(lab.smtp(), "Hello", policy=policies.verified, tls=("TLS 1.2",))\n'
+                '    lab.send(server, "Hello", policy=policies.verified, tls=("TLS 1.1",))\n'
                 'hello = next(event for event in honest.dialogue.events if event.title == "ServerHello")\n'
                 "mark = hello.data[30:38]"
             ),
-            because="The server marks every such session. Only a client that did offer TLS 1.3 takes it for an alarm.",
+            because="The number says how far down it went. Only a client that offered more takes it for an alarm.",
         ),
         Exercise(
             "04.5",

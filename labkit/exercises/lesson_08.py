@@ -9,6 +9,18 @@ from labkit.exercises.question import Exercise, Lesson, Prediction
 _EXCUSE = b"454 4.7.0 TLS not available\r\n"
 
 
+def _login_line(answer: object) -> str:
+    if not isinstance(answer, str):
+        return f"The answer is a line of text, and yours is {shown(answer)}: each item of the loot has its `line`."
+    if answer.strip() in ("swordfish", '"swordfish"'):
+        return "That is the password. The question is about the line in which it crossed the wire."
+    if "hunter2" in answer or "AUTH PLAIN" in answer:
+        return "That is alice's login, over SMTP. bob reads his mail over IMAP."
+    if "LOGIN" not in answer.upper() or "swordfish" not in answer:
+        return f"It is not {shown(answer)}. Look for the item whose `what` is `password`."
+    return ""
+
+
 def _survived(answer: object) -> str:
     from labkit.attacker import Attack
     from labkit.attacks import RefuseUpgrade
@@ -19,6 +31,8 @@ def _survived(answer: object) -> str:
         return f"This attack was {answer.vector.name}: the question is about `attacks.RefuseUpgrade()`."
     if not answer.reports:
         return "Nobody came by: let alice send inside the `with` block."
+    if not answer.edits:
+        return "She never got to refuse: this client did not ask for STARTTLS."
     verdict = answer.verdict
     if verdict.secrets:
         return f"She read the {' and the '.join(verdict.secrets)}: which policy does not go on without TLS?"
@@ -32,47 +46,73 @@ def _line(sender: str, kind: str, title: str, data: bytes) -> Any:
     return Line(sender, kind, title, data, False, SMTP)
 
 
+_PASSES = (
+    ("server", "greeting", "220", b"220 mail.lab.test ESMTP\r\n"),
+    ("client", "command", "EHLO", b"EHLO alice.lab.test\r\n"),
+    ("server", "reply", "250", b"250-mail.lab.test\r\n250 STARTTLS\r\n"),
+    ("client", "command", "QUIT", b"QUIT\r\n"),
+)
+_ASKS = ("client", "command", "STARTTLS", b"STARTTLS\r\n")
+
+
 def _excuse(answer: object) -> str:
-    from labkit.attacks import Answer, Vector
+    from labkit.attacks import Pass, Vector
 
     vector = answer() if isinstance(answer, type) else answer
     if not isinstance(vector, Vector):
         return f"The answer is a class that is made from `attacks.Vector`, and yours is {shown(answer)}."
-    for line in (
-        _line("server", "greeting", "220", b"220 mail.lab.test ESMTP\r\n"),
-        _line("client", "command", "EHLO", b"EHLO alice.lab.test\r\n"),
-        _line("server", "reply", "250", b"250-mail.lab.test\r\n250 STARTTLS\r\n"),
-        _line("client", "command", "QUIT", b"QUIT\r\n"),
-    ):
-        if vector.on_line(line) is not None:
-            return f"It does something to {line.text.splitlines()[0]!r}, which should pass: return None for it."
-    got = vector.on_line(_line("client", "command", "STARTTLS", b"STARTTLS\r\n"))
-    if got is None:
+    for said in _PASSES:
+        got, complaint = _asked(vector, said)
+        if complaint or not all(isinstance(action, Pass) for action in got):
+            return complaint or f"It does something to {_line(*said).text.splitlines()[0]!r}, which should pass."
+    got, complaint = _asked(vector, _ASKS)
+    return complaint or _answers(got)
+
+
+def _asked(vector: Any, said: tuple[str, str, str, bytes]) -> tuple[tuple[Any, ...], str]:
+    """What a vector does about a line, and what is wrong with it where it stops with an error."""
+    line = _line(*said)
+    try:
+        got = vector.on_line(line)
+    except Exception as error:
+        text = line.text.splitlines()[0]
+        return (), f"Your `on_line` stopped with {type(error).__name__}: {error}, on the line {text!r}."
+    return () if got is None else got if isinstance(got, tuple) else (got,), ""
+
+
+def _answers(got: tuple[Any, ...]) -> str:
+    from labkit.attacks import Answer
+
+    if not got:
         return "It lets `STARTTLS` pass: look at `line.title`."
-    if not isinstance(got, Answer):
-        return f"For `STARTTLS` it returns {shown(got)}, and it should return `attacks.Answer(...)`."
-    if got.data == _EXCUSE.rstrip():
+    if len(got) > 1 or not isinstance(got[0], Answer):
+        return f"For `STARTTLS` it returns {shown(got[0])}, and it should return `attacks.Answer(...)` alone."
+    data = got[0].data
+    if isinstance(data, str):
+        return "The reply must be bytes: put a `b` in front of the quotes."
+    if data == _EXCUSE.rstrip():
         return "The reply is right but for its end: every line of SMTP ends with `\\r\\n`."
-    return "" if got.data == _EXCUSE else f"It answers {shown(got.data)}, and it should answer {_EXCUSE!r}."
+    return "" if data == _EXCUSE else f"It answers {shown(data)}, and it should answer {_EXCUSE!r}."
 
 
-def _sides(vector: Any, **server: Any) -> tuple[object, object]:
-    from labkit.clients import policies
+def _sides(vector: Any, policy: Any = None, **server: Any) -> tuple[object, object]:
     from labkit.lab import Lab
 
     with Lab() as lab:
         mail = lab.smtp(**server)
         with lab.mallory(vector) as attack:
-            lab.send(mail, "The PIN is 4921", policy=policies.opportunistic)
+            lab.send(mail, "The PIN is 4921", policy=policy)
         return attack.victim_side, attack.server_side
 
 
 def _attacks() -> Iterator[tuple[object, bool, str]]:
     from labkit import attacks
+    from labkit.clients import policies
 
     yield _sides(attacks.StripCapability()), True, "an attack in which the offer was removed"
     yield _sides(attacks.Vector()), False, "an attacker who only listened"
     yield _sides(attacks.Vector(), starttls="off"), False, "a server that never offered it"
+    yield _sides(attacks.Vector(), policy=policies.none), False, "a client that did not want TLS"
 
 
 def _detector(answer: object) -> str:
@@ -117,15 +157,8 @@ LESSON = Lesson(
         ),
         Exercise(
             "08.2",
-            "Which secret did mallory read in IMAP?",
-            equals(
-                "swordfish",
-                mistakes={
-                    "hunter2": "That is alice's password, for SMTP. bob reads his mail over IMAP.",
-                    "bob": "That is his user name, not much of a secret.",
-                },
-                otherwise="Look at `mallory.loot` after an attack on `lab.imap(...)`, with a login of bob.",
-            ),
+            "In which line did mallory read bob's password over IMAP?",
+            _login_line,
             hints=(
                 'An IMAP server that takes a login in the clear: `lab.imap(auth="always")`.',
                 'Inside `with lab.mallory(attacks.StripCapability()) as mallory:` comes `lab.fetch(imap, login=("bob", '
@@ -135,10 +168,12 @@ LESSON = Lesson(
                 'imap = lab.imap(auth="always")\n'
                 "with lab.mallory(attacks.StripCapability()) as mallory:\n"
                 '    lab.fetch(imap, login=("bob", "swordfish"), policy=policies.opportunistic)\n'
-                'secret = next(item.value for item in mallory.loot if item.what == "password")'
+                'login_line = next(item.line for item in mallory.loot if item.what == "password")'
             ),
             because=(
-                "In IMAP she removes two words: STARTTLS, and LOGINDISABLED, which would have held the client back."
+                "This server takes a login in the clear, so one word was enough. A server that says LOGINDISABLED "
+                "would have held the client back (RFC 9051 §6.2.3), unless mallory removes that word too: "
+                "`attacks.LureIntoLogin()`."
             ),
         ),
         Exercise(

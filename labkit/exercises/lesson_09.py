@@ -18,7 +18,7 @@ def _what_fails(answer: object) -> str:
     for attack, what in _FAILS.items():
         if attack not in answer:
             return f"There is no entry for {attack!r} yet."
-        if answer[attack] != what:
+        if str(answer[attack]).strip().lower() != what:
             return f"For {attack!r} it is not {shown(answer[attack])}. What did the verified client say about it?"
     return ""
 
@@ -89,7 +89,7 @@ LESSON = Lesson(
                 "A name mismatch is `name`, `expired` is `time`. What is missing for the one who signed for herself?",
             ),
             solution='fails = {"SelfSigned": "trust", "WrongName": "name", "Expired": "time"}',
-            because="Each of them alone would have let her in. That is why all are needed.",
+            because="Leave out any one of the three, and one of these certificates lets her in.",
         ),
         Exercise(
             "09.2",

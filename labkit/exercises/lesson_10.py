@@ -12,6 +12,8 @@ def _verdicts(answer: object) -> str:
     found = tuple(verdict.outcome for verdict in answer)
     if found == (UNHARMED, DECEIVED):
         return "These are the right verdicts in the wrong order: the server with the mistake comes first."
+    if found[0] == DECEIVED and not "".join(answer[0].evidence).startswith("-ERR"):
+        return "The first verdict is not from a POP3 server: there the answer to the injected command begins with -ERR."
     if found[0] != DECEIVED:
         return (
             f"The first verdict is {found[0]!r}, so that server does not make the mistake, or was not asked: "
@@ -116,7 +118,11 @@ LESSON = Lesson(
                 "So nothing of it may be used.",
             ),
             solution='def after_upgrade(buffer: bytes) -> bytes:\n    return b""',
-            because="One line, missing in dozens of programs over fifteen years. aiosmtpd 1.4.6 has it.",
+            because=(
+                "At least sixteen of the twenty-three servers in the study of 2021 lacked it at some time; "
+                "aiosmtpd has "
+                "it since 1.4.6."
+            ),
         ),
     ),
 )

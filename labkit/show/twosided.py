@@ -18,14 +18,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SAME, CHANGED, KEPT, MADE_UP, OWN = "same", "changed", "kept back", "made up", "own TLS"
-_MARKS = {SAME: "=", CHANGED: "≠", KEPT: "✘", MADE_UP: "+", OWN: "||"}
+SAME, CHANGED, KEPT, MADE_UP, OWN, OTHERWISE = "same", "changed", "kept back", "made up", "own TLS", "read otherwise"
+_MARKS = {SAME: "=", CHANGED: "≠", KEPT: "✘", MADE_UP: "+", OWN: "||", OTHERWISE: "≈"}
 _SAYS = {
     SAME: "",
     CHANGED: "changed by {who}",
     KEPT: "kept back by {who}",
     MADE_UP: "made up by {who}",
     OWN: "TLS with {who}",
+    OTHERWISE: "same bytes, read otherwise",
 }
 _SHOWN = 60
 _LINES = 12
@@ -40,7 +41,9 @@ class Row(NamedTuple):
     right: Event | None
     """On the server's side."""
     what: str
-    """`SAME`, `CHANGED`, `KEPT`, `MADE_UP`, or `OWN`: a message of TLS where each side has a session of its own."""
+    """`SAME`, `CHANGED`, `KEPT`, `MADE_UP`; `OWN`: a message of TLS where each side has a session of its own;
+    `OTHERWISE`: what crossed as the same ciphertext, but is not the same thing to the other end.
+    """
 
     @property
     def sender(self) -> str:
@@ -60,7 +63,7 @@ class TwoSided(Page):
     @property
     def differences(self) -> list[Row]:
         """The rows in which the two ends saw something else."""
-        return [row for row in self.rows if row.what not in (SAME, OWN)]
+        return [row for row in self.rows if row.what not in (SAME, OWN, OTHERWISE)]
 
     def ladder(self) -> Picture:
         """The ladder of both sides, with the attacker in the middle."""
@@ -78,7 +81,13 @@ def aligned(victim: Dialogue, server: Dialogue) -> list[Row]:
     rows = _met(rows)
     if any(row.what == CHANGED and row.left.title == "ServerHello" for row in rows):
         return [_of_own(row) for row in rows]
-    return rows
+    return [_sealed(row) for row in rows]
+
+
+def _sealed(row: Row) -> Row:
+    """Inside one session from end to end nobody in the middle can change a thing: the ends only read it otherwise."""
+    different = (row.left or row.right).encrypted and row.what != SAME
+    return row._replace(what=OTHERWISE) if different else row
 
 
 def _met(rows: list[Row]) -> list[Row]:

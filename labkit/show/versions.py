@@ -23,7 +23,7 @@ def version_grid(meetings: Mapping[tuple[str, str], "Meeting"]) -> Grid:
         {names: _cell(meeting) for names, meeting in meetings.items()},
         {
             "✔": "agreed on a version that is recommended (RFC 9325)",
-            "!": "agreed on one that is deprecated (RFC 8996)",
+            "!": "agreed on one that is deprecated and must not be used (RFC 8996)",
             "✘": "agreed on one that is forbidden (RFC 6176, RFC 7568)",
             "∅": "nothing in common: no session",
         },

@@ -51,6 +51,10 @@ class Deaf(Excuse):
         return attacks.Drop() if line.title == "STARTTLS" else None
 
 
+def _passing(self, line):
+    return (attacks.Answer(self.reply),) if line.title == "STARTTLS" else attacks.Pass()
+
+
 def _offers(side):
     return any("250-STARTTLS" in event.text for event in side.dialogue.events)
 
@@ -62,9 +66,11 @@ def _offers(side):
         ("08.1", "STARTTLS", "reply code in front"),
         ("08.1", b"250-STARTTLS", "text in quotes"),
         ("08.1", "250-SIZE", "It is not"),
-        ("08.2", "swordfish", "right"),
-        ("08.2", "hunter2", "alice's password"),
-        ("08.2", "bob", "user name"),
+        ("08.2", 'ABCD1 LOGIN bob "swordfish"', "right"),
+        ("08.2", "swordfish", "That is the password"),
+        ("08.2", "AUTH PLAIN AGFsaWNlAGh1bnRlcjI=", "alice's login"),
+        ("08.2", "bob", "Look for the item"),
+        ("08.2", 4921, "a line of text"),
         ("08.4", Excuse, "right"),
         ("08.4", Excuse(), "right"),
         ("08.4", Lazy, "lets `STARTTLS` pass"),
@@ -72,10 +78,14 @@ def _offers(side):
         ("08.4", Deaf, "attacks.Answer"),
         ("08.4", type("Short", (Excuse,), {"reply": Excuse.reply.rstrip()}), "but for its end"),
         ("08.4", "454", "a class"),
+        ("08.4", type("Passing", (Excuse,), {"on_line": _passing}), "right"),
+        ("08.4", type("Wordy", (Excuse,), {"reply": "454 4.7.0 TLS not available\r\n"}), "put a `b`"),
+        ("08.4", type("Broken", (Excuse,), {"on_line": lambda self, line: 1 / 0}), "on the line '220 mail.lab.test"),
         ("08.5", lambda victim, server: _offers(server) and not _offers(victim), "right"),
         ("08.5", lambda victim, server: True, "only listened"),
         ("08.5", lambda victim, server: not _offers(victim), "never offered"),
         ("08.5", lambda victim, server: False, "was removed"),
+        ("08.5", lambda victim, server: _offers(server) and not victim.dialogue.session, "did not want TLS"),
     ],
 )
 def test_what_is_said_of_an_answer(number, answer, told):

@@ -1,5 +1,7 @@
 """Wrong answers to lesson 10 are told what is wrong with them; right ones pass."""
 
+from dataclasses import replace
+
 import pytest
 
 from labkit import Lab, attacks, check, policies
@@ -25,6 +27,7 @@ def test_a_server_with_the_mistake_and_one_without_have_different_verdicts(verdi
     assert "wrong order" in check("10.3", (without, with_mistake)).text
     assert "does not make the mistake" in check("10.3", (without, without)).text
     assert "without the mistake" in check("10.3", (with_mistake, with_mistake)).text
+    assert "not from a POP3 server" in check("10.3", (replace(with_mistake, evidence=("252 x",)), without)).text
     assert "a pair of verdicts" in check("10.3", with_mistake).text
 
 

@@ -1,11 +1,13 @@
 """Both sides of an attack, aligned: what is marked as different is what the attacker did."""
 
+from dataclasses import replace
+
 import pytest
 from page_checks import read_page
 
-from labkit import Lab, attacks, policies
+from labkit import Lab, attacks, policies, recorded
 from labkit.errors import LabError
-from labkit.show.twosided import CHANGED, KEPT, MADE_UP, OWN, SAME
+from labkit.show.twosided import CHANGED, KEPT, MADE_UP, OTHERWISE, OWN, SAME, TwoSided
 
 
 def _sides(vector, policy, **server):
@@ -73,3 +75,19 @@ def test_a_hello_that_was_rewritten_in_one_session_is_a_change():
     assert "was 04 and is 03" in repr(mallory.edits)
     assert "Alert: illegal_parameter" in mallory.sides.text
     assert mallory.server_side.dialogue.session.version == "TLS 1.2"
+
+
+def test_what_is_stolen_inside_one_session_was_not_changed_on_the_way():
+    with Lab() as lab:
+        mail = lab.smtp(quirks=("keeps the buffer",))
+        with lab.mallory(attacks.StealByInjection()) as mallory:
+            lab.send(mail, "The PIN is 4921", login=("alice", "hunter2"), policy=policies.verified)
+    assert all(not (row.left or row.right).encrypted for row in mallory.sides.differences)
+
+
+def test_what_crossed_as_the_same_ciphertext_is_at_most_read_otherwise():
+    whole = recorded("starttls_tls13").decrypted().dialogue
+    less = replace(whole, events=tuple(event for event in whole.events if event.title != "AUTH"))
+    sides = TwoSided(whole, less)
+    assert [row.left.title for row in sides.rows if row.what == OTHERWISE] == ["AUTH"]
+    assert not sides.differences and "same bytes, read otherwise" in sides.text

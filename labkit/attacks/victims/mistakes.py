@@ -124,7 +124,7 @@ class TaglessIMAP(KeepingIMAP):
 
 
 class ForgetfulIMAP(IMAPProgram):
-    """Does what imaplib leaves to its user: forgets what was said before TLS (RFC 9051 §6.2.1)."""
+    """Does what imaplib leaves to its user: forgets all that was said before TLS, more than RFC 9051 §6.2.1 asks."""
 
     def upgrade(self, context: ssl.SSLContext | None = None) -> None:
         super().upgrade(context)
@@ -141,7 +141,8 @@ class BoldIMAP(IMAPProgram):
 
 
 class AlertingIMAP(ForgetfulIMAP):
-    """Shows the ALERT of a greeting to its user, as RFC 9051 §7.1 asks, before there is TLS."""
+    """Shows the ALERT of a greeting to its user before there is TLS, as RFC 3501 §7.1 asked and RFC 9051 no "
+    "longer does."""
 
     def _start(self, port: int) -> imaplib.IMAP4:
         client = super()._start(port)
