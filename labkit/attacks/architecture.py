@@ -1,4 +1,4 @@
-"""Where the attacker's own TLS begins and ends, X1 to X3. X4, attacks on the policy layer, comes with the defences."""
+"""Where the attacker's own TLS begins and ends, X1 to X3. X4 is not run: `catalogue`."""
 
 from typing import ClassVar
 

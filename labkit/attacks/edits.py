@@ -5,10 +5,9 @@ from typing import NamedTuple
 
 from labkit.attacks.actions import Answer, Begin, Close, Decision, Delay, Inject, Pass, Replace, TakeOverTLS
 from labkit.attacks.vector import Line, Opening, Record
-from labkit.dialects.base import CLIENT, SERVER
+from labkit.dialects.base import CLIENT
 
 TLS_RECORD = "TLS record"
-_OTHER = {CLIENT: SERVER, SERVER: CLIENT}
 
 
 class Edit(NamedTuple):

@@ -18,7 +18,7 @@ from labkit.attacks.session import Session
 from labkit.attacks.tls import Disguises
 from labkit.attacks.vector import Opening, Vector
 from labkit.certificates import Authority
-from labkit.dialects import Dialect, for_port
+from labkit.dialects import Dialect
 from labkit.errors import LabError
 from labkit.network import Network
 from labkit.network.base import Address
@@ -45,12 +45,6 @@ class Target(NamedTuple):
     """What it speaks; what is said in no dialect passes unread."""
     implicit: bool
     """Whether TLS comes before the first byte."""
-
-    @classmethod
-    def on(cls, host: str, port: int) -> "Target":
-        """What is registered for this port."""
-        dialect = for_port(port)
-        return cls(host, port, dialect, dialect is not None and port in dialect.implicit_ports)
 
 
 class _Door(NamedTuple):
@@ -110,8 +104,8 @@ class Interceptor:
         attacked = ", ".join(str(door.opening.port) for door in self._doors)
         raise LabError(f"Port {port} is not attacked: only {attacked}.")
 
-    def close(self, settle: float = SETTLE) -> None:
-        """Step out of the path; conversations have `settle` seconds to end. A second call does nothing."""
+    def close(self) -> None:
+        """Step out of the path; conversations have `SETTLE` seconds to end. A second call does nothing."""
         if self._closed:
             return
         self._closed = True
@@ -119,7 +113,7 @@ class Interceptor:
         self._thread.join(_PATIENCE)
         self._stage.close()
         self.vector.release()
-        until = time.monotonic() + settle
+        until = time.monotonic() + SETTLE
         for session in list(self.sessions):
             session.over.wait(max(0.0, until - time.monotonic()))
             session.stop()

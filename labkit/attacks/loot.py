@@ -14,7 +14,7 @@ from labkit.attacks.session import Session
 from labkit.attacks.side import Leg
 from labkit.capture.conversation import CLIENT, SERVER, Chunk, Conversation, Endpoint
 from labkit.decode.dialogue import read
-from labkit.decode.event import Dialogue
+from labkit.decode.event import TEXT, Dialogue
 from labkit.decode.privacy import visible
 from labkit.dialects.base import Dialect
 from labkit.keylog import Secrets
@@ -115,6 +115,6 @@ def _items(dialogue: Dialogue, where: str, session: int) -> list[Item]:
     for exposure in visible(dialogue):
         event = dialogue.events[exposure.event_index]
         line = event.data[: exposure.end].rpartition(b"\n")[2] + event.data[exposure.end :].split(b"\n", 1)[0]
-        shown = line.decode("utf-8", "backslashreplace").strip() if event.layer == "text" else event.title
+        shown = line.decode("utf-8", "backslashreplace").strip() if event.layer == TEXT else event.title
         found.append(Item(exposure.what, exposure.value, where, shown, session))
     return found

@@ -35,7 +35,7 @@ from labkit.attacks.tls import Disguises
 from labkit.attacks.vector import Line, Opening, Record, Vector
 from labkit.capture.conversation import Conversation, Endpoint
 from labkit.decode.tls import starts
-from labkit.dialects.base import CLIENT, SERVER, Phrase
+from labkit.dialects.base import CLIENT, OTHER, SERVER, Phrase
 from labkit.errors import LabError, VectorFailed
 
 CONNECT_LIMIT = 5.0
@@ -264,7 +264,7 @@ class Session:
 
     def _say(self, side: Side, data: bytes) -> "list[_Said]":
         side.say(data)
-        return [] if side.reader is None else _of(side, side.reader.feed(_FACING[side.end], data))
+        return [] if side.reader is None else _of(side, side.reader.feed(OTHER[side.end], data))
 
     def _start_tls(self, side: Side, context: ssl.SSLContext) -> None:
         early = side.reader.rest(side.end) if side.reader is not None else b""
@@ -277,7 +277,6 @@ class Session:
 _Said = tuple[Side, Phrase]
 """(the side that faces who said it, what was said)."""
 
-_FACING = {CLIENT: SERVER, SERVER: CLIENT}
 _WHO = {CLIENT: "the victim", SERVER: "the server"}
 _ASKED = {Opening: "on_open", Line: "on_line", Record: "on_record"}
 _BROKEN_OFF = "the attacker broke the connection off"

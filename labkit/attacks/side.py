@@ -16,14 +16,13 @@ from dataclasses import dataclass, field
 from labkit.attacks.tls import TLS
 from labkit.capture.conversation import Chunk, Conversation
 from labkit.decode.tls.records import Cutter
-from labkit.dialects.base import CLIENT, SERVER, Reader
+from labkit.dialects.base import CLIENT, OTHER, Reader
 
 PIECE = 1 << 16
 """The most bytes that are read at once, and that wait for a side which does not take them."""
 KEPT = 2 << 20
 """Bytes of one leg that are recorded; what goes beyond is passed on all the same."""
 
-_OTHER = {CLIENT: SERVER, SERVER: CLIENT}
 _RESET_ON_CLOSE = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
 """SO_LINGER with no time at all: closing sends RST instead of FIN."""
 _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
@@ -105,7 +104,7 @@ class Side:
         if self.tls is None:
             self._put(data)
             return
-        self.leg.note(self.leg.inside, _OTHER[self.end], data)
+        self.leg.note(self.leg.inside, OTHER[self.end], data)
         self.tls.say(data)
         self._put(self.tls.wire())
 
@@ -152,4 +151,4 @@ class Side:
         if self._gone:
             return
         self._pending += data
-        self.leg.note(self.leg.wire, _OTHER[self.end], data)
+        self.leg.note(self.leg.wire, OTHER[self.end], data)

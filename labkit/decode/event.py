@@ -4,13 +4,14 @@ Only records live here. Text phrases are read by `labkit.dialects`, TLS by `labk
 `labkit.decode.dialogue` puts them in order.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from labkit.capture.conversation import CLIENT, SERVER, Endpoint
 from labkit.dialects.base import Dialect
 
-__all__ = ["CLIENT", "SERVER", "TCP", "TEXT", "TLS", "Dialogue", "Event", "Field", "Session"]
+__all__ = ["CLIENT", "SERVER", "TCP", "TEXT", "TLS", "Dialogue", "Event", "Field", "Session", "fields_named"]
 
 TCP = "tcp"
 TEXT = "text"
@@ -30,6 +31,14 @@ class Field(NamedTuple):
     meaning: str
     """A sentence on what it is for, with its source where that helps."""
     children: tuple["Field", ...] = ()
+
+
+def fields_named(fields: Iterable[Field], name: str) -> Iterator[Field]:
+    """Every field of that name in a tree, in the order of the bytes."""
+    for field in fields:
+        if field.name == name:
+            yield field
+        yield from fields_named(field.children, name)
 
 
 class Origin(Protocol):

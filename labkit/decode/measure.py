@@ -10,10 +10,15 @@ from itertools import pairwise
 from math import log2
 from typing import NamedTuple
 
-from labkit.decode.event import TCP, TEXT, Dialogue, Event
+from labkit.decode.event import CLIENT, SERVER, TCP, TEXT, Dialogue, Event
 
 READABLE, SHAKING, SEALED = "readable", "TLS handshake", "ciphertext"
 """How payload bytes crossed the wire: clear text, TLS records that can be read, TLS records that cannot."""
+
+WINDOW = 128
+"""Bytes; they have at most log2(128) = 7 bits each, and random ones come a little short of that."""
+_STEP = 16
+"""Bytes from one window to the next."""
 
 
 class Measure(NamedTuple):
@@ -47,7 +52,7 @@ def crossed(event: Event) -> str:
 
 def _turns(events: Sequence[Event]) -> int:
     senders = [event.sender for event in events if event.kind not in ("ack", "fin", "rst", "gap")]
-    return sum(1 for before, after in pairwise(senders) if (before, after) == ("client", "server"))
+    return sum(1 for before, after in pairwise(senders) if (before, after) == (CLIENT, SERVER))
 
 
 def entropy(data: bytes) -> float:
@@ -56,10 +61,7 @@ def entropy(data: bytes) -> float:
     return -sum(count / size * log2(count / size) for count in Counter(data).values()) if size else 0.0
 
 
-def entropies(data: bytes, window: int = 128, step: int = 16) -> list[tuple[int, float]]:
-    """The entropy in a window that moves along: (offset of the window's middle in bytes, bits for each byte).
-
-    A window of n bytes has at most log2(n) bits, 7 for 128, and random bytes come a little short of that.
-    """
-    last = max(len(data) - window, 0)
-    return [(at + window // 2, entropy(data[at : at + window])) for at in range(0, last + 1, step)]
+def entropies(data: bytes) -> list[tuple[int, float]]:
+    """The entropy in a window that moves along: (offset of the window's middle in bytes, bits for each byte)."""
+    last = max(len(data) - WINDOW, 0)
+    return [(at + WINDOW // 2, entropy(data[at : at + WINDOW])) for at in range(0, last + 1, _STEP)]

@@ -14,7 +14,7 @@ from itertools import accumulate
 from quopri import decodestring
 from typing import NamedTuple
 
-from labkit.decode.event import TEXT, Dialogue, Event, Field
+from labkit.decode.event import TEXT, Dialogue, Event, fields_named
 from labkit.dialects.base import Dialect
 
 _LONGEST = 2048
@@ -193,15 +193,8 @@ _ENCODINGS: dict[bytes, Callable[[bytes], bytes]] = {b"base64": b64decode, b"quo
 
 def _handshake(event: Event) -> Iterator[_Seen]:
     for name, what in _TOLD.get(event.title, ()):
-        for field in _named(event.fields, name):
+        for field in fields_named(event.fields, name):
             yield what, field.value, field.start, field.end
-
-
-def _named(fields: tuple[Field, ...], name: str) -> Iterator[Field]:
-    for field in fields:
-        if field.name == name:
-            yield field
-        yield from _named(field.children, name)
 
 
 _TOLD = {

@@ -1,8 +1,8 @@
 """What a STARTTLS dialect is: the protocol's facts as data, and a reader that turns bytes into phrases.
 
 A dialect states how to ask what is offered, how the offer looks, how to upgrade, and what the go-ahead is.
-Servers, clients, the decoder, the attacks and the tester all read the same statement. There is no I/O here, and nothing
-about TLS records: bytes in, phrases out.
+The decoder, the attacks and the pictures all read the same statement. There is no I/O here, and nothing about TLS
+records: bytes in, phrases out.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +12,8 @@ from typing import NamedTuple, Protocol
 
 CLIENT = "client"
 SERVER = "server"
+OTHER = {CLIENT: SERVER, SERVER: CLIENT}
+"""One side -> the one that it talks to."""
 
 
 class Phrase(NamedTuple):

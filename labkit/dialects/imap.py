@@ -55,7 +55,7 @@ class _Reader(TextReader):
     # ---- what the client says next
 
     def _command(self) -> Phrase | None:
-        line = self._take_line(CLIENT)
+        line = self._take_line()
         if not line:
             return None
         self._spoken = True
@@ -96,7 +96,7 @@ class _Reader(TextReader):
         return Phrase(CLIENT, kind, title, buffer.take(LARGEST))
 
     def _credential(self) -> Phrase | None:
-        line = self._take_line(CLIENT)
+        line = self._take_line()
         if not line:
             return None
         self._go_on(self._credential, at_once=False)

@@ -41,7 +41,7 @@ class _Reader(TextReader):
     # ---- what the client says next
 
     def _command(self) -> Phrase | None:
-        line = self._take_line(CLIENT)
+        line = self._take_line()
         if not line:
             return None
         verb = _verb(line)
@@ -51,7 +51,7 @@ class _Reader(TextReader):
         return Phrase(CLIENT, "command", verb, line)
 
     def _credential(self) -> Phrase | None:
-        line = self._take_line(CLIENT)
+        line = self._take_line()
         if not line:
             return None
         self._unanswered.append(("AUTH", False))

@@ -154,6 +154,7 @@ class TextReader(ABC):
         buffer = self._buffers[CLIENT]
         return Phrase(CLIENT, "unknown", "unknown", buffer.take(LARGEST)) if buffer.full else None
 
-    def _take_line(self, sender: str) -> bytes:
-        buffer = self._buffers[sender]
+    def _take_line(self) -> bytes:
+        """The client's next line; empty while it is not whole."""
+        buffer = self._buffers[CLIENT]
         return buffer.take(buffer.line())

@@ -44,7 +44,7 @@ class _Reader(TextReader):
     # ---- what the client says next
 
     def _command(self) -> Phrase | None:
-        line = self._take_line(CLIENT)
+        line = self._take_line()
         if not line:
             return None
         words = line.split(None, 1)
@@ -58,7 +58,7 @@ class _Reader(TextReader):
         return phrase((CLIENT, "command", _VERBS.get(verb, "unknown command"), line))
 
     def _credential(self) -> Phrase | None:
-        line = self._take_line(CLIENT)
+        line = self._take_line()
         if not line:
             return None
         self._unanswered.append(b"AUTH")

@@ -36,7 +36,9 @@ def capture_that(*claims: Claim) -> Checker:
 
 def said(capture: "Capture") -> "list[Event]":
     """Everything that was said in the capture, opened with its secrets."""
-    return [event for dialogue in capture.decrypted().dialogues for event in dialogue.events if event.layer == "text"]
+    from labkit.decode.event import TEXT
+
+    return [event for dialogue in capture.decrypted().dialogues for event in dialogue.events if event.layer == TEXT]
 
 
 def readable(capture: "Capture") -> set[str]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from labkit.decode.event import CLIENT, TCP, TEXT, Dialogue, Event
-from labkit.decode.measure import READABLE, SEALED, SHAKING, crossed, entropies, entropy, measure
+from labkit.decode.measure import READABLE, SEALED, SHAKING, WINDOW, crossed, entropies, entropy, measure
 from labkit.decode.privacy import visible
 from labkit.show.forms import form_of
 from labkit.show.page import Page, markup, printable
@@ -187,7 +187,7 @@ def _curve(curve: list[tuple[int, float]], spans: list[tuple[str, int, int]], si
         y = top + height - bits * up
         line(axes, (left, left + width), (y, y), "rule", 0.8)
         write(axes, left - 8, y, str(bits), "soft", va="center", ha="right")
-    write(axes, left - 8, 11, "bits for each byte, in a window of 128", "soft", 8.5)
+    write(axes, left - 8, 11, f"bits for each byte, in a window of {WINDOW}", "soft", 8.5)
     xs = tuple(left + at * across for at, _ in curve)
     ys = tuple(top + height - bits * up for _, bits in curve)
     line(axes, xs, ys, "ink", 1.5)

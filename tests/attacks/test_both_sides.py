@@ -4,6 +4,7 @@ import subprocess
 
 import pytest
 from tools import tool
+from wires import target
 
 from labkit import Lab, attacks, policies
 from labkit.errors import LabError, NetworkUnavailable, OutsideTheLab
@@ -162,7 +163,7 @@ def test_nothing_outside_the_lab_can_be_attacked(lab, address):
     """Every public way into an attack: the network, the interceptor, lab.mallory, a victim's scene."""
     from labkit.attacker import scene
     from labkit.attacks import victims
-    from labkit.attacks.interceptor import Interceptor, Target
+    from labkit.attacks.interceptor import Interceptor
 
     server = lab.smtp()
 
@@ -172,9 +173,9 @@ def test_nothing_outside_the_lab_can_be_attacked(lab, address):
     with pytest.raises(OutsideTheLab):
         lab.network.intercept("mallory", address, 587)
     with pytest.raises(OutsideTheLab):
-        Interceptor(lab.network, attacks.Vector(), [Target.on(address, 587)], lab.authority)
+        Interceptor(lab.network, attacks.Vector(), [target(address, 587)], lab.authority)
     with pytest.raises(OutsideTheLab):
-        Interceptor(lab.network, attacks.Vector(), [Target.on("mail", 587)], lab.authority, attacker=address)
+        Interceptor(lab.network, attacks.Vector(), [target("mail", 587)], lab.authority, attacker=address)
     with pytest.raises(OutsideTheLab):
         lab.mallory(attacks.StripCapability(), at=Elsewhere())
     with pytest.raises(OutsideTheLab):

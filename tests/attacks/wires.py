@@ -6,9 +6,16 @@ from contextlib import contextmanager, suppress
 
 from labkit.attacks.interceptor import Interceptor, Target
 from labkit.certificates import Authority
+from labkit.dialects import for_port
 from labkit.network import make
 
 AUTHORITY = Authority()
+
+
+def target(host, port):
+    """The server that is registered for this port, on that host."""
+    dialect = for_port(port)
+    return Target(host, port, dialect, dialect is not None and port in dialect.implicit_ports)
 
 
 @contextmanager
@@ -17,7 +24,7 @@ def intercepted(vector, port=587):
     network = make("loopback")
     try:
         listener = network.host("mail").listen(port)
-        with Interceptor(network, vector, [Target.on("mail", port)], AUTHORITY) as interceptor:
+        with Interceptor(network, vector, [target("mail", port)], AUTHORITY) as interceptor:
             yield network, interceptor, listener
     finally:
         network.close()

@@ -5,7 +5,6 @@ lab's clients with a policy (`labkit.policies`) are victims, too, through `Lab.s
 """
 
 import inspect
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from labkit.attacks.report import Report
@@ -22,7 +21,7 @@ class Victim:
 
     protocol: str
     """``IMAP``."""
-    habit: Callable[[Program], None]
+    habit: habits.Habit
     program: type[Program]
 
     @property

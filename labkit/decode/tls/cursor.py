@@ -149,7 +149,7 @@ def every(item: Layout, most: int = 3) -> Layout:
     return layout
 
 
-def numbers(name: str, size: int, meaning: str, names: Mapping[int, str], most: int = 3) -> Layout:
+def numbers(name: str, size: int, meaning: str, names: Mapping[int, str]) -> Layout:
     """Numbers that have names, one behind the other."""
     show = named(names, size)
 
@@ -157,7 +157,7 @@ def numbers(name: str, size: int, meaning: str, names: Mapping[int, str], most: 
         number = cursor.number(name, size, meaning, show)
         return names.get(number) or show(number)
 
-    return every(item, most)
+    return every(item)
 
 
 def vector(name: str, size: int, layout: Layout, meaning: str) -> Layout:

@@ -31,7 +31,7 @@ from labkit.decode.tls.registry import (
     is_grease,
 )
 
-CLIENT_HELLO, SERVER_HELLO, RETRY, TICKET = "ClientHello", "ServerHello", "HelloRetryRequest", "NewSessionTicket"
+_SERVER_HELLO, _RETRY, _TICKET = "ServerHello", "HelloRetryRequest", "NewSessionTicket"
 
 
 def extensions(cursor: Cursor) -> str:
@@ -150,11 +150,11 @@ def _status_request(cursor: Cursor) -> str:
     return STATUS_TYPES.get(kind, "unknown")
 
 
-def _stapled(cursor: Cursor) -> str:
+def stapled(cursor: Cursor) -> str:
+    """The layout of a proof of non-revocation: in TLS 1.3 an extension, before it a message (RFC 6066 §8)."""
     kind = cursor.number("status_type", 1, "What kind of proof.", named(STATUS_TYPES, 1))
-    cursor.vector(
-        "response", 3, opaque("ocsp_response", "Signed by the authority (RFC 6960)."), "The stapled response."
-    )
+    response = opaque("ocsp_response", "Signed by the authority, good for some days (RFC 6960).")
+    cursor.vector("response", 3, response, "The stapled proof that the certificate is not revoked.")
     return STATUS_TYPES.get(kind, "unknown")
 
 
@@ -207,6 +207,9 @@ def _offered_keys(cursor: Cursor) -> str:
     return f"{offered} offered"
 
 
+_SCHEMES = vector(
+    "supported_signature_algorithms", 2, numbers("scheme", 2, "A signature scheme.", SIGNATURES), "Best first."
+)
 _CHOSEN_VERSION = number("selected_version", 2, "The version that the server chose.", named(VERSIONS, 2))
 
 _LAYOUTS: dict[str, Layout] = {
@@ -222,9 +225,8 @@ _LAYOUTS: dict[str, Layout] = {
         numbers("ec_point_format", 1, "A way to write points.", POINT_FORMATS),
         "The formats.",
     ),
-    "signature_algorithms": vector(
-        "supported_signature_algorithms", 2, numbers("scheme", 2, "A signature scheme.", SIGNATURES), "Best first."
-    ),
+    "signature_algorithms": _SCHEMES,
+    "signature_algorithms_cert": _SCHEMES,
     "application_layer_protocol_negotiation": vector("protocol_name_list", 2, every(_protocol), "The protocols."),
     "signed_certificate_timestamp": vector("sct_list", 2, every(_timestamp), "From one or more logs."),
     "padding": opaque("zeros", "No content.", lambda data: count(len(data))),
@@ -251,16 +253,15 @@ _LAYOUTS: dict[str, Layout] = {
         "renegotiated_connection", 1, opaque("verify_data", "Of the Finished messages before."), "Empty at first."
     ),
 }
-_LAYOUTS["signature_algorithms_cert"] = _LAYOUTS["signature_algorithms"]
 """How an extension's data is laid out where it is not empty, by the extension's name."""
 
 _IN_MESSAGE: dict[tuple[str, str], Layout] = {
-    ("supported_versions", SERVER_HELLO): _CHOSEN_VERSION,
-    ("supported_versions", RETRY): _CHOSEN_VERSION,
-    ("key_share", SERVER_HELLO): _share,
-    ("key_share", RETRY): number("selected_group", 2, "The group that the server wants instead.", named(GROUPS, 2)),
-    ("pre_shared_key", SERVER_HELLO): number("selected_identity", 2, "Which of the offered ones, counted from 0."),
-    ("early_data", TICKET): number("max_early_data_size", 4, "How much early data the server takes.", count),
-    ("status_request", "Certificate"): _stapled,
+    ("supported_versions", _SERVER_HELLO): _CHOSEN_VERSION,
+    ("supported_versions", _RETRY): _CHOSEN_VERSION,
+    ("key_share", _SERVER_HELLO): _share,
+    ("key_share", _RETRY): number("selected_group", 2, "The group that the server wants instead.", named(GROUPS, 2)),
+    ("pre_shared_key", _SERVER_HELLO): number("selected_identity", 2, "Which of the offered ones, counted from 0."),
+    ("early_data", _TICKET): number("max_early_data_size", 4, "How much early data the server takes.", count),
+    ("status_request", "Certificate"): stapled,
 }
 """(extension, message) -> its layout where that differs."""

@@ -21,7 +21,7 @@ from labkit.decode.tls.cursor import (
     shown_text,
     vector,
 )
-from labkit.decode.tls.extensions import extensions
+from labkit.decode.tls.extensions import extensions, stapled
 from labkit.decode.tls.protection import TAG, cipher_of
 from labkit.decode.tls.registry import (
     ALERT_LEVELS,
@@ -35,7 +35,6 @@ from labkit.decode.tls.registry import (
     HEARTBEATS,
     KEY_UPDATES,
     SIGNATURES,
-    STATUS_TYPES,
     VERSIONS,
 )
 from labkit.decode.tls.suites import SUITES
@@ -223,12 +222,6 @@ def _certificate_request13(cursor: Cursor) -> str:
     return extensions(cursor)
 
 
-def _certificate_status(cursor: Cursor) -> str:
-    cursor.number("status_type", 1, "What kind of proof.", named(STATUS_TYPES, 1))
-    response = opaque("ocsp_response", "Signed by the authority, good for some days (RFC 6960).")
-    return cursor.vector("response", 3, response, "The stapled proof that the certificate is not revoked.")
-
-
 def _signed(cursor: Cursor) -> str:
     if cursor.setting.version not in ("SSL 3.0", "TLS 1.0", "TLS 1.1"):
         cursor.number("algorithm", 2, "How it was signed.", named(SIGNATURES, 2))
@@ -347,7 +340,7 @@ _LAYOUTS: dict[str, Layout] = {
     "EncryptedExtensions": extensions,
     "Certificate": _certificate12,
     "CertificateRequest": _certificate_request12,
-    "CertificateStatus": _certificate_status,
+    "CertificateStatus": stapled,
     "CertificateVerify": _signed,
     "ServerKeyExchange": _server_key_exchange,
     "ServerHelloDone": nothing,

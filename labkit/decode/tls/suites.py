@@ -1,4 +1,4 @@
-"""The cipher suites of TLS by number, with their IANA names; what a name says is read in `protection` and `meanings`.
+"""The cipher suites of TLS by number, with their IANA names; what a name says is read in `protection` and `messages`.
 
 Source: the IANA registry "TLS Cipher Suites". Two of them are no suites: names that end in SCSV signal something else.
 """
