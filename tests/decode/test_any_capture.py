@@ -40,7 +40,8 @@ def story(dialogue: Dialogue) -> tuple:
 RECORDED = {}
 for name in NAMES:
     trace = recorded(name)
-    segments = [segment(frame.link, frame.data) for frame in trace.frames]
+    read_as_tcp = (segment(frame.link, frame.data) for frame in trace.frames)
+    segments = [found for found in read_as_tcp if found is not None]  # a LAN also speaks ARP
     RECORDED[name] = (segments, trace, story(dialogue_of(segments, trace)))
 
 
