@@ -282,8 +282,6 @@ class Lab:
 
         The kinds are `labkit.clients.trial.SERVERS`; they stand in for each other on port 25 of the host mail.
         """
-        from functools import partial
-
         from labkit.clients.trial import PATIENCE, every_policy
         from labkit.show.policies import policy_grid
 
@@ -296,7 +294,7 @@ class Lab:
     def attacks(
         self, vectors: "Iterable[type[Vector]] | None" = None, clients: "Sequence[Client] | None" = None
     ) -> "Matrix":
-        """Run every attack on every client in SMTP, IMAP and POP3, live, each in a lab like this one.
+        """Run every attack on every client in SMTP, IMAP and POP3, live, each in a lab of its own on loopback.
 
         `vectors` are classes of `labkit.attacks`, all unless given; `clients` are policies or victims, all policies
         unless given. A progress bar shows how far it is.
@@ -310,7 +308,7 @@ class Lab:
         self.network.still_open()
         chosen = tuple(ALL if vectors is None else vectors), tuple(policies.ALL if clients is None else clients)
         with tqdm(total=matrix.count(*chosen), desc="attacks", unit="session") as bar:
-            return matrix.every_attack(*chosen, network=self.network.kind, step=bar.update)
+            return matrix.every_attack(*chosen, step=bar.update)
 
     def close(self) -> None:
         """Stop the servers and remove everything that the lab made. A second call does nothing."""
