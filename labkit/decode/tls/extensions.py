@@ -4,6 +4,7 @@ RFC 8446 §4.2, RFC 6066 and what each sentence names. One extension can look di
 may be given for one message alone. Messages themselves are `messages`.
 """
 
+from labkit.decode.tls.certificate import distinguished_name
 from labkit.decode.tls.cursor import (
     Cursor,
     Layout,
@@ -166,10 +167,6 @@ def _timestamp(cursor: Cursor) -> str:
     return cursor.vector("sct", 2, opaque("timestamp", "Version, log, time and signature."), "One signed timestamp.")
 
 
-def _distinguished_name(cursor: Cursor) -> str:
-    return cursor.vector("distinguished_name", 2, opaque("name", "In DER (RFC 5280 §4.1.2.4)."), "One authority.")
-
-
 def _share(cursor: Cursor) -> str:
     group = int.from_bytes(cursor.peek(2))
     size = 4 + int.from_bytes(cursor.peek(4)[2:])
@@ -207,6 +204,8 @@ def _offered_keys(cursor: Cursor) -> str:
     return f"{offered} offered"
 
 
+authorities = every(vector("certificate_authority", 2, distinguished_name, "One authority."))
+"""The layout of the names of authorities, in this extension and in the CertificateRequest before TLS 1.3."""
 _SCHEMES = vector(
     "supported_signature_algorithms", 2, numbers("scheme", 2, "A signature scheme.", SIGNATURES), "Best first."
 )
@@ -246,7 +245,7 @@ _LAYOUTS: dict[str, Layout] = {
     "psk_key_exchange_modes": vector(
         "ke_modes", 1, numbers("mode", 1, "psk_dhe_ke: with a fresh key exchange.", PSK_MODES), "The modes."
     ),
-    "certificate_authorities": vector("authorities", 2, every(_distinguished_name), "Their distinguished names."),
+    "certificate_authorities": vector("authorities", 2, authorities, "Their distinguished names."),
     "post_handshake_auth": nothing,
     "key_share": vector("client_shares", 2, every(_share), "The client's guesses of what the server will take."),
     "renegotiation_info": vector(

@@ -6,7 +6,7 @@ is for as a whole is `meanings`.
 """
 
 from labkit.decode.event import Field
-from labkit.decode.tls.certificate import certificate, distinguished_name
+from labkit.decode.tls.certificate import certificate
 from labkit.decode.tls.cursor import (
     Cursor,
     Layout,
@@ -19,9 +19,8 @@ from labkit.decode.tls.cursor import (
     opaque,
     shown_bytes,
     shown_text,
-    vector,
 )
-from labkit.decode.tls.extensions import extensions, stapled
+from labkit.decode.tls.extensions import authorities, extensions, stapled
 from labkit.decode.tls.protection import TAG, cipher_of
 from labkit.decode.tls.registry import (
     ALERT_LEVELS,
@@ -213,8 +212,7 @@ def _certificate_request12(cursor: Cursor) -> str:
     if cursor.setting.version == "TLS 1.2":
         schemes = numbers("scheme", 2, "A signature scheme.", SIGNATURES)
         cursor.vector("supported_signature_algorithms", 2, schemes, "The signatures that it can check.")
-    authority = vector("certificate_authority", 2, distinguished_name, "One authority.")
-    return cursor.vector("certificate_authorities", 2, every(authority), "Whom it trusts; empty: it does not say.")
+    return cursor.vector("certificate_authorities", 2, authorities, "Whom it trusts; empty: it does not say.")
 
 
 def _certificate_request13(cursor: Cursor) -> str:
