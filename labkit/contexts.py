@@ -59,11 +59,13 @@ def client_context(
     authority: Authority,
     verify: bool,
     tls: Sequence[str] = CURRENT,
-    ciphers: str | None = None,
     keylog: str | None = None,
 ) -> ssl.SSLContext:
-    """How a client speaks TLS; with `verify` it compares the certificate with `authority` and the name it wanted."""
-    context = _context(ssl.PROTOCOL_TLS_CLIENT, tls, ciphers, keylog)
+    """How a client speaks TLS; with `verify` it compares the certificate with `authority` and the name it wanted.
+
+    Raises `LabError` for versions that do not exist here.
+    """
+    context = _context(ssl.PROTOCOL_TLS_CLIENT, tls, None, keylog)
     authority.trust(context)
     if not verify:
         context.check_hostname = False

@@ -98,6 +98,10 @@ def test_a_python_without_labkit_is_told_how_to_install_it(monkeypatch):
     assert not report and "labkit is not installed" in wrong and "pip install --editable ." in wrong
 
 
+def test_the_oldest_python_is_the_one_that_the_installation_asks_for():
+    assert metadata.metadata("labkit")["Requires-Python"] == f">={'.'.join(map(str, machine.PYTHON))}"
+
+
 def test_too_old_a_python_stops_the_lab(monkeypatch):
     monkeypatch.setattr(machine, "PYTHON", (sys.version_info.major, sys.version_info.minor + 1))
     report = doctor()

@@ -83,13 +83,13 @@ NOT_RUN = {
 }
 """Number -> why it is no vector, and what is shown instead."""
 
-_BY_ID = {vector.id: vector for vector in ALL}
+_BY_NUMBER = {vector.id: vector for vector in ALL}
 
 
-def vector(id: str) -> Vector:
+def vector(number: str) -> Vector:
     """The vector with that number: ``vector("N1")``. Raises `LabError` for a number that is not in the catalogue."""
-    if id in NOT_RUN:
-        raise LabError(f"{id} is not run in this lab. {NOT_RUN[id]}")
-    if id not in _BY_ID:
-        raise LabError(f"There is no attack {id!r}: the catalogue has {', '.join(_BY_ID)}.")
-    return _BY_ID[id]()
+    if number in NOT_RUN:
+        raise LabError(f"{number} is not run in this lab. {NOT_RUN[number]}")
+    if number not in _BY_NUMBER:
+        raise LabError(f"There is no attack {number!r}: the catalogue has {', '.join(_BY_NUMBER)}.")
+    return _BY_NUMBER[number]()

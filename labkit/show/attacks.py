@@ -32,7 +32,7 @@ def attack_grid(cells: Iterable[tuple[str, str, str, Verdict]]) -> Grid:
     if any(cell.mark == _DIFFERS for cell in every.values()):
         legend[_DIFFERS] = "not the same in every protocol; coloured like the gravest"
     total = sum(map(len, found.values()))
-    return Grid(f"Attacks against clients: {total} live sessions.", ("attack", "client"), rows, columns, every, legend)
+    return Grid(f"Attacks against clients: {total} live sessions.", ("attack", "client"), every, legend)
 
 
 def _name(number: str) -> str:

@@ -3,7 +3,7 @@
 Who is compared with what is not known here; whoever makes a grid gives names and cells.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from labkit.errors import LabError
@@ -34,17 +34,17 @@ class Grid(Page):
         self,
         caption: str,
         corner: tuple[str, str],
-        rows: Sequence[str],
-        columns: Sequence[str],
         cells: Mapping[tuple[str, str], Cell],
         legend: Mapping[str, str],
     ) -> None:
-        """`corner` says what the rows and the columns are; `legend` is mark -> what it stands for."""
+        """`corner` says what the rows and the columns are; `cells` is (row, column) -> cell, for every row and column.
+
+        `legend` is mark -> what it stands for.
+        """
         self.cells = cells
         self._caption = caption
         self._corner = corner
-        self._rows = rows
-        self._columns = columns
+        self._rows, self._columns = (list(dict.fromkeys(names)) for names in zip(*cells, strict=True))
         self._legend = legend
         super().__init__(self._table(), self._lines())
 

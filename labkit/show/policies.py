@@ -8,12 +8,9 @@ from labkit.show.grid import Cell, Grid
 
 def policy_grid(outcomes: Mapping[tuple[str, str], Outcome], protocol: str) -> Grid:
     """The grid of these attempts: (policy, kind of server) -> what became of it."""
-    rows, columns = (list(dict.fromkeys(names)) for names in zip(*outcomes, strict=True))
     return Grid(
         f"What becomes of a mail under each policy at each server: {len(outcomes)} live attempts, {protocol}.",
         ("policy", "server"),
-        rows,
-        columns,
         {names: _cell(outcome) for names, outcome in outcomes.items()},
         {
             "✔": "through, and only to the right server",

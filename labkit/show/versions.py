@@ -14,12 +14,9 @@ _DEPRECATED = {"TLS 1.0": "RFC 8996", "TLS 1.1": "RFC 8996"}
 
 def version_grid(meetings: Mapping[tuple[str, str], "Meeting"]) -> Grid:
     """The grid of these meetings: (client's range, server's range) -> what became of them."""
-    rows, columns = (list(dict.fromkeys(names)) for names in zip(*meetings, strict=True))
     return Grid(
         f"Which version a client and a server agree on: {len(meetings)} live sessions.",
         ("client", "server"),
-        rows,
-        columns,
         {names: _cell(meeting) for names, meeting in meetings.items()},
         {
             "✔": "agreed on a version that is recommended (RFC 9325)",
