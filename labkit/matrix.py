@@ -1,6 +1,7 @@
 """Every client against every attack: one live session for each, and the verdict on it.
 
-Each attack is run in a lab of its own, on a server that is open to it. How the result looks is for `labkit.show`.
+Each attack is run in a lab of its own on loopback, on a server that is open to it. How the result looks is for
+`labkit.show`.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -75,17 +76,13 @@ def every_attack(
     vectors: Iterable[type[Vector]] = catalogue.ALL,
     clients: Sequence[Client] = policies.ALL,
     protocols: Sequence[str] = PROTOCOLS,
-    network: str = "loopback",
     step: Callable[[], object] = lambda: None,
 ) -> Matrix:
     """Run each attack against each client, in each protocol that both know.
 
-    `clients` are policies, which the lab's own clients follow, and victims; `network` is how the labs are made; `step`
-    is called after each session.
+    `clients` are policies, which the lab's own clients follow, and victims; `step` is called after each session.
     """
-    rows = [
-        _Row(protocol, vector(), network, _able(clients, protocol)) for protocol, vector in _pairs(vectors, protocols)
-    ]
+    rows = [_Row(protocol, vector(), _able(clients, protocol)) for protocol, vector in _pairs(vectors, protocols)]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         found = pool.map(lambda row: row.run(step), rows)
         return Matrix(chain.from_iterable(found))
@@ -113,11 +110,10 @@ class _Row(NamedTuple):
 
     protocol: str
     vector: Vector
-    network: str
     clients: list[Client]
 
     def run(self, step: Callable[[], object]) -> list[Cell]:
-        with Lab(self.network) as lab:
+        with Lab("loopback") as lab:
             start = getattr(lab, self.protocol.lower())
             servers = {
                 False: start(**{"auth": "always", **self.vector.server}),

@@ -201,7 +201,7 @@ def _lines(event: Event, exposures: list[Exposure], form: Form) -> str:
 def _line(line: Line, exposures: Sequence[Exposure], form: Form) -> str:
     code = "".join(_marked(piece.text, piece.labels) for piece in pieces(line, exposures))
     meaning = f"<small>{markup(line.meaning)}</small>" if line.meaning else ""
-    said = f'<span class="lk-said"><code>{code}</code>{chips(_labels(line, exposures))}</span>'
+    said = f'<span class="lk-said"><code>{code}</code>{_chips(_labels(line, exposures))}</span>'
     return f'<span class="lk-line lk-{form.name}">{said}{meaning}</span>'
 
 
@@ -209,22 +209,22 @@ def _marked(text: str, labels: Sequence[str]) -> str:
     return f'<mark title="{markup("; ".join(labels))}">{markup(text)}</mark>' if labels else markup(text)
 
 
-def chips(labels: Sequence[str]) -> str:
+def _chips(labels: Sequence[str]) -> str:
     """What someone on the path can read here, each thing in its own small box."""
     return "".join(f' <span class="lk-what">{markup(text)}</span>' for text in labels)
 
 
 def _tls_content(event: Event, exposures: list[Exposure], form: Form) -> str:
-    readable = chips([label(exposure) for exposure in exposures])
+    readable = _chips([label(exposure) for exposure in exposures])
     opening = f"<code>{markup(event.title)}</code> <small>{event.wire:,} bytes on the wire</small>{readable}"
     said = f'<span class="lk-said">{opening}</span><small>{markup(event.meaning)}</small>'
-    inside = fields_table(event)
+    inside = _fields_table(event)
     if not inside:
         return f'<span class="lk-line lk-{form.name}">{said}</span>'
     return f'<details><summary class="lk-line lk-{form.name}">{said}</summary>{inside}</details>'
 
 
-def fields_table(event: Event) -> str:
+def _fields_table(event: Event) -> str:
     """The fields of a TLS message down to two levels, as nested lists; empty for ciphertext."""
     if form_of(event).tag == "ciphertext":
         return ""

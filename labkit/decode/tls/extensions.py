@@ -37,12 +37,11 @@ _SERVER_HELLO, _RETRY, _TICKET = "ServerHello", "HelloRetryRequest", "NewSession
 
 def extensions(cursor: Cursor) -> str:
     """All extensions of a message, behind their common length."""
-    return cursor.vector(
-        "extensions", 2, every(extension, 40), "What the sides tell each other beyond the fixed fields (RFC 8446 §4.2)."
-    )
+    meaning = "What the sides tell each other beyond the fixed fields (RFC 8446 §4.2)."
+    return cursor.vector("extensions", 2, every(_extension, 40), meaning)
 
 
-def extension(cursor: Cursor) -> str:
+def _extension(cursor: Cursor) -> str:
     """One extension: its type, its length, and its data in the layout of this message."""
     kind = int.from_bytes(cursor.peek(2))
     size = 4 + int.from_bytes(cursor.peek(4)[2:])
