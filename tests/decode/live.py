@@ -21,6 +21,17 @@ def session(
     return capture
 
 
+def opened(capture: Capture) -> Dialogue:
+    """Its only dialogue, with the secrets of its session."""
+    (dialogue,) = capture.decrypted().dialogues
+    return dialogue
+
+
+def told(dialogue: Dialogue) -> list[tuple]:
+    """All of its events but for when they happened, and in which frames."""
+    return [event[2:9] for event in dialogue.events]
+
+
 def titles(dialogue: Dialogue, *layers: str) -> list[str]:
     """What happened, without the signals of TCP unless they are asked for."""
     return [event.title for event in dialogue.events if event.layer in (layers or (TEXT, "tls"))]
