@@ -30,7 +30,7 @@ PATIENCE = 600.0
 """Seconds that a victim has for all it does while a person decides, unless it is told otherwise."""
 
 
-def you_are_mallory(lab: "Lab", seconds: float = 20.0, script: "Vector | None" = None) -> "Console":
+def you_are_mallory(lab: "Lab", seconds: float = 60.0, script: "Vector | None" = None) -> "Console":
     """A console for an attacker of flesh and blood on the path to the servers of the lab.
 
     A line is held for `seconds`, and passes then. `script` is the vector that decides where nobody can click; unless

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 FINISH = 5.0
 """Seconds for the end of what nobody holds up any more; it needs less than one."""
+_SETTLE = 2.0
+"""Seconds in which victims can come to an end by themselves."""
 _TICK = 1.0
 """Seconds between two looks at the clock."""
 _MOMENT = 0.03
@@ -91,12 +93,17 @@ class Encounter:
 
     def _settle(self) -> None:
         try:
+            self._hear_out(_SETTLE)  # while the attacker is on the path: leaving it breaks what stands
             self.attack.close()
-            for thread in self._victims:
-                thread.join(FINISH)
+            self._hear_out(FINISH)
             self.verdict, self.loot = self.attack.verdict, self.attack.loot
         finally:
             self.over.set()
+
+    def _hear_out(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        for thread in self._victims:
+            thread.join(max(0.0, until - time.monotonic()))
 
     def _visit(self, victim: Victim) -> None:
         try:

@@ -154,9 +154,10 @@ class Person:
         for part in parts:
             part.unobserve_all("value")
 
-    @property
-    def line(self):
-        return self.named("The line")
+    def writes(self, text, field, *words):
+        """Write into a field; what a browser does with its links is done here."""
+        for one in (field, *words):
+            self.named(one).set_trait("value" if one == field else "written", text)
 
     def click(self, word):
         self.named(word).click()
@@ -188,6 +189,17 @@ def test_results_are_not_there_before_the_end_and_say_so(person):
     assert person.console.verdict.outcome in ("unharmed", "stopped", "broken")
 
 
+@pytest.mark.parametrize("network", ("loopback", "auto"))
+def test_when_the_attack_is_ended_a_victim_is_heard_out(somebody, network):
+    with Lab(network) as lab:
+        console = you_are_mallory(lab).run(lab.send, lab.smtp(auth="always"), "Hi", login=LOGIN, policy=policies.none)
+        person = Person(console)
+        person.until("mail → alice, greeting 220")
+        person.click("End the attack")
+        person.until("alice says: Sent")
+        assert console.outcome.done and not lab.network.interceptions
+
+
 def test_a_victim_has_the_patience_that_a_person_needs(lab, somebody):
     lab.smtp()
     given = {}
@@ -206,13 +218,13 @@ def test_an_edit_a_line_of_ones_own_and_a_drop_do_what_they_say(person):
     person.until("alice → mail, command STARTTLS")
     person.click("Say it to alice")
     person.until("Write a line of your own first.")
-    person.named("A line of your own").value = "454 4.7.0 Not today"
+    person.writes("454 4.7.0 Not today", "A line of your own", "Say it to alice", "Say it to mail")
     person.click("Say it to alice")
     person.until("alice will be told: “454 4.7.0 Not today”")
     person.click("Drop it")
     person.until("alice → mail, command AUTH")
-    assert person.line.value == "AUTH PLAIN AGFsaWNlAGh1bnRlcjI="
-    person.line.value = "QUIT"
+    assert person.named("The line").value == "AUTH PLAIN AGFsaWNlAGh1bnRlcjI="
+    person.writes("QUIT", "The line", "Send what I wrote")
     person.click("Send what I wrote")
     person.until("mail → alice, reply 221")
     person.click("Pass all from now on")
@@ -223,6 +235,7 @@ def test_an_edit_a_line_of_ones_own_and_a_drop_do_what_they_say(person):
 
 
 def test_a_text_that_nobody_changed_goes_on_as_it_came(person):
+    person.writes(person.named("The line").value, "The line", "Send what I wrote")
     person.click("Send what I wrote")
     person.until("alice → mail, command EHLO")
     person.click("Pass all from now on")

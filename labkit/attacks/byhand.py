@@ -93,7 +93,7 @@ class ByHand(Vector):
     Raises `LabError` for a time of no use.
     """
 
-    def __init__(self, seconds: float = 20.0) -> None:
+    def __init__(self, seconds: float = 60.0) -> None:
         if not 0 < seconds <= LONGEST_HOLD:
             raise LabError(f"A line is held for more than 0 and at most {LONGEST_HOLD:g} seconds, not {seconds!r}.")
         self.seconds = seconds

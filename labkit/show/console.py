@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 import ipywidgets
+from traitlets import Unicode
 
 from labkit.attacks.byhand import LONGEST_HOLD, ByHand, Held
 from labkit.attacks.vector import Vector
@@ -25,8 +26,24 @@ _ROWS = 8
 """Lines of the text that are seen at once; always the same, so that the buttons stay where they are."""
 _GLANCE = 0.4
 """Seconds after a line passed by itself in which a click was still meant for that one."""
+_FIELD = {"layout": {"width": "auto"}, "continuous_update": False}
 _TOO_LATE = "Too late: that line has had its decision."
 _TOO_LONG = "{} bytes: too long to be edited here. Pass it on or drop it."
+
+
+class Carrier(ipywidgets.Button):
+    """A button that brings what is written in a field along with each click.
+
+    Messages of different widgets may overtake each other on their way to the kernel, those of one may not. So the field
+    is linked, in the browser, to a trait of the button.
+    """
+
+    written = Unicode().tag(sync=True, echo_update=False)
+
+    def __init__(self, field: ipywidgets.Widget, word: str, meaning: str, click: Callable[[str], None]) -> None:
+        super().__init__(description=word, tooltip=meaning)
+        self.on_click(lambda _: click(self.written))
+        self._link = ipywidgets.jsdlink((field, "value"), (self, "written"))
 
 
 class Desk:
@@ -42,14 +59,8 @@ class Desk:
         self._turning = threading.RLock()
         self._state, self._clock, self._notice = ipywidgets.HTML(), ipywidgets.HTML(), ipywidgets.HTML()
         self._means, self._end_of_it, self._log = ipywidgets.HTML(), ipywidgets.HTML(), ipywidgets.HTML()
-        self._text = ipywidgets.Textarea(
-            description="The line, which you may change", rows=_ROWS, layout={"width": "auto"}
-        )
-        self._own = ipywidgets.Text(
-            description="A line of your own, which goes out ahead of that one", layout={"width": "auto"}
-        )
-        for field in (self._text, self._own):
-            field.observe(self._typing, "value")
+        self._text = ipywidgets.Textarea(description="The line, which you may change", rows=_ROWS, **_FIELD)
+        self._own = ipywidgets.Text(description="A line of your own, which goes out ahead of that one", **_FIELD)
         clicked = [self._text, self._fates(), self._own, self._additions(), self._others()]
         self._controls = ipywidgets.VBox([self._clock, *clicked, self._notice, self._means])
         head = ipywidgets.HTML(f'{STYLE}<p class="lk-head"><b>{views.TITLE}</b></p>')
@@ -59,15 +70,15 @@ class Desk:
     def _fates(self) -> ipywidgets.Widget:
         return _row(
             _button("Pass it on", "The line goes on exactly as it came", partial(self._decide, Held.pass_on)),
-            _button("Send what I wrote", "The text above goes on in its place", partial(self._decide, self._send)),
+            Carrier(self._text, "Send what I wrote", "The text above goes on in its place", self._send),
             _button("Drop it", "Nothing of it goes on", partial(self._decide, Held.drop)),
             _button("More time", f"It waits for {LONGEST_HOLD:g} s from now", partial(self._decide, _wait_longer)),
         )
 
     def _additions(self) -> ipywidgets.Widget:
         ahead = "Your line goes out ahead of the one that is held, as soon as you decide that one"
-        says = (_button(f"Say it to {self._names[end]}", ahead, partial(self._add, end)) for end in (CLIENT, SERVER))
-        return _row(*says)
+        ends = ((f"Say it to {self._names[end]}", partial(self._say, end)) for end in (CLIENT, SERVER))
+        return _row(*(Carrier(self._own, word, ahead, say) for word, say in ends))
 
     def _others(self) -> ipywidgets.Widget:
         return _row(
@@ -87,27 +98,18 @@ class Desk:
             else:
                 self._complain("" if act(self._held) else _TOO_LATE)
 
-    def _send(self, held: Held) -> bool:
-        return held.pass_on() if self._text.disabled else held.send(read(self._text.value))
+    def _send(self, written: str) -> None:
+        self._decide(lambda held: held.pass_on() if self._text.disabled else held.send(read(written)))
 
-    def _add(self, end: str) -> None:
-        if self._own.value:
-            self._decide(partial(self._say, end))
+    def _say(self, end: str, written: str) -> None:
+        if written:
+            self._decide(lambda held: held.say(end, read(written)))
         else:
             self._complain("Write a line of your own first.")
-
-    def _say(self, end: str, held: Held) -> bool:
-        said = held.say(end, read(self._own.value))
-        self._own.value = ""
-        return said
 
     def _pass_all(self) -> None:
         if self._byhand is not None:
             self._byhand.follow(Vector(), "you let everything pass")
-
-    def _typing(self, _: object) -> None:
-        if self._held is not None and self._byhand is not None:
-            self._held.hold(self._byhand.seconds)
 
     def _complain(self, sentence: str) -> None:
         self._complaint = sentence

@@ -168,7 +168,7 @@ _RULES = """
 .labkit .jupyter-button:disabled{color:var(--lk-soft)}
 .labkit .jupyter-button:focus-visible{outline:2px solid var(--lk-tls);outline-offset:1px}
 .labkit.lk-console .widget-html,.labkit.lk-console .widget-html-content{height:auto;line-height:1.45;font-size:13px}
-.labkit.lk-console .widget-html-content p{margin:0 0 .3em}
+.labkit.lk-console .widget-html-content p{margin:0 0 .3em;min-height:1.45em}
 .labkit.lk-console .widget-textarea,.labkit.lk-console .widget-text{flex-direction:column;
  align-items:stretch;height:auto}
 .labkit.lk-console .widget-textarea label,.labkit.lk-console .widget-text label{width:auto;text-align:left;

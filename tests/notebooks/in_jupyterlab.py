@@ -105,7 +105,7 @@ class Lab:
         page.on("request", lambda request: self._asked(request.url, url))
         page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.goto(f"{url}lab?token={token}")
+        page.goto(f"{url}lab?token={token}&reset")  # no tabs of an earlier test
         page.wait_for_function("window.jupyterapp")
         page.evaluate("jupyterapp.restored")
 

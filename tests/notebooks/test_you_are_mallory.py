@@ -21,21 +21,22 @@ END = "lab.close()"
 SHOWN = ".jp-OutputArea-output"
 
 
+KERNEL = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+
+
 @pytest.fixture(scope="module")
 def lab(jupyter_of_its_own):
     with server(jupyter_of_its_own) as (url, token), browser(url, token) as page:
-        cells = [nbformat.v4.new_code_cell(source) for source in (BEGIN, RUN, LOOK, END)]
-        for cell in cells:
-            cell.metadata.clear()
-        kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
-        notebook = nbformat.v4.new_notebook(cells=cells, metadata=kernel)
-        nbformat.write(notebook, jupyter_of_its_own / "notebooks" / "mallory.ipynb")
         yield page
 
 
 @pytest.fixture
-def notebook(lab):
-    with lab.open("mallory.ipynb") as opened:
+def notebook(lab, jupyter_of_its_own, request):
+    """A notebook that nobody has run yet."""
+    name = f"{request.node.name}.ipynb"
+    cells = [nbformat.v4.new_code_cell(source) for source in (BEGIN, RUN, LOOK, END)]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=KERNEL), jupyter_of_its_own / "notebooks" / name)
+    with lab.open(name) as opened:
         yield opened
 
 
@@ -116,7 +117,6 @@ def test_the_keyboard_alone_is_enough_to_answer_in_the_place_of_the_server(noteb
     press("Tab")
     press("Enter")
     expect(console.cell.get_by_text("alice will be told: “454 4.7.0 Not today”")).to_be_visible()
-    expect(console.own).to_have_value("")
     photograph(notebook, "answers")
     for _ in range(3):
         press("Shift+Tab")
