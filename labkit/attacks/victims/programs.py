@@ -107,7 +107,8 @@ class Program(ABC):
         """Start TLS as the library does it; without a context the library verifies nothing."""
 
     @abstractmethod
-    def log_in(self) -> None: ...
+    def log_in(self) -> None:
+        """Log in as `LOGIN`."""
 
     @abstractmethod
     def work(self) -> None:
