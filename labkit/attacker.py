@@ -133,7 +133,10 @@ class Attack:
 
         victim, server = (side.decrypted().dialogues for side in (self.victim_side, self.server_side))
         if not victim or not server:
-            raise LabError("There are no two sides: nobody came by, or the attacker did not go on to the server.")
+            raise LabError(
+                "There are no two sides: let a client come by while the attack is under way, and take a vector that goes "
+                "on to the server, for the sides of a conversation are compared."
+            )
         return TwoSided(victim[-1], server[-1], self.name)
 
     def address(self, server: "Server") -> "Address":

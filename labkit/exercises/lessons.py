@@ -50,7 +50,7 @@ def prediction(number: str) -> Prediction:
     """The prediction of the lesson with that number. Raises `LabError` when it has none."""
     found = lesson(number).prediction
     if found is None:
-        raise LabError(f"Lesson {number} asks for no prediction.")
+        raise LabError(f"Lesson {number} asks for no prediction: a Lesson takes one as Prediction(...).")
     return found
 
 
