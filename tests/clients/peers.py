@@ -4,6 +4,8 @@ import socket
 import threading
 from contextlib import contextmanager, suppress
 
+from labkit.errors import LabError
+
 GREETING = b"220 mail.lab.test ESMTP\r\n"
 CAPABILITIES = b"250-mail.lab.test\r\n250 STARTTLS\r\n"
 
@@ -28,8 +30,8 @@ def scripted(lab, script, port=587):
         yield listener
     finally:
         ended.set()
-        with suppress(OSError):  # wakes an accept that nobody came to
-            socket.create_connection(listener.address, 1).close()
+        with suppress(LabError):  # wakes an accept that nobody came to
+            lab.mail.connect(*listener.address, timeout=1).close()
         thread.join(10)
         listener.close()
 
