@@ -134,8 +134,8 @@ class Attack:
         victim, server = (side.decrypted().dialogues for side in (self.victim_side, self.server_side))
         if not victim or not server:
             raise LabError(
-                "There are no two sides: let a client come by while the attack is under way, and take a vector that goes "
-                "on to the server, for the sides of a conversation are compared."
+                "There are no two sides: either nobody came by, or the attacker did not go on to the server. "
+                "Let a client come by while the attack is under way, and take a vector that lets it through."
             )
         return TwoSided(victim[-1], server[-1], self.name)
 
