@@ -23,14 +23,15 @@ _FIELDS = {"commands": "smtp.command_line", "replies": "smtp.response.code", "ha
 def measure(sessions: int) -> Iterator[Figure]:
     """Time against tshark and scapy, and the peak of memory against that for a smaller capture."""
     path = recorded(sessions)
-    runs = interleaved({"ours": python("bench/sides.py", "ours", path), "tshark": _tshark(path)}, _ROUNDS)
+    commands = {side: python("bench/sides.py", side, path) for side in ("ours", "TLS", "headers")}
+    runs = interleaved({"tshark": _tshark(path), **commands}, _ROUNDS)
     found, packets = json.loads(runs["ours"].output), runs["tshark"].output.count("\n")
     _same(found["counts"], _counted(runs["tshark"].output))
     ours, tshark = runs["ours"].seconds, runs["tshark"].seconds
     size = f"{sessions:,} sessions, {packets:,} packets, {found['events']:,} events"
     yield Figure("decode: tshark's time / ours", tshark / ours, AT_LEAST, 5, f"{tshark:.2f} s / {ours:.2f} s ({size})")
     for layers, bound in (("TLS", AT_LEAST), ("headers", REFERENCE)):
-        sample = json.loads(run(python("bench/sides.py", layers, path)).output)
+        sample = json.loads(runs[layers].output)
         scapy = sample["seconds"] * packets / sample["packets"]
         absolute = f"{scapy:.0f} s / {ours:.2f} s (scaled from {sample['packets']:,} packets)"
         yield Figure(f"decode: scapy's time, {layers} / ours", scapy / ours, bound, 50, absolute)

@@ -7,15 +7,18 @@ took without its start.
 
 import json
 import logging
+import re
+import resource
 import sys
 import time
 from collections import Counter
 from itertools import islice
+from pathlib import Path
 
 _SAMPLE = 3000
 """Packets that scapy dissects."""
-_MAXRSS = 1 if sys.platform == "darwin" else 1024
-"""The unit of `ru_maxrss` in bytes (getrusage(2))."""
+_PEAK = re.compile(r"VmHWM:\s+(\d+) kB")
+"""In proc(5): the most memory that this process had; getrusage(2) counts what was there before exec(2) as well."""
 _COUNTED = {
     "command": "commands",
     "greeting": "replies",
@@ -28,8 +31,6 @@ _COUNTED = {
 
 def ours(path: str) -> dict[str, object]:
     """Decode all, and count what tshark counts too."""
-    import resource
-
     from labkit.capture.pcap import read_frames
     from labkit.decode.file import dialogues
 
@@ -41,8 +42,15 @@ def ours(path: str) -> dict[str, object]:
     counts: Counter[str] = Counter()
     for kind, number in kinds.items():
         counts[_COUNTED.get(kind, "other")] += number
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _MAXRSS
-    return {"events": counts.total(), "counts": {name: counts[name] for name in _COUNTED.values()}, "peak": peak}
+    return {"events": counts.total(), "counts": {name: counts[name] for name in _COUNTED.values()}, "peak": _peak()}
+
+
+def _peak() -> int:
+    """The most bytes of memory that this process had."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        return int(_PEAK.search(status.read_text())[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def headers(path: str) -> dict[str, object]:
