@@ -1,8 +1,8 @@
 """Records the captures of this folder anew: `make data`, or ``python data/record.py [FOLDER]``.
 
 One row a recording: its name, what is in it, and the session as a learner would write it. A new recording is a new row
-here and its line in README.md. Every session is recorded with a tap, so that the files are the same kind of thing
-whatever machine recorded them; the secrets of its TLS sessions are inside.
+here and its line in README.md. A session on loopback is recorded with a tap, so that the files are the same kind of
+thing whatever machine recorded them; what needs a LAN is recorded where there is one. The secrets of TLS are inside.
 """
 
 import sys
