@@ -131,6 +131,7 @@ def test_control_c_in_a_terminal_does_not_take_the_lan_away():
     code = f"""{IN_A_LAB}
 import time
 try:
+    print("waiting", flush=True)
     time.sleep(60)
 except KeyboardInterrupt:
     lan.host("mail").listen(25)
@@ -139,6 +140,7 @@ except KeyboardInterrupt:
 """
     with _python(code) as kernel:
         pid = int(kernel.stdout.readline())
+        assert kernel.stdout.readline() == "waiting\n"
         os.killpg(kernel.pid, signal.SIGINT)  # what a terminal does
         assert kernel.stdout.readline() == "still there\n"
     assert not psutil.pid_exists(pid)
