@@ -7,6 +7,8 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cached_property, partial
+from importlib import import_module
+from threading import Thread
 from typing import TYPE_CHECKING, TypeVar
 
 from labkit.errors import LabError
@@ -39,6 +41,10 @@ CAPTURES = ("auto", "af_packet", "tap")
 """How packets may be captured; ``auto`` is the first of the others that this machine allows."""
 
 
+_FIRST_SESSION = ("labkit.servers.smtp", "labkit.show.capture")
+"""What a first session needs and takes long to load."""
+
+
 class Lab:
     """A laboratory with the hosts `alice` (client), `mail` (server) and `mallory` (on the path).
 
@@ -58,7 +64,8 @@ class Lab:
             raise LabError(
                 f"There is no way to capture called {capture!r}: use one of {', '.join(map(repr, CAPTURES))}."
             )
-        self.network = make(network, (*HOSTS, *hosts))
+        with _loading(*_FIRST_SESSION):  # another process makes the network meanwhile
+            self.network = make(network, (*HOSTS, *hosts))
         self.keylog = KeyLog()
         self.authority = Authority()
         self.post = PostOffice()
@@ -373,6 +380,17 @@ class Lab:
             "  No server runs yet: start one with lab.smtp()."
         ]
         return "\n".join(lines) + ">"
+
+
+@contextmanager
+def _loading(*modules: str) -> Iterator[None]:
+    """Load these modules while the block waits for something else."""
+    loading = Thread(target=lambda: [import_module(module) for module in modules], name="labkit loading", daemon=True)
+    loading.start()
+    try:
+        yield
+    finally:
+        loading.join()
 
 
 def _close_all(servers: "dict[tuple[str, int], Server]") -> None:
