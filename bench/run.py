@@ -13,7 +13,7 @@ from pathlib import Path
 
 from figures import table
 
-MEASUREMENTS = ("startup", "decode", "interceptor", "kernel", "lessons", "serving")
+MEASUREMENTS = ("startup", "decode", "interceptor", "kernel", "lan", "lessons", "serving")
 _SESSIONS = 5000
 
 

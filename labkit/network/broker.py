@@ -24,11 +24,12 @@ INSIDE = Path(__file__).parent / "inside"
 PYTHON = (sys.executable, "-E", "-s", "-S")
 """Python with nothing but the standard library and the program's own folder: it starts in 10 ms."""
 _LARGEST = 1 << 16
-_PATIENCE = 10.0
+_PATIENCE = 30.0
 """Seconds for an answer; they take less than a millisecond, the first one a fifth of a second."""
 _FAREWELL = 2.0
 """Seconds for the process to end by itself; it takes milliseconds."""
 _LOST = "The process that keeps the private LAN has ended: make a new Lab."
+_SLOW = f"The process that keeps the private LAN did not answer within {_PATIENCE:g} s: this machine is too busy."
 
 
 class Broker:
@@ -86,7 +87,10 @@ class Broker:
     def _answer(self) -> tuple[Any, list[int]]:
         """The answer to the last request; one that an interrupted caller did not wait for is put away."""
         while True:
-            data, descriptors, _, _ = socket.recv_fds(self._socket, _LARGEST, 1, socket.MSG_CMSG_CLOEXEC)
+            try:
+                data, descriptors, _, _ = socket.recv_fds(self._socket, _LARGEST, 1, socket.MSG_CMSG_CLOEXEC)
+            except TimeoutError as error:
+                raise NetworkUnavailable(_SLOW) from error
             if not data:
                 raise NetworkUnavailable(_LOST)
             answer = json.loads(data)

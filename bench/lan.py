@@ -1,0 +1,53 @@
+"""What the private LAN costs: sessions a second against loopback, and how long it takes to be up and down again.
+
+The sessions that are compared take turns, one on each network, in two labs of this process, so that a busy moment of
+the machine hits both. Where the machine allows no private LAN there is nothing to measure, and it says so.
+"""
+
+import statistics
+import time
+from collections.abc import Iterator
+
+from figures import AT_LEAST, AT_MOST, Figure
+
+_TURNS = 300
+_LABS = 20
+_LOGIN = ("alice", "hunter2")
+
+
+def measure(_: int) -> Iterator[Figure]:
+    """Sessions a second on both networks, and the seconds that a LAN is made and removed in."""
+    yield _sessions()
+    yield from _lifetime()
+
+
+def _sessions() -> Figure:
+    from labkit import Lab
+
+    with Lab("loopback") as here, Lab("namespace") as there:
+        labs = [(lab, lab.smtp(), []) for lab in (here, there)]
+        for _ in range(_TURNS):
+            for lab, server, seconds in labs:
+                began = time.perf_counter()
+                if not lab.send(server, "The PIN is 4921", login=_LOGIN):
+                    raise RuntimeError(f"A session on {lab.network.kind} failed.")
+                seconds.append(time.perf_counter() - began)
+    loopback, lan = (statistics.median(seconds) for _, _, seconds in labs)
+    absolute = f"{1 / lan:.0f} / {1 / loopback:.0f} a second (medians of {_TURNS})"
+    return Figure("sessions a second: private LAN / loopback", loopback / lan, AT_LEAST, 0.7, absolute)
+
+
+def _lifetime() -> Iterator[Figure]:
+    from labkit.network import make
+
+    ups, downs = [], []
+    for _ in range(_LABS):
+        began = time.perf_counter()
+        network = make("namespace")
+        up = time.perf_counter()
+        network.close()
+        ups.append(up - began)
+        downs.append(time.perf_counter() - up)
+    for what, seconds, target in (("up", ups, 1.0), ("down", downs, 0.2)):
+        absolute = f"{min(seconds) * 1e3:.0f} to {max(seconds) * 1e3:.0f} ms, {_LABS} times"
+        yield Figure(f"a private LAN is {what}", statistics.median(seconds), AT_MOST, target, absolute, "s")
