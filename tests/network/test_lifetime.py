@@ -54,7 +54,7 @@ def _what_is_there() -> tuple[int, int, list[str]]:
 
 def test_many_lans_one_after_the_other_leave_nothing():
     before = _what_is_there()
-    for _ in range(20):
+    for _ in range(10):
         with closing(made("namespace")) as lan:
             listener = lan.host("mail").listen(25)
             with lan.host("alice").connect("mail", 25), listener.socket.accept()[0], lan.host("mallory").sniff():

@@ -7,6 +7,7 @@ import socket
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+import psutil
 import pytest
 from networks import made
 from tools import tool
@@ -276,3 +277,18 @@ def test_a_lan_whose_process_is_gone_says_so(lan):
         lan.host("alice").tcp()
     with pytest.raises(LabError):
         lan.host("alice").connect("mail", 25)
+
+
+def test_a_lan_whose_process_hangs_says_so_goes_on_later_and_can_be_closed(lan):
+    broker = lan.broker
+    os.kill(broker.pid, signal.SIGSTOP)
+    broker._socket.settimeout(0.2)
+    with pytest.raises(NetworkUnavailable, match="did not answer"):
+        lan.host("alice").tcp()
+    os.kill(broker.pid, signal.SIGCONT)
+    broker._socket.settimeout(10)
+    lan.host("mail").listen(587)
+    _talk(lan)
+    os.kill(broker.pid, signal.SIGSTOP)
+    lan.close()
+    assert not psutil.pid_exists(broker.pid)
