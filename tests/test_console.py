@@ -38,7 +38,7 @@ def test_where_nobody_can_click_the_script_decides_and_all_is_over_at_once(lab):
     assert [edit.removed for edit in console.edits] == [(b"250-STARTTLS\r\n",)]
     assert len(console.sides.differences) == 1
     assert "so StripCapability decided" in repr(console) and "≠ removed “250-STARTTLS”" in repr(console)
-    assert (threading.active_count(), psutil.Process().num_fds()) == (threads, files)
+    assert threading.active_count() <= threads and psutil.Process().num_fds() <= files
 
 
 def test_the_same_script_serves_imap(lab):
