@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from labkit.clients.policies import Policy
     from labkit.matrix import Client, Matrix
     from labkit.servers.imap.server import IMAPServer
-    from labkit.servers.loop import ServerLoop
     from labkit.servers.mailbox import Mailbox
     from labkit.servers.older import OlderSMTPServer
     from labkit.servers.pop3 import POP3Server
@@ -73,10 +72,10 @@ class Lab:
         self.servers: dict[tuple[str, int], Server] = {}
         """(host name, port) -> the server that runs there."""
         self._capture = capture
-        self._loop: ServerLoop | None = None
         self._stage = ExitStack()
         self._stage.callback(self.keylog.close)
         self._stage.callback(self.network.close)
+        self._stage.callback(_close_all, self.servers)
         self._finalizer = weakref.finalize(self, self._stage.close)
 
     @property
@@ -343,20 +342,15 @@ class Lab:
     def _start(self, kind: "Callable[..., S]", settings: "Settings", certificate: str, host: str) -> "S":
         """Start a server in the place of one that may run there already."""
         from labkit.contexts import server_context
-        from labkit.servers.loop import ServerLoop
 
         self.network.still_open()
         on = self.network.host(host)
         shown = self.authority.certificate(certificate)
         context = server_context(shown, settings.tls, settings.ciphers, self.keylog.path)
-        if self._loop is None:
-            self._loop = ServerLoop()
-            self._stage.callback(self._loop.close)
-            self._stage.callback(_close_all, self.servers)
         where = (host, settings.port)
         if where in self.servers:
             self.servers.pop(where).close()
-        server = self.servers[where] = kind(on, self._loop, settings, shown, context, self.post)
+        server = self.servers[where] = kind(on, settings, shown, context, self.post)
         return server
 
     def __enter__(self) -> "Lab":

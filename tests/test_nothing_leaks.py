@@ -138,12 +138,12 @@ def test_a_lab_in_a_circle_is_closed_by_whichever_thread_collects_the_garbage(tr
     before = traces()
     lab = Lab()
     lab.me = lab
-    server, loop = lab.smtp(), lab._loop
+    server, loop = lab.smtp(), lab.network.loop
     address = server.address
     client = lab.alice.connect("mail", 587)
     assert client.recv(100).startswith(b"220")
     del lab, server
-    loop._loop.call_soon_threadsafe(gc.collect)  # the worst one: the servers' own
+    loop.events.call_soon_threadsafe(gc.collect)  # the worst one: the servers' own
     loop._thread.join(5)
     assert not loop._thread.is_alive()
     del loop

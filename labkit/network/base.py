@@ -10,12 +10,18 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from ipaddress import ip_address
+from typing import TYPE_CHECKING
 
 from labkit.errors import LabError, NotListening, OutsideTheLab, PortTaken
 from labkit.network.interception import Interception
+
+if TYPE_CHECKING:
+    from labkit.network.loop import Loop
 
 Address = tuple[str, int]
 """(IP address, port in host order)."""
@@ -184,10 +190,24 @@ class Network(ABC):
         self.instead = ""
         """Why this machine has not a better network, in a sentence; empty when this one was asked for."""
         self._closed = False
+        self._loop: Loop | None = None
+        self._starting = threading.Lock()
 
     @abstractmethod
     def contains(self, ip: str) -> bool:
         """Whether this IP address belongs to the lab."""
+
+    @property
+    def loop(self) -> "Loop":
+        """The thread of what serves and what carries here, from the first of them to `close`."""
+        from labkit.network.loop import Loop
+
+        with self._starting:
+            self.still_open()
+            if self._loop is None:
+                self._loop = Loop()
+                weakref.finalize(self, self._loop.close).atexit = False  # then whoever serves comes first
+            return self._loop
 
     @abstractmethod
     def watch(self) -> socket.socket:
@@ -300,9 +320,11 @@ class Network(ABC):
         return ":" not in endpoint or int(endpoint.rpartition(":")[2]) in ports
 
     def close(self) -> None:
-        """Close every listener and admit no more. A second call does nothing."""
+        """End what serves and what carries, close every listener and admit no more. A second call does nothing."""
         self._closed = True
         self.diversion = None
+        if self._loop is not None:
+            self._loop.close()
         for interception in list(self.interceptions.values()):
             with contextlib.suppress(OSError, LabError):
                 interception.close()

@@ -17,7 +17,6 @@ from labkit.certificates import Certificate
 from labkit.network import Host
 from labkit.servers import quirks
 from labkit.servers.log import ServerLog
-from labkit.servers.loop import ServerLoop
 from labkit.servers.postoffice import PostOffice
 from labkit.servers.settings import Settings
 from labkit.servers.tls import ServerTLS
@@ -43,7 +42,6 @@ class Server(ABC):
     def __init__(
         self,
         host: Host,
-        loop: ServerLoop,
         settings: Settings,
         certificate: Certificate,
         context: ssl.SSLContext,
@@ -55,14 +53,14 @@ class Server(ABC):
         self.context = context
         self.post = post
         self.log = ServerLog()
-        self._loop = loop
+        self._loop = host.network.loop
         self._open: WeakSet[asyncio.BaseTransport] = WeakSet()
         self._connections = 0
         self._under_way: set[asyncio.Task[Any]] = set()
         self._stopped = False
         self._listener = host.listen(settings.port)
         try:
-            loop.call(self._start)
+            self._loop.call(self._start)
         except BaseException:
             self._listener.close()
             raise

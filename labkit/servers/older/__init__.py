@@ -24,7 +24,6 @@ from labkit.errors import LabError
 from labkit.network import Host
 from labkit.scratch import ScratchFile
 from labkit.servers.log import ServerLog
-from labkit.servers.loop import ServerLoop
 from labkit.servers.mailbox import Mailbox, Message
 from labkit.servers.postoffice import USERS, PostOffice
 from labkit.servers.settings import Settings
@@ -44,10 +43,9 @@ class OlderSMTPServer:
     def __init__(
         self,
         host: Host,
-        _: ServerLoop,
         settings: Settings,
         certificate: Certificate,
-        __: ssl.SSLContext,
+        _: ssl.SSLContext,
         post: PostOffice,
         version: str,
         keylog: str,

@@ -1,6 +1,8 @@
-"""The one thread in which all servers of a lab run: an asyncio event loop of its own, beside the notebook's.
+"""The one thread in which a network's servers and relays run: an asyncio event loop of its own, beside the notebook's.
 
-Everything that waits has a time limit. What is served is not known here.
+They share it because a thread that hands bytes to another one wakes it, and both then wait for the interpreter: in a
+thread of its own a relay costs a session three times as much. Everything that waits has a time limit. What is served or
+carried is not known here.
 """
 
 import asyncio
@@ -17,22 +19,27 @@ _LAST_WORDS = 1.0
 """Seconds for the ends of connections that their servers have dropped; they take microseconds."""
 
 
-class ServerLoop:
+class Loop:
     """An event loop in a thread, from construction to `close`."""
 
+    events: asyncio.AbstractEventLoop
+    """asyncio's part of it."""
+
     def __init__(self) -> None:
+        self.endings: set[Callable[[], None]] = set()
+        """Called in the thread when it ends."""
         self._started = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="labkit servers", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="labkit loop", daemon=True)
         self._thread.start()
         self._started.wait(_PATIENCE)
 
     def call(self, function: Callable[[], object]) -> None:
-        """Call a function in the loop's thread and wait for its end. Raises `LabError` when that takes too long."""
+        """Call a function in the thread and wait for its end. Raises `LabError` when that takes too long."""
         if threading.current_thread() is self._thread:  # a lab that is garbage may be closed from here
             function()
             return
         done: Future[object] = Future()
-        self._loop.call_soon_threadsafe(lambda: _settle(done, function))
+        self.events.call_soon_threadsafe(lambda: _settle(done, function))
         try:
             done.result(_PATIENCE)
         except TimeoutError as error:
@@ -41,9 +48,9 @@ class ServerLoop:
 
     def close(self) -> None:
         """Stop the loop and end the thread. A second call does nothing."""
-        if self._loop.is_closed():
+        if self.events.is_closed():
             return
-        self._loop.call_soon_threadsafe(self._stop.set)
+        self.events.call_soon_threadsafe(self._stop.set)
         if threading.current_thread() is not self._thread:
             self._thread.join(_PATIENCE)
 
@@ -52,11 +59,13 @@ class ServerLoop:
             runner.run(self._serve())
 
     async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
+        self.events = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        self._loop.set_exception_handler(_ignore)
+        self.events.set_exception_handler(_ignore)
         self._started.set()
         await self._stop.wait()
+        for end in tuple(self.endings):
+            end()
         if under_way := asyncio.all_tasks() - {asyncio.current_task()}:
             await asyncio.wait(under_way, timeout=_LAST_WORDS)
 
