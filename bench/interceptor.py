@@ -59,12 +59,14 @@ def _attacked(lab) -> Iterator[None]:
 
 @contextmanager
 def _relayed(lab) -> Iterator[None]:
+    from labkit.network.loop import Loop
     from labkit.network.relay import Relay
 
     def witness(*_: object) -> Callable[..., None]:
         return lambda *_: None
 
-    relay = Relay(lab.network, _PIECE, abandoned=lambda: True, ended=lambda: None)
+    loop = Loop()  # the servers' own would spare the relay what the attacker cannot be spared: to wake their thread
+    relay = Relay(lab.network, loop, _PIECE, ended=lambda: None)
     lab.network.diversion = lambda sender, host, port, address: relay.listen(
         lab.network.host(sender), address, (sender, host, port), witness
     )
@@ -73,6 +75,7 @@ def _relayed(lab) -> Iterator[None]:
     finally:
         lab.network.diversion = None
         relay.leave(1.0)
+        loop.close()
 
 
 def _whole_matrix() -> Figure:

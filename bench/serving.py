@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 
 from figures import AT_LEAST, AT_MOST, REFERENCE, Figure
 
-_TURNS = 150
+_TURNS = 300
 _CROWD = 1000
 _DESCRIPTORS = 3 * _CROWD
 """Two ends of every connection are in this process."""

@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from functools import partial
+from typing import Any
 
 from labkit.capture.conversation import CLIENT, SERVER
 from labkit.capture.frames import ACK, ETHERNET, FIN, PSH, RST, SYN, Segment
@@ -40,15 +41,15 @@ class Tap:
     def __init__(self, network: Network) -> None:
         self.frames: list[Frame] = []
         """What was caught; filled by `stop`, so that nobody waits for headers while they talk."""
-        self.seen: list[tuple[int, Segment, int]] = []
-        """(nanoseconds since 1970, segment, number of the packet) of each step."""
+        self.seen: list[tuple[int, tuple[Any, ...], int]] = []
+        """(nanoseconds since 1970, what makes the `Segment`, number of the packet) of each step."""
         self._path = _Path.of(network, self)
 
     def stop(self, settle: float) -> None:
         """End when every connection has ended, after `settle` seconds at most."""
         self._path.remove(self, settle)
-        for time_ns, segment, number in self.seen:
-            data = build(segment, number)
+        for time_ns, fields, number in self.seen:
+            data = build(Segment(*fields), number)
             self.frames.append(Frame(time_ns, ETHERNET, data, len(data)))
         self.seen.clear()
 
@@ -62,7 +63,7 @@ class _Path:
         self._network = network
         self._taps: tuple[Tap, ...] = (first,)
         self._previous = network.diversion
-        self._relay = Relay(network, PAYLOAD_LIMIT, abandoned=self._abandoned, ended=self._step_out)
+        self._relay = Relay(network, network.loop, PAYLOAD_LIMIT, ended=self._step_out)
         network.diversion = self
 
     @classmethod
@@ -92,15 +93,11 @@ class _Path:
             with self._making:
                 self._taps = tuple(other for other in self._taps if other is not tap)
 
-    def record(self, segment: Segment, number: int) -> None:
-        """Tell every tap of this segment, sent now."""
-        step = time.time_ns(), segment, number
+    def record(self, fields: tuple[Any, ...], number: int) -> None:
+        """Tell every tap of the segment with these fields, sent now; the receiver of its bytes waits meanwhile."""
+        step = time.time_ns(), fields, number
         for tap in self._taps:
             tap.seen.append(step)
-
-    def _abandoned(self) -> bool:
-        """A network that is closed diverts nothing."""
-        return self._network.diversion is None
 
     def _step_out(self) -> None:
         if self._network.diversion is self:
@@ -109,7 +106,8 @@ class _Path:
 
 def _story(path: _Path, server: Address, client: Address) -> Witness:
     """The witness of one connection: turns its steps into segments with sequence numbers that fit (RFC 9293 §3.4)."""
-    ends = {CLIENT: (socket.inet_aton(client[0]), client[1]), SERVER: (socket.inet_aton(server[0]), server[1])}
+    near, far = ((socket.inet_aton(ip), port) for ip, port in (client, server))
+    ways = {CLIENT: (*near, *far), SERVER: (*far, *near)}
     following = {CLIENT: random.getrandbits(32), SERVER: random.getrandbits(32)}
     number = random.getrandbits(16)
 
@@ -118,7 +116,7 @@ def _story(path: _Path, server: Address, client: Address) -> Witness:
         number += 1
         other, flags = _OTHER[sender], _FLAGS[kind]
         ack = following[other] if flags & ACK else 0
-        path.record(Segment(*ends[sender], *ends[other], following[sender], ack, flags, payload), number)
+        path.record((*ways[sender], following[sender], ack, flags, payload), number)
         following[sender] = (following[sender] + len(payload) + bool(flags & (SYN | FIN))) & _WRAP
 
     return tell

@@ -1,4 +1,4 @@
-"""A faithful relay: one thread that carries TCP connections and tells a witness what each side does.
+"""A faithful relay: it carries TCP connections in a loop and tells a witness what each side does.
 
 The two ends must not notice it: bytes, the end of one direction alone (FIN) and resets (RST) are passed on as they
 come, and a side is read no faster than the other one takes its bytes. What the witness makes of it does not belong
@@ -6,26 +6,20 @@ here, nor why a client came this way.
 """
 
 import os
-import selectors
 import socket
 import struct
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 
 from labkit.dialects.base import CLIENT, SERVER
+from labkit.errors import NetworkUnavailable
 from labkit.network.base import Address, Host, Network
+from labkit.network.loop import Loop
 
 Witness = Callable[[str, str, bytes], None]
 """(sender, kind, payload): told of every step of one connection, in the words of `Chunk`."""
 
-_READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
-_TICK = 0.1
-"""Seconds between two looks whether connections that outlived their capture are still wanted."""
-_PATIENCE = 2.0
-"""Seconds that `leave` waits for the thread beyond the settling; it needs milliseconds."""
 _RESET_ON_CLOSE = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
 """SO_LINGER with no time at all: closing sends RST instead of FIN."""
 
@@ -34,29 +28,24 @@ class Relay:
     """Carries connections while somebody wants it to, and after that until the last of them has ended.
 
     It begins with one user; `enter` and `leave` count the others. Connections that outlive the last user are carried
-    on, and dropped only when `abandoned` says so. `ended` is called once, when the relay is over.
+    on, and dropped only when the loop ends. `ended` is called once, when the relay is over.
     """
 
-    def __init__(self, network: Network, piece: int, abandoned: Callable[[], bool], ended: Callable[[], None]) -> None:
+    def __init__(self, network: Network, loop: Loop, piece: int, ended: Callable[[], None]) -> None:
         self.piece = piece
         """The most bytes that are carried at once."""
+        self.loop = loop
         self._network = network
-        self._abandoned = abandoned
         self._ended = ended
         self._over = False
         self._users = 1
         self._lock = threading.Lock()
-        self._leaving: list[tuple[float, threading.Event]] = []
-        self._listeners: dict[tuple[object, ...], socket.socket] = {}
-        self._fresh: list[tuple[socket.socket, Callable[[], None]]] = []
+        self._doors: dict[tuple[object, ...], _Door] = {}
         self._links: set[_Link] = set()
-        self._selector = selectors.DefaultSelector()
-        self._alarm, self._bell = socket.socketpair()
-        self._alarm.setblocking(False)
-        self._bell.setblocking(False)
-        self.watch(self._alarm, _READ, self._hear)
-        self._thread = threading.Thread(target=self._run, name="labkit tap", daemon=True)
-        self._thread.start()
+        self._idle = threading.Event()
+        """No connection is under way."""
+        self._idle.set()
+        self.loop.endings.add(self._end)
 
     def enter(self) -> bool:
         """One user more. False when the relay is over already."""
@@ -66,15 +55,11 @@ class Relay:
 
     def leave(self, settle: float) -> None:
         """One user less, as soon as every connection has ended, but after `settle` seconds at most."""
-        left = threading.Event()
-        with self._lock:
-            if self._over:
-                return
-            self._leaving.append((time.monotonic() + settle, left))
-        self._ring()
-        left.wait(settle + _PATIENCE)
-        if self._over:
-            self._thread.join(_PATIENCE)
+        try:
+            self._do(self._let_in)
+            self._idle.wait(settle)
+        finally:
+            self._do(self._dismiss)
 
     def listen(
         self, on: Host, server: Address, label: tuple[object, ...], witness: Callable[[Address], Witness]
@@ -83,97 +68,90 @@ class Relay:
 
         `witness` makes the witness of a connection from the address of its client. Raises `OutsideTheLab`.
         """
-        self._network.admit(server[0])
         with self._lock:
             if self._over:
                 return server
-            if label not in self._listeners:
-                sock = on.bound(0)
-                sock.setblocking(False)
-                self._listeners[label] = sock
-                self._fresh.append((sock, partial(self._accept, sock, on, server, witness)))
-                self._ring()
-            return self._listeners[label].getsockname()[:2]
+            if label not in self._doors:
+                self._network.admit(server[0])
+                self._doors[label] = _Door(self, on, server, witness)
+            return self._doors[label].address
 
-    def watch(self, sock: socket.socket, events: int, act: Callable[[], None]) -> None:
-        """Call `act` whenever `sock` is ready for one of these events; for the relay's own thread."""
-        if sock.fileno() not in self._selector.get_map():
-            if events:
-                self._selector.register(sock, events, act)
-        elif events:
-            self._selector.modify(sock, events, act)
-        else:
-            self._selector.unregister(sock)
+    # ---- for the loop's thread
+
+    def begin(self, link: "_Link") -> None:
+        """A connection is under way."""
+        self._links.add(link)
+        self._idle.clear()
 
     def forget(self, link: "_Link") -> None:
-        """A connection has ended; for the relay's own thread."""
+        """A connection has ended."""
         self._links.discard(link)
+        if not self._links:
+            self._idle.set()
+            self._finish()
 
-    def _ring(self) -> None:
-        with suppress(OSError):
-            self._bell.send(b".")
+    def _do(self, act: Callable[[], None]) -> None:
+        if not self._over:
+            self.loop.call(act)
 
-    def _hear(self) -> None:
-        self._alarm.recv(1024)
+    def _let_in(self) -> None:
+        """Who has knocked before a capture ends belongs to it."""
+        for door in tuple(self._doors.values()):
+            door.let_in()
+
+    def _dismiss(self) -> None:
         with self._lock:
-            fresh, self._fresh = self._fresh, []
-        for sock, act in fresh:
-            self.watch(sock, _READ, act)
-
-    def _accept(self, sock: socket.socket, on: Host, server: Address, witness: Callable[[Address], Witness]) -> None:
-        with suppress(OSError):  # the client has already gone
-            client, address = sock.accept()
-            self._links.add(_Link(self, client, on.tcp(), server, witness(address[:2])))
-
-    def _run(self) -> None:
-        try:
-            while not self._over:
-                events = self._selector.select(self._pause())
-                for key, _ in events:
-                    key.data()
-                if not self._users and self._abandoned():
-                    self._drop()
-                if self._leaving or not self._users:
-                    self._let_go(idle=not events)
-        finally:
-            self._end()
-
-    def _pause(self) -> float | None:
-        """Seconds to wait for events."""
-        if self._leaving:
-            return max(0.0, min(self._leaving)[0] - time.monotonic()) if self._links else 0.0
-        return None if self._users else _TICK
-
-    def _let_go(self, idle: bool) -> None:
-        """Release the users that are leaving, and end when nobody and nothing is left."""
-        with self._lock:
-            now = time.monotonic()
-            settled = [entry for entry in self._leaving if (idle and not self._links) or entry[0] <= now]
-            self._users -= len(settled)
-            self._leaving = [entry for entry in self._leaving if entry not in settled]
-            if not self._users and not self._links:
-                self._finish()
-        for _, left in settled:
-            left.set()
-
-    def _drop(self) -> None:
-        for link in list(self._links):
-            link.reset()
+            self._users -= 1
+        self._finish()
 
     def _finish(self) -> None:
-        if not self._over:
+        """End when nobody and nothing is left."""
+        with self._lock:
+            if self._over or self._users or self._links:
+                return
             self._over = True
-            self._ended()
+        self.loop.endings.discard(self._end)
+        for door in self._doors.values():
+            door.close()
+        self._ended()
 
     def _end(self) -> None:
-        with self._lock:
-            self._finish()
-        self._drop()
-        self._selector.close()
-        for sock in (self._alarm, self._bell, *self._listeners.values()):
-            sock.close()
-        for _, left in self._leaving:
-            left.set()
+        """End in any case."""
+        self._users = 0
+        for link in tuple(self._links):
+            link.reset()
+        self._finish()
+
+
+class _Door:
+    """Where clients come in that mean one server."""
+
+    def __init__(self, relay: Relay, on: Host, server: Address, witness: Callable[[Address], Witness]) -> None:
+        self._relay = relay
+        self._on = on
+        self._server = server
+        self._witness = witness
+        self._socket = on.bound(0)
+        self._socket.setblocking(False)
+        self.address: Address = self._socket.getsockname()[:2]
+        events = relay.loop.events
+        events.call_soon_threadsafe(events.add_reader, self._socket, self.let_in)
+
+    def let_in(self) -> None:
+        """Carry the connections of all who wait."""
+        with suppress(OSError, NetworkUnavailable):  # nobody else waits, or the client or the network has gone
+            while True:
+                client, address = self._socket.accept()
+                try:
+                    onward = self._on.tcp()
+                except BaseException:
+                    client.close()
+                    raise
+                _Link(self._relay, client, onward, self._witness(address[:2])).connect(self._server)
+
+    def close(self) -> None:
+        self._relay.loop.events.remove_reader(self._socket)
+        self._socket.close()
 
 
 class _End:
@@ -182,71 +160,54 @@ class _End:
     def __init__(self, name: str, sock: socket.socket) -> None:
         self.name = name
         self.socket = sock
+        self.fileno = sock.fileno()
+        """For asyncio, which puts a socket that it does not know yet into words, and that takes time."""
         self.peer: _End
         self.pending = b""
         """What the peer said and this end has not taken yet."""
         self.finished = False
         """It has said that it will send no more."""
-        self.told = False
-        """It knows that its peer will send no more."""
-        self.watched = 0
-        """The events that the relay waits for."""
         sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 class _Link:
     """One connection that is carried: from its client to the relay, and from the relay to its server."""
 
-    def __init__(
-        self, relay: Relay, client: socket.socket, onward: socket.socket, server: Address, witness: Witness
-    ) -> None:
+    def __init__(self, relay: Relay, client: socket.socket, onward: socket.socket, witness: Witness) -> None:
         self._relay = relay
+        self._events = relay.loop.events
         self._witness = witness
         self._client = _End(CLIENT, client)
         self._server = _End(SERVER, onward)
         self._client.peer, self._server.peer = self._server, self._client
-        self._over = False
-        witness(CLIENT, "syn", b"")
+        relay.begin(self)
+
+    def connect(self, server: Address) -> None:
+        """Begin as the client has begun."""
+        self._witness(CLIENT, "syn", b"")
         self._server.socket.connect_ex(server)
-        relay.watch(self._server.socket, _WRITE, self._connected)
+        self._events.add_writer(self._server.fileno, self._connected)
 
     def reset(self) -> None:
         """Drop the connection in a way that both ends notice."""
-        self._over = True
-        self._relay.forget(self)
         for end in (self._client, self._server):
-            self._relay.watch(end.socket, 0, self.reset)
+            self._events.remove_reader(end.fileno)
+            self._events.remove_writer(end.fileno)
             with suppress(OSError):
                 end.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-            end.socket.close()
+        self._close()
 
     def _connected(self) -> None:
+        self._events.remove_writer(self._server.fileno)
         if self._server.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             self._reset_by(self._server)
             return
         self._witness(SERVER, "syn-ack", b"")
         self._witness(CLIENT, "ack", b"")
-        self._watch()
-
-    def _watch(self) -> None:
-        """Write to an end when something is pending for it, and read from it when its peer took all."""
         for end in (self._client, self._server):
-            reading = not end.finished and not end.peer.pending
-            events = (_READ if reading else 0) | (_WRITE if end.pending else 0)
-            if events != end.watched:
-                end.watched = events
-                self._relay.watch(end.socket, events, partial(self._ready, end))
+            self._events.add_reader(end.fileno, self._carry, end)
 
-    def _ready(self, end: _End) -> None:
-        if end.pending:
-            self._push(end)
-        if not self._over and not end.finished and not end.peer.pending:
-            self._pull(end)
-        if not self._over:
-            self._watch()
-
-    def _pull(self, end: _End) -> None:
+    def _carry(self, end: _End) -> None:
         """Take what `end` has to say and hand it to its peer."""
         try:
             data = end.socket.recv(self._relay.piece)
@@ -255,27 +216,42 @@ class _Link:
         except OSError:
             self._reset_by(end)
             return
-        end.finished = not data
-        end.peer.pending = data
-        self._witness(end.name, "data" if data else "fin", data)
-        self._push(end.peer)
+        if data:
+            self._witness(end.name, "data", data)
+            self._hand(end.peer, data)
+        else:
+            self._finish(end)
 
-    def _push(self, end: _End) -> None:
-        """Hand `end` what its peer said."""
+    def _hand(self, end: _End, data: bytes) -> None:
+        """Hand `end` what its peer said; while something of it is left, the peer is not heard."""
         try:
-            if end.pending:
-                end.pending = end.pending[end.socket.send(end.pending) :]
+            left = data[end.socket.send(data) :]
         except BlockingIOError:
-            return
+            left = data
         except OSError:
             self._hear_out(end)
             return
-        if end.peer.finished and not end.pending and not end.told:
-            end.told = True
-            with suppress(OSError):  # it may have gone altogether
-                end.socket.shutdown(socket.SHUT_WR)
-            if end.peer.told:
-                self._close(last=end)
+        if left and not end.pending:
+            self._events.remove_reader(end.peer.fileno)
+            self._events.add_writer(end.fileno, self._push, end)
+        elif end.pending and not left:
+            self._events.remove_writer(end.fileno)
+            self._events.add_reader(end.peer.fileno, self._carry, end.peer)
+        end.pending = left
+
+    def _push(self, end: _End) -> None:
+        self._hand(end, end.pending)
+
+    def _finish(self, end: _End) -> None:
+        """`end` has said all, and its peer has taken it."""
+        end.finished = True
+        self._events.remove_reader(end.fileno)
+        self._witness(end.name, "fin", b"")
+        with suppress(OSError):  # it may have gone altogether
+            end.peer.socket.shutdown(socket.SHUT_WR)
+        if end.peer.finished:
+            self._witness(end.peer.name, "ack", b"")
+            self._close()
 
     def _hear_out(self, end: _End) -> None:
         """It takes nothing any more, but what it said before it reset the connection still counts."""
@@ -291,11 +267,7 @@ class _Link:
             end.peer.socket.send(end.peer.pending)
         self.reset()
 
-    def _close(self, last: _End) -> None:
-        """Both directions have ended; `last` is the end whose peer finished last, so it acknowledges last."""
-        self._witness(last.name, "ack", b"")
-        self._over = True
-        self._relay.forget(self)
+    def _close(self) -> None:
         for end in (self._client, self._server):
-            self._relay.watch(end.socket, 0, self.reset)
             end.socket.close()
+        self._relay.forget(self)

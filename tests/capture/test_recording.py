@@ -224,6 +224,25 @@ def test_packets_are_scapys_with_the_times_of_the_frames(lab, method):
     assert abs(float(packets[0].time) - trace.frames[0].time / 1e9) < 1e-3
 
 
+def test_a_tap_needs_no_thread_beside_the_one_of_the_servers(lab):
+    server = lab.smtp()
+    before = {*threading.enumerate()}
+    with record(lab.network, "tap"):
+        lab.send(server, "x")
+        assert {*threading.enumerate()} == before
+
+
+@METHODS
+def test_who_has_connected_before_the_end_is_in_the_capture_although_nobody_has_looked_yet(lab, method):
+    listener = lab.mail.listen(587)
+    with record(lab.network, method) as trace:
+        lab.network.loop.events.call_soon_threadsafe(time.sleep, 0.2)  # what carries is busy
+        client = lab.alice.connect("mail", 587)
+    client.close()
+    listener.close()
+    assert signals(trace) == OPENING
+
+
 # ---- how connections end
 
 
