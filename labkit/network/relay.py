@@ -95,9 +95,9 @@ class Relay:
             self.loop.call(act)
 
     def _let_in(self) -> None:
-        """Who has knocked before a capture ends belongs to it."""
-        for door in tuple(self._doors.values()):
-            door.let_in()
+        """Who has knocked before a user leaves is carried for that user, too."""
+        if any(door.let_in() for door in tuple(self._doors.values())):
+            self.loop.events.call_soon(self._let_in)
 
     def _dismiss(self) -> None:
         with self._lock:
@@ -137,17 +137,19 @@ class _Door:
         events = relay.loop.events
         events.call_soon_threadsafe(events.add_reader, self._socket, self.let_in)
 
-    def let_in(self) -> None:
-        """Carry the connections of all who wait."""
-        with suppress(OSError, NetworkUnavailable):  # nobody else waits, or the client or the network has gone
-            while True:
-                client, address = self._socket.accept()
-                try:
-                    onward = self._on.tcp()
-                except BaseException:
-                    client.close()
-                    raise
-                _Link(self._relay, client, onward, self._witness(address[:2])).connect(self._server)
+    def let_in(self) -> bool:
+        """Carry the connection of one who waits, so that a server gets its turn before the next. False for nobody."""
+        try:
+            client, address = self._socket.accept()
+        except OSError:  # or the client has gone again
+            return False
+        try:
+            onward = self._on.tcp()
+        except (OSError, NetworkUnavailable):
+            client.close()
+        else:
+            _Link(self._relay, client, onward, self._witness(address[:2])).connect(self._server)
+        return True
 
     def close(self) -> None:
         self._relay.loop.events.remove_reader(self._socket)

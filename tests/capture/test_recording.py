@@ -6,7 +6,7 @@ import struct
 import subprocess
 import threading
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import pytest
 from tools import tool
@@ -241,6 +241,18 @@ def test_who_has_connected_before_the_end_is_in_the_capture_although_nobody_has_
     client.close()
     listener.close()
     assert signals(trace) == OPENING
+
+
+def test_a_tap_lets_the_first_of_a_crowd_be_served_while_others_still_wait(lab):
+    server = lab.smtp()
+    with ExitStack() as clients, record(lab.network, "tap") as trace:
+        lab.network.loop.events.call_soon_threadsafe(time.sleep, 0.5)  # until all are here
+        for _ in range(100):
+            clients.enter_context(lab.alice.connect("mail", server.port, timeout=5))
+    steps = [chunk for conversation in trace.conversations for chunk in conversation.chunks]
+    greeted = min(step.time for step in steps if step.kind == "data")
+    assert len(trace.conversations) == 100
+    assert greeted < max(step.time for step in steps if step.kind == "syn")
 
 
 # ---- how connections end
