@@ -4,7 +4,7 @@ import socket
 from collections.abc import Iterable
 
 from labkit.capture.conversation import CLIENT, SERVER, Chunk, Conversation
-from labkit.capture.frames import ACK, ETHERNET, FIN, PSH, RST, SYN, Segment
+from labkit.capture.frames import ACK, ETHERNET, FIN, PSH, RST, SYN, Segment, ends
 from labkit.capture.headers import build
 from labkit.capture.pcap import Frame
 
@@ -25,7 +25,7 @@ class Connection:
     def send(self, sender: str, flags: int, payload: bytes = b"") -> Segment:
         """One segment that acknowledges everything so far."""
         ack = self.next[OTHER[sender]] if flags & ACK else 0
-        seg = Segment(*self.ends[sender], *self.ends[OTHER[sender]], self.next[sender], ack, flags, payload)
+        seg = Segment(ends(self.ends[sender], self.ends[OTHER[sender]]), self.next[sender], ack, flags, payload)
         self.next[sender] = (self.next[sender] + len(payload) + bool(flags & (SYN | FIN))) & WRAP
         self.segments.append(seg)
         return seg

@@ -13,16 +13,17 @@ from typing import NamedTuple
 
 ETHERNET, NULL, RAW, LOOP, SLL, SLL2 = 1, 0, 101, 108, 113, 276
 
-_USUAL = Struct("!12xHBxH2xHxB2x4s4sHHIIBB6x").unpack_from
+_USUAL = Struct("!12xHBxH2xHxB2x12sIIBB6x").unpack_from
 """What Ethernet carries, then as below, where IPv4 has no options, as in nearly every frame. No Ethernet frame with a
 TCP segment is shorter than that."""
-_IPV4_HEADER = Struct("!BxH2xHxB2x4s4s").unpack_from
-"""Version and header length, total length, flags and fragment offset, protocol, source, target."""
-_IPV6_HEADER = Struct("!4xHBx16s16s").unpack_from
-"""Payload length, next header, source, target."""
-_TCP_HEADER = Struct("!HHIIBB6x").unpack_from
-"""Source port, target port, sequence number, acknowledgment number, data offset, flags."""
+_IPV4_HEADER = Struct("!BxH2xHxB2x8s").unpack_from
+"""Version and header length, total length, flags and fragment offset, protocol, both addresses."""
+_IPV6_HEADER = Struct("!4xHBx32s").unpack_from
+"""Payload length, next header, both addresses."""
+_TCP_HEADER = Struct("!4sIIBB6x").unpack_from
+"""Both ports, sequence number, acknowledgment number, data offset, flags."""
 _U16 = Struct("!H").unpack_from
+_PORTS = Struct("!HH")
 
 _IPV4, _IPV6 = 0x0800, 0x86DD
 _VLAN = {0x8100, 0x88A8, 0x9100}
@@ -36,19 +37,39 @@ _SHORTEST = 5 << 4
 FIN, SYN, RST, PSH, ACK = 0x01, 0x02, 0x04, 0x08, 0x10
 
 
+End = tuple[bytes, int]
+"""An IP address of 4 or 16 bytes, and a TCP port in host order."""
+
+
 class Segment(NamedTuple):
     """One TCP segment."""
 
-    source: bytes
-    """IP address, 4 or 16 bytes."""
-    source_port: int
-    target: bytes
-    target_port: int
+    ends: bytes
+    """Source and target address, source and target port, in network order: see `ends`."""
     seq: int
     ack: int
     flags: int
     """The low byte of the TCP flags: FIN 1, SYN 2, RST 4, PSH 8, ACK 16."""
     payload: bytes
+
+    @property
+    def source(self) -> End:
+        """Where it comes from."""
+        return self._end(0)
+
+    @property
+    def target(self) -> End:
+        """Where it goes."""
+        return self._end(1)
+
+    def _end(self, which: int) -> End:
+        size = len(self.ends) // 2 - 2
+        return self.ends[which * size : (which + 1) * size], _PORTS.unpack(self.ends[-4:])[which]
+
+
+def ends(source: End, target: End) -> bytes:
+    """What a connection is called in one direction: 12 bytes for IPv4, where they stand together, 36 for IPv6."""
+    return source[0] + target[0] + _PORTS.pack(source[1], target[1])
 
 
 _segment = partial(tuple.__new__, Segment)
@@ -59,15 +80,15 @@ def segment(link: int, data: bytes) -> Segment | None:
     """The TCP segment in a frame of this link type; None for anything else, fragments and cut headers included."""
     try:
         if link == ETHERNET:
-            kind, first, total, fragment, protocol, source, target, sport, dport, seq, ack, offset, flags = _USUAL(data)
+            kind, first, total, fragment, protocol, both, seq, ack, offset, flags = _USUAL(data)
             begin, end = 34 + (offset >> 4) * 4, 14 + total
             usual = kind == _IPV4 and first == 0x45 and protocol == _TCP and not fragment & _FRAGMENT
             if usual and 54 <= begin <= end:
-                return _segment((source, sport, target, dport, seq, ack, flags, data[begin:end]))
+                return _segment((both, seq, ack, flags, data[begin:end]))
         start = _LINKS[link](data)
         if start < 0:
             return None
-        first, total, fragment, protocol, source, target = _IPV4_HEADER(data, start)
+        first, total, fragment, protocol, hosts = _IPV4_HEADER(data, start)
         if first >> 4 == 4:
             if protocol != _TCP or fragment & _FRAGMENT:
                 return None
@@ -75,26 +96,26 @@ def segment(link: int, data: bytes) -> Segment | None:
             # A capture of segments that the network card will cut has a total length of zero.
             end = start + (total or len(data))
         elif first >> 4 == 6:
-            source, target, at, end = _ipv6(data, start)
+            hosts, at, end = _ipv6(data, start)
         else:
             return None
-        source_port, target_port, seq, ack, offset, flags = _TCP_HEADER(data, at)
+        ports, seq, ack, offset, flags = _TCP_HEADER(data, at)
         begin = at + (offset >> 4) * 4
         if at < start + 20 or begin < at + 20 or begin > end:
             return None
-        return _segment((source, source_port, target, target_port, seq, ack, flags, data[begin:end]))
+        return _segment((hosts + ports, seq, ack, flags, data[begin:end]))
     except (KeyError, IndexError, StructError):
         return None
 
 
-def _ipv6(data: bytes, start: int) -> tuple[bytes, bytes, int, int]:
-    """Source, target, where TCP begins (behind everything where none is), and where it ends."""
-    length, following, source, target = _IPV6_HEADER(data, start)
+def _ipv6(data: bytes, start: int) -> tuple[bytes, int, int]:
+    """Both addresses, where TCP begins (behind everything where none is), and where it ends."""
+    length, following, hosts = _IPV6_HEADER(data, start)
     at = start + 40
     end = at + (length or len(data))
     while following in _EXTENSION_HEADERS:
         following, at = data[at], at + 8 + data[at + 1] * 8
-    return source, target, at if following == _TCP else len(data), end
+    return hosts, at if following == _TCP else len(data), end
 
 
 def known(link: int) -> bool:

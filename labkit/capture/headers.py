@@ -13,8 +13,8 @@ PAYLOAD_LIMIT = 65535 - 20 - 20
 """Bytes: the most that one segment can carry, because the length field of IPv4 counts both headers."""
 
 _ETHERNET = bytes(12) + b"\x08\x00"
-_IP = Struct("!BBHHHBBH4s4s")
-_TCP = Struct("!HHIIBBHHH")
+_IP = Struct("!BBHHHBBH8s")
+_TCP = Struct("!4sIIBBHHH")
 _PORTS = Struct("!HH")
 _U16 = Struct("!H")
 
@@ -41,13 +41,13 @@ def build(segment: Segment, identification: int) -> bytes:
     """An Ethernet frame with this segment over IPv4; `identification` is IPv4's number of the packet (low 16 bits)."""
     options = _SYN_OPTIONS if segment.flags & SYN else b""
     offset = (20 + len(options)) << 2
-    head = (segment.source_port, segment.target_port, segment.seq, segment.ack, offset, segment.flags, _WINDOW, 0, 0)
-    tcp = _TCP.pack(*head) + options + segment.payload
+    hosts, ports = segment.ends[:8], segment.ends[8:]
+    head = _TCP.pack(ports, segment.seq, segment.ack, offset, segment.flags, _WINDOW, 0, 0)
+    tcp = head + options + segment.payload
     length, number = 20 + len(tcp), identification & 0xFFFF
-    ends = segment.source, segment.target
-    ip = _IP.pack(0x45, 0, length, number, _DONT_FRAGMENT, _TTL, _PROTOCOL_TCP, 0, *ends)
+    ip = _IP.pack(0x45, 0, length, number, _DONT_FRAGMENT, _TTL, _PROTOCOL_TCP, 0, hosts)
     ip = _with_checksum(ip, 10, checksum(ip))
-    return _ETHERNET + ip + _with_checksum(tcp, 16, _tcp_checksum(*ends, tcp))
+    return _ETHERNET + ip + _with_checksum(tcp, 16, _tcp_checksum(hosts, tcp))
 
 
 def renumber(frame: bytes, ports: Mapping[int, int]) -> bytes | None:
@@ -65,13 +65,13 @@ def renumber(frame: bytes, ports: Mapping[int, int]) -> bytes | None:
     end = _AT_IP + _U16.unpack_from(frame, _AT_IP + 2)[0]
     tcp = _PORTS.pack(ports.get(source, source), ports.get(target, target)) + frame[at + 4 : end]
     tcp = _with_checksum(tcp, 16, 0)
-    ends = frame[_AT_IP + 12 : _AT_IP + 16], frame[_AT_IP + 16 : _AT_IP + 20]
-    return frame[:at] + _with_checksum(tcp, 16, _tcp_checksum(*ends, tcp))
+    hosts = frame[_AT_IP + 12 : _AT_IP + 20]
+    return frame[:at] + _with_checksum(tcp, 16, _tcp_checksum(hosts, tcp))
 
 
-def _tcp_checksum(source: bytes, target: bytes, tcp: bytes) -> int:
+def _tcp_checksum(hosts: bytes, tcp: bytes) -> int:
     """Over the pseudo-header (RFC 9293 §3.1) and the segment, whose own checksum field is zero."""
-    return checksum(source + target + _PORTS.pack(_PROTOCOL_TCP, len(tcp)) + tcp)
+    return checksum(hosts + _PORTS.pack(_PROTOCOL_TCP, len(tcp)) + tcp)
 
 
 def _with_checksum(data: bytes, at: int, value: int) -> bytes:

@@ -1,9 +1,8 @@
 """Some of the conversations of a trace, alone: the frames that certain clients sent and received."""
 
-import socket
 from collections.abc import Collection
 
-from labkit.capture.frames import segment
+from labkit.capture.frames import address, segment
 from labkit.capture.pcap import Frame
 
 
@@ -16,6 +15,4 @@ def _ends(frame: Frame) -> tuple[str, ...]:
     found = segment(frame.link, frame.data)
     if found is None:
         return ()
-    family = socket.AF_INET if len(found.source) == 4 else socket.AF_INET6
-    ends = (found.source, found.source_port), (found.target, found.target_port)
-    return tuple(f"{socket.inet_ntop(family, address)}:{port}" for address, port in ends)
+    return tuple(f"{address(host)}:{port}" for host, port in (found.source, found.target))

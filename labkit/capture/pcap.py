@@ -8,6 +8,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from math import gcd
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -25,14 +26,16 @@ _PCAP = {
 _SECTION, _INTERFACE, _OLD_PACKET, _SIMPLE_PACKET, _PACKET, _SECRETS = 0x0A0D0D0A, 1, 2, 3, 6, 10
 _SECTION_MARK = _SECTION.to_bytes(4)
 _ORDERS = {b"\x4d\x3c\x2b\x1a": "<", b"\x1a\x2b\x3c\x4d": ">"}
-_HEAD = {order: struct.Struct(order + "II").unpack for order in _ORDERS.values()}
+_HEAD = {order: struct.Struct(order + "II").unpack_from for order in _ORDERS.values()}
 _PACKET_HEAD = {order: struct.Struct(order + "5I").unpack_from for order in _ORDERS.values()}
 _TLS_KEY_LOG = 0x544C534B
 _END, _COMMENT, _IF_TSRESOL, _IF_TSOFFSET = 0, 1, 9, 14
 _LONGEST_OPTION = 0xFFFF
 _SECOND = 1_000_000_000
-_LARGEST = 64 << 20
-"""Bytes: no block of a real capture is larger, a damaged length field is."""
+_SMALLEST, _SMALLEST_PACKET, _LARGEST = 12, 32, 64 << 20
+"""Bytes: no block (of a packet) is smaller, and none of a real capture is larger; a damaged length field is."""
+_AHEAD = 256 << 10
+"""Bytes that are read at once."""
 
 
 class Frame(NamedTuple):
@@ -65,8 +68,8 @@ class CaptureFile:
     problem: str = ""
     """What is wrong with the file's end, in a sentence; empty when it is whole."""
     _keylogs: list[str] = field(default_factory=list)
-    _interfaces: list[tuple[int, int, int]] = field(default_factory=list)
-    """Link type, units of time in a second, nanoseconds to add to a time."""
+    _interfaces: list[tuple[int, int, int, int]] = field(default_factory=list)
+    """Link type; a time in nanoseconds is what was stored, times the second, divided by the third, plus the fourth."""
     _limit: int = 0
     """Bytes after which the first interface cuts its frames; 0 when it does not."""
     _links: set[int] = field(default_factory=set)
@@ -96,7 +99,7 @@ class CaptureFile:
         if magic in _PCAP:
             yield from self._pcap(file, *_PCAP[magic])
         elif magic == _SECTION_MARK:
-            yield from self._pcapng(file)
+            yield from self._pcapng(file, magic)
             if self._links and not any(map(known, self._links)):
                 raise self._foreign(self._links)
         else:
@@ -124,29 +127,36 @@ class CaptureFile:
                 return self._cut()
             yield _frame((seconds * _SECOND + fraction * unit, link, data, length))
 
-    def _pcapng(self, file: BinaryIO) -> Iterator[Frame]:
-        file.seek(0)
-        order, read = "<", file.read
+    def _pcapng(self, file: BinaryIO, read: bytes) -> Iterator[Frame]:
+        at, order = 0, "<"
         head_of, packet_of = _HEAD[order], _PACKET_HEAD[order]
         try:
-            while head := read(8):
-                kind, total = head_of(head)
+            while True:
+                if len(read) - at < _SMALLEST:
+                    read, at = read[at:] + file.read(_AHEAD), 0
+                    if not read:
+                        return
+                kind, total = head_of(read, at)
                 if kind == _SECTION:
-                    order = self._order(read(4))
-                    file.seek(-4, 1)
+                    order = self._order(read[at + 8 : at + 12])
                     head_of, packet_of = _HEAD[order], _PACKET_HEAD[order]
-                    kind, total = head_of(head)
-                body = read((total + 3 & ~3) - 8) if 12 <= total <= _LARGEST else b""
-                if len(body) < total - 8:
+                    kind, total = head_of(read, at)
+                end = at + (total + 3 & ~3)
+                if end > len(read) and total <= _LARGEST:
+                    read, at, end = read[at:] + file.read(_AHEAD + total), 0, end - at
+                least = _SMALLEST_PACKET if kind == _PACKET else _SMALLEST
+                if total < least or at + total > len(read):
                     return self._cut()
                 if kind == _PACKET:  # as nearly every block is one, this method stands here
-                    interface, high, low, held, length = packet_of(body)
-                    link, units, offset = self._interfaces[interface]
-                    time = (high << 32 | low) * _SECOND // units + offset
-                    data = body[20 : 20 + held] if held <= total - 32 else body[20:-4]
+                    interface, high, low, held, length = packet_of(read, at + 8)
+                    link, factor, divisor, offset = self._interfaces[interface]
+                    time = (high << 32 | low) * factor // divisor + offset
+                    begin, room = at + 28, total - least
+                    data = read[begin : begin + (held if held < room else room)]
                     yield _frame((time, link, data, length))
-                elif frame := _BLOCKS.get(kind, CaptureFile._other)(self, order, body):
+                elif frame := _BLOCKS.get(kind, CaptureFile._other)(self, order, read[at + 8 : end]):
                     yield frame
+                at = end
         except (struct.error, IndexError):
             self._cut()
 
@@ -172,9 +182,10 @@ class CaptureFile:
             self._limit = limit
         options = _options(order, body[8:-4])
         resolution = options.get(_IF_TSRESOL, b"\x06")[0]
-        base = 2 if resolution & 0x80 else 10
+        units = (2 if resolution & 0x80 else 10) ** (resolution & 0x7F)
+        common = gcd(_SECOND, units)
         offset = struct.unpack(order + "q", options.get(_IF_TSOFFSET, bytes(8)))[0]
-        self._interfaces.append((link, base ** (resolution & 0x7F), offset * _SECOND))
+        self._interfaces.append((link, _SECOND // common, units // common, offset * _SECOND))
 
     def _old_packet(self, order: str, body: bytes) -> Frame:
         interface, _, high, low, held, length = struct.unpack_from(order + "HHIIII", body)
@@ -197,8 +208,8 @@ class CaptureFile:
         """A block of a kind that says nothing about frames."""
 
     def _frame(self, interface: int, stamp: int, data: bytes, length: int) -> Frame:
-        link, units, offset = self._interfaces[interface]
-        return _frame((stamp * _SECOND // units + offset, link, data, length))
+        link, factor, divisor, offset = self._interfaces[interface]
+        return _frame((stamp * factor // divisor + offset, link, data, length))
 
     def _foreign(self, links: set[int]) -> CaptureError:
         return CaptureError(

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 
 from labkit.capture.conversation import CLIENT, SERVER, Chunk, Conversation, Endpoint
-from labkit.capture.frames import ACK, FIN, RST, SYN, Segment, address, segment
+from labkit.capture.frames import ACK, FIN, RST, SYN, End, Segment, address, ends, segment
 from labkit.capture.held import Held, Waiting, distance, first_byte
 from labkit.capture.pcap import Frame
 from labkit.dialects import for_port
@@ -25,25 +25,22 @@ _HALF, _WRAP = 1 << 31, 0xFFFFFFFF
 _chunk = partial(tuple.__new__, Chunk)
 """`Chunk` of a tuple, in half the time of `Chunk(…)`; there are many."""
 
-_Key = tuple[bytes, int, bytes, int]
-
 
 def conversations(frames: Iterable[Frame]) -> Iterator[Conversation]:
     """The TCP conversations in the frames, each as soon as it has ended, the unfinished ones last."""
-    sides: dict[_Key, _Side] = {}
-    ended: dict[_Key, int | None] = {}
+    sides: dict[bytes, _Side] = {}
+    ended: dict[bytes, int | None] = {}
     for number, (time, link_type, data, _) in enumerate(frames, 1):
         seg = segment(link_type, data)
         if seg is None:
             continue
-        source, source_port, target, target_port, seq, ack, flags, payload = seg
-        key = source, source_port, target, target_port
+        key, seq, ack, flags, payload = seg
         side = sides.get(key)
-        if side is not None and side.acknowledged and not flags & _SIGNALS:
+        if side is not None and side.steady and not flags & _SIGNALS:
             # Nearly all segments come here, and what else there is to look at would say the same.
             if not payload:
                 continue
-            if seq == side.next and ack == side.peer.next and not (side.closed or side.held or side.peer.held):
+            if seq == side.next and ack == side.peer.next:
                 side.next = (seq + len(payload)) & _WRAP
                 side.said.append(_chunk((time, number, side.name, "data", payload, len(payload))))
                 continue
@@ -51,30 +48,30 @@ def conversations(frames: Iterable[Frame]) -> Iterator[Conversation]:
             if side is not None:
                 yield from side.link.finish()
             ended.pop(key, None)
-            side = _open(sides, key, seg)
+            side = _open(sides, seg)
         if side is None:
             # What follows the end of a connection, or only acknowledges, is not a conversation of its own.
             if key in ended or not (payload or flags & _SIGNALS):
                 continue
-            side = _open(sides, key, seg)
+            side = _open(sides, seg)
         link = side.link
         link.take(side, seg, time, number)
         if link.over:
             yield from link.finish()
-            _forget(sides, ended, key)
+            _forget(sides, ended, side)
     for link in dict.fromkeys(side.link for side in sides.values()):
         yield from link.finish()
 
 
-def _open(sides: "dict[_Key, _Side]", key: _Key, seg: Segment) -> "_Side":
-    back = (*key[2:], *key[:2])
-    link = _Link(key, back) if _from_client(seg) else _Link(back, key)
-    sides[link.client.key], sides[link.server.key] = link.client, link.server
-    return sides[key]
+def _open(sides: "dict[bytes, _Side]", seg: Segment) -> "_Side":
+    both = (seg.source, seg.target) if _from_client(seg) else (seg.target, seg.source)
+    link = _Link(*both)
+    sides[link.client.ends], sides[link.server.ends] = link.client, link.server
+    return sides[seg.ends]
 
 
-def _forget(sides: "dict[_Key, _Side]", ended: dict[_Key, int | None], key: _Key) -> None:
-    for gone in {key, (*key[2:], *key[:2])}:  # one, where a socket is connected to itself
+def _forget(sides: "dict[bytes, _Side]", ended: dict[bytes, int | None], side: "_Side") -> None:
+    for gone in {side.ends, side.peer.ends}:  # one, where a socket is connected to itself
         ended[gone] = sides.pop(gone).begin
     while len(ended) > _REMEMBERED:
         del ended[next(iter(ended))]
@@ -83,17 +80,21 @@ def _forget(sides: "dict[_Key, _Side]", ended: dict[_Key, int | None], key: _Key
 def _from_client(seg: Segment) -> bool:
     if seg.flags & SYN:
         return not seg.flags & ACK
-    by_port = for_port(seg.target_port) is not None, for_port(seg.source_port) is not None
-    return by_port[0] if by_port[0] != by_port[1] else seg.target_port <= seg.source_port
+    (_, source), (_, target) = seg.source, seg.target
+    by_port = for_port(target) is not None, for_port(source) is not None
+    return by_port[0] if by_port[0] != by_port[1] else target <= source
 
 
 class _Side:
     """One direction of a connection."""
 
-    __slots__ = ("acknowledged", "begin", "closed", "held", "key", "link", "name", "next", "peer", "said", "seen")
+    __slots__ = (
+        *("acknowledged", "begin", "closed", "ends", "held", "link"),
+        *("name", "next", "peer", "said", "seen", "steady"),
+    )
 
-    def __init__(self, link: "_Link", name: str, key: _Key) -> None:
-        self.link, self.name, self.key = link, name, key
+    def __init__(self, link: "_Link", name: str, both: bytes) -> None:
+        self.link, self.name, self.ends = link, name, both
         self.peer: _Side
         self.said = link.conversation.chunks
         self.begin: int | None = None
@@ -104,6 +105,8 @@ class _Side:
         self.acknowledged = False
         self.seen = False
         """Whether any segment of it is in the capture."""
+        self.steady = False
+        """Whether it is open and acknowledged, and nothing waits for its turn on either side."""
         self.held = Held()
 
     def reused(self, syn: Segment) -> bool:
@@ -118,9 +121,10 @@ class _Side:
 class _Link:
     """Both directions of one connection."""
 
-    def __init__(self, client: _Key, server: _Key) -> None:
-        self.conversation = Conversation(*(Endpoint(address(key[0]), key[1]) for key in (client, server)))
-        self.client, self.server = _Side(self, CLIENT, client), _Side(self, SERVER, server)
+    def __init__(self, client: End, server: End) -> None:
+        self.conversation = Conversation(*(Endpoint(address(host), port) for host, port in (client, server)))
+        self.client = _Side(self, CLIENT, ends(client, server))
+        self.server = _Side(self, SERVER, ends(server, client))
         self.client.peer, self.server.peer = self.server, self.client
         self.over = False
         self._bytes = 0
@@ -132,6 +136,9 @@ class _Link:
             self._hold(side, seg, time, frame)
         elif (self.client.held or self.server.held) and len(self.conversation.chunks) > said:
             self._release(time, frame)
+        waiting = bool(self.client.held or self.server.held)
+        for one in (self.client, self.server):
+            one.steady = one.acknowledged and not one.closed and not waiting
 
     def finish(self) -> Iterator[Conversation]:
         """The conversation as it is when nothing more will come; none when only the closing of one was captured."""
@@ -162,12 +169,12 @@ class _Link:
         """Which end is the client was guessed from the ports, and the guess was wrong."""
         self.client, self.server = self.server, self.client
         self.client.name, self.server.name = CLIENT, SERVER
-        ends = self.conversation
-        ends.client, ends.server = ends.server, ends.client
+        conversation = self.conversation
+        conversation.client, conversation.server = conversation.server, conversation.client
 
     def _deliver(self, side: _Side, seg: Segment, time: int, frame: int) -> bool:
         """Take a segment if its turn has come; whether it is done with."""
-        _, _, _, _, seq, ack, flags, payload = seg
+        _, seq, ack, flags, payload = seg
         peer = side.peer
         if flags & SYN:
             if not self._synchronise(side, seg, time, frame):

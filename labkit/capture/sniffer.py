@@ -108,12 +108,11 @@ class Sniffer:
         seg = segment(ETHERNET, frame)
         if seg is None:
             return
-        source = seg.source, seg.source_port
-        ends = tuple(sorted((source, (seg.target, seg.target_port))))
+        ends = tuple(sorted((seg.source, seg.target)))
         if seg.flags & RST:
             self._open.pop(ends, None)
         elif seg.flags & FIN:
-            self._open.setdefault(ends, set()).add(source)
+            self._open.setdefault(ends, set()).add(seg.source)
         elif seg.flags & SYN or seg.payload:
             self._open.setdefault(ends, set())
         elif len(self._open.get(ends, ())) == 2:

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from labkit.capture.conversation import CLIENT, SERVER
-from labkit.capture.frames import ACK, ETHERNET, FIN, PSH, RST, SYN, Segment
+from labkit.capture.frames import ACK, ETHERNET, FIN, PSH, RST, SYN, Segment, ends
 from labkit.capture.headers import PAYLOAD_LIMIT, build
 from labkit.capture.pcap import Frame
 from labkit.network import Network
@@ -107,7 +107,7 @@ class _Path:
 def _story(path: _Path, server: Address, client: Address) -> Witness:
     """The witness of one connection: turns its steps into segments with sequence numbers that fit (RFC 9293 §3.4)."""
     near, far = ((socket.inet_aton(ip), port) for ip, port in (client, server))
-    ways = {CLIENT: (*near, *far), SERVER: (*far, *near)}
+    ways = {CLIENT: ends(near, far), SERVER: ends(far, near)}
     following = {CLIENT: random.getrandbits(32), SERVER: random.getrandbits(32)}
     number = random.getrandbits(16)
 
@@ -116,7 +116,7 @@ def _story(path: _Path, server: Address, client: Address) -> Witness:
         number += 1
         other, flags = _OTHER[sender], _FLAGS[kind]
         ack = following[other] if flags & ACK else 0
-        path.record((*ways[sender], following[sender], ack, flags, payload), number)
+        path.record((ways[sender], following[sender], ack, flags, payload), number)
         following[sender] = (following[sender] + len(payload) + bool(flags & (SYN | FIN))) & _WRAP
 
     return tell

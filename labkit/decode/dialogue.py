@@ -77,6 +77,7 @@ class _Walk:
     def __init__(self, conversation: Conversation, secrets: Secrets | None, dialect: Dialect | None) -> None:
         self.events: list[Event] = []
         self.dialect = dialect
+        self._words = _words(dialect)
         self._secrets = secrets
         self._text: Reader | None = None
         self._tls: Stream | None = None
@@ -91,22 +92,23 @@ class _Walk:
         self._inside: Reader | None = None
         self._carried = {CLIENT: 0, SERVER: 0}
         """Bytes on the wire that carried decrypted text since the last whole phrase."""
-        self._time = 0.0
-        self._frame = 0
+        self._at = 0.0, 0
         for chunk in conversation.chunks:
             self._take(chunk)
         for sender in (CLIENT, SERVER):
             self._unfinished(sender)
 
     def _take(self, chunk: Chunk) -> None:
-        time, self._frame, sender, kind, data, size = chunk
-        self._time = time / 1e9
+        time, frame, sender, kind, data, size = chunk
+        self._at = time / 1e9, frame
         if kind != "data":
             self._signal(sender, kind, size)
+        elif sender in self._in_tls:
+            self._record(sender, data)
         elif self._tls is None:
             self._clear(sender, data)
         else:
-            self._record(sender, data)
+            self._first_record(sender, data)
 
     def texts(self) -> Iterator[Event]:
         """What was said, in clear and inside TLS."""
@@ -125,7 +127,7 @@ class _Walk:
             if self._tls is not None:
                 self._in_tls.add(sender)
                 self._tls.lose(sender)
-        self._add(sender, TCP, kind, SIGNALS[kind][0], b"", False, size, _SIGNALS)
+        self._add((sender, TCP, kind, SIGNALS[kind][0], b"", False, size, _SIGNALS))
 
     # ---- clear text
 
@@ -145,18 +147,18 @@ class _Walk:
         for side in (CLIENT, SERVER):
             self._unfinished(side)
         self._tls = Stream(self._secrets)
-        self._record(sender, data)
+        self._first_record(sender, data)
 
     def _feed(self, sender: str, data: bytes) -> None:
         for by, kind, title, said in self._text.feed(sender, data):
-            self._add(by, TEXT, kind, title, said, False, len(said), _words(self.dialect))
+            self._add((by, TEXT, kind, title, said, False, len(said), self._words))
         if self._text.upgraded:
             self._started = "explicit"
             self._tls = Stream(self._secrets)
             self._holes.clear()  # what was missing before has not hidden the upgrade
             for side in (CLIENT, SERVER):
                 if early := self._text.rest(side):
-                    self._record(side, early)
+                    self._first_record(side, early)
 
     def _reader(self) -> Reader:
         return self.dialect.reader() if self.dialect else _Plain()
@@ -167,39 +169,33 @@ class _Walk:
             self._odd(sender, "unknown", "unfinished", data)
         if self._inside is not None and (data := self._inside.rest(sender)):
             carried, self._carried[sender] = self._carried[sender], 0
-            self._add(sender, TEXT, "unknown", "unfinished", data, True, carried, _words(self.dialect))
+            self._add((sender, TEXT, "unknown", "unfinished", data, True, carried, self._words))
 
     def _odd(self, sender: str, kind: str, title: str, data: bytes) -> None:
         """Clear text that is no phrase."""
-        self._add(sender, TEXT, kind, title, data, False, len(data), _words(self.dialect))
+        self._add((sender, TEXT, kind, title, data, False, len(data), self._words))
 
     # ---- TLS
 
-    def _record(self, sender: str, data: bytes) -> None:
-        if sender not in self._in_tls:
-            data = self._first_record(sender, data)
-            if not data:
-                return
+    def _first_record(self, sender: str, data: bytes) -> None:
+        """Clear text may stand before it although TLS is due."""
+        begin = 0 if self._started == "implicit" or starts(data) or sender in self._holes else handshake_start(data)
+        if begin:
+            self._odd(sender, "injected", "injected", data[:begin])
+        elif self._started == "explicit" and sender in self._holes and not starts(data):
+            self._tls.lose(sender)
+        if begin < len(data):
             self._in_tls.add(sender)
+            self._record(sender, data[begin:])
+
+    def _record(self, sender: str, data: bytes) -> None:
         for _, kind, title, content, encrypted, opened, wire in self._tls.feed(sender, data):
             if opened and kind == "application-data":
                 self._say(sender, content, wire)
             else:
-                self._add(sender, TLS, kind, title, content, encrypted, wire, self._tls)
+                self._add((sender, TLS, kind, title, content, encrypted, wire, self._tls))
                 if encrypted and not opened and self._inside is not None:
                     self._unfinished(sender)  # it went on, unheard
-
-    def _first_record(self, sender: str, data: bytes) -> bytes:
-        """The bytes without the clear text that stands before them although TLS is due."""
-        if self._started == "implicit" or starts(data):
-            return data
-        if sender in self._holes:
-            self._tls.lose(sender)
-            return data
-        early = handshake_start(data)
-        if early:
-            self._odd(sender, "injected", "injected", data[:early])
-        return data[early:]
 
     def _say(self, sender: str, data: bytes, wire: int) -> None:
         if self._inside is None:
@@ -207,13 +203,12 @@ class _Walk:
         carried = self._carried
         carried[sender] += wire
         for by, kind, title, said in self._inside.feed(sender, data):
-            self._add(by, TEXT, kind, title, said, True, carried[by], _words(self.dialect))
+            self._add((by, TEXT, kind, title, said, True, carried[by], self._words))
             carried[by] = 0
 
-    def _add(
-        self, sender: str, layer: str, kind: str, title: str, data: bytes, encrypted: bool, wire: int, origin: object
-    ) -> None:
-        self.events.append(_event((self._time, self._frame, sender, layer, kind, title, data, encrypted, wire, origin)))
+    def _add(self, what: tuple[object, ...]) -> None:
+        """An event at the time and in the frame of the chunk; `what` is the rest of it."""
+        self.events.append(_event(self._at + what))
 
 
 class _Plain:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tcp_frames import OTHER, WRAP, Connection, frames, gaps, said, signals
 
 from labkit.capture.conversation import CLIENT, SERVER
-from labkit.capture.frames import ACK, FIN, PSH, RST, SYN, Segment
+from labkit.capture.frames import ACK, FIN, PSH, RST, SYN, Segment, ends
 from labkit.capture.reassembly import conversations
 
 HANDSHAKE = [(CLIENT, "syn"), (SERVER, "syn-ack"), (CLIENT, "ack")]
@@ -177,7 +177,7 @@ def test_the_middle_of_a_connection_is_read_from_its_first_bytes():
 def test_one_direction_alone_is_read_and_the_other_is_a_gap(sender):
     connection = talk()
     own = connection.ends[sender]
-    conversation = only(seg for seg in connection.segments if seg[:2] == own)
+    conversation = only(seg for seg in connection.segments if seg.source == own)
     assert conversation.stream(sender) == (CLIENT_SAID if sender == CLIENT else SERVER_SAID)
     assert {who for who, _ in gaps(conversation.chunks)} == {OTHER[sender]}
     assert (conversation.client.port, conversation.server.port) == (50000, 587)
@@ -282,8 +282,8 @@ def test_who_is_the_client_is_seen_from_the_syn_or_guessed_from_the_ports():
 def test_a_socket_that_is_connected_to_itself_is_a_conversation():
     """Which happens on loopback, when a client tries a port that the kernel has just given to it."""
     connection = talk()
-    alone = [seg._replace(source=seg.target, target=seg.target, source_port=587) for seg in connection.segments]
-    alone = [seg._replace(target_port=587) for seg in alone]
+    server = connection.ends[SERVER]
+    alone = [seg._replace(ends=ends(server, server)) for seg in connection.segments]
     assert list(conversations(frames(alone)))
     assert list(conversations(frames([*alone[:5], alone[5]._replace(flags=RST)])))
 
@@ -330,7 +330,7 @@ def test_whatever_is_lost_the_rest_stands_where_it_stood_and_nothing_of_it_is_le
                 place += chunk.size
         captured = set()
         for seg in kept:
-            if seg[:2] == begins[side][:2]:
+            if seg.source == begins[side].source:
                 start = (seg.seq - begins[side].seq - 1) & WRAP
                 captured |= set(range(start, start + len(seg.payload)))
         assert found == captured
@@ -338,7 +338,7 @@ def test_whatever_is_lost_the_rest_stands_where_it_stood_and_nothing_of_it_is_le
 
 ENDS = st.sampled_from(((b"\1\1\1\1", 1000), (b"\2\2\2\2", 25)))
 ANYTHING = st.builds(
-    lambda source, target, *more: Segment(*source, *target, *more),
+    lambda source, target, *more: Segment(ends(source, target), *more),
     *(ENDS, ENDS),
     *[st.integers(0, 60) | st.integers(0, WRAP) | st.integers(WRAP // 2 - 9, WRAP // 2 + 9)] * 2,
     st.sampled_from((0, ACK, SYN, SYN | ACK, FIN, FIN | ACK, RST, RST | ACK, PSH | ACK)) | st.integers(0, 255),

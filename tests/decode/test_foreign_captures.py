@@ -35,8 +35,8 @@ def test_a_session_is_the_same_over_any_link_and_either_ip(tmp_path, tls, link, 
     packets = []
     for frame in whole.frames:
         seg = segment(ETHERNET, frame.data)
-        source, target = names if seg.target_port == 587 else reversed(names)
-        tcp = TCP(sport=seg.source_port, dport=seg.target_port, seq=seg.seq, ack=seg.ack, flags=seg.flags)
+        source, target = names if seg.target[1] == 587 else reversed(names)
+        tcp = TCP(sport=seg.source[1], dport=seg.target[1], seq=seg.seq, ack=seg.ack, flags=seg.flags)
         packet = layer(src=source, dst=target) / tcp / Raw(seg.payload)
         packets.append(heads[link]() / packet if heads[link] else packet)
     path, keylog = tmp_path / "by_scapy", tmp_path / "keys.txt"
