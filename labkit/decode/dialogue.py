@@ -81,6 +81,8 @@ class _Walk:
         self._secrets = secrets
         self._text: Reader | None = None
         self._tls: Stream | None = None
+        self._inside: Reader | None = None
+        """Reads what is said inside TLS."""
         self._in_tls: set[str] = set()
         """The sides that have sent their first record."""
         self._whole = bool(conversation.chunks) and conversation.chunks[0].kind in ("syn", "syn-ack")
@@ -89,10 +91,10 @@ class _Walk:
         """The sides of which something is missing."""
         self._port = conversation.server.port
         self._started = "implicit"
-        self._inside: Reader | None = None
         self._carried = {CLIENT: 0, SERVER: 0}
         """Bytes on the wire that carried decrypted text since the last whole phrase."""
         self._at = 0.0, 0
+        """The time and the frame of the chunk."""
         for chunk in conversation.chunks:
             self._take(chunk)
         for sender in (CLIENT, SERVER):
@@ -127,7 +129,7 @@ class _Walk:
             if self._tls is not None:
                 self._in_tls.add(sender)
                 self._tls.lose(sender)
-        self._add((sender, TCP, kind, SIGNALS[kind][0], b"", False, size, _SIGNALS))
+        self.events.append(_event((*self._at, sender, TCP, kind, SIGNALS[kind][0], b"", False, size, _SIGNALS)))
 
     # ---- clear text
 
@@ -146,19 +148,23 @@ class _Walk:
             self._started = "explicit"
         for side in (CLIENT, SERVER):
             self._unfinished(side)
-        self._tls = Stream(self._secrets)
+        self._await_tls()
         self._first_record(sender, data)
 
     def _feed(self, sender: str, data: bytes) -> None:
         for by, kind, title, said in self._text.feed(sender, data):
-            self._add((by, TEXT, kind, title, said, False, len(said), self._words))
+            self._phrase(by, kind, title, said)
         if self._text.upgraded:
             self._started = "explicit"
-            self._tls = Stream(self._secrets)
+            self._await_tls()
             self._holes.clear()  # what was missing before has not hidden the upgrade
             for side in (CLIENT, SERVER):
                 if early := self._text.rest(side):
                     self._first_record(side, early)
+
+    def _await_tls(self) -> None:
+        self._tls = Stream(self._secrets)
+        self._inside = self._reader()
 
     def _reader(self) -> Reader:
         return self.dialect.reader() if self.dialect else _Plain()
@@ -166,49 +172,45 @@ class _Walk:
     def _unfinished(self, sender: str) -> None:
         """What was begun and never completed is still part of the story."""
         if self._text is not None and (data := self._text.rest(sender)):
-            self._odd(sender, "unknown", "unfinished", data)
+            self._phrase(sender, "unknown", "unfinished", data)
         if self._inside is not None and (data := self._inside.rest(sender)):
-            carried, self._carried[sender] = self._carried[sender], 0
-            self._add((sender, TEXT, "unknown", "unfinished", data, True, carried, self._words))
+            self._say(sender, "unknown", "unfinished", data)
 
-    def _odd(self, sender: str, kind: str, title: str, data: bytes) -> None:
-        """Clear text that is no phrase."""
-        self._add((sender, TEXT, kind, title, data, False, len(data), self._words))
+    def _phrase(self, sender: str, kind: str, title: str, data: bytes) -> None:
+        """Something in clear text."""
+        self.events.append(_event((*self._at, sender, TEXT, kind, title, data, False, len(data), self._words)))
 
     # ---- TLS
 
     def _first_record(self, sender: str, data: bytes) -> None:
-        """Clear text may stand before it although TLS is due."""
-        begin = 0 if self._started == "implicit" or starts(data) or sender in self._holes else handshake_start(data)
-        if begin:
-            self._odd(sender, "injected", "injected", data[:begin])
-        elif self._started == "explicit" and sender in self._holes and not starts(data):
-            self._tls.lose(sender)
-        if begin < len(data):
+        if self._started == "explicit" and not starts(data):
+            if sender in self._holes:
+                self._tls.lose(sender)
+            elif early := handshake_start(data):
+                self._phrase(sender, "injected", "injected", data[:early])
+                data = data[early:]
+        if data:
             self._in_tls.add(sender)
-            self._record(sender, data[begin:])
+            self._record(sender, data)
 
     def _record(self, sender: str, data: bytes) -> None:
-        for _, kind, title, content, encrypted, opened, wire in self._tls.feed(sender, data):
+        tls, inside, (time, frame) = self._tls, self._inside, self._at
+        for _, kind, title, content, encrypted, opened, wire in tls.feed(sender, data):
             if opened and kind == "application-data":
-                self._say(sender, content, wire)
+                self._carried[sender] += wire
+                for phrase in inside.feed(sender, content):
+                    self._say(*phrase)
             else:
-                self._add((sender, TLS, kind, title, content, encrypted, wire, self._tls))
-                if encrypted and not opened and self._inside is not None:
+                self.events.append(
+                    _event((time, frame, sender, TLS, kind, title, content, encrypted, wire, tls))
+                )
+                if encrypted and not opened:
                     self._unfinished(sender)  # it went on, unheard
 
-    def _say(self, sender: str, data: bytes, wire: int) -> None:
-        if self._inside is None:
-            self._inside = self._reader()
-        carried = self._carried
-        carried[sender] += wire
-        for by, kind, title, said in self._inside.feed(sender, data):
-            self._add((by, TEXT, kind, title, said, True, carried[by], self._words))
-            carried[by] = 0
-
-    def _add(self, what: tuple[object, ...]) -> None:
-        """An event at the time and in the frame of the chunk; `what` is the rest of it."""
-        self.events.append(_event(self._at + what))
+    def _say(self, sender: str, kind: str, title: str, data: bytes) -> None:
+        """Something inside TLS."""
+        carried, self._carried[sender] = self._carried[sender], 0
+        self.events.append(_event((*self._at, sender, TEXT, kind, title, data, True, carried, self._words)))
 
 
 class _Plain:

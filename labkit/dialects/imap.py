@@ -5,11 +5,10 @@ or the message that APPEND brings. A response is one phrase with all its literal
 """
 
 import re
-from collections.abc import Callable
 
 from labkit.dialects.base import CLIENT, SERVER, Dialect, Phrase
 from labkit.dialects.imap_words import CAPABILITIES, COMMANDS, GREETINGS, REPLIES, explain
-from labkit.dialects.reader import LARGEST, TextReader
+from labkit.dialects.reader import LARGEST, State, TextReader
 
 _COMMAND = re.compile(rb"([^\s*+]+) +((?:UID +)?[A-Z]+)", re.IGNORECASE)
 _DONE = re.compile(rb"DONE\s*$", re.IGNORECASE)
@@ -33,7 +32,7 @@ class _Reader(TextReader):
         self._verb = ""
         self._waiting = False
         """Whether the client goes on only after an answer to its last command."""
-        self._after_plus: Callable[[], Phrase | None] | None = None
+        self._after_plus: State = _Reader._command
         """What the client says once the server lets it go on."""
         self._literal = 0
         """Bytes of the literal that the client sends next."""
@@ -48,8 +47,8 @@ class _Reader(TextReader):
     def rest(self, sender: str) -> bytes:
         if sender == SERVER:
             self._known, self._begun = 0, None
-        elif self._client == self._continuation:
-            self._client = self._command
+        elif self._client == _Reader._continuation:
+            self._client = _Reader._command
         return super().rest(sender)
 
     # ---- what the client says next
@@ -70,14 +69,14 @@ class _Reader(TextReader):
         literal = _LITERAL.search(line)
         if literal:
             self._literal = int(literal[1])
-            self._go_on(self._continuation, at_once=bool(literal[2]))
+            self._go_on(_Reader._continuation, at_once=bool(literal[2]))
         elif self._verb in _THEN:
-            self._go_on(_THEN[self._verb](self), at_once=False)
+            self._go_on(_THEN[self._verb], at_once=False)
         else:
-            self._client = self._command
+            self._client = _Reader._command
 
-    def _go_on(self, following: Callable[[], Phrase | None], at_once: bool) -> None:
-        self._client = following if at_once else self._wait
+    def _go_on(self, following: State, at_once: bool) -> None:
+        self._client = following if at_once else _Reader._wait
         self._waiting, self._after_plus = not at_once, following
 
     def _continuation(self) -> Phrase | None:
@@ -99,7 +98,7 @@ class _Reader(TextReader):
         line = self._take_line()
         if not line:
             return None
-        self._go_on(self._credential, at_once=False)
+        self._go_on(_Reader._credential, at_once=False)
         return Phrase(CLIENT, "credential", "credential", line)
 
     # ---- what the server answers
@@ -110,7 +109,7 @@ class _Reader(TextReader):
         if not end:
             return self._piece() if buffer.full else None
         if self._waiting and self._overtaken(buffer[:end]):
-            self._waiting, self._client = False, self._command
+            self._waiting, self._client = False, _Reader._command
             return self._command()
         begun, self._begun, known, self._known = self._begun, None, self._known, 0
         data = buffer.take(end)
@@ -155,7 +154,7 @@ class _Reader(TextReader):
         if not self._waiting:
             return Phrase(SERVER, "reply", "+", data)
         self._client = self._after_plus
-        return Phrase(SERVER, "challenge" if self._after_plus == self._credential else "reply", "+", data)
+        return Phrase(SERVER, "challenge" if self._after_plus == _Reader._credential else "reply", "+", data)
 
     def _untagged(self, name: str, data: bytes, has_literals: bool) -> Phrase:
         if name in GREETINGS and not self._spoken:
@@ -167,14 +166,14 @@ class _Reader(TextReader):
     def _tagged(self, tag: bytes, name: str, data: bytes) -> Phrase:
         if not self._waiting or tag != self._tag:
             return Phrase(SERVER, "reply", name, data)
-        self._waiting, self._client = False, self._command
+        self._waiting, self._client = False, _Reader._command
         if self._verb != "STARTTLS":
             return Phrase(SERVER, "reply", name, data)
         self.upgraded = name == "OK"
         return Phrase(SERVER, "go-ahead" if self.upgraded else "refusal", name, data)
 
 
-_THEN = {"STARTTLS": lambda reader: reader._command, "AUTHENTICATE": lambda reader: reader._credential}
+_THEN = {"STARTTLS": _Reader._command, "AUTHENTICATE": _Reader._credential}
 """Command after which only an answer says what the client's next bytes are -> what they are if it may go on."""
 
 

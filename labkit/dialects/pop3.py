@@ -47,7 +47,7 @@ class _Reader(TextReader):
         verb = _verb(line)
         self._unanswered.append((verb, _MANY_LINES.match(line) is not None))
         if verb in _WAITS_FOR_ANSWER:
-            self._client = self._wait
+            self._client = _Reader._wait
         return Phrase(CLIENT, "command", verb, line)
 
     def _credential(self) -> Phrase | None:
@@ -55,7 +55,7 @@ class _Reader(TextReader):
         if not line:
             return None
         self._unanswered.append(("AUTH", False))
-        self._client = self._wait
+        self._client = _Reader._wait
         return Phrase(CLIENT, "credential", "credential", line)
 
     # ---- what the server answers
@@ -100,9 +100,9 @@ class _Reader(TextReader):
     def _let_go_on(self, verb: str, title: str) -> str:
         """The kind of the reply for which the client has waited."""
         if (verb, title) == ("AUTH", "+"):
-            self._client = self._credential
+            self._client = _Reader._credential
             return "challenge"
-        self._client = self._command
+        self._client = _Reader._command
         if verb != "STLS":
             return "reply"
         self.upgraded = title == "+OK"

@@ -5,7 +5,7 @@ A dialect's own reader adds which phrase comes next on either side (see `TextRea
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from labkit.dialects.base import CLIENT, SERVER, Phrase
 
@@ -88,11 +88,15 @@ class Buffer(bytearray):
         return taken
 
 
+State = Callable[[Any], Phrase | None]
+"""What one side says next: takes the reader, and gives the next phrase or None."""
+
+
 class TextReader(ABC):
     """Follows one conversation in text. See `labkit.dialects.base.Reader`.
 
     A reader of a dialect says what comes next: `_command` and `_reply` give the next phrase, or None while it is not
-    whole; `_client` is what the client says next, and `_wait` when only a reply tells.
+    whole; `_client` is what the client says next, one of the reader's own methods, and `_wait` when only a reply tells.
     """
 
     _longest: ClassVar[int]
@@ -101,11 +105,11 @@ class TextReader(ABC):
     def __init__(self) -> None:
         self.upgraded = False
         self._buffers = {CLIENT: Buffer(self._longest), SERVER: Buffer(self._longest)}
-        self._client: Callable[[], Phrase | None] = self._command
+        self._client: State = type(self)._command
 
     @property
     def waits(self) -> bool:
-        return self._client == self._wait
+        return self._client == TextReader._wait
 
     def feed(self, sender: str, data: bytes) -> list[Phrase]:
         self._buffers[sender].extend(data)
@@ -122,7 +126,7 @@ class TextReader(ABC):
     def _read_client(self, phrases: list[Phrase]) -> None:
         buffer = self._buffers[CLIENT]
         while buffer and not self.upgraded:
-            phrase = self._client()
+            phrase = self._client(self)
             if phrase is None:
                 return
             phrases.append(phrase)

@@ -36,8 +36,8 @@ class _Reader(TextReader):
 
     def rest(self, sender: str) -> bytes:
         if sender == SERVER:  # what it said next is missing, and with it the answers that were waited for
-            if self._client == self._wait:
-                self._client = self._message if self._unanswered[-1] == b"DATA" else self._command
+            if self._client == _Reader._wait:
+                self._client = _Reader._message if self._unanswered[-1] == b"DATA" else _Reader._command
             self._unanswered.clear()
         return super().rest(sender)
 
@@ -51,9 +51,9 @@ class _Reader(TextReader):
         verb = words[0].upper() if words else b""
         self._unanswered.append(verb)
         if verb in _WAITS_FOR_ANSWER:
-            self._client = self._wait
+            self._client = _Reader._wait
         if verb == b"BDAT" and (size := _BDAT.match(line)) and (chunk := int(size[1])):
-            self._chunk, self._client = chunk, self._bdat
+            self._chunk, self._client = chunk, _Reader._bdat
             self._unanswered.pop()  # the reply comes after the chunk
         return phrase((CLIENT, "command", _VERBS.get(verb, "unknown command"), line))
 
@@ -62,7 +62,7 @@ class _Reader(TextReader):
         if not line:
             return None
         self._unanswered.append(b"AUTH")
-        self._client = self._wait
+        self._client = _Reader._wait
         return Phrase(CLIENT, "credential", "credential", line)
 
     def _message(self) -> Phrase | None:
@@ -81,7 +81,7 @@ class _Reader(TextReader):
         return self._piece(LARGEST)
 
     def _mail(self, end: int) -> Phrase:
-        self._client = self._command
+        self._client = _Reader._command
         self._unanswered.append(b"message")
         return self._piece(end)
 
@@ -109,9 +109,9 @@ class _Reader(TextReader):
             kind = "go-ahead" if self.upgraded else "refusal"
         if code == b"334":
             kind = "challenge"
-        invited = {b"354": self._message, b"334": self._credential}.get(code)
+        invited = _INVITES.get(code)
         if invited or asked in _WAITS_FOR_ANSWER:
-            self._client = invited or self._command
+            self._client = invited or _Reader._command
         return phrase((SERVER, kind, title, data))
 
     def _is_greeting(self, code: bytes) -> bool:
@@ -126,6 +126,10 @@ class _Reader(TextReader):
         while end and end < self._longest and _CONTINUED.match(buffer, start):
             start, end = end, buffer.line(end)
         return end
+
+
+_INVITES = {b"354": _Reader._message, b"334": _Reader._credential}
+"""Reply code -> what the client says next."""
 
 
 def _recognises(greeting: bytes) -> bool:

@@ -86,7 +86,6 @@ class Opener12:
     def __init__(self, cipher: Cipher, key: bytes, iv: bytes) -> None:
         library, self._failures = _library()
         self._decrypt = getattr(library, cipher.algorithm)(key).decrypt
-        self._nonce = self._written if cipher.explicit else self._counted
         self._explicit = cipher.explicit
         self._overhead = cipher.explicit + TAG
         self._iv = iv
@@ -105,10 +104,10 @@ class Opener12:
         self._sequence += 1
         return header[0], content
 
-    def _written(self, body: bytes) -> bytes:
-        return self._iv + body[: self._explicit]
-
-    def _counted(self, _: bytes) -> bytes:
+    def _nonce(self, body: bytes) -> bytes:
+        """Its second part is sent with the record (RFC 5288 §3), or nothing is and the number of the record is mixed in."""
+        if self._explicit:
+            return self._iv + body[: self._explicit]
         return (int.from_bytes(self._iv) ^ self._sequence).to_bytes(len(self._iv))
 
 
