@@ -6,7 +6,6 @@ This is the hot path: no classes, no scapy. What is not a whole TCP segment is N
 
 import socket
 from collections.abc import Callable
-from functools import partial
 from struct import Struct
 from struct import error as StructError
 from typing import NamedTuple
@@ -72,19 +71,25 @@ def ends(source: End, target: End) -> bytes:
     return source[0] + target[0] + _PORTS.pack(source[1], target[1])
 
 
-_segment = partial(tuple.__new__, Segment)
-"""`Segment` of a tuple, in half the time of `Segment(…)`; there are many."""
+Found = tuple[bytes, int, int, int, bytes]
+"""What a `Segment` has, as a bare tuple: there are many, and most are looked at once."""
 
 
 def segment(link: int, data: bytes) -> Segment | None:
     """The TCP segment in a frame of this link type; None for anything else, fragments and cut headers included."""
+    found = find(link, data)
+    return found and Segment(*found)
+
+
+def find(link: int, data: bytes) -> Found | None:
+    """The same, bare."""
     try:
         if link == ETHERNET:
             kind, first, total, fragment, protocol, both, seq, ack, offset, flags = _USUAL(data)
             begin, end = 34 + (offset >> 4) * 4, 14 + total
             usual = kind == _IPV4 and first == 0x45 and protocol == _TCP and not fragment & _FRAGMENT
             if usual and 54 <= begin <= end:
-                return _segment((both, seq, ack, flags, data[begin:end]))
+                return both, seq, ack, flags, data[begin:end]
         start = _LINKS[link](data)
         if start < 0:
             return None
@@ -103,7 +108,7 @@ def segment(link: int, data: bytes) -> Segment | None:
         begin = at + (offset >> 4) * 4
         if at < start + 20 or begin < at + 20 or begin > end:
             return None
-        return _segment((hosts + ports, seq, ack, flags, data[begin:end]))
+        return hosts + ports, seq, ack, flags, data[begin:end]
     except (KeyError, IndexError, StructError):
         return None
 

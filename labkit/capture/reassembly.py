@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 
 from labkit.capture.conversation import CLIENT, SERVER, Chunk, Conversation, Endpoint
-from labkit.capture.frames import ACK, FIN, RST, SYN, End, Segment, address, ends, segment
+from labkit.capture.frames import ACK, FIN, RST, SYN, End, Segment, address, ends, find
 from labkit.capture.held import Held, Waiting, distance, first_byte
-from labkit.capture.pcap import Frame
+from labkit.capture.pcap import Record
 from labkit.dialects import for_port
 
 _HELD_SEGMENTS = 1000
@@ -26,15 +26,15 @@ _chunk = partial(tuple.__new__, Chunk)
 """`Chunk` of a tuple, in half the time of `Chunk(…)`; there are many."""
 
 
-def conversations(frames: Iterable[Frame]) -> Iterator[Conversation]:
+def conversations(frames: Iterable[Record]) -> Iterator[Conversation]:
     """The TCP conversations in the frames, each as soon as it has ended, the unfinished ones last."""
     sides: dict[bytes, _Side] = {}
     ended: dict[bytes, int | None] = {}
     for number, (time, link_type, data, _) in enumerate(frames, 1):
-        seg = segment(link_type, data)
-        if seg is None:
+        found = find(link_type, data)
+        if found is None:
             continue
-        key, seq, ack, flags, payload = seg
+        key, seq, ack, flags, payload = found
         side = sides.get(key)
         if side is not None and side.steady and not flags & _SIGNALS:
             # Nearly all segments come here, and what else there is to look at would say the same.
@@ -44,6 +44,7 @@ def conversations(frames: Iterable[Frame]) -> Iterator[Conversation]:
                 side.next = (seq + len(payload)) & _WRAP
                 side.said.append(_chunk((time, number, side.name, "data", payload, len(payload))))
                 continue
+        seg = Segment(*found)
         if flags & (SYN | ACK) == SYN and (ended.get(key) != seq if side is None else side.reused(seg)):
             if side is not None:
                 yield from side.link.finish()

@@ -19,5 +19,5 @@ def dialogues(file: CaptureFile, secrets: Secrets) -> Iterator[Dialogue]:
     `CaptureError` for what is not a capture.
     """
     merge(file.secrets, secrets)
-    for conversation in conversations(file.frames()):
+    for conversation in conversations(file.records()):
         yield read(conversation, file.secrets or None)
