@@ -5,7 +5,7 @@ Wireshark opens our files decrypted. What the frames mean does not belong here.
 """
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from math import gcd
 from pathlib import Path
@@ -26,7 +26,7 @@ _SECTION, _INTERFACE, _OLD_PACKET, _SIMPLE_PACKET, _PACKET, _SECRETS = 0x0A0D0D0
 _SECTION_MARK = _SECTION.to_bytes(4)
 _ORDERS = {b"\x4d\x3c\x2b\x1a": "<", b"\x1a\x2b\x3c\x4d": ">"}
 _HEAD = {order: struct.Struct(order + "II").unpack_from for order in _ORDERS.values()}
-_PACKET_HEAD = {order: struct.Struct(order + "5I").unpack_from for order in _ORDERS.values()}
+_PACKET_HEAD = {order: struct.Struct(order + "7I").unpack_from for order in _ORDERS.values()}
 _TLS_KEY_LOG = 0x544C534B
 _END, _COMMENT, _IF_TSRESOL, _IF_TSOFFSET = 0, 1, 9, 14
 _LONGEST_OPTION = 0xFFFF
@@ -132,36 +132,43 @@ class CaptureFile:
 
     def _pcapng(self, file: BinaryIO, read: bytes) -> Iterator[Record]:
         at, order = 0, "<"
-        head_of, packet_of = _HEAD[order], _PACKET_HEAD[order]
         try:
             while True:
                 if len(read) - at < _SMALLEST:
                     read, at = read[at:] + file.read(_AHEAD), 0
                     if not read:
                         return
-                kind, total = head_of(read, at)
-                if kind == _SECTION:
+                if read.startswith(_SECTION_MARK, at):
                     order = self._order(read[at + 8 : at + 12])
-                    head_of, packet_of = _HEAD[order], _PACKET_HEAD[order]
-                    kind, total = head_of(read, at)
+                kind, total = _HEAD[order](read, at)
                 end = at + (total + 3 & ~3)
                 if end > len(read) and total <= _LARGEST:
                     read, at, end = read[at:] + file.read(_AHEAD + total), 0, end - at
-                least = _SMALLEST_PACKET if kind == _PACKET else _SMALLEST
-                if total < least or at + total > len(read):
+                if total < (_SMALLEST_PACKET if kind == _PACKET else _SMALLEST) or end > len(read):
                     return self._cut()
-                if kind == _PACKET:  # as nearly every block is one, this method stands here
-                    interface, high, low, held, length = packet_of(read, at + 8)
-                    link, factor, divisor, offset = self._interfaces[interface]
-                    time = (high << 32 | low) * factor // divisor + offset
-                    begin, room = at + 28, total - least
-                    data = read[begin : begin + (held if held < room else room)]
-                    yield time, link, data, length
-                elif frame := _BLOCKS.get(kind, CaptureFile._other)(self, order, read[at + 8 : end]):
-                    yield frame
+                if kind == _PACKET:
+                    at = yield from self._packets(read, at, order)
+                    continue
+                if record := _BLOCKS.get(kind, CaptureFile._other)(self, order, read[at + 8 : end]):
+                    yield record
                 at = end
         except (struct.error, IndexError):
             self._cut()
+
+    def _packets(self, read: bytes, at: int, order: str) -> Generator[Record, None, int]:
+        """The packets from `at` to the next other or unfinished block, whose place is returned: nearly all blocks."""
+        size, unpack = len(read), _PACKET_HEAD[order]
+        while at + _SMALLEST_PACKET <= size:
+            kind, total, interface, high, low, held, length = unpack(read, at)
+            begin, end = at + 28, at + (total + 3 & ~3)
+            if kind != _PACKET or end > size or total < _SMALLEST_PACKET:
+                break
+            link, factor, divisor, offset = self._interfaces[interface]
+            room = total - _SMALLEST_PACKET
+            data = read[begin : begin + (held if held < room else room)]
+            yield (high << 32 | low) * factor // divisor + offset, link, data, length
+            at = end
+        return at
 
     def _order(self, mark: bytes) -> str:
         """The byte order of a new section."""

@@ -189,7 +189,7 @@ class _Link:
         if flags & ACK and (payload or flags & (FIN | RST) or not side.acknowledged):
             if side.next is None and not flags & RST:
                 return False
-            if peer.next is None or 0 < (ack - peer.next) & _WRAP < _HALF:
+            if peer.next is None or 0 < (ack - peer.next) & _WRAP <= _HALF:
                 if peer.next is None or peer.seen:
                     return False
                 self._skip(peer, ack, time, frame)  # only this direction was captured: nothing to wait for
@@ -204,7 +204,7 @@ class _Link:
         if side.next is None:
             return flags & (RST | ACK) == RST | ACK and self._reset(side, time, frame)
         known = (side.next - seq) & _WRAP
-        if known > _HALF:
+        if known >= _HALF:
             return False
         if known < len(payload) and not side.closed:
             fresh = payload[known:] if known else payload

@@ -93,16 +93,16 @@ class _Walk:
         self._started = "implicit"
         self._carried = {CLIENT: 0, SERVER: 0}
         """Bytes on the wire that carried decrypted text since the last whole phrase."""
-        self._at = 0.0, 0
-        """The time and the frame of the chunk."""
+        self._time, self._frame = 0.0, 0
+        """Those of the chunk."""
         for chunk in conversation.chunks:
             self._take(chunk)
         for sender in (CLIENT, SERVER):
             self._unfinished(sender)
 
     def _take(self, chunk: Chunk) -> None:
-        time, frame, sender, kind, data, size = chunk
-        self._at = time / 1e9, frame
+        time, self._frame, sender, kind, data, size = chunk
+        self._time = time / 1e9
         if kind != "data":
             self._signal(sender, kind, size)
         elif sender in self._in_tls:
@@ -129,7 +129,7 @@ class _Walk:
             if self._tls is not None:
                 self._in_tls.add(sender)
                 self._tls.lose(sender)
-        self.events.append(_event((*self._at, sender, TCP, kind, SIGNALS[kind][0], b"", False, size, _SIGNALS)))
+        self._add(sender, TCP, kind, SIGNALS[kind][0], b"", False, size, _SIGNALS)
 
     # ---- clear text
 
@@ -174,11 +174,12 @@ class _Walk:
         if self._text is not None and (data := self._text.rest(sender)):
             self._phrase(sender, "unknown", "unfinished", data)
         if self._inside is not None and (data := self._inside.rest(sender)):
-            self._say(sender, "unknown", "unfinished", data)
+            carried, self._carried[sender] = self._carried[sender], 0
+            self._add(sender, TEXT, "unknown", "unfinished", data, True, carried, self._words)
 
     def _phrase(self, sender: str, kind: str, title: str, data: bytes) -> None:
         """Something in clear text."""
-        self.events.append(_event((*self._at, sender, TEXT, kind, title, data, False, len(data), self._words)))
+        self._add(sender, TEXT, kind, title, data, False, len(data), self._words)
 
     # ---- TLS
 
@@ -194,23 +195,25 @@ class _Walk:
             self._record(sender, data)
 
     def _record(self, sender: str, data: bytes) -> None:
-        tls, inside, (time, frame) = self._tls, self._inside, self._at
-        for _, kind, title, content, encrypted, opened, wire in tls.feed(sender, data):
+        for _, kind, title, content, encrypted, opened, wire in self._tls.feed(sender, data):
             if opened and kind == "application-data":
-                self._carried[sender] += wire
-                for phrase in inside.feed(sender, content):
-                    self._say(*phrase)
+                self._say(sender, content, wire)
             else:
-                self.events.append(
-                    _event((time, frame, sender, TLS, kind, title, content, encrypted, wire, tls))
-                )
+                self._add(sender, TLS, kind, title, content, encrypted, wire, self._tls)
                 if encrypted and not opened:
                     self._unfinished(sender)  # it went on, unheard
 
-    def _say(self, sender: str, kind: str, title: str, data: bytes) -> None:
-        """Something inside TLS."""
-        carried, self._carried[sender] = self._carried[sender], 0
-        self.events.append(_event((*self._at, sender, TEXT, kind, title, data, True, carried, self._words)))
+    def _say(self, sender: str, data: bytes, wire: int) -> None:
+        carried = self._carried
+        carried[sender] += wire
+        for by, kind, title, said in self._inside.feed(sender, data):
+            self._add(by, TEXT, kind, title, said, True, carried[by], self._words)
+            carried[by] = 0
+
+    def _add(
+        self, sender: str, layer: str, kind: str, title: str, data: bytes, encrypted: bool, wire: int, origin: object
+    ) -> None:
+        self.events.append(_event((self._time, self._frame, sender, layer, kind, title, data, encrypted, wire, origin)))
 
 
 class _Plain:

@@ -4,7 +4,7 @@ import itertools
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tcp_frames import OTHER, WRAP, Connection, frames, gaps, said, signals
 
@@ -347,6 +347,13 @@ ANYTHING = st.builds(
 
 
 @given(st.lists(ANYTHING, max_size=40))
+@example([Segment(ends((b"\1\1\1\1", 25), (b"\2\2\2\2", 99)), seq, 1, PSH | ACK, b"x") for seq in (1, 1 + (1 << 31))])
+@example(
+    [
+        Segment(ends((b"\1\1\1\1", 25), (b"\2\2\2\2", 99)), seq, 0, flags, b"x")
+        for seq, flags in ((5, PSH | ACK), (1 << 31, SYN | ACK), (1, PSH | ACK))
+    ]
+)
 def test_no_segments_are_too_strange(segments):
     for conversation in conversations(frames(segments)):
         assert conversation.chunks
