@@ -1,12 +1,13 @@
 """The two programs in Python whose decoding is compared: ``sides.py ours FILE``, ``sides.py TLS|headers FILE``.
 
-Ours reads the file as a stream and makes every event of every dialogue, with its title and its bytes, decrypted with
-the secrets inside the file. scapy's, with or without its TLS layer, dissects the first packets and prints how long that
-took without its start.
+Ours is what the command ``decode`` does: it reads the file as a stream and makes every event of every dialogue, with
+its title and its bytes, decrypted with the secrets inside the file, in as many processes as it finds worth while.
+scapy's, with or without its TLS layer, dissects the first packets and prints how long that took without its start.
 """
 
 import json
 import logging
+import os
 import re
 import resource
 import sys
@@ -14,6 +15,11 @@ import time
 from collections import Counter
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from labkit.capture.pcap import CaptureFile
+    from labkit.decode.event import Dialogue
 
 _SAMPLE = 3000
 """Packets that scapy dissects."""
@@ -32,25 +38,36 @@ _COUNTED = {
 def ours(path: str) -> dict[str, object]:
     """Decode all, and count what tshark counts too."""
     from labkit.capture.pcap import read_frames
-    from labkit.decode.file import dialogues
+    from labkit.decode.shares import told
 
     kinds: Counter[str] = Counter()
-    for dialogue in dialogues(read_frames(path), {}):
-        if dialogue.session is None or not dialogue.session.opened:
-            raise SystemExit(f"The session of {dialogue.client} was not decrypted: {dialogue.session}")
-        kinds.update(event.kind for event in dialogue.events)
+    processes = {os.getpid()}
+    for process, found in told(read_frames(path), {}, _kinds):
+        kinds.update(found)
+        processes.add(process)
     counts: Counter[str] = Counter()
     for kind, number in kinds.items():
         counts[_COUNTED.get(kind, "other")] += number
-    return {"events": counts.total(), "counts": {name: counts[name] for name in _COUNTED.values()}, "peak": _peak()}
+    return {
+        "events": counts.total(),
+        "counts": {name: counts[name] for name in _COUNTED.values()},
+        "peak": _peak(len(processes) - 1),
+    }
 
 
-def _peak() -> int:
-    """The most bytes of memory that this process had."""
+def _kinds(_: "CaptureFile", dialogue: "Dialogue") -> tuple[int, list[str]]:
+    if dialogue.session is None or not dialogue.session.opened:
+        raise SystemExit(f"The session of {dialogue.client} was not decrypted: {dialogue.session}")
+    return os.getpid(), [event.kind for event in dialogue.events]
+
+
+def _peak(others: int) -> int:
+    """The most bytes of memory that this process had, and so many others that it started and that have ended."""
+    most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * others
     status = Path("/proc/self/status")
     if status.exists():
-        return int(_PEAK.search(status.read_text())[1]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return (int(_PEAK.search(status.read_text())[1]) + most) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + most
 
 
 def headers(path: str) -> dict[str, object]:

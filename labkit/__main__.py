@@ -11,7 +11,6 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -99,28 +98,32 @@ def _demo(chosen: argparse.Namespace) -> int:
 
 def _decode(chosen: argparse.Namespace) -> int:
     from labkit.capture.pcap import read_frames
-    from labkit.decode.file import dialogues
+    from labkit.decode.shares import told
     from labkit.keylog import parse, read
-    from labkit.show.json_lines import json_line
 
     file = read_frames(chosen.file)
     secrets = parse(read(chosen.keylog)) if chosen.keylog else {}
-    form = json_line if chosen.json else partial(_text, file)
     states = Counter()
-    for dialogue in dialogues(file, secrets):
-        states[_state(dialogue)] += 1
-        print(form(dialogue))
+    for state, text in told(file, secrets, _json if chosen.json else _text):
+        states[state] += 1
+        print(text)
     problems = list(_problems(chosen, file, states))
     for problem in problems:
         _complain(problem, status=1)
     return 1 if problems else 0
 
 
-def _text(file: "CaptureFile", dialogue: "Dialogue") -> str:
+def _json(_: "CaptureFile", dialogue: "Dialogue") -> tuple[str, str]:
+    from labkit.show.json_lines import json_line
+
+    return _state(dialogue), json_line(dialogue)
+
+
+def _text(file: "CaptureFile", dialogue: "Dialogue") -> tuple[str, str]:
     from labkit.decode.privacy import visible
     from labkit.show.transcript import Reading, plain_text
 
-    return f"{plain_text(Reading(dialogue, visible(dialogue)), file.comment)}\n"
+    return _state(dialogue), f"{plain_text(Reading(dialogue, visible(dialogue)), file.comment)}\n"
 
 
 def _state(dialogue: "Dialogue") -> str:

@@ -5,6 +5,7 @@ servers write it by themselves once ``SSLContext.keylog_filename`` is `KeyLog.pa
 What the secrets open is not known here: that is `decode.tls`.
 """
 
+import re
 from pathlib import Path
 from sys import intern
 
@@ -15,6 +16,7 @@ Secrets = dict[bytes, dict[str, bytes]]
 """Client random (32 bytes) -> label -> secret (bytes)."""
 
 _RANDOM_DIGITS = 64
+_LINE = re.compile(r"[^\r\n]+")
 
 
 class KeyLog:
@@ -61,9 +63,9 @@ def merge(secrets: Secrets, more: Secrets) -> None:
 def parse(text: str) -> Secrets:
     """The secrets in a key log (RFC 9850 §2). Comments, blank lines and lines that do not fit are passed over."""
     secrets: Secrets = {}
-    for line in text.splitlines():
+    for line in _LINE.finditer(text):
         try:
-            label, random, secret = line.split()
+            label, random, secret = line[0].split()
             if len(random) == _RANDOM_DIGITS and label[0] != "#":
                 # A log has thousands of lines and a handful of labels, so each label is kept once.
                 secrets.setdefault(bytes.fromhex(random), {})[intern(label.upper())] = bytes.fromhex(secret)

@@ -47,6 +47,8 @@ class Conversation:
     client: Endpoint
     server: Endpoint
     chunks: list[Chunk] = field(default_factory=list)
+    over: int = 0
+    """The number of the frame with which it was over; behind the last one's if it never was."""
 
     def stream(self, sender: str) -> bytes:
         """All payload bytes of one side, in order; gaps are left out."""

@@ -12,9 +12,11 @@ from typing import NamedTuple
 
 ETHERNET, NULL, RAW, LOOP, SLL, SLL2 = 1, 0, 101, 108, 113, 276
 
-_USUAL = Struct("!12xHBxH2xHxB2x12sIIBB6x").unpack_from
-"""What Ethernet carries, then as below, where IPv4 has no options, as in nearly every frame. No Ethernet frame with a
-TCP segment is shorter than that."""
+IPV4_ON_ETHERNET = b"\x08\x00\x45"
+"""What Ethernet carries, and how IPv4 begins where it has no options: in nearly every frame, from its 12th byte on."""
+_USUAL = Struct("!12x3sxH2xI2x12sIIBB6x").unpack_from
+"""Those, total length, everything from the flags to the protocol, then as below. No Ethernet frame with a TCP segment
+is shorter than that."""
 _IPV4_HEADER = Struct("!BxH2xHxB2x8s").unpack_from
 """Version and header length, total length, flags and fragment offset, protocol, both addresses."""
 _IPV6_HEADER = Struct("!4xHBx32s").unpack_from
@@ -28,8 +30,8 @@ _IPV4, _IPV6 = 0x0800, 0x86DD
 _VLAN = {0x8100, 0x88A8, 0x9100}
 _EXTENSION_HEADERS = {0, 43, 60, 135, 139, 140}
 _TCP = 6
-_FRAGMENT = 0x3FFF
-"""More-fragments flag and fragment offset."""
+_FRAGMENT, _FRAGMENT_AND_PROTOCOL = 0x3FFF, 0x3FFF00FF
+"""More-fragments flag and fragment offset; the same, the time to live left out, and the protocol."""
 _SHORTEST = 5 << 4
 """The data offset of a TCP header without options: five words of four bytes."""
 
@@ -71,6 +73,20 @@ def ends(source: End, target: End) -> bytes:
     return source[0] + target[0] + _PORTS.pack(source[1], target[1])
 
 
+class Part(NamedTuple):
+    """One of several equal parts of all TCP connections, counted from 0."""
+
+    number: int
+    of: int
+
+    def has(self, both: bytes) -> bool:
+        """Whether the connection with these ends (`Segment.ends`) belongs to it."""
+        # Half of the sum, because systems give only odd, or only even, ports to clients.
+        return (both[-3] + both[-1] >> 1) % self.of == self.number
+
+
+ALL = Part(0, 1)
+
 Found = tuple[bytes, int, int, int, bytes]
 """What a `Segment` has, as a bare tuple: there are many, and most are looked at once."""
 
@@ -85,10 +101,9 @@ def find(link: int, data: bytes) -> Found | None:
     """The same, bare."""
     try:
         if link == ETHERNET:
-            kind, first, total, fragment, protocol, both, seq, ack, offset, flags = _USUAL(data)
+            beginning, total, middle, both, seq, ack, offset, flags = _USUAL(data)
             begin, end = 34 + (offset >> 4) * 4, 14 + total
-            usual = kind == _IPV4 and first == 0x45 and protocol == _TCP and not fragment & _FRAGMENT
-            if usual and 54 <= begin <= end:
+            if beginning == IPV4_ON_ETHERNET and middle & _FRAGMENT_AND_PROTOCOL == _TCP and 54 <= begin <= end:
                 return both, seq, ack, flags, data[begin:end]
         start = _LINKS[link](data)
         if start < 0:

@@ -82,5 +82,5 @@ def first_byte(seg: Segment) -> int:
 
 
 def distance(seq: int, base: int) -> int:
-    """How far `seq` lies behind `base`, across the wrap; negative when before it. Half of all numbers away is behind."""
+    """How far `seq` lies behind `base`, across the wrap; negative when before it. Half way round counts as behind."""
     return _HALF - ((base - seq + _HALF) & _WRAP)

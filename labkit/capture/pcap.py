@@ -11,7 +11,7 @@ from math import gcd
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from labkit.capture.frames import known
+from labkit.capture.frames import ALL, ETHERNET, IPV4_ON_ETHERNET, Part, known
 from labkit.errors import CaptureError
 from labkit.keylog import Secrets, merge, parse
 
@@ -82,27 +82,27 @@ class CaptureFile:
         """The frames in the order of the file. Raises `CaptureError` for what is not a capture."""
         return map(Frame._make, self.records())
 
-    def records(self) -> Iterator[Record]:
-        """The same, bare."""
+    def records(self, part: Part = ALL) -> Iterator[Record | None]:
+        """The same, bare; with `part`, None for most of those that are of another part."""
         self.comment = self.problem = ""
         self._keylogs.clear()
         self._links.clear()
         try:
             with self.path.open("rb") as file:
-                yield from self._read(file)
+                yield from self._read(file, part)
         except OSError as error:
             raise CaptureError(
                 f"{self.path} cannot be read ({error.strerror or error}): check the name and the permissions."
             ) from error
 
-    def _read(self, file: BinaryIO) -> Iterator[Record]:
+    def _read(self, file: BinaryIO, part: Part) -> Iterator[Record | None]:
         magic = file.read(4)
         if not magic:
             raise CaptureError(f"{self.path} is empty: a pcap or pcapng file was expected. Was the capture saved?")
         if magic in _PCAP:
             yield from self._pcap(file, *_PCAP[magic])
         elif magic == _SECTION_MARK:
-            yield from self._pcapng(file, magic)
+            yield from self._pcapng(file, magic, part)
             if self._links and not any(map(known, self._links)):
                 raise self._foreign(self._links)
         else:
@@ -130,7 +130,7 @@ class CaptureFile:
                 return self._cut()
             yield seconds * _SECOND + fraction * unit, link, data, length
 
-    def _pcapng(self, file: BinaryIO, read: bytes) -> Iterator[Record]:
+    def _pcapng(self, file: BinaryIO, read: bytes, part: Part) -> Iterator[Record | None]:
         at, order = 0, "<"
         try:
             while True:
@@ -147,7 +147,7 @@ class CaptureFile:
                 if total < (_SMALLEST_PACKET if kind == _PACKET else _SMALLEST) or end > len(read):
                     return self._cut()
                 if kind == _PACKET:
-                    at = yield from self._packets(read, at, order)
+                    at = yield from self._packets(read, at, order, part)
                     continue
                 if record := _BLOCKS.get(kind, CaptureFile._other)(self, order, read[at + 8 : end]):
                     yield record
@@ -155,19 +155,28 @@ class CaptureFile:
         except (struct.error, IndexError):
             self._cut()
 
-    def _packets(self, read: bytes, at: int, order: str) -> Generator[Record, None, int]:
+    def _packets(self, read: bytes, at: int, order: str, part: Part) -> Generator[Record | None, None, int]:
         """The packets from `at` to the next other or unfinished block, whose place is returned: nearly all blocks."""
         size, unpack = len(read), _PACKET_HEAD[order]
+        number, parts = part
         while at + _SMALLEST_PACKET <= size:
             kind, total, interface, high, low, held, length = unpack(read, at)
             begin, end = at + 28, at + (total + 3 & ~3)
             if kind != _PACKET or end > size or total < _SMALLEST_PACKET:
                 break
             link, factor, divisor, offset = self._interfaces[interface]
+            at = end
+            if (
+                parts > 1
+                and link == ETHERNET
+                and read[begin + 12 : begin + 15] == IPV4_ON_ETHERNET
+                and (read[begin + 35] + read[begin + 37] >> 1) % parts != number  # as in `Part.has`
+            ):
+                yield None
+                continue
             room = total - _SMALLEST_PACKET
             data = read[begin : begin + (held if held < room else room)]
             yield (high << 32 | low) * factor // divisor + offset, link, data, length
-            at = end
         return at
 
     def _order(self, mark: bytes) -> str:
@@ -208,7 +217,8 @@ class CaptureFile:
     def _key_log(self, order: str, body: bytes) -> None:
         kind, length = struct.unpack_from(order + "II", body)
         if kind == _TLS_KEY_LOG:
-            text = body[8:-4][:length].decode("ascii", "replace")
+            text = str(memoryview(body)[8:-4][:length], "ascii", "replace")
+            del body  # it is large when there are many sessions, and so are the secrets
             if self._keylogs and not self._keylogs[-1].endswith("\n"):
                 self._keylogs.append("\n")
             self._keylogs.append(text)

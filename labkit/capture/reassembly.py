@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 
 from labkit.capture.conversation import CLIENT, SERVER, Chunk, Conversation, Endpoint
-from labkit.capture.frames import ACK, FIN, RST, SYN, End, Segment, address, ends, find
+from labkit.capture.frames import ACK, ALL, FIN, RST, SYN, End, Part, Segment, address, ends, find
 from labkit.capture.held import Held, Waiting, distance, first_byte
 from labkit.capture.pcap import Record
 from labkit.dialects import for_port
@@ -26,11 +26,18 @@ _chunk = partial(tuple.__new__, Chunk)
 """`Chunk` of a tuple, in half the time of `Chunk(…)`; there are many."""
 
 
-def conversations(frames: Iterable[Record]) -> Iterator[Conversation]:
-    """The TCP conversations in the frames, each as soon as it has ended, the unfinished ones last."""
+def conversations(frames: Iterable[Record | None], part: Part = ALL) -> Iterator[Conversation]:
+    """The TCP conversations in the frames, each as soon as it has ended, the unfinished ones last.
+
+    Only those of one `part`, and None counts as a frame of another.
+    """
     sides: dict[bytes, _Side] = {}
     ended: dict[bytes, int | None] = {}
-    for number, (time, link_type, data, _) in enumerate(frames, 1):
+    number = 0
+    for number, record in enumerate(frames, 1):
+        if record is None:
+            continue
+        time, link_type, data, _ = record
         found = find(link_type, data)
         if found is None:
             continue
@@ -44,10 +51,12 @@ def conversations(frames: Iterable[Record]) -> Iterator[Conversation]:
                 side.next = (seq + len(payload)) & _WRAP
                 side.said.append(_chunk((time, number, side.name, "data", payload, len(payload))))
                 continue
+        if side is None and not part.has(key):
+            continue
         seg = Segment(*found)
         if flags & (SYN | ACK) == SYN and (ended.get(key) != seq if side is None else side.reused(seg)):
             if side is not None:
-                yield from side.link.finish()
+                yield from side.link.finish(number)
             ended.pop(key, None)
             side = _open(sides, seg)
         if side is None:
@@ -58,10 +67,14 @@ def conversations(frames: Iterable[Record]) -> Iterator[Conversation]:
         link = side.link
         link.take(side, seg, time, number)
         if link.over:
-            yield from link.finish()
+            yield from link.finish(number)
             _forget(sides, ended, side)
-    for link in dict.fromkeys(side.link for side in sides.values()):
-        yield from link.finish()
+    links = dict.fromkeys(side.link for side in sides.values())
+    yield from sorted((open_yet for link in links for open_yet in link.finish(number + 1)), key=_first_frame)
+
+
+def _first_frame(conversation: Conversation) -> int:
+    return conversation.chunks[0].frame
 
 
 def _open(sides: "dict[bytes, _Side]", seg: Segment) -> "_Side":
@@ -146,8 +159,9 @@ class _Link:
         for one in (self.client, self.server):
             one.steady = one.acknowledged and not one.closed and not waiting
 
-    def finish(self) -> Iterator[Conversation]:
+    def finish(self, over: int) -> Iterator[Conversation]:
         """The conversation as it is when nothing more will come; none when only the closing of one was captured."""
+        self.conversation.over = over
         while self.client.held or self.server.held:
             self._force()
         if any(chunk.kind in _CONTENT for chunk in self.conversation.chunks):

@@ -1,6 +1,7 @@
 """The dialogues in a capture file, one at a time: what is read and decoded is not kept, however long the file is.
 
-`labkit.show.capture.read_capture` is for a capture that one wants to hold and look at in several ways.
+`labkit.show.capture.read_capture` is for a capture that one wants to hold and look at in several ways,
+`labkit.decode.shares` for one that is so long that several processes shall share the work.
 """
 
 from collections.abc import Iterator

@@ -12,7 +12,7 @@ from labkit.dialects.smtp_words import CAPABILITIES, COMMANDS, REPLIES, explain
 
 _WAITS_FOR_ANSWER = {b"STARTTLS", b"DATA", b"AUTH"}
 """Commands after which only the reply says what the client's next bytes are."""
-_CONTINUED = re.compile(rb"[2-5][0-9][0-9]-")
+_CODE = re.compile(rb"[2-5][0-9][0-9]")
 _VERBS = {verb.encode(): verb for verb in COMMANDS}
 _CODES = {str(code).encode(): str(code) for code in range(200, 600)}
 """Verbs and reply codes (RFC 5321 §4.2), as they stand in the text -> as they are called."""
@@ -123,7 +123,7 @@ class _Reader(TextReader):
         """Where the reply ends: behind the first line that is not marked as continued (RFC 5321 §4.2.1)."""
         buffer = self._buffers[SERVER]
         start, end = 0, buffer.line()
-        while end and end < self._longest and _CONTINUED.match(buffer, start):
+        while end and end < self._longest and buffer.startswith(b"-", start + 3) and _CODE.match(buffer, start):
             start, end = end, buffer.line(end)
         return end
 

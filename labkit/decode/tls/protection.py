@@ -105,7 +105,7 @@ class Opener12:
         return header[0], content
 
     def _nonce(self, body: bytes) -> bytes:
-        """Its second part is sent with the record (RFC 5288 §3), or nothing is and the number of the record is mixed in."""
+        """Its second part comes with the record (RFC 5288 §3), or the record's number is mixed in (RFC 7905 §2)."""
         if self._explicit:
             return self._iv + body[: self._explicit]
         return (int.from_bytes(self._iv) ^ self._sequence).to_bytes(len(self._iv))

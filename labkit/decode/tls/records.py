@@ -75,14 +75,13 @@ class Cutter:
         if self._foreign or (self._lost and not _continues(data)):
             return [(NOT_TLS if self._foreign else AFTER_GAP, b"", bytes(data))] if data else []
         self._lost = False
-        if not self._held:
-            return self._cut(data)
-        self._held += data
-        if len(self._held) < self._wanted:
-            return []
-        held = bytes(self._held)
-        self._restart()
-        return self._cut(held)
+        if self._held:
+            self._held += data
+            if len(self._held) < self._wanted:
+                return []
+            data = bytes(self._held)
+            self._restart()
+        return self._cut(data)
 
     def _restart(self) -> None:
         self._held.clear()
