@@ -5,6 +5,7 @@ name. Nothing is decided here: events come from `labkit.decode`, exposures from 
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from textwrap import wrap
 from typing import NamedTuple
 
@@ -13,6 +14,9 @@ from labkit.decode.privacy import Exposure
 from labkit.show.forms import Form, form_of, tag
 from labkit.show.lines import Line, label, lines_of, pieces
 from labkit.show.page import Page, decoded, markup, printable
+
+_wrap = lru_cache(4096)(wrap)
+"""The same sentences come again and again, and where to break them takes half of the time."""
 
 DIALOGUES_SHOWN = 6
 EVENTS_SHOWN = 400
@@ -118,7 +122,7 @@ def plain_text(reading: Reading, how: str = "") -> str:
     columns = (8, who, 13)
     content = (WIDTH - sum(columns) - 4 * 2) * 43 // 100
     layout = (*columns, content, WIDTH - sum(columns) - 4 * 2 - content)
-    head = [*wrap(heading(dialogue), WIDTH), *wrap(summary(dialogue), WIDTH), *wrap(printable(how), WIDTH), ""]
+    head = [*_wrap(heading(dialogue), WIDTH), *_wrap(summary(dialogue), WIDTH), *_wrap(printable(how), WIDTH), ""]
     rows = [_columns(layout, [["ms"], ["from → to"], ["how"], ["what"], ["meaning"]])]
     for event, exposures in _numbered(reading):
         rows += _text_rows(layout, dialogue, event, exposures)
@@ -127,12 +131,12 @@ def plain_text(reading: Reading, how: str = "") -> str:
 
 def _text_rows(layout: tuple[int, ...], dialogue: Dialogue, event: Event, exposures: list[Exposure]) -> list[str]:
     lines, left_out = lines_of(event)
-    first = [[_milliseconds(dialogue, event)], wrap(" → ".join(_who(dialogue, event)), layout[1]), [form_of(event).tag]]
+    first = [[_milliseconds(dialogue, event)], _wrap(" → ".join(_who(dialogue, event)), layout[1]), [form_of(event).tag]]
     rows = []
     for line in lines:
         readable = _labels(line, exposures) if event.layer != TLS else [label(e) for e in exposures]
-        meaning = wrap(line.meaning, layout[4]) + [
-            part for found in readable for part in wrap(f"» readable: {found}", layout[4], subsequent_indent="  ")
+        meaning = _wrap(line.meaning, layout[4]) + [
+            part for found in readable for part in _wrap(f"» readable: {found}", layout[4], subsequent_indent="  ")
         ]
         shape = layout if meaning else (*layout[:3], layout[3] + 2 + layout[4], 0)
         rows.append(_columns(shape, [*first, _chopped(decoded(line.data), shape[3]), meaning]))
@@ -146,7 +150,7 @@ def _labels(line: Line, exposures: Sequence[Exposure]) -> list[str]:
 
 
 def _chopped(text: str, width: int) -> list[str]:
-    return wrap(text, width, drop_whitespace=False, break_on_hyphens=False) or [""]
+    return _wrap(text, width, drop_whitespace=False, break_on_hyphens=False) or [""]
 
 
 def _columns(layout: tuple[int, ...], cells: list[list[str]]) -> str:
