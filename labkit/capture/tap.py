@@ -10,10 +10,9 @@ import socket
 import threading
 import time
 from functools import partial
-from typing import Any
 
 from labkit.capture.conversation import CLIENT, SERVER
-from labkit.capture.frames import ACK, ETHERNET, FIN, PSH, RST, SYN, Segment, ends
+from labkit.capture.frames import ACK, ETHERNET, FIN, PSH, RST, SYN, Found, Segment, ends
 from labkit.capture.headers import PAYLOAD_LIMIT, build
 from labkit.capture.pcap import Frame
 from labkit.network import Network
@@ -41,7 +40,7 @@ class Tap:
     def __init__(self, network: Network) -> None:
         self.frames: list[Frame] = []
         """What was caught; filled by `stop`, so that nobody waits for headers while they talk."""
-        self.seen: list[tuple[int, tuple[Any, ...], int]] = []
+        self.seen: list[tuple[int, Found, int]] = []
         """(nanoseconds since 1970, what makes the `Segment`, number of the packet) of each step."""
         self._path = _Path.of(network, self)
 
@@ -93,7 +92,7 @@ class _Path:
             with self._making:
                 self._taps = tuple(other for other in self._taps if other is not tap)
 
-    def record(self, fields: tuple[Any, ...], number: int) -> None:
+    def record(self, fields: Found, number: int) -> None:
         """Tell every tap of the segment with these fields, sent now; the receiver of its bytes waits meanwhile."""
         step = time.time_ns(), fields, number
         for tap in self._taps:

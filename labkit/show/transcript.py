@@ -131,7 +131,11 @@ def plain_text(reading: Reading, how: str = "") -> str:
 
 def _text_rows(layout: tuple[int, ...], dialogue: Dialogue, event: Event, exposures: list[Exposure]) -> list[str]:
     lines, left_out = lines_of(event)
-    first = [[_milliseconds(dialogue, event)], _wrap(" → ".join(_who(dialogue, event)), layout[1]), [form_of(event).tag]]
+    first = [
+        [_milliseconds(dialogue, event)],
+        _wrap(" → ".join(_who(dialogue, event)), layout[1]),
+        [form_of(event).tag],
+    ]
     rows = []
     for line in lines:
         readable = _labels(line, exposures) if event.layer != TLS else [label(e) for e in exposures]
