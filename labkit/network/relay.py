@@ -249,11 +249,12 @@ class _Link:
         end.finished = True
         self._events.remove_reader(end.fileno)
         self._witness(end.name, "fin", b"")
-        with suppress(OSError):  # it may have gone altogether
-            end.peer.socket.shutdown(socket.SHUT_WR)
         if end.peer.finished:
             self._witness(end.peer.name, "ack", b"")
             self._close()
+            return
+        with suppress(OSError):  # it may have gone altogether
+            end.peer.socket.shutdown(socket.SHUT_WR)
 
     def _hear_out(self, end: _End) -> None:
         """It takes nothing any more, but what it said before it reset the connection still counts."""
