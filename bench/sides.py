@@ -6,7 +6,6 @@ scapy's, with or without its TLS layer, dissects the first packets and prints ho
 """
 
 import json
-import logging
 import os
 import re
 import resource
@@ -72,6 +71,8 @@ def _peak(others: int) -> int:
 
 def headers(path: str) -> dict[str, object]:
     """Ethernet, IP and TCP, with scapy."""
+    import logging
+
     from scapy.all import PcapReader
 
     logging.getLogger("scapy").setLevel(logging.ERROR)
