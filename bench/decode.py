@@ -1,9 +1,10 @@
 """How fast a large capture is decoded beside tshark and scapy, and what memory that takes.
 
 Every side is a process of its own, timed from start to end (the two in Python are `sides`). tshark prints SMTP
-commands, reply codes and the types of handshake messages, and must find as many of them as we do. scapy only dissects,
-because it does not follow STARTTLS into the ciphertext: with its TLS layer, which is the figure that has a target, and
-for comparison TCP/IP headers alone. It does so for a sample; its time is scaled by the number of packets.
+commands, reply codes and the sizes of messages, and of TLS the types of handshake messages, the changes of cipher and
+the alerts, and must find as many of each as we do. scapy only dissects, because it does not follow STARTTLS into the
+ciphertext: with its TLS layer, which is the figure that has a target, and for comparison TCP/IP headers alone. It does
+so for a sample; its time is scaled by the number of packets.
 """
 
 import json
@@ -16,7 +17,14 @@ from sessions import recorded
 _ROUNDS = 3
 _FEWER = 5
 """How many times fewer sessions the capture has that memory is compared with."""
-_FIELDS = {"commands": "smtp.command_line", "replies": "smtp.response.code", "handshake": "tls.handshake.type"}
+_FIELDS = {
+    "commands": "smtp.command_line",
+    "replies": "smtp.response.code",
+    "messages": "smtp.data.reassembled.length",
+    "handshake": "tls.handshake.type",
+    "changes": "tls.change_cipher_spec",
+    "alerts": "tls.alert_message.desc",
+}
 """What is counted -> tshark's name for it."""
 
 

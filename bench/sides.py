@@ -29,7 +29,10 @@ _COUNTED = {
     "greeting": "replies",
     "reply": "replies",
     "go-ahead": "replies",
+    "message": "messages",
     "handshake": "handshake",
+    "change-cipher-spec": "changes",
+    "alert": "alerts",
 }
 """The kind of an event -> what tshark counts it as."""
 
