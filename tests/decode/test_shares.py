@@ -120,12 +120,14 @@ import os, sys, time
 from labkit.capture.pcap import read_frames
 from labkit.decode import shares
 
+shares._BATCH = 1
+
 def slow(file, dialogue):
     time.sleep(0.2)
     return os.getpid()
 
 if __name__ == "__main__":
-    shares._parts, shares._BATCH = lambda file: 2, 1
+    shares._parts = lambda file: 2
     for pid in shares.told(read_frames(sys.argv[1]), {}, slow):
         print(pid, flush=True)
 """
@@ -133,8 +135,9 @@ if __name__ == "__main__":
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
 @pytest.mark.parametrize("how", (signal.SIGINT, signal.SIGKILL))
-def test_no_process_is_left_when_the_first_is_interrupted_or_killed(long, how):
-    command = [sys.executable, "-c", WAITING, str(long)]
+def test_no_process_is_left_when_the_first_is_interrupted_or_killed(long, tmp_path, how):
+    (tmp_path / "waiting.py").write_text(WAITING)
+    command = [sys.executable, str(tmp_path / "waiting.py"), str(long)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         pids = {int(process.stdout.readline()) for _ in range(6)}
         process.send_signal(how)
