@@ -87,7 +87,7 @@ def _open(sides: "dict[bytes, _Side]", seg: Segment) -> "_Side":
 def _forget(sides: "dict[bytes, _Side]", ended: dict[bytes, int | None], side: "_Side") -> None:
     for gone in {side.ends, side.peer.ends}:  # one, where a socket is connected to itself
         ended[gone] = sides.pop(gone).begin
-    side.link.part()
+    side.link.let_go()
     while len(ended) > _REMEMBERED:
         del ended[next(iter(ended))]
 
@@ -144,8 +144,8 @@ class _Link:
         self.over = False
         self._bytes = 0
 
-    def part(self) -> None:
-        """Let go of each other, so that both are gone at once and nothing is left to the garbage collector."""
+    def let_go(self) -> None:
+        """Forget each other, so that all are gone at once and nothing is left to the garbage collector."""
         del self.client.peer, self.client.link, self.server.peer, self.server.link
 
     def take(self, side: _Side, seg: Segment, time: int, frame: int) -> None:
