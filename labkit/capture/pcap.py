@@ -157,14 +157,14 @@ class CaptureFile:
 
     def _packets(self, read: bytes, at: int, order: str, part: Part) -> Generator[Record | None, None, int]:
         """The packets from `at` to the next other or unfinished block, whose place is returned: nearly all blocks."""
-        size, unpack = len(read), _PACKET_HEAD[order]
+        size, unpack, interfaces = len(read), _PACKET_HEAD[order], self._interfaces
         number, parts = part
         while at + _SMALLEST_PACKET <= size:
             kind, total, interface, high, low, held, length = unpack(read, at)
             begin, end = at + 28, at + (total + 3 & ~3)
             if kind != _PACKET or end > size or total < _SMALLEST_PACKET:
                 break
-            link, factor, divisor, offset = self._interfaces[interface]
+            link, factor, divisor, offset = interfaces[interface]
             at = end
             if (
                 parts > 1
