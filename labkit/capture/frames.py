@@ -73,16 +73,17 @@ def ends(source: End, target: End) -> bytes:
     return source[0] + target[0] + _PORTS.pack(source[1], target[1])
 
 
-class Part(NamedTuple):
-    """One of several equal parts of all TCP connections, counted from 0."""
+class Part:
+    """One of several equal parts of all TCP connections: `number`, counted from 0, of `of`."""
 
-    number: int
-    of: int
+    def __init__(self, number: int, of: int) -> None:
+        # Half of the sum, because systems give only odd, or only even, ports to clients.
+        self.elsewhere = bytes((total >> 1) % of != number for total in range(0xFF + 0xFF + 1))
+        """The sum of the last bytes of both ports -> whether the connection belongs to another part."""
 
     def has(self, both: bytes) -> bool:
         """Whether the connection with these ends (`Segment.ends`) belongs to it."""
-        # Half of the sum, because systems give only odd, or only even, ports to clients.
-        return (both[-3] + both[-1] >> 1) % self.of == self.number
+        return not self.elsewhere[both[-3] + both[-1]]
 
 
 ALL = Part(0, 1)

@@ -5,8 +5,9 @@ Wireshark opens our files decrypted. What the frames mean does not belong here.
 """
 
 import struct
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from math import gcd
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -31,8 +32,9 @@ _TLS_KEY_LOG = 0x544C534B
 _END, _COMMENT, _IF_TSRESOL, _IF_TSOFFSET = 0, 1, 9, 14
 _LONGEST_OPTION = 0xFFFF
 _SECOND = 1_000_000_000
-_SMALLEST, _SMALLEST_PACKET, _LARGEST = 12, 32, 64 << 20
-"""Bytes: no block (of a packet) is smaller, and none of a real capture is larger; a damaged length field is."""
+_SMALLEST, _SMALLEST_PACKET, _SMALLEST_SEGMENT, _LARGEST = 12, 32, 32 + 54, 64 << 20
+"""Bytes: no block (of a packet, or of one with a TCP segment on Ethernet) is smaller, and none of a real capture is
+larger; a damaged length field is."""
 _AHEAD = 256 << 10
 """Bytes that are read at once."""
 
@@ -51,6 +53,23 @@ class Frame(NamedTuple):
 
 Record = tuple[int, int, bytes, int]
 """What a `Frame` has, as a bare tuple: there are many, and most are looked at once."""
+Batch = list[Record | None]
+"""Those that were read at once, so that not each of them has to resume the reading."""
+
+
+class _Clock(NamedTuple):
+    """How the times of an interface are stored."""
+
+    factor: int
+    divisor: int
+    offset: int
+
+    def nanoseconds(self, stamp: int) -> int:
+        """Since 1970."""
+        return stamp * self.factor // self.divisor + self.offset
+
+
+_NANOSECONDS = _Clock(1, 1, 0)
 
 
 @dataclass
@@ -67,8 +86,8 @@ class CaptureFile:
     problem: str = ""
     """What is wrong with the file's end, in a sentence; empty when it is whole."""
     _keylogs: list[str] = field(default_factory=list)
-    _interfaces: list[tuple[int, int, int, int]] = field(default_factory=list)
-    """Link type; a time in nanoseconds is what was stored, times the second, divided by the third, plus the fourth."""
+    _interfaces: list[tuple[int, "_Clock | None"]] = field(default_factory=list)
+    """Link type, and how times are stored; None for nanoseconds since 1970."""
     _limit: int = 0
     """Bytes after which the first interface cuts its frames; 0 when it does not."""
     _links: set[int] = field(default_factory=set)
@@ -84,6 +103,9 @@ class CaptureFile:
 
     def records(self, part: Part = ALL) -> Iterator[Record | None]:
         """The same, bare; with `part`, None for most of those that are of another part."""
+        return chain.from_iterable(self._batches(part))
+
+    def _batches(self, part: Part) -> Iterator[Batch]:
         self.comment = self.problem = ""
         self._keylogs.clear()
         self._links.clear()
@@ -95,7 +117,7 @@ class CaptureFile:
                 f"{self.path} cannot be read ({error.strerror or error}): check the name and the permissions."
             ) from error
 
-    def _read(self, file: BinaryIO, part: Part) -> Iterator[Record | None]:
+    def _read(self, file: BinaryIO, part: Part) -> Iterator[Batch]:
         magic = file.read(4)
         if not magic:
             raise CaptureError(f"{self.path} is empty: a pcap or pcapng file was expected. Was the capture saved?")
@@ -111,7 +133,7 @@ class CaptureFile:
                 "Save the capture in one of these formats."
             )
 
-    def _pcap(self, file: BinaryIO, order: str, unit: int) -> Iterator[Record]:
+    def _pcap(self, file: BinaryIO, order: str, unit: int) -> Iterator[Batch]:
         header = file.read(20)
         if len(header) < 20:
             raise CaptureError(
@@ -128,9 +150,9 @@ class CaptureFile:
             data = file.read(held) if held <= _LARGEST else b""
             if len(data) < held:
                 return self._cut()
-            yield seconds * _SECOND + fraction * unit, link, data, length
+            yield [(seconds * _SECOND + fraction * unit, link, data, length)]
 
-    def _pcapng(self, file: BinaryIO, read: bytes, part: Part) -> Iterator[Record | None]:
+    def _pcapng(self, file: BinaryIO, read: bytes, part: Part) -> Iterator[Batch]:
         at, order = 0, "<"
         try:
             while True:
@@ -147,37 +169,45 @@ class CaptureFile:
                 if total < (_SMALLEST_PACKET if kind == _PACKET else _SMALLEST) or end > len(read):
                     return self._cut()
                 if kind == _PACKET:
-                    at = yield from self._packets(read, at, order, part)
+                    packets, at = self._packets(read, at, order, part)
+                    if not packets:
+                        return self._cut()  # its interface was not described
+                    yield packets
+                    del packets  # before the next are read
                     continue
                 if record := _BLOCKS.get(kind, CaptureFile._other)(self, order, read[at + 8 : end]):
-                    yield record
+                    yield [record]
                 at = end
         except (struct.error, IndexError):
             self._cut()
 
-    def _packets(self, read: bytes, at: int, order: str, part: Part) -> Generator[Record | None, None, int]:
-        """The packets from `at` to the next other or unfinished block, whose place is returned: nearly all blocks."""
-        size, unpack, interfaces = len(read), _PACKET_HEAD[order], self._interfaces
-        number, parts = part
-        while at + _SMALLEST_PACKET <= size:
+    def _packets(self, read: bytes, at: int, order: str, part: Part) -> tuple[Batch, int]:
+        """The packets from `at` to the next other or unfinished block, and its place: nearly all blocks are packets."""
+        unpack, interfaces = _PACKET_HEAD[order], self._interfaces
+        shared, elsewhere = part is not ALL, part.elsewhere
+        packets: Batch = []
+        described, size, last = len(interfaces), len(read), len(read) - _SMALLEST_PACKET
+        while at <= last:
             kind, total, interface, high, low, held, length = unpack(read, at)
             begin, end = at + 28, at + (total + 3 & ~3)
-            if kind != _PACKET or end > size or total < _SMALLEST_PACKET:
+            if kind != _PACKET or end > size or total < _SMALLEST_PACKET or interface >= described:
                 break
-            link, factor, divisor, offset = interfaces[interface]
             at = end
+            link, clock = interfaces[interface]
             if (
-                parts > 1
+                shared
+                and total >= _SMALLEST_SEGMENT
                 and link == ETHERNET
                 and read[begin + 12 : begin + 15] == IPV4_ON_ETHERNET
-                and (read[begin + 35] + read[begin + 37] >> 1) % parts != number  # as in `Part.has`
+                and elsewhere[read[begin + 35] + read[begin + 37]]
             ):
-                yield None
+                packets.append(None)
                 continue
             room = total - _SMALLEST_PACKET
             data = read[begin : begin + (held if held < room else room)]
-            yield (high << 32 | low) * factor // divisor + offset, link, data, length
-        return at
+            time = high << 32 | low
+            packets.append((clock.nanoseconds(time) if clock else time, link, data, length))
+        return packets, at
 
     def _order(self, mark: bytes) -> str:
         """The byte order of a new section."""
@@ -204,7 +234,8 @@ class CaptureFile:
         units = (2 if resolution & 0x80 else 10) ** (resolution & 0x7F)
         common = gcd(_SECOND, units)
         offset = struct.unpack(order + "q", options.get(_IF_TSOFFSET, bytes(8)))[0]
-        self._interfaces.append((link, _SECOND // common, units // common, offset * _SECOND))
+        clock = _Clock(_SECOND // common, units // common, offset * _SECOND)
+        self._interfaces.append((link, None if clock == _NANOSECONDS else clock))
 
     def _old_packet(self, order: str, body: bytes) -> Record:
         interface, _, high, low, held, length = struct.unpack_from(order + "HHIIII", body)
@@ -228,8 +259,8 @@ class CaptureFile:
         """A block of a kind that says nothing about frames."""
 
     def _frame(self, interface: int, stamp: int, data: bytes, length: int) -> Record:
-        link, factor, divisor, offset = self._interfaces[interface]
-        return stamp * factor // divisor + offset, link, data, length
+        link, clock = self._interfaces[interface]
+        return clock.nanoseconds(stamp) if clock else stamp, link, data, length
 
     def _foreign(self, links: set[int]) -> CaptureError:
         return CaptureError(
