@@ -5,7 +5,7 @@ servers write it by themselves once ``SSLContext.keylog_filename`` is `KeyLog.pa
 What the secrets open is not known here: that is `decode.tls`.
 """
 
-import re
+from collections.abc import Iterator
 from pathlib import Path
 from sys import intern
 
@@ -16,7 +16,8 @@ Secrets = dict[bytes, dict[str, bytes]]
 """Client random (32 bytes) -> label -> secret (bytes)."""
 
 _RANDOM_DIGITS = 64
-_LINE = re.compile(r"[^\r\n]+")
+_BLOCK = 64 << 10
+"""Characters that are cut into lines at once, because a log has thousands."""
 
 
 class KeyLog:
@@ -63,12 +64,20 @@ def merge(secrets: Secrets, more: Secrets) -> None:
 def parse(text: str) -> Secrets:
     """The secrets in a key log (RFC 9850 §2). Comments, blank lines and lines that do not fit are passed over."""
     secrets: Secrets = {}
-    for line in _LINE.finditer(text):
+    for line in _lines(text):
         try:
-            label, random, secret = line[0].split()
+            label, random, secret = line.split()
             if len(random) == _RANDOM_DIGITS and label[0] != "#":
                 # A log has thousands of lines and a handful of labels, so each label is kept once.
                 secrets.setdefault(bytes.fromhex(random), {})[intern(label.upper())] = bytes.fromhex(secret)
         except ValueError:
             continue
     return secrets
+
+
+def _lines(text: str) -> Iterator[str]:
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start + _BLOCK) + 1 or len(text)
+        yield from text[start:end].splitlines()
+        start = end
