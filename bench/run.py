@@ -6,6 +6,7 @@ could not be measured, so that a script notices; nothing else depends on it.
 """
 
 import argparse
+import compileall
 import os
 import sys
 from importlib import import_module
@@ -28,6 +29,8 @@ def main() -> int:
     if unknown := set(chosen.what) - set(MEASUREMENTS):
         parser.error(f"there is no measurement {', '.join(sorted(unknown))}: choose from {', '.join(MEASUREMENTS)}")
     os.chdir(Path(__file__).resolve().parent.parent)
+    # As it is for everybody after the first run, and as pip left the peers, whatever PYTHONDONTWRITEBYTECODE says.
+    compileall.compile_dir("labkit", quiet=1)
     figures, failed = [], False
     for name in chosen.what or MEASUREMENTS:
         print(f"Measuring: {name}", file=sys.stderr, flush=True)

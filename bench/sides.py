@@ -42,14 +42,15 @@ def ours(path: str) -> dict[str, object]:
     from labkit.capture.pcap import read_frames
     from labkit.decode.shares import told
 
-    kinds: Counter[str] = Counter()
+    stories: Counter[str] = Counter()
     processes = {os.getpid()}
-    for process, found in told(read_frames(path), {}, _kinds):
-        kinds.update(found)
+    for process, story in told(read_frames(path), {}, _story):
+        stories[story] += 1
         processes.add(process)
     counts: Counter[str] = Counter()
-    for kind, number in kinds.items():
-        counts[_COUNTED.get(kind, "other")] += number
+    for story, times in stories.items():
+        for kind in story.split():
+            counts[_COUNTED.get(kind, "other")] += times
     return {
         "events": counts.total(),
         "counts": {name: counts[name] for name in _COUNTED.values()},
@@ -57,10 +58,11 @@ def ours(path: str) -> dict[str, object]:
     }
 
 
-def _kinds(_: "CaptureFile", dialogue: "Dialogue") -> tuple[int, list[str]]:
+def _story(_: "CaptureFile", dialogue: "Dialogue") -> tuple[int, str]:
+    """The process that decoded it, and the kinds of its events."""
     if dialogue.session is None or not dialogue.session.opened:
         raise SystemExit(f"The session of {dialogue.client} was not decrypted: {dialogue.session}")
-    return os.getpid(), [event.kind for event in dialogue.events]
+    return os.getpid(), " ".join([event.kind for event in dialogue.events])
 
 
 def _peak(others: int) -> int:
