@@ -70,7 +70,7 @@ def sealed(session: Session, secrets: Secrets) -> list[Item]:
 
 def genuine(leg: Leg, secrets: Secrets) -> Dialogue:
     """The dialogue of a leg, opened where the TLS is not the attacker's own."""
-    return read(leg.wire, None if leg.inside.chunks else secrets)
+    return read(leg.wire, None if leg.inside.said else secrets)
 
 
 def as_if_clear(dialogue: Dialogue) -> Dialogue:

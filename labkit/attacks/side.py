@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from labkit.attacks.tls import TLS
-from labkit.capture.conversation import Chunk, Conversation
+from labkit.capture.conversation import Conversation
 from labkit.decode.tls.records import Cutter
 from labkit.dialects.base import CLIENT, OTHER, Reader
 
@@ -44,8 +44,8 @@ class Leg:
         """Record what one side said."""
         if data and self.kept < KEPT:
             self.kept += len(data)
-            chunk = Chunk(time.time_ns(), next(self.numbers), sender, "data", bytes(data), len(data))
-            conversation.chunks.append(chunk)
+            said = time.time_ns(), next(self.numbers), sender, "data", bytes(data), len(data)
+            conversation.said.append(said)
 
 
 class Side:

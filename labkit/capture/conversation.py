@@ -40,15 +40,30 @@ class Chunk(NamedTuple):
     """Bytes: of the payload, or missing in a gap."""
 
 
+Said = tuple[int, int, str, str, bytes, int]
+"""What a `Chunk` has, as a bare tuple: there are many, and most are looked at once."""
+
+
 @dataclass(slots=True)
 class Conversation:
     """Both directions of one TCP connection, in causal order: no chunk stands before the bytes that it acknowledges."""
 
     client: Endpoint
     server: Endpoint
-    chunks: list[Chunk] = field(default_factory=list)
+    said: list[Said] = field(default_factory=list)
+    """Its chunks, bare."""
     over: int = 0
     """The number of the frame with which it was over; behind the last one's if it never was."""
+
+    @property
+    def began(self) -> int:
+        """The number of the frame with which it began. Raises `IndexError` when nothing was said."""
+        return self.said[0][1]
+
+    @property
+    def chunks(self) -> list[Chunk]:
+        """What was said, in order."""
+        return list(map(Chunk._make, self.said))
 
     def stream(self, sender: str) -> bytes:
         """All payload bytes of one side, in order; gaps are left out."""

@@ -7,8 +7,9 @@ held, or the capture ends, what is missing becomes a gap.
 """
 
 from collections.abc import Iterable, Iterator
+from operator import attrgetter
 
-from labkit.capture.conversation import CLIENT, SERVER, Chunk, Conversation, Endpoint
+from labkit.capture.conversation import CLIENT, SERVER, Conversation, Endpoint
 from labkit.capture.frames import ACK, ALL, FIN, RST, SYN, End, Part, Segment, address, ends, find
 from labkit.capture.held import Held, Waiting, distance, first_byte
 from labkit.capture.pcap import Record
@@ -20,9 +21,6 @@ _REMEMBERED = 4096
 _SIGNALS = SYN | FIN | RST
 _CONTENT = {"syn", "syn-ack", "data"}
 _HALF, _WRAP = 1 << 31, 0xFFFFFFFF
-
-_new = tuple.__new__
-"""Makes `Chunk` of a tuple, in half the time of `Chunk(…)`; there are many."""
 
 
 def conversations(frames: Iterable[Record | None], part: Part = ALL) -> Iterator[Conversation]:
@@ -48,7 +46,7 @@ def conversations(frames: Iterable[Record | None], part: Part = ALL) -> Iterator
                 continue
             if seq == side.next and ack == side.peer.next:
                 side.next = (seq + len(payload)) & _WRAP
-                side.said.append(_new(Chunk, (time, number, side.name, "data", payload, len(payload))))
+                side.said.append((time, number, side.name, "data", payload, len(payload)))
                 continue
         if side is None and not part.has(key):
             continue
@@ -69,11 +67,7 @@ def conversations(frames: Iterable[Record | None], part: Part = ALL) -> Iterator
             yield from link.finish(number)
             _forget(sides, ended, side)
     links = dict.fromkeys(side.link for side in sides.values())
-    yield from sorted((open_yet for link in links for open_yet in link.finish(number + 1)), key=_first_frame)
-
-
-def _first_frame(conversation: Conversation) -> int:
-    return conversation.chunks[0].frame
+    yield from sorted((open_yet for link in links for open_yet in link.finish(number + 1)), key=attrgetter("began"))
 
 
 def _open(sides: "dict[bytes, _Side]", seg: Segment) -> "_Side":
@@ -110,7 +104,7 @@ class _Side:
     def __init__(self, link: "_Link", name: str, both: bytes) -> None:
         self.link, self.name, self.ends = link, name, both
         self.peer: _Side
-        self.said = link.conversation.chunks
+        self.said = link.conversation.said
         self.begin: int | None = None
         """The sequence number of the SYN; None until it was seen."""
         self.next: int | None = None
@@ -148,11 +142,11 @@ class _Link:
         del self.client.peer, self.client.link, self.server.peer, self.server.link
 
     def take(self, side: _Side, seg: Segment, time: int, frame: int) -> None:
-        said = len(self.conversation.chunks)
+        said = len(self.conversation.said)
         side.seen = True
         if not self._deliver(side, seg, time, frame):
             self._hold(side, seg, time, frame)
-        elif (self.client.held or self.server.held) and len(self.conversation.chunks) > said:
+        elif (self.client.held or self.server.held) and len(self.conversation.said) > said:
             self._release(time, frame)
         waiting = bool(self.client.held or self.server.held)
         for one in (self.client, self.server):
@@ -163,18 +157,18 @@ class _Link:
         self.conversation.over = over
         while self.client.held or self.server.held:
             self._force()
-        if any(chunk.kind in _CONTENT for chunk in self.conversation.chunks):
+        if any(kind in _CONTENT for _, _, _, kind, _, _ in self.conversation.said):
             yield self.conversation
 
     def _say(self, side: _Side, kind: str, time: int, frame: int, data: bytes = b"", size: int = 0) -> None:
-        self.conversation.chunks.append(_new(Chunk, (time, frame, side.name, kind, data, size or len(data))))
+        self.conversation.said.append((time, frame, side.name, kind, data, size or len(data)))
 
     def _synchronise(self, side: _Side, seg: Segment, time: int, frame: int) -> bool:
         """Take the beginning of one direction if its turn has come; whether the direction has begun."""
         if side.begin is not None:
             return True
         answers = bool(seg.flags & ACK)
-        if side.name != (SERVER if answers else CLIENT) and not self.conversation.chunks:
+        if side.name != (SERVER if answers else CLIENT) and not self.conversation.said:
             self._turn_round()
         if answers and side.peer.next is None:
             return False

@@ -4,6 +4,7 @@ How frames are caught is `sniffer` and `tap`; what they say is `labkit.decode`.
 """
 
 from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -40,7 +41,7 @@ class Trace:
     @cached_property
     def conversations(self) -> list[Conversation]:
         """The TCP conversations, in the order of their beginning."""
-        return sorted(conversations(self.frames), key=lambda conversation: conversation.chunks[0].frame)
+        return sorted(conversations(self.frames), key=attrgetter("began"))
 
     @cached_property
     def secrets(self) -> Secrets:

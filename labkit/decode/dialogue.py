@@ -7,7 +7,7 @@ and what comes out of TLS goes to a fresh reader of the same dialect.
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 
-from labkit.capture.conversation import CLIENT, SERVER, Chunk, Conversation, Endpoint
+from labkit.capture.conversation import CLIENT, SERVER, Chunk, Conversation, Endpoint, Said
 from labkit.decode.event import TCP, TEXT, TLS, Dialogue, Event, Session
 from labkit.decode.tls import Stream, starts
 from labkit.decode.words import SIGNALS, Signals, Words
@@ -85,7 +85,7 @@ class _Walk:
         """Reads what is said inside TLS."""
         self._in_tls: set[str] = set()
         """The sides that have sent their first record."""
-        self._whole = bool(conversation.chunks) and conversation.chunks[0].kind in ("syn", "syn-ack")
+        self._whole = bool(conversation.said) and conversation.said[0][3] in ("syn", "syn-ack")
         """Whether the connection's beginning was captured."""
         self._holes: set[str] = set() if self._whole else {CLIENT, SERVER}
         """The sides of which something is missing."""
@@ -95,12 +95,12 @@ class _Walk:
         """Bytes on the wire that carried decrypted text since the last whole phrase."""
         self._time, self._frame = 0.0, 0
         """Those of the chunk."""
-        for chunk in conversation.chunks:
+        for chunk in conversation.said:
             self._take(chunk)
         for sender in (CLIENT, SERVER):
             self._unfinished(sender)
 
-    def _take(self, chunk: Chunk) -> None:
+    def _take(self, chunk: Said) -> None:
         time, self._frame, sender, kind, data, size = chunk
         self._time = time / 1e9
         if kind != "data":

@@ -64,7 +64,7 @@ def _parts(file: CaptureFile) -> int:
 def _decoded(file: CaptureFile, secrets: Secrets, tell: Tell[T], part: Part) -> Iterator[Placed[T]]:
     merge(file.secrets, secrets)
     for conversation in conversations(file.records(part), part):
-        place = conversation.over, conversation.chunks[0].frame
+        place = conversation.over, conversation.began
         yield place, tell(file, read(conversation, file.secrets or None))
 
 

@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from old_sessions import CODES, certificate, with_openssl, with_tlslite
 from test_tls_fields import covers, every_field, named
-from tls_sessions import Chunks, decoded
+from tls_sessions import Chunks, Message, decoded
 from tools import tool
 
 from labkit import Capture, Lab
 from labkit.decode.event import CLIENT, SERVER, Dialogue
 from labkit.decode.privacy import visible
-from labkit.decode.tls import Message, Stream, starts
+from labkit.decode.tls import Stream, starts
 from labkit.versions import meet
 from labkit.versions.engines import ALL
 

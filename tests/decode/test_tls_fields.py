@@ -8,11 +8,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tls_sessions import Recorded, authority, certificate, decoded, in_memory, openssl
+from tls_sessions import Message, Recorded, authority, certificate, decoded, in_memory, openssl
 from tools import tool
 
 from labkit.decode.event import CLIENT, SERVER, Field
-from labkit.decode.tls import Message, Stream
+from labkit.decode.tls import Stream
 from labkit.decode.tls.cursor import Setting
 from labkit.decode.tls.messages import handshake_fields, record_fields
 from labkit.decode.tls.registry import HANDSHAKES

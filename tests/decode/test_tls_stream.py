@@ -9,8 +9,10 @@ from tls_sessions import (
     COMMAND,
     REPLY,
     Chunks,
+    Message,
     application_data,
     decoded,
+    fed,
     in_memory,
     openssl,
     openssl_server,
@@ -18,7 +20,7 @@ from tls_sessions import (
 from tools import tool
 
 from labkit.decode.event import CLIENT, SERVER
-from labkit.decode.tls import Message, Stream, starts
+from labkit.decode.tls import Stream, starts
 
 SUITES12 = {
     "ECDHE-ECDSA-AES128-GCM-SHA256": "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
@@ -212,7 +214,7 @@ def test_after_a_gap_the_direction_stays_closed_and_the_other_opens(version):
         if sender == CLIENT and number == len(session.chunks) - 4:
             stream.lose(CLIENT)
         else:
-            messages += stream.feed(sender, data)
+            messages += fed(stream, sender, data)
     assert "missing from the capture" in stream.problem
     assert application_data(messages, SERVER) == REPLY
     assert messages[-2].encrypted and not messages[-2].opened
@@ -298,8 +300,8 @@ def test_several_messages_in_one_record_are_several_messages():
 def test_a_handshake_message_too_long_to_be_real_is_given_up():
     stream = Stream(None)
     header = b"\x0b\xff\xff\xff" + bytes(16_000)
-    first = stream.feed(SERVER, b"\x16\x03\x03" + len(header).to_bytes(2) + header)
-    later = [m for _ in range(100) for m in stream.feed(SERVER, b"\x16\x03\x03" + len(header).to_bytes(2) + header)]
+    first = fed(stream, SERVER, b"\x16\x03\x03" + len(header).to_bytes(2) + header)
+    later = [m for _ in range(100) for m in fed(stream, SERVER, b"\x16\x03\x03" + len(header).to_bytes(2) + header)]
     assert {m.title for m in first + later} == {"broken handshake message"}
     assert stream.rest(SERVER) == 0
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import trustme
 
 from labkit.decode.event import CLIENT, SERVER
-from labkit.decode.tls import Message, Stream
+from labkit.decode.tls import Stream
 from labkit.keylog import KeyLog, Secrets, parse
 
 NAME = "mail.lab.test"
@@ -30,6 +30,18 @@ class Recorded(NamedTuple):
 
     chunks: Chunks
     secrets: Secrets
+
+
+class Message(NamedTuple):
+    """A `labkit.decode.tls.Message` whose fields have names."""
+
+    sender: str
+    kind: str
+    title: str
+    data: bytes
+    encrypted: bool
+    opened: bool
+    wire: int
 
 
 @functools.cache
@@ -130,7 +142,12 @@ def _converse(talk: Talk) -> Talk:
 def decoded(chunks: Chunks, secrets: Secrets | None) -> tuple[Stream, list[Message]]:
     """Feed a whole session."""
     stream = Stream(secrets)
-    return stream, [message for sender, data in chunks for message in stream.feed(sender, data)]
+    return stream, [message for sender, data in chunks for message in fed(stream, sender, data)]
+
+
+def fed(stream: Stream, sender: str, data: bytes) -> list[Message]:
+    """The messages that these bytes complete."""
+    return [Message(*message) for message in stream.feed(sender, data)]
 
 
 def application_data(messages: list[Message], sender: str) -> bytes:

@@ -5,7 +5,6 @@ is `protection`, what a message means is `meanings`, and its fields are `message
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 from labkit.decode.event import CLIENT, SERVER, Event, Field
 from labkit.decode.tls import problems, ssl2
@@ -49,27 +48,19 @@ _SEALED = {*_CLOSED.values(), _RECORD, _CLOSED_FINISHED}
 (_CLIENT_HELLO, _SERVER_HELLO, _END_OF_EARLY_DATA, _SERVER_HELLO_DONE, _FINISHED, _KEY_UPDATE) = (1, 2, 5, 14, 20, 24)
 
 
-class Message(NamedTuple):
-    """A handshake message, or a record of another kind."""
+Message = tuple[str, str, str, bytes, bool, bool, int]
+"""A handshake message, or a record of another kind:
 
-    sender: str
-    """`CLIENT` or `SERVER`."""
-    kind: str
-    """handshake, change-cipher-spec, alert, application-data, heartbeat or unknown."""
-    title: str
-    """ClientHello, …, ChangeCipherSpec, ``Alert: close_notify``, application data, encrypted record, …"""
-    data: bytes
-    """A handshake message with its own header of 4 bytes; else the payload of a record, in clear where opened."""
-    encrypted: bool
-    """Whether it crossed the wire as ciphertext."""
-    opened: bool
-    """Whether it did, and was decrypted here."""
-    wire: int
-    """Bytes of records, headers included, since the previous message of that side; 0 for the second in one record."""
+- its sender, `CLIENT` or `SERVER`;
+- its kind: handshake, change-cipher-spec, alert, application-data, heartbeat or unknown;
+- its title: ClientHello, …, ChangeCipherSpec, ``Alert: close_notify``, application data, encrypted record, …;
+- its data: a handshake message with its own header of 4 bytes; else the payload of a record, in clear where opened;
+- whether it crossed the wire as ciphertext;
+- whether it did, and was decrypted here;
+- bytes of records, headers included, since the previous message of that side; 0 for the second in one record.
 
-
-_new = tuple.__new__
-"""Makes `Message` of a tuple, in half the time of `Message(…)`; there are many."""
+A bare tuple, because there are many and each lives for a moment.
+"""
 
 
 class Stream:
@@ -115,7 +106,7 @@ class Stream:
                 kind, content = opened
                 side.opened += 1
                 if kind == APPLICATION_DATA and not side.fragment:
-                    messages.append(_new(Message, (sender, "application-data", _DATA, content, True, True, side.wire)))
+                    messages.append((sender, "application-data", _DATA, content, True, True, side.wire))
                     side.wire = 0
                     continue
             self._read(messages, side, kind, content, encrypted)
@@ -146,7 +137,7 @@ class Stream:
         opened: bool,
     ) -> None:
         kind_name = KINDS.get(kind, "unknown")
-        messages.append(_new(Message, (side.sender, kind_name, title, data, encrypted, opened, side.wire)))
+        messages.append((side.sender, kind_name, title, data, encrypted, opened, side.wire))
         side.wire = 0
 
     def _other_record(self, messages: list[Message], side: Direction, kind: int, content: bytes) -> None:
@@ -171,7 +162,7 @@ class Stream:
 
     def _read_ssl2(self, messages: list[Message], side: Direction, content: bytes) -> None:
         kind, title, encrypted = self._ssl2.read(side.sender, content)
-        messages.append(Message(side.sender, kind, title, content, encrypted, False, side.wire))
+        messages.append((side.sender, kind, title, content, encrypted, False, side.wire))
         side.wire = 0
         self._client_hello = self._ssl2.hello
         if self._ssl2.version:
