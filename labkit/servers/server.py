@@ -19,6 +19,7 @@ from labkit.servers import quirks
 from labkit.servers.log import ServerLog
 from labkit.servers.postoffice import PostOffice
 from labkit.servers.settings import Settings
+from labkit.servers.standing import Standing
 from labkit.servers.tls import ServerTLS
 
 _AT_ONCE = 128
@@ -31,7 +32,7 @@ Note = Callable[[str], None]
 """Writes a line about one connection into the server's log."""
 
 
-class Server(ABC):
+class Server(Standing, ABC):
     """A running server: its `log`, where it listens, and the `post` that it takes or hands out."""
 
     protocol: ClassVar[str]
@@ -64,21 +65,6 @@ class Server(ABC):
         except BaseException:
             self._listener.close()
             raise
-
-    @property
-    def host(self) -> str:
-        """The name of the host that it runs on."""
-        return self._listener.host
-
-    @property
-    def port(self) -> int:
-        """The port that it stands for: 587."""
-        return self._listener.port
-
-    @property
-    def address(self) -> tuple[str, int]:
-        """Where it really listens, for tools outside the lab: (IP address, port)."""
-        return self._listener.address
 
     @property
     def facts(self) -> str:

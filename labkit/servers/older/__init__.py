@@ -27,6 +27,7 @@ from labkit.servers.log import ServerLog
 from labkit.servers.mailbox import Mailbox, Message
 from labkit.servers.postoffice import USERS, PostOffice
 from labkit.servers.settings import Settings
+from labkit.servers.standing import Standing
 
 _PROGRAM = Path(__file__).with_name("program.py")
 _FETCHING = 120.0
@@ -35,7 +36,7 @@ _PATIENCE = 15.0
 """Seconds for the process to start, and to end."""
 
 
-class OlderSMTPServer:
+class OlderSMTPServer(Standing):
     """A running aiosmtpd of another version. Raises `LabError` where it cannot be fetched or started."""
 
     protocol: ClassVar = "SMTP"
@@ -69,21 +70,6 @@ class OlderSMTPServer:
         except BaseException:
             self.close()
             raise
-
-    @property
-    def host(self) -> str:
-        """The name of the host that it runs on."""
-        return self._listener.host
-
-    @property
-    def port(self) -> int:
-        """The port that it stands for."""
-        return self._listener.port
-
-    @property
-    def address(self) -> tuple[str, int]:
-        """Where it really listens: (IP address, port)."""
-        return self._listener.address
 
     @property
     def facts(self) -> str:

@@ -1,0 +1,24 @@
+"""Where a server of the lab stands: what each of them tells of its listener, whatever serves there."""
+
+from labkit.network import Listener
+
+
+class Standing:
+    """Something that listens on a host."""
+
+    _listener: Listener
+
+    @property
+    def host(self) -> str:
+        """The name of the host that it runs on."""
+        return self._listener.host
+
+    @property
+    def port(self) -> int:
+        """The port that it stands for: 587."""
+        return self._listener.port
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it really listens, for tools outside the lab: (IP address, port)."""
+        return self._listener.address
