@@ -9,7 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from functools import partial
 from typing import NamedTuple
 
@@ -22,6 +22,7 @@ from labkit.dialects import Dialect
 from labkit.errors import LabError
 from labkit.network import Network
 from labkit.network.base import Address
+from labkit.network.entrance import BREATH, EXHAUSTED
 
 ATTACKER = "mallory"
 SETTLE = 1.0
@@ -139,14 +140,18 @@ class Interceptor:
                         self._welcome(key.data)
 
     def _welcome(self, door: _Door) -> None:
-        with suppress(OSError):  # the victim may have gone again
+        try:
             victim = door.accept()
-            try:
-                if len(self._threads) >= _AT_ONCE:
-                    raise ConnectionRefusedError
-                self._begin(victim, door)
-            except OSError:
-                victim.close()
+        except OSError as error:  # the victim may have gone again
+            if error.errno in EXHAUSTED:
+                time.sleep(BREATH)
+            return
+        try:
+            if len(self._threads) >= _AT_ONCE:
+                raise ConnectionRefusedError
+            self._begin(victim, door)
+        except OSError:
+            victim.close()
 
     def _begin(self, victim: socket.socket, door: _Door) -> None:
         self._count += 1

@@ -15,6 +15,7 @@ from contextlib import suppress
 from labkit.dialects.base import CLIENT, SERVER
 from labkit.errors import NetworkUnavailable
 from labkit.network.base import Address, Host, Network
+from labkit.network.entrance import Entrance
 from labkit.network.loop import Loop
 
 Witness = Callable[[str, str, bytes], None]
@@ -132,27 +133,21 @@ class _Door:
         self._server = server
         self._witness = witness
         self._socket = on.bound(0)
-        self._socket.setblocking(False)
         self.address: Address = self._socket.getsockname()[:2]
-        events = relay.loop.events
-        events.call_soon_threadsafe(events.add_reader, self._socket, self.let_in)
+        # One at a time, so that a server gets its turn before the next.
+        self._entrance = Entrance(relay.loop.events, self._socket, 1, self._carry, lambda _: None)
+        self.let_in = self._entrance.let_in
 
-    def let_in(self) -> bool:
-        """Carry the connection of one who waits, so that a server gets its turn before the next. False for nobody."""
-        try:
-            client, address = self._socket.accept()
-        except OSError:  # or the client has gone again
-            return False
+    def _carry(self, client: socket.socket, address: tuple[object, ...]) -> None:
         try:
             onward = self._on.tcp()
         except (OSError, NetworkUnavailable):
             client.close()
         else:
             _Link(self._relay, client, onward, self._witness(address[:2])).connect(self._server)
-        return True
 
     def close(self) -> None:
-        self._relay.loop.events.remove_reader(self._socket)
+        self._entrance.close()
         self._socket.close()
 
 

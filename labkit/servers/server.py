@@ -4,7 +4,7 @@ What it speaks is not known here: each protocol is a kind of `Server` in a file 
 """
 
 import asyncio
-import errno
+import socket
 import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Mapping
@@ -15,6 +15,7 @@ from weakref import WeakSet
 
 from labkit.certificates import Certificate
 from labkit.network import Host
+from labkit.network.entrance import Entrance
 from labkit.servers import quirks
 from labkit.servers.log import ServerLog
 from labkit.servers.postoffice import PostOffice
@@ -24,9 +25,6 @@ from labkit.servers.tls import ServerTLS
 
 _AT_ONCE = 128
 """Clients that are accepted before those that are here already get their turn."""
-_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-_BREATH = 0.5
-"""Seconds without accepting when the system has no socket left."""
 
 Note = Callable[[str], None]
 """Writes a line about one connection into the server's log."""
@@ -98,31 +96,16 @@ class Server(Standing, ABC):
     def _session(self, note: Note) -> asyncio.Protocol:
         """The protocol that talks to one new client."""
 
-    # asyncio's own Server, when closed, loses the connections that it is just accepting; so we accept here.
-
     def _start(self) -> None:
-        self._listener.socket.setblocking(False)
-        self._listen()
+        self._entrance = Entrance(self._loop.events, self._listener.socket, _AT_ONCE, self._come_in, self._not_accepted)
 
-    def _listen(self) -> None:
-        if not self._stopped:
-            asyncio.get_running_loop().add_reader(self._listener.socket, self._accept)
+    def _come_in(self, sock: socket.socket, address: tuple[Any, ...]) -> None:
+        self.begin(self._welcome(sock, address))
 
-    def _accept(self) -> None:
-        try:
-            for _ in range(_AT_ONCE):
-                self.begin(self._welcome(*self._listener.socket.accept()))
-        except OSError as error:  # nobody else waits, or the client has gone again
-            if error.errno in _EXHAUSTED:
-                self._hold_back(error)
-
-    def _hold_back(self, error: OSError) -> None:
+    def _not_accepted(self, error: OSError) -> None:
         self.log.write(self._connections + 1, f"connection not accepted: {error.strerror}")
-        loop = asyncio.get_running_loop()
-        loop.remove_reader(self._listener.socket)
-        loop.call_later(_BREATH, self._listen)
 
-    async def _welcome(self, sock: Any, address: tuple[Any, ...]) -> None:
+    async def _welcome(self, sock: socket.socket, address: tuple[Any, ...]) -> None:
         self._connections += 1
         note = partial(self.log.write, self._connections)
         note("connection from {}:{}".format(*address[:2]))
@@ -136,7 +119,7 @@ class Server(Standing, ABC):
 
     def _stop(self) -> None:
         self._stopped = True
-        asyncio.get_running_loop().remove_reader(self._listener.socket)
+        self._entrance.close()
         self._listener.close()
         for transport in list(self._open):
             transport.abort()

@@ -30,6 +30,22 @@ def test_many_sessions_are_open_at_once_half_of_them_inside_tls(protocol):
         assert all(wire.reply().startswith(answer) for wire in wires)
 
 
+MALLORY = """
+import resource, sys
+from labkit import Lab, attacks
+from labkit.network.interception import Interception
+tries, accept = [], Interception.accept
+Interception.accept = lambda self: tries.append(1) or accept(self)
+with Lab(network="loopback") as lab:
+    server = lab.smtp()
+    with lab.mallory(attacks.StripCapability()) as mallory:
+        lab.send(server, "What is loaded on first use is loaded.")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))
+        print(*mallory.address(server), flush=True)
+        sys.stdin.read()
+print(len(tries))
+"""
+
 SERVER = """
 import resource, sys, time
 from labkit import Lab
@@ -60,3 +76,17 @@ def test_a_server_without_descriptors_waits_and_goes_on_when_there_are_some():
         said, _ = process.communicate(timeout=30)
     tries = said.count("connection not accepted: Too many open files")
     assert 0 < tries < 100  # not again and again without a pause
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such limit")
+def test_an_attacker_without_descriptors_waits_too():
+    command = [sys.executable, "-c", MALLORY]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        ip, port = process.stdout.readline().split()
+        clients = [socket.create_connection((ip, int(port)), 5) for _ in range(80)]
+        assert clients[0].recv(100).startswith(b"220")
+        time.sleep(1)
+        for client in clients:
+            client.close()
+        tries, _ = process.communicate(timeout=30)
+    assert int(tries) < 200  # not again and again without a pause
