@@ -105,8 +105,8 @@ class LureIntoLogin(Vector):
 
 
 class Preauth(Vector):
-    """Greets with PREAUTH: the client is "logged in" already, STARTTLS comes too late, and what it uploads is in "
-    "the clear.
+    """Greets with PREAUTH: the client is "logged in" already, STARTTLS comes too late, and what it uploads is in the
+    clear.
 
     The attacker plays the server for the upload, because the real one knows of no login.
     """

@@ -9,8 +9,8 @@ WORDS = "Your password has expired, renew it at https://mallory.lab.test/"
 
 
 class FalseAlert(Vector):
-    """Puts an ALERT into the greeting. RFC 3501 §7.1 made every client show it; RFC 9051 §7.1 has it ignored "
-    "without TLS."""
+    """Puts an ALERT into the greeting. RFC 3501 §7.1 made every client show it; RFC 9051 §7.1 has it ignored
+    without TLS."""
 
     id = "U1"
     protocols = ("IMAP",)

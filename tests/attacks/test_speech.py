@@ -94,7 +94,8 @@ def test_no_vector_stumbles_over_a_strange_line(data, sender, kind):
 def test_every_vector_says_what_it_is():
     for make in catalogue.ALL:
         vector = make()
-        assert vector.summary.endswith((".", "?")) and vector.source and vector.id
+        assert vector.summary.endswith((".", "?")) and '" "' not in vector.summary
+        assert vector.source and vector.id
         assert set(vector.protocols) <= {dialect.name for dialect in ALL}
     numbers = [make.id for make in catalogue.ALL] + list(catalogue.NOT_RUN)
     expected = [f"N{n}" for n in range(1, 17)] + [f"B{n}" for n in range(1, 6)] + [f"T{n}" for n in range(1, 4)]
