@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _HEAD = 9.0
 """Length of an arrow head."""
-_LOCK = 15.0
+LOCK = 15.0
 """Room that a lock takes at the tail of an arrow."""
 _LEGEND_STEP = 17.0
 """From a row of a legend to the next."""
@@ -82,8 +82,8 @@ def arrow(axes: "Axes", start: float, end: float, y: float, form: Form) -> None:
     ahead = 1.0 if end > start else -1.0
     stroke = STROKES[form.name]
     if form.locked:
-        lock(axes, start + ahead * _LOCK / 2, y, form)
-        start += ahead * _LOCK
+        lock(axes, start + ahead * LOCK / 2, y, form)
+        start += ahead * LOCK
     stop = end if stroke.head == "open" else end - ahead * _HEAD
     for offset in stroke.offsets:
         line(axes, (start, stop), (y + offset, y + offset), form.colour, stroke.width, stroke.dash)

@@ -12,7 +12,7 @@ from labkit.decode.event import CLIENT, TCP, TEXT, TLS, Dialogue, Event
 from labkit.show.forms import explained, form_of, tag
 from labkit.show.page import Page, markup, printable
 from labkit.show.picture import WIDTH, Picture, canvas, ink
-from labkit.show.shapes import arrow, cross, fitted, legend, legend_height, line, page, width_of, write
+from labkit.show.shapes import LOCK, arrow, cross, fitted, legend, legend_height, line, page, width_of, write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,6 +28,7 @@ _SAYS = {
     OWN: "TLS with {who}",
     OTHERWISE: "same bytes, read otherwise",
 }
+_LEGEND = "≠ changed · ✘ kept back · + made up · || a TLS session on each side · ≈ same bytes, read otherwise"
 _SHOWN = 60
 _LINES = 12
 """Rows of a picture or table, and lines of a phrase, that are shown."""
@@ -209,6 +210,8 @@ def _text(rows: list[Row], ends: tuple[str, str, str]) -> str:
 
 _LEFT, _MIDDLE, _RIGHT = 70.0, WIDTH / 2, WIDTH - 70.0
 _TOP, _STEP = 52.0, 27.0
+_DISC = 9.0
+"""Radius of the disc with a mark, in the middle."""
 
 
 def _drawn(rows: list[Row], ends: tuple[str, str, str]) -> "Figure":
@@ -222,7 +225,7 @@ def _drawn(rows: list[Row], ends: tuple[str, str, str]) -> "Figure":
         _rung(axes, row, _TOP + _STEP * (number + 1) - 6)
     legend(axes, forms, bottom + 14)
     y = bottom + 14 + legend_height(forms)
-    write(axes, 10, y, "≠ changed · ✘ kept back · + made up · || a TLS session on each side", "soft", va="center")
+    write(axes, 10, y, _LEGEND, "soft", va="center")
     return figure
 
 
@@ -239,11 +242,12 @@ def _lifeline(axes: "Axes", x: float, name: str, role: str, bottom: float) -> No
 
 
 def _rung(axes: "Axes", row: Row, y: float) -> None:
-    for event, near, far in ((row.left, _LEFT, _MIDDLE), (row.right, _MIDDLE, _RIGHT)):
+    gap = 3 if row.what == SAME else _DISC + 3
+    for event, near, far in ((row.left, _LEFT + 3, _MIDDLE - gap), (row.right, _MIDDLE + gap, _RIGHT - 3)):
         if event is not None:
-            start, end = (near + 3, far - 3) if event.sender == CLIENT else (far - 3, near + 3)
+            start, end = (near, far) if event.sender == CLIENT else (far, near)
             arrow(axes, start, end, y, form_of(event))
-            _label(axes, event, (near + far) / 2, y - 6, far - near - 20)
+            _label(axes, event, (near + far) / 2, y - 6, far - near - 2 * LOCK)
     if row.what == KEPT:
         cross(axes, _MIDDLE, y, "wrong")
     elif row.what != SAME:
@@ -255,7 +259,7 @@ def _disc(x: float, y: float) -> tuple[list[float], list[float]]:
     from math import cos, pi, sin
 
     angles = [pi * step / 12 for step in range(24)]
-    return [x + 9 * cos(a) for a in angles], [y + 9 * sin(a) for a in angles]
+    return [x + _DISC * cos(a) for a in angles], [y + _DISC * sin(a) for a in angles]
 
 
 def _label(axes: "Axes", event: Event, x: float, y: float, room: float) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from page_checks import read_page
 
 from labkit import Lab, attacks, policies, recorded
@@ -55,6 +56,18 @@ def test_the_ladder_has_the_attacker_in_the_middle_and_is_told_in_words():
     assert "mallory in the middle: 1 differences" in picture.label
     assert "what alice sees" in picture.text and "what mail sees" in picture.text
     read_page(picture.html)
+
+
+@pytest.mark.parametrize("vector", [attacks.CommandInjection, attacks.SelfSigned, attacks.RefuseUpgrade])
+def test_no_label_runs_into_a_lock_and_no_mark_into_an_arrow(vector):
+    figure = _sides(vector(), policies.mandatory, auth="always", quirks=("keeps the buffer",)).ladder().figure
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    drawn = figure.axes[0].patches[len(("alice", "mallory", "mail")) :]
+    extents = [(patch.zorder == 5, patch.get_window_extent(renderer)) for patch in drawn]
+    marks = [extent for is_mark, extent in extents if is_mark]
+    labels = [text.get_window_extent(renderer).padded(-0.5) for text in figure.axes[0].texts]
+    shapes = [extent for is_mark, extent in extents if not is_mark]
+    assert marks and not any(one.overlaps(shape) for one in (*marks, *labels) for shape in shapes)
 
 
 def test_without_a_visitor_there_are_no_sides():
