@@ -30,7 +30,18 @@ def said(dialogue: Dialogue, step: Step) -> str:
     lines = [line for line, _ in event.lines]
     token = dialogue.dialect.token if dialogue.dialect and step.name == "offer" else ""
     line = next((line for line in lines if token in line.upper()), lines[0])
-    return printable(line if len(line) <= _LINE_SHOWN else f"{line[: _LINE_SHOWN - 1]}…")
+    return printable(_shortened(line, token))
+
+
+def _shortened(line: str, token: str) -> str:
+    """The beginning of a long line, and the token of the offer where that would be cut off."""
+    if len(line) <= _LINE_SHOWN:
+        return line
+    at = line.upper().find(token)
+    if at + len(token) < _LINE_SHOWN:
+        return f"{line[: _LINE_SHOWN - 1]}…"
+    end = f" … {line[at : at + len(token)]} …"
+    return line[: _LINE_SHOWN - len(end)].rpartition(" ")[0] + end
 
 
 def _html(rows: list[tuple[Step, str]]) -> str:

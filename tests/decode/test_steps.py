@@ -19,6 +19,16 @@ def test_an_upgraded_conversation_has_all_seven_steps_once_it_is_opened():
     assert "250-STARTTLS" in capture.steps().text and "250-STARTTLS" in capture.steps().html
 
 
+def test_the_word_that_is_offered_stays_in_a_long_line():
+    with Lab() as lab:
+        server = lab.imap()
+        with lab.capture() as capture:
+            assert lab.fetch(server, login=("bob", "swordfish"), policy=policies.verified)
+    greeting, _, offer = capture.steps().text.splitlines()[:3]
+    assert "IDLE UIDPLUS… " in greeting
+    assert "* CAPABILITY IMAP4rev1 LITERAL+ SASL-IR ID … STARTTLS … " in offer
+
+
 def test_a_conversation_in_clear_text_stops_after_the_question():
     with Lab() as lab:
         mail = lab.smtp(starttls="off")
