@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from labkit.show.capture import Capture
 
 _NONE = "There is no ARP in this capture: on a loopback interface nobody has to ask where a host is."
-_HEAD = ("ms", "to", "said", "")
+_HEAD = ("ms", "to", "said")
 _LIE = "! contradicts what was said before or after"
 
 
@@ -36,15 +36,15 @@ def _html(rows: list[tuple[str, ...]]) -> str:
         return f"<p>{markup(_NONE)}</p>"
     head = "".join(f'<th scope="col">{name}</th>' for name in _HEAD)
     body = "".join(
-        f'<tr><td class="lk-ms">{time}</td><td class="lk-who">{markup(to)}</td><td><code>{markup(said)}</code></td>'
-        f"<td>{_mark(lie)}</td></tr>"
+        f'<tr><td class="lk-ms">{time}</td><td class="lk-who">{markup(to)}</td>'
+        f"<td><code>{markup(said)}</code>{_mark(lie)}</td></tr>"
         for time, to, said, lie in rows
     )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _mark(lie: str) -> str:
-    return f'<span class="lk-what">{markup(lie)}</span>' if lie else ""
+    return f' <span class="lk-what">{markup(lie)}</span>' if lie else ""
 
 
 def _text(rows: list[tuple[str, ...]]) -> str:

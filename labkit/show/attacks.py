@@ -49,5 +49,5 @@ def _cell(verdicts: Mapping[str, Verdict]) -> Cell:
     more = " ".join(f"{protocol}: {verdict.outcome}, {verdict.why}." for protocol, verdict in verdicts.items())
     if len(set(outcomes.values())) == 1:
         return Cell(mark, gravest, role, more)
-    each = ", ".join(f"{protocol} {_LOOKS[outcome][0]}" for protocol, outcome in outcomes.items())
+    each = ", ".join(f"{protocol}\N{NO-BREAK SPACE}{_LOOKS[outcome][0]}" for protocol, outcome in outcomes.items())
     return Cell(_DIFFERS, each, role, more)

@@ -43,6 +43,7 @@ def test_the_caches_are_healed_at_the_end():
 def test_the_table_marks_the_lie_in_words():
     table = arp_table(recorded("arp_poisoning"))
     assert table.text.count("! contradicts") >= 1 and "Who has 192.0.2.25?" in table.text
+    assert 'have 00:00:5e:00:53:66.</code> <span class="lk-what">! contradicts' in table.html
     read_page(table.html)
 
 
