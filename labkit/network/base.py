@@ -44,13 +44,18 @@ class Listener:
         self.address: Address = sock.getsockname()[:2]
         self._network = network
 
+    @property
+    def elsewhere(self) -> str:
+        """``really 127.0.0.1:40001`` for one that only stands for its port, and nothing for one that is there."""
+        return "" if self.address[1] == self.port else "really {}:{}".format(*self.address)
+
     def close(self) -> None:
         """Stop listening. A second call does nothing."""
         self._network.forget(self)
         stop_listening(self.socket)
 
     def __repr__(self) -> str:
-        return f"<{self.host} listens on port {self.port}, really {self.address[0]}:{self.address[1]}>"
+        return f"<{self.host} listens on port {self.port}{self.elsewhere and f', {self.elsewhere}'}>"
 
 
 def stop_listening(sock: socket.socket) -> None:

@@ -87,10 +87,8 @@ class Server(Standing, ABC):
         task.add_done_callback(self._under_way.discard)
 
     def __repr__(self) -> str:
-        return (
-            f"<{self.protocol} server on {self.host}, port {self.port} (really {self.address[0]}:{self.address[1]}): "
-            f"{self.facts}{', closed' if self._stopped else ''}>"
-        )
+        where = f"port {self.port}{self.elsewhere and f' ({self.elsewhere})'}"
+        return f"<{self.protocol} server on {self.host}, {where}: {self.facts}{', closed' if self._stopped else ''}>"
 
     @abstractmethod
     def _session(self, note: Note) -> asyncio.Protocol:

@@ -22,3 +22,8 @@ class Standing:
     def address(self) -> tuple[str, int]:
         """Where it really listens, for tools outside the lab: (IP address, port)."""
         return self._listener.address
+
+    @property
+    def elsewhere(self) -> str:
+        """``really 127.0.0.1:40001`` for a server that only stands for its port, and nothing for one that is there."""
+        return self._listener.elsewhere

@@ -65,10 +65,6 @@ def _role(host: Host) -> str:
     return ROLES.get(host.name, "a host")
 
 
-def _real(server: "Server") -> str:
-    return "really {}:{}".format(*server.address)
-
-
 # ---- HTML
 
 _EYE = (
@@ -93,7 +89,7 @@ def _box(host: Host, servers: list["Server"], notes: list[str]) -> str:
 
 def _server(server: "Server") -> str:
     return (
-        f'<div class="lk-server"><b>{server.protocol}, port {server.port}</b> <small>{markup(_real(server))}</small>'
+        f'<div class="lk-server"><b>{server.protocol}, port {server.port}</b> <small>{markup(server.elsewhere)}</small>'
         f"<div><small>{markup(server.facts)}</small></div></div>"
     )
 
@@ -101,11 +97,15 @@ def _server(server: "Server") -> str:
 # ---- plain text
 
 
+def _where(server: "Server") -> str:
+    return f"{server.protocol} on port {server.port}{server.elsewhere and f', {server.elsewhere}'}"
+
+
 def _text(network: Network, servers: list["Server"], listening: str) -> str:
     lines = wrap(f"The stage of the lab. {network.describe()}", _WIDTH)
     for host in network.hosts.values():
         lines.append(f"  {host.name} ({host.address}): {_role(host)}.")
         own = [server for server in servers if server.host == host.name]
-        lines += [f"    {s.protocol} on port {s.port}, {_real(s)}: {printable(s.facts)}." for s in own]
+        lines += [f"    {_where(server)}: {printable(server.facts)}." for server in own]
         lines += [f"    {listening}"] * (host.name == ON_THE_PATH)
     return "\n".join(lines if servers else [*lines, "  No server runs yet: start one with lab.smtp()."])

@@ -41,6 +41,11 @@ def test_a_connection_by_name_and_nominal_port_reaches_the_listener(network):
         assert client.gettimeout() == 10.0
 
 
+def test_a_listener_names_its_real_port_only_where_it_is_another(network):
+    listener = network.host("mail").listen(587)
+    assert ("really {}:{}".format(*listener.address) in repr(listener)) == (listener.address[1] != 587)
+
+
 def test_a_closed_listener_is_forgotten_but_its_name_stays(network):
     listener = network.host("mail").listen(587)
     listener.close()

@@ -5,6 +5,7 @@ import base64
 import pytest
 from wire import connected, plain
 
+from labkit import Lab
 from labkit.errors import LabError
 
 EHLO = b"EHLO alice.lab.test"
@@ -213,8 +214,14 @@ def test_settings_that_mean_nothing_are_named(lab):
 def test_a_server_tells_in_one_line_what_it_does(lab):
     server = lab.smtp(tls="TLS 1.2", certificate="expired", auth="always")
     text = repr(server)
-    assert "mail, port 587 (really " in text and "STARTTLS offered, login always, TLS 1.2," in text
+    assert "mail, port 587" in text and "STARTTLS offered, login always, TLS 1.2," in text
     assert "certificate: expired" in text and "closed" not in text
     server.close()
     server.close()
     assert repr(server).endswith(", closed>")
+
+
+def test_a_server_names_its_real_port_where_it_only_stands_for_another():
+    with Lab("loopback") as lab:
+        server = lab.smtp()
+        assert f"port 587 (really 127.0.0.1:{server.address[1]})" in repr(server)

@@ -1,4 +1,5 @@
 import pytest
+from networks import made
 from page_checks import read_page
 
 from labkit import Lab
@@ -18,13 +19,16 @@ def test_the_stage_shows_who_is_there_before_any_server_runs():
             assert name in words and name in pictured(lab).text
 
 
-def test_the_stage_shows_the_nominal_and_the_real_port_of_each_server():
-    with Lab() as lab:
+@pytest.mark.parametrize("kind", ["loopback", "namespace"])
+def test_the_stage_shows_the_port_of_each_server_and_the_real_one_where_it_is_another(kind):
+    made(kind).close()
+    with Lab(kind) as lab:
         servers = [lab.smtp(), lab.smtp(implicit=True)]
         words = "".join(read_page(lab._repr_html_()).words)
         for server in servers:
             for form in (words, pictured(lab).text):
-                assert f"port {server.port}" in form and "{}:{}".format(*server.address) in form
+                assert f"port {server.port}" in form
+                assert ("really {}:{}".format(*server.address) in form) == (kind == "loopback")
         assert "STARTTLS offered" in words and "implicit TLS" in words
 
 
