@@ -83,10 +83,14 @@ def _rung(dialogue: Dialogue, index: int, phase: str, events: list[Event]) -> Ru
 
 def _phases(events: Sequence[Event]) -> list[str]:
     found: list[str] = []
+    finished: set[str] = set()
     sealed = False
     for event in events:
-        sealed = sealed or (event.encrypted and (event.layer == TEXT or event.kind in CONTENT))
+        # Tickets of TLS 1.3 follow the handshake (RFC 8446 §4.6.1), and may come before anything that is said.
+        sealed = sealed or len(finished) == 2 or (event.encrypted and (event.layer == TEXT or event.kind in CONTENT))
         found.append(_phase(event, sealed, found))
+        if event.title == "Finished":
+            finished.add(event.sender)
     return found
 
 

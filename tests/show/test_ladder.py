@@ -11,7 +11,7 @@ from labkit.decode.event import CLIENT, SERVER, TCP, TEXT, TLS
 from labkit.show.forms import FORMS
 from labkit.show.ladder import ladder
 from labkit.show.page import printable
-from labkit.show.rungs import SHOWN, rungs
+from labkit.show.rungs import ENCRYPTED, SHAKING, SHOWN, rungs
 from labkit.show.shapes import STROKES
 
 
@@ -36,6 +36,14 @@ def test_the_phases_stand_beside_the_ladder_in_their_order():
         ] == expected
         beside = [line.rpartition("│")[2].strip() for line in ladder(dialogue).text.splitlines() if "│" in line]
         assert [phase for phase in beside if phase] == expected
+
+
+def test_a_ticket_of_tls_1_3_comes_after_the_handshake_whatever_follows_it():
+    script = Script()
+    for sender in (SERVER, CLIENT):
+        script.add(sender, TLS, "handshake", "Finished", bytes(52), True, 74)
+    script.add(SERVER, TLS, "handshake", "NewSessionTicket", bytes(200), True, 255)
+    assert [rung.phase for rung in rungs(script.dialogue())] == [SHAKING, SHAKING, ENCRYPTED]
 
 
 def test_the_forms_differ_by_shape_and_not_only_by_colour():
