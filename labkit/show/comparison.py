@@ -28,7 +28,6 @@ _LEGEND = {
     SEALED: "ciphertext: only its length and its time can be seen",
 }
 _LEFT, _TOP, _BAR, _ROW = 130.0, 34.0, 20.0, 46.0
-_SECRET = ("password", "user name", "message", "subject", "sender", "recipient")
 _SAID = 46
 """Characters of a line in a column."""
 
@@ -80,9 +79,7 @@ def _sentence(name: str, dialogue: Dialogue) -> str:
 
 
 def _readable(dialogue: Dialogue) -> str:
-    found = dict.fromkeys(exposure.what for exposure in visible(dialogue))
-    secrets = [what for what in found if what in _SECRET]
-    return ", ".join(secrets or [*found]) or "nothing"
+    return ", ".join(dict.fromkeys(exposure.what for exposure in visible(dialogue))) or "nothing"
 
 
 def _bars(dialogues: Mapping[str, Dialogue]) -> "Figure":

@@ -21,7 +21,7 @@ def captures():
 def test_the_bars_say_what_could_be_read(captures):
     picture = compare(captures)
     clear, starttls, implicit = picture.text.splitlines()
-    assert "password" in clear and "ciphertext" not in clear
+    assert "password" in clear and "client name" in clear and "ciphertext" not in clear
     assert "password" not in starttls and "server name" in starttls
     assert "readable, " not in implicit and "ciphertext" in implicit
     read_page(picture.html)
