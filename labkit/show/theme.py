@@ -81,7 +81,7 @@ _RULES = """
 .labkit .lk-tag.lk-tls{color:var(--lk-tls);border-radius:9px}
 .labkit .lk-tag.lk-sealed,.labkit .lk-tag.lk-opened{color:var(--lk-sealed);border-radius:9px;border-style:double;
  border-width:3px;line-height:14px}
-.labkit .lk-lock{height:11px;vertical-align:-1px;margin-right:4px;fill:currentColor}
+.labkit .lk-lock{height:11px;vertical-align:-1px;margin-right:4px;max-width:none;fill:currentColor}
 .labkit .lk-line{display:flex;flex-wrap:wrap;gap:0 14px;border-left:3px solid var(--lk-rule);padding-left:8px;
  margin:0 0 2px}
 .labkit .lk-line>.lk-said,.labkit .lk-line>small{flex:1 1 17rem;min-width:0;min-height:1.45em}
@@ -148,7 +148,8 @@ _RULES = """
 .labkit.labkit .lk-wide .lk-cell{min-width:3.6em;padding:1px 3px;font-size:11.5px}
 .labkit.labkit .lk-wide .lk-cell.lk-is-wrong{padding:0 1.5px}
 .labkit.labkit table.lk-wide th,.labkit.labkit table.lk-wide td{padding:2px}
-.labkit .lk-legend span{margin-right:16px}
+.labkit.labkit table.lk-wide thead th+th{padding:2px 6px}
+.labkit .lk-legend span{display:inline-block;margin-right:16px}
 .labkit figure{margin:0}
 .labkit svg.lk-figure{display:block;max-width:100%;height:auto}
 .labkit pre.lk-words{font:12px/1.5 var(--jp-code-font-family,ui-monospace,Menlo,Consolas,monospace);color:inherit;
