@@ -67,7 +67,7 @@ class Grid(Page):
             for row in self._rows
         )
         marks = "".join(f"<span><b>{markup(mark)}</b> {markup(word)}</span> " for mark, word in self._legend.items())
-        corner = f"{markup(self._corner[0])} ↓ {markup(self._corner[1])} →"
+        corner = f"{markup(self._corner[0])}&nbsp;↓ {markup(self._corner[1])}&nbsp;→"
         wide = " lk-wide" if len(self._columns) > _MANY else ""
         return (
             f'<table class="lk-grid{wide}"><caption>{markup(self._caption)}</caption>'

@@ -67,7 +67,7 @@ _RULES = """
 .labkit.labkit caption{caption-side:top;text-align:left;color:var(--lk-soft);padding:0 0 .4em}
 .labkit.labkit thead,.labkit.labkit tr{border:0}
 .labkit.labkit table th,.labkit.labkit table td{text-align:left;vertical-align:top;padding:4px 10px 4px 0;border:0;
- border-bottom:1px solid var(--lk-rule);white-space:normal;max-width:none;background:none}
+ border-bottom:1px solid var(--lk-rule);white-space:normal;max-width:none;line-height:1.35;background:none}
 .labkit.labkit table tbody tr,.labkit.labkit table tbody tr:nth-child(n),
 .labkit.labkit table tbody tr:hover{background:none;color:inherit}
 .labkit.labkit table th{color:var(--lk-soft);font-weight:600;font-size:12px}
@@ -84,7 +84,7 @@ _RULES = """
 .labkit .lk-lock{height:11px;vertical-align:-1px;margin-right:4px;max-width:none;fill:currentColor}
 .labkit .lk-line{display:flex;flex-wrap:wrap;gap:0 14px;border-left:3px solid var(--lk-rule);padding-left:8px;
  margin:0 0 2px}
-.labkit .lk-line>.lk-said,.labkit .lk-line>small{flex:1 1 17rem;min-width:0;min-height:1.45em}
+.labkit .lk-line>.lk-said,.labkit .lk-line>small{flex:1 1 16rem;min-width:0;min-height:1.45em}
 .labkit.labkit td>details{margin:0}
 .labkit .lk-line>small{padding-top:1px}
 .labkit .lk-line.lk-clear{border-left:3px solid var(--lk-clear)}
@@ -137,12 +137,12 @@ _RULES = """
 .labkit .lk-wire circle{fill:var(--lk-clear)}
 .labkit .lk-server{border-top:1px solid var(--lk-rule);margin-top:7px;padding-top:5px}
 .labkit.labkit .lk-grid{width:auto}
-.labkit.labkit table.lk-grid th,.labkit.labkit table.lk-grid td{padding:3px 5px;border:0;vertical-align:middle}
+.labkit.labkit table.lk-grid th,.labkit.labkit table.lk-grid td{padding:3px;border:0;vertical-align:middle}
 .labkit.labkit table.lk-grid th[scope=row]{color:var(--lk-ink);white-space:nowrap}
-.labkit .lk-cell{display:block;min-width:6.8em;padding:2px 7px;border:1.5px solid var(--lk-rule);border-radius:3px;
+.labkit .lk-cell{display:block;min-width:7.8em;padding:2px 4px;border:1.5px solid var(--lk-rule);border-radius:3px;
  font-size:12px;text-align:center}
 .labkit .lk-cell.lk-is-right{border-color:var(--lk-right);color:var(--lk-right)}
-.labkit .lk-cell.lk-is-wrong{border:3px double var(--lk-wrong);padding:.5px 5.5px;color:var(--lk-wrong)}
+.labkit .lk-cell.lk-is-wrong{border:3px double var(--lk-wrong);padding:.5px 2.5px;color:var(--lk-wrong)}
 .labkit .lk-cell.lk-is-clear{border:1.5px dashed var(--lk-clear);color:var(--lk-clear)}
 .labkit .lk-cell.lk-is-soft{border-style:dotted;color:var(--lk-soft)}
 .labkit.labkit .lk-wide .lk-cell{min-width:3.6em;padding:1px 3px;font-size:11.5px}
