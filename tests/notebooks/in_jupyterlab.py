@@ -194,9 +194,10 @@ class Notebook:
     def photograph(self, path: Path) -> None:
         """The whole notebook as a picture."""
         scrolled = self.page.locator(f"{_PANEL} .jp-WindowedPanel-outer")
-        height = scrolled.evaluate("it => it.scrollHeight")
-        self.page.set_viewport_size({**_WINDOW, "height": min(height + 120, _TALLEST)})
-        scrolled.evaluate("it => it.scrollTo(0, 0)")
-        self.page.wait_for_timeout(600)
+        for _ in range(2):  # how high a cell is JupyterLab only guesses until it has been in view
+            height = scrolled.evaluate("it => it.firstElementChild.scrollHeight")
+            self.page.set_viewport_size({**_WINDOW, "height": min(height + 120, _TALLEST)})
+            scrolled.evaluate("it => it.scrollTo(0, 0)")
+            self.page.wait_for_timeout(600)
         scrolled.screenshot(path=path)
         self.page.set_viewport_size(_WINDOW)
