@@ -18,6 +18,7 @@ _HOMES = {
     "dialect_table": "labkit.show.dialects",
     "step_table": "labkit.show.dialects",
     "arp_table": "labkit.show.arp",
+    "attack_table": "labkit.show.attacks",
     "recorded": "labkit.recordings",
     "policies": "labkit.clients.policies",
     "ports": "labkit.ports",

@@ -3,6 +3,8 @@
 A new vector is a class in the file of its section and a place in `ALL`.
 """
 
+from collections.abc import Iterable
+
 from labkit.attacks.architecture import ClearToServer, ClearToVictim, FullInterception
 from labkit.attacks.buffering import CommandInjection, HostHTTPS, ResponseInjection, StealByInjection, WeakerLogin
 from labkit.attacks.certificate import (
@@ -84,6 +86,15 @@ NOT_RUN = {
 """Number -> why it is no vector, and what is shown instead."""
 
 _BY_NUMBER = {vector.id: vector for vector in ALL}
+
+
+def kinds(vectors: Iterable[type[Vector]]) -> tuple[type[Vector], ...]:
+    """These vectors. Raises `LabError` when one of them is none, or there is none at all."""
+    given = tuple(vectors) if isinstance(vectors, Iterable) else (vectors,)
+    for kind in given or (None,):
+        if not (isinstance(kind, type) and issubclass(kind, Vector)):
+            raise LabError(f"Attacks are given as a list of classes, like [attacks.StripCapability], not {kind!r}.")
+    return given
 
 
 def vector(number: str) -> Vector:

@@ -1,13 +1,17 @@
-"""Attacks against clients, as a grid: a row for each attack, a column for each client, the verdicts in the cells.
+"""Attacks to look at: what they do, as a table, and what came of them, as a grid.
 
-Where the protocols differ, a cell names each of them. The verdicts are `labkit.attacks.verdict`.
+In the grid each attack has a row, each client a column, and each cell its verdict (`labkit.attacks.verdict`); where
+the protocols differ, a cell names each of them.
 """
 
 from collections.abc import Iterable, Mapping
 
 from labkit.attacks import catalogue
+from labkit.attacks.vector import Vector
 from labkit.attacks.verdict import BROKEN, DECEIVED, LEAKED, OUTCOMES, STOPPED, UNHARMED, Verdict
 from labkit.show.grid import Cell, Grid
+from labkit.show.page import Page
+from labkit.show.table import table
 
 _LOOKS = {
     LEAKED: ("✘", "wrong"),
@@ -18,6 +22,28 @@ _LOOKS = {
 }
 """What a verdict may be, the gravest first -> its mark and its colour."""
 _DIFFERS = "≠"
+_COLUMNS = ("number", "name", "spoken", "what it does", "source")
+
+
+def attack_table(vectors: Iterable[type[Vector]] = catalogue.ALL) -> Page:
+    """These attacks of the catalogue, or all, by their numbers; with those of their sections that are not run.
+
+    Raises `LabError` for what is no attack.
+    """
+    rows = {kind.id: _row(kind) for kind in catalogue.kinds(vectors)}
+    sections = {number[0] for number in rows}
+    for number, why in catalogue.NOT_RUN.items():
+        if number[0] in sections:
+            rows[number] = (number, "not run here", "", why, "")
+    return table("Attacks", _COLUMNS, [rows[number] for number in sorted(rows, key=_place)])
+
+
+def _row(kind: type[Vector]) -> tuple[str, ...]:
+    return kind.id, kind.__name__, ", ".join(kind.protocols), kind().summary, kind.source
+
+
+def _place(number: str) -> tuple[str, int]:
+    return number[0], int(number[1:])
 
 
 def attack_grid(cells: Iterable[tuple[str, str, str, Verdict]]) -> Grid:

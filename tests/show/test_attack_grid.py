@@ -1,8 +1,10 @@
-"""The grid of attacks: each cell is the verdict of a live session, told without colour."""
+"""The grid of attacks: each cell is the verdict of a live session, told without colour; and the table of them."""
 
+import pytest
 from page_checks import read_page
 
-from labkit import Lab, attacks, policies
+from labkit import Lab, attack_table, attacks, policies
+from labkit.errors import LabError
 
 
 def test_a_row_for_each_attack_and_a_column_for_each_client():
@@ -27,3 +29,22 @@ def test_protocols_that_differ_are_named_in_the_cell():
     assert cell.mark == "≠" and cell.role == "wrong"
     assert cell.word == "SMTP\N{NO-BREAK SPACE}✘, IMAP\N{NO-BREAK SPACE}∅"
     assert "not the same in every protocol" in grid.text
+
+
+def test_the_table_has_every_attack_by_its_number_and_says_which_are_not_run():
+    page = attack_table()
+    numbers = [line.split()[1] for line in page.text.splitlines() if line.startswith("number ")]
+    assert set(numbers) == {kind.id for kind in attacks.ALL} | set(attacks.NOT_RUN)
+    assert numbers.index("N8") + 1 == numbers.index("N9") == numbers.index("N10") - 1
+    read_page(page._repr_html_())
+
+
+def test_the_table_of_some_attacks_keeps_to_their_sections():
+    text = attack_table([attacks.StripCapability]).text
+    assert "N1" in text and "N9" in text and "N2" not in text and "X4" not in text
+
+
+@pytest.mark.parametrize("wrong", ([], ["N1"], [attacks.StripCapability()], [int], "N1", None))
+def test_what_is_no_attack_has_no_place_in_the_table(wrong):
+    with pytest.raises(LabError, match="list of classes"):
+        attack_table(wrong)
