@@ -6,7 +6,7 @@ RFC 9325 recommends what the defaults are: TLS 1.2 and 1.3, forward secrecy, AEA
 
 import ssl
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from labkit.certificates import Authority, Certificate
 from labkit.errors import LabError
@@ -34,8 +34,8 @@ def spoken(version: str | None) -> str:
 
 def versions(tls: str | Sequence[str]) -> tuple[str, ...]:
     """The names in `tls` (one alone needs no tuple), oldest first. Raises `LabError` for none or an unknown one."""
-    wanted = [tls] if isinstance(tls, str) else list(tls)
-    if not wanted or not set(wanted) <= set(VERSIONS):
+    wanted = (tls,) if isinstance(tls, str) else tls
+    if not isinstance(wanted, Collection) or not wanted or any(name not in tuple(VERSIONS) for name in wanted):
         raise LabError(f"TLS versions are given as a tuple of {', '.join(map(repr, VERSIONS))}, not as {tls!r}.")
     return tuple(name for name in VERSIONS if name in wanted)
 

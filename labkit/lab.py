@@ -12,7 +12,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, TypeVar
 
 from labkit.errors import LabError
-from labkit.network import HOSTS, Host, make
+from labkit.network import HOSTS, Host, make, names
 
 if TYPE_CHECKING:
     import ssl
@@ -64,7 +64,7 @@ class Lab:
                 f"There is no way to capture called {capture!r}: use one of {', '.join(map(repr, CAPTURES))}."
             )
         with _loading(*_FIRST_SESSION):  # another process makes the network meanwhile
-            self.network = make(network, (*HOSTS, *hosts))
+            self.network = make(network, (*HOSTS, *names(hosts)))
         self.keylog = KeyLog()
         self.authority = Authority()
         self.post = PostOffice()
@@ -232,6 +232,8 @@ class Lab:
         from labkit.clients import smtp
         from labkit.clients.message import compose
 
+        if not (hasattr(server, "host") and hasattr(server, "port")):
+            raise LabError(f"Mail is sent to a server, for example to what lab.smtp() has started, not to {server!r}.")
         policy, context = self._terms(policy, tls)
         message = compose(text, subject, sender, recipient)
         return self._told(smtp.send(self.alice, server.host, server.port, message, policy, context, login, timeout))
@@ -361,8 +363,11 @@ class Lab:
         self.close()
 
     def _repr_html_(self) -> str:
+        from labkit.show.page import markup
         from labkit.show.stage import stage
 
+        if not self._finalizer.alive:
+            return markup(repr(self))
         return stage(self.network, self.servers.values(), self._capture).html
 
     def __repr__(self) -> str:

@@ -57,7 +57,7 @@ def test_a_closed_lab_says_so():
     ):
         with pytest.raises(LabError, match="closed: make a new one"):
             act()
-    assert repr(lab) == "<Lab, closed>"
+    assert repr(lab) == "<Lab, closed>" and "Lab, closed" in lab._repr_html_()
     assert "closed" in repr(server) and repr(server.mailbox) == "<an empty mailbox>"
 
 
@@ -67,6 +67,14 @@ def test_a_lab_tells_what_is_on_the_stage():
         lab.smtp()
         assert "<SMTP server on mail, port 587" in repr(lab)
         assert [host.name for host in (lab.alice, lab.mail, lab.mallory)] == ["alice", "mail", "mallory"]
+
+
+def test_what_are_no_names_of_hosts_is_refused():
+    for hosts in ("provider", ("my host",), ("../x",), ("",), ("x" * 16,), (3,), 5, None):
+        with pytest.raises(LabError, match="Hosts are given as a tuple of names"):
+            Lab(hosts=hosts)
+    with Lab(hosts=["provider"]) as lab:
+        assert "provider" in lab.network.hosts
 
 
 def test_importing_labkit_loads_nothing_heavy(tmp_path):

@@ -18,6 +18,7 @@ from labkit.clients.policies import EXPLICIT, IMPLICIT, STOP, Policy
 from labkit.contexts import spoken
 from labkit.errors import LabError, OutsideTheLab
 from labkit.network import Host
+from labkit.network.base import check_timeout
 
 O = TypeVar("O", bound=Outcome)  # noqa: E741
 
@@ -44,8 +45,7 @@ class Attempt:
     """What a client does once. `step` says, for an error message, where in the conversation it is."""
 
     def __init__(self, host: Host, policy: Policy, context: ssl.SSLContext, timeout: float) -> None:
-        if timeout <= 0:
-            raise LabError(f"A time limit is a number of seconds above 0, not {timeout:g}.")
+        check_timeout(timeout)
         self.policy = policy
         self.timeout = timeout
         self.how = CLEAR
@@ -148,12 +148,12 @@ class Attempt:
 def check_words(*words: str) -> None:
     """Raises `LabError` for words that cannot be part of a command."""
     for word in words:
-        if not (word.isascii() and word.isprintable()):
+        if not (isinstance(word, str) and word.isascii() and word.isprintable()):
             raise LabError(f"{word!r} cannot be part of a command: use printable ASCII.")
 
 
 def check_login(login: tuple[str, str]) -> None:
     """Raises `LabError` for what is no login that can be sent."""
-    if isinstance(login, str) or len(login) != 2:
+    if not isinstance(login, tuple | list) or len(login) != 2:
         raise LabError(f"A login is a pair, for example ('alice', 'hunter2'), not {login!r}.")
     check_words(*login)

@@ -38,7 +38,7 @@ class Mail(Content):
 
 
 def compose(text: str, subject: str, sender: str, recipient: str) -> Outgoing:
-    """A message with the fields that every message should have. Raises `LabError` for a field that spans lines."""
+    """A message with the fields that every message should have. Raises `LabError` for what is no text."""
     message = EmailMessage(policy=_WIRE_FORMAT)
     fields = {
         "From": sender,
@@ -48,10 +48,11 @@ def compose(text: str, subject: str, sender: str, recipient: str) -> Outgoing:
         "Message-ID": make_msgid(domain=DOMAIN),
     }
     for name, value in fields.items():
-        try:
-            message[name] = value
-        except ValueError as error:
-            raise LabError(f"The field {name} is one line of text, not {value!r}.") from error
+        if not isinstance(value, str) or "".join(value.splitlines()) != value:
+            raise LabError(f"The field {name} is one line of text, not {value!r}.")
+        message[name] = value
+    if not isinstance(text, str):
+        raise LabError(f'A message is text, "like this", not {text!r}.')
     try:
         message.set_content(text)
     except UnicodeEncodeError as error:

@@ -1,6 +1,7 @@
 """Where the hosts of the lab live, and the only room that makes sockets. `make` gives a network by name."""
 
 import os
+import re
 
 from labkit.errors import LabError, NetworkUnavailable
 from labkit.network.base import Host, Listener, Network
@@ -8,7 +9,7 @@ from labkit.network.interception import Interception
 from labkit.network.loopback import Loopback
 from labkit.network.namespace import Namespace
 
-__all__ = ["HOSTS", "KINDS", "Host", "Interception", "Listener", "Network", "make"]
+__all__ = ["HOSTS", "KINDS", "Host", "Interception", "Listener", "Network", "make", "names"]
 
 HOSTS = ("alice", "mail", "mallory")
 """Who is on the stage: the client, the server, and the attacker on the path."""
@@ -19,6 +20,20 @@ KINDS = {"loopback": Loopback, "namespace": Namespace}
 
 CHOICE = "LABKIT_NETWORK"
 """The environment variable that decides for ``auto``."""
+_NAME = re.compile("[a-z][a-z0-9-]{0,14}")
+"""Fits into a domain (RFC 1123 §2.1), and as the name of an interface of Linux."""
+
+
+def names(hosts: tuple[str, ...]) -> tuple[str, ...]:
+    """The names of hosts as a tuple. Raises `LabError` for what is none."""
+    if not isinstance(hosts, tuple | list) or not all(
+        isinstance(name, str) and _NAME.fullmatch(name) for name in hosts
+    ):
+        raise LabError(
+            "Hosts are given as a tuple of names of at most 15 small letters, digits and hyphens, "
+            f"for example ('provider',), not as {hosts!r}."
+        )
+    return tuple(hosts)
 
 
 def make(kind: str = "auto", hosts: tuple[str, ...] = HOSTS) -> Network:

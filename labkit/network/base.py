@@ -15,6 +15,7 @@ import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from ipaddress import ip_address
+from numbers import Real
 from typing import TYPE_CHECKING
 
 from labkit.errors import LabError, NotListening, OutsideTheLab, PortTaken
@@ -32,6 +33,8 @@ _NAMES_KEPT = 4096
 _BACKLOG = 128
 _SLOWEST = 10.0
 """Seconds; a slower link would look like a broken one."""
+_LONGEST_WAIT = 86_400
+"""Seconds; sockets and timers cannot count up to any number."""
 
 
 class Listener:
@@ -101,8 +104,7 @@ class Host(ABC):
         """
         _check_port(port)
         self.network.still_open()
-        if timeout <= 0:
-            raise LabError(f"A time limit is a number of seconds above 0, not {timeout:g}.")
+        check_timeout(timeout)
         address = self.network.locate(host, port, self.name)
         self.network.admit(address[0])
         try:
@@ -123,6 +125,9 @@ class Host(ABC):
         has started.
         """
         self.network.still_open()
+        check_timeout(timeout)
+        if isinstance(command, str) or not command:
+            raise LabError(f"A command is a list of words, for example ['openssl', 'version'], not {command!r}.")
         if shutil.which(command[0]) is None:
             raise LabError(f"The tool {command[0]!r} is not installed here: install it, or leave this step out.")
         try:
@@ -360,6 +365,12 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 def _check_port(port: int) -> None:
     if not isinstance(port, int) or not 0 < port < 65536:
         raise LabError(f"A TCP port is a number from 1 to 65535, not {port!r}.")
+
+
+def check_timeout(timeout: float) -> None:
+    """Raises `LabError` for what is no number of seconds that somebody would wait."""
+    if not isinstance(timeout, Real) or not 0 < timeout <= _LONGEST_WAIT:
+        raise LabError(f"A time limit is a number of seconds above 0, a day at most, not {timeout!r}.")
 
 
 def without_delay(sock: socket.socket) -> socket.socket:

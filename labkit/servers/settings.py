@@ -30,6 +30,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tls", versions(self.tls))
+        if isinstance(self.mechanisms, str):  # one alone needs no tuple, as with `tls`
+            object.__setattr__(self, "mechanisms", (self.mechanisms,))
         _one_of("starttls", self.starttls, STARTTLS)
         _one_of("auth", self.auth, AUTH)
         for mechanism in self.mechanisms:

@@ -88,7 +88,7 @@ def test_the_password_stays_at_home_where_no_mechanism_is_known():
 
 def test_a_client_logs_in_once_with_the_first_mechanism_it_knows():
     with Lab() as lab:
-        both, login = lab.smtp(), lab.smtp(port=2525, mechanisms=("LOGIN",))
+        both, login = lab.smtp(), lab.smtp(port=2525, mechanisms="LOGIN")
         assert lab.send(both, "x", login=LOGIN) and lab.send(login, "x", login=LOGIN)
         assert not lab.send(both, "x", login=("alice", "wrong"))
     assert repr(both.log).count("C: AUTH PLAIN") == 2 and "AUTH LOGIN\n" not in repr(both.log)

@@ -235,16 +235,33 @@ def test_a_server_outside_the_lab_is_an_error_of_the_learner(lab):
     (
         {"timeout": 0},
         {"timeout": -1},
+        {"timeout": None},
+        {"timeout": "5"},
+        {"timeout": float("nan")},
+        {"timeout": float("inf")},
         {"login": ("alice", "pässword")},
         {"login": ("alice\r\nQUIT", "x")},
         {"login": "alice"},
         {"login": ("alice",)},
+        {"login": ("alice", 4921)},
+        {"login": 4921},
         {"sender": "alice@lab.test\r\nRCPT TO:<mallory@lab.test>"},
         {"recipient": "b\0b@lab.test"},
         {"recipient": "böb@lab.test"},
+        {"recipient": ["bob@lab.test"]},
+        {"sender": None},
         {"subject": "one\ntwo"},
+        {"subject": "one\u2028two"},
+        {"subject": "one\n"},
+        {"subject": None},
+        {"subject": 4921},
         {"text": "\ud800"},
+        {"text": None},
+        {"text": b"bytes"},
+        {"text": 4921},
         {"tls": "SSL 3.0"},
+        {"tls": None},
+        {"tls": 1.3},
     ),
     ids=repr,
 )
@@ -253,6 +270,12 @@ def test_what_cannot_be_sent_is_an_error_of_the_learner(lab, wrong):
     with pytest.raises(LabError):
         lab.send(server, **{"text": "x", **wrong})
     assert not server.mailbox and len(server.log) == 0
+
+
+def test_what_is_no_server_is_an_error_of_the_learner(lab):
+    for server in (None, "mail", 587, lab, lab.mail):
+        with pytest.raises(LabError, match=r"what lab\.smtp\(\) has started, not to"):
+            lab.send(server, "x")
 
 
 @settings(deadline=None, max_examples=40)

@@ -120,9 +120,11 @@ def test_what_is_no_port_is_refused(network):
 
 
 def test_what_is_no_time_limit_is_refused(network):
-    for timeout in (0, -1.0):
-        with pytest.raises(LabError, match="above 0"):
-            network.host("alice").connect("mail", 587, timeout=timeout)
+    alice = network.host("alice")
+    for timeout in (0, -1.0, None, "5", float("nan"), float("inf"), 1e20):
+        for act in (alice.connect, "mail", 587), (alice.run, ["true"]):
+            with pytest.raises(LabError, match="above 0"):
+                act[0](*act[1:], timeout=timeout)
 
 
 def test_no_host_connects_to_what_is_outside(network):
@@ -181,6 +183,12 @@ def test_a_tool_that_is_missing_or_does_not_end_is_named(network):
         network.host("alice").run(["no-such-tool"])
     with pytest.raises(LabError, match=r"still running after 0\.2 s"):
         network.host("alice").run([sys.executable, "-c", "import time; time.sleep(60)"], timeout=0.2)
+
+
+def test_what_is_no_command_is_refused(network):
+    for command in ("openssl version", [], ()):
+        with pytest.raises(LabError, match="list of words"):
+            network.host("alice").run(command)
 
 
 def test_what_a_tool_has_started_is_stopped_with_it(network, tmp_path):
