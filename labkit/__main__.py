@@ -27,6 +27,8 @@ _READER_LEFT = (errno.EPIPE, errno.EINVAL)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
+    if sys.stdout is None:  # whoever started this has closed it
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", closefd=False)
     sys.stdout.reconfigure(errors="backslashreplace")  # a console may not have every character
     chosen = _parser().parse_args(arguments)
     try:

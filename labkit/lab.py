@@ -5,7 +5,7 @@ What a lesson can do with the lab is here; how it is done is in the rooms below,
 
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property, partial
 from importlib import import_module
 from threading import Thread
@@ -384,12 +384,18 @@ class Lab:
 @contextmanager
 def _loading(*modules: str) -> Iterator[None]:
     """Load these modules while the block waits for something else."""
-    loading = Thread(target=lambda: [import_module(module) for module in modules], name="labkit loading", daemon=True)
+    loading = Thread(target=_load, args=modules, name="labkit loading", daemon=True)
     loading.start()
     try:
         yield
     finally:
         loading.join()
+
+
+def _load(*modules: str) -> None:
+    with suppress(ImportError):  # what is missing is said where it is needed
+        for module in modules:
+            import_module(module)
 
 
 def _close_all(servers: "dict[tuple[str, int], Server]") -> None:

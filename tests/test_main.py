@@ -250,6 +250,14 @@ def test_a_package_that_is_missing_leads_to_the_doctor(monkeypatch, capsys):
 # ---- where it is printed
 
 
+def test_a_package_that_is_missing_is_told_once_although_it_is_loaded_ahead(tmp_path):
+    (tmp_path / "aiosmtpd.py").write_text("raise ModuleNotFoundError('No module named aiosmtpd')")
+    away = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command("demo"), capture_output=True, text=True, timeout=60, env=away)
+    assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
+    assert "No module named aiosmtpd: python -m labkit doctor" in done.stderr
+
+
 def test_a_reader_that_has_seen_enough_is_not_answered_with_a_traceback(several, tmp_path):
     capture, long = read_capture(several), tmp_path / "long.pcapng"
     write_pcapng(long, capture.frames * 20, capture.keylog)  # more than a pipe holds
@@ -257,6 +265,12 @@ def test_a_reader_that_has_seen_enough_is_not_answered_with_a_traceback(several,
         assert b"127.0.0.1:587" in process.stdout.readline()
         process.stdout.close()
         assert process.stderr.read() == b"" and process.wait(30) in (0, 1)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a shell that closes descriptors")
+def test_without_an_output_there_is_no_traceback():
+    done = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", *command("decode", STARTTLS)], capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only where there is a device that is always full")

@@ -282,8 +282,11 @@ _BLOCKS = {
 
 
 def read_frames(path: str | Path) -> CaptureFile:
-    """A capture file, not opened before its `frames` are taken."""
-    return CaptureFile(Path(path))
+    """A capture file, not opened before its `frames` are taken. Raises `CaptureError` for what is no path."""
+    try:
+        return CaptureFile(Path(path))
+    except TypeError as error:
+        raise CaptureError(f"A capture file is given by its path, 'like/this.pcapng', not as {path!r}.") from error
 
 
 def write_pcapng(path: str | Path, frames: Iterable[Frame], keylog: str = "", comment: str = "") -> None:

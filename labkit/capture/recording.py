@@ -75,6 +75,13 @@ def _sniffer(network: Network, host: str | None) -> "Sniffer":
     return Sniffer(sock, sieve, where)
 
 
+def _sniffer_alone(network: Network, host: str | None) -> "Sniffer":
+    try:
+        return _sniffer(network, host)
+    except CannotSniff as refusal:
+        raise CannotSniff(f"{refusal} It may not where 'af_packet' is asked for: ask for 'auto'.") from refusal
+
+
 def _tap(network: Network, host: str | None) -> "Tap":
     from labkit.capture.tap import Tap
 
@@ -88,4 +95,8 @@ def _either(network: Network, host: str | None) -> "Sniffer | Tap":
         return _tap(network, host)
 
 
-_SOURCES: dict[str, Callable[[Network, str | None], Source]] = {"auto": _either, "af_packet": _sniffer, "tap": _tap}
+_SOURCES: dict[str, Callable[[Network, str | None], Source]] = {
+    "auto": _either,
+    "af_packet": _sniffer_alone,
+    "tap": _tap,
+}

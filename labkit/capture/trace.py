@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 class Trace:
     """Frames that were captured together, in order."""
 
+    path: Path | None = None
+    """The file that it was read from."""
+
     def __init__(
         self, frames: list[Frame] | None = None, keylog: str = "", names: dict[str, str] | None = None, how: str = ""
     ) -> None:
@@ -76,4 +79,6 @@ class Trace:
         file = read_frames(path)
         frames = list(file.frames())
         secrets = file.keylog if keylog is None else f"{file.keylog}\n{read_keylog(keylog)}"
-        return cls(frames, secrets, how=file.problem or file.comment)
+        trace = cls(frames, secrets, how=file.problem or file.comment)
+        trace.path = file.path
+        return trace

@@ -38,7 +38,8 @@ def shown(text: bytes | str) -> str:
 
 
 def _certificate(error: ssl.SSLCertVerificationError, _: str) -> str:
-    return f"the certificate does not fit: {error.verify_message.rstrip('.')}"
+    reason = error.verify_message.rstrip(".")
+    return f"the certificate does not fit: {_UNFIT.get(reason, reason)}"
 
 
 def _tls(error: ssl.SSLError, step: str) -> str:
@@ -54,6 +55,12 @@ def _closed(_: BaseException, step: str) -> str:
 def _senseless(_: BaseException, step: str) -> str:
     return f"the server's answer {step} makes no sense"
 
+
+_UNFIT = {
+    "unable to get local issuer certificate": "nobody whom the client trusts has issued it "
+    "(unable to get local issuer certificate)",
+}
+"""What OpenSSL says of a certificate -> what it means, where its own words are not clear."""
 
 _NO_VERSION = "the two sides have no TLS version in common"
 _NO_CIPHER = "the two sides have no cipher suite in common"

@@ -46,6 +46,11 @@ def _complaint(exercise: Exercise, answer: object, about: tuple[object, ...]) ->
     try:
         complaint = exercise.checker(answer, *about)
     except Exception as error:
+        if isinstance(error, TypeError) and not about:
+            return (
+                f"Your answer is {shown(answer)}, and this question needs to know what it is about: give that behind "
+                f'it, as the lesson does, for example `check("{exercise.number}", answer, capture)`.'
+            )
         return (
             f"Your answer is {shown(answer)}, and that cannot be looked at in the way this question needs "
             f"({type(error).__name__}: {str(error)[:200]}). Read the question again, or ask for a `hint`."

@@ -71,5 +71,6 @@ def add(new: Exercise | Lesson) -> None:
 
 
 def _instead(number: object, known: list[str]) -> str:
-    close = get_close_matches(str(number), known, n=1)
+    padded = f"0{number}"
+    close = [padded] if padded in known else get_close_matches(str(number), known, n=1)
     return f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known) or 'none'}."

@@ -28,18 +28,18 @@ class Exercise:
     """Why the right answer is right, with the section to look it up."""
 
     def __post_init__(self) -> None:
-        lesson, dot, own = self.number.rpartition(".")
+        lesson, dot, own = str(self.number).rpartition(".")
         if not (lesson and dot and own):
             raise LabError(
                 f"An exercise's number is the lesson's, a dot and its own, like '01.3', not {self.number!r}."
             )
         if not callable(self.checker):
             raise LabError(f"The checker of {self.number} is a function of the answer, not {self.checker!r}.")
-        if isinstance(self.hints, str) or len(self.hints) < 2:
+        if not isinstance(self.hints, tuple | list) or len(self.hints) < 2:
             raise LabError(f"{self.number} needs a tuple of two hints or more, each more explicit, not {self.hints!r}.")
         try:
             compile(self.solution, f"the solution of {self.number}", "exec")
-        except SyntaxError as error:
+        except (SyntaxError, TypeError, ValueError) as error:
             raise LabError(f"The solution of {self.number} is not Python: {error}.") from error
 
     @property

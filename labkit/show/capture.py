@@ -60,6 +60,8 @@ class Capture(Trace):
     def _what_is_there(self) -> str:
         if self.frames:
             return f"none of its {len(self.frames):,} frames begins or continues one"
+        if self.path:
+            return f"there is no frame in {self.path}, so capture or copy it again"
         return "it is empty, so let something cross the lab's network inside the with block, which must have ended"
 
     def transcript(self) -> Page:

@@ -335,6 +335,9 @@ def test_what_cannot_be_opened_is_refused_in_a_sentence(tmp_path):
     for place in (tmp_path, tmp_path / "missing.pcap"):
         with pytest.raises(CaptureError, match=r"cannot be read .*: check the name and the permissions"):
             read(place)
+    for thing in (None, 5, b"bytes"):
+        with pytest.raises(CaptureError, match="given by its path"):
+            read_frames(thing)
     with pytest.raises(CaptureError, match="key log"):
         Trace.read(_whole(tmp_path / "x", "pcapng"), keylog=tmp_path / "missing.txt")
 

@@ -85,7 +85,7 @@ def test_without_permission_the_tap_serves_and_asking_for_packets_is_an_error(la
 
     monkeypatch.setattr(socket, "AF_PACKET", getattr(socket, "AF_PACKET", 17), raising=False)
     monkeypatch.setattr(socket, "socket", forbidden)
-    with pytest.raises(CannotSniff, match=r"may not open a packet socket .*: the tap captures instead"):
+    with pytest.raises(CannotSniff, match=r"may not open a packet socket .*: ask for 'auto'"):
         record(lab.network, "af_packet").__enter__()
     with record(lab.network) as trace:
         lab.send(lab.smtp(), "x")

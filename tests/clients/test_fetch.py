@@ -126,7 +126,10 @@ def test_the_password_stays_at_home_where_no_login_is_offered(lab, protocol):
         ("wrong name", "Hostname mismatch, certificate is not valid for 'mail.lab.test'"),
         ("expired", "certificate has expired"),
         ("self-signed", "self-signed certificate"),
-        ("unknown root", "unable to get local issuer certificate"),
+        (
+            "unknown root",
+            "nobody whom the client trusts has issued it (unable to get local issuer certificate)",
+        ),
     ),
 )
 def test_only_a_client_that_verifies_minds_a_certificate_that_does_not_fit(lab, protocol, kind, said):

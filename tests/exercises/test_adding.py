@@ -49,11 +49,14 @@ def test_nothing_else_can_be_added(thing):
 @pytest.mark.parametrize(
     ("parts", "told"),
     [
+        ({"number": 1.1, "solution": 5}, "is not Python"),
+        ({"number": 5}, "the lesson's, a dot and its own"),
         ({"number": "1"}, "the lesson's, a dot and its own"),
         ({"number": "1."}, "the lesson's, a dot and its own"),
         ({"number": ".1"}, "the lesson's, a dot and its own"),
         ({"checker": 220}, "is a function of the answer"),
         ({"hints": "only one"}, "two hints or more"),
+        ({"hints": None}, "two hints or more"),
         ({"hints": ("only one",)}, "two hints or more"),
         ({"solution": "code = = 220"}, "is not Python"),
     ],

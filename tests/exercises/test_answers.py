@@ -106,6 +106,7 @@ def test_what_an_answer_is_about_reaches_the_checker():
     add(exercise(checker=equals(lambda capture: len(capture))))
     assert check("mine.1", 3, [1, 2, 3]).text.startswith("✔")
     assert check("mine.1", 4, [1, 2, 3]).text.startswith("✘")
+    assert 'as the lesson does, for example `check("mine.1", answer, capture)`' in check("mine.1", 3).text
 
 
 def test_hints_become_more_explicit_and_end():
@@ -129,8 +130,9 @@ def test_an_exercise_that_does_not_exist_is_refused_with_those_that_do():
             ask("mine.7")
         with pytest.raises(LabError, match=r"did you mean 'mine\.1'\?"):
             ask("min.1")
-        with pytest.raises(LabError, match=r"no exercise 1\.1"):
-            ask(1.1)
+        for number in (1.1, "1.1"):
+            with pytest.raises(LabError, match=r"no exercise '?1\.1'?; did you mean '01\.1'"):
+                ask(number)
 
 
 def test_every_answer_is_a_sound_page_in_a_notebook_with_a_sign_and_words():

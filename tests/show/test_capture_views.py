@@ -5,10 +5,11 @@ import pytest
 from page_checks import read_page
 from show_samples import Script, clear_text, starttls
 
+from labkit.capture.pcap import write_pcapng
 from labkit.decode.event import CLIENT, TEXT
 from labkit.errors import LabError
 from labkit.show import capture as room
-from labkit.show.capture import Capture
+from labkit.show.capture import Capture, read_capture
 from labkit.show.transcript import DIALOGUES_SHOWN
 
 
@@ -90,6 +91,13 @@ def test_without_a_conversation_the_error_and_the_transcript_say_what_is_there(c
     with pytest.raises(LabError, match=r"no TCP conversation in this capture: it is empty"):
         capture.ladder()
     assert "No TCP conversation" in repr(capture) and "No TCP conversation" in capture._repr_html_()
+
+
+def test_of_a_file_without_frames_the_file_is_named(tmp_path):
+    write_pcapng(tmp_path / "empty.pcapng", [])
+    (tmp_path / "cut.pcapng").write_bytes((tmp_path / "empty.pcapng").read_bytes()[:-1])
+    for path in tmp_path.iterdir():
+        assert f"there is no frame in {path}, so capture or copy it again." in repr(read_capture(path))
 
 
 def test_when_no_conversation_is_in_a_known_protocol_the_error_points_to_the_others(capture_of):
