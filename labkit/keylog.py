@@ -48,9 +48,14 @@ def read(path: str | Path) -> str:
         text = Path(path).read_text("ascii", "replace")
     except OSError as error:
         raise CaptureError(f"The key log {path} cannot be read ({error.strerror}): check its name.") from error
-    if not parse(text):
+    return with_secrets(text, f"The key log {path}")
+
+
+def with_secrets(text: str, called: str) -> str:
+    """This text of a key log. Raises `CaptureError` when it holds no secret."""
+    if not isinstance(text, str) or not parse(text):
         raise CaptureError(
-            f"The key log {path} holds no TLS secret: lines like 'CLIENT_RANDOM 0123… 4567…' were expected (RFC 9850)."
+            f"{called} holds no TLS secret: lines like 'CLIENT_RANDOM 0123… 4567…' were expected (RFC 9850)."
         )
     return text
 

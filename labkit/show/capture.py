@@ -4,6 +4,7 @@ It decodes on first use and keeps the result. What an eavesdropper sees is the u
 same capture with the secrets of its sessions. How each view looks is for the other files of this room.
 """
 
+import reprlib
 from collections.abc import Iterator, Mapping
 from copy import copy
 from itertools import islice
@@ -16,6 +17,7 @@ from labkit.decode.dialogue import read_all
 from labkit.decode.event import TCP, Dialogue, Event
 from labkit.decode.privacy import Exposure, visible
 from labkit.errors import LabError
+from labkit.keylog import with_secrets
 from labkit.show.byteview import byteview
 from labkit.show.ladder import ladder
 from labkit.show.page import Page, markup, printable
@@ -86,6 +88,8 @@ class Capture(Trace):
 
         Raises `LabError` when there is no such message; the error names those that exist.
         """
+        if not isinstance(title, str):
+            raise LabError(f"A message is named by its title, like 'ClientHello', not by {title!r}.")
         events = [event for event in self.dialogue.events if event.data]
         found = [event for event in events if event.title.casefold() == title.casefold()]
         if not found:
@@ -102,12 +106,15 @@ class Capture(Trace):
         )
 
     def decrypted(self, keylog: str | None = None) -> Self:
-        """The same capture, decoded with the secrets of its sessions, or with those in the text of another key log."""
+        """The same capture, decoded with the secrets of its sessions, or with those in the text of another key log.
+
+        Raises `CaptureError` for a text without secrets; a key log file is given to `read_capture`.
+        """
         self._current()
         opened = copy(self)
         opened._opened = True
         if keylog is not None:
-            opened.keylog = keylog
+            opened.keylog = with_secrets(keylog, f"The text {reprlib.repr(keylog)}")
             opened.__dict__.pop("secrets", None)
         opened._start()
         return opened

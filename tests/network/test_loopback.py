@@ -1,5 +1,6 @@
 """The loopback network: it works everywhere, and it is loopback and nothing else."""
 
+import errno
 import socket
 from contextlib import closing
 
@@ -7,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labkit.errors import CannotSniff, PortTaken
+from labkit import Lab
+from labkit.errors import CannotSniff, LabError, PortTaken
 from labkit.network import make
 
 
@@ -35,6 +37,21 @@ def test_a_host_is_reached_over_ipv6_too(network):
         pytest.skip(f"no IPv6 here ({error})")
     with server, network.host("alice").connect(*server.getsockname()[:2]) as client:
         assert client.getpeername()[0] == "::1"
+
+
+def test_without_ipv6_the_lab_runs_and_an_ipv6_address_is_refused_in_a_sentence(monkeypatch):
+    real = socket.socket
+
+    def without_ipv6(family=socket.AF_INET, *more, **options):
+        if family == socket.AF_INET6:
+            raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+        return real(family, *more, **options)
+
+    monkeypatch.setattr(socket, "socket", without_ipv6)
+    with Lab(network="loopback") as lab:
+        assert lab.send(lab.smtp(), "x")
+        with pytest.raises(LabError, match=r"alice cannot reach port 25 of ::1 .*Address family not supported"):
+            lab.alice.connect("::1", 25)
 
 
 def test_a_port_that_the_attacker_uses_itself_cannot_be_intercepted(network):

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from page_checks import read_page
@@ -7,7 +8,7 @@ from show_samples import Script, clear_text, starttls
 
 from labkit.capture.pcap import write_pcapng
 from labkit.decode.event import CLIENT, TEXT
-from labkit.errors import LabError
+from labkit.errors import CaptureError, LabError
 from labkit.show import capture as room
 from labkit.show.capture import Capture, read_capture
 from labkit.show.transcript import DIALOGUES_SHOWN
@@ -120,6 +121,16 @@ def test_bytes_of_a_title_that_does_not_exist_names_those_that_do(capture_of):
     assert "Certificate" in capture.decrypted().bytes("Certificate").text
     with pytest.raises(LabError, match=r"no ClientHello with index 1: there are 1"):
         capture.bytes("ClientHello", 1)
+
+
+def test_bytes_of_what_is_no_title_and_secrets_of_what_is_no_key_log_are_refused(capture_of):
+    capture, _ = capture_of([clear_text()])
+    for title in (None, 5, b"ClientHello"):
+        with pytest.raises(LabError, match="named by its title"):
+            capture.bytes(title)
+    for keylog in ("", "keys.log", "# nothing", 5, Path("keys.log")):
+        with pytest.raises(CaptureError, match=r"The text .* holds no TLS secret: lines like"):
+            capture.decrypted(keylog)
 
 
 def test_the_ladder_is_that_of_the_dialogue_with_its_notes(capture_of):
