@@ -11,10 +11,20 @@ from labkit.decode.event import TEXT, Event
 from labkit.decode.privacy import Exposure
 from labkit.show.page import decoded, printable
 
-LINES_SHOWN = 20
-BYTES_SHOWN = 1200
 LABEL_SHOWN = 90
-"""Lines and bytes of a long phrase, and characters of what it gives away, that are printed."""
+"""Characters of what a phrase gives away that are printed."""
+
+
+class _Limit(NamedTuple):
+    """How much of a long phrase is printed."""
+
+    lines: int
+    bytes: int
+
+
+_WHOLE = _Limit(20, 1200)
+_EXPLAINED = _Limit(200, 20_000)
+"""For a phrase each of whose lines has its own meaning: longer than any honest one."""
 
 
 class Line(NamedTuple):
@@ -46,7 +56,7 @@ def lines_of(event: Event) -> tuple[list[Line], int]:
     lines = [
         Line(data.rstrip(b"\r\n"), start, meaning) for (start, data), meaning in zip(split, meanings, strict=False)
     ]
-    return (lines, 0) if not whole else _shortened(lines, len(event.data))
+    return _shortened(lines, len(event.data), _WHOLE if whole else _EXPLAINED)
 
 
 def _split(data: bytes) -> list[tuple[int, bytes]]:
@@ -58,12 +68,12 @@ def _split(data: bytes) -> list[tuple[int, bytes]]:
     return found[:-1] if len(found) > 1 and not found[-1][1] else found
 
 
-def _shortened(lines: list[Line], size: int) -> tuple[list[Line], int]:
+def _shortened(lines: list[Line], size: int, limit: _Limit) -> tuple[list[Line], int]:
     kept: list[Line] = []
-    for line in lines[:LINES_SHOWN]:
-        if line.start >= BYTES_SHOWN:
+    for line in lines[: limit.lines]:
+        if line.start >= limit.bytes:
             break
-        kept.append(line._replace(data=line.data[: BYTES_SHOWN - line.start]))
+        kept.append(line._replace(data=line.data[: limit.bytes - line.start]))
     shown_all = len(kept) == len(lines) and len(kept[-1].data) == len(lines[-1].data)
     return kept, 0 if shown_all else size - (kept[-1].start + len(kept[-1].data))
 

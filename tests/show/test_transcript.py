@@ -2,7 +2,7 @@ import pytest
 from page_checks import read_page
 from show_samples import MESSAGE, Script, clear_text, hostile, starttls
 
-from labkit.decode.event import CLIENT, TEXT
+from labkit.decode.event import CLIENT, SERVER, TEXT
 from labkit.decode.privacy import Exposure
 from labkit.show.transcript import EVENTS_SHOWN, Reading, transcript
 
@@ -71,6 +71,15 @@ def test_a_very_long_message_and_a_very_long_dialogue_are_cut_and_say_so():
     assert len(page.html) < 600_000
     for form in (words(page), page.text):
         assert "bytes more" in form and "1 more event" in form
+
+
+def test_a_reply_without_end_is_cut_and_says_so():
+    script = Script()
+    script.add(SERVER, TEXT, "greeting", "220", b"220-mail.lab.test\r\n" * 100_000)
+    page = shown(script.dialogue())
+    assert len(page.html) < 200_000 and len(page.text) < 50_000
+    for form in (words(page), page.text):
+        assert "bytes more" in form and "The meaning of line 9." in form
 
 
 def test_a_message_of_tls_opens_to_its_fields():
