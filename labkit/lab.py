@@ -305,16 +305,18 @@ class Lab:
         """Run every attack on every client in SMTP, IMAP and POP3, live, each in a lab of its own on loopback.
 
         `vectors` are classes of `labkit.attacks`, all unless given; `clients` are policies or victims, all policies
-        unless given. A progress bar shows how far it is.
+        unless given. A progress bar shows how far it is. Raises `LabError` for what is no attack or no client.
         """
         from tqdm.auto import tqdm
 
         from labkit import matrix
         from labkit.attacks import ALL
+        from labkit.attacks.catalogue import kinds
         from labkit.clients import policies
 
         self.network.still_open()
-        chosen = tuple(ALL if vectors is None else vectors), tuple(policies.ALL if clients is None else clients)
+        victims = matrix.known(policies.ALL if clients is None else clients)
+        chosen = kinds(ALL if vectors is None else vectors), victims
         with tqdm(total=matrix.count(*chosen), desc="attacks", unit="session") as bar:
             return matrix.every_attack(*chosen, step=bar.update)
 

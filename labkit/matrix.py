@@ -21,6 +21,7 @@ from labkit.attacks.victims import LOGIN, TEXT, Victim
 from labkit.certificates import DOMAIN
 from labkit.clients import policies
 from labkit.clients.policies import IMPLICIT, Policy
+from labkit.errors import LabError
 from labkit.lab import Lab
 from labkit.servers.mailbox import Message
 
@@ -86,6 +87,15 @@ def every_attack(
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         found = pool.map(lambda row: row.run(step), rows)
         return Matrix(chain.from_iterable(found))
+
+
+def known(clients: Iterable[Client]) -> tuple[Client, ...]:
+    """These clients. Raises `LabError` when one of them is none, or there is none at all."""
+    given = tuple(clients) if isinstance(clients, Iterable) else (clients,)
+    for client in given or (None,):
+        if not isinstance(client, Client):
+            raise LabError(f"Clients are a list of policies or victims, like [policies.verified], not {client!r}.")
+    return given
 
 
 def count(

@@ -45,6 +45,14 @@ def test_the_table_of_some_attacks_keeps_to_their_sections():
 
 
 @pytest.mark.parametrize("wrong", ([], ["N1"], [attacks.StripCapability()], [int], "N1", None))
-def test_what_is_no_attack_has_no_place_in_the_table(wrong):
+def test_what_is_no_attack_has_no_place_in_the_table_and_is_not_run(wrong):
     with pytest.raises(LabError, match="list of classes"):
         attack_table(wrong)
+    with Lab(network="loopback") as lab, pytest.raises(LabError, match="list of classes"):
+        lab.attacks(wrong if wrong is not None else [None])
+
+
+@pytest.mark.parametrize("wrong", ([], ["verified"], "verified", 3))
+def test_what_is_no_client_meets_no_attack(wrong):
+    with Lab(network="loopback") as lab, pytest.raises(LabError, match="a list of policies or victims"):
+        lab.attacks([attacks.StripCapability], wrong)
