@@ -13,9 +13,9 @@ JUPYTER = --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb \
 	--LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
 AS_ROOT = $(shell test "$$(id -u)" = 0 && echo --allow-root)
 
-# What runs on a network is tested twice: on the best one that this machine allows, and again on loopback, then by
-# somebody without any privilege.
-AGAIN = tests/network tests/capture tests/servers tests/clients tests/attacks tests/test_lab.py
+# What runs on a network, the notebooks too, is tested twice: on the best one that this machine allows, and again on
+# loopback, then by somebody without any privilege.
+AGAIN = tests/network tests/capture tests/servers tests/clients tests/attacks tests/test_lab.py tests/notebooks/test_run.py
 NOBODY = unshare --user --map-user=1000 --map-group=1000
 ORDINARY = $(shell $(NOBODY) true 2>/dev/null && echo $(NOBODY))
 
