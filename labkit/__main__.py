@@ -142,7 +142,7 @@ def _problems(chosen: argparse.Namespace, file: "CaptureFile", states: Counter[s
         yield f"There is no TCP conversation in {chosen.file}: capture where one crosses, from before it begins."
     if chosen.keylog and states["closed"] and not states["opened"]:
         yield (
-            f"The key log {chosen.keylog} opens none of the {states['closed']:,} TLS sessions in {chosen.file}: "
+            f"The key log {chosen.keylog} opens no TLS session in {chosen.file}, which has {states['closed']:,}: "
             "use the one that was written while they ran."
         )
 

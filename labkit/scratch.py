@@ -1,11 +1,12 @@
-"""A file that has a path and leaves nothing behind.
+"""Files that have a path, and folders, that leave nothing behind.
 
 OpenSSL takes key logs and certificates as paths only. On Linux the path leads to memory (memfd_create(2)), which is
-gone with the process, however it ends. Elsewhere it is a private temporary file, removed on close; where a process was
-killed before that, the next one removes it. What is in it is not known here.
+gone with the process, however it ends. Elsewhere it is a private temporary file, removed on close, as a folder is
+everywhere; where a process was killed before that, the next one removes it. What is in it is not known here.
 """
 
 import os
+import shutil
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -46,6 +47,16 @@ class ScratchFile:
         self.close()
 
 
+def scratch_folder() -> tempfile.TemporaryDirectory[str]:
+    """A private folder, gone after its `cleanup`."""
+    _sweep()
+    return tempfile.TemporaryDirectory(prefix=_own_prefix())
+
+
+def _own_prefix() -> str:
+    return f"{_PREFIX}{os.getpid()}-"
+
+
 def _in_memory() -> tuple[int, str, bool] | None:
     try:
         fd = os.memfd_create("labkit")
@@ -60,16 +71,16 @@ def _in_memory() -> tuple[int, str, bool] | None:
 
 def _on_disk() -> tuple[int, str, bool]:
     _sweep()
-    return *tempfile.mkstemp(prefix=f"{_PREFIX}{os.getpid()}-"), True
+    return *tempfile.mkstemp(prefix=_own_prefix()), True
 
 
 def _sweep() -> None:
-    """Remove what processes that are gone have left; the process that a file belongs to stands in its name."""
+    """Remove what processes that are gone have left; the process that something belongs to stands in its name."""
     for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
         owner = path.name.removeprefix(_PREFIX).split("-", 1)[0]
         if owner.isdecimal() and not _runs(int(owner)):
             with suppress(OSError):  # somebody else's, or, on Windows, still held open
-                path.unlink()
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _runs(process: int) -> bool:

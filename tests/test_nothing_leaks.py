@@ -270,6 +270,19 @@ def test_where_keys_must_be_in_a_file_the_next_lab_removes_what_a_killed_one_lef
         running.kill()
 
 
+def test_the_next_folder_removes_what_a_killed_process_left_in_its_own(tmp_path):
+    code = (
+        "from pathlib import Path\nfrom labkit.scratch import scratch_folder\nfolder = scratch_folder()\n"
+        "Path(folder.name, 'deep').mkdir()\nPath(folder.name, 'deep', 'file').touch()\nprint(folder.name, flush=True)\n"
+    )
+    with python(code + "import time\ntime.sleep(60)", tmp_path) as killed:
+        left = Path(killed.stdout.readline().strip())
+        killed.kill()
+    assert (left / "deep" / "file").exists()
+    python(code + "folder.cleanup()", tmp_path).communicate(timeout=60)
+    assert not os.listdir(tmp_path)
+
+
 def test_clients_that_hang_up_anywhere_make_no_noise(tmp_path):
     code = """
 import logging, socket

@@ -51,6 +51,8 @@ def compose(text: str, subject: str, sender: str, recipient: str) -> Outgoing:
         if not isinstance(value, str) or "".join(value.splitlines()) != value:
             raise LabError(f"The field {name} is one line of text, not {value!r}.")
         message[name] = value
+    if not recipient.strip():
+        raise LabError(f"A recipient is an address like 'bob@lab.test', not {recipient!r}.")
     if not isinstance(text, str):
         raise LabError(f'A message is text, "like this", not {text!r}.')
     try:

@@ -256,6 +256,7 @@ def test_a_server_outside_the_lab_is_an_error_of_the_learner(lab):
         {"subject": None},
         {"subject": 4921},
         {"text": "\ud800"},
+        {"recipient": ""},
         {"text": None},
         {"text": b"bytes"},
         {"text": 4921},

@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 from labkit.certificates import SERVER_NAME, Certificate
 from labkit.errors import LabError
 from labkit.network import Host
-from labkit.scratch import ScratchFile
+from labkit.scratch import ScratchFile, scratch_folder
 from labkit.servers.log import ServerLog
 from labkit.servers.mailbox import Mailbox, Message
 from labkit.servers.postoffice import USERS, PostOffice
@@ -150,8 +150,8 @@ def _for_child(path: str) -> str:
 
 
 @cache
-def _folder(version: str) -> TemporaryDirectory[str]:
-    folder = TemporaryDirectory(prefix=f"labkit-aiosmtpd-{version}-")
+def _folder(version: str) -> "TemporaryDirectory[str]":
+    folder = scratch_folder()
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
     try:
         done = subprocess.run(
