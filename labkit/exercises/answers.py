@@ -6,7 +6,7 @@ None of them stops a notebook: an answer that is missing, wrong or strange is an
 from labkit.errors import LabError
 from labkit.exercises import lessons, record
 from labkit.exercises.checkers import shown
-from labkit.exercises.question import Exercise
+from labkit.exercises.question import AboutWhat, Exercise, applied
 from labkit.show import exercises as views
 from labkit.show.page import Page
 
@@ -44,13 +44,13 @@ def solution(number: str) -> Page:
 
 def _complaint(exercise: Exercise, answer: object, about: tuple[object, ...]) -> str:
     try:
-        complaint = exercise.checker(answer, *about)
+        complaint = applied(exercise.checker, answer, *about)
+    except AboutWhat:
+        return (
+            f"Your answer is {shown(answer)}, and this question needs to know what it is about: give that behind "
+            f'it, as the lesson does, for example `check("{exercise.number}", answer, capture)`.'
+        )
     except Exception as error:
-        if isinstance(error, TypeError) and not about:
-            return (
-                f"Your answer is {shown(answer)}, and this question needs to know what it is about: give that behind "
-                f'it, as the lesson does, for example `check("{exercise.number}", answer, capture)`.'
-            )
         return (
             f"Your answer is {shown(answer)}, and that cannot be looked at in the way this question needs "
             f"({type(error).__name__}: {str(error)[:200]}). Read the question again, or ask for a `hint`."

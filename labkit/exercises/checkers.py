@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from numbers import Number, Real
 from typing import Any
 
-from labkit.exercises.question import Checker
+from labkit.exercises.question import Checker, applied
 
 _LONGEST = 60
 """Characters of an answer that a sentence repeats."""
@@ -193,7 +193,7 @@ def _tried(answer: Callable, given: object, wanted: object, called: str, mistake
 
 
 def _worked_out(expected: Any, about: Sequence[object]) -> Any:
-    return expected(*about) if callable(expected) else expected
+    return applied(expected, *about) if callable(expected) else expected
 
 
 def _named(answer: object, mistakes: Mapping[Any, str] | None) -> str:

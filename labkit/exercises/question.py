@@ -5,11 +5,28 @@ A question, hint or explanation is a sentence or more; `code` stands in backtick
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from inspect import signature
+from typing import Any
 
 from labkit.errors import LabError
 
 Checker = Callable[..., str]
 """``checker(answer, *about)``: empty when the answer is right, otherwise the sentence on what is wrong with it."""
+
+
+class AboutWhat(Exception):
+    """A checker, or what it works out, has to know what the answer is about."""
+
+
+def applied(function: Callable[..., Any], *arguments: object) -> Any:
+    """What the function returns. Raises `AboutWhat` when these are not its arguments."""
+    try:
+        signature(function).bind(*arguments)
+    except TypeError as error:
+        raise AboutWhat from error
+    except ValueError:  # of some built-in functions Python knows no signature
+        pass
+    return function(*arguments)
 
 
 @dataclass(frozen=True)

@@ -109,6 +109,12 @@ def test_what_an_answer_is_about_reaches_the_checker():
     assert 'as the lesson does, for example `check("mine.1", answer, capture)`' in check("mine.1", 3).text
 
 
+@pytest.mark.parametrize("checker", (lambda answer: "" if len(answer) else "It is empty.", equals(lambda: len(3))))
+def test_an_answer_of_the_wrong_type_is_not_taken_for_a_missing_subject(checker):
+    add(exercise(checker=checker))
+    assert "cannot be looked at" in check("mine.1", 3).text
+
+
 def test_hints_become_more_explicit_and_end():
     shown = [hint("mine.1").text for _ in range(4)]
     assert "hint 1 of 2" in shown[0] and "Look below" in shown[0] and 'hint("mine.1")' in shown[0]
