@@ -8,6 +8,7 @@ why each is wrong. What an answer is called in a sentence is decided here too.
 import math
 import reprlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import islice
 from numbers import Number, Real
 from typing import Any
 
@@ -113,11 +114,10 @@ def members(expected: Any, missing: Mapping[Any, str] | None = None, extra: Mapp
         if _no_collection(answer):
             return f'The answer is several things in brackets, like {{"a", "b"}}, and yours is {shown(answer)}.'
         right = list(_worked_out(expected, about))
-        given = list(answer)
-        for thing in given:
+        for thing in answer:
             if not _among(thing, right):
                 return f"{shown(thing)} does not belong there. {_named(thing, extra)}".rstrip()
-        left = [thing for thing in right if not _among(thing, given)]
+        left = [thing for thing in right if not _among(thing, answer)]
         if not left:
             return ""
         why = next(filter(None, (_named(thing, missing) for thing in left)), "")
@@ -133,7 +133,7 @@ def sequence(expected: Any, mistakes: Mapping[Any, str] | None = None) -> Checke
         if _no_collection(answer) or isinstance(answer, set | frozenset):
             return f'The order matters, so the answer is a list, like ["a", "b"], and yours is {shown(answer)}.'
         right = list(_worked_out(expected, about))
-        given = list(answer)
+        given = list(islice(answer, len(right) + 1))
         for place, (thing, wanted) in enumerate(zip(given, right, strict=False), 1):
             if not same(thing, wanted):
                 before = f"It is right up to {shown(given[place - 2])}. " if place > 1 else ""

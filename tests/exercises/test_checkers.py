@@ -124,6 +124,12 @@ def test_an_answer_is_told_what_is_right_or_wrong_with_it(checker, answer, told)
     assert (told in said) if told else said == ""
 
 
+def test_a_collection_without_end_is_looked_at_only_as_far_as_it_must_be():
+    assert "0 does not belong there" in SET(range(10**15))
+    assert "At place 1 it is not 0" in ORDER(range(10**15))
+    assert "The first 3 are right" in sequence([0, 1, 2])(range(10**15))
+
+
 def test_true_is_not_the_number_one():
     assert equals(1)(True) and equals(True)(1) and number(1)(True)
 
