@@ -5,7 +5,6 @@ A question, hint or explanation is a sentence or more; `code` stands in backtick
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from inspect import signature
 from typing import Any
 
 from labkit.errors import LabError
@@ -21,12 +20,11 @@ class AboutWhat(Exception):
 def applied(function: Callable[..., Any], *arguments: object) -> Any:
     """What the function returns. Raises `AboutWhat` when these are not its arguments."""
     try:
-        signature(function).bind(*arguments)
+        return function(*arguments)
     except TypeError as error:
-        raise AboutWhat from error
-    except ValueError:  # of some built-in functions Python knows no signature
-        pass
-    return function(*arguments)
+        if error.__traceback__.tb_next is None:  # it was never entered
+            raise AboutWhat from error
+        raise
 
 
 @dataclass(frozen=True)
