@@ -99,9 +99,10 @@ def _obey(control: socket.socket, lan: Any, number: int, verb: str, arguments: l
     except Exception as error:
         _answer(control, {"number": number, **_refusal(error)})
         return
-    if isinstance(value, socket.socket):
-        with value:
-            _answer(control, {"number": number, "value": None}, value.fileno())
+    if verb == "sockets":
+        _answer(control, {"number": number, "value": None}, *(sock.fileno() for sock in value))
+        for sock in value:
+            sock.close()
     else:
         _answer(control, {"number": number, "value": value})
 
