@@ -6,8 +6,6 @@ farewell.
 """
 
 import contextlib
-import errno
-import itertools
 import json
 import os
 import socket
@@ -26,8 +24,6 @@ INSIDE = Path(__file__).parent / "inside"
 PYTHON = (sys.executable, "-E", "-s", "-S")
 """Python with nothing but the standard library and the program's own folder: it starts in 10 ms."""
 _LARGEST = 1 << 16
-_MOST = 64
-"""Descriptors beside one answer."""
 _PATIENCE = 30.0
 """Seconds for an answer; they take less than a millisecond, the first one a fifth of a second."""
 _FAREWELL = 2.0
@@ -60,9 +56,7 @@ class Broker:
                 start_new_session=True,  # Control-C is for the kernel alone
             )
         self.pid = process.pid
-        self._spare: dict[tuple[object, ...], list[int]] = {}
-        """What was asked for -> descriptors of such sockets that nobody has taken yet."""
-        self.close = weakref.finalize(self, _end, self._socket, process, self._spare)
+        self.close = weakref.finalize(self, _end, self._socket, process)
         """End the process and all that it made. A second call does nothing."""
         self._socket.settimeout(_PATIENCE)
         try:
@@ -75,17 +69,9 @@ class Broker:
         """What this method of `labkit.network.inside.lan.Lan` says. Raises `OSError` as it does."""
         return self._ask(verb, arguments)[0]
 
-    def socket(self, host: str, family: int, kind: int, protocol: int = 0, at_once: int = 1) -> socket.socket:
-        """A socket that was made on a host; of `at_once`, the others are for those who ask next. Raises `OSError`."""
-        what = host, family, kind, protocol
-        spare = self._spare.setdefault(what, [])
-        try:
-            return socket.socket(fileno=spare.pop())
-        except IndexError:
-            _, descriptors = self._ask("sockets", (*what, at_once))
-        if not descriptors:  # the kernel drops what this process has no room for
-            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-        spare += descriptors[1:]
+    def socket(self, host: str, family: int, kind: int, protocol: int = 0) -> socket.socket:
+        """A socket that was made on a host. Raises `OSError`."""
+        _, descriptors = self._ask("socket", (host, family, kind, protocol))
         return socket.socket(fileno=descriptors[0])
 
     def _ask(self, verb: str, arguments: tuple[object, ...]) -> tuple[Any, list[int]]:
@@ -102,7 +88,7 @@ class Broker:
         """The answer to the last request; one that an interrupted caller did not wait for is put away."""
         while True:
             try:
-                data, descriptors, _, _ = socket.recv_fds(self._socket, _LARGEST, _MOST, socket.MSG_CMSG_CLOEXEC)
+                data, descriptors, _, _ = socket.recv_fds(self._socket, _LARGEST, 1, socket.MSG_CMSG_CLOEXEC)
             except TimeoutError as error:
                 raise NetworkUnavailable(_SLOW) from error
             if not data:
@@ -119,11 +105,8 @@ class Broker:
         return answer["value"], descriptors
 
 
-def _end(sock: socket.socket, process: subprocess.Popen[bytes], spare: dict[tuple[object, ...], list[int]]) -> None:
+def _end(sock: socket.socket, process: subprocess.Popen[bytes]) -> None:
     sock.close()
-    for descriptor in itertools.chain.from_iterable(spare.values()):
-        os.close(descriptor)
-    spare.clear()
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(_FAREWELL)
         return

@@ -28,8 +28,6 @@ _ALL_PROTOCOLS = 0x0003
 _SOL_PACKET, _PACKET_IGNORE_OUTGOING = 263, 23
 """Of <linux/if_packet.h>."""
 _SWITCH = "lan"
-_AT_ONCE = 16
-"""TCP sockets that are asked for together, because asking takes as long as making twenty."""
 
 
 _CARRIERS = {"netem": "the kernel does it (netem)", "relay": "a relay does it, because this kernel has no netem"}
@@ -54,7 +52,7 @@ class NamespaceHost(Host):
 
     def tcp(self, family: int = socket.AF_INET) -> socket.socket:
         """A TCP socket of this host that is not connected yet, with Nagle's algorithm off. Raises `OSError`."""
-        sock = without_delay(self.network.broker.socket(self.name, family, socket.SOCK_STREAM, at_once=_AT_ONCE))
+        sock = without_delay(self.network.broker.socket(self.name, family, socket.SOCK_STREAM))
         # A server that is started again finds its port free, although old connections are still remembered.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.network.sockets.add(sock)

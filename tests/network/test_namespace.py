@@ -4,8 +4,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -294,48 +292,3 @@ def test_a_lan_whose_process_hangs_says_so_goes_on_later_and_can_be_closed(lan):
     os.kill(broker.pid, signal.SIGSTOP)
     lan.close()
     assert not psutil.pid_exists(broker.pid)
-
-
-# ---- how sockets get here
-
-
-def test_tcp_sockets_are_asked_for_together_and_each_is_a_new_one(lan, monkeypatch):
-    asked, ask = [], lan.broker._ask
-    monkeypatch.setattr(lan.broker, "_ask", lambda verb, *rest: asked.append(verb) or ask(verb, *rest))
-    with ExitStack() as stack:
-        taken = [stack.enter_context(lan.host("alice").tcp()) for _ in range(20)]
-        assert asked == ["sockets"] * 2 and len({sock.fileno() for sock in taken}) == 20
-        assert len({os.fstat(sock.fileno()).st_ino for sock in taken}) == 20
-        lan.host("mail").listen(587)
-        taken[0].connect((lan.host("mail").address, 587))
-        assert taken[0].getsockname()[0] == lan.host("alice").address
-
-
-def test_those_that_nobody_has_taken_are_closed_with_the_lan():
-    process = psutil.Process()
-    with closing(made("namespace")) as network:
-        before = process.num_fds()
-        network.host("alice").tcp().close()
-        assert process.num_fds() > before
-    assert process.num_fds() < before
-
-
-WITHOUT_ROOM = """
-import os, resource
-from labkit.network import make
-network = make("namespace", ("alice",))
-taken = [os.dup(0) for _ in range(5)]
-resource.setrlimit(resource.RLIMIT_NOFILE, (max(taken) + 1, max(taken) + 1))
-try:
-    network.host("alice").tcp()
-except OSError as error:
-    print(error.strerror)
-os.close(taken.pop())
-print(network.host("alice").tcp().fileno() >= 0)
-network.close()
-"""
-
-
-def test_where_this_process_has_no_room_for_a_socket_it_is_an_error_of_the_system(lan):
-    done = subprocess.run([sys.executable, "-c", WITHOUT_ROOM], capture_output=True, text=True, timeout=60)
-    assert done.stdout.splitlines() == ["Too many open files", "True"], done.stderr

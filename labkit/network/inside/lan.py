@@ -61,10 +61,10 @@ class Lan:
             _bring_up(self._routing(name), host["address"], prefix)
         _until_forwarding(ip, *hosts)
 
-    def sockets(self, host: str, family: int, kind: int, protocol: int, count: int) -> list[socket.socket]:
-        """New sockets on a host or on the switch."""
+    def socket(self, host: str, family: int, kind: int, protocol: int) -> socket.socket:
+        """A new socket on a host or on the switch."""
         self._inside(host)
-        return [socket.socket(family, kind, protocol) for _ in range(count)]
+        return socket.socket(family, kind, protocol)
 
     def detour(self, host: str, server: str, port: int) -> None:
         """Have `host` take for itself what reaches it for this address and TCP port of another one."""

@@ -99,10 +99,9 @@ def _obey(control: socket.socket, lan: Any, number: int, verb: str, arguments: l
     except Exception as error:
         _answer(control, {"number": number, **_refusal(error)})
         return
-    if verb == "sockets":
-        _answer(control, {"number": number, "value": None}, *(sock.fileno() for sock in value))
-        for sock in value:
-            sock.close()
+    if isinstance(value, socket.socket):
+        with value:
+            _answer(control, {"number": number, "value": None}, value.fileno())
     else:
         _answer(control, {"number": number, "value": value})
 
