@@ -30,20 +30,21 @@ def attack_table(vectors: Iterable[type[Vector]] = catalogue.ALL) -> Page:
 
     Raises `LabError` for what is no attack.
     """
-    rows = {kind.id: _row(kind) for kind in catalogue.kinds(vectors)}
-    sections = {number[0] for number in rows}
-    for number, why in catalogue.NOT_RUN.items():
-        if number[0] in sections:
-            rows[number] = (number, "not run here", "", why, "")
-    return table("Attacks", _COLUMNS, [rows[number] for number in sorted(rows, key=_place)])
+    rows = [_row(kind) for kind in catalogue.kinds(vectors)]
+    sections = {number[:1] for number, *_ in rows}
+    not_run = [(number, why) for number, why in catalogue.NOT_RUN.items() if number[:1] in sections]
+    rows += [(number, "not run here", "", why, "") for number, why in not_run]
+    return table("Attacks", _COLUMNS, sorted(rows, key=_place))
 
 
 def _row(kind: type[Vector]) -> tuple[str, ...]:
     return kind.id, kind.__name__, ", ".join(kind.protocols), kind().summary, kind.source
 
 
-def _place(number: str) -> tuple[str, int]:
-    return number[0], int(number[1:])
+def _place(row: tuple[str, ...]) -> tuple[str, int, str]:
+    """N2 stands before N10, and what has no number first."""
+    number = row[0]
+    return number[:1], len(number), number
 
 
 def attack_grid(cells: Iterable[tuple[str, str, str, Verdict]]) -> Grid:

@@ -59,12 +59,20 @@ with Lab(network="loopback") as lab:
 """
 
 
+def _python(code: str) -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def _more_than_fit(process: subprocess.Popen[str]) -> list[socket.socket]:
+    """Clients of the address that the process prints."""
+    ip, port = process.stdout.readline().split()
+    return [socket.create_connection((ip, int(port)), 5) for _ in range(80)]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no such limit")
 def test_a_server_without_descriptors_waits_and_goes_on_when_there_are_some():
-    command = [sys.executable, "-c", SERVER]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        ip, port = process.stdout.readline().split()
-        clients = [socket.create_connection((ip, int(port)), 5) for _ in range(80)]
+    with _python(SERVER) as process:
+        clients = _more_than_fit(process)
         for client in clients[:20]:
             assert client.recv(100).startswith(b"+OK")
         time.sleep(0.3)
@@ -80,10 +88,8 @@ def test_a_server_without_descriptors_waits_and_goes_on_when_there_are_some():
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no such limit")
 def test_an_attacker_without_descriptors_waits_too():
-    command = [sys.executable, "-c", MALLORY]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        ip, port = process.stdout.readline().split()
-        clients = [socket.create_connection((ip, int(port)), 5) for _ in range(80)]
+    with _python(MALLORY) as process:
+        clients = _more_than_fit(process)
         assert clients[0].recv(100).startswith(b"220")
         time.sleep(1)
         for client in clients:

@@ -44,6 +44,12 @@ def test_the_table_of_some_attacks_keeps_to_their_sections():
     assert "N1" in text and "N9" in text and "N2" not in text and "X4" not in text
 
 
+def test_attacks_of_ones_own_stand_in_the_table_without_a_number():
+    one, other = (type(name, (attacks.Vector,), {"__doc__": f"Does {name}."}) for name in ("Mine", "Yours"))
+    text = attack_table([attacks.StripCapability, one, other]).text
+    assert text.index("Does Mine.") < text.index("Does Yours.") < text.index("N1")
+
+
 @pytest.mark.parametrize("wrong", ([], ["N1"], [attacks.StripCapability()], [int], "N1", None))
 def test_what_is_no_attack_has_no_place_in_the_table_and_is_not_run(wrong):
     with pytest.raises(LabError, match="list of classes"):

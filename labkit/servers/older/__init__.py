@@ -150,7 +150,7 @@ def _for_child(path: str) -> str:
 
 
 @cache
-def _folder(version: str) -> "TemporaryDirectory[str]":
+def _folder(version: str) -> TemporaryDirectory[str]:
     folder = scratch_folder()
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
     try:
