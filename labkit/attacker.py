@@ -9,6 +9,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from labkit.errors import LabError
+from labkit.interrupts import uninterrupted
+from labkit.limits import within_limits
 from labkit.network import Host
 from labkit.servers.postoffice import USERS
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from labkit.attacks.verdict import Case, Verdict
     from labkit.attacks.victims import Scene
     from labkit.lab import Lab
-    from labkit.network.base import Address
+    from labkit.network.listener import Address
     from labkit.servers.mailbox import Message
     from labkit.servers.server import Server
     from labkit.show.capture import Capture
@@ -55,8 +57,13 @@ class Attacker:
         """
         self.network.still_open()
         self.close()
-        self.attack = Attack(self._lab, self.name, vector, at)
-        self._running[:] = [self.attack.interceptor]
+        try:
+            with uninterrupted(), within_limits("Starting an attack"):
+                self.attack = Attack(self._lab, self.name, vector, at)
+                self._running[:] = [self.attack.interceptor]
+        except BaseException:  # also an interrupt that arrived meanwhile: its user does not have the attack to end it
+            self.close()
+            raise
         return self.attack
 
     def heard(self, outcome: object) -> None:
@@ -68,9 +75,20 @@ class Attacker:
 
     def close(self) -> None:
         """End the attack that is under way."""
-        self.before_close.close()
-        if self.attack is not None:
-            self.attack.close()
+        with uninterrupted():
+            try:
+                self.before_close.close()
+            finally:
+                if self.attack is not None:
+                    self.attack.close()
+
+    def check(self) -> None:
+        """Raises `LabError` where an attack was cut off before it had left the path: its victims would only wait."""
+        if self.attack is not None and self.attack.cut_off:
+            raise LabError(
+                f"The attack {self.attack.vector.name} was cut off and is still on the path: "
+                "end it with lab.mallory.close(), then go on."
+            )
 
     def __repr__(self) -> str:
         return repr(self._host)
@@ -91,13 +109,21 @@ class Attack:
         """What the victims' programs say of their attempts."""
         self._lab = lab
         self._aftermath = Aftermath(lab)
+        before = list(lab.network.interceptions.values())
         with ExitStack() as stack:
             self._capture: Capture = stack.enter_context(lab.capture())
             self.interceptor: Interceptor = stack.enter_context(
                 Interceptor(lab.network, vector, targets(lab, vector, at), lab.authority, lab.keylog.path, attacker)
             )
             self._stage = stack.pop_all()
+        self._paths = [path for path in lab.network.interceptions.values() if path not in before]
         self.under_way = True
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether it has ended, but is still on the path."""
+        left = self._lab.network.interceptions.values()
+        return not self.under_way and any(path in left for path in self._paths)
 
     @property
     def edits(self) -> "Edits":
@@ -154,8 +180,15 @@ class Attack:
 
     def close(self) -> None:
         """Leave the path, and let what was changed heal. A second call does nothing."""
-        self.under_way = False
-        self._stage.close()
+        if not self._lab.network.is_here:
+            return
+        with uninterrupted():
+            self.under_way = False
+            try:
+                self._stage.close()
+            finally:
+                for path in self._paths:
+                    path.close()
 
     def __enter__(self) -> "Attack":
         return self

@@ -3,15 +3,18 @@
 What a lesson can do with the lab is here; how it is done is in the rooms below, which load when they are first needed.
 """
 
+import os
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import cached_property, partial
 from importlib import import_module
 from threading import Thread
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from labkit.errors import LabError
+from labkit.interrupts import uninterrupted
+from labkit.limits import within_limits
 from labkit.network import HOSTS, Host, make, names
 
 if TYPE_CHECKING:
@@ -50,8 +53,8 @@ class Lab:
     `hosts` are names of others that are wanted, for example ``("provider",)``.
 
     Works in plain cells and as a context manager. It is cleaned up by `close`, at the end of ``with``, when nothing
-    refers to it any more, and when Python ends. Raises `LabError` for a network or a way to capture that does not
-    exist.
+    refers to it any more, and when Python ends; only by the process that made it, not by a fork of it. Raises
+    `LabError` for a network or a way to capture that does not exist, and `Exhausted` where the system gives too little.
     """
 
     def __init__(self, network: str = "auto", capture: str = "auto", hosts: tuple[str, ...] = ()) -> None:
@@ -63,20 +66,25 @@ class Lab:
             raise LabError(
                 f"There is no way to capture called {capture!r}: use one of {', '.join(map(repr, CAPTURES))}."
             )
-        with _loading(*_FIRST_SESSION):  # another process makes the network meanwhile
-            self.network = make(network, (*HOSTS, *names(hosts)))
-        self.keylog = KeyLog()
         self.authority = Authority()
         self.post = PostOffice()
-        """Everybody's mailboxes, which the servers share."""
+        """The mailboxes of all users, which the servers share."""
         self.servers: dict[tuple[str, int], Server] = {}
         """(host name, port) -> the server that runs there."""
         self._capture = capture
         self._stage = ExitStack()
-        self._stage.callback(self.keylog.close)
-        self._stage.callback(self.network.close)
-        self._stage.callback(_close_all, self.servers)
-        self._finalizer = weakref.finalize(self, self._stage.close)
+        self._finalizer = weakref.finalize(self, _clean_up, self._stage, os.getpid())
+        try:
+            with uninterrupted(), within_limits("Making a lab"):
+                self.keylog = KeyLog()
+                self._stage.callback(self.keylog.close)
+                with _loading(*_FIRST_SESSION):  # another process makes the network meanwhile
+                    self.network = make(network, (*HOSTS, *names(hosts)))
+                self._stage.callback(self.network.close)
+                self._stage.callback(_close_all, self.servers)
+        except BaseException:
+            self._finalizer()
+            raise
 
     @property
     def alice(self) -> Host:
@@ -260,18 +268,21 @@ class Lab:
         return self._told(fetch(*at, policy, context, login, timeout))
 
     @contextmanager
-    def capture(self, host: str | None = None) -> Iterator["Capture"]:
-        """Capture what crosses the lab's network inside the ``with`` block; the capture is complete at its end.
-
-        With `host`, what the interface of this host sees; on loopback all hosts share one, so that is everything.
-        Raises `CannotSniff` when the lab was told to use AF_PACKET and this process may not.
-        """
+    def _captured(self, host: str | None) -> Iterator["Capture"]:
         self.network.still_open()
         from labkit.capture import record
         from labkit.show.capture import Capture
 
         with record(self.network, method=self._capture, keylog=self.keylog, into=Capture(), host=host) as trace:
             yield trace
+
+    def capture(self, host: str | None = None) -> "AbstractContextManager[Capture]":
+        """Capture what crosses the lab's network inside the ``with`` block; the capture is complete at its end.
+
+        With `host`, what the interface of this host sees; on loopback all hosts share one, so that is everything.
+        Raises `CannotSniff` when the lab was told to use AF_PACKET and this process may not.
+        """
+        return NotBegun(self._captured(host))
 
     def versions(self, ranges: "Mapping[str, tuple[str, ...]] | None" = None) -> "Grid":
         """Let every client range of TLS versions meet every server range, live, and show who agreed on what.
@@ -321,10 +332,18 @@ class Lab:
             return matrix.every_attack(*chosen, step=bar.update)
 
     def close(self) -> None:
-        """Stop the servers and remove everything that the lab made. A second call does nothing."""
-        if "mallory" in vars(self):
-            self.mallory.close()
-        self._finalizer()
+        """Stop the servers and remove everything that the lab made. A second call does nothing.
+
+        Nor does one in a forked process, where the lab still belongs to the process that made it.
+        """
+        if not self.network.is_here:
+            return
+        with uninterrupted():
+            try:
+                if "mallory" in vars(self):
+                    self.mallory.close()
+            finally:
+                self._finalizer()
 
     def _told(self, outcome: "Said") -> "Said":
         """An outcome, of which an attack that is under way hears, too."""
@@ -338,6 +357,8 @@ class Lab:
         from labkit.contexts import client_context
 
         self.network.still_open()
+        if "mallory" in vars(self):
+            self.mallory.check()
         policy = policies.opportunistic if policy is None else policy
         if not isinstance(policy, policies.Policy):
             raise LabError(f"A policy is one of labkit.policies, for example policies.verified, not {policy!r}.")
@@ -352,9 +373,10 @@ class Lab:
         shown = self.authority.certificate(certificate)
         context = server_context(shown, settings.tls, settings.ciphers, self.keylog.path)
         where = (host, settings.port)
-        if where in self.servers:
-            self.servers.pop(where).close()
-        server = self.servers[where] = kind(on, settings, shown, context, self.post)
+        with uninterrupted(), within_limits(f"Starting a server on port {settings.port} of {host}"):
+            if where in self.servers:
+                self.servers.pop(where).close()
+            server = self.servers[where] = kind(on, settings, shown, context, self.post)
         return server
 
     def __enter__(self) -> "Lab":
@@ -383,21 +405,57 @@ class Lab:
         return "\n".join(lines) + ">"
 
 
+class NotBegun(AbstractContextManager["Capture"]):
+    """What `Lab.capture` gives: a capture that begins with a ``with`` block. Anything else that is asked of it fails.
+
+    Raises `LabError`.
+    """
+
+    def __init__(self, capture: "AbstractContextManager[Capture]") -> None:
+        self._capture = capture
+
+    def __enter__(self) -> "Capture":
+        return self._capture.__enter__()
+
+    def __exit__(self, *error: Any) -> bool | None:
+        return self._capture.__exit__(*error)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # what copies and shows objects asks for, and can do without
+            raise AttributeError(name)
+        raise LabError(f"There is no {name} yet. {_WITH}")
+
+    def __repr__(self) -> str:
+        return f"<a capture that has not begun. {_WITH}>"
+
+
+_WITH = "A capture begins and ends with a block: with lab.capture() as capture: …"
+
+
 @contextmanager
 def _loading(*modules: str) -> Iterator[None]:
     """Load these modules while the block waits for something else."""
     loading = Thread(target=_load, args=modules, name="labkit loading", daemon=True)
-    loading.start()
+    with suppress(RuntimeError):  # no thread can be started: they are loaded where they are needed
+        loading.start()
     try:
         yield
     finally:
-        loading.join()
+        if loading.ident is not None:
+            loading.join()
 
 
 def _load(*modules: str) -> None:
-    with suppress(ImportError):  # what is missing is said where it is needed
+    with suppress(ImportError, OSError, MemoryError):  # what is missing is said where it is needed
         for module in modules:
             import_module(module)
+
+
+def _clean_up(stage: ExitStack, maker: int) -> None:
+    """End a lab, in the process that made it."""
+    if os.getpid() == maker:
+        with uninterrupted():
+            stage.close()
 
 
 def _close_all(servers: "dict[tuple[str, int], Server]") -> None:

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Protocol
 from labkit.capture.pcap import Frame
 from labkit.capture.trace import Trace
 from labkit.errors import CannotSniff, LabError
+from labkit.interrupts import uninterrupted
 from labkit.keylog import KeyLog
+from labkit.limits import within_limits
 from labkit.network import Network
 
 if TYPE_CHECKING:
@@ -55,14 +57,18 @@ def record(
         ways = ", ".join(map(repr, _SOURCES))
         raise LabError(f"There is no way to capture called {method!r}: use one of {ways}.")
     trace = into if into is not None else Trace()
-    source = _SOURCES[method](network, host)
+    source: Source | None = None
     try:
+        with uninterrupted(), within_limits("Starting a capture"):
+            source = _SOURCES[method](network, host)
         yield trace
     finally:
-        try:
-            source.stop(SETTLE)
-        finally:
-            trace.fill(source.frames, keylog.text() if keylog else "", dict(network.names), source.how)
+        if source is not None:
+            with uninterrupted():
+                try:
+                    source.stop(SETTLE)
+                finally:
+                    trace.fill(source.frames, keylog.text() if keylog else "", dict(network.names), source.how)
 
 
 def _sniffer(network: Network, host: str | None) -> "Sniffer":

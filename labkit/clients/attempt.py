@@ -18,7 +18,7 @@ from labkit.clients.policies import EXPLICIT, IMPLICIT, STOP, Policy
 from labkit.contexts import spoken
 from labkit.errors import LabError, OutsideTheLab
 from labkit.network import Host
-from labkit.network.base import check_timeout
+from labkit.network.checks import check_timeout
 
 O = TypeVar("O", bound=Outcome)  # noqa: E741
 
