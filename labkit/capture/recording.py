@@ -12,9 +12,9 @@ from labkit.capture.pcap import Frame
 from labkit.capture.trace import Trace
 from labkit.errors import CannotSniff, LabError
 from labkit.interrupts import uninterrupted
-from labkit.keylog import KeyLog
 from labkit.limits import within_limits
 from labkit.network import Network
+from labkit.trust.keylog import KeyLog
 
 if TYPE_CHECKING:
     from labkit.capture.sniffer import Sniffer

@@ -76,7 +76,7 @@ class _Path:
             return cls(network, tap)
 
     def __call__(self, sender: str, host: str, port: int, address: Address) -> Address:
-        """Where to connect instead of `address` (`labkit.network.base.Diversion`)."""
+        """Where to connect instead of `address` (`labkit.network.hosts.Diversion`)."""
         server = self._previous(sender, host, port, address) if self._previous else address
         if not self._taps:
             return server

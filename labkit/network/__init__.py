@@ -4,7 +4,7 @@ import os
 import re
 
 from labkit.errors import LabError, NetworkUnavailable
-from labkit.network.base import Host, Network
+from labkit.network.hosts import Host, Network
 from labkit.network.interception import Interception
 from labkit.network.listener import Listener
 from labkit.network.loopback import Loopback

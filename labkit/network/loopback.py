@@ -15,8 +15,8 @@ from pathlib import Path
 from labkit.errors import CannotSniff, LabError
 from labkit.limits import within_limits
 from labkit.network import tool
-from labkit.network.base import Host, Network
 from labkit.network.checks import is_loopback
+from labkit.network.hosts import Host, Network
 from labkit.network.interception import Interception
 from labkit.network.listener import Listener, without_delay
 

@@ -16,11 +16,11 @@ from functools import partial
 from labkit.errors import CannotSniff, NetworkUnavailable
 from labkit.limits import within_limits
 from labkit.network import tool
-from labkit.network.arp import ARP_FRAMES, NeighbourEntries, Poisoning
-from labkit.network.base import Host, Network
 from labkit.network.broker import INSIDE, PYTHON, Broker
+from labkit.network.hosts import Host, Network
 from labkit.network.interception import Interception
 from labkit.network.listener import Address, Listener, stop_listening, without_delay
+from labkit.network.poisoning import ARP_FRAMES, NeighbourEntries, Poisoning
 
 DOMAIN = "lab.test"
 """The domain of the hosts; RFC 6761 keeps ``test`` for this."""
