@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from labkit.mail.mailbox import Message
     from labkit.mail.postoffice import PostOffice
     from labkit.network import Network
+    from labkit.network.interception import Interception
     from labkit.network.listener import Address
     from labkit.servers.server import Server
     from labkit.show.capture import Capture
@@ -126,21 +127,20 @@ class Attack:
         """What the victims' programs say of their attempts."""
         self._site = site
         self._aftermath = Aftermath(site)
-        before = list(site.network.interceptions.values())
+        self._before = frozenset(site.network.interceptions.values())
         with ExitStack() as stack:
+            stack.callback(self._leave)
             self._capture: Capture = stack.enter_context(site.capture())
             self.interceptor: Interceptor = stack.enter_context(
                 Interceptor(site.network, vector, targets(site, vector, at), site.authority, site.keylog.path, attacker)
             )
             self._stage = stack.pop_all()
-        self._paths = [path for path in site.network.interceptions.values() if path not in before]
         self.under_way = True
 
     @property
     def cut_off(self) -> bool:
         """Whether it has ended, but is still on the path."""
-        left = self._site.network.interceptions.values()
-        return not self.under_way and any(path in left for path in self._paths)
+        return not self.under_way and bool(self._paths())
 
     @property
     def edits(self) -> "Edits":
@@ -150,14 +150,16 @@ class Attack:
     @property
     def loot(self) -> "Loot":
         """What the attacker has read."""
-        return self._case().loot
+        with within_limits("Reading the loot"):
+            return self._case().loot
 
     @property
     def verdict(self) -> "Verdict":
         """What came of it, decided from the bytes on both sides and from what the victims say."""
-        from labkit.attacks.verdict import judge
+        with within_limits("Judging an attack"):
+            from labkit.attacks.verdict import judge
 
-        return judge(self._case())
+            return judge(self._case())
 
     @cached_property
     def victim_side(self) -> "Capture":
@@ -204,8 +206,7 @@ class Attack:
             try:
                 self._stage.close()
             finally:
-                for path in self._paths:
-                    path.close()
+                self._leave()
 
     def __enter__(self) -> "Attack":
         return self
@@ -220,6 +221,16 @@ class Attack:
         state = "under way" if self.under_way else "over"
         changed, victims = len(self.edits), len(self.interceptor.sessions)
         return f"<attack {self.vector.name}, {state}: {victims} connections, {changed} changes>\n{self.verdict!r}"
+
+    def _paths(self) -> "list[Interception]":
+        """Where the attacker stands on the path since the attack began."""
+        now = self._site.network.interceptions.values()
+        return [path for path in now if path.attacker == self.name and path not in self._before]
+
+    def _leave(self) -> None:
+        """Leave the path, also where the interceptor could not."""
+        for path in self._paths():
+            path.close()
 
     def _case(self) -> "Case":
         return self._aftermath.case(self.interceptor, self.reports)

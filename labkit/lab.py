@@ -363,7 +363,8 @@ class Lab:
         policy = policies.opportunistic if policy is None else policy
         if not isinstance(policy, policies.Policy):
             raise LabError(f"A policy is one of labkit.policies, for example policies.verified, not {policy!r}.")
-        return policy, client_context(self.authority, policy.verify, tls, keylog=self.keylog.path)
+        with within_limits("Preparing a client"):
+            return policy, client_context(self.authority, policy.verify, tls, keylog=self.keylog.path)
 
     def _start(self, kind: "Callable[..., S]", settings: "Settings", certificate: str, host: str) -> "S":
         """Start a server in the place of one that may run there already."""
@@ -371,8 +372,9 @@ class Lab:
 
         self.network.still_open()
         on = self.network.host(host)
-        shown = self.authority.certificate(certificate)
-        context = server_context(shown, settings.tls, settings.ciphers, self.keylog.path)
+        with within_limits("Preparing a server"):
+            shown = self.authority.certificate(certificate)
+            context = server_context(shown, settings.tls, settings.ciphers, self.keylog.path)
         where = (host, settings.port)
         with uninterrupted(), within_limits(f"Starting a server on port {settings.port} of {host}"):
             if where in self.servers:

@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any
 
 from labkit.errors import LabError
@@ -53,6 +54,8 @@ class Loop:
         if threading.current_thread() is self._thread:  # the garbage collector may close a lab in this thread
             function()
             return
+        if not self._thread.is_alive():
+            raise LabError("The lab's server thread has ended: make a new Lab.")
         done: Future[object] = Future()
         self.events.call_soon_threadsafe(lambda: _settle(done, function))
         try:
@@ -63,14 +66,14 @@ class Loop:
 
     def close(self) -> None:
         """Stop the loop and end the thread. A second call does nothing."""
-        if self.events.is_closed() or os.getpid() != self._maker:
+        if not self._thread.is_alive() or os.getpid() != self._maker:
             return
         self.events.call_soon_threadsafe(self._stop.set)
         if not self.runs_here:
             self._thread.join(_PATIENCE)
 
     def _run(self) -> None:
-        with asyncio.Runner(loop_factory=lambda: self.events) as runner:
+        with suppress(MemoryError), asyncio.Runner(loop_factory=lambda: self.events) as runner:
             runner.run(self._serve())
 
     async def _serve(self) -> None:

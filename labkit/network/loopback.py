@@ -9,6 +9,7 @@ import os
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +27,8 @@ _ALL_PROTOCOLS = 0x0003
 """ETH_P_ALL of <linux/if_ether.h>."""
 
 _LEASH = (sys.executable, "-E", "-s", "-S", str(Path(__file__).with_name("leash.py")))
+_LARGEST_NUMBER = 16
+"""Digits of an error number."""
 _HOW = "Connections of the other hosts are diverted."
 
 _WITH_LINKS = 'A slow link needs a private LAN: Lab(network="namespace").'
@@ -65,12 +68,14 @@ class LoopbackHost(Host):
     def _run(self, command: list[str], input: bytes, timeout: float) -> subprocess.CompletedProcess[bytes]:
         if os.name == "nt":
             return tool.run(command, command, input, timeout)
-        reading, writing = os.pipe()
-        try:
-            return tool.run([*_LEASH, str(reading), *command], command, input, timeout, keep=(reading,))
-        finally:
-            for end in (reading, writing):
-                os.close(end)
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            leash = theirs.fileno()
+            done = tool.run([*_LEASH, str(leash), *command], command, input, timeout, keep=(leash,))
+            with suppress(BlockingIOError):  # where all went well, nothing was sent
+                number = int(ours.recv(_LARGEST_NUMBER, socket.MSG_DONTWAIT))
+                raise OSError(number, os.strerror(number))
+        return done
 
 
 class Loopback(Network):
