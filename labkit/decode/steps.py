@@ -1,10 +1,12 @@
 """The steps of STARTTLS in a dialogue: greet, ask, offer, upgrade, go ahead, shake hands; then forget, and ask again.
 
 RFC 3207 §4 for SMTP, RFC 9051 §6.2.1 for IMAP, RFC 2595 §4 for POP3: one idea, whose words are the dialect's. A step
-that did not happen is left out, so a conversation in clear text has the first ones only.
+that did not happen, or that the dialect does not have, is left out.
 """
 
+import re
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import NamedTuple
 
 from labkit.decode.event import TEXT, TLS, Dialogue, Event
@@ -34,7 +36,7 @@ def _walk(dialect: Dialect, events: tuple[Event, ...]) -> Iterator[Step]:
     for number, (name, sentence, happens) in enumerate(_STEPS, 1):
         found = next((at for at in range(index, len(events)) if happens(dialect, events[at])), None)
         if found is not None:
-            yield Step(number, name, sentence.format(dialect=dialect), found)
+            yield Step(number, name, dialect.steps.get(name, sentence).format(dialect=dialect), found)
             index = found
 
 
@@ -47,15 +49,20 @@ def _asks(dialect: Dialect, event: Event) -> bool:
 
 
 def _offers(dialect: Dialect, event: Event) -> bool:
-    return event.sender == SERVER and event.layer == TEXT and not event.encrypted and _names(event, dialect.token)
+    return event.sender == SERVER and event.layer == TEXT and not event.encrypted and bool(_offer(dialect)(event.data))
 
 
-def _names(event: Event, token: str) -> bool:
-    return token.encode().upper() in event.data.upper().replace(b"-", b" ").split()
+@cache
+def _offer(dialect: Dialect) -> Callable[[bytes], object]:
+    """What looks for the offer in the bytes of a phrase."""
+    if not (dialect.offer or dialect.token):
+        return lambda data: None
+    pattern = dialect.offer or rf"(?<!\w){re.escape(dialect.token)}(?![\w-])"
+    return re.compile(pattern.encode(), re.IGNORECASE | re.MULTILINE).search
 
 
 def _upgrades(dialect: Dialect, event: Event) -> bool:
-    return event.sender == CLIENT and event.layer == TEXT and event.title == dialect.upgrade
+    return event.sender == CLIENT and event.layer == TEXT and event.title in (dialect.upgrade, *dialect.other_upgrades)
 
 
 def _goes_ahead(_: Dialect, event: Event) -> bool:
@@ -67,7 +74,7 @@ def _shakes_hands(_: Dialect, event: Event) -> bool:
 
 
 def _asks_again(dialect: Dialect, event: Event) -> bool:
-    return event.encrypted and event.layer == TEXT and event.title == dialect.ask
+    return event.encrypted and event.layer == TEXT and event.title == (dialect.again or dialect.ask)
 
 
 _STEPS: tuple[tuple[str, str, Callable[[Dialect, Event], bool]], ...] = (
