@@ -6,7 +6,6 @@ that did not happen, or that the dialect does not have, is left out.
 
 import re
 from collections.abc import Callable, Iterator
-from functools import cache
 from typing import NamedTuple
 
 from labkit.decode.event import TEXT, TLS, Dialogue, Event
@@ -49,16 +48,19 @@ def _asks(dialect: Dialect, event: Event) -> bool:
 
 
 def _offers(dialect: Dialect, event: Event) -> bool:
-    return event.sender == SERVER and event.layer == TEXT and not event.encrypted and bool(_offer(dialect)(event.data))
+    listing = dialect.writes.capabilities
+    if listing is None or event.sender != SERVER or event.encrypted or event.kind not in _MAY_OFFER:
+        return False
+    token = dialect.token.upper()
+    return any(token in (one.upper(), _name(one)) for one in listing.find(event.data) or ())
 
 
-@cache
-def _offer(dialect: Dialect) -> Callable[[bytes], object]:
-    """What looks for the offer in the bytes of a phrase."""
-    if not (dialect.offer or dialect.token):
-        return lambda data: None
-    pattern = dialect.offer or rf"(?<!\w){re.escape(dialect.token)}(?![\w-])"
-    return re.compile(pattern.encode(), re.IGNORECASE | re.MULTILINE).search
+_MAY_OFFER = {"greeting", "untagged", "reply"}
+
+
+def _name(capability: str) -> str:
+    """A capability without its parameters."""
+    return re.split("[ =]", capability, maxsplit=1)[0].upper()
 
 
 def _upgrades(dialect: Dialect, event: Event) -> bool:

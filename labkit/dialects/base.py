@@ -1,4 +1,4 @@
-"""What a STARTTLS dialect is: the protocol's facts as data, and a reader that turns bytes into phrases.
+"""What a STARTTLS dialect is: the protocol's facts as data, a reader (bytes to phrases) and a writer (`writing`).
 
 A dialect states how to ask what is offered, how the offer looks, how to upgrade, and what the go-ahead is.
 The decoder, the attacks and the pictures all read the same statement. There is no I/O here, and nothing about TLS
@@ -8,7 +8,10 @@ records: bytes in, phrases out.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from labkit.dialects.writing import Writer
 
 CLIENT = "client"
 SERVER = "server"
@@ -85,14 +88,13 @@ class Dialect:
     first part of the login may stand."""
     reader: Callable[[], Reader]
     """Makes a reader for a new conversation."""
+    writes: "Writer"
+    """How the dialect is written."""
     recognises: Callable[[bytes, bytes], bool]
     """(first bytes of the server, first bytes of the client) -> whether they are this dialect. Either may be empty or
     cut off. A greeting that other protocols use too must be confirmed by the other side."""
     explain: Callable[[str, str, str], str]
     """(kind and title of a phrase, one line of its text) -> a sentence on what that line means."""
-    offer: str = ""
-    """A regular expression for the offer of TLS in what the server says; ``^`` and ``$`` are the ends of a line, case
-    does not matter. By default it is the token as a word of its own."""
     other_upgrades: Collection[str] = ()
     """Titles of further commands that ask to start TLS: ``AUTH SSL`` of FTP."""
     again: str = ""

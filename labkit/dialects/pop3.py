@@ -6,10 +6,21 @@ is `pop3_words`.
 
 import re
 
-from labkit.dialects.base import Dialect
+from labkit.dialects.base import CLIENT, Dialect, Phrase
 from labkit.dialects.framing.coded_lines import CREDENTIAL, CodedLineReader, CodedLines
 from labkit.dialects.pop3_words import CAPABILITIES, COMMANDS, REPLIES, explain
 from labkit.dialects.reader import WAIT, text_end
+from labkit.dialects.writing import (
+    Injected,
+    Writer,
+    as_lines,
+    lines,
+    listed,
+    one_a_line,
+    plain,
+    untagged_command,
+    willing,
+)
 
 _STATUS = re.compile(rb"\+OK|-ERR|\+(?=[ \r\n])", re.IGNORECASE)
 _WITH_ARGUMENT = {"LIST": "LIST one", "UIDL": "UIDL one", "AUTH": "AUTH mechanism", "LANG": "LANG tag"}
@@ -56,6 +67,31 @@ def _recognises(server: bytes, client: bytes) -> bool:
     return bool(_GREETING.match(server) or (server[:3].upper() == b"+OK" and _FIRST.match(client)))
 
 
+def _corner(phrase: Phrase) -> bytes | None:
+    """No list of capabilities."""
+    return b"-ERR Try USER\r\n" if (phrase.sender, phrase.title) == (CLIENT, "CAPA") else None
+
+
+WRITER = Writer(
+    command=untagged_command,
+    replies=lines(done="+OK {text}", refused="-ERR {text}", go_ahead="+OK {text}"),
+    willing=willing({}, b"+OK\r\n"),
+    login=lambda user, password, tag: untagged_command(f"AUTH PLAIN {plain(user, password)}", tag),
+    capabilities=listed(
+        rb"(?P<head>\+OK[^\n]*\n)(?P<list>(?:[^.\r\n][^\n]*\n)*)(?P<tail>\.\r?\n)",
+        one_a_line,
+        as_lines,
+        "+OK This is offered\r\n{list}.\r\n",
+    ),
+    login_names=frozenset({"USER", "SASL"}),
+    clear_login=("USER", "SASL PLAIN"),
+    weaker_login=("USER",),
+    user_command="USER",
+    older=(),
+    corner=_corner,
+    injected=Injected("AUTH X-MALLORY", r"-ERR"),
+)
+
 POP3 = Dialect(
     name="POP3",
     source="RFC 1939, RFC 2595",
@@ -68,12 +104,12 @@ POP3 = Dialect(
     messages=_messages,
     sasl=r"AUTH +(?P<mechanism>\S+)(?: +(?P<initial>\S+))?",
     reader=_Reader,
+    writes=WRITER,
     recognises=_recognises,
     explain=explain,
     commands=COMMANDS,
     replies=REPLIES,
     capabilities=CAPABILITIES,
-    offer=r"^STLS\s*$",
     discloses={
         "USER": r"USER +(?P<user_name>[^\r\n]+)",
         "PASS": r"PASS +(?P<password>[^\r\n]+)",
