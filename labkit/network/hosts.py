@@ -48,15 +48,19 @@ class Host(ABC):
                 f"Port {port} on {self.name} is taken: close the server that listens there, or use another port."
             )
         self.network.admit(self.address)
-        with uninterrupted():
-            try:
-                with within_limits(f"Listening on port {port} of {self.name}"):
-                    sock = self.bound(port)
-            except OSError as error:
-                raise PortTaken(
-                    f"{self.name} cannot listen on port {port} ({error.strerror}): try another port."
-                ) from error
-            return self.network.remember(Listener(self.name, port, sock, self.network.forget))
+        listener: Listener | None = None
+        try:
+            with uninterrupted(), within_limits(f"Listening on port {port} of {self.name}"):
+                listener = self.network.remember(Listener(self.name, port, self.bound(port), self.network.forget))
+        except OSError as error:
+            raise PortTaken(
+                f"{self.name} cannot listen on port {port} ({error.strerror}): try another port."
+            ) from error
+        except BaseException:  # an interrupt: its user does not have the listener
+            if listener is not None:
+                listener.close()
+            raise
+        return listener
 
     def connect(self, host: str, port: int, timeout: float = 10.0) -> socket.socket:
         """A TCP connection to a host of the lab (by name and nominal port) or to an address inside it (and real port).
@@ -232,9 +236,15 @@ class Network(ABC):
             raise LabError(f"{attacker} cannot be on the path to itself: name another host as the attacker.")
         if (server, port) in self.interceptions:
             raise LabError(f"{self.interceptions[server, port]!r} already: close that interception first.")
-        with uninterrupted(), within_limits(f"Getting on the path to {server}"):
-            interception = self._intercept(self.host(attacker), self.host(server), port)
-            self.interceptions[server, port] = interception
+        interception: Interception | None = None
+        try:
+            with uninterrupted(), within_limits(f"Getting on the path to {server}"):
+                interception = self._intercept(self.host(attacker), self.host(server), port)
+                self.interceptions[server, port] = interception
+        except BaseException:  # an interrupt: its user does not have the interception
+            if interception is not None:
+                interception.close()
+            raise
         return interception
 
     def leave(self, interception: Interception) -> None:

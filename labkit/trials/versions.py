@@ -47,11 +47,14 @@ class Meeting(NamedTuple):
 
 def meet(network: Network, authority: Authority, client: tuple[str, ...], server: tuple[str, ...]) -> Meeting:
     """Let a client and a server with these ranges meet. Raises `LabError` for a range that nobody speaks."""
-    listener = network.host("mail").listen(PORT)
+    listener: Listener | None = None
     try:
+        with uninterrupted():
+            listener = network.host("mail").listen(PORT)
         return _meet(network, listener, authority, client, server)
     finally:
-        listener.close()
+        if listener is not None:
+            listener.close()
 
 
 def meet_all(
@@ -87,9 +90,12 @@ def _meet(
             for thread in (asking, serving):
                 thread.join(_LONGEST)
         except BaseException:
-            with uninterrupted(), suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)  # both ends notice, and both threads end
-                asking.join(_PATIENCE)
+            with uninterrupted():
+                with suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)  # both ends notice, and both threads end
+                for thread in (asking, serving):
+                    if thread.ident is not None:
+                        thread.join(_PATIENCE)
             raise
     if found and not complaints:
         return Meeting(client, server, found[0].version, found[0].cipher, "")
