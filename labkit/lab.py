@@ -12,6 +12,7 @@ from importlib import import_module
 from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from labkit import outputs
 from labkit.errors import LabError
 from labkit.interrupts import uninterrupted
 from labkit.limits import within_limits
@@ -87,6 +88,7 @@ class Lab:
         except BaseException:
             self._finalizer()
             raise
+        outputs.note(self)
 
     @property
     def alice(self) -> Host:

@@ -22,6 +22,7 @@ FLOORS = (
     {"show"},
     {"attack"},
     {"trials"},
+    {"outputs"},
     {"lab"},
     {"byhand", "exercises", "checkup"},
     {"labkit"},
