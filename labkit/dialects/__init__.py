@@ -1,4 +1,4 @@
-"""The protocols of the lab as data. A new one is one new file here and its name in `ALL`; `add` takes one at run time."""
+"""The protocols of the lab as data. A new one is one new file here and its name in `ALL`; `add` is for run time."""
 
 from functools import cache
 
