@@ -18,5 +18,5 @@ class Row(NamedTuple):
     """Whether its server can be told to keep its buffer across the upgrade."""
 
 
-ROWS: tuple[Row, ...] = ()
+ROWS: tuple[Row, ...] = (Row("LMTP", implicit=False, tshark="smtp"),)
 NAMES = tuple(row.name for row in ROWS)
