@@ -18,5 +18,8 @@ class Row(NamedTuple):
     """Whether its server can be told to keep its buffer across the upgrade."""
 
 
-ROWS: tuple[Row, ...] = (Row("LMTP", implicit=False, tshark="smtp"),)
+ROWS: tuple[Row, ...] = (
+    Row("LMTP", implicit=False, tshark="smtp"),
+    Row("ManageSieve", implicit=False),
+)
 NAMES = tuple(row.name for row in ROWS)
