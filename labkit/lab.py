@@ -164,9 +164,10 @@ class Lab:
         1.4.5 is the last that kept its buffer across STARTTLS. Raises `LabError` where it cannot be fetched, and where
         a server runs on this port already.
         """
-        from labkit.servers.older import OlderSMTPServer
+        from labkit.servers.older import OlderSMTPServer, fetch
 
-        kind = partial(OlderSMTPServer, version=version, keylog=self.keylog.path)
+        self.network.still_open()
+        kind = partial(OlderSMTPServer, version=version, wheel=fetch(version), keylog=self.keylog.path)
         return self._start(kind, port, "right", "mail", replace, {"auth": auth})
 
     def provider(
