@@ -61,7 +61,7 @@ class Attacker:
         self.before_close = ExitStack()
         """What is to be done before the attack that is under way ends."""
         self._running: list[Interceptor] = []
-        stage.callback(_close_all, self._running)  # where nobody closes the attack, nor the lab
+        stage.callback(_close_all, self._running)  # for an attack that is not closed, in a lab that is not closed
 
     def __getattr__(self, name: str) -> Any:
         """What a host has: see `labkit.network.Host`."""
@@ -179,7 +179,7 @@ class Attack:
         victim, server = (side.decrypted().dialogues for side in (self.victim_side, self.server_side))
         if not victim or not server:
             raise LabError(
-                "There are no two sides: either nobody came by, or the attacker did not go on to the server. "
+                "There are no two sides: either no victim came by, or the attacker did not go on to the server. "
                 "Let a client come by while the attack is under way, and take a vector that lets it through."
             )
         return TwoSided(victim[-1], server[-1], self.name)

@@ -276,7 +276,7 @@ class Lab:
         """Let every client range of TLS versions meet every server range, live, and show who agreed on what.
 
         `ranges` is name -> versions, oldest first, from ``SSL 2.0`` to ``TLS 1.3``; unless given it is
-        `labkit.trials.versions.RANGES`. Raises `LabError` for a range that nobody speaks.
+        `labkit.trials.versions.RANGES`. Raises `LabError` for a range that nothing here speaks.
         """
         from labkit.show.version_grid import version_grid
         from labkit.trials.versions import meet_all

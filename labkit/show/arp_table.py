@@ -8,7 +8,10 @@ from labkit.show.page import Page, markup, printable
 if TYPE_CHECKING:
     from labkit.show.capture import Capture
 
-_NONE = "There is no ARP in this capture: on a loopback interface nobody has to ask where a host is."
+_NONE = (
+    "There is no ARP in this capture: on a loopback interface nobody has to ask where a host is, "
+    "and a tap records TCP alone."
+)
 _HEAD = ("ms", "to", "said")
 _LIE = "! contradicts what was said before or after"
 

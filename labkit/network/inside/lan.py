@@ -162,7 +162,7 @@ def _bring_up(ip: IPRoute, address: str, prefix: int) -> None:
     ip.addr("add", index=_index(ip, INTERFACE), address=address, prefixlen=prefix)
     for index in (_LOOPBACK, _index(ip, INTERFACE)):
         ip.link("set", index=index, state="up")
-    # A real card would fill in the checksums; here nobody does, and a capture would show them half done.
+    # A real card would fill in the checksums; a virtual one does not, and a capture would show them half done.
     card = IoctlEthtool(INTERFACE)
     card.set_offload_flag("tx-checksumming", 0)
     card.close()
