@@ -212,7 +212,11 @@ class Attack:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self.close()
+        try:
+            self.close()
+        except BaseException:  # an interrupt that arrived before it began
+            self.close()
+            raise
         for session in self.interceptor.sessions:
             if session.failure is not None and kind is None:
                 raise session.failure

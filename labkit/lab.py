@@ -400,7 +400,11 @@ class Lab:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        try:
+            self.close()
+        except BaseException:  # an interrupt that arrived before it began
+            self.close()
+            raise
 
     def _repr_html_(self) -> str:
         from labkit.show.page import markup

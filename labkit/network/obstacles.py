@@ -50,7 +50,7 @@ CAUSES = (
         "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
         r"^1$",
         "AppArmor takes the rights away from user namespaces: the administrator can allow them for this Python with an "
-        "AppArmor profile, or for all programs by setting kernel.apparmor_restrict_unprivileged_userns to 0 with sysctl.",
+        "AppArmor profile, or for all by setting kernel.apparmor_restrict_unprivileged_userns to 0 with sysctl.",
     ),
 )
 """The first that applies is named."""
