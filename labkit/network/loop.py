@@ -48,8 +48,11 @@ class Loop:
         return threading.current_thread() is self._thread or os.getpid() != self._maker
 
     def call(self, function: Callable[[], object]) -> None:
-        """Call a function in the thread and wait for its end. Raises `LabError` when that takes too long."""
-        if os.getpid() != self._maker:
+        """Call a function in the thread and wait for its end; after `close`, which ends all that ran there, do nothing.
+
+        Raises `LabError` when that takes too long.
+        """
+        if os.getpid() != self._maker or self._stop.is_set():
             return
         if threading.current_thread() is self._thread:  # the garbage collector may close a lab in this thread
             function()
