@@ -21,5 +21,6 @@ class Row(NamedTuple):
 ROWS: tuple[Row, ...] = (
     Row("LMTP", implicit=False, tshark="smtp"),
     Row("ManageSieve", implicit=False),
+    Row("NNTP", tshark="nntp"),
 )
 NAMES = tuple(row.name for row in ROWS)
