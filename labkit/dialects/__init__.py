@@ -8,6 +8,7 @@ from labkit.dialects.lmtp import LMTP
 from labkit.dialects.managesieve import MANAGESIEVE
 from labkit.dialects.nntp import NNTP
 from labkit.dialects.pop3 import POP3
+from labkit.dialects.postgresql import POSTGRESQL
 from labkit.dialects.smtp import SMTP
 from labkit.errors import LabError
 
@@ -19,6 +20,7 @@ __all__ = [
     "MANAGESIEVE",
     "NNTP",
     "POP3",
+    "POSTGRESQL",
     "SERVER",
     "SMTP",
     "Dialect",
@@ -30,7 +32,7 @@ __all__ = [
     "recognise",
 ]
 
-ALL: list[Dialect] = [SMTP, IMAP, POP3, LMTP, MANAGESIEVE, NNTP]
+ALL: list[Dialect] = [SMTP, IMAP, POP3, LMTP, MANAGESIEVE, NNTP, POSTGRESQL]
 
 
 def named(name: str) -> Dialect:
