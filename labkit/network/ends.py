@@ -5,12 +5,14 @@ not belong here. All of it runs in the loop's thread.
 """
 
 import asyncio
+import errno
 import os
 import socket
 import struct
 from collections.abc import Callable
 from contextlib import suppress
 
+_UNDER_WAY = (0, errno.EINPROGRESS, errno.EWOULDBLOCK)
 _RESET_ON_CLOSE = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
 """SO_LINGER with no time at all: closing sends RST instead of FIN."""
 
@@ -42,8 +44,11 @@ class CarriedEnd:
 
     def connect(self, address: tuple[object, ...], connected: Callable[[int], object]) -> None:
         """Connect to an address; `connected` gets the error number (errno.h), 0 for none."""
-        self.socket.connect_ex(address)
-        self._events.add_writer(self.fileno, self._connected, connected)
+        error = self.socket.connect_ex(address)
+        if error in _UNDER_WAY:
+            self._events.add_writer(self.fileno, self._connected, connected)
+        else:
+            self._events.call_soon(connected, error)
 
     def _connected(self, then: Callable[[int], object]) -> None:
         self._events.remove_writer(self.fileno)
