@@ -167,7 +167,7 @@ class ByHand(Vector):
         """Let another vector decide at once, from the lines that wait on; `why` is put down for each of them."""
         with self.lock:
             self._deputy, self._why = deputy, why
-            self.marks, self.answered = deputy.marks, deputy.answered  # the verdict asks for them
+            self.marks, self.injects = deputy.marks, deputy.injects  # the verdict asks for them
             for held in self.waiting:
                 held.ask(deputy, why)
 
