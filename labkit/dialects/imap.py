@@ -44,6 +44,26 @@ class _Reader(TextReader):
         self._spoken = False
         """Whether anything was said, so that a response is no greeting."""
 
+    def begun(self, sender: str) -> tuple[str, str]:
+        buffer = self._buffers[sender]
+        if sender == CLIENT:
+            return self._begun_by_client(buffer)
+        if self._begun:
+            return self._begun.kind, self._begun.title
+        name = match[1].decode().upper() if (match := _UNTAGGED.match(buffer)) else ""
+        if name == "FETCH" and self._known:
+            return "message", name
+        return ("untagged", name) if name in REPLIES else ("reply", "unfinished")
+
+    def _begun_by_client(self, buffer: bytes) -> tuple[str, str]:
+        expected = self._after_plus if self._waiting else self._client
+        if expected == _Reader._credential:
+            return "credential", "credential"
+        if expected == _Reader._continuation:
+            return ("message", "message") if self._brings_mail else ("continuation", self._verb)
+        match = _COMMAND.match(buffer)
+        return "command", _verb(match[2]) if match else "unknown command"
+
     def rest(self, sender: str) -> bytes:
         if sender == SERVER:
             self._known, self._begun = 0, None

@@ -33,6 +33,17 @@ class _Reader(TextReader):
         """The last piece of a reply that is too large to come in one."""
         self._greeted = False
 
+    def begun(self, sender: str) -> tuple[str, str]:
+        buffer = self._buffers[sender]
+        if sender == CLIENT:
+            asked_for = self._unanswered[-1][0] if self.waits and self._unanswered else ""
+            is_login = asked_for == "AUTH" or self._client == _Reader._credential
+            return ("credential", "credential") if is_login else ("command", _verb(buffer))
+        if self._begun:
+            return self._begun.kind, self._begun.title
+        brings_mail = self._has_many_lines(buffer) and self._unanswered[0][0] in _BRINGS_MAIL
+        return ("message", "message") if brings_mail else ("reply", "unfinished")
+
     def rest(self, sender: str) -> bytes:
         self._unanswered.clear()  # a command or a reply may be missing here: better not to know what was asked
         self._begun = None
@@ -144,6 +155,7 @@ POP3 = Dialect(
     discloses={
         "USER": r"USER +(?P<user_name>[^\r\n]+)",
         "PASS": r"PASS +(?P<password>[^\r\n]+)",
-        "APOP": r"APOP +(?P<user_name>\S+)",
+        "APOP": r"APOP +(?P<user_name>\S+)(?: +(?P<password_hash>\S+))?",
     },
+    timestamp=r"\+OK[^<\r\n]*(<[^>\s]+>)",
 )

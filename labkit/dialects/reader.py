@@ -148,6 +148,9 @@ class TextReader(ABC):
         return [Phrase(side, "injected", "injected", data) for side, data in early if data]
 
     @abstractmethod
+    def begun(self, sender: str) -> tuple[str, str]: ...
+
+    @abstractmethod
     def _command(self) -> Phrase | None: ...
 
     @abstractmethod

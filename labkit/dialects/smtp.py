@@ -34,6 +34,13 @@ class _Reader(TextReader):
         self._chunk = 0
         self._greeted = False
 
+    def begun(self, sender: str) -> tuple[str, str]:
+        if sender == SERVER:
+            return "reply", "unfinished"
+        expected = self._unanswered[-1] if self.waits and self._unanswered else b""
+        kind = _FOLLOWS.get(expected) or _BEGINS.get(self._client, "command")
+        return kind, kind if kind != "command" else _title(self._buffers[CLIENT])
+
     def rest(self, sender: str) -> bytes:
         if sender == SERVER:  # what it said next is missing, and with it the answers that were waited for
             if self._client == _Reader._wait:
@@ -47,8 +54,7 @@ class _Reader(TextReader):
         line = self._take_line()
         if not line:
             return None
-        words = line.split(None, 1)
-        verb = words[0].upper() if words else b""
+        verb = _verb(line)
         self._unanswered.append(verb)
         if verb in _WAITS_FOR_ANSWER:
             self._client = _Reader._wait
@@ -128,8 +134,21 @@ class _Reader(TextReader):
         return end
 
 
+_FOLLOWS = {b"DATA": "message", b"AUTH": "credential"}
+"""Command without an answer -> kind of what the client says next, if the answer lets it."""
+_BEGINS = {_Reader._message: "message", _Reader._bdat: "message", _Reader._credential: "credential"}
+"""What the client says next -> its kind, where it is no command."""
 _INVITES = {b"354": _Reader._message, b"334": _Reader._credential}
 """Reply code -> what the client says next."""
+
+
+def _verb(line: bytes) -> bytes:
+    words = line.split(None, 1)
+    return words[0].upper() if words else b""
+
+
+def _title(line: bytes) -> str:
+    return _VERBS.get(bytes(_verb(line)), "unknown command")
 
 
 def _recognises(greeting: bytes) -> bool:
