@@ -4,7 +4,7 @@ Text is read by a dialect, TLS by `labkit.decode.tls`; here one is handed to the
 and what comes out of TLS goes to a fresh reader of the same dialect.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 
 from labkit.capture.conversation import CLIENT, SERVER, Conversation, Endpoint, Said
@@ -100,8 +100,7 @@ class _Walk:
         """Those of the chunk."""
         for chunk in conversation.said:
             self._take(chunk)
-        for sender in (CLIENT, SERVER):
-            self._unfinished(sender)
+        self._unfinished(CLIENT, SERVER)
 
     def _take(self, chunk: Said) -> None:
         time, self._frame, sender, kind, data, size = chunk
@@ -149,8 +148,7 @@ class _Walk:
         in_the_middle = not self._whole and self.dialect is not None and self._port in self.dialect.explicit_ports
         if self._text is not None or in_the_middle:
             self._started = "explicit"
-        for side in (CLIENT, SERVER):
-            self._unfinished(side)
+        self._unfinished(CLIENT, SERVER)
         self._await_tls()
         self._first_record(sender, data)
 
@@ -172,13 +170,22 @@ class _Walk:
     def _reader(self) -> Reader:
         return self.dialect.reader() if self.dialect else _Plain()
 
-    def _unfinished(self, sender: str) -> None:
+    def _unfinished(self, *senders: str) -> None:
         """What was begun and never completed is still part of the story."""
-        if self._text is not None and (data := self._text.rest(sender)):
-            self._phrase(sender, "unknown", "unfinished", data)
-        if self._inside is not None and (data := self._inside.rest(sender)):
-            carried, self._carried[sender] = self._carried[sender], 0
-            self._add(sender, TEXT, "unknown", "unfinished", data, True, carried, self._words)
+        if self._text is not None:
+            for sender, words, data in self._rests(self._text, senders):
+                self._add(sender, TEXT, "unknown", "unfinished", data, False, len(data), words)
+        if self._inside is not None:
+            for sender, words, data in self._rests(self._inside, senders):
+                carried, self._carried[sender] = self._carried[sender], 0
+                self._add(sender, TEXT, "unknown", "unfinished", data, True, carried, words)
+
+    def _rests(self, reader: Reader, senders: Sequence[str]) -> list[tuple[str, Words, bytes]]:
+        """What each side has begun and not completed, where it has begun anything."""
+        # What one side said tells what the other has begun, so both are asked before either forgets.
+        begun = [_words(self.dialect, reader.begun(sender)) for sender in senders]
+        rests = [(sender, words, reader.rest(sender)) for sender, words in zip(senders, begun, strict=True)]
+        return [rest for rest in rests if rest[2]]
 
     def _phrase(self, sender: str, kind: str, title: str, data: bytes) -> None:
         """Something in clear text."""
@@ -228,6 +235,9 @@ class _Plain:
 
     def feed(self, sender: str, data: bytes) -> list[Phrase]:
         return [Phrase(sender, "unknown", "data", data)]
+
+    def begun(self, sender: str) -> tuple[str, str]:
+        return "unknown", "unfinished"
 
     def rest(self, sender: str) -> bytes:
         return b""

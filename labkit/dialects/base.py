@@ -57,6 +57,9 @@ class Reader(Protocol):
     def feed(self, sender: str, data: bytes) -> list[Phrase]:
         """Take bytes from one side and return the phrases that they complete, in order."""
 
+    def begun(self, sender: str) -> tuple[str, str]:
+        """Kind and title of the phrase that the bytes of one side begin that belong to no phrase yet."""
+
     def rest(self, sender: str) -> bytes:
         """Hand over the bytes of one side that belong to no phrase yet, and forget them."""
 
@@ -111,7 +114,11 @@ class Dialect:
     """Capability keyword -> what it offers."""
     discloses: Mapping[str, str] = field(default_factory=dict)
     """Title of a phrase -> a regular expression whose named groups are what it tells: ``(?P<sender>…)``. A command is
-    read together with its continuations. Behind a ``"``, a group is a quoted string (RFC 9051 §4.3)."""
+    read together with its continuations. Behind a ``"``, a group is a quoted string (RFC 9051 §4.3). A group
+    ``password_hash`` is made from the password and the timestamp of the greeting."""
+    timestamp: str = r"(?!)"
+    """A regular expression for the challenge in a greeting, as group 1 (RFC 1939 §7); a dialect without one keeps this,
+    which matches nothing."""
 
     def __repr__(self) -> str:
         return f"<dialect {self.name}>"

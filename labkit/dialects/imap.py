@@ -63,6 +63,13 @@ class _Reader(TaggedLineReader):
             return Phrase(SERVER, self._conclude(match[1], status), status, data)
         return Phrase(SERVER, "unknown", "unknown", data)
 
+    def _beginning(self, data: bytes, has_literals: bool) -> Phrase:
+        match = _UNTAGGED.match(data)
+        name = match[1].decode().upper() if match else ""
+        return (
+            self._untagged(name, b"", has_literals) if name in REPLIES else Phrase(SERVER, "reply", "unfinished", b"")
+        )
+
     def _untagged(self, name: str, data: bytes, has_literals: bool) -> Phrase:
         if name in GREETINGS and not self._spoken:
             return Phrase(SERVER, "greeting", name, data)

@@ -33,6 +33,7 @@ _LINES = CodedLines(
     go_aheads={"STLS": "+OK"},
     after_command={"STLS": WAIT, "AUTH mechanism": WAIT},
     after_reply={"+": CREDENTIAL},
+    after_lost_reply={"AUTH mechanism": CREDENTIAL, CREDENTIAL: CREDENTIAL},
     texts={(command, "+OK") for command in ("CAPA", "LIST", "UIDL", "AUTH", "LANG", "RETR", "TOP")},
     mail={"RETR", "TOP"},
 )
@@ -113,6 +114,7 @@ POP3 = Dialect(
     discloses={
         "USER": r"USER +(?P<user_name>[^\r\n]+)",
         "PASS": r"PASS +(?P<password>[^\r\n]+)",
-        "APOP": r"APOP +(?P<user_name>\S+)",
+        "APOP": r"APOP +(?P<user_name>\S+)(?: +(?P<password_hash>\S+))?",
     },
+    timestamp=r"\+OK[^<\r\n]*(<[^>\s]+>)",
 )

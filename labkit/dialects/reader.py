@@ -150,6 +150,9 @@ class BufferedReader(ABC):
         return [Phrase(side, "injected", "injected", data) for side, data in early if data]
 
     @abstractmethod
+    def begun(self, sender: str) -> tuple[str, str]: ...
+
+    @abstractmethod
     def _client(self) -> Phrase | None:
         """What the client says next; None while it is not whole."""
 

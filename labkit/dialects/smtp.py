@@ -35,7 +35,7 @@ LINES = CodedLines(
     go_aheads={"STARTTLS": "220"},
     after_command={"STARTTLS": WAIT, "AUTH": WAIT, "DATA": WAIT, "BDAT": CHUNK},
     after_reply={"354": TEXT, "334": CREDENTIAL},
-    after_lost_reply={"DATA": TEXT},
+    after_lost_reply={"DATA": TEXT, "AUTH": CREDENTIAL, CREDENTIAL: CREDENTIAL},
 )
 
 

@@ -6,7 +6,7 @@ the reader remembers what was asked.
 
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -16,6 +16,10 @@ from labkit.dialects.reader import COMMAND, LARGEST, MOST_UNANSWERED, WAIT, Buff
 
 CREDENTIAL, TEXT, CHUNK = "credential", "text", "chunk"
 """States of the client: a line of a login, lines up to a single dot, and as many bytes as its command has announced."""
+
+
+_KINDS = {COMMAND: "command", CREDENTIAL: "credential", TEXT: "message", CHUNK: "message"}
+"""State -> kind of what the client says in it."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +73,24 @@ class CodedLineReader(BufferedReader):
         self._begun: Phrase | None = None
         """The last piece of a reply that is too large to come in one."""
 
+    def begun(self, sender: str) -> tuple[str, str]:
+        if sender == CLIENT:
+            kind = _KINDS[self._after_a_lost_reply() if self._next == WAIT else self._next]
+            return kind, kind if kind != "command" else self._title(self._buffers[CLIENT].split(None, 2))
+        if self._begun:
+            return self._begun.kind, self._begun.title
+        brings_mail = self._text_start and self._unanswered[0] in self._lines.mail
+        return ("message", "message") if brings_mail else ("reply", "unfinished")
+
+    def _after_a_lost_reply(self) -> str:
+        """The client's next state if the reply for which it waits does not come."""
+        return self._lines.after_lost_reply.get(self._unanswered[-1], COMMAND)
+
     def rest(self, sender: str) -> bytes:
         if sender == SERVER:
             self._line_start, self._text_start, self._begun = 0, 0, None
             if self._next == WAIT:
-                self._next = self._lines.after_lost_reply.get(self._unanswered[-1], COMMAND)
+                self._next = self._after_a_lost_reply()
         elif self._next == CHUNK:
             self._next = COMMAND
         if self._next != WAIT:  # a command or a reply may be missing: better not to know what was asked
@@ -108,9 +125,7 @@ class CodedLineReader(BufferedReader):
         line = self._take_line()
         if not line:
             return None
-        words = line.split(None, 2)
-        verb = words[0].upper() if words else b""
-        title = self._lines.verbs.get(verb) or self._longer(words)
+        title = self._title(line.split(None, 2))
         question = self._question(title, line)
         following = self._lines.after_command.get(question)
         if following == CHUNK:
@@ -122,8 +137,10 @@ class CodedLineReader(BufferedReader):
             self._unanswered.append(question)
         return phrase((CLIENT, "command", title, line))
 
-    def _longer(self, words: list[bytes]) -> str:
-        return self._lines.verbs.get(b" ".join(words[:2]).upper(), "unknown command")
+    def _title(self, words: Sequence[bytes]) -> str:
+        verbs = self._lines.verbs
+        title = verbs.get(bytes(words[0]).upper()) if words else None
+        return title or verbs.get(b" ".join(words[:2]).upper(), "unknown command")
 
     def _credential(self) -> Phrase | None:
         line = self._take_line()

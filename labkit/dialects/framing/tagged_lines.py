@@ -61,6 +61,16 @@ class TaggedLineReader(BufferedReader):
         self._spoken = False
         """Whether anything was said, so that a response is no greeting."""
 
+    def begun(self, sender: str) -> tuple[str, str]:
+        buffer = self._buffers[sender]
+        if sender == SERVER:
+            said = self._begun or self._beginning(buffer, self._known > 0)
+            return said.kind, said.title
+        state = self._invited if self._next == WAIT else self._next
+        if state == CONTINUATION:
+            return ("message", "message") if self._brings_mail else ("continuation", self._verb)
+        return (state, self._named(buffer)[1] if state == COMMAND else state)
+
     def rest(self, sender: str) -> bytes:
         if sender == SERVER:
             self._known, self._begun = 0, None
@@ -83,6 +93,10 @@ class TaggedLineReader(BufferedReader):
     @abstractmethod
     def _is_one_line(self, response: bytes) -> bool:
         """Whether a response ends in text for people, in which braces announce no literal."""
+
+    @abstractmethod
+    def _beginning(self, data: bytes, has_literals: bool) -> Phrase:
+        """The phrase that a response would be of which these bytes are the beginning."""
 
     @abstractmethod
     def _response(self, data: bytes, has_literals: bool) -> Phrase:
