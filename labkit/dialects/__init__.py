@@ -11,6 +11,7 @@ from labkit.dialects.nntp import NNTP
 from labkit.dialects.pop3 import POP3
 from labkit.dialects.postgresql import POSTGRESQL
 from labkit.dialects.smtp import SMTP
+from labkit.dialects.xmpp import XMPP
 from labkit.errors import LabError
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "POSTGRESQL",
     "SERVER",
     "SMTP",
+    "XMPP",
     "Dialect",
     "Phrase",
     "Reader",
@@ -34,7 +36,7 @@ __all__ = [
     "recognise",
 ]
 
-ALL: list[Dialect] = [SMTP, IMAP, POP3, LMTP, MANAGESIEVE, NNTP, LDAP, POSTGRESQL]
+ALL: list[Dialect] = [SMTP, IMAP, POP3, LMTP, MANAGESIEVE, NNTP, XMPP, LDAP, POSTGRESQL]
 
 
 def named(name: str) -> Dialect:
