@@ -6,6 +6,7 @@ false hardware address. What it does with the connections does not belong here.
 
 import socket
 from collections.abc import Callable
+from typing import Any
 
 from labkit.network.listener import Address, Listener
 
@@ -59,8 +60,12 @@ class Interception:
     def accept(self) -> socket.socket:
         """The next connection of a victim. Raises `OSError` as the listener's socket does."""
         sock, victim = self.listener.socket.accept()
-        self._name("{}:{}>".format(*victim[:2]), self.pose)
+        self.met(victim)
         return sock
+
+    def met(self, victim: tuple[Any, ...]) -> None:
+        """Note what the victim at this address talks to; for a connection that was accepted elsewhere."""
+        self._name("{}:{}>".format(*victim[:2]), self.pose)
 
     def close(self) -> None:
         """Leave the path; open connections go on. A second call does nothing."""

@@ -43,8 +43,8 @@ class Loop:
             raise
 
     @property
-    def runs_here(self) -> bool:
-        """Whether the caller is in the loop's own thread, or in a forked process: then it must not wait for it."""
+    def here(self) -> bool:
+        """Whether the caller must not wait for the thread: it is the thread, or it is in a forked process."""
         return threading.current_thread() is self._thread or os.getpid() != self._maker
 
     def call(self, function: Callable[[], object]) -> None:
@@ -54,7 +54,7 @@ class Loop:
         """
         if os.getpid() != self._maker or self._stop.is_set():
             return
-        if threading.current_thread() is self._thread:  # the garbage collector may close a lab in this thread
+        if self.here:  # the garbage collector may close a lab in this thread
             function()
             return
         if not self._thread.is_alive():
@@ -72,7 +72,7 @@ class Loop:
         if not self._thread.is_alive() or os.getpid() != self._maker:
             return
         self.events.call_soon_threadsafe(self._stop.set)
-        if not self.runs_here:
+        if not self.here:
             self._thread.join(_PATIENCE)
 
     def _run(self) -> None:
