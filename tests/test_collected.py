@@ -53,7 +53,7 @@ def _abandoned(network: str, method: str) -> Host:
 def _names(network: str, method: str) -> list[str]:
     """The threads of such a lab."""
     host = _abandoned(network, method)
-    names = sorted({thread.name for thread in _threads() if "mallory" not in thread.name})
+    names = sorted({thread.name for thread in _threads()})
     host.network.close()
     del host
     gc.collect()
