@@ -45,4 +45,4 @@ def test_a_session_is_captured_decrypted_and_printed_without_a_library_for_packe
 
 def test_a_capture_file_is_decoded_without_what_runs_a_lab(tmp_path):
     _loaded(SESSION.format(capture="auto"), tmp_path)
-    assert not _loaded(FILE, tmp_path) & {*HEAVY, "asyncio", "ssl", "aiosmtpd", "cryptography"}
+    assert not _loaded(FILE, tmp_path) & {*HEAVY, "asyncio", "ssl", "aiosmtpd"}
