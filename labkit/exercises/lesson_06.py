@@ -38,7 +38,7 @@ def _in_capitals(*expected: object, **said: object) -> Checker:
 
 
 _GREETINGS = {
-    b"220 mail.lab.test ESMTP of the STARTTLS lab\r\n": "SMTP",
+    b"220 mail.lab.test ESMTP ready\r\n": "SMTP",
     b"* OK [CAPABILITY IMAP4rev1 STARTTLS LOGINDISABLED] mail.lab.test ready\r\n": "IMAP",
     b"+OK mail.lab.test POP3 ready <1896.697170952@mail.lab.test>\r\n": "POP3",
     b"220-welcome to mail.example.org ESMTP\r\n": "SMTP",
