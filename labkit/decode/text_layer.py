@@ -121,7 +121,7 @@ class _Inflater:
 class _Plain:
     """The reader of text in no dialect: each piece as it came, up to a ClientHello at the beginning of one."""
 
-    compressed = False
+    compressed = waits = False
 
     def __init__(self) -> None:
         self.upgraded = False

@@ -4,6 +4,7 @@ SMTP, LMTP, FTP, NNTP, POP3 and ManageSieve are framed so. A reply belongs to th
 the reader remembers what was asked.
 """
 
+import re
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,8 @@ CREDENTIAL, TEXT, CHUNK = "credential", "text", "chunk"
 
 
 _BLANK = "blank line"
+_HEADER = re.compile(rb"[!-9;-~]+:")
+"""The beginning of a header field of mail (RFC 5322 §2.2)."""
 _LONGEST_COMMAND = 512
 """Bytes in which a command can be told from other text (RFC 5321 §4.5.3.1.4)."""
 _KINDS = {COMMAND: "command", CREDENTIAL: "credential", TEXT: "message", CHUNK: "message"}
@@ -87,6 +90,8 @@ class CodedLineReader(BufferedReader):
         """Where the last line begins of a reply that is not whole."""
         self._text_start: int | None = None
         """Where the text behind a reply's first line begins; None while no text is read."""
+        self._orphaned = False
+        """Whether the last reply answers no command that was captured, so that lines may follow it."""
         self._begun: Phrase | None = None
         """The last piece of a reply that is too large to come in one."""
 
@@ -240,6 +245,9 @@ class CodedLineReader(BufferedReader):
             if status is None and self._unanswered[0] in self._texted:  # its first line was taken for another's
                 self._text_start = 0
                 return self._text_reply(buffer)
+        elif self._orphaned and self._status(buffer[:end]) is None:
+            self._text_start = 0
+            return self._text_reply(buffer)
         if self._next == TEXT and not self._unanswered and (dot := self._bare_end(buffer)):
             return self._message(dot)
         return self._answer(buffer.take(end))
@@ -274,11 +282,11 @@ class CodedLineReader(BufferedReader):
         return said
 
     def _headless(self, data: bytes) -> Phrase:
-        """Lines that answer a command, whose status stood in a line before."""
-        asked = self._unanswered.popleft()
-        status = next(status for command, status in self._lines.texts if command == asked)
-        kind, title = ("message", "message") if asked in self._lines.mail else ("reply", status)
-        return Phrase(SERVER, kind, title, data)
+        """Lines whose status stood in a phrase before: they answer a command, or one that was not captured."""
+        asked, self._orphaned = self._unanswered.popleft() if self._unanswered else "", False
+        if asked in self._lines.mail or (not asked and _HEADER.match(data)):
+            return Phrase(SERVER, "message", "message", data)
+        return Phrase(SERVER, "reply" if asked else "untagged", "lines", data)
 
     def _answer(self, data: bytes) -> Phrase:
         title = self._status(data)
@@ -292,6 +300,7 @@ class CodedLineReader(BufferedReader):
             self._answered, self._guessed = True, not self._buffers[CLIENT]
         self._replied = True
         asked = self._asked(title)
+        self._orphaned = bool(self._lines.texts) and not asked and not title.startswith(self._lines.errors)
         if asked == self._lines.replies_per and title[0] == "2":
             self._accepted += 1
         following = self._lines.after_reply.get(title)
