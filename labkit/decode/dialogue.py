@@ -299,7 +299,7 @@ class _Walk:
         """TLS begins on one side."""
         if not self._in_tls:
             self._open(sender, data)
-        if self._text is not None:
+        if self._text is not None and self._text.reader.holds(sender):
             self._text.unfinished((sender,), self._time, self._frame)
         if sender in self._holes and not begins(data):
             self._stream.lose(self._role(sender))
@@ -336,7 +336,8 @@ class _Walk:
 
     def _record(self, sender: str, data: bytes) -> None:
         stream = self._stream
-        for _, kind, title, content, encrypted, opened, wire in stream.feed(self._role(sender), data):
+        role = OTHER[sender] if self._turned else sender
+        for _, kind, title, content, encrypted, opened, wire in stream.feed(role, data):
             if opened and kind == "application-data":
                 self._inside.feed(sender, content, wire, self._time, self._frame)
             elif title == "not TLS" and sender not in self._broken and is_text(content):
@@ -345,7 +346,7 @@ class _Walk:
                 if title == "not TLS":
                     self._broken.add(sender)
                 self._add(sender, TLS, kind, title, content, encrypted, wire, stream)
-                if encrypted and not opened:
+                if encrypted and not opened and self._inside.heard:
                     self._inside.unfinished((sender,), self._time, self._frame)  # it went on, unheard
 
     def _leave(self, sender: str, data: bytes) -> None:
