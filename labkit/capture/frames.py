@@ -73,7 +73,7 @@ def ends(source: End, target: End) -> bytes:
     return source[0] + target[0] + _PORTS.pack(source[1], target[1])
 
 
-class Part:
+class Share:
     """One of several equal parts of all TCP connections: `number`, counted from 0, of `of`."""
 
     def __init__(self, number: int, of: int) -> None:
@@ -86,7 +86,7 @@ class Part:
         return not self.elsewhere[both[-3] + both[-1]]
 
 
-ALL = Part(0, 1)
+ALL = Share(0, 1)
 
 Found = tuple[bytes, int, int, int, bytes]
 """What a `Segment` has, as a bare tuple: there are many, and most are looked at once."""

@@ -12,7 +12,7 @@ from math import gcd
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from labkit.capture.frames import ALL, ETHERNET, IPV4_ON_ETHERNET, Part, known
+from labkit.capture.frames import ALL, ETHERNET, IPV4_ON_ETHERNET, Share, known
 from labkit.errors import CaptureError
 from labkit.keylog import Secrets, merge, parse
 
@@ -101,11 +101,11 @@ class CaptureFile:
         """The frames in the order of the file. Raises `CaptureError` for what is not a capture."""
         return map(Frame._make, self.records())
 
-    def records(self, part: Part = ALL) -> Iterator[Record | None]:
+    def records(self, part: Share = ALL) -> Iterator[Record | None]:
         """The same, bare; with `part`, None for most of those that are of another part."""
         return chain.from_iterable(self._batches(part))
 
-    def _batches(self, part: Part) -> Iterator[Batch]:
+    def _batches(self, part: Share) -> Iterator[Batch]:
         self.comment = self.problem = ""
         self._keylogs.clear()
         self._links.clear()
@@ -117,7 +117,7 @@ class CaptureFile:
                 f"{self.path} cannot be read ({error.strerror or error}): check the name and the permissions."
             ) from error
 
-    def _read(self, file: BinaryIO, part: Part) -> Iterator[Batch]:
+    def _read(self, file: BinaryIO, part: Share) -> Iterator[Batch]:
         magic = file.read(4)
         if not magic:
             raise CaptureError(f"{self.path} is empty: a pcap or pcapng file was expected. Was the capture saved?")
@@ -152,7 +152,7 @@ class CaptureFile:
                 return self._cut()
             yield [(seconds * _SECOND + fraction * unit, link, data, length)]
 
-    def _pcapng(self, file: BinaryIO, read: bytes, part: Part) -> Iterator[Batch]:
+    def _pcapng(self, file: BinaryIO, read: bytes, part: Share) -> Iterator[Batch]:
         at, order = 0, "<"
         try:
             while True:
@@ -181,7 +181,7 @@ class CaptureFile:
         except (struct.error, IndexError):
             self._cut()
 
-    def _packets(self, read: bytes, at: int, order: str, part: Part) -> tuple[Batch, int]:
+    def _packets(self, read: bytes, at: int, order: str, part: Share) -> tuple[Batch, int]:
         """The packets from `at` to the next other or unfinished block, and its place: nearly all blocks are packets."""
         unpack, interfaces = _PACKET_HEAD[order], self._interfaces
         shared, elsewhere = part is not ALL, part.elsewhere

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from operator import attrgetter
 
 from labkit.capture.conversation import CLIENT, SERVER, Conversation, Endpoint
-from labkit.capture.frames import ACK, ALL, FIN, RST, SYN, End, Part, Segment, address, ends, find
-from labkit.capture.held import Held, Waiting, distance, first_byte
+from labkit.capture.frames import ACK, ALL, FIN, RST, SYN, End, Share, Segment, address, ends, find
+from labkit.capture.out_of_order import OutOfOrder, Waiting, distance, first_byte
 from labkit.capture.pcap import Record
 from labkit.dialects import for_port
 
@@ -23,7 +23,7 @@ _CONTENT = {"syn", "syn-ack", "data"}
 _HALF, _WRAP = 1 << 31, 0xFFFFFFFF
 
 
-def conversations(frames: Iterable[Record | None], part: Part = ALL) -> Iterator[Conversation]:
+def conversations(frames: Iterable[Record | None], part: Share = ALL) -> Iterator[Conversation]:
     """The TCP conversations in the frames, each as soon as it has ended, the unfinished ones last.
 
     Only those of one `part`, and None counts as a frame of another.
@@ -72,7 +72,7 @@ def conversations(frames: Iterable[Record | None], part: Part = ALL) -> Iterator
 
 def _open(sides: "dict[bytes, _Side]", seg: Segment) -> "_Side":
     source, target = seg.source, seg.target
-    link = _Link(source, target) if _from_client(seg.flags, source[1], target[1]) else _Link(target, source)
+    link = _Connection(source, target) if _from_client(seg.flags, source[1], target[1]) else _Connection(target, source)
     sides[link.client.ends], sides[link.server.ends] = link.client, link.server
     return sides[seg.ends]
 
@@ -101,7 +101,7 @@ class _Side:
         *("name", "next", "peer", "said", "seen", "steady"),
     )
 
-    def __init__(self, link: "_Link", name: str, both: bytes) -> None:
+    def __init__(self, link: "_Connection", name: str, both: bytes) -> None:
         self.link, self.name, self.ends = link, name, both
         self.peer: _Side
         self.said = link.conversation.said
@@ -115,7 +115,7 @@ class _Side:
         """Whether any segment of it is in the capture."""
         self.steady = False
         """Whether it is open and acknowledged, and nothing waits for its turn on either side."""
-        self.held = Held()
+        self.held = OutOfOrder()
 
     def reused(self, syn: Segment) -> bool:
         """Whether this SYN opens another connection between the same ends, rather than being late or sent again."""
@@ -126,7 +126,7 @@ class _Side:
         return self.next is not None
 
 
-class _Link:
+class _Connection:
     """Both directions of one connection."""
 
     def __init__(self, client: End, server: End) -> None:

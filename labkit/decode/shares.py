@@ -12,7 +12,7 @@ from multiprocessing import Pipe, Process
 from multiprocessing.connection import Connection
 from typing import TypeVar
 
-from labkit.capture.frames import ALL, Part
+from labkit.capture.frames import ALL, Share
 from labkit.capture.pcap import CaptureFile, read_frames
 from labkit.capture.reassembly import conversations
 from labkit.decode.dialogue import read
@@ -47,7 +47,7 @@ def told(file: CaptureFile, secrets: Secrets, tell: Tell[T]) -> Iterator[T]:
             placed = [_decoded(file, secrets, tell, ALL)]
         else:
             placed = [
-                processes.enter_context(_process(file, secrets, tell, Part(number, parts))) for number in range(parts)
+                processes.enter_context(_process(file, secrets, tell, Share(number, parts))) for number in range(parts)
             ]
         for _, answer in heapq.merge(*placed):  # by place; no two are the same, so answers are not compared
             yield answer
@@ -61,7 +61,7 @@ def _parts(file: CaptureFile) -> int:
     return min(len(allowed), _MOST)
 
 
-def _decoded(file: CaptureFile, secrets: Secrets, tell: Tell[T], part: Part) -> Iterator[Placed[T]]:
+def _decoded(file: CaptureFile, secrets: Secrets, tell: Tell[T], part: Share) -> Iterator[Placed[T]]:
     merge(file.secrets, secrets)
     for conversation in conversations(file.records(part), part):
         place = conversation.over, conversation.began
@@ -69,7 +69,7 @@ def _decoded(file: CaptureFile, secrets: Secrets, tell: Tell[T], part: Part) -> 
 
 
 @contextmanager
-def _process(file: CaptureFile, secrets: Secrets, tell: Tell[T], part: Part) -> Iterator[Iterator[Placed[T]]]:
+def _process(file: CaptureFile, secrets: Secrets, tell: Tell[T], part: Share) -> Iterator[Iterator[Placed[T]]]:
     """A process that decodes one part, and what comes from it; it is gone at the end."""
     here, there = Pipe(duplex=False)
     process = Process(target=_work, args=(there, file.path, secrets, tell, part), daemon=True)
@@ -97,7 +97,7 @@ def _received(here: Connection, file: CaptureFile) -> Iterator[Placed[T]]:
     )
 
 
-def _work(there: Connection, path: os.PathLike[str], secrets: Secrets, tell: Tell[T], part: Part) -> None:
+def _work(there: Connection, path: os.PathLike[str], secrets: Secrets, tell: Tell[T], part: Share) -> None:
     """Send the answers, and in the end what is wrong with the file."""
     file = read_frames(path)
     batch: list[Placed[T]] = []

@@ -8,7 +8,7 @@ from struct import Struct
 
 from labkit.decode.event import CLIENT, SERVER, Field
 from labkit.decode.tls.certificate import certificate
-from labkit.decode.tls.cursor import Cursor, Layout, Setting, count, named, numbers, opaque
+from labkit.decode.tls.cursor import FieldCursor, Layout, Setting, count, named, numbers, opaque
 from labkit.decode.tls.hello import ClientHello
 from labkit.decode.tls.registry import VERSIONS
 from labkit.decode.tls.suites import SUITES
@@ -123,29 +123,29 @@ def _settled(data: bytes) -> ClientHello:
 
 def fields(title: str, data: bytes) -> tuple[Field, ...]:
     """The fields of a message with that title. Never raises."""
-    cursor = Cursor(data, Setting(title, VERSION, ""))
+    cursor = FieldCursor(data, Setting(title, VERSION, ""))
     cursor.fill(_LAYOUTS.get(title, _ciphertext))
     return tuple(cursor.fields)
 
 
-def _type(cursor: Cursor) -> None:
+def _type(cursor: FieldCursor) -> None:
     cursor.number("msg_type", 1, "Which message this is.", named(_TITLES, 1))
 
 
-def _lengths(cursor: Cursor, *names: str) -> list[int]:
+def _lengths(cursor: FieldCursor, *names: str) -> list[int]:
     return [cursor.number(f"{name}_length", 2, f"How long {name} is.", count) for name in names]
 
 
-def _version(cursor: Cursor, meaning: str) -> None:
+def _version(cursor: FieldCursor, meaning: str) -> None:
     cursor.number("version", 2, meaning, named(VERSIONS, 2))
 
 
-def _kinds(cursor: Cursor, size: int, meaning: str) -> None:
+def _kinds(cursor: FieldCursor, size: int, meaning: str) -> None:
     if size:
         cursor.group("cipher_specs", size, numbers("cipher_kind", 3, "A cipher with its hash.", _KINDS), meaning)
 
 
-def _client_hello(cursor: Cursor) -> str:
+def _client_hello(cursor: FieldCursor) -> str:
     _type(cursor)
     _version(cursor, "The highest version that the client speaks: it may be a newer one (RFC 5246 §E.2).")
     specs, session, challenge = _lengths(cursor, "cipher_specs", "session_id", "challenge")
@@ -154,7 +154,7 @@ def _client_hello(cursor: Cursor) -> str:
     return cursor.opaque("challenge", challenge, "16 to 32 random bytes of the client.")
 
 
-def _server_hello(cursor: Cursor) -> str:
+def _server_hello(cursor: FieldCursor) -> str:
     _type(cursor)
     cursor.number("session_id_hit", 1, "1 if the client's session is resumed, 0 if not.")
     cursor.number("certificate_type", 1, "What kind of certificate follows.", named(_CERTIFICATE_TYPES, 1))
@@ -166,7 +166,7 @@ def _server_hello(cursor: Cursor) -> str:
     return cursor.opaque("connection_id", connection, "16 to 32 random bytes of the server.")
 
 
-def _client_master_key(cursor: Cursor) -> str:
+def _client_master_key(cursor: FieldCursor) -> str:
     _type(cursor)
     cursor.number("cipher_kind", 3, "What the client chose.", named(_KINDS, 3))
     clear, encrypted, argument = _lengths(cursor, "clear_key", "encrypted_key", "key_arg")
@@ -175,7 +175,7 @@ def _client_master_key(cursor: Cursor) -> str:
     return cursor.opaque("key_arg", argument, "The initialization vector of a block cipher.")
 
 
-def _error(cursor: Cursor) -> str:
+def _error(cursor: FieldCursor) -> str:
     _type(cursor)
     shown = named(_ERRORS, 2)
     return shown(cursor.number("error_code", 2, "What is wrong.", shown))

@@ -19,7 +19,7 @@ class Waiting(NamedTuple):
     frame: int
 
 
-class Held:
+class OutOfOrder:
     """Segments that wait. The place of a byte is its sequence number, counted on without wrapping."""
 
     __slots__ = ("_ack", "_entries", "_here", "_place", "resets")
