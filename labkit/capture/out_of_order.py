@@ -51,6 +51,13 @@ class OutOfOrder:
         place = self._place + distance(seq, self._here)
         insort(self._entries, (place, not seg.flags & SYN, distance(seg.ack, self._ack), waiting.frame, waiting))
 
+    def discard(self, waiting: Waiting) -> None:
+        """Forget the first, or a reset."""
+        if self.first is waiting:
+            del self._entries[0]
+        else:
+            self.resets.remove(waiting)
+
     def due(self, here: int | None) -> list[Waiting]:
         """Hand over those that begin no later than `here`; where that is not known, the first."""
         end = 1 if here is None else self._behind(here)

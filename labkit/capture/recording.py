@@ -71,8 +71,9 @@ def _sniffer(network: Network, host: str | None) -> "Sniffer":
 
     sock = network.host(host).sniff() if host else network.watch()
     where = f"on the interface of {host}" if host else network.lookout
-    frame_filter = EverythingOnCables(network.cables) if network.cables else ServersOnLoopback(network.nominal, network.opened)
-    return Sniffer(sock, frame_filter, where)
+    if network.cables:
+        return Sniffer(sock, EverythingOnCables(network.cables), where)
+    return Sniffer(sock, ServersOnLoopback(network.nominal, network.opened), where)
 
 
 def _sniffer_alone(network: Network, host: str | None) -> "Sniffer":

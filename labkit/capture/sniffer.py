@@ -1,7 +1,7 @@
 """Catching the lab's own frames with a packet socket of Linux (packet(7)), each with the kernel's own time.
 
-Which frames are kept is `frame_filter`, and as far as it can the kernel applies it (classic BPF, bpf(4)). What a capture is
-made of is `recording`.
+Which frames are kept is decided by `filters`, as far as possible inside the kernel (classic BPF, bpf(4)). What a
+capture is made of is `recording`.
 """
 
 import array
@@ -12,9 +12,10 @@ import struct
 import threading
 import time
 
-from labkit.capture.frames import ETHERNET, FIN, RST, SYN, segment
+from labkit.capture.encapsulation import segment
+from labkit.capture.filters import FrameFilter, Program
+from labkit.capture.frames import ETHERNET, FIN, RST, SYN
 from labkit.capture.pcap import Frame
-from labkit.capture.filters import Program, FrameFilter
 from labkit.errors import CannotSniff
 
 # Numbers of <asm-generic/socket.h> and <linux/if_packet.h> that Python's socket module does not name.
