@@ -231,8 +231,6 @@ class _Connection:
             self._turn_round()
         if answers and side.peer.next is None:
             return False
-        if answers and side.peer.begin is not None and not 0 < distance(seg.ack, side.peer.begin) <= _FARTHEST:
-            return False
         side.begin = seg.seq
         if side.next in (None, first_byte(seg)):
             side.next = first_byte(seg)
@@ -250,12 +248,12 @@ class _Connection:
         """Take a segment if its turn has come; whether it is done with."""
         _, seq, ack, flags, payload = seg
         peer = side.peer
+        if flags & (RST | SYN) and self._stray(side, seg):
+            return True
         if flags & SYN:
             if not self._synchronise(side, seg, time, frame):
                 return False
             seq = first_byte(seg)
-        if flags & RST and self._stray(side, seg):
-            return True
         if flags & ACK and (payload or flags & (FIN | RST) or not side.acknowledged):
             if side.next is None and not flags & RST:
                 return False
@@ -292,14 +290,17 @@ class _Connection:
         return True
 
     def _stray(self, side: _Side, seg: Segment) -> bool:
-        """Whether a reset is outside the window of the side that gets it (RFC 5961 §3.2), so that it changes nothing.
+        """Whether a reset or the answer to a SYN is of another connection, so that it changes nothing.
 
-        Before the receiver has got anything of this side, the reset has to acknowledge its SYN (RFC 9293 §3.10.7.3).
+        A reset has to be inside the window of the side that gets it (RFC 5961 §3.2). Before that side has got anything,
+        a reset and a SYN have to acknowledge its own SYN (RFC 9293 §3.10.7.3).
         """
         peer = side.peer
         if side.next is None:
-            known = peer.begin is not None and seg.flags & ACK
-            return bool(known) and abs(distance(seg.ack, peer.next)) > _FARTHEST
+            own = peer.begin
+            return own is not None and bool(seg.flags & ACK) and not 0 < distance(seg.ack, own) <= _FARTHEST
+        if not seg.flags & RST:
+            return False
         edge = peer.has_acknowledged
         if edge is None or not -_FARTHEST <= distance(edge, side.next) <= 0:
             edge = side.next
@@ -362,7 +363,7 @@ class _Connection:
         return distance(seg.ack, peer.next) > _FARTHEST < abs(distance(seg.ack, reached))
 
     def _take_without_ack(self, side: _Side, waiting: Waiting) -> None:
-        """Take a segment's bytes where they continue its side; elsewhere it is of another connection (RFC 9293 §3.5.1)."""
+        """Take the bytes of a segment where they continue its side; else it is of another connection (RFC 9293 §3.5)."""
         seg, time, frame = waiting
         side.held.discard(waiting)
         self._bytes -= len(seg.payload)
