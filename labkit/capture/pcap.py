@@ -17,7 +17,7 @@ from labkit.capture.frames import ALL, ETHERNET, IPV4_ON_ETHERNET, TCP, Share
 from labkit.capture.passed_over import PassedOver
 from labkit.capture.stored import DAMAGED_GZIP, Stored
 from labkit.errors import CaptureError
-from labkit.keylog import Secrets, merge, parse
+from labkit.keylog import Secrets, decoded, merge, parse
 
 _PCAP = {
     b"\xd4\xc3\xb2\xa1": ("<", 1000),
@@ -297,7 +297,7 @@ class CaptureFile:
     def _key_log(self, order: str, body: bytes) -> None:
         kind, length = struct.unpack_from(order + "II", body)
         if kind == _TLS_KEY_LOG:
-            text = str(memoryview(body)[8:-4][:length], "ascii", "replace")
+            text = decoded(bytes(memoryview(body)[8:-4][:length]))
             del body  # it is large when there are many sessions, and so are the secrets
             if self._keylogs and not self._keylogs[-1].endswith("\n"):
                 self._keylogs.append("\n")

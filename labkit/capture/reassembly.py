@@ -363,7 +363,7 @@ class _Connection:
         return distance(seg.ack, peer.next) > _FARTHEST < abs(distance(seg.ack, reached))
 
     def _take_without_ack(self, side: _Side, waiting: Waiting) -> None:
-        """Take the bytes of a segment where they continue its side; else it is of another connection (RFC 9293 §3.5)."""
+        """Take a segment's bytes where they continue its side; else it is of another connection (RFC 9293 §3.5)."""
         seg, time, frame = waiting
         side.held.discard(waiting)
         self._bytes -= len(seg.payload)

@@ -1,7 +1,8 @@
 """Walk through the bytes of a message and name each: the small language in which its layout is written down.
 
-A layout is a function that takes a `FieldCursor`, calls its methods in the order of the bytes, and returns the whole as a
-reader would write it. What does not fit is named as such; no byte is left out and nothing raises. Layouts are not here.
+A layout is a function that takes a `FieldCursor`, calls its methods in the order of the bytes, and returns the whole
+as a reader would write it. What does not fit is named as such; no byte is left out and nothing raises. Layouts are not
+here.
 """
 
 from collections.abc import Callable, Mapping

@@ -7,6 +7,7 @@ is for as a whole is `meanings`.
 
 from labkit.decode.event import Field
 from labkit.decode.tls.certificate import certificate
+from labkit.decode.tls.ciphers import AEAD, BLOCK, cipher_of
 from labkit.decode.tls.cursor import (
     FieldCursor,
     Layout,
@@ -21,7 +22,6 @@ from labkit.decode.tls.cursor import (
     shown_text,
 )
 from labkit.decode.tls.extensions import authorities, extensions, stapled
-from labkit.decode.tls.protection import TAG, cipher_of
 from labkit.decode.tls.registry import (
     ALERT_LEVELS,
     ALERTS,
@@ -35,6 +35,7 @@ from labkit.decode.tls.registry import (
     KEY_UPDATES,
     SIGNATURES,
     VERSIONS,
+    version_name,
 )
 from labkit.decode.tls.suites import SUITES
 
@@ -88,7 +89,10 @@ _CONTENTS: dict[str, Layout] = {
 def _ciphertext(cursor: FieldCursor) -> str:
     suite = next((number for number, name in SUITES.items() if name == cursor.setting.cipher), -1)
     cipher = cipher_of(suite)
-    if cipher is None:
+    if cipher is None or cipher.way != AEAD:
+        if cipher and cipher.way == BLOCK and cursor.setting.version in ("TLS 1.1", "TLS 1.2"):
+            vector = "What the first block is mixed with; different in each record (RFC 5246 §6.2.3.2)."
+            cursor.opaque("IV", min(cipher.iv_length, cursor.left), vector)
         return cursor.rest("ciphertext", "Encrypted; how it is divided depends on the cipher suite.")
     if cursor.setting.version == "TLS 1.2":
         cursor.opaque(
@@ -96,7 +100,10 @@ def _ciphertext(cursor: FieldCursor) -> str:
         )
     meaning = "As long as the text in it, but unreadable without the key."
     cursor.opaque(
-        "ciphertext", max(cursor.left - TAG, 0), meaning, lambda data: f"{count(len(data))}: {shown_bytes(data)}"
+        "ciphertext",
+        max(cursor.left - cipher.tag, 0),
+        meaning,
+        lambda data: f"{count(len(data))}: {shown_bytes(data)}",
     )
     return cursor.rest("authentication_tag", "Fits only when key, order and every byte are right (AEAD, RFC 5116).")
 
@@ -109,6 +116,8 @@ def _handshake(cursor: FieldCursor) -> str:
     cursor.number("length", 3, "How many bytes follow.", count)
     title = cursor.setting.title
     special = _IN_TLS13.get(title) if cursor.setting.version == "TLS 1.3" else None
+    if title == "ServerHello" and cursor.left and cursor.peek(1) == b"\x7f":
+        special = _server_hello_of_draft
     return (special or _LAYOUTS.get(title) or opaque("content", "A message that the lab does not take apart."))(cursor)
 
 
@@ -144,6 +153,13 @@ def _server_hello(cursor: FieldCursor) -> str:
     )
     cursor.number("cipher_suite", 2, "The suite that the server took from the client's list.", named(SUITES, 2))
     cursor.number("legacy_compression_method", 1, "Null: no compression.", named(COMPRESSIONS, 1))
+    return _optional_extensions(cursor)
+
+
+def _server_hello_of_draft(cursor: FieldCursor) -> str:
+    cursor.number("version", 2, "A draft of TLS 1.3, by its number.", version_name)
+    cursor.opaque("random", 32, "32 random bytes of the server.")
+    cursor.number("cipher_suite", 2, "The suite that the server took from the client's list.", named(SUITES, 2))
     return _optional_extensions(cursor)
 
 

@@ -53,15 +53,72 @@ _SHORT = 0x80
 """The bit that says that the header has two bytes and there is no padding; else it has three."""
 _HIGHEST = 0x8F
 """The first byte of a hello: two bytes of header, and less than 4 KiB behind them."""
-_FIRST = {_ERROR: b"\0", _CLIENT_HELLO: b"\0\x03", _SERVER_HELLO: b"\0\x01"}
-"""Type of a first message -> what its second byte may be: of an error, of a version, whether a session is resumed."""
+_LENGTHS_AT = {_CLIENT_HELLO: 5, _SERVER_HELLO: 7}
+"""Type of a hello -> where its three lengths begin, with its record's header of two bytes."""
+_FIXED = {_ERROR: 5, _CLIENT_HELLO: 11, _SERVER_HELLO: 13}
+"""Type of a first message -> bytes up to its variable parts, with the record's header of two bytes."""
+_NONCES = range(16, 33)
+"""Bytes of a challenge, and of a connection's identifier."""
 
 
 def starts(data: bytes) -> bool:
-    """Whether these first bytes look like the first record of a side; a beginning of one byte is enough."""
+    """Whether these bytes look like the first record of a side, as far as they go; one byte is enough."""
     if not data or not _SHORT <= data[0] <= _HIGHEST:
         return False
-    return len(data) < 3 or (data[2] in _FIRST and (len(data) < 4 or data[3] in _FIRST[data[2]]))
+    if len(data) < 3:
+        return len(data) < 2 or _record_length(data) >= 3
+    fits = _FITS.get(data[2])
+    return fits is not None and fits(data)
+
+
+def has_header(data: bytes) -> bool:
+    """Whether the fixed part of a first record stands here, with lengths that add up."""
+    return len(data) > 2 and len(data) >= _FIXED.get(data[2], len(data) + 1) and starts(data)
+
+
+def _record_length(data: bytes) -> int:
+    return (data[0] & 0x7F) << 8 | data[1]
+
+
+def _is_error(data: bytes) -> bool:
+    return _record_length(data) == 3 and (len(data) < _FIXED[_ERROR] or int.from_bytes(data[3:5]) in _ERRORS)
+
+
+def _is_client_hello(data: bytes) -> bool:
+    """Its version may be a newer one; its session is none or has 16 bytes, its ciphers three each (RFC 5246 §E.2)."""
+    if not _version_fits(data[3:5], _NEWER):
+        return False
+    lengths = _lengths_of(data, _CLIENT_HELLO)
+    if lengths is None:
+        return True
+    specs, session, challenge = lengths
+    sizes = specs > 0 and specs % 3 == 0 and session in (0, 16) and challenge in _NONCES
+    return sizes and 9 + sum(lengths) == _record_length(data)
+
+
+def _is_server_hello(data: bytes) -> bool:
+    """Its lengths are those of certificate, ciphers and identifier; the first two are zero in a resumed session."""
+    if any(byte > 1 for byte in data[3:5]) or not _version_fits(data[5:7], (2,)):
+        return False
+    lengths = _lengths_of(data, _SERVER_HELLO)
+    if lengths is None:
+        return True
+    sizes = lengths[1] % 3 == 0 and lengths[2] in _NONCES
+    return sizes and 11 + sum(lengths) == _record_length(data)
+
+
+def _version_fits(version: bytes, numbers: tuple[int, ...]) -> bool:
+    return len(version) < 2 or int.from_bytes(version) in numbers
+
+
+def _lengths_of(data: bytes, kind: int) -> tuple[int, int, int] | None:
+    """The three lengths of a hello; None where they are not whole."""
+    return _LENGTHS.unpack_from(data, _LENGTHS_AT[kind]) if len(data) >= _FIXED[kind] else None
+
+
+_NEWER = (0x0002, 0x0300, 0x0301, 0x0302, 0x0303, 0x0304)
+_LENGTHS = Struct(">HHH")
+_FITS = {_ERROR: _is_error, _CLIENT_HELLO: _is_client_hello, _SERVER_HELLO: _is_server_hello}
 
 
 def cut(data: bytes, start: int) -> tuple[int, int]:
@@ -107,7 +164,6 @@ class Handshake:
 
 
 _DATA = ("application-data", "application data")
-_LENGTHS = Struct(">HHH")
 
 
 def _settled(data: bytes) -> ClientHello:
