@@ -17,7 +17,7 @@ from labkit.capture.frames import ALL, ETHERNET, IPV4_ON_ETHERNET, TCP, Share
 from labkit.capture.passed_over import PassedOver
 from labkit.capture.stored import DAMAGED_GZIP, Stored
 from labkit.errors import CaptureError
-from labkit.keylog import Secrets, decoded, merge, parse
+from labkit.trust.keylog import Secrets, decoded, merge, parse
 
 _PCAP = {
     b"\xd4\xc3\xb2\xa1": ("<", 1000),

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from peers import hang_up, reset, scripted, then
 
 from labkit import Lab, policies
-from labkit.clients.message import compose
 from labkit.errors import LabError, OutsideTheLab
-from labkit.servers.mailbox import Message
+from labkit.mail.mailbox import Message
+from labkit.mail.message import compose
 
 CLEAR, EXPLICIT, IMPLICIT = "clear text", "explicit TLS", "implicit TLS"
 PROTOCOLS = ("IMAP", "POP3")
@@ -97,8 +97,9 @@ def test_what_was_sent_is_fetched_and_stays_on_the_server(lab, protocol):
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_everybody_fetches_his_own_mail(lab, protocol):
     server = _start(lab, protocol)
-    lab.send(lab.smtp(), "for mallory", recipient="mallory@lab.test")
-    lab.send(lab.smtp(), "for nobody", recipient="carol@example.org")
+    smtp = lab.smtp()
+    lab.send(smtp, "for mallory", recipient="mallory@lab.test")
+    lab.send(smtp, "for nobody", recipient="carol@example.org")
     assert [mail.text for mail in lab.fetch(server, login=("mallory", "letmein")).messages] == ["for mallory"]
     assert lab.fetch(server).messages == () and repr(lab.fetch(server)).startswith("Fetched 0 messages ")
 

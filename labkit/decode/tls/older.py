@@ -9,7 +9,7 @@ from labkit.decode.tls.hello import ClientHello, ServerHello
 from labkit.decode.tls.keys import BEFORE_12, extended_master_secret, key_block, master_secret
 from labkit.decode.tls.macs import DirectionKeys, Inflating, Opener, mac_opener
 from labkit.decode.tls.protection import Opener12
-from labkit.keylog import RESUMED, RSA, Secrets
+from labkit.trust.keylog import RESUMED, RSA, Secrets
 
 MASTER, _PREMASTER = "CLIENT_RANDOM", "PMS_CLIENT_RANDOM"
 """Labels of the key log: a master and a premaster secret."""

@@ -44,7 +44,7 @@ from labkit.decode.tls.titles import (
     content_title,
     handshake_title,
 )
-from labkit.keylog import Secrets, premasters_alone
+from labkit.trust.keylog import Secrets, premasters_alone
 
 TLS13 = "TLS 1.3"
 
