@@ -29,14 +29,9 @@ A bare tuple, because there are many and each lives for a moment.
 def starts(data: bytes) -> bool:
     """Whether these first bytes of a side look like TLS or SSL: as far as they go, each is one of a first record.
 
-    A beginning of one byte is enough, nothing is not. Where other bytes may stand, ask `has_header`.
+    A beginning of one byte is enough, nothing is not.
     """
     return (_continues(data) and _first_fits(data)) or ssl2.starts(data)
-
-
-def has_header(data: bytes) -> bool:
-    """Whether these bytes begin with a whole header of TLS or SSL, and with content that fits it."""
-    return len(data) > HEADER and starts(data) and (_continues(data) or ssl2.has_header(data))
 
 
 def _continues(data: bytes) -> bool:

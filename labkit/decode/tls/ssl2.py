@@ -71,11 +71,6 @@ def starts(data: bytes) -> bool:
     return fits is not None and fits(data)
 
 
-def has_header(data: bytes) -> bool:
-    """Whether the fixed part of a first record stands here, with lengths that add up."""
-    return len(data) > 2 and len(data) >= _FIXED.get(data[2], len(data) + 1) and starts(data)
-
-
 def _record_length(data: bytes) -> int:
     return (data[0] & 0x7F) << 8 | data[1]
 

@@ -154,7 +154,7 @@ class Stream:
         if side.fragment:
             data = side.take_fragment()
             title = f"{UNFINISHED} {handshake_title(data)}"
-            opened = protected and self._encrypts
+            opened = side.opener is not None and self._encrypts
             self._add(messages, side, HANDSHAKE_RECORD, title, data, opened, opened)
         return messages
 
