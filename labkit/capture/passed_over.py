@@ -31,9 +31,9 @@ class PassedOver:
         """Count some frames."""
         self.frames[what] += frames
 
-    def merge(self, other: "PassedOver") -> None:
-        """Count what `other` counted, too."""
-        self.frames.update(other.frames)
+    def join(self, other: "PassedOver") -> None:
+        """Take over what was counted in the same frames by another process."""
+        self.frames |= other.frames
 
     @property
     def hidden(self) -> str:

@@ -120,9 +120,13 @@ class CaptureFile:
         """The same, bare; with `part`, None for most of those that are of another part."""
         return chain.from_iterable(self._batches(part))
 
+    def again(self) -> "CaptureFile":
+        """The same file, to be read once more from its beginning."""
+        return CaptureFile(self.stored)
+
     def later_secrets(self) -> Secrets:
         """The secrets of the whole file, those behind the packets included. Raises `CaptureError`."""
-        whole = CaptureFile(self.stored)
+        whole = self.again()
         with self.stored.open() as file:
             if file.read(4) == _SECTION_MARK:
                 whole._secrets_alone(file)

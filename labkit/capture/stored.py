@@ -56,7 +56,7 @@ class Stored:
             with self._opened() as file:
                 compressed = file.read(len(_GZIP)) == _GZIP
                 file.seek(0)
-                yield GzipFile(fileobj=file) if compressed else file
+                yield GzipFile(fileobj=file, mode="rb") if compressed else file
         except OSError as error:
             raise CaptureError(
                 f"{self.name} cannot be read ({error.strerror or error}): check the name and the permissions."

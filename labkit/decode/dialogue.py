@@ -327,7 +327,8 @@ class _Walk:
     def _record(self, sender: str, data: bytes) -> None:
         stream = self._stream
         for _, kind, title, content, encrypted, opened, wire in stream.feed(self._role(sender), data):
-            if opened and kind == "application-data":
+            if kind == "application-data" and (opened or not encrypted):
+                self._inside.encrypted = encrypted  # not under a suite without encryption
                 self._inside.feed(sender, content, wire, self._time, self._frame)
             elif title == "not TLS" and sender not in self._broken and is_text(content):
                 self._leave(sender, content)

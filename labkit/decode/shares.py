@@ -15,8 +15,8 @@ from typing import TypeVar
 from labkit.capture.frames import ALL, Share
 from labkit.capture.pcap import CaptureFile, read_frames
 from labkit.capture.reassembly import conversations
-from labkit.decode.dialogue import read
 from labkit.decode.event import Dialogue
+from labkit.decode.file import second_look
 from labkit.errors import CaptureError, LabError
 from labkit.trust.keylog import Secrets, merge
 
@@ -55,7 +55,7 @@ def told(file: CaptureFile, secrets: Secrets, tell: Tell[T]) -> Iterator[T]:
 
 def _parts(file: CaptureFile) -> int:
     """How many processes are worth it."""
-    if not file.path.is_file() or file.path.stat().st_size < _LONG:
+    if not file.stored.lasting or file.path.stat().st_size < _LONG:
         return 1
     allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
     return min(len(allowed), _MOST)
@@ -63,9 +63,10 @@ def _parts(file: CaptureFile) -> int:
 
 def _decoded(file: CaptureFile, secrets: Secrets, tell: Tell[T], part: Share) -> Iterator[Placed[T]]:
     merge(file.secrets, secrets)
-    for conversation in conversations(file.records(part), part):
+    look = second_look(file)
+    for conversation in conversations(file.records(part), part, file.passed_over):
         place = conversation.over, conversation.began
-        yield place, tell(file, read(conversation, file.secrets or None))
+        yield place, tell(file, look.read(conversation))
 
 
 @contextmanager
@@ -89,7 +90,8 @@ def _received(here: Connection, file: CaptureFile) -> Iterator[Placed[T]]:
             yield from batch
         if isinstance(batch, CaptureError):
             raise batch
-        file.problem = batch
+        file.problem, passed_over = batch
+        file.passed_over.join(passed_over)
         return
     raise LabError(
         f"A process that decoded a part of {file.path} ended before it was done: "
@@ -98,7 +100,7 @@ def _received(here: Connection, file: CaptureFile) -> Iterator[Placed[T]]:
 
 
 def _work(there: Connection, path: os.PathLike[str], secrets: Secrets, tell: Tell[T], part: Share) -> None:
-    """Send the answers, and in the end what is wrong with the file."""
+    """Send the answers, and in the end what is wrong with the file and what was passed over in it."""
     file = read_frames(path)
     batch: list[Placed[T]] = []
     with suppress(BrokenPipeError, KeyboardInterrupt):  # nobody wants to know any more
@@ -109,6 +111,6 @@ def _work(there: Connection, path: os.PathLike[str], secrets: Secrets, tell: Tel
                     there.send(batch)
                     batch = []
             there.send(batch)
-            there.send(file.problem)
+            there.send((file.problem, file.passed_over))
         except CaptureError as error:
             there.send(error)

@@ -16,6 +16,7 @@ from labkit.capture.trace import Trace
 from labkit.decode.dialogue import read_all
 from labkit.decode.event import TCP, Dialogue, Event
 from labkit.decode.privacy import Exposure, visible
+from labkit.decode.second_look import SecondLook
 from labkit.errors import LabError
 from labkit.show.byteview import byteview
 from labkit.show.ladder import ladder
@@ -53,15 +54,21 @@ class Capture(Trace):
             if found.dialect is not None and any(event.layer != TCP for event in found.events):
                 return found
         if not total:
-            raise LabError(f"There is no TCP conversation in this capture: {self._what_is_there()}.")
+            raise LabError(self._nothing_to_show())
         raise LabError(
             f"None of the {total:,} conversations in this capture is in a protocol that the lab knows: "
             "take one of .dialogues, which holds them all."
         )
 
+    def _nothing_to_show(self) -> str:
+        if self.passed_over:
+            return f"No TCP conversation could be read in this capture. {self.passed_over}"
+        return f"There is no TCP conversation in this capture: {self._what_is_there()}."
+
     def _what_is_there(self) -> str:
         if self.frames:
-            return f"none of its {len(self.frames):,} frames begins or continues one"
+            others = f": it holds {self._counted.all}" if self._counted.all else ""
+            return f"none of its {len(self.frames):,} frames begins or continues one{others}"
         if self.path:
             return f"there is no frame in {self.path}, so capture or copy it again"
         return "it is empty, so let something cross the lab's network inside the with block, which must have ended"
@@ -70,10 +77,10 @@ class Capture(Trace):
         """What was said, line by line, with its meaning and with what someone on the path can read."""
         total = len(self._current())
         if not total:
-            said = f"No TCP conversation in this capture: {self._what_is_there()}."
+            said = self._nothing_to_show()
             return Page(f"<p>{markup(said)}</p>", said)
         readings = [Reading(dialogue, visible(dialogue)) for dialogue in self._first(DIALOGUES_SHOWN)]
-        return transcript(readings, self.how, total)
+        return transcript(readings, " ".join(filter(None, (self.how, self.passed_over))), total)
 
     def ladder(self, notes: Mapping[int, str] | None = None) -> Picture:
         """The ladder diagram of `dialogue`; `notes` are remarks by the index of an event. Raises `LabError`."""
@@ -135,9 +142,14 @@ class Capture(Trace):
 
     def _start(self) -> None:
         self._decoded: list[Dialogue] = []
-        self._source: Iterator[Dialogue] = read_all(
-            self.conversations, self.secrets if self._opened else None, self.names
-        )
+        self._source: Iterator[Dialogue] = self._all_opened() if self._opened else self._all_closed()
+
+    def _all_closed(self) -> Iterator[Dialogue]:
+        return read_all(self.conversations, None, self.names)
+
+    def _all_opened(self) -> Iterator[Dialogue]:
+        look = SecondLook(dict(self.secrets), dict, lambda: self.conversations)
+        return (look.read(conversation, self.names) for conversation in self.conversations)
 
     def _first(self, count: int) -> list[Dialogue]:
         self._decoded += islice(self._source, max(count - len(self._decoded), 0))

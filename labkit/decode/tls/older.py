@@ -63,6 +63,11 @@ class OlderSecrets:
         if name:
             self.names.append(name)
 
+    @property
+    def resumes(self) -> tuple[bytes, ...]:
+        """What may name the session that it resumes; empty where it resumes none."""
+        return self.client_hello.resumes if self.client_hello and self.resumed else ()
+
     # ---- its secret
 
     def master(self) -> bytes:
@@ -76,8 +81,7 @@ class OlderSecrets:
 
     def _earlier(self) -> bytes:
         """That of the session that is resumed."""
-        names = self.client_hello.resumes if self.client_hello and self.resumed else ()
-        return next((self.log[name][RESUMED] for name in names if RESUMED in self.log.get(name, ())), b"")
+        return next((self.log[name][RESUMED] for name in self.resumes if RESUMED in self.log.get(name, ())), b"")
 
     def _computed(self, premaster: bytes) -> bytes:
         if not premaster or not self.client_hello or not self.server_hello:

@@ -13,20 +13,17 @@ def no_hello(which: str) -> str:
     )
 
 
-_NOT_IN_KEY_LOG = "The key log has no secret of this session"
-
-
 def not_in_key_log(random: bytes) -> str:
     """A key log of other sessions."""
     return (
-        f"{_NOT_IN_KEY_LOG} (client random {random.hex()[:16]}…): "
+        f"The key log has no secret of this session (client random {random.hex()[:16]}…): "
         "use the key log that was written while this session ran."
     )
 
 
 def lacks_secret(problem: str) -> bool:
     """Whether another key log would help against this problem."""
-    return problem == NO_SECRETS or problem.startswith(_NOT_IN_KEY_LOG)
+    return problem == NO_SECRETS or problem.startswith("The key log has ")
 
 
 def premasters_alone(cipher: str) -> str:
