@@ -24,6 +24,8 @@ class Trace:
 
     path: Path | None = None
     """The file that it was read from."""
+    _passed_over = PassedOver()
+    """Replaced with the conversations."""
 
     def __init__(
         self, frames: list[Frame] | None = None, keylog: str = "", names: dict[str, str] | None = None, how: str = ""

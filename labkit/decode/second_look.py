@@ -21,25 +21,31 @@ _OTHER_RESUMPTION = "TLS 1.3"
 class SecondLook:
     """Reads the conversations of one capture with its secrets, and with what is found for those that stay closed.
 
-    `secrets` are those that are known at first, which may grow while they are used. `later` gives all that the capture
-    holds, and `everything` its conversations from the beginning.
+    `secrets` are those that are known at first, which may grow while they are used; `without` is what is read with
+    while there are none, where None gives the eavesdropper's view. `later` gives all that the capture holds, and
+    `everything` its conversations from the beginning.
     """
 
     def __init__(
-        self, secrets: Secrets, later: Callable[[], Secrets], everything: Callable[[], Iterable[Conversation]]
+        self,
+        secrets: Secrets,
+        later: Callable[[], Secrets],
+        everything: Callable[[], Iterable[Conversation]],
+        without: Secrets | None = None,
     ) -> None:
         self._secrets = secrets
+        self._without = without
         self._later = later
         self._everything = everything
         self._has_later = self._has_earlier = False
 
     def read(self, conversation: Conversation, names: Mapping[str, str] | None = None) -> Dialogue:
         """The dialogue in one of the conversations."""
-        dialogue = read(conversation, self._secrets or None, names)
+        dialogue = read(conversation, self._secrets or self._without, names)
         if _lacks_secret(dialogue) and not self._has_later:
             self._has_later = True
             merge(self._secrets, self._later())
-            dialogue = read(conversation, self._secrets or None, names)
+            dialogue = read(conversation, self._secrets or self._without, names)
         if _lacks_secret(dialogue) and _is_resumed(dialogue) and self._secrets and not self._has_earlier:
             self._has_earlier = True
             merge(self._secrets, self._resumable())

@@ -148,7 +148,7 @@ class Capture(Trace):
         return read_all(self.conversations, None, self.names)
 
     def _all_opened(self) -> Iterator[Dialogue]:
-        look = SecondLook(dict(self.secrets), dict, lambda: self.conversations)
+        look = SecondLook(dict(self.secrets), dict, lambda: self.conversations, without={})
         return (look.read(conversation, self.names) for conversation in self.conversations)
 
     def _first(self, count: int) -> list[Dialogue]:
