@@ -5,7 +5,7 @@ and at any ClientHello where a phrase would begin. What is not TLS is text, wher
 goes to a fresh reader of the same dialect.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from labkit.capture.conversation import CLIENT, SERVER, Conversation, Endpoint, Said
 from labkit.decode.event import TCP, TEXT, TLS, Dialogue, Event, TLSSession
@@ -50,13 +50,6 @@ def read(
         tuple(walk.events),
         walk.session(),
     )
-
-
-def read_all(
-    conversations: Iterable[Conversation], secrets: Secrets | None = None, names: Mapping[str, str] | None = None
-) -> Iterator[Dialogue]:
-    """The dialogues in these conversations, one at a time."""
-    return (read(conversation, secrets, names) for conversation in conversations)
 
 
 def _name(names: Mapping[str, str], end: Endpoint) -> str:

@@ -5,7 +5,7 @@ any place), and up to TLS 1.2 a resumed session has the master secret of an earl
 which may still be going on. Each of them is looked for once, when the first session needs it.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from labkit.capture.conversation import Conversation
 from labkit.decode.dialogue import read
@@ -16,6 +16,16 @@ from labkit.trust.keylog import RESUMED, Secrets, merge
 
 _OTHER_RESUMPTION = "TLS 1.3"
 """Resumed sessions of it have secrets of their own."""
+
+
+def read_all(
+    conversations: Sequence[Conversation], secrets: Secrets | None = None, names: Mapping[str, str] | None = None
+) -> Iterator[Dialogue]:
+    """The dialogues in all conversations of a capture, one at a time. None for `secrets` is the eavesdropper's view."""
+    if secrets is None:
+        return (read(conversation, None, names) for conversation in conversations)
+    look = SecondLook(dict(secrets), dict, lambda: conversations, without={})
+    return (look.read(conversation, names) for conversation in conversations)
 
 
 class SecondLook:

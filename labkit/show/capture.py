@@ -13,10 +13,9 @@ from typing import Self
 
 from labkit.capture.conversation import Conversation
 from labkit.capture.trace import Trace
-from labkit.decode.dialogue import read_all
 from labkit.decode.event import TCP, Dialogue, Event
 from labkit.decode.privacy import Exposure, visible
-from labkit.decode.second_look import SecondLook
+from labkit.decode.second_look import read_all
 from labkit.errors import LabError
 from labkit.show.byteview import byteview
 from labkit.show.ladder import ladder
@@ -54,16 +53,17 @@ class Capture(Trace):
             if found.dialect is not None and any(event.layer != TCP for event in found.events):
                 return found
         if not total:
-            raise LabError(self._nothing_to_show())
+            raise LabError(self._without_conversations("There is no TCP conversation"))
         raise LabError(
             f"None of the {total:,} conversations in this capture is in a protocol that the lab knows: "
             "take one of .dialogues, which holds them all."
         )
 
-    def _nothing_to_show(self) -> str:
+    def _without_conversations(self, none: str) -> str:
+        """A sentence for a capture in which no conversation was found; `none` says that there is none."""
         if self.passed_over:
             return f"No TCP conversation could be read in this capture. {self.passed_over}"
-        return f"There is no TCP conversation in this capture: {self._what_is_there()}."
+        return f"{none} in this capture: {self._what_is_there()}."
 
     def _what_is_there(self) -> str:
         if self.frames:
@@ -77,7 +77,7 @@ class Capture(Trace):
         """What was said, line by line, with its meaning and with what someone on the path can read."""
         total = len(self._current())
         if not total:
-            said = self._nothing_to_show()
+            said = self._without_conversations("No TCP conversation")
             return Page(f"<p>{markup(said)}</p>", said)
         readings = [Reading(dialogue, visible(dialogue)) for dialogue in self._first(DIALOGUES_SHOWN)]
         return transcript(readings, " ".join(filter(None, (self.how, self.passed_over))), total)
@@ -142,14 +142,9 @@ class Capture(Trace):
 
     def _start(self) -> None:
         self._decoded: list[Dialogue] = []
-        self._source: Iterator[Dialogue] = self._all_opened() if self._opened else self._all_closed()
-
-    def _all_closed(self) -> Iterator[Dialogue]:
-        return read_all(self.conversations, None, self.names)
-
-    def _all_opened(self) -> Iterator[Dialogue]:
-        look = SecondLook(dict(self.secrets), dict, lambda: self.conversations, without={})
-        return (look.read(conversation, self.names) for conversation in self.conversations)
+        self._source: Iterator[Dialogue] = read_all(
+            self.conversations, self.secrets if self._opened else None, self.names
+        )
 
     def _first(self, count: int) -> list[Dialogue]:
         self._decoded += islice(self._source, max(count - len(self._decoded), 0))
