@@ -1,5 +1,6 @@
 """What the phrases of a dialect and the signals of TCP mean: the origin of every event that is not TLS."""
 
+from labkit.decode.escaped import escaped
 from labkit.decode.event import Event, Field
 from labkit.dialects.base import Dialect
 
@@ -23,6 +24,9 @@ _PHRASES = {
 }
 """Kind of a phrase -> what it means, where the dialect's own words do not say more."""
 
+_WHOLE = ("message", "injected")
+"""Kinds of phrases whose lines have no meaning of their own."""
+
 
 class Signals:
     """The origin of TCP events."""
@@ -44,15 +48,17 @@ class Words:
         self._dialect = dialect
 
     def meaning(self, event: Event) -> str:
-        return self._explain(event, event.text.split("\n", 1)[0].rstrip("\r"))
+        return self._always(event.kind) or self._explain(event, escaped(event.data.partition(b"\n")[0].rstrip(b"\r")))
 
     def lines(self, event: Event) -> list[tuple[str, str]]:
-        if event.kind in ("message", "injected"):
+        if event.kind in _WHOLE:
             return [(event.text, self.meaning(event))]
-        return [(line, self._explain(event, line)) for line in event.text.replace("\r\n", "\n").split("\n")]
+        always = self._always(event.kind)
+        lines = event.text.replace("\r\n", "\n").split("\n")
+        return [(line, always or self._explain(event, line)) for line in lines]
 
     def fields(self, event: Event) -> tuple[Field, ...]:
-        if event.kind in ("message", "injected"):
+        if event.kind in _WHOLE:
             return (Field(event.title, 0, len(event.data), event.text, self.meaning(event)),)
         found, start = [], 0
         for (line, meaning), data in zip(self.lines(event), event.data.split(b"\n"), strict=False):
@@ -61,7 +67,11 @@ class Words:
             start = end
         return tuple(found)
 
+    def _always(self, kind: str) -> str:
+        """What every phrase of this kind means; empty where its words decide."""
+        if self._dialect is None:
+            return _PHRASES.get(kind, _PHRASES["unknown"])
+        return _PHRASES.get(kind, "")
+
     def _explain(self, event: Event, line: str) -> str:
-        if event.kind in _PHRASES or self._dialect is None:
-            return _PHRASES.get(event.kind, _PHRASES["unknown"])
         return self._dialect.explain(event.kind, event.title, line)
