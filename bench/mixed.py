@@ -22,8 +22,12 @@ if TYPE_CHECKING:
     from labkit import Lab
     from labkit.capture.frames import Segment
 
-_LETTER = "\n".join(f"This is line {number:03} of a letter: the meeting is at noon, bring the plans." for number in range(60))
-_LARGE = "\n".join(f"{number:05},{number * 7919 % 100_003:06},{number * 104_729 % 99_991:05},measured" for number in range(11_000))
+_LETTER = "\n".join(
+    f"This is line {number:03} of a letter: the meeting is at noon, bring the plans." for number in range(60)
+)
+_LARGE = "\n".join(
+    f"{number:05},{number * 7919 % 100_003:06},{number * 104_729 % 99_991:05},measured" for number in range(11_000)
+)
 """A message of some 300 kilobytes."""
 _LOGIN = ("alice", "hunter2")
 _COPIES, _COPIES_OF_LARGE, _SHORT, _PAGES, _QUERIES, _ARP = 50, 8, 2500, 150, 8000, 4000
@@ -61,7 +65,13 @@ def _sessions() -> Iterator[Callable[["Lab"], object]]:
     from labkit import policies
 
     for settings in ({"starttls": "off", "auth": "always"}, {"tls": "TLS 1.2"}, {"tls": "TLS 1.3"}, {"implicit": True}):
-        policy = policies.none if "starttls" in settings else policies.implicit if "implicit" in settings else policies.verified
+        policy = (
+            policies.none
+            if "starttls" in settings
+            else policies.implicit
+            if "implicit" in settings
+            else policies.verified
+        )
         yield lambda lab, s=settings, p=policy: lab.send(lab.smtp(**s), _LETTER, login=_LOGIN, policy=p)
         yield lambda lab, s=settings, p=policy: lab.fetch(lab.imap(**s), policy=p)
         yield lambda lab, s=settings, p=policy: lab.fetch(lab.pop3(**s), policy=p)
@@ -79,27 +89,34 @@ def _large_sessions() -> Iterator[Callable[["Lab"], object]]:
 
 
 def _record(session: Callable[["Lab"], object], letter: str) -> tuple[list["Segment"], str]:
-    """The segments of one session and its secrets; `letter` has come before."""
+    """The segments of one session, from the client's SYN on, and its secrets; `letter` has come before."""
     from labkit import Lab
-    from labkit.capture.frames import segment
+    from labkit.capture.frames import ACK, SYN, segment
 
     with Lab() as lab:
         lab.send(lab.smtp(), letter)
         with lab.capture() as capture:
             if not (outcome := session(lab)):
                 raise SystemExit(f"A session of the mixed capture: {outcome}")
-        found = [segment(frame.link, frame.data) for frame in capture.frames]
-        return [one for one in found if one is not None], capture.keylog
+        found = [one for frame in capture.frames if (one := segment(frame.link, frame.data))]
+        asked = next(one for one in found if one.flags & (SYN | ACK) == SYN)
+        both = {asked.source, asked.target}
+        return [one for one in found if {one.source, one.target} == both], capture.keylog
 
 
 def _copy(segments: list["Segment"], client: tuple[bytes, int], start: int) -> Iterator[Timed]:
-    """The same bytes from another client, in small segments, a tenth of a millisecond apart."""
-    from labkit.capture.frames import ends
+    """The same session from another client, in small segments, a tenth of a millisecond apart.
+
+    What is said in clear differs in a word of each line, or one wrapped line could be kept for all copies.
+    """
+    from labkit.capture.frames import SYN, ends
     from labkit.capture.headers import build
 
-    first = segments[0].source
+    first = next(one.source for one in segments if one.flags & SYN)
     time = count(start, 100_000)
-    for one in segments:
+    word = b"%04d" % (start % 10_000)
+    for segment in segments:
+        one = segment._replace(payload=segment.payload.replace(b"noon", word).replace(b"line", word))
         both = ends(client, one.target) if one.source == first else ends(one.source, client)
         for at in range(0, len(one.payload) or 1, _SEGMENT):
             part = one._replace(ends=both, seq=(one.seq + at) & 0xFFFFFFFF, payload=one.payload[at : at + _SEGMENT])
@@ -112,8 +129,8 @@ def _copy(segments: list["Segment"], client: tuple[bytes, int], start: int) -> I
 
 def _hello_and_goodbye(server: tuple[bytes, int]) -> list["Segment"]:
     """A connection that asks for nothing: most of those that a mail server on the Internet sees."""
-    said = [(False, b"220 mail.example ESMTP\r\n"), (True, b"EHLO scanner.example\r\n"),
-            (False, b"250-mail.example\r\n250-SIZE 33554432\r\n250-STARTTLS\r\n250 HELP\r\n"),
+    said = [(False, b"220 mail.line.example ESMTP\r\n"), (True, b"EHLO scanner.line.example\r\n"),
+            (False, b"250-mail.line.example\r\n250-SIZE 33554432\r\n250-STARTTLS\r\n250 HELP\r\n"),
             (True, b"QUIT\r\n"), (False, b"221 Bye\r\n")]  # fmt: skip
     return _connection(server, said)
 
@@ -157,7 +174,9 @@ def _query(number: int, client: bytes) -> bytes:
 def _who_has(number: int) -> bytes:
     """An ARP request (RFC 826)."""
     sender = b"\x02\0\0\0" + number.to_bytes(2)
-    asked = b"\x08\x06\0\x01\x08\0\x06\x04\0\x01" + sender + b"\x0a\x02" + number.to_bytes(2) + bytes(6) + b"\xc0\0\x02\x02"
+    asked = (
+        b"\x08\x06\0\x01\x08\0\x06\x04\0\x01" + sender + b"\x0a\x02" + number.to_bytes(2) + bytes(6) + b"\xc0\0\x02\x02"
+    )
     return b"\xff" * 6 + sender + asked
 
 

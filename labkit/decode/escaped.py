@@ -14,4 +14,6 @@ def escaped(data: bytes) -> str:
     except UnicodeDecodeError:
         if _LONE in data:  # it would be taken for an escape
             return data.decode("utf-8", "backslashreplace")
-        return data.decode("utf-8", "surrogateescape").encode("utf-8", "backslashreplace").replace(_LONE, rb"\x").decode()
+        return (
+            data.decode("utf-8", "surrogateescape").encode("utf-8", "backslashreplace").replace(_LONE, rb"\x").decode()
+        )

@@ -21,8 +21,9 @@ from labkit.show.byteview import byteview
 from labkit.show.ladder import ladder
 from labkit.show.page import Page, markup, printable
 from labkit.show.picture import Picture
+from labkit.show.readings import Reading
 from labkit.show.steps import Steps
-from labkit.show.transcript import DIALOGUES_SHOWN, Reading, transcript
+from labkit.show.transcript import DIALOGUES_SHOWN, transcript
 from labkit.trust.keylog import with_secrets
 
 _TITLES_NAMED = 30

@@ -8,6 +8,7 @@ import html
 import os
 import re
 
+from labkit.decode.escaped import escaped
 from labkit.show.theme import STYLE
 
 # C0 and C1 controls, DEL, and the invisible characters that reorder or hide text (Unicode TR 36, section 3).
@@ -24,7 +25,7 @@ def _name(match: re.Match[str]) -> str:
 
 def printable(text: str) -> str:
     """Text in which nothing is invisible: control characters as their pictures (␍, ␛), others as ``\\u202e``."""
-    return INVISIBLE.sub(_name, text)
+    return text if text.isascii() and text.isprintable() else INVISIBLE.sub(_name, text)
 
 
 def markup(text: str) -> str:
@@ -34,7 +35,7 @@ def markup(text: str) -> str:
 
 def decoded(data: bytes) -> str:
     """Bytes from the wire as printable text: UTF-8, with ``\\xNN`` for what is not."""
-    return printable(data.decode("utf-8", "backslashreplace"))
+    return printable(str(data, "ascii") if data.isascii() else escaped(data))
 
 
 def fresh() -> str:

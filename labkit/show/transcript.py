@@ -5,29 +5,26 @@ name. Nothing is decided here: events come from `labkit.decode`, exposures from 
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
-from textwrap import wrap
-from typing import NamedTuple
 
-from labkit.decode.event import CLIENT, TEXT, TLS, Dialogue, Event, Field
+from labkit.decode.event import TLS, Dialogue, Event, Field
 from labkit.decode.privacy import Exposure
 from labkit.show.forms import Form, form_of, tag
-from labkit.show.lines import Line, label, lines_of, pieces
-from labkit.show.page import Page, decoded, markup, printable
-
-_wrap = lru_cache(4096)(wrap)
-"""The same sentences come again and again, and where to break them takes half of the time."""
+from labkit.show.lines import Line, label, labels, lines_of, pieces
+from labkit.show.page import Page, markup
+from labkit.show.readings import (
+    Reading,
+    direction,
+    heading,
+    left_out,
+    milliseconds,
+    more_events,
+    plural,
+    shown,
+    summary,
+)
+from labkit.show.terminal import plain_text
 
 DIALOGUES_SHOWN = 6
-EVENTS_SHOWN = 400
-WIDTH = 110
-
-
-class Reading(NamedTuple):
-    """A dialogue with what someone on the path can read of it."""
-
-    dialogue: Dialogue
-    exposures: Sequence[Exposure]
 
 
 def transcript(readings: Sequence[Reading], how: str = "", total: int = 0) -> Page:
@@ -44,130 +41,8 @@ def transcript(readings: Sequence[Reading], how: str = "", total: int = 0) -> Pa
 def _more_dialogues(shown: int, total: int) -> str:
     rest = total - shown
     return (
-        f"{rest:,} more {_plural(rest, 'conversation')} in this capture; .dialogues holds all {total:,}."
-        if rest
-        else ""
+        f"{rest:,} more {plural(rest, 'conversation')} in this capture; .dialogues holds all {total:,}." if rest else ""
     )
-
-
-def _plural(number: int, noun: str) -> str:
-    return noun if number == 1 else f"{noun}s"
-
-
-# ---- what both forms say
-
-
-def heading(dialogue: Dialogue) -> str:
-    """Who with whom: ``alice (127.0.0.1:50412) → mail (127.0.0.1:587)``."""
-    return printable(f"{dialogue.client_name} ({dialogue.client}) → {dialogue.server_name} ({dialogue.server})")
-
-
-def summary(dialogue: Dialogue) -> str:
-    """In which protocol, and what became of TLS, in a sentence or three."""
-    protocol = dialogue.dialect.name if dialogue.dialect else "a protocol that the lab does not know"
-    size = f"{len(dialogue.events):,} {_plural(len(dialogue.events), 'event')}"
-    return printable(f"{protocol[0].upper()}{protocol[1:]}, {size}. {_tls(dialogue)}")
-
-
-def _tls(dialogue: Dialogue) -> str:
-    session = dialogue.session
-    if session is None:
-        said = any(event.layer == TEXT for event in dialogue.events)
-        return "No TLS: everything crossed the wire in clear text." if said else "Nothing was said."
-    start = {"explicit": "Explicit TLS, after an upgrade", "implicit": "Implicit TLS, from the first byte"}[
-        session.started
-    ]
-    facts = [session.version or "no version agreed", session.cipher]
-    facts.append(f"server name {session.server_name}" if session.server_name else "no server name sent")
-    facts.append("resumed session" if session.resumed else "")
-    state = "Opened with the session's secrets." if session.opened else session.problem or "Not opened."
-    return f"{start}: {', '.join(fact for fact in facts if fact)}. {state}"
-
-
-def _milliseconds(dialogue: Dialogue, event: Event) -> str:
-    return f"{(event.time - dialogue.events[0].time) * 1000:.1f}"
-
-
-def _who(dialogue: Dialogue, event: Event) -> tuple[str, str]:
-    ends = (dialogue.client_name, dialogue.server_name)
-    left, right = ends if event.sender == CLIENT else ends[::-1]
-    return printable(left), printable(right)
-
-
-def _numbered(reading: Reading) -> list[tuple[Event, list[Exposure]]]:
-    by_event: dict[int, list[Exposure]] = {}
-    for exposure in reading.exposures:
-        by_event.setdefault(exposure.event_index, []).append(exposure)
-    shown = reading.dialogue.events[:EVENTS_SHOWN]
-    return [(event, by_event.get(index, [])) for index, event in enumerate(shown)]
-
-
-def _more_events(dialogue: Dialogue) -> str:
-    rest = len(dialogue.events) - EVENTS_SHOWN
-    return f"… {rest:,} more {_plural(rest, 'event')}." if rest > 0 else ""
-
-
-def _left_out(size: int) -> str:
-    return f"… {size:,} {_plural(size, 'byte')} more"
-
-
-# ---- plain text
-
-
-def plain_text(reading: Reading, how: str = "") -> str:
-    """The transcript of one dialogue for a terminal; `how` says in a sentence how it was captured."""
-    dialogue = reading.dialogue
-    names = [len(printable(name)) for name in (dialogue.client_name, dialogue.server_name)]
-    who = min(sum(names) + 3, 24)
-    columns = (8, who, 13)
-    content = (WIDTH - sum(columns) - 4 * 2) * 43 // 100
-    layout = (*columns, content, WIDTH - sum(columns) - 4 * 2 - content)
-    head = [*_wrap(heading(dialogue), WIDTH), *_wrap(summary(dialogue), WIDTH), *_wrap(printable(how), WIDTH), ""]
-    rows = [_columns(layout, [["ms"], ["from → to"], ["how"], ["what"], ["meaning"]])]
-    for event, exposures in _numbered(reading):
-        rows += _text_rows(layout, dialogue, event, exposures)
-    return "\n".join([*head, *rows, *filter(None, [_more_events(dialogue)])])
-
-
-def _text_rows(layout: tuple[int, ...], dialogue: Dialogue, event: Event, exposures: list[Exposure]) -> list[str]:
-    lines, left_out = lines_of(event)
-    first = [
-        [_milliseconds(dialogue, event)],
-        _wrap(" → ".join(_who(dialogue, event)), layout[1]),
-        [form_of(event).tag],
-    ]
-    rows = []
-    for line in lines:
-        readable = _labels(line, exposures) if event.layer != TLS else [label(e) for e in exposures]
-        meaning = _wrap(line.meaning, layout[4]) + [
-            part for found in readable for part in _wrap(f"» readable: {found}", layout[4], subsequent_indent="  ")
-        ]
-        shape = layout if meaning else (*layout[:3], layout[3] + 2 + layout[4], 0)
-        rows.append(_columns(shape, [*first, _chopped(decoded(line.data), shape[3]), meaning]))
-        first = [[], [], []]
-    return [*rows, _columns(layout, [[], [], [], [_left_out(left_out)], []])] if left_out else rows
-
-
-def _labels(line: Line, exposures: Sequence[Exposure]) -> list[str]:
-    found = [text for piece in pieces(line, exposures) for text in piece.labels]
-    return list(dict.fromkeys(found))
-
-
-def _chopped(text: str, width: int) -> list[str]:
-    return _wrap(text, width, drop_whitespace=False, break_on_hyphens=False) or [""]
-
-
-def _columns(layout: tuple[int, ...], cells: list[list[str]]) -> str:
-    height = max(1, *map(len, cells))
-    rows = []
-    for number in range(height):
-        row = [cell[number] if number < len(cell) else "" for cell in cells]
-        aligned = [
-            row[0].rjust(layout[0]),
-            *(text.ljust(width) for text, width in zip(row[1:], layout[1:], strict=True)),
-        ]
-        rows.append("  ".join(aligned).rstrip())
-    return "\n".join(rows)
 
 
 # ---- HTML
@@ -175,8 +50,8 @@ def _columns(layout: tuple[int, ...], cells: list[list[str]]) -> str:
 
 def _section(reading: Reading, how: str) -> str:
     dialogue = reading.dialogue
-    rows = "".join(_row(dialogue, event, exposures) for event, exposures in _numbered(reading))
-    more = _more_events(dialogue)
+    rows = "".join(_row(dialogue, event, exposures) for event, exposures in shown(reading))
+    more = more_events(dialogue)
     head = f"<b>{markup(heading(dialogue))}</b><br>{markup(summary(dialogue))}"
     captured = f"<br><small>{markup(how)}</small>" if how else ""
     return (
@@ -189,27 +64,24 @@ def _section(reading: Reading, how: str) -> str:
 
 def _row(dialogue: Dialogue, event: Event, exposures: list[Exposure]) -> str:
     form = form_of(event)
-    left, right = _who(dialogue, event)
     content = _tls_content(event, exposures, form) if event.layer == TLS else _lines(event, exposures, form)
     return (
-        f'<tr><td class="lk-ms">{_milliseconds(dialogue, event)}</td>'
-        f'<td class="lk-who">{markup(left)} → {markup(right)}</td>'
+        f'<tr><td class="lk-ms">{milliseconds(dialogue, event)}</td>'
+        f'<td class="lk-who">{markup(direction(dialogue, event.sender))}</td>'
         f'<td class="lk-how">{tag(form)}</td><td>{content}</td></tr>'
     )
 
 
 def _lines(event: Event, exposures: list[Exposure], form: Form) -> str:
-    lines, left_out = lines_of(event)
+    lines, rest = lines_of(event)
     body = "".join(_line(line, exposures, form) for line in lines)
-    return body + (
-        f'<span class="lk-line lk-{form.name}"><small>{_left_out(left_out)}</small></span>' if left_out else ""
-    )
+    return body + (f'<span class="lk-line lk-{form.name}"><small>{left_out(rest)}</small></span>' if rest else "")
 
 
 def _line(line: Line, exposures: Sequence[Exposure], form: Form) -> str:
     code = "".join(_marked(piece.text, piece.labels) for piece in pieces(line, exposures))
     meaning = f"<small>{markup(line.meaning)}</small>" if line.meaning else ""
-    said = f'<span class="lk-said"><code>{code}</code>{_chips(_labels(line, exposures))}</span>'
+    said = f'<span class="lk-said"><code>{code}</code>{_chips(labels(line, exposures))}</span>'
     return f'<span class="lk-line lk-{form.name}">{said}{meaning}</span>'
 
 
