@@ -19,8 +19,9 @@ from labkit.decode.privacy import Exposure, visible
 from labkit.errors import LabError
 from labkit.show.byteview import byteview
 from labkit.show.ladder import ladder
-from labkit.show.page import Page, markup, printable
+from labkit.show.page import Page, sentence
 from labkit.show.picture import Picture
+from labkit.show.printed import printable
 from labkit.show.readings import Reading
 from labkit.show.steps import Steps
 from labkit.show.transcript import DIALOGUES_SHOWN, transcript
@@ -71,8 +72,7 @@ class Capture(Trace):
         """What was said, line by line, with its meaning and with what someone on the path can read."""
         total = len(self._current())
         if not total:
-            said = f"No TCP conversation in this capture: {self._what_is_there()}."
-            return Page(f"<p>{markup(said)}</p>", said)
+            return sentence(printable(f"No TCP conversation in this capture: {self._what_is_there()}."))
         readings = [Reading(dialogue, visible(dialogue)) for dialogue in self._first(DIALOGUES_SHOWN)]
         return transcript(readings, self.how, total)
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from labkit.decode.event import TEXT, Event
 from labkit.decode.privacy import Exposure
-from labkit.show.page import decoded, printable
+from labkit.show.printed import decoded, printable
 
 LABEL_SHOWN = 90
 """Characters of what a phrase gives away that are printed."""

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from labkit.decode.event import CLIENT, TEXT, Dialogue, Event
 from labkit.decode.privacy import Exposure
-from labkit.show.page import printable
+from labkit.show.printed import printable
 
 EVENTS_SHOWN = 400
 

@@ -14,7 +14,7 @@ from labkit.decode.event import CLIENT, SERVER, TLS, Dialogue, Event
 from labkit.decode.privacy import Exposure
 from labkit.show.forms import FORMS, form_of
 from labkit.show.lines import Line, label, labels, lines_of
-from labkit.show.page import decoded, printable
+from labkit.show.printed import decoded, printable
 from labkit.show.readings import (
     Reading,
     direction,

@@ -4,13 +4,15 @@ A page for notebooks and aligned plain text for everything else. What someone on
 name. Nothing is decided here: events come from `labkit.decode`, exposures from `labkit.decode.privacy`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 from labkit.decode.event import TLS, Dialogue, Event, Field
 from labkit.decode.privacy import Exposure
+from labkit.show import html
 from labkit.show.forms import Form, form_of, tag
 from labkit.show.lines import Line, label, labels, lines_of, pieces
-from labkit.show.page import Page, markup
+from labkit.show.page import Page
 from labkit.show.readings import (
     Reading,
     direction,
@@ -22,6 +24,7 @@ from labkit.show.readings import (
     shown,
     summary,
 )
+from labkit.show.table import Column, build
 from labkit.show.terminal import plain_text
 
 DIALOGUES_SHOWN = 6
@@ -33,9 +36,8 @@ def transcript(readings: Sequence[Reading], how: str = "", total: int = 0) -> Pa
     `how` says in a sentence how they were captured; `total` is the number of dialogues where more exist than are given.
     """
     more = _more_dialogues(len(readings), max(total, len(readings)))
-    body = "".join(f"<section>{_section(reading, how)}</section>" for reading in readings)
     text = "\n\n".join(plain_text(reading, how) for reading in readings)
-    return Page(body + (f"<p>{markup(more)}</p>" if more else ""), f"{text}\n\n{more}" if more else text)
+    return Page(partial(_sections, readings, how, more), f"{text}\n\n{more}" if more else text)
 
 
 def _more_dialogues(shown: int, total: int) -> str:
@@ -48,77 +50,72 @@ def _more_dialogues(shown: int, total: int) -> str:
 # ---- HTML
 
 
-def _section(reading: Reading, how: str) -> str:
+_COLUMNS = (
+    Column("ms", "lk-ms"),
+    Column("from → to", "lk-who"),
+    Column("how", "lk-how"),
+    Column("what, and what it means"),
+)
+
+
+def _sections(readings: Sequence[Reading], how: str, more: str) -> html.Node:
+    return [*(html.section[_section(reading, how)] for reading in readings), _paragraph(more)]
+
+
+def _section(reading: Reading, how: str) -> html.Node:
     dialogue = reading.dialogue
-    rows = "".join(_row(dialogue, event, exposures) for event, exposures in shown(reading))
-    more = more_events(dialogue)
-    head = f"<b>{markup(heading(dialogue))}</b><br>{markup(summary(dialogue))}"
-    captured = f"<br><small>{markup(how)}</small>" if how else ""
-    return (
-        f'<div class="lk-head">{head}{captured}</div><table><thead><tr><th scope="col" class="lk-ms">ms</th>'
-        '<th scope="col">from → to</th><th scope="col">how</th>'
-        '<th scope="col">what, and what it means</th></tr></thead>'
-        f"<tbody>{rows}</tbody></table>" + (f"<p>{markup(more)}</p>" if more else "")
-    )
+    head = [html.b[heading(dialogue)], html.br, summary(dialogue), [html.br, html.small[how]] if how else None]
+    rows = (_row(dialogue, event, exposures) for event, exposures in shown(reading))
+    table = build(_COLUMNS, rows, label=f"Transcript: {heading(dialogue)}")
+    return html.div("lk-head")[head], table, _paragraph(more_events(dialogue))
 
 
-def _row(dialogue: Dialogue, event: Event, exposures: list[Exposure]) -> str:
+def _paragraph(said: str) -> html.Node:
+    return html.p[said] if said else None
+
+
+def _row(dialogue: Dialogue, event: Event, exposures: list[Exposure]) -> tuple[html.Node, ...]:
     form = form_of(event)
     content = _tls_content(event, exposures, form) if event.layer == TLS else _lines(event, exposures, form)
-    return (
-        f'<tr><td class="lk-ms">{milliseconds(dialogue, event)}</td>'
-        f'<td class="lk-who">{markup(direction(dialogue, event.sender))}</td>'
-        f'<td class="lk-how">{tag(form)}</td><td>{content}</td></tr>'
-    )
+    return milliseconds(dialogue, event), direction(dialogue, event.sender), tag(form), content
 
 
-def _lines(event: Event, exposures: list[Exposure], form: Form) -> str:
+def _lines(event: Event, exposures: list[Exposure], form: Form) -> html.Node:
     lines, rest = lines_of(event)
-    body = "".join(_line(line, exposures, form) for line in lines)
-    return body + (f'<span class="lk-line lk-{form.name}"><small>{left_out(rest)}</small></span>' if rest else "")
+    body = [_line(line, exposures, form) for line in lines]
+    return [*body, html.span(f"lk-line lk-{form.name}")[html.small[left_out(rest)]]] if rest else body
 
 
-def _line(line: Line, exposures: Sequence[Exposure], form: Form) -> str:
-    code = "".join(_marked(piece.text, piece.labels) for piece in pieces(line, exposures))
-    meaning = f"<small>{markup(line.meaning)}</small>" if line.meaning else ""
-    said = f'<span class="lk-said"><code>{code}</code>{_chips(labels(line, exposures))}</span>'
-    return f'<span class="lk-line lk-{form.name}">{said}{meaning}</span>'
+def _line(line: Line, exposures: Sequence[Exposure], form: Form) -> html.Node:
+    code = html.code[(_marked(piece.text, piece.labels) for piece in pieces(line, exposures))]
+    said = html.span("lk-said")[code, _chips(labels(line, exposures))]
+    return html.span(f"lk-line lk-{form.name}")[said, html.small[line.meaning] if line.meaning else None]
 
 
-def _marked(text: str, labels: Sequence[str]) -> str:
-    return f'<mark title="{markup("; ".join(labels))}">{markup(text)}</mark>' if labels else markup(text)
+def _marked(text: str, labels: Sequence[str]) -> html.Node:
+    return html.mark(title="; ".join(labels))[text] if labels else text
 
 
-def _chips(labels: Sequence[str]) -> str:
+def _chips(labels: Sequence[str]) -> Iterator[html.Node]:
     """What someone on the path can read here, each thing in its own small box."""
-    return "".join(f' <span class="lk-what">{markup(text)}</span>' for text in labels)
+    return ((" ", html.span("lk-what")[text]) for text in labels)
 
 
-def _tls_content(event: Event, exposures: list[Exposure], form: Form) -> str:
+def _tls_content(event: Event, exposures: list[Exposure], form: Form) -> html.Node:
+    size = html.small[f"{event.wire:,} bytes on the wire"]
     readable = _chips([label(exposure) for exposure in exposures])
-    opening = f"<code>{markup(event.title)}</code> <small>{event.wire:,} bytes on the wire</small>{readable}"
-    said = f'<span class="lk-said">{opening}</span><small>{markup(event.meaning)}</small>'
-    inside = _fields_table(event)
+    said = html.span("lk-said")[html.code[event.title], " ", size, readable], html.small[event.meaning]
+    inside = [_item(field) for field in event.fields] if form.tag != "ciphertext" else []
     if not inside:
-        return f'<span class="lk-line lk-{form.name}">{said}</span>'
-    return f'<details><summary class="lk-line lk-{form.name}">{said}</summary>{inside}</details>'
+        return html.span(f"lk-line lk-{form.name}")[said]
+    return html.details[html.summary(f"lk-line lk-{form.name}")[said], html.div("lk-inside")[inside]]
 
 
-def _fields_table(event: Event) -> str:
-    """The fields of a TLS message down to two levels, as nested lists; empty for ciphertext."""
-    if form_of(event).tag == "ciphertext":
-        return ""
-    items = "".join(_item(field) for field in event.fields)
-    return f'<div class="lk-inside">{items}</div>' if items else ""
-
-
-def _item(field: Field) -> str:
-    children = "".join(
-        f"<div><small>{markup(child.name)}</small> <code>{markup(_short(child.value))}</code></div>"
-        for child in field.children
-    )
-    inside = f'<div class="lk-inside">{children}</div>' if children else ""
-    return f"<div>{markup(field.name)} <code>{markup(_short(field.value))}</code>{inside}</div>"
+def _item(field: Field) -> html.Node:
+    """A field of a TLS message and those inside it."""
+    children = [html.div[html.small[child.name], " ", html.code[_short(child.value)]] for child in field.children]
+    inside = html.div("lk-inside")[children] if children else None
+    return html.div[field.name, " ", html.code[_short(field.value)], inside]
 
 
 def _short(value: str) -> str:
