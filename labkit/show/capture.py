@@ -72,7 +72,7 @@ class Capture(Trace):
         """What was said, line by line, with its meaning and with what someone on the path can read."""
         total = len(self._current())
         if not total:
-            return sentence(printable(f"No TCP conversation in this capture: {self._what_is_there()}."))
+            return sentence(f"No TCP conversation in this capture: {self._what_is_there()}.")
         readings = [Reading(dialogue, visible(dialogue)) for dialogue in self._first(DIALOGUES_SHOWN)]
         return transcript(readings, self.how, total)
 

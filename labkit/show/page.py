@@ -30,9 +30,9 @@ class Page:
     """A piece of HTML with its plain-text alternative. Jupyter picks the first, `print` and `repr` the second."""
 
     def __init__(self, body: Callable[[], Node], text: str) -> None:
-        """`body` makes the HTML, when a front end asks for it."""
+        """`body` makes the HTML, when a front end asks for it; every line of `text` is made printable."""
         self._body = body
-        self.text = text
+        self.text = "\n".join(map(printable, text.split("\n")))
 
     @property
     def html(self) -> str:

@@ -106,7 +106,7 @@ def _add(rows: list[str], columns: _Columns, milliseconds: float, event: Event, 
 @lru_cache(4096)
 def _beside(data: bytes, meaning: str, readable: tuple[str, ...], content: int, means: int) -> list[str]:
     """A line of a phrase in a column of `content` characters, and beside it its meaning in one of `means`."""
-    right = _wrap(meaning, means)
+    right = _wrap(printable(meaning), means)
     if readable:
         right = right + [
             part for each in readable for part in wrap(f"» readable: {each}", means, subsequent_indent="  ")
