@@ -21,7 +21,7 @@ MISSING = "missing"
 _SIGNS = {WORKS: ("✓", "tls"), INSTEAD: ("~", "tcp"), MISSING: ("✗", "clear")}
 """Verdict -> its sign, and the look of its tag."""
 _WIDTH = 110
-_COLUMNS = (Column("works", "lk-how"), Column("what", "lk-who", heads=True), Column("what follows"))
+_COLUMNS = (Column("state", "lk-how"), Column("what", "lk-who", heads=True), Column("what follows"))
 
 
 class Check(NamedTuple):

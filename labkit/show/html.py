@@ -46,10 +46,10 @@ def __getattr__(name: str) -> Tag:
 
 
 def render(node: Node) -> str:
-    """The HTML of a node."""
+    """The HTML of a node, a plain string: `Markup` would escape what it is added to."""
     import htpy
 
-    return str(htpy.fragment[_shown(node)])
+    return "".join(htpy.fragment[_shown(node)].iter_chunks())
 
 
 def _shown(node: Node) -> Any:

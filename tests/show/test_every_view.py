@@ -181,6 +181,7 @@ def test_only_the_builder_makes_tables_and_no_view_writes_markup():
 
 
 def test_an_element_makes_its_text_and_its_attributes_printable_and_escapes_both():
+    assert type(html.render(html.br)) is str
     made = html.render(html.p("lk-soft", title='"\x1b<')["<b>\r\n\u202e", None, ["&", html.br, 5], html.i])
     assert made == ('<p class="lk-soft" title="&#34;␛&lt;">&lt;b&gt;␍␊\\u202e&amp;<br>5<i></i></p>')
 
