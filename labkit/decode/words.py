@@ -24,8 +24,14 @@ _PHRASES = {
 }
 """Kind of a phrase -> what it means, where the dialect's own words do not say more."""
 
-_WHOLE = ("message", "injected")
-"""Kinds of phrases whose lines have no meaning of their own."""
+
+_BEGUN = {
+    "message": "The beginning of a message; its end was never seen.",
+    "credential": "A part of the login in base64, without the end of its line.",
+    "command": "The beginning of a command; the end of its line was never seen.",
+    "continuation": "The beginning of what was to complete a command; its end was never seen.",
+}
+"""Kind of a phrase that was begun -> what its bytes are."""
 
 
 class Signals:
@@ -44,34 +50,43 @@ class Signals:
 class Words:
     """The origin of the phrases of one dialect, or of text in none."""
 
-    def __init__(self, dialect: Dialect | None) -> None:
+    def __init__(self, dialect: Dialect | None, begun: tuple[str, str] | None = None) -> None:
         self._dialect = dialect
+        self.begun = begun
+        """Kind and title of the phrase of which an unfinished event is the beginning; None for any other event."""
 
     def meaning(self, event: Event) -> str:
-        return self._always(event.kind) or self._explain(event, escaped(event.data.partition(b"\n")[0].rstrip(b"\r")))
+        return self._always(event) or self._explain(event, escaped(event.data.partition(b"\n")[0].rstrip(b"\r")))
 
     def lines(self, event: Event) -> list[tuple[str, str]]:
-        if event.kind in _WHOLE:
+        if self._dialect is not None and self._dialect.tell is not None:
+            return [(self._dialect.tell(event.title, event.data), self.meaning(event))]
+        if self._is_one_piece(event):
             return [(event.text, self.meaning(event))]
-        always = self._always(event.kind)
+        always = self._always(event)
         lines = event.text.replace("\r\n", "\n").split("\n")
         return [(line, always or self._explain(event, line)) for line in lines]
 
     def fields(self, event: Event) -> tuple[Field, ...]:
-        if event.kind in _WHOLE:
-            return (Field(event.title, 0, len(event.data), event.text, self.meaning(event)),)
+        told = self.lines(event)
+        if len(told) == 1:
+            return (Field(event.title, 0, len(event.data), *told[0]),)
         found, start = [], 0
-        for (line, meaning), data in zip(self.lines(event), event.data.split(b"\n"), strict=False):
+        for (line, meaning), data in zip(told, event.data.split(b"\n"), strict=False):
             end = min(start + len(data) + 1, len(event.data))
             found.append(Field(event.title, start, end, line, meaning))
             start = end
         return tuple(found)
 
-    def _always(self, kind: str) -> str:
+    def _is_one_piece(self, event: Event) -> bool:
+        """Whether the bytes have one meaning, not one for each line."""
+        return event.kind in ("message", "injected") or self.begun == ("message", "message")
+
+    def _always(self, event: Event) -> str:
         """What every phrase of this kind means; empty where its words decide."""
-        if self._dialect is None:
-            return _PHRASES.get(kind, _PHRASES["unknown"])
-        return _PHRASES.get(kind, "")
+        if self.begun and self.begun[0] in _BEGUN:
+            return _BEGUN[self.begun[0]]
+        return _PHRASES.get(event.kind, "" if self._dialect else _PHRASES["unknown"])
 
     def _explain(self, event: Event, line: str) -> str:
         return self._dialect.explain(event.kind, event.title, line)
