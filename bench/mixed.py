@@ -94,7 +94,9 @@ def _record(session: Callable[["Lab"], object], letter: str) -> tuple[list["Segm
     from labkit.capture.frames import ACK, SYN, segment
 
     with Lab() as lab:
-        lab.send(lab.smtp(), letter)
+        before = lab.smtp()
+        lab.send(before, letter)
+        before.close()
         with lab.capture() as capture:
             if not (outcome := session(lab)):
                 raise SystemExit(f"A session of the mixed capture: {outcome}")
