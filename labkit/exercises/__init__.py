@@ -1,6 +1,6 @@
 """Exercises: a student answers, and is told what is right or wrong with that answer.
 
-A lesson is a module of this package, ``lesson_01.py``, with a `Lesson` named ``LESSON``; it is read when first needed.
+A lesson is a module of `labkit.exercises.lessons`, ``lesson_01.py``, with a `Lesson` named ``LESSON``; it is read when first needed.
 An instructor adds an exercise to a running notebook, or to a module that it imports, in ten lines::
 
     from labkit.exercises import Exercise, add, equals
