@@ -1,7 +1,7 @@
 """The attacker's own account in the lab: anybody can be a customer of the server that she attacks."""
 
-from labkit.certificates import DOMAIN
-from labkit.servers.postoffice import USERS
+from labkit.mail.postoffice import USERS
+from labkit.trust.certificates import DOMAIN
 
 NAME = "mallory"
 PASSWORD = USERS[NAME]

@@ -10,14 +10,14 @@ from itertools import count
 from typing import NamedTuple
 
 from labkit.attacks import speech
-from labkit.attacks.session import Session
-from labkit.attacks.side import Leg
+from labkit.attacks.engine.session import Session
+from labkit.attacks.engine.side import Leg
 from labkit.capture.conversation import CLIENT, SERVER, Chunk, Conversation, Endpoint
 from labkit.decode.dialogue import read
 from labkit.decode.event import TEXT, Dialogue
 from labkit.decode.privacy import visible
 from labkit.dialects.base import Dialect
-from labkit.keylog import Secrets
+from labkit.trust.keylog import Secrets
 
 SECRETS = ("password", "user name", "message", "subject")
 """What must not be read by others; names and addresses are on the envelope."""

@@ -8,15 +8,15 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from labkit.attacks.certificate import offers_tls13
-from labkit.attacks.edits import Edit
+from labkit.attacks.engine.edits import Edit
+from labkit.attacks.engine.session import Session
 from labkit.attacks.loot import SECRETS, Item, Loot, as_if_clear, genuine, read_by_attacker, sealed, stored
-from labkit.attacks.report import Report
-from labkit.attacks.session import Session
 from labkit.attacks.vector import Vector
+from labkit.attacks.vectors.identity import offers_tls13
+from labkit.attacks.victims.report import Report
 from labkit.decode.dialogue import read
 from labkit.decode.event import CLIENT, SERVER, TCP, TEXT, TLS, Event
-from labkit.keylog import Secrets
+from labkit.trust.keylog import Secrets
 
 LEAKED = "leaked"
 DECEIVED = "deceived"
