@@ -1,51 +1,158 @@
 """IMAP and POP3: the same steps in other words."""
 
+import itertools
+import secrets
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from labkit.exercises.captures import capture_that, readable
-from labkit.exercises.checkers import function, members, shown, word
-from labkit.exercises.question import Checker, Exercise, Lesson, Prediction
+from labkit.clients import policies
+from labkit.dialects import IMAP, POP3
+from labkit.exercises.captures import about_capture, capture_that
+from labkit.exercises.checkers import as_text, members, shown, spelled_alike
+from labkit.exercises.drawn import NAMES, Draw
+from labkit.exercises.functions import Call, tried_on
+from labkit.exercises.keeping import draw
+from labkit.exercises.question import Exercise, Lesson, Prediction
+from labkit.exercises.staged import fetched
 
 if TYPE_CHECKING:
+    from labkit.decode.event import Dialogue
     from labkit.show.capture import Capture
 
 
+@about_capture
 def _tag(answer: object, capture: "Capture") -> str:
-    command = next(event.text for event in capture.dialogue.events if event.title == "STARTTLS")
-    right = command.split()[0]
-    if isinstance(answer, bytes):
-        return "The answer is text in quotes, not bytes."
-    if answer == command:
-        return "That is the whole line: the tag is its first word."
-    if isinstance(answer, str) and answer.strip().upper() == "STARTTLS":
-        return "That is the command. The tag is the word in front of it."
-    if isinstance(answer, str) and answer.strip() == "*":
-        return "`*` marks the untagged lines of the server. The tag of a command is the client's own word."
-    if answer == right:
+    command = next((event.text for event in capture.dialogue.events if event.title == "STARTTLS"), "")
+    said = as_text(answer)
+    if not command:
+        return "There is no `STARTTLS` in that capture."
+    if said is None:
+        return f"The answer is text in quotes, and yours is {shown(answer)}."
+    if said == command.split()[0]:
         return ""
+    if said == command:
+        return "That is the whole line: the tag is its first word."
+    if said.upper() == "STARTTLS":
+        return "That is the command. The tag is the word in front of it."
+    if said == "*":
+        return "`*` marks the untagged lines of the server. The tag of a command is the client's own word."
+    if any(event.text.startswith(f"{said} ") for event in capture.dialogue.events if event.sender == "client"):
+        return f"{shown(said)} is the tag of another command: each has its own."
     return f"It is not {shown(answer)}. Look at the line of the client that ends with STARTTLS."
 
 
-def _in_capitals(*expected: object, **said: object) -> Checker:
-    """Names of capabilities, for which upper and lower case are the same (RFC 9051 §9)."""
-    checker = members(*expected, **said)
-
-    def any_case(answer: object, *about: object) -> str:
-        named = isinstance(answer, set | list | tuple) and all(isinstance(name, str) for name in answer)
-        return checker({name.upper() for name in answer} if named else answer, *about)
-
-    return any_case
+_SERVERS = (("imap", {"auth": "always"}), ("pop3", {}), ("pop3", {"auth": "always"}))
+"""(method of the lab, settings): all but the one of the worked example."""
 
 
-_GREETINGS = {
-    b"220 mail.lab.test ESMTP of the STARTTLS lab\r\n": "SMTP",
-    b"* OK [CAPABILITY IMAP4rev1 STARTTLS LOGINDISABLED] mail.lab.test ready\r\n": "IMAP",
-    b"+OK mail.lab.test POP3 ready <1896.697170952@mail.lab.test>\r\n": "POP3",
-    b"220-welcome to mail.example.org ESMTP\r\n": "SMTP",
-    b"* PREAUTH [CAPABILITY IMAP4rev1] you are bob\r\n": "IMAP",
-    b"SSH-2.0-OpenSSH_9.7\r\n": None,
-    b"": None,
+def _some_session(of: Draw) -> "Capture":
+    protocol, server = of.one("06.2", _SERVERS)
+    return fetched(protocol, ("bob", "swordfish"), server, policy=policies.verified)
+
+
+def _lists(dialogue: "Dialogue") -> tuple[set[str], set[str]]:
+    """What a server announced when it was asked, before TLS and inside it."""
+    before: set[str] = set()
+    inside: set[str] = set()
+    events = dialogue.events
+    for event, following in itertools.pairwise(events):
+        if event.title == "CAPABILITY" and event.sender == "server":
+            (inside if event.encrypted else before).update(event.text.upper().split()[2:])
+        if event.title == "CAPA" and event.sender == "client":
+            (inside if event.encrypted else before).update(following.text.upper().splitlines()[1:-1])
+    return before, inside
+
+
+@about_capture
+def _only_before(answer: object, capture: "Capture") -> str:
+    before, inside = _lists(capture.decrypted().dialogue)
+    if not before or not inside:
+        return "In that capture the server was not asked twice what it offers."
+    both = dict.fromkeys(before & inside, "That is in both answers.")
+    return members(
+        before - inside,
+        missing={
+            "STARTTLS": "What is offered once?",
+            "STLS": "What is offered once?",
+            "LOGINDISABLED": "What is forbidden until then?",
+        },
+        extra=both | dict.fromkeys(inside - before, "That one comes only inside TLS."),
+    )(answer)
+
+
+def _dialect(of: Draw) -> str:
+    return of.one("06.3", (POP3.name, IMAP.name))
+
+
+def _words(answer: object) -> str:
+    dialect = POP3 if _dialect(draw()) == POP3.name else IMAP
+    if not isinstance(answer, list | tuple) or len(answer) != 3:
+        return f"The answer is a list of three words, and yours is {shown(answer)}."
+    steps = (
+        ("asks what is offered", dialect.ask, "the client"),
+        ("asks for TLS", dialect.upgrade, "the client"),
+        ("gives the go-ahead", dialect.go_ahead, "the server"),
+    )
+    for given, (does, wanted, who) in zip(answer, steps, strict=True):
+        said = (as_text(given) or "").split()
+        if said and spelled_alike(said[-1], wanted):
+            continue
+        smtp = {"EHLO", "STARTTLS", "220", "250"} & {word.upper() for word in said}
+        why = "That is what SMTP says. " if smtp else ""
+        return f"In {dialect.name} {who} {does} with another word than {shown(given)}. {why}Look at the dialect table."
+    return ""
+
+
+def _pop3(capture: "Capture") -> "list[Dialogue]":
+    return [dialogue for dialogue in capture.dialogues if dialogue.dialect is POP3]
+
+
+def _in(capture: "Capture") -> bool:
+    """Whether a login in the clear was accepted."""
+    texts = [event for dialogue in _pop3(capture) for event in dialogue.events if event.layer == "text"]
+    logins = [at for at, event in enumerate(texts) if event.title in ("PASS", "AUTH") and not event.encrypted]
+    return any(texts[at + 1].title == "+OK" for at in logins if at + 1 < len(texts))
+
+
+def _whose(capture: "Capture") -> list[str]:
+    return [seen.value for seen in capture.visible() if seen.what == "user name"]
+
+
+_FIRST_LINES = {
+    "SMTP": (b"220 ready", b"220-welcome to {name}", b"220 {name}.example.org ESMTP", b"220 imap.{name}.example ESMTP"),
+    "IMAP": (
+        b"* OK ready",
+        b"* OK [CAPABILITY IMAP4rev1 STARTTLS] {name}.example.org",
+        b"* PREAUTH you are {name}",
+        b"* PREAUTH [CAPABILITY IMAP4rev1] pop3.{name}.example welcomes you",
+        b"* BYE {name} is too busy",
+    ),
+    "POP3": (b"+OK", b"+OK {name} is ready", b"+OK imap.{name}.example <1896.6971@{name}.example>"),
+    None: (
+        b"SSH-2.0-OpenSSH_9.7 IMAP",
+        b"HTTP/1.1 400 Bad Request",
+        b"200 news.{name}.example, posting allowed",
+        b"-SMTP",
+        b"",
+    ),
 }
+"""Protocol -> how its servers greet. FTP greets with 220 as well and is left out."""
+_TRAPS = {
+    b"220 ready": "A greeting of SMTP need not say more than its code (RFC 5321 §4.2).",
+    b"* PREAUTH": "An IMAP server may also greet with PREAUTH, or with BYE (RFC 9051 §7.1).",
+    b"* BYE": "An IMAP server may also greet with PREAUTH, or with BYE (RFC 9051 §7.1).",
+}
+
+
+def _greetings() -> Iterator[Call]:
+    dice = secrets.SystemRandom()
+    for protocol, lines in _FIRST_LINES.items():
+        for line in lines:
+            greeting = line.replace(b"{name}", dice.choice(NAMES).encode()) + b"\r\n" * bool(line)
+            why = next((why for trap, why in _TRAPS.items() if line.startswith(trap)), "")
+            wrong = dict.fromkeys((None, *filter(None, _FIRST_LINES)), why or "How does the line begin?")
+            yield Call((greeting,), protocol, f"the line {greeting!r}", wrong)
+
 
 LESSON = Lesson(
     "06",
@@ -64,6 +171,12 @@ LESSON = Lesson(
             "send it (RFC 9051 §6.2.3). Like the offer of STARTTLS it is clear text, which anybody on the path can "
             "remove."
         ),
+        wrong={
+            "a": "A server cannot encrypt what a client sends; and by the time it gets the password, it has been on "
+            "the wire.",
+            "c": "It lists them before TLS, too, or no client would learn of STARTTLS.",
+            "d": "The client decides, but the server can tell it that a login is not possible yet.",
+        },
     ),
     (
         Exercise(
@@ -82,55 +195,60 @@ LESSON = Lesson(
         ),
         Exercise(
             "06.2",
-            "Which two capabilities did the IMAP server announce only before TLS?",
-            _in_capitals(
-                ("STARTTLS", "LOGINDISABLED"),
-                missing={"STARTTLS": "What is offered once?", "LOGINDISABLED": "What is forbidden until then?"},
-                extra={
-                    "IMAP4REV1": "That is in both answers.",
-                    "AUTH=PLAIN": "That one comes only inside TLS.",
-                },
-            ),
+            "Which capabilities did this server announce only before TLS?",
+            _only_before,
+            given=_some_session,
             hints=(
-                "In the decrypted transcript there are two answers to CAPABILITY. Compare the two lines.",
-                "One of them offers the upgrade, the other forbids the login.",
+                "In the decrypted transcript there are two answers to the client's question. Compare them.",
+                "What is offered before TLS cannot be of use inside it: which one is it?",
             ),
-            solution='only_before = {"STARTTLS", "LOGINDISABLED"}',
-            because="Inside TLS there is nothing left to upgrade, and no reason to forbid a login.",
+            solution=(
+                'replies = [e for e in theirs.decrypted().dialogue.events if e.sender == "server"]\n'
+                'lists = [set(e.text.split()) for e in replies if "STARTTLS" in e.text or "STLS" in e.text]\n'
+                'only_before = lists[0] & {"STARTTLS", "STLS", "LOGINDISABLED"}'
+            ),
+            because=(
+                "Inside TLS there is nothing left to upgrade, and no reason to forbid a login. Which other words "
+                "there are "
+                "differs from server to server: one that takes logins in the clear has no LOGINDISABLED."
+            ),
         ),
         Exercise(
             "06.3",
-            "What does a POP3 client send where an SMTP client sends `STARTTLS`?",
-            word(
-                "STLS",
-                mistakes={
-                    "STARTTLS": "That is what SMTP and IMAP say. Keywords of POP3 have at most four letters.",
-                    "CAPA": "That asks what is offered. What takes the offer?",
-                    "TLS": "Nearly: it has four letters.",
-                },
+            "How does this protocol ask what is offered, ask for TLS, and give the go-ahead?",
+            _words,
+            given=_dialect,
+            hints=(
+                "The table of dialects has a column for it.",
+                "The rows are `ask`, `upgrade` and `go-ahead`. A tag in front does not belong to the word.",
             ),
-            hints=("It is in the table of dialects.", "Four letters, and it begins with ST."),
-            solution='word = "STLS"',
-            because="Keywords of POP3 have three or four letters (RFC 1939 §3), and RFC 2595 §4 kept to that.",
+            solution=(
+                'said = {"POP3": ["CAPA", "STLS", "+OK"], "IMAP": ["CAPABILITY", "STARTTLS", "OK"]}\n'
+                "words = said[protocol]"
+            ),
+            because=(
+                "Keywords of POP3 have three or four letters (RFC 1939 §3), and RFC 2595 §4 kept to that. The "
+                "go-ahead of "
+                "IMAP stands behind the client's tag (RFC 9051 §6.2.1)."
+            ),
         ),
         Exercise(
             "06.4",
             "Capture a POP3 session in which mallory can read bob's password.",
             capture_that(
+                (_pop3, "This is no POP3 session: the server is `lab.pop3(...)`."),
                 (
-                    lambda capture: capture.dialogue.dialect and capture.dialogue.dialect.name == "POP3",
-                    "This is no POP3 session: the server is `lab.pop3(...)`.",
-                ),
-                (
-                    lambda capture: capture.dialogue.session is None,
-                    "The session was upgraded: the client follows `policy=policies.none`, or the server has "
+                    lambda capture: any(dialogue.session is None for dialogue in _pop3(capture)),
+                    "The session went over TLS: the client follows `policy=policies.none`, or the server has "
                     '`starttls="off"`.',
                 ),
                 (
-                    lambda capture: "password" in readable(capture),
+                    _whose,
                     'No password was sent: let the server take one in the clear, with `auth="always"`, and give a '
                     "`login=`.",
                 ),
+                (lambda capture: "bob" in _whose(capture), "Somebody logs in, but not bob."),
+                (_in, "The password was sent, and the server refused it: it is not bob's."),
             ),
             hints=(
                 'The server: `lab.pop3(starttls="off", auth="always")`.',
@@ -146,12 +264,9 @@ LESSON = Lesson(
         Exercise(
             "06.5",
             "Write a function that tells the protocol by the first line of a server.",
-            function(
-                _GREETINGS,
-                mistakes={"FTP": "FTP greets with 220 too, but its greeting does not say ESMTP."},
-            ),
+            tried_on(_greetings),
             hints=(
-                "SMTP begins with `220`, IMAP with `* `, POP3 with `+OK`.",
+                "SMTP begins with `220`, IMAP with `* `, POP3 with `+OK`. What stands behind that differs.",
                 '`greeting.startswith(b"220")` and so on; at the end `return None`.',
             ),
             solution=(
