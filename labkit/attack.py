@@ -238,12 +238,12 @@ def _close_all(running: "list[Interceptor]") -> None:
 def targets(site: Site, vector: "Vector", at: "Server | None" = None) -> "list[Target]":
     """The servers that an attack is on: `at`, or all whose protocol the vector knows. Raises `LabError` for none."""
     from labkit.attacks.engine.interceptor import Target
-    from labkit.dialects import named
+    from labkit.dialects import ALL, named
 
-    servers = [server for server in site.servers.values() if server.protocol in vector.protocols]
+    servers = [server for server in site.servers.values() if vector.applies_to(named(server.protocol))]
     chosen = servers if at is None else [at]
     if not chosen:
-        known = " or ".join(f"lab.{protocol.lower()}()" for protocol in vector.protocols)
+        known = " or ".join(f"lab.{dialect.name.lower()}()" for dialect in ALL if vector.applies_to(dialect))
         raise LabError(f"There is nothing for {vector.name} to attack: start a server first, with {known}.")
     return [Target(one.host, one.port, named(one.protocol), one.settings.implicit) for one in chosen]
 

@@ -9,7 +9,6 @@ from dataclasses import replace
 from itertools import count
 from typing import NamedTuple
 
-from labkit.attacks import speech
 from labkit.attacks.engine.session import Session
 from labkit.attacks.engine.side import Leg
 from labkit.capture.conversation import CLIENT, SERVER, Chunk, Conversation, Endpoint
@@ -89,7 +88,7 @@ def _spoken(data: bytes, dialect: Dialect | None) -> list[Item]:
     if dialect is None:
         return []
     nobody, server = Endpoint("0.0.0.0", 0), Endpoint("0.0.0.0", dialect.explicit_ports[0])
-    whole = data + speech.ENDS.get(dialect.name, b"")
+    whole = data + dialect.writes.message_end
     return _items(read(Conversation(nobody, server, list(_answered(whole, dialect)))), MAILBOX, 0)
 
 
@@ -99,7 +98,7 @@ def _answered(data: bytes, dialect: Dialect) -> Iterator[Chunk]:
     waiting = deque(reader.feed(CLIENT, data))
     while waiting:
         phrase = waiting.popleft()
-        reply = speech.willing(dialect, phrase)
+        reply = dialect.writes.willing(phrase)
         for sender, said in ((CLIENT, phrase.data), (SERVER, reply)):
             yield Chunk(0, next(numbers), sender, "data", said, len(said))
         waiting += (more for more in reader.feed(SERVER, reply) if more.sender == CLIENT)

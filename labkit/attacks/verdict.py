@@ -120,7 +120,8 @@ def _ran_injected(case: Case) -> list[str]:
     """Inside TLS a server answers what was asked there; its first words show whether it was asked something else."""
     for session in case.sessions:
         dialect = session.opening.dialect
-        pattern = case.vector.answered.get(dialect.name) if dialect and not session.opening.implicit else None
+        clear = dialect is not None and not session.opening.implicit and dialect.writes.injected is not None
+        pattern = dialect.writes.injected.reply if clear and case.vector.injects else None
         first = next((event.text for event in _inside(session, case.secrets) if event.sender == SERVER), "")
         if pattern and re.match(pattern, first):
             return ["the server ran the injected command inside TLS, and answered it there", first]

@@ -130,7 +130,7 @@ class ByHand(Vector):
         """Let another vector decide at once, from the lines that wait on; `why` is put down for each of them."""
         with self._turn:
             self._deputy, self._why = deputy, why
-            self.marks, self.answered = deputy.marks, deputy.answered  # the verdict asks for them
+            self.marks, self.injects = deputy.marks, deputy.injects  # the verdict asks for them
             self._turn.notify_all()
 
     def release(self) -> None:

@@ -39,6 +39,12 @@ def for_port(port: int) -> Dialect | None:
     return _BY_PORT.get(port)
 
 
-def recognise(greeting: bytes) -> Dialect | None:
-    """The dialect in which a server begins with these bytes."""
-    return next((dialect for dialect in ALL if dialect.recognises(greeting)), None)
+def recognise(server: bytes, client: bytes = b"", port: int = 0) -> Dialect | None:
+    """The dialect of a conversation that begins with these bytes of the server and of the client.
+
+    Where the bytes do not tell, the server's `port` does.
+    """
+    usual = for_port(port)
+    if usual is not None and usual.recognises(server, client):
+        return usual
+    return next((dialect for dialect in ALL if dialect.recognises(server, client)), usual)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from labkit.attacks import catalogue
 from labkit.attacks.vector import Vector
 from labkit.attacks.verdict import BROKEN, DECEIVED, LEAKED, OUTCOMES, STOPPED, UNHARMED, Verdict
+from labkit.dialects import ALL
 from labkit.show.grid import Cell, Grid
 from labkit.show.page import Page
 from labkit.show.table import table
@@ -38,7 +39,13 @@ def attack_table(vectors: Iterable[type[Vector]] = catalogue.ALL) -> Page:
 
 
 def _row(kind: type[Vector]) -> tuple[str, ...]:
-    return kind.id, kind.__name__, ", ".join(kind.protocols), kind().summary, kind.source
+    return (
+        kind.id,
+        kind.__name__,
+        ", ".join(dialect.name for dialect in ALL if kind.applies_to(dialect)),
+        kind().summary,
+        kind.source,
+    )
 
 
 def _place(row: tuple[str, ...]) -> tuple[str, int, str]:

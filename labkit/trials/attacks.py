@@ -20,6 +20,7 @@ from labkit.attacks.victims import LOGIN, TEXT, Victim
 from labkit.attacks.victims.report import Report
 from labkit.clients import policies
 from labkit.clients.policies import IMPLICIT, Policy
+from labkit.dialects import named
 from labkit.errors import LabError
 from labkit.mail.mailbox import Message
 from labkit.trust.certificates import DOMAIN
@@ -109,7 +110,7 @@ def count(
 
 
 def _pairs(vectors: Iterable[type[Vector]], protocols: Sequence[str]) -> list[tuple[str, type[Vector]]]:
-    return [(protocol, vector) for vector in vectors for protocol in protocols if protocol in vector.protocols]
+    return [(protocol, vector) for vector in vectors for protocol in protocols if vector.applies_to(named(protocol))]
 
 
 def _able(clients: Sequence[Client], protocol: str) -> list[Client]:

@@ -17,7 +17,7 @@ from labkit.attacks.engine.edits import Edit, Edits
 from labkit.attacks.engine.session import Session
 from labkit.attacks.engine.tls import Disguises
 from labkit.attacks.vector import Opening, Vector
-from labkit.dialects import Dialect
+from labkit.dialects import ALL, Dialect
 from labkit.errors import LabError
 from labkit.network import Network
 from labkit.network.entrance import BREATH, EXHAUSTED
@@ -177,8 +177,8 @@ def _open(stack: ExitStack, network: Network, vector: Vector, targets: list[Targ
     if not targets:
         raise LabError("There is nothing to attack: start a server first, for example with lab.smtp().")
     for target in targets:
-        if target.dialect is not None and target.dialect.name not in vector.protocols:
-            known = " and ".join(vector.protocols)
+        if target.dialect is not None and not vector.applies_to(target.dialect):
+            known = " and ".join(dialect.name for dialect in ALL if vector.applies_to(dialect))
             raise LabError(
                 f"{vector.name} is an attack on {known}, not on {target.dialect.name}: choose another server."
             )

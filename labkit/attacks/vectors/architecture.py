@@ -6,6 +6,7 @@ from labkit.attacks import speech
 from labkit.attacks.actions import Answer, Drop, Inject, TakeOverTLS
 from labkit.attacks.vector import Answered, Line, Opening, Vector
 from labkit.dialects.base import CLIENT, SERVER
+from labkit.dialects.writing import GO_AHEAD
 
 
 class FullInterception(Vector):
@@ -31,6 +32,7 @@ class ClearToVictim(Vector):
 
     id = "X2"
     source = "striptls, for XMPP"
+    needs = ("capabilities",)
     server: ClassVar = {"starttls": "required"}
 
     def on_line(self, line: Line) -> Answered:
@@ -43,7 +45,7 @@ class ClearToVictim(Vector):
             return Drop(), TakeOverTLS(), Inject(SERVER, question.data)
         if question.title != line.dialect.ask or not _offered(line):
             return None
-        upgrade = speech.command(line.dialect.name, line.dialect.upgrade)
+        upgrade = line.dialect.writes.command(line.dialect.upgrade, "mallory")
         return (Drop(), Inject(SERVER, upgrade)) if line.kind == "reply" else Drop()
 
 
@@ -57,9 +59,10 @@ class ClearToServer(Vector):
 
     id = "X3"
     source = "striptls, InboundStarttlsProxy"
+    needs = (GO_AHEAD,)
     server: ClassVar = {"auth": "always"}
 
     def on_line(self, line: Line) -> Answered:
         if not speech.upgrades(line) or line.inside:
             return None
-        return Answer(speech.reply(line, "go", "Ready to start TLS")), TakeOverTLS("unknown root", server=False)
+        return Answer(speech.reply(line, GO_AHEAD, "Ready to start TLS")), TakeOverTLS("unknown root", server=False)

