@@ -45,7 +45,7 @@ _MEANT_FOR = {
 
 def _server(draw: Draw, lab: "Lab") -> "Server":
     method, implicit = draw.one("00.2", _KINDS)
-    return getattr(lab, method)(implicit=implicit)
+    return getattr(lab, method)(implicit=implicit, replace=True)
 
 
 def _port(answer: object, server: "Server") -> str:

@@ -144,8 +144,8 @@ def _login_captures() -> "tuple[tuple[Capture, set[tuple[str, str]], str], ...]"
 
 
 def _two_logins(lab: "Lab", first: tuple[str, str], second: tuple[str, str]) -> "Capture":
-    plain = lab.smtp(**CLEAR, mechanisms="PLAIN")
-    login = lab.smtp(port=25, **CLEAR, mechanisms="LOGIN")
+    plain = lab.smtp(**CLEAR, mechanisms="PLAIN", replace=True)
+    login = lab.smtp(port=25, **CLEAR, mechanisms="LOGIN", replace=True)
     with lab.capture() as capture:
         lab.send(login, "One", login=first)
         lab.send(plain, "Two", login=second)
@@ -154,7 +154,7 @@ def _two_logins(lab: "Lab", first: tuple[str, str], second: tuple[str, str]) -> 
 
 def _called_off(lab: "Lab", user: str, login: tuple[str, str]) -> "Capture":
     """A client that gives its user name and then calls the login off with ``*`` (RFC 4954 §4), and then another."""
-    server = lab.smtp(**CLEAR, mechanisms="LOGIN")
+    server = lab.smtp(**CLEAR, mechanisms="LOGIN", replace=True)
     with lab.capture() as capture:
         with lab.alice.connect(server.host, server.port, 5) as wire, wire.makefile("rwb") as stream:
             for line in (b"", b"EHLO alice", b"AUTH LOGIN " + _coded(user).encode(), b"*", b"QUIT"):

@@ -254,10 +254,12 @@ LESSON = Lesson(
             ),
             hints=(
                 '`lab.smtp(starttls="required")` makes the server, `policy=policies.none` the client.',
-                "Both go into one cell: first the server, then the `with` block with `lab.send` in it.",
+                "Both go into one cell: first the server, in the place of the one that runs there (`replace=True`), "
+                "then the "
+                "`with` block with `lab.send` in it.",
             ),
             solution=(
-                'strict = lab.smtp(starttls="required")\n'
+                'strict = lab.smtp(starttls="required", replace=True)\n'
                 "with lab.capture() as refused:\n"
                 '    lab.send(strict, "The PIN is 4921", policy=policies.none)'
             ),

@@ -215,11 +215,11 @@ LESSON = Lesson(
                 (messages, "The session is right, but no mail crossed it: was it sent?"),
             ),
             hints=(
-                '`lab.smtp(tls=("TLS 1.2",), ciphers="ECDHE+CHACHA20")` makes the server.',
+                '`lab.smtp(tls=("TLS 1.2",), ciphers="ECDHE+CHACHA20", replace=True)` makes the server.',
                 "Both arguments are needed: TLS 1.3 has its own suites, which `ciphers` does not touch.",
             ),
             solution=(
-                'server = lab.smtp(tls=("TLS 1.2",), ciphers="ECDHE+CHACHA20")\n'
+                'server = lab.smtp(tls=("TLS 1.2",), ciphers="ECDHE+CHACHA20", replace=True)\n'
                 "with lab.capture() as chacha:\n"
                 '    lab.send(server, "The PIN is 4921", policy=policies.verified)'
             ),

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from labkit.attacks.vectors.identity import offers_tls13
-from labkit.exercises.captures import capture_that, messages, sessions
+from labkit.exercises.captures import capture_that, sessions
 from labkit.exercises.checkers import as_text, shown
 from labkit.exercises.drawn import Draw
 from labkit.exercises.functions import Call, tried_on
@@ -91,6 +91,12 @@ def _rfcs(answer: object) -> str:
             about = _ABOUT.get(given, f"{shown(answer[name])} is not the RFC that forbids it")
             return f"{name} still speaks {versions[0]}: {about}. The table has a row for each version."
     return ""
+
+
+def _worked(capture: "Capture") -> bool:
+    """Whether the client said something inside TLS; what, the lab cannot open before TLS 1.2."""
+    events = (event for dialogue in capture.dialogues for event in dialogue.events)
+    return any(event.encrypted and event.sender == "client" and event.kind == "application-data" for event in events)
 
 
 def _mark(answer: object, mark: object = ...) -> str:
@@ -220,14 +226,14 @@ LESSON = Lesson(
                     lambda capture: any(session.version == "TLS 1.1" for session in sessions(capture)),
                     'They agreed on something else: `lab.smtp` and `lab.send` both take `tls=("TLS 1.1",)`.',
                 ),
-                (messages, "They agreed on TLS 1.1, but no mail crossed it: was it sent?"),
+                (_worked, "They agreed on TLS 1.1, but the client said nothing inside TLS: was a mail sent?"),
             ),
             hints=(
                 'The server takes `tls=("TLS 1.1",)`, and the client does not offer it unless it is asked to.',
                 'Inside `with lab.capture() as deprecated:` comes `lab.send(server, "…", tls=("TLS 1.1",))`.',
             ),
             solution=(
-                'server = lab.smtp(tls=("TLS 1.1",))\n'
+                'server = lab.smtp(tls=("TLS 1.1",), replace=True)\n'
                 "with lab.capture() as deprecated:\n"
                 '    lab.send(server, "Hello from 2006", policy=policies.verified, tls=("TLS 1.1",))'
             ),
@@ -243,7 +249,7 @@ LESSON = Lesson(
                 "The random stands at the bytes 6 to 37 of the ServerHello, so the mark is `event.data[30:38]`.",
             ),
             solution=(
-                'server = lab.smtp(tls=("TLS 1.0", "TLS 1.3"))\n'
+                'server = lab.smtp(tls=("TLS 1.0", "TLS 1.3"), replace=True)\n'
                 "with lab.capture() as honest:\n"
                 '    lab.send(server, "Hello", policy=policies.verified, tls=("TLS 1.1",))\n'
                 'hello = next(event for event in honest.dialogue.events if event.title == "ServerHello")\n'

@@ -251,11 +251,11 @@ LESSON = Lesson(
                 (_in, "The password was sent, and the server refused it: it is not bob's."),
             ),
             hints=(
-                'The server: `lab.pop3(starttls="off", auth="always")`.',
+                'The server: `lab.pop3(starttls="off", auth="always", replace=True)`.',
                 'The client: `lab.fetch(server, login=("bob", "swordfish"), policy=policies.none)`.',
             ),
             solution=(
-                'server = lab.pop3(starttls="off", auth="always")\n'
+                'server = lab.pop3(starttls="off", auth="always", replace=True)\n'
                 "with lab.capture() as leaky:\n"
                 '    lab.fetch(server, login=("bob", "swordfish"), policy=policies.none)'
             ),
@@ -270,7 +270,7 @@ LESSON = Lesson(
                 '`greeting.startswith(b"220")` and so on; at the end `return None`.',
             ),
             solution=(
-                "def protocol(greeting: bytes):\n"
+                "def protocol_of(greeting: bytes):\n"
                 '    begins = {b"220": "SMTP", b"* ": "IMAP", b"+OK": "POP3"}\n'
                 "    return next((name for word, name in begins.items() if greeting.startswith(word)), None)"
             ),

@@ -194,7 +194,10 @@ LESSON = Lesson(
                 "Look at the column of this kind of server in the grid.",
                 "A ∅ stands for a mail that was not sent. All others arrived, one way or another.",
             ),
-            solution='arrives = {name for name, server in grid.cells if server == kind and grid.cells[name, server].mark != "∅"}',
+            solution=(
+                "cells = {name: cell for (name, server), cell in grid.cells.items() if server == kind}\n"
+                'arrives = {name for name, cell in cells.items() if cell.mark != "∅"}'
+            ),
             because=(
                 "A policy trades mail that is lost against mail that leaks. `opportunistic` sends nearly everywhere; "
                 "`verified` sends only to the right server."
@@ -225,7 +228,7 @@ LESSON = Lesson(
                 "Which policy insists on TLS, but takes any certificate? And give it a `login=`.",
             ),
             solution=(
-                'wrong = lab.smtp(certificate="wrong name")\n'
+                'wrong = lab.smtp(certificate="wrong name", replace=True)\n'
                 "with lab.capture() as handed_over:\n"
                 '    lab.send(wrong, "The PIN is 4921", login=("alice", "hunter2"), policy=policies.mandatory)'
             ),
@@ -240,8 +243,8 @@ LESSON = Lesson(
                 "The provider: `lab.provider(server, policy=policies.verified)`. Then send a mail through it.",
             ),
             solution=(
-                'impostor = lab.smtp(port=25, certificate="wrong name")\n'
-                "blocking = lab.provider(impostor, policy=policies.verified)\n"
+                'impostor = lab.smtp(port=25, certificate="wrong name", replace=True)\n'
+                "blocking = lab.provider(impostor, policy=policies.verified, replace=True)\n"
                 'lab.send(blocking, "The PIN is 4921", login=("alice", "hunter2"), policy=policies.verified)'
             ),
             because="With the policy `mandatory` the same mail would have gone through, to whoever answered.",

@@ -239,7 +239,7 @@ LESSON = Lesson(
                 "`lab.fetch` goes inside `with lab.mallory(attacks.StripCapability()) as stolen:`.",
             ),
             solution=(
-                'imap = lab.imap(auth="always")\n'
+                'imap = lab.imap(auth="always", replace=True)\n'
                 "with lab.mallory(attacks.StripCapability(), at=imap) as stolen:\n"
                 '    lab.fetch(imap, login=("bob", "swordfish"), policy=policies.opportunistic)'
             ),

@@ -228,17 +228,19 @@ LESSON = Lesson(
             "The verdicts of `CommandInjection` on a POP3 server with the mistake and on one without.",
             _verdicts,
             hints=(
-                '`lab.pop3(quirks=("keeps the buffer",))` is the server with the mistake, `lab.pop3()` the one '
+                '`lab.pop3(quirks=("keeps the buffer",))` is the server with the mistake, `lab.pop3(replace=True)` '
+                "the one "
                 "without.",
                 "Each is attacked in a `with lab.mallory(attacks.CommandInjection()) as …:`, with a `lab.fetch(...)` "
                 "of bob in it, under `policies.verified`.",
             ),
             solution=(
-                'bob = {"login": ("bob", "swordfish"), "policy": policies.verified}\n'
-                'with lab.mallory(attacks.CommandInjection(), at=lab.pop3(quirks=("keeps the buffer",))) as one:\n'
-                '    lab.fetch(lab.servers["mail", 110], **bob)\n'
-                "with lab.mallory(attacks.CommandInjection(), at=lab.pop3()) as other:\n"
-                '    lab.fetch(lab.servers["mail", 110], **bob)\n'
+                'broken_pop3 = lab.pop3(quirks=("keeps the buffer",), replace=True)\n'
+                "with lab.mallory(attacks.CommandInjection(), at=broken_pop3) as one:\n"
+                "    lab.fetch(broken_pop3, policy=policies.verified)\n"
+                "mended_pop3 = lab.pop3(replace=True)\n"
+                "with lab.mallory(attacks.CommandInjection(), at=mended_pop3) as other:\n"
+                "    lab.fetch(mended_pop3, policy=policies.verified)\n"
                 "verdicts = (one.verdict, other.verdict)"
             ),
             because="The protocol is another one, the mistake is the same: a buffer that outlives the upgrade.",
