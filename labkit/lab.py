@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from labkit.attack import Attacker, Site
     from labkit.attacks.vector import Vector
+    from labkit.attacks.victims.report import Report
     from labkit.clients.outcome import Fetched, Outcome, Sent
     from labkit.clients.policies import Policy
     from labkit.mail.mailbox import Mailbox
@@ -235,6 +236,22 @@ class Lab:
         policy, context = self._terms(policy, tls)
         at = server.protocol, self.alice, server.host, server.port
         return self._told(fetch(*at, policy, context, login, timeout))
+
+    def visit(self, victim: str) -> "Report":
+        """Let a client of `labkit.attacks.victims` do its work, in any protocol: ``lab.visit("XMPP, careful")``.
+
+        Gives what its user would be told; an attack that is under way is told, too. Raises `LabError` for a name that
+        does not exist, and where no server speaks the protocol.
+        """
+        from labkit.attack import scene
+        from labkit.attacks import victims
+
+        self.network.still_open()
+        chosen = victims.named(victim)
+        attack = self.mallory.attack
+        if attack is not None and attack.under_way:
+            return attack.visit(victim)
+        return chosen.run(scene(self.site, chosen.protocol))
 
     def capture(self, host: str | None = None) -> "AbstractContextManager[Capture]":
         """Capture what crosses the lab's network inside the ``with`` block; the capture is complete at its end.

@@ -17,7 +17,7 @@ def test_a_server_in_the_place_of_one_that_runs_is_refused_and_the_error_says_ho
         first = lab.smtp()
         with pytest.raises(LabError, match=r"Port 587 of mail has a server already.*close\(\).*replace=True"):
             lab.smtp(starttls="off")
-        assert lab.send(first, "still the first").how == "TLS by STARTTLS"
+        assert lab.send(first, "still the first").how == "explicit TLS"
         first.close()
         assert lab.send(lab.smtp(starttls="off"), "the second").how == "clear text"
 
