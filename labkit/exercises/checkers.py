@@ -268,7 +268,13 @@ def _no_collection(answer: object) -> bool:
 
 
 def _among(thing: object, things: Iterable[object]) -> bool:
-    return any(same(thing, other) or (isinstance(other, str) and spelled_alike(thing, other)) for other in things)
+    return any(same(thing, other) or _alike(thing, other) for other in things)
+
+
+def _alike(one: object, other: object) -> bool:
+    return (isinstance(other, str) and spelled_alike(one, other)) or (
+        isinstance(one, str) and spelled_alike(other, one)
+    )
 
 
 def _count(left: int) -> str:

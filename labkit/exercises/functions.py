@@ -103,7 +103,8 @@ def _tried(answer: Callable, case: Call, mistakes: Mapping[Any, str]) -> str:
     if complaint or fits(got, case.wanted):
         return complaint
     if got is None:
-        return f"On {case.called} it returns nothing: does every way through it end in a `return`?"
+        why = named(got, case.mistakes) or "Does every way through it end in a `return`?"
+        return f"On {case.called} it returns nothing (None), but it should be {shown(case.wanted)}. {why}"
     why = named(got, case.mistakes) or named(got, mistakes) or _form(got, case.wanted) or nearly(got, case.wanted)
     wanted = "nothing (None)" if case.wanted is None else shown(case.wanted)
     return f"On {case.called} it returns {shown(got)}, but it should be {wanted}. {why}".rstrip()

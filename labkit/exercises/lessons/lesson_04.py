@@ -15,7 +15,7 @@ from labkit.exercises.question import Exercise, Lesson, Prediction
 from labkit.trials.channel import ALL
 
 if TYPE_CHECKING:
-    pass
+    from labkit.show.capture import Capture
 
 
 def _two_ranges(of: Draw) -> tuple[tuple[str, ...], tuple[str, ...]]:

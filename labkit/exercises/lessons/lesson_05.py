@@ -104,13 +104,17 @@ def _off(estimate: float, capture: "Capture", right: int) -> str:
     sealed = [event.wire for event in capture.dialogue.events if event.encrypted and event.sender == "client"]
     text = len(messages(capture)[0].data.partition(b"\r\n\r\n")[2])
     if estimate == max(sealed):
-        return f"{shown(estimate)} is how long the record is on the wire: take off the {_OVERHEAD} bytes that TLS "
-        "1.3 adds."
-    if abs(estimate - sum(sealed)) <= _OVERHEAD * len(sealed):
+        return (
+            f"{shown(estimate)} is how long the record is on the wire: take off the {_OVERHEAD} bytes that TLS "
+            "1.3 adds."
+        )
+    if estimate in (sum(sealed), sum(sealed) - _OVERHEAD, sum(sealed) - _OVERHEAD * len(sealed)):
         return f"{shown(estimate)} is all that the client sent inside TLS: which of the records is the message?"
     if abs(estimate - text) <= _NEAR:
-        return f"{shown(estimate)} is the text alone. Its header is part of the message, and mallory cannot tell "
-        "them apart."
+        return (
+            f"{shown(estimate)} is the text alone. Its header is part of the message, and mallory cannot tell "
+            "them apart."
+        )
     if estimate < right and len(sealed) and max(sealed) > 16_384:
         return f"{shown(estimate)} is too low: a message of more than 16 KiB fills several records."
     low_or_high = "low" if estimate < right else "high"
@@ -123,7 +127,7 @@ _GERMAN = (
 )
 _RUSSIAN = (
     "Шифрование начинается только после ответа сервера, а до этого любой на пути может прочитать письмо, "  # noqa: RUF001
-    "его тему и пароль отправителя. Поэтому клиент должен уметь отказаться. "
+    "его тему и пароль отправителя. Поэтому клиент должен уметь отказаться. "  # noqa: RUF001
 )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from labkit.clients import policies
 from labkit.dialects import IMAP, POP3
-from labkit.exercises.captures import about_capture, capture_that
+from labkit.exercises.captures import about_capture, capture_that, said
 from labkit.exercises.checkers import as_text, members, shown, spelled_alike
 from labkit.exercises.drawn import NAMES, Draw
 from labkit.exercises.functions import Call, tried_on
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
 @about_capture
 def _tag(answer: object, capture: "Capture") -> str:
     command = next((event.text for event in capture.dialogue.events if event.title == "STARTTLS"), "")
-    said = as_text(answer)
+    given = as_text(answer)
     if not command:
         return "There is no `STARTTLS` in that capture."
-    if said is None:
+    if given is None:
         return f"The answer is text in quotes, and yours is {shown(answer)}."
-    if said == command.split()[0]:
+    if given == command.split()[0]:
         return ""
-    if said == command:
+    if given == command:
         return "That is the whole line: the tag is its first word."
-    if said.upper() == "STARTTLS":
+    if given.upper() == "STARTTLS":
         return "That is the command. The tag is the word in front of it."
-    if said == "*":
+    if given == "*":
         return "`*` marks the untagged lines of the server. The tag of a command is the client's own word."
-    if any(event.text.startswith(f"{said} ") for event in capture.dialogue.events if event.sender == "client"):
-        return f"{shown(said)} is the tag of another command: each has its own."
+    if any(event.text.startswith(f"{given} ") for event in capture.dialogue.events if event.sender == "client"):
+        return f"{shown(given)} is the tag of another command: each has its own."
     return f"It is not {shown(answer)}. Look at the line of the client that ends with STARTTLS."
 
 
@@ -50,11 +50,11 @@ def _some_session(of: Draw) -> "Capture":
     return fetched(protocol, ("bob", "swordfish"), server, policy=policies.verified)
 
 
-def _lists(dialogue: "Dialogue") -> tuple[set[str], set[str]]:
+def _lists(capture: "Capture") -> tuple[set[str], set[str]]:
     """What a server announced when it was asked, before TLS and inside it."""
     before: set[str] = set()
     inside: set[str] = set()
-    events = dialogue.events
+    events = said(capture)
     for event, following in itertools.pairwise(events):
         if event.title == "CAPABILITY" and event.sender == "server":
             (inside if event.encrypted else before).update(event.text.upper().split()[2:])
@@ -65,7 +65,7 @@ def _lists(dialogue: "Dialogue") -> tuple[set[str], set[str]]:
 
 @about_capture
 def _only_before(answer: object, capture: "Capture") -> str:
-    before, inside = _lists(capture.decrypted().dialogue)
+    before, inside = _lists(capture)
     if not before or not inside:
         return "In that capture the server was not asked twice what it offers."
     both = dict.fromkeys(before & inside, "That is in both answers.")
@@ -93,13 +93,13 @@ def _words(answer: object) -> str:
         ("asks for TLS", dialect.upgrade, "the client"),
         ("gives the go-ahead", dialect.go_ahead, "the server"),
     )
-    for given, (does, wanted, who) in zip(answer, steps, strict=True):
-        said = (as_text(given) or "").split()
-        if said and spelled_alike(said[-1], wanted):
+    for word, (does, wanted, who) in zip(answer, steps, strict=True):
+        spoken = (as_text(word) or "").split()
+        if spoken and spelled_alike(spoken[-1], wanted):
             continue
-        smtp = {"EHLO", "STARTTLS", "220", "250"} & {word.upper() for word in said}
+        smtp = {"EHLO", "STARTTLS", "220", "250"} & {each.upper() for each in spoken}
         why = "That is what SMTP says. " if smtp else ""
-        return f"In {dialect.name} {who} {does} with another word than {shown(given)}. {why}Look at the dialect table."
+        return f"In {dialect.name} {who} {does} with another word than {shown(word)}. {why}Look at the dialect table."
     return ""
 
 

@@ -92,8 +92,9 @@ def _stolen(answer: "Attack") -> str:
         return complaint
     dialects = {dialogue.dialect.name for dialogue in answer.victim_side.dialogues if dialogue.dialect}
     if "IMAP" not in dialects:
-        return f"This attack was on {' and '.join(sorted(dialects)) or 'no protocol of mail'}: the question is about "
-        "IMAP."
+        return (
+            f"This attack was on {' and '.join(sorted(dialects)) or 'no protocol of mail'}: the question is about IMAP."
+        )
     if answer.verdict.outcome != LEAKED:
         return f"She read no password. The verdict is: {answer.verdict.outcome}, {answer.verdict.why}."
     users = [item.value for item in answer.loot if item.what == "user name"]

@@ -89,8 +89,9 @@ def _robbed(answer: "Attack") -> str:
         return "No client came by: let one send inside the `with` block."
     verdict = answer.verdict
     if verdict.outcome != LEAKED:
-        return f"She read nothing. The verdict is: {verdict.outcome}, {verdict.why}. Which policy takes any "
-        "certificate?"
+        return (
+            f"She read nothing. The verdict is: {verdict.outcome}, {verdict.why}. Which policy takes any certificate?"
+        )
     if "password" not in verdict.secrets:
         return f"She read the {' and the '.join(verdict.secrets)}, but no password: give `lab.send` a `login=`."
     return "" if any("TLS" in item.where for item in answer.loot) else "She read it in clear text, not inside TLS."

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from labkit.attacks import CommandInjection
+from labkit.attacks.actions import Replace
+from labkit.attacks.vector import Answered, Line
 from labkit.attacks.verdict import DECEIVED, UNHARMED, Verdict
 from labkit.clients import policies
 from labkit.exercises.checkers import members, shown, word
@@ -18,14 +20,23 @@ if TYPE_CHECKING:
     from labkit.show.capture import Capture
 
 
+class OtherInjection(CommandInjection):
+    """Puts a given command behind STARTTLS."""
+
+    def __init__(self, command: str) -> None:
+        self.command = command.encode()
+
+    def on_line(self, line: Line) -> Answered:
+        return Replace(line.data + self.command + b"\r\n") if line.title == "STARTTLS" else None
+
+
 def _command(of: Draw) -> str:
     return f"{of.one('10.1 verb', ('VRFY', 'NOOP', 'EXPN'))} {of.word('10.1')}"
 
 
 def _injected_session(of: Draw) -> "tuple[Capture, Capture]":
     """What the victim and what the server saw of an injection."""
-    vector = CommandInjection()
-    vector.commands = {"SMTP": _command(of)}
+    vector = OtherInjection(_command(of))
     attack = attacked(vector, server={"quirks": ("keeps the buffer",)}, policy=policies.verified)
     return attack.victim_side.decrypted(), attack.server_side.decrypted()
 
@@ -146,8 +157,9 @@ def _kept(got: object, call: Call) -> str:
     if got is None:
         return f"On {call.called} it returns nothing: does it end in a `return`?"
     if not isinstance(got, Mapping):
-        return f"On {call.called} it returns {shown(got)}, and it should return a dictionary, what is left of the "
-        "session."
+        return (
+            f"On {call.called} it returns {shown(got)}, and it should return a dictionary, what is left of the session."
+        )
     for key in _OWN:
         if got.get(key) != call.wanted[key]:
             return f"On {call.called} it has lost {key!r}, which the server knows by itself and not from the client."
