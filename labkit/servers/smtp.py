@@ -44,7 +44,7 @@ class SMTPServer(Server):
         return self.settings.mechanisms if self.settings.auth != "none" else ()
 
     def _session(self, note: Note) -> asyncio.Protocol:
-        return _Session(self, note)
+        return SMTPSession(self, note)
 
     async def take(self, message: Message, client: str) -> str:
         """Do what is to be done with a message from the client of that name; the reply to it."""
@@ -75,8 +75,11 @@ class SMTPServer(Server):
         return f"451 4.3.0 Cannot do that now: {type(error).__name__}"
 
 
-class _Session(SMTP):
+class SMTPSession(SMTP):
     """One client's conversation, written into the server's log."""
+
+    protocol_ident = _IDENT
+    """What stands behind the server's name in its greeting."""
 
     AuthLoginUsernameChallenge = "Username:"
     AuthLoginPasswordChallenge = "Password:"
@@ -86,7 +89,7 @@ class _Session(SMTP):
         super().__init__(
             server,
             hostname=SERVER_NAME,
-            ident=_IDENT,
+            ident=self.protocol_ident,
             tls_context=None if settings.implicit or settings.starttls == "off" else server.context,
             require_starttls=settings.starttls == "required",
             timeout=_IDLE_LIMIT,
