@@ -115,9 +115,7 @@ def download(html: str, name: str, content: str) -> "Widget":
     import ipywidgets
 
     href = f"data:application/json;base64,{b64encode(content.encode()).decode()}"
-    button = (
-        f'<a class="jupyter-button" download="{markup(name)}" href="{href}">Download {markup(name)}</a>'
-    )
+    button = f'<a class="jupyter-button" download="{markup(name)}" href="{href}">Download {markup(name)}</a>'
     box = ipywidgets.VBox([ipywidgets.HTML(html), ipywidgets.HTML(f'<div class="labkit">{button}</div>')])
     return box.add_class("labkit")
 
