@@ -143,7 +143,7 @@ def members(expected: Any, missing: Mapping[Any, str] | None = None, extra: Mapp
 
 
 def sequence(expected: Any, mistakes: Mapping[Any, str] | None = None) -> Checker:
-    """A list or tuple of these things in this order; `mistakes` says why a thing is not where somebody puts it."""
+    """A list or tuple of these things in this order; `mistakes` says why a thing does not belong where it was put."""
 
     def checker(answer: object, *about: object) -> str:
         if _no_collection(answer) or isinstance(answer, set | frozenset):
