@@ -35,7 +35,7 @@ def names():
 
 
 @pytest.mark.parametrize("student", STUDENTS)
-@pytest.mark.parametrize(("number", "shown", "checked"), _drawn())
+@pytest.mark.parametrize(("number", "shown", "checked"), list(_drawn()))
 def test_every_student_can_solve_what_is_drawn(student, number, shown, checked, names):
     known = dict(names)
     with drawn_for(student):

@@ -188,6 +188,21 @@ LESSON = Lesson(
                 "The first word of that line: it differs from session to session, because the client makes it up.",
             ),
             solution=(
+                'command = next(event.text for event in by_imap.dialogue.events if event.title == "STARTTLS")\n'
+                "tag = command.split()[0]"
+            ),
+            because="With tags a client can send several commands at once and still tell the replies apart.",
+        ),
+        Exercise(
+            "06.2",
+            "Which capabilities did this server announce only before TLS?",
+            _only_before,
+            given=_some_session,
+            hints=(
+                "In the decrypted transcript there are two answers to the client's question. Compare them.",
+                "What is offered before TLS cannot be of use inside it: which one is it?",
+            ),
+            solution=(
                 "events = theirs.decrypted().dialogue.events\n"
                 'lists = [set(e.text.split()) for e in events if "* CAPABILITY" in e.text or "UIDL" in e.text]\n'
                 "only_before = lists[0] - lists[1]"
