@@ -1,4 +1,4 @@
-"""Which lessons there are: the modules ``lesson_*`` of this package, read when first needed, and what was added.
+"""The lessons: one module each, ``lesson_01``, read when first needed; and the lessons that were added.
 
 An instructor's exercises and lessons live in the same table, for as long as the kernel does.
 """
@@ -17,9 +17,7 @@ _lessons: dict[str, Lesson] = {}
 
 def numbers() -> list[str]:
     """The numbers of all lessons, in order; those that were added come last."""
-    import labkit.exercises
-
-    modules = [module.name for module in iter_modules(labkit.exercises.__path__)]
+    modules = [module.name for module in iter_modules(__path__)]
     shipped = sorted(name.removeprefix(_PREFIX) for name in modules if name.startswith(_PREFIX))
     return [*shipped, *(number for number in _lessons if number not in shipped)]
 
@@ -30,7 +28,7 @@ def lesson(number: str) -> Lesson:
         known = numbers()
         if number not in known:
             raise LabError(f"There is no lesson {number!r}; {_instead(number, known)}")
-        _lessons[number] = import_module(f"labkit.exercises.{_PREFIX}{number}").LESSON
+        _lessons[number] = import_module(f"{__name__}.{_PREFIX}{number}").LESSON
     return _lessons[number]
 
 
