@@ -29,7 +29,7 @@ from labkit.servers.standing import Standing
 from labkit.trust.certificates import SERVER_NAME, Certificate
 
 _PROGRAM = Path(__file__).with_name("program.py")
-_FETCH = Path(__file__).with_name("fetch.py")
+_DOWNLOAD = Path(__file__).with_name("download.py")
 _FETCHING = 120.0
 """Seconds for pip."""
 _PATIENCE = 15.0
@@ -164,7 +164,7 @@ def fetch(version: str) -> bytes:
     if os.name == "nt":
         raise LabError(f"An older aiosmtpd runs only where a process can inherit a socket: {_INSTEAD}")
     pipe = subprocess.PIPE
-    command = [sys.executable, str(_FETCH), version]
+    command = [sys.executable, str(_DOWNLOAD), version]
     with subprocess.Popen(command, stdout=pipe, stderr=subprocess.DEVNULL, start_new_session=True) as process:
         try:
             wheel, _ = process.communicate(timeout=_FETCHING)
