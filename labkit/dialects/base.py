@@ -34,6 +34,7 @@ class Phrase(NamedTuple):
     - challenge and credential: what the server asks and the client answers in a login;
     - message: mail, or a part of it;
     - injected: clear text between the upgrade command and the handshake that follows;
+    - preface: what a proxy says before the conversation (`labkit.decode.preface`);
     - unknown: what is nothing of these, or was never completed.
     """
     title: str
@@ -50,7 +51,9 @@ class Reader(Protocol):
     """Follows one conversation in a dialect. Bytes may be split anywhere; a phrase comes out when it is whole."""
 
     upgraded: bool
-    """True once the go-ahead was read: what follows in both directions should be TLS."""
+    """True once the go-ahead was read, or a ClientHello began: what follows should be TLS, and is not read."""
+    compressed: bool
+    """True once the server has agreed to compress: what follows comes as unknown phrases titled ``compressed``."""
     waits: bool
     """Whether only the server's next answer tells what the client says next."""
 
@@ -60,8 +63,17 @@ class Reader(Protocol):
     def begun(self, sender: str) -> tuple[str, str]:
         """Kind and title of the phrase that the bytes of one side begin that belong to no phrase yet."""
 
+    def holds(self, sender: str) -> int:
+        """How many bytes of one side belong to no phrase yet."""
+
     def rest(self, sender: str) -> bytes:
-        """Hand over the bytes of one side that belong to no phrase yet, and forget them."""
+        """Return the bytes of one side that belong to no phrase yet, and forget them.
+
+        What that side says next is missing, or is no text.
+        """
+
+    def resume(self) -> None:
+        """Read on in clear text: no TLS has followed, or what follows is no longer compressed."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -100,6 +112,8 @@ class Dialect:
     """(kind and title of a phrase, one line of its text) -> a sentence on what that line means."""
     other_upgrades: Collection[str] = ()
     """Titles of further commands that ask to start TLS: ``AUTH SSL`` of FTP."""
+    tell: Callable[[str, bytes], str] | None = None
+    """(title, bytes of a phrase) -> a line of text on what is in it, for a dialect whose phrases are no text."""
     again: str = ""
     """The title of the phrase that begins afresh inside TLS, of either side; by default the one that asks."""
     steps: Mapping[str, str] = field(default_factory=dict)
@@ -119,6 +133,11 @@ class Dialect:
     timestamp: str = r"(?!)"
     """A regular expression for the challenge in a greeting, as group 1 (RFC 1939 §7); a dialect without one keeps this,
     which matches nothing."""
+
+    @property
+    def upgrades(self) -> tuple[str, ...]:
+        """The titles of all commands that ask to start TLS."""
+        return (self.upgrade, *self.other_upgrades)
 
     def __repr__(self) -> str:
         return f"<dialect {self.name}>"

