@@ -374,11 +374,11 @@ class Lab:
         self.close()
 
     def _repr_html_(self) -> str:
-        from labkit.show.page import markup
+        from labkit.show.page import sentence
         from labkit.show.stage import stage
 
         if not self._finalizer.alive:
-            return markup(repr(self))
+            return sentence(repr(self)).html
         return stage(self.network, self.servers.values(), self._capture).html
 
     def __repr__(self) -> str:
