@@ -568,6 +568,7 @@ ETHERTYPES: Mapping[int, Layer | NoTcp] = {
     0x888E: NoTcp("EAPOL", hides=False),
     0x8892: NoTcp("PROFINET", hides=False),
     0x88A4: NoTcp("EtherCAT", hides=False),
+    0x8870: _llc,  # in frames longer than a length can say
     0x88CC: NoTcp("LLDP", hides=False),
     0x88F7: NoTcp("PTP", hides=False),
     0x9000: NoTcp("loopback tests", hides=False),

@@ -12,6 +12,8 @@ ALICE, MAIL = Endpoint("127.0.0.1", 50412), Endpoint("127.0.0.1", 587)
 class Origin:
     """Says the same of every event; the fields are those of a made-up handshake message."""
 
+    begun = None
+
     def meaning(self, event):
         return f"What {event.title} means, in one sentence."
 
