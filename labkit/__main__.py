@@ -125,7 +125,8 @@ def _json(_: "CaptureFile", dialogue: "Dialogue") -> tuple[str, str]:
 
 def _text(file: "CaptureFile", dialogue: "Dialogue") -> tuple[str, str]:
     from labkit.decode.privacy import visible
-    from labkit.show.transcript import Reading, plain_text
+    from labkit.show.readings import Reading
+    from labkit.show.terminal import plain_text
 
     return _state(dialogue), f"{plain_text(Reading(dialogue, visible(dialogue)), file.comment)}\n"
 

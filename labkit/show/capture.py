@@ -19,10 +19,12 @@ from labkit.decode.second_look import read_all
 from labkit.errors import LabError
 from labkit.show.byteview import byteview
 from labkit.show.ladder import ladder
-from labkit.show.page import Page, markup, printable
+from labkit.show.page import Page, sentence
 from labkit.show.picture import Picture
+from labkit.show.printed import printable
+from labkit.show.readings import Reading
 from labkit.show.steps import Steps
-from labkit.show.transcript import DIALOGUES_SHOWN, Reading, transcript
+from labkit.show.transcript import DIALOGUES_SHOWN, transcript
 from labkit.trust.keylog import with_secrets
 
 _TITLES_NAMED = 30
@@ -77,8 +79,7 @@ class Capture(Trace):
         """What was said, line by line, with its meaning and with what someone on the path can read."""
         total = len(self._current())
         if not total:
-            said = self._without_conversations("No TCP conversation")
-            return Page(f"<p>{markup(said)}</p>", said)
+            return sentence(self._without_conversations("No TCP conversation"))
         readings = [Reading(dialogue, visible(dialogue)) for dialogue in self._first(DIALOGUES_SHOWN)]
         return transcript(readings, " ".join(filter(None, (self.how, self.passed_over))), total)
 

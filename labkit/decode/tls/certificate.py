@@ -85,7 +85,7 @@ def certificate(cursor: FieldCursor) -> str:
 
 
 def distinguished_name(cursor: FieldCursor) -> str:
-    """The layout of a Name: ``CN=mail.lab.test, O=STARTTLS lab``."""
+    """The layout of a Name: ``CN=mail.lab.test, O=Mail lab``."""
     return _element(cursor, "name", _relative_names, "The parts of the name.")
 
 
