@@ -127,7 +127,7 @@ def clear_text():
     """A session without TLS, with a login."""
     script = Script()
     script.syn()
-    script.reply(b"220 mail.lab.test ESMTP of the STARTTLS lab", kind="greeting")
+    script.reply(b"220 mail.lab.test ESMTP ready", kind="greeting")
     script.say(b"EHLO alice.lab.test")
     script.reply(*AGAIN)
     script.say(b"AUTH PLAIN AGFsaWNlAGh1bnRlcjI=")
@@ -142,7 +142,7 @@ def starttls(opened):
     """A TLS 1.3 session after STARTTLS: as the eavesdropper sees it, or opened with its secrets."""
     script = Script()
     script.syn()
-    script.reply(b"220 mail.lab.test ESMTP of the STARTTLS lab", kind="greeting")
+    script.reply(b"220 mail.lab.test ESMTP ready", kind="greeting")
     script.say(b"EHLO alice.lab.test")
     script.reply(*OFFER)
     script.say(b"STARTTLS")
