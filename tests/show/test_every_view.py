@@ -37,7 +37,7 @@ from labkit.show.ports import table as port_table
 from labkit.show.printed import INVISIBLE
 from labkit.show.readings import Reading
 from labkit.show.stage import stage
-from labkit.show.steps import Steps
+from labkit.show.step_list import Steps
 from labkit.show.table import table
 from labkit.show.transcript import transcript
 from labkit.show.twosided import TwoSided
@@ -141,7 +141,7 @@ VIEWS = {
     "policy_grid": lambda _: policy_grid({(NASTY, NASTY): Outcome(False, NASTY, why=NASTY)}, NASTY),
     "ports": lambda _: port_table(),
     "stage": _stage,
-    "steps": lambda _: Steps(_upgrade()),
+    "step_list": lambda _: Steps(_upgrade()),
     "table": lambda _: table(NASTY, (NASTY, NASTY), [(NASTY, NASTY)]),
     "transcript": _transcript,
     "twosided": lambda _: TwoSided(_upgrade(), hostile(), NASTY),
