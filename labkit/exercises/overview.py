@@ -21,7 +21,8 @@ class Progress(Page):
         at = keeper().lesson
         order = sorted(map(lesson, numbers()), key=lambda each: each.number != at)
         lessons = [(f"{each.number} {each.title}", _rows(self._record, each, each.number == at)) for each in order]
-        super().__init__(*progress_table(lessons, [*keeper().news(), _where()]))
+        table = progress_table(lessons, [*keeper().news(), _where()])
+        super().__init__(table.body, table.text)
 
     def save(self, path: str | Path) -> Path:
         """Write it as JSON; what an earlier notebook saved there stays. Raises `LabError` when that cannot be done."""
@@ -29,7 +30,7 @@ class Progress(Page):
         return Path(path)
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
-        return bundle(download(self.html, FILE, self._record.written())) if in_kernel() else {}
+        return bundle(download(self, FILE, self._record.written())) if in_kernel() else {}
 
 
 def progress() -> Progress:

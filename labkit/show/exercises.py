@@ -6,9 +6,12 @@ What is shown is decided in `labkit.exercises`; here it becomes a page. Text in 
 import re
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from labkit.show.page import Page, markup, printable
+from labkit.show import html
+from labkit.show.page import Page
+from labkit.show.table import Column, RowGroup, build
 
 if TYPE_CHECKING:
     from ipywidgets import Widget
@@ -17,6 +20,7 @@ RIGHT, WRONG, OPEN = "✔", "✘", "…"
 """The signs of a right answer, a wrong one, and none."""
 
 _CODE = re.compile(r"`([^`\n]+)`")
+_COLUMNS = (Column("Exercise", "lk-who", heads=True), Column("Answer"), Column("Help taken"))
 
 
 class ProgressRow(NamedTuple):
@@ -107,56 +111,54 @@ def with_news(page: Page, news: Iterable[str]) -> Page:
     cards = [_card("open", "!", "progress", sentence) for sentence in news]
     if not cards:
         return page
-    return Page("".join(each._body for each in (page, *cards)), "\n".join(each.text for each in (page, *cards)))
+    every = (page, *cards)
+    return Page(lambda: [each.body() for each in every], "\n".join(each.text for each in every))
 
 
-def download(html: str, name: str, content: str) -> "Widget":
-    """HTML, and a button with which the browser keeps `content` as a file of that name."""
+def download(page: Page, name: str, content: str) -> "Widget":
+    """A page, and a button with which the browser keeps `content` as a file of that name."""
     import ipywidgets
 
     href = f"data:application/json;base64,{b64encode(content.encode()).decode()}"
-    button = f'<a class="jupyter-button" download="{markup(name)}" href="{href}">Download {markup(name)}</a>'
-    box = ipywidgets.VBox([ipywidgets.HTML(html), ipywidgets.HTML(f'<div class="labkit">{button}</div>')])
+    button = html.div("labkit")[html.a("jupyter-button", download=name, href=href)[f"Download {name}"]]
+    box = ipywidgets.VBox([ipywidgets.HTML(page.html), ipywidgets.HTML(html.render(button))])
     return box.add_class("labkit")
 
 
-def progress_table(lessons: Iterable[tuple[str, list[ProgressRow]]], notes: Sequence[str]) -> tuple[str, str]:
-    """HTML and text of what was done, lesson by lesson: (title, rows), and `notes` below it.
-
-    A lesson without rows was not begun.
-    """
+def progress_table(lessons: Iterable[tuple[str, list[ProgressRow]]], notes: Sequence[str]) -> Page:
+    """What was done, lesson by lesson: (title, rows), and `notes` below it. A lesson without rows was not begun."""
     caption = "Your progress"
-    body, text = [], [caption]
+    table: list[RowGroup | Sequence[str]] = []
+    text = [caption]
     for title, rows in lessons:
         nothing = "" if rows else "not begun"
-        body.append(f'<tr><th scope="rowgroup" colspan="{3 if rows else 1}">{markup(title)}</th>')
-        body.append("</tr>" if rows else f'<td colspan="2">{nothing}</td></tr>')
-        body += [_cells(row) for row in rows]
-        text.append(f"{printable(title):40} {nothing}".rstrip())
+        table.append(RowGroup(title, nothing))
+        table += [(row.what, f"{row.sign} {row.state}".lstrip(), row.helped) for row in rows]
+        text.append(f"{title:40} {nothing}".rstrip())
         text += [f"  {row.what:12} {row.sign or ' '} {row.state:24} {row.helped}".rstrip() for row in rows]
-    head = "".join(f'<th scope="col">{column}</th>' for column in ("Exercise", "Answer", "Help taken"))
-    table = f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody>"
-    below = "".join(f"<p>{prose(note)}</p>" for note in notes)
-    return f"<table><caption>{caption}</caption>{table}</table>{below}", "\n".join([*text, *map(printable, notes)])
-
-
-def _cells(row: ProgressRow) -> str:
-    sign = f"{row.sign} " if row.sign else ""
-    return f"<tr><td>{markup(row.what)}</td><td>{sign}{markup(row.state)}</td><td>{markup(row.helped)}</td></tr>"
+    below = [*text, *notes]
+    return Page(lambda: [build(_COLUMNS, table, caption), _paragraphs(notes)], "\n".join(below))
 
 
 def _card(kind: str, sign: str, head: str, *paragraphs: str, code: str = "") -> Page:
     """A box with a sign, a heading, lines of code where there are any, and paragraphs."""
-    said = "".join(f"<p>{prose(each)}</p>" for paragraph in paragraphs for each in paragraph.strip().split("\n\n"))
-    pre = f'<pre class="lk-words">{"<br>".join(map(markup, code.splitlines()))}</pre>' if code else ""
-    body = f'<div class="lk-card lk-{kind}"><p class="lk-head"><b>{sign} {markup(head)}</b></p>{pre}{said}</div>'
-    lines = [f"{sign} {printable(head)}", *(f"    {printable(line)}" for line in code.splitlines())]
-    lines += [
-        f"  {printable(line)}" for paragraph in paragraphs for line in paragraph.strip().splitlines() if line.strip()
-    ]
-    return Page(body, "\n".join(lines))
+    said = [each for paragraph in paragraphs for each in paragraph.strip().split("\n\n")]
+    lines = [f"{sign} {head}", *(f"    {line}" for line in code.splitlines())]
+    lines += [f"  {line}" for paragraph in paragraphs for line in paragraph.strip().splitlines() if line.strip()]
+    return Page(partial(_box, kind, f"{sign} {head}", code.splitlines(), said), "\n".join(lines))
 
 
-def prose(text: str) -> str:
-    """HTML of a paragraph of text with `code` in backticks."""
-    return _CODE.sub(r"<code>\1</code>", markup(" ".join(text.split())))
+def _box(kind: str, head: str, code: Sequence[str], said: Sequence[str]) -> html.Node:
+    lines = [part for line in code for part in (html.br, line)][1:]
+    pre = html.pre("lk-words")[lines] if lines else None
+    return html.div(f"lk-card lk-{kind}")[html.p("lk-head")[html.b[head]], pre, _paragraphs(said)]
+
+
+def _paragraphs(said: Iterable[str]) -> list[html.Node]:
+    return [html.p[prose(each)] for each in said]
+
+
+def prose(text: str) -> list[html.Node]:
+    """A paragraph of text with `code` in backticks."""
+    parts = _CODE.split(" ".join(text.split()))  # what stands outside and inside of backticks, in turn
+    return [html.code[part] if number % 2 else part for number, part in enumerate(parts)]

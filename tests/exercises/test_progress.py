@@ -6,6 +6,7 @@ from page_checks import read_page
 
 from labkit.errors import LabError
 from labkit.exercises import add, check, hint, keeping, overview, predict, progress, recall, solution
+from labkit.show.page import sentence
 
 
 @pytest.fixture(autouse=True)
@@ -240,5 +241,5 @@ def test_in_a_kernel_a_button_downloads_what_was_done(kernel, monkeypatch):
     monkeypatch.setattr(overview, "in_kernel", lambda: True)
     shown = progress()
     assert list(shown._repr_mimebundle_()) == ["application/vnd.jupyter.widget-view+json"]
-    table, button = overview.download("<p>table</p>", "mine.json", '{"a": 1}').children
+    table, button = overview.download(sentence("table"), "mine.json", '{"a": 1}').children
     assert "table" in table.value and 'download="mine.json"' in button.value and "eyJhIjogMX0=" in button.value
