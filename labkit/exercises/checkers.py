@@ -123,14 +123,24 @@ def choice(right: str, wrong: Mapping[str, str]) -> Checker:
     return checker
 
 
-def members(expected: Any, missing: Mapping[Any, str] | None = None, extra: Mapping[Any, str] | None = None) -> Checker:
-    """A set, list or tuple of these things in any order; `missing` and `extra` say why one belongs or does not."""
+def members(
+    expected: Any,
+    missing: Mapping[Any, str] | None = None,
+    extra: Mapping[Any, str] | None = None,
+    of: Collection[Any] = (),
+) -> Checker:
+    """A set, list or tuple of these things in any order; `missing` and `extra` say why one belongs or does not.
+
+    `of` is what the question lets choose from, where it does.
+    """
 
     def checker(answer: object, *about: object) -> str:
         if _no_collection(answer):
             return f'The answer is several things in brackets, like {{"a", "b"}}, and yours is {shown(answer)}.'
         right = list(_worked_out(expected, about))
         for thing in answer:
+            if of and not _among(thing, of):
+                return f"{shown(thing)} is none of what there is to choose from: {', '.join(map(str, of))}."
             if not _among(thing, right):
                 return f"{shown(thing)} does not belong there. {named(thing, extra)}".rstrip()
         left = [thing for thing in right if not _among(thing, answer)]

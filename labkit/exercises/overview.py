@@ -39,7 +39,11 @@ def progress() -> Progress:
 
 def _where() -> str:
     place = keeper().place
-    return f"Kept in {place}." if place else 'Not kept in a file: `progress().save("progress.json")` does that.'
+    if place is None:
+        return 'Not kept in a file: `progress().save("progress.json")` does that.'
+    if place.name == FILE:
+        return f"Kept in `{FILE}`, beside this notebook."
+    return f"Kept in `{place}`, because the folder of this notebook cannot be written."
 
 
 def _rows(record: StudentRecord, of: Lesson, whole: bool) -> list[ProgressRow]:

@@ -47,6 +47,7 @@ def _learned(answer: object, capture: "Capture") -> str:
     told |= {"certificate of": "certificate"}
     return members(
         [*_ALWAYS, *(word for what, word in told.items() if what in seen)],
+        of=(*_ALWAYS, *told.values()),
         missing={
             "server name": "Look at the ClientHello where there is one, and at the greeting where it can be read.",
             "name of the client": "Can `EHLO` be read in this capture?",
