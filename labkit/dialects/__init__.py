@@ -3,6 +3,7 @@
 from functools import cache
 
 from labkit.dialects.base import CLIENT, SERVER, Dialect, Phrase, Reader
+from labkit.dialects.ftp import FTP
 from labkit.dialects.imap import IMAP
 from labkit.dialects.ldap import LDAP
 from labkit.dialects.lmtp import LMTP
@@ -17,6 +18,7 @@ from labkit.errors import LabError
 __all__ = [
     "ALL",
     "CLIENT",
+    "FTP",
     "IMAP",
     "LDAP",
     "LMTP",
@@ -36,7 +38,7 @@ __all__ = [
     "recognise",
 ]
 
-ALL: list[Dialect] = [SMTP, IMAP, POP3, LMTP, MANAGESIEVE, NNTP, XMPP, LDAP, POSTGRESQL]
+ALL: list[Dialect] = [SMTP, IMAP, POP3, LMTP, MANAGESIEVE, FTP, NNTP, XMPP, LDAP, POSTGRESQL]
 
 
 def named(name: str) -> Dialect:

@@ -77,7 +77,7 @@ def _explain(kind: str, title: str, line: str) -> str:
 _FEATURES = re.compile(
     rb"(?P<head>\s*<(?:\w+:)?features\b[^>]*>)(?P<list>.*)(?P<tail></(?:\w+:)?features>\s*)", re.DOTALL
 )
-_FEATURE = re.compile(r"<([\w.-]+)\b[^>]*?(?:/>|>.*?</\1>)", re.DOTALL)
+_FEATURE = re.compile(r"<([\w.-]+)(?=[\s/>])[^>]*?(?:/>|>.*?</\1>)", re.DOTALL)
 
 
 def _find(data: bytes) -> Capabilities | None:

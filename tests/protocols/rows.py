@@ -23,6 +23,7 @@ class Row(NamedTuple):
 ROWS: tuple[Row, ...] = (
     Row("LMTP", implicit=False, tshark="smtp"),
     Row("ManageSieve", implicit=False),
+    Row("FTP", tshark="ftp"),
     Row("NNTP", tshark="nntp"),
     Row("XMPP", tshark="xmpp", refusal_ends=True),
     Row("LDAP", tshark="ldap"),

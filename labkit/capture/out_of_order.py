@@ -19,7 +19,7 @@ class Waiting(NamedTuple):
     frame: int
 
 
-class Held:
+class OutOfOrder:
     """Segments that wait. The place of a byte is its sequence number, counted on without wrapping."""
 
     __slots__ = ("_ack", "_entries", "_here", "_place", "resets")
@@ -50,6 +50,13 @@ class Held:
             self._here, self._place, self._ack = seq if here is None else here, 0, seg.ack
         place = self._place + distance(seq, self._here)
         insort(self._entries, (place, not seg.flags & SYN, distance(seg.ack, self._ack), waiting.frame, waiting))
+
+    def discard(self, waiting: Waiting) -> None:
+        """Forget the first, or a reset."""
+        if self.first is waiting:
+            del self._entries[0]
+        else:
+            self.resets.remove(waiting)
 
     def due(self, here: int | None) -> list[Waiting]:
         """Hand over those that begin no later than `here`; where that is not known, the first."""

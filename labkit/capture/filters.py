@@ -69,4 +69,4 @@ class EverythingOnCables:
         return frame if origin[0] in self._cables else None
 
 
-Sieve = ServersOnLoopback | EverythingOnCables
+FrameFilter = ServersOnLoopback | EverythingOnCables

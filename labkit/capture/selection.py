@@ -2,7 +2,8 @@
 
 from collections.abc import Collection
 
-from labkit.capture.frames import address, segment
+from labkit.capture.encapsulation import segment
+from labkit.capture.frames import address
 from labkit.capture.pcap import Frame
 
 
