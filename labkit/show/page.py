@@ -37,13 +37,11 @@ class Page:
     @property
     def html(self) -> str:
         """The HTML, complete with its style sheet: no script, nothing loaded from elsewhere."""
-        return render(div("labkit")[style_sheet(), self._content()])
+        return render(div("labkit")[style_sheet(), self.content()])
 
-    def _content(self) -> Node:
-        from markupsafe import Markup
-
-        # The pages of exercises are still written as text that is HTML already.
-        return Markup(self._body) if isinstance(self._body, str) else self._body()
+    def content(self) -> Node:
+        """The HTML without the style sheet, to be part of another page."""
+        return self._body()
 
     def _repr_html_(self) -> str:
         return self.html
