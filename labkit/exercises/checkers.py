@@ -147,7 +147,8 @@ def members(
         if not left:
             return ""
         why = next(filter(None, (named(thing, missing) for thing in left)), "")
-        return f"What you have is right, but {_count(len(left))} missing. {why}".rstrip()
+        begins = "What you have is right, but" if answer else "There is nothing in it yet:"
+        return f"{begins} {_count(len(left))} missing. {why}".rstrip()
 
     return checker
 

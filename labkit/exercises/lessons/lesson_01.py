@@ -257,7 +257,8 @@ LESSON = Lesson(
             capture_that(
                 (
                     messages,
-                    "No message was sent in this capture: call `lab.send(old_mail, ...)` inside the `with` block.",
+                    "No message was handed over in this capture: call `lab.send(old_mail, ...)` inside the `with` "
+                    "block.",
                 ),
                 (
                     lambda capture: "message" in readable(capture),

@@ -82,7 +82,7 @@ WRONG = [
     ("01.4", "sent over TLS", Later(captured, **VERIFIED)),
     ("01.4", "Nothing was captured", Later(nothing_captured)),
     ("01.4", "the capture itself", outcome),
-    ("01.4", "No message was sent", Later(fetched, "pop3", CLEAR)),
+    ("01.4", "No message was handed over", Later(fetched, "pop3", CLEAR)),
     ("01.5", "a function", {("alice", "hunter2")}),
     ("01.5", "it returns set(), but it should be", lambda capture: set()),
     ("01.5", "should be", lambda capture: {("alice", "hunter2")}),
