@@ -37,8 +37,7 @@ class Choices(Page):
         radio = ipywidgets.RadioButtons(options=options, value=self._chosen, layout={"width": "auto"})
         button = ipywidgets.Button(description="This is my prediction", disabled=self._chosen is None)
         reply = ipywidgets.HTML()
-        head = html.p("lk-head")[html.b[f"? {self._heading}"]]
-        asked = Page(lambda: [head, html.p[prose(self._question)]], self._question)
+        asked = Page(self._asked, self._question)
 
         def chosen(change: Any) -> None:
             button.disabled = change.new is None
@@ -49,6 +48,9 @@ class Choices(Page):
         radio.observe(chosen, "value")
         button.on_click(committed)
         return ipywidgets.VBox([ipywidgets.HTML(asked.html), radio, button, reply]).add_class("labkit")
+
+    def _asked(self) -> html.Node:
+        return html.p("lk-head")[html.b[f"? {self._heading}"]], html.p[prose(self._question)]
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
         return bundle(self.widget()) if in_kernel() else {}

@@ -6,11 +6,11 @@ What is shown is decided in `labkit.exercises`; here it becomes a page. Text in 
 import re
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from labkit.show import html
 from labkit.show.page import Page
+from labkit.show.printed import printable
 from labkit.show.table import Column, RowGroup, build
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ RIGHT, WRONG, OPEN = "✔", "✘", "…"
 """The signs of a right answer, a wrong one, and none."""
 
 _CODE = re.compile(r"`([^`\n]+)`")
-_COLUMNS = (Column("Exercise", "lk-who", heads=True), Column("Answer"), Column("Help taken"))
 
 
 class ProgressRow(NamedTuple):
@@ -108,57 +107,63 @@ def recalled(
 
 def with_news(page: Page, news: Iterable[str]) -> Page:
     """That page, and below it what became of the file in which progress is kept, where there is something to say."""
-    cards = [_card("open", "!", "progress", sentence) for sentence in news]
-    if not cards:
+    pages = [page, *(_card("open", "!", "progress", sentence) for sentence in news)]
+    if len(pages) == 1:
         return page
-    every = (page, *cards)
-    return Page(lambda: [each.body() for each in every], "\n".join(each.text for each in every))
+    return Page(lambda: [each.body() for each in pages], "\n".join(each.text for each in pages))
 
 
-def download(page: Page, name: str, content: str) -> "Widget":
-    """A page, and a button with which the browser keeps `content` as a file of that name."""
+def download(page: str, name: str, content: str) -> "Widget":
+    """The HTML of a page, and a button with which the browser keeps `content` as a file of that name."""
     import ipywidgets
 
     href = f"data:application/json;base64,{b64encode(content.encode()).decode()}"
     button = html.div("labkit")[html.a("jupyter-button", download=name, href=href)[f"Download {name}"]]
-    box = ipywidgets.VBox([ipywidgets.HTML(page.html), ipywidgets.HTML(html.render(button))])
+    box = ipywidgets.VBox([ipywidgets.HTML(page), ipywidgets.HTML(html.render(button))])
     return box.add_class("labkit")
 
 
-def progress_table(lessons: Iterable[tuple[str, list[ProgressRow]]], notes: Sequence[str]) -> Page:
-    """What was done, lesson by lesson: (title, rows), and `notes` below it. A lesson without rows was not begun."""
-    caption = "Your progress"
-    table: list[RowGroup | Sequence[str]] = []
-    text = [caption]
-    for title, rows in lessons:
-        nothing = "" if rows else "not begun"
-        table.append(RowGroup(title, nothing))
-        table += [(row.what, f"{row.sign} {row.state}".lstrip(), row.helped) for row in rows]
-        text.append(f"{title:40} {nothing}".rstrip())
-        text += [f"  {row.what:12} {row.sign or ' '} {row.state:24} {row.helped}".rstrip() for row in rows]
-    below = [*text, *notes]
-    return Page(lambda: [build(_COLUMNS, table, caption), _paragraphs(notes)], "\n".join(below))
+_CAPTION = "Your progress"
+_COLUMNS = (Column("Exercise"), Column("Answer"), Column("Help taken"))
+
+
+def progress_table(lessons: Sequence[tuple[str, str, list[ProgressRow]]], notes: Sequence[str]) -> Page:
+    """What was done, lesson by lesson: (title, what there is to say in one line, rows), and `notes` below it."""
+    lines = [_CAPTION]
+    for title, note, rows in lessons:
+        lines.append(f"{printable(title):40} {note}".rstrip())
+        lines += [f"  {row.what:12} {row.sign or ' '} {row.state:24} {row.helped}".rstrip() for row in rows]
+    return Page(lambda: _progress(lessons, notes), "\n".join([*lines, *notes]))
+
+
+def _progress(lessons: Sequence[tuple[str, str, list[ProgressRow]]], notes: Sequence[str]) -> html.Node:
+    rows: list[Sequence[html.Node] | RowGroup] = []
+    for title, note, done in lessons:
+        rows.append(RowGroup(title, note))
+        rows += [(row.what, f"{row.sign} {row.state}".strip(), row.helped) for row in done]
+    return build(_COLUMNS, rows, _CAPTION), [html.p[prose(note)] for note in notes]
 
 
 def _card(kind: str, sign: str, head: str, *paragraphs: str, code: str = "") -> Page:
     """A box with a sign, a heading, lines of code where there are any, and paragraphs."""
-    said = [each for paragraph in paragraphs for each in paragraph.strip().split("\n\n")]
     lines = [f"{sign} {head}", *(f"    {line}" for line in code.splitlines())]
     lines += [f"  {line}" for paragraph in paragraphs for line in paragraph.strip().splitlines() if line.strip()]
-    return Page(partial(_box, kind, f"{sign} {head}", code.splitlines(), said), "\n".join(lines))
+
+    def body() -> html.Node:
+        said = [html.p[prose(each)] for paragraph in paragraphs for each in paragraph.strip().split("\n\n")]
+        pre = html.pre("lk-words")[_lines(code)] if code else None
+        return html.div(f"lk-card lk-{kind}")[html.p("lk-head")[html.b[f"{sign} {head}"]], pre, said]
+
+    return Page(body, "\n".join(lines))
 
 
-def _box(kind: str, head: str, code: Sequence[str], said: Sequence[str]) -> html.Node:
-    lines = [part for line in code for part in (html.br, line)][1:]
-    pre = html.pre("lk-words")[lines] if lines else None
-    return html.div(f"lk-card lk-{kind}")[html.p("lk-head")[html.b[head]], pre, _paragraphs(said)]
-
-
-def _paragraphs(said: Iterable[str]) -> list[html.Node]:
-    return [html.p[prose(each)] for each in said]
+def _lines(code: str) -> list[html.Node]:
+    """Lines with an element between each two that breaks them: a line end in text would be made visible."""
+    first, *others = code.splitlines()
+    return [first, *(part for line in others for part in (html.br, line))]
 
 
 def prose(text: str) -> list[html.Node]:
     """A paragraph of text with `code` in backticks."""
-    parts = _CODE.split(" ".join(text.split()))  # what stands outside and inside of backticks, in turn
-    return [html.code[part] if number % 2 else part for number, part in enumerate(parts)]
+    parts = _CODE.split(" ".join(text.split()))
+    return [html.code[part] if at % 2 else part for at, part in enumerate(parts)]
