@@ -10,7 +10,6 @@ from itertools import count
 from typing import NamedTuple
 
 from labkit.attacks.engine.side import Leg
-from labkit.attacks.engine.victim_session import VictimSession
 from labkit.capture.conversation import CLIENT, SERVER, Chunk, Conversation, Endpoint
 from labkit.decode.dialogue import read
 from labkit.decode.event import TEXT, Dialogue
@@ -19,7 +18,10 @@ from labkit.dialects.base import Dialect
 from labkit.trust.keylog import Secrets
 
 SECRETS = ("password", "user name", "message", "subject")
-"""What must not be read by others; names and addresses are on the envelope."""
+"""What a mail and a login with a password have to lose; names and addresses are on the envelope."""
+CONFIDENTIAL = (*SECRETS, "bearer token", "password hash", "attachment")
+"""What must not be read by others: also a token that is as good as a password (RFC 6750 §5), and what a password can be
+guessed from without asking the server."""
 
 CLEAR, OWN_TLS, MAILBOX = "in clear text", "inside TLS of her own", "in her own mailbox"
 
@@ -28,7 +30,7 @@ class Item(NamedTuple):
     """One thing that the attacker has read."""
 
     what: str
-    """password, user name, message, sender, … as in `labkit.decode.privacy`."""
+    """password, bearer token, user name, message, sender, … as in `labkit.decode.privacy`."""
     value: str
     """What it is, decoded."""
     where: str
@@ -47,24 +49,23 @@ class Loot(list[Item]):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Which of `SECRETS` are among it."""
+        """Which of `CONFIDENTIAL` are among it."""
         found = {item.what for item in self}
-        return tuple(what for what in SECRETS if what in found)
+        return tuple(what for what in CONFIDENTIAL if what in found)
 
     def __repr__(self) -> str:
         return "\n".join(map(repr, self)) or "<nothing was read>"
 
 
-def read_by_attacker(session: VictimSession) -> list[Item]:
-    """What could be read in one session on the connection with the victim."""
-    leg = session.legs[0]
-    return [*_items(read(leg.wire), CLEAR, session.number), *_items(read(leg.inside), OWN_TLS, session.number)]
-
-
-def sealed(session: VictimSession, secrets: Secrets) -> list[Item]:
-    """What the victim said, or was told, inside TLS with the real server, which the attacker could not read."""
-    leg = session.legs[0]
-    return _items(as_if_clear(genuine(leg, secrets)), "", session.number)
+def items(dialogue: Dialogue, where: str, session: int) -> list[Item]:
+    """What can be read in a dialogue."""
+    found = []
+    for exposure in visible(dialogue):
+        event = dialogue.events[exposure.event_index]
+        line = event.data[: exposure.end].rpartition(b"\n")[2] + event.data[exposure.end :].split(b"\n", 1)[0]
+        shown = line.decode("utf-8", "backslashreplace").strip() if event.layer == TEXT else event.title
+        found.append(Item(exposure.what, exposure.value, where, shown, session))
+    return found
 
 
 def genuine(leg: Leg, secrets: Secrets) -> Dialogue:
@@ -89,7 +90,7 @@ def _spoken(data: bytes, dialect: Dialect | None) -> list[Item]:
         return []
     nobody, server = Endpoint("0.0.0.0", 0), Endpoint("0.0.0.0", dialect.explicit_ports[0])
     whole = data + dialect.writes.message_end
-    return _items(read(Conversation(nobody, server, list(_answered(whole, dialect)))), MAILBOX, 0)
+    return items(read(Conversation(nobody, server, list(_answered(whole, dialect)))), MAILBOX, 0)
 
 
 def _answered(data: bytes, dialect: Dialect) -> Iterator[Chunk]:
@@ -106,14 +107,6 @@ def _answered(data: bytes, dialect: Dialect) -> Iterator[Chunk]:
 
 def _quoted(data: bytes, known: Iterable[Item]) -> list[Item]:
     text = data.decode("utf-8", "backslashreplace")
-    return [item._replace(where=MAILBOX, session=0) for item in known if item.what in SECRETS and item.value in text]
-
-
-def _items(dialogue: Dialogue, where: str, session: int) -> list[Item]:
-    found = []
-    for exposure in visible(dialogue):
-        event = dialogue.events[exposure.event_index]
-        line = event.data[: exposure.end].rpartition(b"\n")[2] + event.data[exposure.end :].split(b"\n", 1)[0]
-        shown = line.decode("utf-8", "backslashreplace").strip() if event.layer == TEXT else event.title
-        found.append(Item(exposure.what, exposure.value, where, shown, session))
-    return found
+    return [
+        item._replace(where=MAILBOX, session=0) for item in known if item.what in CONFIDENTIAL and item.value in text
+    ]

@@ -215,8 +215,19 @@ def test_closing_comes_behind_what_was_said_and_both_ends_may_still_finish():
 def test_a_closed_session_does_not_wait_for_ends_that_stay():
     play = Play(On(b"EHLO", Close()))
     play.alice_says(b"EHLO x\r\n")
-    play.passes(2)
+    play.passes(6)
     assert play.end is HangUp
+
+
+def test_what_a_victim_says_behind_the_end_is_read_and_goes_no_further():
+    play = Play(attacks.BreakHandshake())
+    play.alice_says(b"STARTTLS\r\n")
+    play.mail_says(GREETING + GO)
+    play.alice_says(HELLO)
+    play.mail_hears()
+    play.alice_says(b"AUTH PLAIN AGFsaWNlAGh1bnRlcjI=\r\n")
+    assert play.mail_hears() == b""
+    assert play.session.legs[0].wire.stream(CLIENT).endswith(b"AUTH PLAIN AGFsaWNlAGh1bnRlcjI=\r\n")
 
 
 def test_a_broken_off_connection_says_what_was_decided_first():
@@ -248,7 +259,7 @@ def test_a_victim_that_breaks_off_is_not_waited_for_but_what_it_said_reaches_the
     assert play.mail_hears() == b"EHLO x\r\n" and SERVER in play.finished and play.end is None
     play.mail_says(b"250 late\r\n")
     assert play.alice_hears() == b""
-    play.passes(2)
+    play.passes(6)
     assert play.end is HangUp
 
 

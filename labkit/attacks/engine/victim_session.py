@@ -47,8 +47,9 @@ CONNECT_LIMIT = 5.0
 """Seconds for the connection to the real server, and for each answer of its that `Begin` waits for."""
 IDLE_LIMIT = 300.0
 """Seconds without a byte from either end, after which the connections end; servers of mail wait as long."""
-_LINGER = 1.0
-"""Seconds that an ended session goes on listening, because an end that is still speaking would lose our last words."""
+_LINGER = 5.0
+"""Seconds that an ended session goes on listening to ends that have not ended: what they say is read, and an end that
+still speaks would lose our last words."""
 _REMEMBERED = 100
 """Lines and records of the past that a vector is shown."""
 _SHOWN = 4096
@@ -343,12 +344,12 @@ class VictimSession:
         if side.finished:
             return
         side.finished = not data
-        if self._ending:
-            return
         try:
             text = side.hear(data)
         except ssl.SSLError as error:
             self._tls_failed(side, error)
+            return
+        if self._ending:  # it is read, and goes no further
             return
         if self._beginning:
             self._hear_first_words(side, text)
@@ -380,6 +381,8 @@ class VictimSession:
         self._finishes.append(Finish(side.end))
 
     def _tls_failed(self, side: Side, error: ssl.SSLError) -> None:
+        if self._ending:
+            return
         self.problem = f"TLS with {_WHO[side.end]} failed: {(error.reason or str(error)).replace('_', ' ').lower()}"
         self._close()
 

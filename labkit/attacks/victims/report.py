@@ -14,6 +14,8 @@ class Report(NamedTuple):
     """What it tells its user."""
     believed: tuple[str, ...] = ()
     """What it holds for true about the server: capabilities, folders, alerts, mail."""
+    sessions: int = 1 << 62
+    """The number of the attacker's last session when it was said: what came later is not meant."""
 
     @classmethod
     def of(cls, outcome: Outcome) -> "Report":
