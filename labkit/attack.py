@@ -4,6 +4,7 @@ What an attack is and does is `labkit.attacks`; here it is tied to the servers, 
 of a lab.
 """
 
+import threading
 from contextlib import ExitStack
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -65,6 +66,7 @@ class Attacker:
         self.before_close = ExitStack()
         """What is to be done before the attack that is under way ends."""
         self._running: list[Interceptor] = []
+        self._begun = threading.local()
         stage.callback(_close_all, self._running)  # where nobody closes the attack, nor the lab
 
     def __getattr__(self, name: str) -> Any:
@@ -83,12 +85,16 @@ class Attacker:
         self._running[:] = [self.attack.interceptor]
         return self.attack
 
+    def expects(self) -> None:
+        """Tell the attack that is under way that a client of the lab begins, in this thread."""
+        self._begun.sessions = self.attack.sessions if self.attack is not None else 0
+
     def heard(self, outcome: object) -> None:
         """Tell the attack that is under way what a client of the lab says of its attempt."""
         if self.attack is not None and self.attack.under_way:
             from labkit.attacks.victims.report import Report
 
-            self.attack.report(Report.of(outcome))
+            self.attack.report(Report.of(outcome), getattr(self._begun, "sessions", 0))
 
     def close(self) -> None:
         """End the attack that is under way."""
@@ -179,13 +185,19 @@ class Attack:
         from labkit.attacks import victims
 
         chosen = victims.named(victim)
-        return self.report(chosen.run(scene(self._site, chosen.protocol)))
+        begun = self.sessions
+        return self.report(chosen.run(scene(self._site, chosen.protocol)), begun)
 
-    def report(self, report: "Report") -> "Report":
-        """Take down what a victim says, and of which sessions it speaks."""
-        sessions = self.interceptor.sessions
-        self.reports.append(report._replace(sessions=sessions[-1].number if sessions else 0))
+    def report(self, report: "Report", begun: int) -> "Report":
+        """Take down what a victim says of the sessions behind the one numbered `begun`."""
+        self.reports.append(report._replace(sessions=(begun, self.sessions)))
         return self.reports[-1]
+
+    @property
+    def sessions(self) -> int:
+        """How many connections of victims there were."""
+        sessions = self.interceptor.sessions
+        return sessions[-1].number if sessions else 0
 
     def close(self) -> None:
         """Leave the path, and let what was changed heal. A second call does nothing."""
@@ -203,7 +215,7 @@ class Attack:
 
     def __repr__(self) -> str:
         state = "under way" if self.under_way else "over"
-        changed, victims = len(self.edits), len(self.interceptor.sessions)
+        changed, victims = len(self.edits), self.sessions
         return f"<attack {self.vector.name}, {state}: {victims} connections, {changed} changes>\n{self.verdict!r}"
 
     def _case(self) -> "Case":

@@ -25,7 +25,8 @@ CREDENTIALS = ("password", "bearer token", "password hash")
 _CONTENT = ("message", "attachment")
 _SAID = ("command", "credential", "message")
 """What a client says and a server replies to, once to each; before the first message."""
-_REPLIES = ("reply", "refusal", "go-ahead", "challenge")
+_REPLIES = ("greeting", "reply", "refusal", "go-ahead", "challenge")
+"""Inside TLS, behind an upgrade, there is no greeting: what is read as one is a reply."""
 
 
 class Deed(NamedTuple):
@@ -70,6 +71,8 @@ class Evidence:
         """What was asked of it inside TLS with the victim."""
         self.proof = ""
         """A reply inside TLS that only an injected command can have caused; empty without one."""
+        self.shut_out = False
+        """Whether the server offers a login in clear text, and inside TLS, behind an upgrade, none any more."""
         self.passed_on: tuple[str, ...] = ()
         """Recipients that the server was told, where the attacker could read it."""
         if len(session.legs) > 1:
@@ -84,6 +87,7 @@ class Evidence:
         self.passed_on = _recipients([*items(outside, CLEAR, self.number), *items(own, OWN_TLS, self.number)])
         if self.dialect is not None and not self.implicit:
             self.proof = _unasked(self.dialect, inside.events)
+            self.shut_out = _offers_login(self.dialect, outside) and _offers_login(self.dialect, inside) is False
 
 
 def _is_hello(event: Event) -> bool:
@@ -165,6 +169,19 @@ def accepts(dialect: Dialect, reply: Event) -> bool | None:
     return reply.title[:1] == word[:1] if word[:1].isdigit() else reply.title == word
 
 
+def _offers_login(dialect: Dialect, dialogue: Dialogue) -> bool | None:
+    """Whether a way to log in is offered in the first list of what is offered; None where there is no list."""
+    listing = dialect.writes.capabilities
+    said = (
+        event for event in dialogue.events if event.sender == SERVER and event.layer == TEXT and not event.encrypted
+    )
+    lists = (listing.find(event.data) for event in said) if listing else ()
+    offered = next((found for found in lists if found), None)
+    if offered is None:
+        return None
+    return any(re.split(r"[ =]", one, maxsplit=1)[0].upper() in dialect.writes.login_names for one in offered)
+
+
 # ---- what was injected
 
 
@@ -186,7 +203,7 @@ def _unasked(dialect: Dialect, events: Iterable[Event]) -> str:
     replies = [event for event in one_each if event.sender == SERVER and event.kind in _REPLIES]
     fitting = [event.text for event in replies if re.match(injected.reply, event.text)]
     own = sum(event.title == injected.command.split()[0].upper() for event in commands)
-    more = _more_replies(one_each) or _answers_late(dialect, commands, replies)
+    more = _more_replies(one_each) or _answers_late(dialect, commands, replies) or _fits_better(dialect, one_each)
     return fitting[0] if more and len(fitting) > own else ""
 
 
@@ -211,13 +228,29 @@ def _answers_late(dialect: Dialect, commands: list[Event], replies: list[Event])
     return asked is not None and listed is not None and listed > asked
 
 
+def _fits_better(dialect: Dialect, said: list[Event]) -> bool:
+    """Whether the replies are replies to what was said only if the injected command was said first.
+
+    Where each reply is taken for one to the command before, those of several lines fall apart into lines without sense.
+    """
+    injected = dialect.writes.command(dialect.writes.injected.command, "mallory")
+    return _senseless(dialect, said, injected) < _senseless(dialect, said, b"")
+
+
+def _senseless(dialect: Dialect, said: list[Event], first: bytes) -> int:
+    """How many phrases of the server fit nowhere if the client has said `first` and then the rest."""
+    reader = dialect.reader()
+    reader.feed(CLIENT, first)
+    phrases = [phrase for event in said for phrase in reader.feed(event.sender, event.data)]
+    return sum(phrase.sender == SERVER and phrase.kind == "unknown" for phrase in phrases)
+
+
 def _without_its_tag(dialect: Dialect, said: list[Event]) -> str:
+    """Where replies bear the tag of their command: a fitting one whose tag was not said so often."""
     asked = Counter(dialect.writes.tag(e.data) for e in said if e.sender == CLIENT and e.kind == "command")
     for event in said:
-        if event.sender == SERVER and event.kind in ("reply", "refusal", "unknown"):
+        if event.sender == SERVER and re.match(dialect.writes.injected.reply, event.text):
             tag = dialect.writes.tag(event.data)
-            if tag in ("*", "+") or event.title == "unfinished":
-                continue
             if not asked[tag]:
                 return event.text
             asked[tag] -= 1

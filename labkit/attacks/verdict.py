@@ -114,18 +114,23 @@ class Victim(NamedTuple):
 
 
 def _victims(case: Case) -> list[Victim]:
-    """Who came by. A report is about the sessions since the one before; a session without a report stands alone."""
+    """Who came by, in the order of their first sessions. A session without a report stands alone."""
     found: list[Victim] = []
-    before = 0
     for report in case.reports:
-        own = tuple(session for session in case.sessions if before < session.number <= report.sessions)
-        before = max(before, report.sessions)
-        if own or not found:
-            found.append(Victim(own, (report,)))
-        else:  # it ran at the same time as the one before
-            found[-1] = found[-1]._replace(reports=(*found[-1].reports, report))
-    strangers = (Victim((session,), ()) for session in case.sessions if session.number > before)
-    return [*(victim for victim in found if victim.sessions), *strangers]
+        first, last = report.sessions
+        own = Victim(tuple(session for session in case.sessions if first < session.number <= last), (report,))
+        same = [victim for victim in found if set(victim.sessions) & set(own.sessions)]  # they ran at the same time
+        found = [victim for victim in found if victim not in same]
+        found += [_joined([*same, own])] if own.sessions else []
+    told = {session for victim in found for session in victim.sessions}
+    found += [Victim((session,), ()) for session in case.sessions if session not in told]
+    return sorted(found, key=lambda victim: victim.sessions[0].number)
+
+
+def _joined(victims: list[Victim]) -> Victim:
+    sessions = {session.number: session for victim in victims for session in victim.sessions}
+    reports = tuple(report for victim in victims for report in victim.reports)
+    return Victim(tuple(sessions[number] for number in sorted(sessions)), reports)
 
 
 def _together(verdicts: tuple[Verdict, ...]) -> Verdict:
@@ -194,14 +199,15 @@ def _fixed(case: Case, victim: Victim) -> list[str]:
         return ["the server took the victim's mail as the attacker's, who had logged in before", *lines]
     for session in victim.sessions:
         hers = next((d for d in session.clear if d.what == LOGIN and d.accepted and d.values[:1] == (NAME,)), None)
+        if hers is None:
+            continue
+        before = f"to the attacker, in clear text: {hers.reply}"
         inside = (deed for deed in session.inside if deed.what == LOGIN and deed.accepted is False)
-        refused = next((deed for deed in inside if case.knows(deed.values)), None)
-        if hers and refused:
-            return [
-                "the server kept the attacker's login across the upgrade, and refused the victim's, which is right",
-                f"to the attacker, in clear text: {hers.reply}",
-                f"to the victim, inside TLS: {refused.reply}",
-            ]
+        if refused := next((deed for deed in inside if case.knows(deed.values)), None):
+            why = "the server kept the attacker's login across the upgrade, and refused the victim's, which is right"
+            return [why, before, f"to the victim, inside TLS: {refused.reply}"]
+        if session.shut_out and not any(deed.what == LOGIN for deed in session.inside):
+            return ["the server kept the attacker's login across the upgrade: it offers the victim none", before]
     return []
 
 
