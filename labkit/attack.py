@@ -266,8 +266,13 @@ class Aftermath:
         )
 
     def _knows(self, login: tuple[str, ...]) -> bool:
-        user, *password = login
-        return self._site.post.knows(user, password[0]) if password else user in USERS
+        """Whether nothing is wrong with a login, as far as it has come."""
+        match login:
+            case (user, password):
+                return self._site.post.knows(user, password)
+            case (user,):
+                return user in USERS
+        return True
 
     def _read(self, session: "VictimSession", known: int, secrets: "Callable[[], Secrets]") -> "Evidence":
         from labkit.attacks.evidence import Evidence

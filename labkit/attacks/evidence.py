@@ -14,7 +14,7 @@ from labkit.attacks.engine.victim_session import VictimSession
 from labkit.attacks.loot import CLEAR, OWN_TLS, Item, as_if_clear, genuine, items
 from labkit.decode.dialogue import read
 from labkit.decode.event import CLIENT, SERVER, TCP, TEXT, TLS, Dialogue, Event
-from labkit.decode.privacy import Exposure, visible
+from labkit.decode.privacy import visible
 from labkit.dialects.base import Dialect
 from labkit.dialects.writing import DONE
 from labkit.trust.keylog import Secrets
@@ -35,7 +35,7 @@ class Deed(NamedTuple):
     what: str
     """`LOGIN` or `MESSAGE`: sent to the server, or handed out by it."""
     values: tuple[str, ...]
-    """The user name and what goes with it, for a login; a user name alone may be refused already."""
+    """The user name and what goes with it, for a login; a user name alone, or the mechanism, may be refused already."""
     accepted: bool | None
     """Whether the server did it; None where it has not answered, or the answer is not understood."""
     reply: str
@@ -126,24 +126,29 @@ def _deeds(dialogue: Dialogue) -> list[Deed]:
 
 def _found(dialogue: Dialogue) -> Iterator[Deed]:
     names: list[str] = []
+    begins = re.compile(dialogue.dialect.sasl.encode(), re.IGNORECASE)
+    for index, event in enumerate(dialogue.events):
+        match = begins.match(event.data) if event.sender == CLIENT and event.kind == "command" else None
+        if match and not match["initial"] and _fate(dialogue, index)[0] is False:
+            yield Deed(LOGIN, (), *_fate(dialogue, index))
     for exposure in visible(dialogue):
         event = dialogue.events[exposure.event_index]
         if exposure.what == "user name":
             names.append(exposure.value)
-            accepted, reply = _fate(dialogue, exposure)
+            accepted, reply = _fate(dialogue, exposure.event_index)
             if accepted is False:
                 yield Deed(LOGIN, (exposure.value,), False, reply)
         if exposure.what in CREDENTIALS:
-            yield Deed(LOGIN, (*names[-1:], exposure.value), *_fate(dialogue, exposure))
+            yield Deed(LOGIN, (*names[-1:], exposure.value), *_fate(dialogue, exposure.event_index))
         elif exposure.what in _CONTENT and event.sender == CLIENT:
-            yield Deed(MESSAGE, (), *_fate(dialogue, exposure))
+            yield Deed(MESSAGE, (), *_fate(dialogue, exposure.event_index))
         elif exposure.what in _CONTENT:
             yield Deed(MESSAGE, (), True, event.text.split("\n", 1)[0])
 
 
-def _fate(dialogue: Dialogue, exposure: Exposure) -> tuple[bool | None, str]:
-    """Whether the server accepted what a client's phrase asked, and its reply."""
-    events, index = dialogue.events, exposure.event_index
+def _fate(dialogue: Dialogue, index: int) -> tuple[bool | None, str]:
+    """Whether the server accepted what a client asked in the event of that index, and its reply; not a challenge."""
+    events = dialogue.events
     tag = _tag(dialogue.dialect, events[: index + 1])
     for event in events[index + 1 :]:
         if event.sender == SERVER and event.kind in ("reply", "refusal") and (not tag or event.text.startswith(tag)):

@@ -70,7 +70,7 @@ class Case:
     as_attacker: Sequence[str] = ()
     """Senders whose mail a server has taken, since then, as the attacker's."""
     knows: Callable[[tuple[str, ...]], bool] = lambda login: False
-    """Whether this user name, or this user name and password, are those of an account of the lab."""
+    """Whether this user name, or this user name and password, are those of an account of the lab; for none, true."""
 
     @property
     def loot(self) -> Loot:
