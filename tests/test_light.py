@@ -6,7 +6,7 @@ import sys
 import pytest
 
 HEAVY = ("scapy", "matplotlib", "IPython", "numpy", "pandas")
-RUNTIME = ("asyncio", "ssl", "aiosmtpd", "trustme", "cryptography")
+RUNTIME = ("asyncio", "ssl", "aiosmtpd", "cryptography")
 
 SESSION = """
 from labkit import Lab
@@ -45,4 +45,4 @@ def test_a_session_is_captured_decrypted_and_printed_without_a_library_for_packe
 
 def test_a_capture_file_is_decoded_without_what_runs_a_lab(tmp_path):
     _loaded(SESSION.format(capture="auto"), tmp_path)
-    assert not _loaded(FILE, tmp_path) & {*HEAVY, "asyncio", "ssl", "aiosmtpd", "trustme"}
+    assert not _loaded(FILE, tmp_path) & {*HEAVY, "asyncio", "ssl", "aiosmtpd"}

@@ -17,11 +17,8 @@ from labkit.decode.privacy import visible
 from labkit.dialects.base import Dialect
 from labkit.trust.keylog import Secrets
 
-SECRETS = ("password", "user name", "message", "subject")
-"""What a mail and a login with a password have to lose; names and addresses are on the envelope."""
-CONFIDENTIAL = (*SECRETS, "bearer token", "password hash", "attachment")
-"""What must not be read by others: also a token that is as good as a password (RFC 6750 §5), and what a password can be
-guessed from without asking the server."""
+SECRETS = ("password", "bearer token", "password hash", "user name", "message", "attachment", "subject")
+"""What must not be read by others; names and addresses are on the envelope."""
 
 CLEAR, OWN_TLS, MAILBOX = "in clear text", "inside TLS of her own", "in her own mailbox"
 
@@ -49,9 +46,9 @@ class Loot(list[Item]):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Which of `CONFIDENTIAL` are among it."""
+        """Which of `SECRETS` are among it."""
         found = {item.what for item in self}
-        return tuple(what for what in CONFIDENTIAL if what in found)
+        return tuple(what for what in SECRETS if what in found)
 
     def __repr__(self) -> str:
         return "\n".join(map(repr, self)) or "<nothing was read>"
@@ -107,6 +104,4 @@ def _answered(data: bytes, dialect: Dialect) -> Iterator[Chunk]:
 
 def _quoted(data: bytes, known: Iterable[Item]) -> list[Item]:
     text = data.decode("utf-8", "backslashreplace")
-    return [
-        item._replace(where=MAILBOX, session=0) for item in known if item.what in CONFIDENTIAL and item.value in text
-    ]
+    return [item._replace(where=MAILBOX, session=0) for item in known if item.what in SECRETS and item.value in text]

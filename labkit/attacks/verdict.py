@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from labkit.attacks.account import NAME
 from labkit.attacks.evidence import LOGIN, MESSAGE, Deed, Evidence
-from labkit.attacks.loot import CONFIDENTIAL, Item, Loot, stored
+from labkit.attacks.loot import SECRETS, Item, Loot, stored
 from labkit.attacks.vector import Vector
 from labkit.attacks.vectors.identity import offers_tls13
 from labkit.attacks.victims.report import Report
@@ -44,7 +44,7 @@ class Verdict:
     why: str
     """A sentence."""
     secrets: tuple[str, ...] = ()
-    """Which secrets were read: of `labkit.attacks.loot.CONFIDENTIAL`."""
+    """Which secrets were read: of `labkit.attacks.loot.SECRETS`."""
     evidence: tuple[str, ...] = field(default=(), repr=False)
     """Lines from the wire, or of the victim's report, that show it."""
     each: tuple["Verdict", ...] = field(default=(), repr=False)
@@ -82,7 +82,7 @@ class Case:
     @property
     def sealed(self) -> list[Item]:
         """The secrets that were said inside TLS with the real server."""
-        return [item for session in self.sessions for item in session.sealed if item.what in CONFIDENTIAL]
+        return [item for session in self.sessions for item in session.sealed if item.what in SECRETS]
 
 
 def judge(case: Case) -> Verdict:
@@ -105,7 +105,7 @@ class Victim(NamedTuple):
     @property
     def sealed(self) -> list[Item]:
         """The secrets that it said, or was told, inside TLS with the real server."""
-        return [item for session in self.sessions for item in session.sealed if item.what in CONFIDENTIAL]
+        return [item for session in self.sessions for item in session.sealed if item.what in SECRETS]
 
     @property
     def done(self) -> bool | None:
@@ -136,7 +136,7 @@ def _joined(victims: list[Victim]) -> Victim:
 def _together(verdicts: tuple[Verdict, ...]) -> Verdict:
     """The gravest of several verdicts, with all of them in the evidence."""
     gravest = min(verdicts, key=lambda verdict: _GRAVEST.index(verdict.outcome))
-    secrets = tuple(what for what in CONFIDENTIAL if any(what in verdict.secrets for verdict in verdicts))
+    secrets = tuple(what for what in SECRETS if any(what in verdict.secrets for verdict in verdicts))
     lines = []
     for number, verdict in enumerate(verdicts, 1):
         lines += [f"victim {number}, {verdict.outcome}: {verdict.why}", *verdict.evidence]
@@ -163,7 +163,7 @@ def _own_loot(case: Case) -> Loot:
 
 
 def _leak(case: Case, loot: Loot) -> Verdict:
-    items = [item for item in loot if item.what in CONFIDENTIAL]
+    items = [item for item in loot if item.what in SECRETS]
     places = " and ".join(dict.fromkeys(item.where for item in items))
     how = "" if case.edited else "; nothing had to be changed for it"
     lines = tuple(f"{item.what} {item.value!r} in {item.line!r}" for item in items)

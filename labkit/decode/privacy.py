@@ -17,7 +17,7 @@ from labkit.decode.event import TEXT, Dialogue, Event, fields_named
 from labkit.dialects import sasl
 from labkit.dialects.base import Dialect
 from labkit.mail.charset import field_text, text, unbase64
-from labkit.mail.mime import Part, as_read
+from labkit.mail.mime import Entity, as_read
 
 _LONGEST = 2048
 """Bytes of a command or reply that are searched; what it tells stands at its beginning."""
@@ -128,9 +128,13 @@ class _Login:
         if event.kind == "command":
             return self._begin(event, cut)
         if event.kind == "challenge" and self._login:
-            self._login.challenge(_decoded(event.data.partition(b" ")[2].strip(), cut))
+            self._login.challenge(_decoded(_CHALLENGE.search(event.data.strip(b"\r\n"))[1], cut))
         if event.kind == "credential" and self._login:
-            return [seen for line in _LINE.finditer(event.data) for seen in self._part(line[0], line.start(), cut)]
+            return [
+                seen
+                for line in _RESPONSE.finditer(event.data)
+                for seen in self._part(line[line.lastindex], line.start(line.lastindex), cut)
+            ]
         return []
 
     def _begin(self, event: Event, cut: bool) -> list[_Seen]:
@@ -147,7 +151,9 @@ class _Login:
         return [(what, value, start, start + len(coded)) for what, value in told]
 
 
-_LINE = re.compile(rb"[^\r\n]+")
+_CHALLENGE = re.compile(rb'(?:^\S+ )?"?([^\s"]*)"?$')
+"""What stands behind the status of a line, or in quotes."""
+_RESPONSE = re.compile(rb'^(?:"([^"\r\n]*)"|([^\r\n]+))\r?$', re.MULTILINE)
 _CANCELLED = b"*"
 """What calls a login off (RFC 4954 §4)."""
 _EMPTY = b"="
@@ -170,7 +176,7 @@ def _mail(dialect: Dialect, event: Event) -> Iterator[_Seen]:
         yield from _in_message(as_read(event.data[start:end]), start)
 
 
-def _in_message(message: Part, start: int) -> Iterator[_Seen]:
+def _in_message(message: Entity, start: int) -> Iterator[_Seen]:
     """The fields and the text of a message whose first byte stands at `start` of the event."""
     for match in _HEADER_FIELD.finditer(message.header):
         at = message.start + start
@@ -183,7 +189,7 @@ def _in_message(message: Part, start: int) -> Iterator[_Seen]:
             yield *what, start + part.body_start, start + part.body_start + size
 
 
-def _attachment(part: Part) -> str:
+def _attachment(part: Entity) -> str:
     """What is attached, not its bytes, which are no text."""
     kind = "/".join(part.type)
     return f"{part.file_name} ({kind})" if part.file_name else kind
