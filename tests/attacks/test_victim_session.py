@@ -32,7 +32,8 @@ from labkit.trust.contexts import client_context, server_context
 GREETING = b"220 mail.lab.test ESMTP\r\n"
 OFFER = b"250-mail.lab.test\r\n250-STARTTLS\r\n250 HELP\r\n"
 GO = b"220 Go\r\n"
-HELLO = b"\x16\x03\x01\x00\x05hello"
+HELLO = b"\x16\x03\x01\x00\x2d\x01\x00\x00\x29\x03\x03" + bytes(range(32)) + b"\x00\x00\x02\x13\x01\x01\x00"
+"""The least ClientHello: a random, no session, one suite, no compression (RFC 8446 §4.1.2)."""
 
 
 class On(Vector):
