@@ -94,7 +94,7 @@ def judge(case: Case) -> Verdict:
     return verdicts[0] if len(verdicts) == 1 else _together(verdicts)
 
 
-class Victim(NamedTuple):
+class Visit(NamedTuple):
     """A program, the sessions that it had, and what it says of them."""
 
     sessions: tuple[Evidence, ...]
@@ -113,24 +113,24 @@ class Victim(NamedTuple):
         return all(report.done for report in self.reports) if self.reports else None
 
 
-def _victims(case: Case) -> list[Victim]:
+def _victims(case: Case) -> list[Visit]:
     """Who came by, in the order of their first sessions. A session without a report stands alone."""
-    found: list[Victim] = []
+    found: list[Visit] = []
     for report in case.reports:
         first, last = report.sessions
-        own = Victim(tuple(session for session in case.sessions if first < session.number <= last), (report,))
+        own = Visit(tuple(session for session in case.sessions if first < session.number <= last), (report,))
         same = [victim for victim in found if set(victim.sessions) & set(own.sessions)]  # they ran at the same time
         found = [victim for victim in found if victim not in same]
         found += [_joined([*same, own])] if own.sessions else []
     told = {session for victim in found for session in victim.sessions}
-    found += [Victim((session,), ()) for session in case.sessions if session not in told]
+    found += [Visit((session,), ()) for session in case.sessions if session not in told]
     return sorted(found, key=lambda victim: victim.sessions[0].number)
 
 
-def _joined(victims: list[Victim]) -> Victim:
+def _joined(victims: list[Visit]) -> Visit:
     sessions = {session.number: session for victim in victims for session in victim.sessions}
     reports = tuple(report for victim in victims for report in victim.reports)
-    return Victim(tuple(sessions[number] for number in sorted(sessions)), reports)
+    return Visit(tuple(sessions[number] for number in sorted(sessions)), reports)
 
 
 def _together(verdicts: tuple[Verdict, ...]) -> Verdict:
@@ -144,7 +144,7 @@ def _together(verdicts: tuple[Verdict, ...]) -> Verdict:
     return Verdict(gravest.outcome, f"{gravest.why} ({count})", secrets, tuple(lines), verdicts)
 
 
-def _judge(case: Case, victim: Victim, alone: bool) -> Verdict:
+def _judge(case: Case, victim: Visit, alone: bool) -> Verdict:
     own = replace(case, sessions=victim.sessions, reports=victim.reports)
     loot = own.loot if alone else _own_loot(own)
     if loot.secrets:
@@ -173,7 +173,7 @@ def _leak(case: Case, loot: Loot) -> Verdict:
 # ---- an end was deceived
 
 
-def _deceit(case: Case, victim: Victim) -> list[str]:
+def _deceit(case: Case, victim: Visit) -> list[str]:
     """Why and with what evidence an end was deceived; empty where none was."""
     for find in (_believed, _ran_injected, _fixed, _downgraded, _rewritten):
         if found := find(case, victim):
@@ -181,20 +181,20 @@ def _deceit(case: Case, victim: Victim) -> list[str]:
     return []
 
 
-def _believed(case: Case, victim: Victim) -> list[str]:
+def _believed(case: Case, victim: Visit) -> list[str]:
     words = [text for report in victim.reports for text in (report.said, *report.believed)]
     lines = [text for text in words if any(mark in text for mark in case.vector.marks)]
     return ["the victim repeats what only the attacker has said", *lines] if lines else []
 
 
-def _ran_injected(case: Case, victim: Victim) -> list[str]:
+def _ran_injected(case: Case, victim: Visit) -> list[str]:
     proof = next((session.proof for session in victim.sessions if session.proof), "")
     if proof and case.vector.injects:
         return ["the server ran the injected command inside TLS, and answered it there", proof]
     return []
 
 
-def _fixed(case: Case, victim: Victim) -> list[str]:
+def _fixed(case: Case, victim: Visit) -> list[str]:
     if lines := [f"from {sender}" for sender in case.as_attacker]:
         return ["the server took the victim's mail as the attacker's, who had logged in before", *lines]
     for session in victim.sessions:
@@ -211,7 +211,7 @@ def _fixed(case: Case, victim: Victim) -> list[str]:
     return []
 
 
-def _downgraded(case: Case, victim: Victim) -> list[str]:
+def _downgraded(case: Case, victim: Visit) -> list[str]:
     """A victim that offered TLS 1.3, and came again without offering it."""
     hellos = [hello for session in victim.sessions for hello in session.hellos]
     if len(victim.reports) < 2 and hellos and offers_tls13(hellos[0]) and not offers_tls13(hellos[-1]):
@@ -219,12 +219,12 @@ def _downgraded(case: Case, victim: Victim) -> list[str]:
     return []
 
 
-def _rewritten(case: Case, victim: Victim) -> list[str]:
+def _rewritten(case: Case, victim: Visit) -> list[str]:
     lines = _rewritten_lines(victim)
     return ["the server took the attacker's recipient for the victim's", *lines] if lines else []
 
 
-def _rewritten_lines(victim: Victim) -> list[str]:
+def _rewritten_lines(victim: Visit) -> list[str]:
     return [
         f"the mail for {', '.join(session.recipients)} went to {', '.join(session.passed_on)}"
         for session in victim.sessions
@@ -232,7 +232,7 @@ def _rewritten_lines(victim: Victim) -> list[str]:
     ]
 
 
-def _with_rewritten(verdict: Verdict, victim: Victim) -> Verdict:
+def _with_rewritten(verdict: Verdict, victim: Visit) -> Verdict:
     """The verdict, with whom the attacker has made the mail go to."""
     lines = [line for line in _rewritten_lines(victim) if line not in verdict.evidence]
     if not lines:
@@ -243,7 +243,7 @@ def _with_rewritten(verdict: Verdict, victim: Victim) -> Verdict:
 # ---- no secret was read and no end was deceived
 
 
-def _harmless(victim: Victim) -> Verdict:
+def _harmless(victim: Visit) -> Verdict:
     said = _last_words(victim)
     last = _last_deeds(victim)
     refused = next((deed for deed in last if deed.accepted is False), None)
@@ -268,17 +268,17 @@ def _stopped(said: tuple[str, ...]) -> Verdict:
     return Verdict(STOPPED, "the victim went no further", evidence=said)
 
 
-def _last_deeds(victim: Victim) -> list[Deed]:
+def _last_deeds(victim: Visit) -> list[Deed]:
     """The last login and the last message inside TLS with the real server: what became of earlier ones is past."""
     done = [deed for session in victim.sessions for deed in session.inside]
     return [deeds[-1] for what in (LOGIN, MESSAGE) if (deeds := [deed for deed in done if deed.what == what])]
 
 
-def _titles(victim: Victim) -> tuple[str, ...]:
+def _titles(victim: Visit) -> tuple[str, ...]:
     return tuple(f"{item.what}, inside TLS" for item in victim.sealed)
 
 
-def _last_words(victim: Victim) -> tuple[str, ...]:
+def _last_words(victim: Visit) -> tuple[str, ...]:
     """How the victim said that it stops: in its report, and on the wire."""
     wire = [f"on the wire: {session.farewell}" for session in victim.sessions if session.farewell]
     return (*(report.said for report in victim.reports), *wire[-1:])

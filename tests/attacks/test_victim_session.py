@@ -22,7 +22,7 @@ from labkit.attacks import (
     TakeOverTLS,
     Vector,
 )
-from labkit.attacks.engine.commands import HangUp, Reset
+from labkit.attacks.engine.session_commands import HangUp, Reset
 from labkit.attacks.engine.victim_session import CONNECT_LIMIT, IDLE_LIMIT
 from labkit.dialects import ALL
 from labkit.dialects.base import CLIENT, SERVER
