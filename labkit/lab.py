@@ -347,6 +347,7 @@ class Lab:
         self.network.still_open()
         if "mallory" in vars(self):
             self.mallory.check()
+            self.mallory.expects()
         policy = policies.opportunistic if policy is None else policy
         if not isinstance(policy, policies.Policy):
             raise LabError(f"A policy is one of labkit.policies, for example policies.verified, not {policy!r}.")
