@@ -78,7 +78,7 @@ class Server(Standing, ABC):
             )
         if settings.mechanisms is not None and not cls.choice:
             raise LabError(
-                f"The setting mechanisms means nothing for {cls.protocol}: its server has no choice of SASL mechanisms. "
+                f"The setting mechanisms means nothing for {cls.protocol}: its server gives no choice of them. "
                 "Leave it out."
             )
 
