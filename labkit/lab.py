@@ -5,7 +5,7 @@ What a lesson can do with the lab is here; how it is done is in the rooms below,
 
 import os
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import cached_property, partial
 from importlib import import_module
@@ -167,8 +167,8 @@ class Lab:
         from labkit.servers.older import OlderSMTPServer, fetch
 
         self.network.still_open()
-        kind = partial(OlderSMTPServer, version=version, wheel=fetch(version), keylog=self.keylog.path)
-        return self._start(kind, port, "right", "mail", replace, {"auth": auth})
+        of = {"version": version, "wheel": fetch(version), "keylog": self.keylog.path}
+        return self._start(OlderSMTPServer, port, "right", "mail", replace, {"auth": auth}, **of)
 
     def provider(
         self,
@@ -193,9 +193,8 @@ class Lab:
         policy, context = self._terms(policy, ("TLS 1.2", "TLS 1.3"))
         at = self.network.host(host), next_hop.host, next_hop.port
         relay = partial(smtp.send, *at, policy=policy, context=context, timeout=PATIENCE)
-        kind = partial(Provider, relay=relay, policy=policy, blocks=Blocks())
-        port = Provider.ports[bool(settings.get("implicit"))] if port is None else port
-        return self._start(kind, port, certificate, host, replace, settings)
+        of = {"relay": relay, "policy": policy, "blocks": Blocks()}
+        return self._start(Provider, port, certificate, host, replace, settings, **of)
 
     def mailbox(self, user: str = "bob", name: str = "INBOX") -> "Mailbox":
         """A mailbox of a user, which the lab's SMTP servers fill. Raises `LabError` for one that is not there."""
@@ -356,20 +355,23 @@ class Lab:
 
     def _start(
         self,
-        kind: "Callable[..., S]",
+        kind: "type[S]",
         port: int | None,
         certificate: str,
         host: str,
         replace: bool,
         settings: "Mapping[str, Any]",
+        **of: Any,
     ) -> "S":
-        """Start a server of this kind; without a port it has the one that `kind.ports` states."""
+        """Start a server of this kind; without a port it has the one that `kind.ports` states. `of` are arguments that
+        only this kind takes."""
         from labkit.servers.settings import settings as checked
         from labkit.trust.contexts import server_context
 
         self.network.still_open()
-        port = kind.ports[bool(settings.get("implicit"))] if port is None else port
+        port = kind.ports.get(bool(settings.get("implicit")), 0) if port is None else port
         told = checked(port, **settings)
+        kind.check_settings(told)
         on = self.network.host(host)
         with within_limits("Preparing a server"):
             shown = self.authority.certificate(certificate)
@@ -378,7 +380,7 @@ class Lab:
         try:
             with uninterrupted(), within_limits(f"Starting a server on port {port} of {host}"):
                 self._make_room(host, port, replace)
-                server = self.servers[host, port] = kind(on, told, shown, context, self.post)
+                server = self.servers[host, port] = kind(on, told, shown, context, self.post, **of)
         except BaseException:  # an interrupt: its user does not have the server
             if server is not None:
                 self.servers.pop((host, port)).close()

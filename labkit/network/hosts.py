@@ -67,10 +67,11 @@ class Host(ABC):
         self.network.still_open()
         self.network.admit(self.address)
         try:
-            sock = self.bound(0)
+            with within_limits(f"Listening on a free port of {self.name}"):
+                sock = self.bound(0)
         except OSError as error:
             raise PortTaken(f"{self.name} has no free port to listen on ({error.strerror}).") from error
-        return self.network.remember(Listener(self.network, self.name, sock.getsockname()[1], sock))
+        return self.network.remember(Listener(self.name, sock.getsockname()[1], sock, self.network.forget))
 
     def connect(self, host: str, port: int, timeout: float = 10.0) -> socket.socket:
         """A TCP connection to a host of the lab (by name and nominal port) or to an address inside it (and real port).
