@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from figures import AT_LEAST, AT_MOST, Figure
 
@@ -49,8 +50,8 @@ def _rate(send: Callable[[], object]) -> float:
 
 @contextmanager
 def _attacked(lab) -> Iterator[None]:
-    from labkit.attacker import targets
-    from labkit.attacks.interceptor import Interceptor
+    from labkit.attack import targets
+    from labkit.attacks.engine.interceptor import Interceptor
     from labkit.attacks.vector import Vector
 
     with Interceptor(lab.network, Vector(), targets(lab, Vector()), lab.authority, lab.keylog.path):
@@ -79,9 +80,10 @@ def _relayed(lab) -> Iterator[None]:
 
 
 def _whole_matrix() -> Figure:
-    from labkit import matrix
+    from labkit import Lab
+    from labkit.trials.attacks import every_attack
 
     begun = time.perf_counter()
-    cells = len(matrix.every_attack())
+    cells = len(every_attack(partial(Lab, "loopback")))
     seconds = time.perf_counter() - begun
     return Figure("every attack on every policy", seconds, AT_MOST, 60, f"{cells} sessions with their verdicts", "s")

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
-    "doctor": "labkit.machine",
+    "doctor": "labkit.checkup",
     "Lab": "labkit.lab",
     "Capture": "labkit.show.capture",
     "read_capture": "labkit.show.capture",
@@ -17,13 +17,13 @@ _HOMES = {
     "entropy_curve": "labkit.show.comparison",
     "dialect_table": "labkit.show.dialects",
     "step_table": "labkit.show.dialects",
-    "arp_table": "labkit.show.arp",
-    "attack_table": "labkit.show.attacks",
-    "recorded": "labkit.recordings",
+    "arp_table": "labkit.show.arp_table",
+    "attack_table": "labkit.show.attack_grid",
+    "recorded": "labkit.show.recordings",
     "policies": "labkit.clients.policies",
-    "ports": "labkit.ports",
+    "ports": "labkit.show.ports",
     "attacks": "labkit.attacks",
-    "you_are_mallory": "labkit.console",
+    "you_are_mallory": "labkit.byhand.console",
     "check": "labkit.exercises",
     "hint": "labkit.exercises",
     "solution": "labkit.exercises",

@@ -101,7 +101,7 @@ def _demo(chosen: argparse.Namespace) -> int:
 def _decode(chosen: argparse.Namespace) -> int:
     from labkit.capture.pcap import read_frames
     from labkit.decode.shares import told
-    from labkit.keylog import parse, read
+    from labkit.trust.keylog import parse, read
 
     file = read_frames(chosen.file)
     secrets = parse(read(chosen.keylog)) if chosen.keylog else {}

@@ -16,14 +16,15 @@ from labkit.network import HOSTS, Host, make, names
 
 if TYPE_CHECKING:
     import ssl
+    from contextlib import AbstractContextManager
 
-    from labkit.attacker import Attacker
+    from labkit.attack import Attacker, Site
     from labkit.attacks.vector import Vector
     from labkit.clients.outcome import Fetched, Outcome, Sent
     from labkit.clients.policies import Policy
-    from labkit.matrix import Client, Matrix
+    from labkit.mail.mailbox import Mailbox
+    from labkit.network import Network
     from labkit.servers.imap.server import IMAPServer
-    from labkit.servers.mailbox import Mailbox
     from labkit.servers.older import OlderSMTPServer
     from labkit.servers.pop3 import POP3Server
     from labkit.servers.provider import Provider
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from labkit.servers.smtp import SMTPServer
     from labkit.show.capture import Capture
     from labkit.show.grid import Grid
+    from labkit.trials.attacks import Client, Matrix
+    from labkit.trust.keylog import KeyLog
 
     S = TypeVar("S", bound=Server)
     Said = TypeVar("Said", bound=Outcome)
@@ -55,9 +58,9 @@ class Lab:
     """
 
     def __init__(self, network: str = "auto", capture: str = "auto", hosts: tuple[str, ...] = ()) -> None:
-        from labkit.certificates import Authority
-        from labkit.keylog import KeyLog
-        from labkit.servers.postoffice import PostOffice
+        from labkit.mail.postoffice import PostOffice
+        from labkit.trust.certificates import Authority
+        from labkit.trust.keylog import KeyLog
 
         if capture not in CAPTURES:
             raise LabError(
@@ -91,9 +94,17 @@ class Lab:
     @cached_property
     def mallory(self) -> "Attacker":
         """The host of the attacker; ``lab.mallory(vector)`` puts her on the path between the other two."""
-        from labkit.attacker import Attacker
+        from labkit.attack import Attacker
 
-        return Attacker(self, self.network.host("mallory"), self._stage)
+        return Attacker(self.site, self.network.host("mallory"), self._stage)
+
+    @property
+    def site(self) -> "Site":
+        """What an attack, or a trial, uses of this lab."""
+        from labkit.attack import Site
+
+        capture = partial(_captured, self.network, self._capture, self.keylog)
+        return Site(self.network, self.authority, self.keylog, self.post, self.servers, capture)
 
     def smtp(
         self,
@@ -230,7 +241,7 @@ class Lab:
         the seconds for the whole attempt. Raises `LabError` for arguments that cannot be sent.
         """
         from labkit.clients import smtp
-        from labkit.clients.message import compose
+        from labkit.mail.message import compose
 
         if not (hasattr(server, "host") and hasattr(server, "port")):
             raise LabError(f"Mail is sent to a server, for example to what lab.smtp() has started, not to {server!r}.")
@@ -259,28 +270,22 @@ class Lab:
         at = server.protocol, self.alice, server.host, server.port
         return self._told(fetch(*at, policy, context, login, timeout))
 
-    @contextmanager
-    def capture(self, host: str | None = None) -> Iterator["Capture"]:
+    def capture(self, host: str | None = None) -> "AbstractContextManager[Capture]":
         """Capture what crosses the lab's network inside the ``with`` block; the capture is complete at its end.
 
         With `host`, what the interface of this host sees; on loopback all hosts share one, so that is everything.
         Raises `CannotSniff` when the lab was told to use AF_PACKET and this process may not.
         """
-        self.network.still_open()
-        from labkit.capture import record
-        from labkit.show.capture import Capture
-
-        with record(self.network, method=self._capture, keylog=self.keylog, into=Capture(), host=host) as trace:
-            yield trace
+        return _captured(self.network, self._capture, self.keylog, host)
 
     def versions(self, ranges: "Mapping[str, tuple[str, ...]] | None" = None) -> "Grid":
         """Let every client range of TLS versions meet every server range, live, and show who agreed on what.
 
         `ranges` is name -> versions, oldest first, from ``SSL 2.0`` to ``TLS 1.3``; unless given it is
-        `labkit.versions.RANGES`. Raises `LabError` for a range that nobody speaks.
+        `labkit.trials.versions.RANGES`. Raises `LabError` for a range that nobody speaks.
         """
-        from labkit.show.versions import version_grid
-        from labkit.versions import meet_all
+        from labkit.show.version_grid import version_grid
+        from labkit.trials.versions import meet_all
 
         self.network.still_open()
         return version_grid(meet_all(self.network, self.authority, ranges))
@@ -288,10 +293,10 @@ class Lab:
     def policies(self) -> "Grid":
         """Let a client try to send a mail under every policy to every kind of server, live, and show what became of it.
 
-        The kinds are `labkit.clients.trial.SERVERS`; they stand in for each other on port 25 of the host mail.
+        The kinds are `labkit.trials.policies.SERVERS`; they stand in for each other on port 25 of the host mail.
         """
-        from labkit.clients.trial import PATIENCE, every_policy
-        from labkit.show.policies import policy_grid
+        from labkit.show.policy_grid import policy_grid
+        from labkit.trials.policies import PATIENCE, every_policy
 
         start = partial(self.smtp, port=25)
         return policy_grid(
@@ -309,16 +314,15 @@ class Lab:
         """
         from tqdm.auto import tqdm
 
-        from labkit import matrix
         from labkit.attacks import ALL
         from labkit.attacks.catalogue import kinds
         from labkit.clients import policies
+        from labkit.trials.attacks import count, every_attack, known
 
         self.network.still_open()
-        victims = matrix.known(policies.ALL if clients is None else clients)
-        chosen = kinds(ALL if vectors is None else vectors), victims
-        with tqdm(total=matrix.count(*chosen), desc="attacks", unit="session") as bar:
-            return matrix.every_attack(*chosen, step=bar.update)
+        chosen = kinds(ALL if vectors is None else vectors), known(policies.ALL if clients is None else clients)
+        with tqdm(total=count(*chosen), desc="attacks", unit="session") as bar:
+            return every_attack(partial(Lab, "loopback"), *chosen, step=bar.update)
 
     def close(self) -> None:
         """Stop the servers and remove everything that the lab made. A second call does nothing."""
@@ -335,7 +339,7 @@ class Lab:
     def _terms(self, policy: "Policy | None", tls: tuple[str, ...]) -> "tuple[Policy, ssl.SSLContext]":
         """A client's policy, and how it speaks TLS under it."""
         from labkit.clients import policies
-        from labkit.contexts import client_context
+        from labkit.trust.contexts import client_context
 
         self.network.still_open()
         policy = policies.opportunistic if policy is None else policy
@@ -345,7 +349,7 @@ class Lab:
 
     def _start(self, kind: "Callable[..., S]", settings: "Settings", certificate: str, host: str) -> "S":
         """Start a server in the place of one that may run there already."""
-        from labkit.contexts import server_context
+        from labkit.trust.contexts import server_context
 
         self.network.still_open()
         on = self.network.host(host)
@@ -381,6 +385,16 @@ class Lab:
             "  No server runs yet: start one with lab.smtp()."
         ]
         return "\n".join(lines) + ">"
+
+
+@contextmanager
+def _captured(network: "Network", method: str, keylog: "KeyLog", host: str | None = None) -> Iterator["Capture"]:
+    network.still_open()
+    from labkit.capture import record
+    from labkit.show.capture import Capture
+
+    with record(network, method=method, keylog=keylog, into=Capture(), host=host) as trace:
+        yield trace
 
 
 @contextmanager

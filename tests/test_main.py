@@ -12,10 +12,10 @@ import pytest
 from tools import tool
 
 import labkit
-from labkit import Lab, machine, read_capture, recorded
+from labkit import Lab, checkup, read_capture, recorded
 from labkit.__main__ import main
 from labkit.capture.pcap import write_pcapng
-from labkit.recordings import FOLDER, names
+from labkit.show.recordings import FOLDER, names
 
 STARTTLS = FOLDER / "starttls_tls13.pcapng"
 SEVERAL = ("clear_smtp_auth_plain", "starttls_tls12", "starttls_tls13", "implicit_tls13", "starttls_wrong_name")
@@ -67,7 +67,7 @@ def test_the_doctor_says_that_the_lab_runs_here():
 
 
 def test_the_exit_status_tells_that_the_lab_cannot_run(monkeypatch, capsys):
-    monkeypatch.setattr(machine, "PYTHON", (9, 9))
+    monkeypatch.setattr(checkup, "PYTHON", (9, 9))
     assert main(["doctor"]) == 1
     assert capsys.readouterr().out.startswith("The lab cannot run on this machine yet: Python.\n")
 

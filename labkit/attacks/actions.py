@@ -65,7 +65,7 @@ class TakeOverTLS:
     """Be the end of the TLS that comes now: towards the victim, towards the server, or towards both."""
 
     certificate: str | None = None
-    """What the victim is shown, a kind of `labkit.certificates.KINDS`; None to speak no TLS with the victim."""
+    """What the victim is shown, a kind of `labkit.trust.certificates.KINDS`; None to speak no TLS with the victim."""
     server: bool = True
     """Whether to speak TLS with the server, as its client."""
 

@@ -5,9 +5,17 @@ A new vector is a class in the file of its section and a place in `ALL`.
 
 from collections.abc import Iterable
 
-from labkit.attacks.architecture import ClearToServer, ClearToVictim, FullInterception
-from labkit.attacks.buffering import CommandInjection, HostHTTPS, ResponseInjection, StealByInjection, WeakerLogin
-from labkit.attacks.certificate import (
+from labkit.attacks.vector import Vector
+from labkit.attacks.vectors.architecture import ClearToServer, ClearToVictim, FullInterception
+from labkit.attacks.vectors.buffering import (
+    CommandInjection,
+    HostHTTPS,
+    ResponseInjection,
+    StealByInjection,
+    WeakerLogin,
+)
+from labkit.attacks.vectors.fixation import SessionFixation
+from labkit.attacks.vectors.identity import (
     Expired,
     NothingVerified,
     OldVersion,
@@ -16,8 +24,7 @@ from labkit.attacks.certificate import (
     UnknownRoot,
     WrongName,
 )
-from labkit.attacks.fixation import SessionFixation
-from labkit.attacks.negotiation import (
+from labkit.attacks.vectors.negotiation import (
     BlockImplicit,
     BreakFirstRecord,
     BreakHandshake,
@@ -34,9 +41,8 @@ from labkit.attacks.negotiation import (
     StripCapability,
     UnexpectedSuccess,
 )
-from labkit.attacks.tampering import ForgedMailbox, OutOfTurn, StaleCapabilities
-from labkit.attacks.ui import FalseAlert, FalseError
-from labkit.attacks.vector import Vector
+from labkit.attacks.vectors.spoofing import FalseAlert, FalseError
+from labkit.attacks.vectors.tampering import ForgedMailbox, OutOfTurn, StaleCapabilities
 from labkit.errors import LabError
 
 ALL: tuple[type[Vector], ...] = (

@@ -9,15 +9,14 @@ from dataclasses import replace
 from itertools import count
 from typing import NamedTuple
 
-from labkit.attacks import speech
-from labkit.attacks.session import Session
-from labkit.attacks.side import Leg
+from labkit.attacks.engine.session import Session
+from labkit.attacks.engine.side import Leg
 from labkit.capture.conversation import CLIENT, SERVER, Chunk, Conversation, Endpoint
 from labkit.decode.dialogue import read
 from labkit.decode.event import TEXT, Dialogue
 from labkit.decode.privacy import visible
 from labkit.dialects.base import Dialect
-from labkit.keylog import Secrets
+from labkit.trust.keylog import Secrets
 
 SECRETS = ("password", "user name", "message", "subject")
 """What must not be read by others; names and addresses are on the envelope."""
@@ -89,7 +88,7 @@ def _spoken(data: bytes, dialect: Dialect | None) -> list[Item]:
     if dialect is None:
         return []
     nobody, server = Endpoint("0.0.0.0", 0), Endpoint("0.0.0.0", dialect.explicit_ports[0])
-    whole = data + speech.ENDS.get(dialect.name, b"")
+    whole = data + dialect.writes.message_end
     return _items(read(Conversation(nobody, server, list(_answered(whole, dialect)))), MAILBOX, 0)
 
 
@@ -99,7 +98,7 @@ def _answered(data: bytes, dialect: Dialect) -> Iterator[Chunk]:
     waiting = deque(reader.feed(CLIENT, data))
     while waiting:
         phrase = waiting.popleft()
-        reply = speech.willing(dialect, phrase)
+        reply = dialect.writes.willing(phrase)
         for sender, said in ((CLIENT, phrase.data), (SERVER, reply)):
             yield Chunk(0, next(numbers), sender, "data", said, len(said))
         waiting += (more for more in reader.feed(SERVER, reply) if more.sender == CLIENT)

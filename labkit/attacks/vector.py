@@ -71,14 +71,16 @@ class Vector:
 
     id: ClassVar[str] = ""
     """Its number in the catalogue: ``N1``."""
-    protocols: ClassVar[tuple[str, ...]] = ("SMTP", "IMAP", "POP3")
-    """The names of the dialects that it knows."""
+    protocols: ClassVar[tuple[str, ...]] = ()
+    """The names of the only dialects that it is for; empty for every dialect that has what it needs."""
+    needs: ClassVar[tuple[str, ...]] = ()
+    """What a dialect must have: kinds of replies, or parts of `labkit.dialects.writing.Writer`."""
     source: ClassVar[str] = ""
     """Where it was described first, or found."""
     marks: ClassVar[tuple[str, ...]] = ()
     """Words that only the attacker says: a victim that repeats them has believed her."""
-    answered: ClassVar[Mapping[str, str]] = {}
-    """Dialect -> a regular expression for the server's first words inside TLS, if it has run what was injected."""
+    injects: ClassVar[bool] = False
+    """Whether it injects the dialect's harmless command: a server that answers it inside TLS has run it."""
     lure: ClassVar[int] = 0
     """A port on the attacker's own host at which she waits for victims, too; 0 for none."""
     facade: ClassVar[int] = 0
@@ -98,6 +100,12 @@ class Vector:
     def on_record(self, record: Record) -> Answered:
         """A TLS record that the attacker cannot read is about to be passed on."""
         return None
+
+    @classmethod
+    def applies_to(cls, dialect: Dialect) -> bool:
+        """Whether this attack can be tried on a conversation in this dialect."""
+        meant = not cls.protocols or dialect.name in cls.protocols
+        return meant and all(dialect.writes.has(need) for need in cls.needs)
 
     def release(self) -> None:
         """The attack ends: whoever is kept waiting for a decision must go on."""

@@ -8,15 +8,15 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from labkit.attacks.certificate import offers_tls13
-from labkit.attacks.edits import Edit
+from labkit.attacks.engine.edits import Edit
+from labkit.attacks.engine.session import Session
 from labkit.attacks.loot import SECRETS, Item, Loot, as_if_clear, genuine, read_by_attacker, sealed, stored
-from labkit.attacks.report import Report
-from labkit.attacks.session import Session
 from labkit.attacks.vector import Vector
+from labkit.attacks.vectors.identity import offers_tls13
+from labkit.attacks.victims.report import Report
 from labkit.decode.dialogue import read
 from labkit.decode.event import CLIENT, SERVER, TCP, TEXT, TLS, Event
-from labkit.keylog import Secrets
+from labkit.trust.keylog import Secrets
 
 LEAKED = "leaked"
 DECEIVED = "deceived"
@@ -120,7 +120,8 @@ def _ran_injected(case: Case) -> list[str]:
     """Inside TLS a server answers what was asked there; its first words show whether it was asked something else."""
     for session in case.sessions:
         dialect = session.opening.dialect
-        pattern = case.vector.answered.get(dialect.name) if dialect and not session.opening.implicit else None
+        clear = dialect is not None and not session.opening.implicit and dialect.writes.injected is not None
+        pattern = dialect.writes.injected.reply if clear and case.vector.injects else None
         first = next((event.text for event in _inside(session, case.secrets) if event.sender == SERVER), "")
         if pattern and re.match(pattern, first):
             return ["the server ran the injected command inside TLS, and answered it there", first]

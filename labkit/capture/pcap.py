@@ -14,7 +14,7 @@ from typing import BinaryIO, NamedTuple
 
 from labkit.capture.frames import ALL, ETHERNET, IPV4_ON_ETHERNET, Part, known
 from labkit.errors import CaptureError
-from labkit.keylog import Secrets, merge, parse
+from labkit.trust.keylog import Secrets, merge, parse
 
 _PCAP = {
     b"\xd4\xc3\xb2\xa1": ("<", 1000),

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 from labkit.capture.pcap import Frame
 from labkit.capture.trace import Trace
 from labkit.errors import CannotSniff, LabError
-from labkit.keylog import KeyLog
 from labkit.network import Network
+from labkit.trust.keylog import KeyLog
 
 if TYPE_CHECKING:
     from labkit.capture.sniffer import Sniffer

@@ -16,7 +16,7 @@ from labkit.capture.frames import ACK, ETHERNET, FIN, PSH, RST, SYN, Found, Segm
 from labkit.capture.headers import PAYLOAD_LIMIT, build
 from labkit.capture.pcap import Frame
 from labkit.network import Network
-from labkit.network.base import Address
+from labkit.network.hosts import Address
 from labkit.network.relay import Relay, Witness
 
 _FLAGS = {"syn": SYN, "syn-ack": SYN | ACK, "ack": ACK, "data": PSH | ACK, "fin": FIN | ACK, "rst": RST | ACK}
@@ -76,7 +76,7 @@ class _Path:
             return cls(network, tap)
 
     def __call__(self, sender: str, host: str, port: int, address: Address) -> Address:
-        """Where to connect instead of `address` (`labkit.network.base.Diversion`)."""
+        """Where to connect instead of `address` (`labkit.network.hosts.Diversion`)."""
         server = self._previous(sender, host, port, address) if self._previous else address
         if not self._taps:
             return server

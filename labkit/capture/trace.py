@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Self
 from labkit.capture.conversation import Conversation
 from labkit.capture.pcap import Frame, read_frames, write_pcapng
 from labkit.capture.reassembly import conversations
-from labkit.keylog import Secrets, parse
-from labkit.keylog import read as read_keylog
+from labkit.trust.keylog import Secrets, parse
+from labkit.trust.keylog import read as read_keylog
 
 if TYPE_CHECKING:
     from scapy.plist import PacketList

@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Protocol, TypeVar
 
-from labkit.certificates import SERVER_NAME
 from labkit.clients.failures import GREETING, HANDSHAKE, Stopped, Words, put
 from labkit.clients.outcome import CLEAR, EXPLICIT_TLS, IMPLICIT_TLS, Outcome
 from labkit.clients.policies import EXPLICIT, IMPLICIT, STOP, Policy
-from labkit.contexts import spoken
 from labkit.errors import LabError, OutsideTheLab
 from labkit.network import Host
-from labkit.network.base import check_timeout
+from labkit.network.hosts import check_timeout
+from labkit.trust.certificates import SERVER_NAME
+from labkit.trust.contexts import spoken
 
 O = TypeVar("O", bound=Outcome)  # noqa: E741
 

@@ -10,11 +10,11 @@ import ssl
 from contextlib import suppress
 from typing import Any
 
-from labkit.certificates import SERVER_NAME
 from labkit.clients.attempt import Attempt
 from labkit.clients.failures import GREETING, Stopped, Words, put, shown
-from labkit.clients.message import Mail
 from labkit.clients.outcome import CLEAR
+from labkit.mail.message import Mail
+from labkit.trust.certificates import SERVER_NAME
 
 _IN_COMMAND = re.compile(r"^(command: \S+ => )+")
 """What imaplib puts before the reason why a command failed."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from labkit.clients.message import Mail
+from labkit.mail.message import Mail
 
 CLEAR = "clear text"
 EXPLICIT_TLS = "explicit TLS"

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from labkit.certificates import SERVER_NAME
 from labkit.clients.attempt import Attempt
 from labkit.clients.failures import GREETING, Stopped, Words, shown
-from labkit.clients.message import Mail
+from labkit.mail.message import Mail
+from labkit.trust.certificates import SERVER_NAME
 
 _NO_CAPA, _NO_STLS = "-ERR CAPA not supported by server", "-ERR STLS not supported by server"
 """How poplib puts it."""

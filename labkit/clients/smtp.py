@@ -8,13 +8,13 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from labkit.certificates import DOMAIN, SERVER_NAME
 from labkit.clients.attempt import TIMEOUT, Attempt, check_login, check_words
 from labkit.clients.failures import GREETING, Stopped, Words, put, shown
-from labkit.clients.message import Outgoing
 from labkit.clients.outcome import Sent
 from labkit.clients.policies import Policy
+from labkit.mail.message import Outgoing
 from labkit.network import Host
+from labkit.trust.certificates import DOMAIN, SERVER_NAME
 
 _MECHANISMS = {"PLAIN": smtplib.SMTP.auth_plain, "LOGIN": smtplib.SMTP.auth_login}
 """The ways to log in, in the order of preference (RFC 4616; LOGIN has no RFC) -> what the client says."""

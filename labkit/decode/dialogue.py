@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 
 from labkit.capture.conversation import CLIENT, SERVER, Chunk, Conversation, Endpoint, Said
-from labkit.decode.event import TCP, TEXT, TLS, Dialogue, Event, Session
+from labkit.decode.event import TCP, TEXT, TLS, Dialogue, Event, TLSSession
 from labkit.decode.tls import Stream, starts
 from labkit.decode.words import SIGNALS, Signals, Words
 from labkit.dialects import for_port, recognise
 from labkit.dialects.base import Dialect, Phrase, Reader
 from labkit.dialects.reader import handshake_start
-from labkit.keylog import Secrets
+from labkit.trust.keylog import Secrets
 
 _SIGNALS = Signals()
 _words = cache(Words)
@@ -116,11 +116,11 @@ class _Walk:
         """What was said, in clear and inside TLS."""
         return (event for event in self.events if event.layer == TEXT)
 
-    def session(self) -> Session | None:
+    def session(self) -> TLSSession | None:
         tls = self._tls
         if tls is None:
             return None
-        return Session(self._started, tls.version, tls.cipher, tls.server_name, tls.resumed, tls.opened, tls.problem)
+        return TLSSession(self._started, tls.version, tls.cipher, tls.server_name, tls.resumed, tls.opened, tls.problem)
 
     def _signal(self, sender: str, kind: str, size: int) -> None:
         if kind == "gap":

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 from labkit.capture.conversation import CLIENT, SERVER, Endpoint
 from labkit.dialects.base import Dialect
 
-__all__ = ["CLIENT", "SERVER", "TCP", "TEXT", "TLS", "Dialogue", "Event", "Field", "Session", "fields_named"]
+__all__ = ["CLIENT", "SERVER", "TCP", "TEXT", "TLS", "Dialogue", "Event", "Field", "TLSSession", "fields_named"]
 
 TCP = "tcp"
 TEXT = "text"
@@ -99,7 +99,7 @@ class Event(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class TLSSession:
     """What is known of the TLS session inside a conversation."""
 
     started: str
@@ -129,7 +129,7 @@ class Dialogue:
     dialect: Dialect | None
     """None where the conversation is in no dialect that the lab knows."""
     events: tuple[Event, ...]
-    session: Session | None
+    session: TLSSession | None
     """None where no TLS was seen."""
 
     def __repr__(self) -> str:

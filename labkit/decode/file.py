@@ -10,7 +10,7 @@ from labkit.capture.pcap import CaptureFile
 from labkit.capture.reassembly import conversations
 from labkit.decode.dialogue import read
 from labkit.decode.event import Dialogue
-from labkit.keylog import Secrets, merge
+from labkit.trust.keylog import Secrets, merge
 
 
 def dialogues(file: CaptureFile, secrets: Secrets) -> Iterator[Dialogue]:

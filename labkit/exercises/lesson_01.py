@@ -10,7 +10,7 @@ _COULD_BE_READ = ("password", "user name", "sender", "recipient", "subject", "me
 
 
 def _recordings() -> Iterator[tuple[object, set[tuple[str, str]], str]]:
-    from labkit.recordings import recorded
+    from labkit.show.recordings import recorded
 
     alice = {("alice", "hunter2")}
     yield recorded("clear_smtp_auth_plain"), alice, "a recording with AUTH PLAIN"

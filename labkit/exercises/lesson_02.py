@@ -41,7 +41,7 @@ def _counts(answer: object, capture: "Capture") -> str:
 def _dialogues() -> Iterator[tuple[object, bool, str]]:
     from dataclasses import replace
 
-    from labkit.recordings import recorded
+    from labkit.show.recordings import recorded
 
     yield recorded("starttls_tls13").dialogue, True, "a dialogue that was upgraded"
     yield recorded("starttls_not_offered").dialogue, False, "a dialogue without STARTTLS"

@@ -26,7 +26,7 @@ def _mark(answer: object) -> str:
 
 
 def _ranges() -> Iterator[tuple[object, object, str]]:
-    from labkit.versions.engines import ALL
+    from labkit.trials.handshakes import ALL
 
     cases = [
         (ALL[2:], ALL[1:5], "TLS 1.2"),

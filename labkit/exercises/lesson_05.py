@@ -52,7 +52,7 @@ def _estimated(capture: object, estimate: object = ...) -> str:
 
 
 def _pieces() -> Iterator[tuple[bytes, bool, str]]:
-    from labkit.recordings import recorded
+    from labkit.show.recordings import recorded
 
     clear = recorded("clear_smtp_auth_plain").conversations[0]
     text = b"".join(chunk.data for chunk in clear.chunks)

@@ -22,7 +22,7 @@ def _login_line(answer: object) -> str:
 
 
 def _survived(answer: object) -> str:
-    from labkit.attacker import Attack
+    from labkit.attack import Attack
     from labkit.attacks import RefuseUpgrade
 
     if not isinstance(answer, Attack):

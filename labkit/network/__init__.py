@@ -4,7 +4,7 @@ import os
 import re
 
 from labkit.errors import LabError, NetworkUnavailable
-from labkit.network.base import Host, Listener, Network
+from labkit.network.hosts import Host, Listener, Network
 from labkit.network.interception import Interception
 from labkit.network.loopback import Loopback
 from labkit.network.namespace import Namespace

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from labkit.network.base import Address, Host, Listener
+    from labkit.network.hosts import Address, Host, Listener
 
 
 class Interception:

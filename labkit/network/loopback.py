@@ -8,7 +8,7 @@ where packet sockets are allowed.
 import socket
 
 from labkit.errors import CannotSniff, LabError
-from labkit.network.base import Host, Listener, Network, is_loopback, without_delay
+from labkit.network.hosts import Host, Listener, Network, is_loopback, without_delay
 from labkit.network.interception import Interception
 
 _ADDRESS = "127.0.0.1"

@@ -12,10 +12,10 @@ import weakref
 from contextlib import ExitStack, suppress
 
 from labkit.errors import NetworkUnavailable
-from labkit.network.arp import ARP_FRAMES, Poisoning
-from labkit.network.base import Address, Host, Listener, Network, stop_listening, without_delay
 from labkit.network.broker import INSIDE, PYTHON, Broker
+from labkit.network.hosts import Address, Host, Listener, Network, stop_listening, without_delay
 from labkit.network.interception import Interception
+from labkit.network.poisoning import ARP_FRAMES, Poisoning
 
 DOMAIN = "lab.test"
 """The domain of the hosts; RFC 6761 keeps ``test`` for this."""

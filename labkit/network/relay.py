@@ -14,8 +14,8 @@ from contextlib import suppress
 
 from labkit.dialects.base import CLIENT, SERVER
 from labkit.errors import NetworkUnavailable
-from labkit.network.base import Address, Host, Network
 from labkit.network.entrance import Entrance
+from labkit.network.hosts import Address, Host, Network
 from labkit.network.loop import Loop
 
 Witness = Callable[[str, str, bytes], None]

@@ -8,12 +8,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import ClassVar, NamedTuple
 
-from labkit.certificates import SERVER_NAME
-from labkit.servers.mailbox import Entry, Mailbox
+from labkit.mail.mailbox import Entry, Mailbox
 from labkit.servers.quirks import KEEPS_LOGIN
 from labkit.servers.sasl import read_plain
 from labkit.servers.server import Note, Server
-from labkit.servers.session import LINE_LIMIT, Session, TooLong
+from labkit.servers.session import LINE_LIMIT, NegativeReply, Session, TooLong
+from labkit.trust.certificates import SERVER_NAME
 
 AUTHORIZATION, TRANSACTION = "before the login", "after the login"
 """The states of RFC 1939 §3, in plain words; the third, UPDATE, begins and ends with QUIT."""
@@ -36,10 +36,6 @@ class POP3Server(Server):
         return _Session(self, note)
 
 
-class Refused(Exception):
-    """A command that gets a negative answer; the message is what stands behind -ERR."""
-
-
 class _Session(Session):
     idle_limit = 600.0  # RFC 1939 §3 asks for ten minutes at least
 
@@ -60,7 +56,7 @@ class _Session(Session):
                 await self._act(_read(await self.line()))
             except TooLong:
                 await self._refuse(f"A line has {LINE_LIMIT} bytes at most")
-            except Refused as error:
+            except NegativeReply as error:
                 await self._refuse(str(error))
 
     def parting(self, why: str) -> bytes:
@@ -72,13 +68,13 @@ class _Session(Session):
         self.note(f"C: {_shown(verb, argument)}")
         command = _COMMANDS.get(verb)
         if command is None:
-            raise Refused("There is no such command")
+            raise NegativeReply("There is no such command")
         if self.settings.tls_first(self.encrypted) and verb not in _BEFORE_TLS:
-            raise Refused("Nothing without TLS here: use STLS first")
+            raise NegativeReply("Nothing without TLS here: use STLS first")
         if self._state not in command.states:
-            raise Refused(f"{verb} is not possible {self._state}")
+            raise NegativeReply(f"{verb} is not possible {self._state}")
         if command.argument is not None and command.argument != bool(argument):
-            raise Refused(f"{verb} takes {'an' if command.argument else 'no'} argument")
+            raise NegativeReply(f"{verb} takes {'an' if command.argument else 'no'} argument")
         await command.act(self, argument)
 
     # ---- answers
@@ -116,11 +112,11 @@ class _Session(Session):
 
     async def _stls(self, _: str) -> None:
         if self.encrypted:
-            raise Refused("TLS is already active")
+            raise NegativeReply("TLS is already active")
         if not self.settings.upgrade_now(self.encrypted):
-            raise Refused("This server does not speak STLS")
+            raise NegativeReply("This server does not speak STLS")
         if self._state == TRANSACTION and KEEPS_LOGIN not in self.settings.quirks:
-            raise Refused("STLS is not possible after the login")
+            raise NegativeReply("STLS is not possible after the login")
         await self._ok("Begin TLS negotiation now")
         self._name = ""
         await self.start_tls()
@@ -133,14 +129,14 @@ class _Session(Session):
     async def _pass(self, password: str) -> None:
         self._may_log_in()
         if not self._name:
-            raise Refused("USER comes before PASS")
+            raise NegativeReply("USER comes before PASS")
         await self._log_in(self._name, password)
 
     async def _auth(self, argument: str) -> None:
         self._may_log_in()
         mechanism, _, response = argument.partition(" ")
         if mechanism.upper() != "PLAIN":
-            raise Refused("The only mechanism is PLAIN")
+            raise NegativeReply("The only mechanism is PLAIN")
         if not response:
             self.note("S: +")
             await self.send(b"+ \r\n")
@@ -148,17 +144,17 @@ class _Session(Session):
             self.note("C: ********")
         login = None if response == "*" else read_plain(response.encode("latin-1"))
         if login is None:
-            raise Refused("The login was given up" if response == "*" else "That is not a login with PLAIN")
+            raise NegativeReply("The login was given up" if response == "*" else "That is not a login with PLAIN")
         await self._log_in(*login)
 
     def _may_log_in(self) -> None:
         if not self.settings.login_now(self.encrypted):
-            raise Refused("[AUTH] No login in this state of the connection: use STLS first")
+            raise NegativeReply("[AUTH] No login in this state of the connection: use STLS first")
 
     async def _log_in(self, user: str, password: str) -> None:
         self._name = ""
         if not self.server.post.knows(user, password):
-            raise Refused("[AUTH] The user or the password is wrong")
+            raise NegativeReply("[AUTH] The user or the password is wrong")
         self._mailbox = self.server.post.account(user).inbox
         self._entries = self._mailbox.entries
         self._state = TRANSACTION
@@ -214,15 +210,15 @@ class _Session(Session):
     def _entry(self, number: str) -> Entry:
         found = dict(self._remaining()).get(_number(number))
         if found is None:
-            raise Refused("There is no such message")
+            raise NegativeReply("There is no such message")
         return found
 
 
 def _read(line: bytes) -> tuple[str, str]:
-    """(verb, argument) of a command. Raises `Refused` for bytes that no command holds."""
+    """(verb, argument) of a command. Raises `NegativeReply` for bytes that no command holds."""
     text = line.decode("ascii", "replace")
     if not text.isprintable() or not text.isascii():
-        raise Refused("A command is printable ASCII")
+        raise NegativeReply("A command is printable ASCII")
     verb, _, argument = text.partition(" ")
     return verb.upper(), argument
 
@@ -235,7 +231,7 @@ def _shown(verb: str, argument: str) -> str:
 
 def _number(text: str) -> int:
     if not text.isdecimal() or len(text) > 9:
-        raise Refused("A number is missing")
+        raise NegativeReply("A number is missing")
     return int(text)
 
 

@@ -13,12 +13,12 @@ from typing import Any
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from labkit.certificates import DOMAIN
-from labkit.clients.message import Outgoing
 from labkit.clients.outcome import Sent
 from labkit.clients.policies import Policy
-from labkit.servers.mailbox import Message
+from labkit.mail.mailbox import Message
+from labkit.mail.message import Outgoing
 from labkit.servers.smtp import SMTPServer
+from labkit.trust.certificates import DOMAIN
 
 PATIENCE = 3.0
 """Seconds for one relay; the customer waits for the reply meanwhile."""

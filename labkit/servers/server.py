@@ -13,15 +13,15 @@ from functools import partial
 from typing import Any, ClassVar
 from weakref import WeakSet
 
-from labkit.certificates import Certificate
+from labkit.mail.postoffice import PostOffice
 from labkit.network import Host
 from labkit.network.entrance import Entrance
 from labkit.servers import quirks
 from labkit.servers.log import ServerLog
-from labkit.servers.postoffice import PostOffice
 from labkit.servers.settings import Settings
 from labkit.servers.standing import Standing
 from labkit.servers.tls import ServerTLS
+from labkit.trust.certificates import Certificate
 
 _AT_ONCE = 128
 """Clients that are accepted before those that are here already get their turn."""

@@ -27,6 +27,10 @@ class TooLong(Exception):
     """A line that was longer than `LINE_LIMIT` has ended, and was thrown away."""
 
 
+class NegativeReply(Exception):
+    """A command that gets a negative reply; the message is its text."""
+
+
 class Session(asyncio.Protocol, ABC):
     """The server's side of one connection."""
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from labkit.contexts import CURRENT, versions
 from labkit.errors import LabError
+from labkit.trust.contexts import CURRENT, versions
 
 STARTTLS = ("offered", "off", "required")
 AUTH = ("after TLS", "always", "none")

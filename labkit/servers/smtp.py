@@ -12,12 +12,12 @@ from typing import Any, ClassVar
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session, TLSSetupException, sanitize, syntax
 
-from labkit.certificates import SERVER_NAME
-from labkit.servers.mailbox import Mailbox, Message
+from labkit.mail.mailbox import Mailbox, Message
 from labkit.servers.quirks import KEEPS_BUFFER, KEEPS_LOGIN
 from labkit.servers.server import Note, Server
 from labkit.servers.settings import MECHANISMS
 from labkit.servers.tls import ServerTLS, encryption, over
+from labkit.trust.certificates import SERVER_NAME
 
 _IDENT = "ESMTP of the STARTTLS lab"
 _IDLE_LIMIT = 300.0

@@ -9,7 +9,7 @@ from asyncio.sslproto import SSLProtocol
 from collections.abc import Callable
 from contextlib import suppress
 
-from labkit.contexts import spoken
+from labkit.trust.contexts import spoken
 
 HANDSHAKE_LIMIT = 10.0
 """Seconds."""

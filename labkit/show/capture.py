@@ -17,13 +17,13 @@ from labkit.decode.dialogue import read_all
 from labkit.decode.event import TCP, Dialogue, Event
 from labkit.decode.privacy import Exposure, visible
 from labkit.errors import LabError
-from labkit.keylog import with_secrets
 from labkit.show.byteview import byteview
 from labkit.show.ladder import ladder
 from labkit.show.page import Page, markup, printable
 from labkit.show.picture import Picture
 from labkit.show.steps import Steps
 from labkit.show.transcript import DIALOGUES_SHOWN, Reading, transcript
+from labkit.trust.keylog import with_secrets
 
 _TITLES_NAMED = 30
 """Titles that an error lists."""

@@ -2,7 +2,7 @@
 
 - ``client``, ``server``: ``{"host", "port", "name"}``.
 - ``protocol``: ``"SMTP"``, for example; null where the lab does not know it.
-- ``tls``: null without TLS, otherwise the fields of `labkit.decode.event.Session`.
+- ``tls``: null without TLS, otherwise the fields of `labkit.decode.event.TLSSession`.
 - ``events``: what happened, in order, with the fields of `labkit.decode.event.Event`. For its bytes there are ``text``,
   what was said in the protocol, with ``\\xNN`` for what is not UTF-8, and ``base64`` (RFC 4648 §4), a message of TLS
   or a text that is not UTF-8. Each is null where it has nothing to say.

@@ -161,9 +161,9 @@ def test_only_the_server_that_is_named_is_attacked(lab):
 @pytest.mark.parametrize("address", ("198.51.100.7", "2001:db8::7", "mail.example.net"))
 def test_nothing_outside_the_lab_can_be_attacked(lab, address):
     """Every public way into an attack: the network, the interceptor, lab.mallory, a victim's scene."""
-    from labkit.attacker import scene
+    from labkit.attack import scene
     from labkit.attacks import victims
-    from labkit.attacks.interceptor import Interceptor
+    from labkit.attacks.engine.interceptor import Interceptor
 
     server = lab.smtp()
 
@@ -180,7 +180,7 @@ def test_nothing_outside_the_lab_can_be_attacked(lab, address):
         lab.mallory(attacks.StripCapability(), at=Elsewhere())
     with pytest.raises(OutsideTheLab):
         lab.mallory.connect(address, 587)
-    report = victims.named("SMTP, careful").run(scene(lab, "SMTP")._replace(server=address))
+    report = victims.named("SMTP, careful").run(scene(lab.site, "SMTP")._replace(server=address))
     assert not report.done and "not inside the lab" in report.said
     assert not lab.network.interceptions
     assert lab.send(server, "x", policy=policies.verified)

@@ -8,6 +8,7 @@ from labkit import dialects
 from labkit.attacks import Line, catalogue, speech
 from labkit.attacks.actions import decision
 from labkit.dialects import ALL, CLIENT, SERVER
+from labkit.dialects.writing import GO_AHEAD, LATER, REFUSED, counted_on
 
 KEYWORDS = st.from_regex(r"[A-Z0-9][A-Z0-9-]{0,10}(=[A-Z0-9-]{1,8})?", fullmatch=True).filter(
     lambda word: "STARTTLS" not in word and "STLS" not in word
@@ -41,26 +42,29 @@ def test_what_is_removed_from_a_list_is_gone_and_the_others_stay(dialect, names,
 @given(names=st.lists(KEYWORDS, min_size=1, max_size=6, unique=True))
 def test_a_list_that_is_made_up_is_read_as_it_was_meant(dialect, names):
     reader = dialect.reader()
-    ask = speech.command(dialect.name, dialect.ask, "a1")
+    ask = dialect.writes.command(dialect.ask, "a1")
     reader.feed(CLIENT, ask)
-    phrases = reader.feed(SERVER, speech.told(dialect.name, tuple(names), "a1"))
+    phrases = reader.feed(SERVER, dialect.writes.capabilities.answer(tuple(names), "a1"))
     question = Line(*dialect.reader().feed(CLIENT, ask)[0], False, dialect)
     found = [speech.capabilities(Line(*phrase, False, dialect, earlier=(question,))) for phrase in phrases]
     told = next(one for one in found if one)
     assert told[-len(names) :] == tuple(names)
 
 
-@pytest.mark.parametrize("dialect", ALL, ids=lambda dialect: dialect.name)
-@pytest.mark.parametrize("kind", ("refused", "later"))
+@pytest.mark.parametrize(
+    ("dialect", "kind"), [(one, kind) for one in ALL for kind in (REFUSED, LATER) if one.writes.has(kind)]
+)
 def test_a_refusal_that_is_made_up_is_read_as_one(dialect, kind):
     reader = dialect.reader()
-    (phrase,) = reader.feed(CLIENT, speech.command(dialect.name, dialect.upgrade, "a7"))
+    (phrase,) = reader.feed(CLIENT, dialect.writes.command(dialect.upgrade, "a7"))
     command = Line(*phrase, False, dialect)
     assert speech.upgrades(command)
     (reply,) = reader.feed(SERVER, speech.reply(command, kind, "No"))
     assert reply.kind == "refusal" and not reader.upgraded
-    reader.feed(CLIENT, speech.command(dialect.name, dialect.upgrade, "a8"))
-    (reply,) = reader.feed(SERVER, speech.reply(command._replace(data=command.data.replace(b"a7", b"a8")), "go", "Yes"))
+    reader.feed(CLIENT, dialect.writes.command(dialect.upgrade, "a8"))
+    (reply,) = reader.feed(
+        SERVER, speech.reply(command._replace(data=command.data.replace(b"a7", b"a8")), GO_AHEAD, "Yes")
+    )
     assert reply.kind == "go-ahead" and reader.upgraded
 
 
@@ -68,7 +72,7 @@ def test_a_refusal_that_is_made_up_is_read_as_one(dialect, kind):
     ("tag", "following"), (("a1", "a2"), ("FKLM09", "FKLM10"), ("A99", "A100"), ("x", "x1"), ("", "1"))
 )
 def test_the_next_tag_is_counted(tag, following):
-    assert speech.next_tag(tag) == following
+    assert counted_on(tag) == following
 
 
 def test_a_line_in_the_middle_of_a_mail_is_no_list():
@@ -85,7 +89,7 @@ def test_a_line_in_the_middle_of_a_mail_is_no_list():
 def test_no_vector_stumbles_over_a_strange_line(data, sender, kind):
     for dialect in ALL:
         for make in catalogue.ALL:
-            if dialect.name in make.protocols:
+            if make.applies_to(dialect):
                 for title in (dialect.ask, dialect.upgrade, "X"):
                     line = Line(sender, kind, title, data, False, dialect)
                     decision(make().on_line(line._replace(earlier=(line,))))

@@ -4,10 +4,10 @@ import socket
 import threading
 from contextlib import contextmanager, suppress
 
-from labkit.attacks.interceptor import Interceptor, Target
-from labkit.certificates import Authority
+from labkit.attacks.engine.interceptor import Interceptor, Target
 from labkit.dialects import for_port
 from labkit.network import make
+from labkit.trust.certificates import Authority
 
 AUTHORITY = Authority()
 

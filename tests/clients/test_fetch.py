@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from peers import hang_up, reset, scripted, then
 
 from labkit import Lab, policies
-from labkit.clients.message import compose
 from labkit.errors import LabError, OutsideTheLab
-from labkit.servers.mailbox import Message
+from labkit.mail.mailbox import Message
+from labkit.mail.message import compose
 
 CLEAR, EXPLICIT, IMPLICIT = "clear text", "explicit TLS", "implicit TLS"
 PROTOCOLS = ("IMAP", "POP3")

@@ -6,8 +6,8 @@ import pytest
 from peers import GREETING, scripted
 
 from labkit import Lab, policies
-from labkit.certificates import KINDS
 from labkit.errors import LabError
+from labkit.trust.certificates import KINDS
 
 LOGIN = ("alice", "hunter2")
 SERVERS = {

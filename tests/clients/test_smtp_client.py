@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from peers import CAPABILITIES, hang_up, reset, scripted, talks, then
 
 from labkit import Lab, policies
-from labkit.contexts import server_context
 from labkit.errors import LabError, OutsideTheLab
+from labkit.trust.contexts import server_context
 
 LOGIN = ("alice", "hunter2")
 MAIL = SimpleNamespace(host="mail", port=587)

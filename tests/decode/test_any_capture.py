@@ -17,7 +17,7 @@ from labkit.decode.dialogue import read
 from labkit.decode.event import CLIENT, SERVER, TEXT, Dialogue
 from labkit.decode.privacy import visible
 from labkit.errors import CaptureError
-from labkit.recordings import FOLDER, names
+from labkit.show.recordings import FOLDER, names
 
 NAMES = names()
 FILES = {name: (FOLDER / f"{name}.pcapng").read_bytes() for name in NAMES}

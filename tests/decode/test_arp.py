@@ -12,7 +12,7 @@ from labkit import arp_table, recorded
 from labkit.capture.frames import ETHERNET
 from labkit.capture.pcap import Frame
 from labkit.decode.arp import ANSWER, QUESTION, claims, contradicted
-from labkit.recordings import FOLDER
+from labkit.show.recordings import FOLDER
 
 FIELDS = ("frame.number", "arp.opcode", "arp.src.hw_mac", "arp.src.proto_ipv4", "arp.dst.proto_ipv4", "eth.dst")
 

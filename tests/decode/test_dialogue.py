@@ -12,9 +12,9 @@ from live import LOGIN, MAIL, opened, said, session, titles, told
 from labkit import Capture, Lab, policies
 from labkit.capture.frames import ETHERNET, segment
 from labkit.capture.trace import Trace
-from labkit.contexts import client_context
 from labkit.decode.event import CLIENT, SERVER, TEXT, TLS, Dialogue
 from labkit.decode.event import TCP as SIGNAL
+from labkit.trust.contexts import client_context
 
 OPENING = ["SYN", "SYN, ACK", "ACK"]
 INSIDE = ["EHLO", "250", "AUTH", "235", "MAIL", "250", "RCPT", "250", "DATA", "354", "message", "250", "QUIT", "221"]

@@ -9,7 +9,7 @@ from labkit import recorded
 from labkit.capture.pcap import Frame, read_frames, write_pcapng
 from labkit.decode.file import dialogues
 from labkit.errors import CaptureError
-from labkit.keylog import parse
+from labkit.trust.keylog import parse
 
 _CLIENT_PORT = slice(34, 36)
 """Of an Ethernet frame with IPv4 and TCP from the client."""

@@ -20,8 +20,8 @@ from labkit import Capture, Lab
 from labkit.decode.event import CLIENT, SERVER, Dialogue
 from labkit.decode.privacy import visible
 from labkit.decode.tls import Stream, starts
-from labkit.versions import meet
-from labkit.versions.engines import ALL
+from labkit.trials.handshakes import ALL
+from labkit.trials.versions import meet
 
 pytestmark = pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 

@@ -16,7 +16,7 @@ import trustme
 
 from labkit.decode.event import CLIENT, SERVER
 from labkit.decode.tls import Stream
-from labkit.keylog import KeyLog, Secrets, parse
+from labkit.trust.keylog import KeyLog, Secrets, parse
 
 NAME = "mail.lab.test"
 COMMAND = b"EHLO alice.lab.test\r\n"

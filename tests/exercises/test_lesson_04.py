@@ -4,7 +4,7 @@ import pytest
 from lesson_captures import CLEAR, VERIFIED, captured
 
 from labkit import check
-from labkit.versions.engines import ALL
+from labkit.trials.handshakes import ALL
 
 OLD = ("TLS 1.1",)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from labkit import Lab
-from labkit.contexts import client_context
+from labkit.trust.contexts import client_context
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from wire import connected
 
 from labkit import Lab
-from labkit.contexts import client_context
+from labkit.mail.mailbox import Message
 from labkit.servers.imap.session import MESSAGE_LIMIT, IMAPSession
-from labkit.servers.mailbox import Message
 from labkit.servers.pop3 import _Session as POP3Session
+from labkit.trust.contexts import client_context
 
 NOOP = {"SMTP": b"NOOP", "IMAP": b"x NOOP", "POP3": b"CAPA"}
 FINE = {"SMTP": "250", "IMAP": "x OK", "POP3": "+OK"}

@@ -11,8 +11,8 @@ import pytest
 from tools import tool
 
 from labkit import Lab
-from labkit.contexts import client_context
-from labkit.servers.mailbox import Message
+from labkit.mail.mailbox import Message
+from labkit.trust.contexts import client_context
 
 MAILS = (
     b"From: alice@lab.test\r\nSubject: one\r\n\r\n.\r\n..two\r\nThe PIN is 4921\r\n.\r\n",

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from labkit.mail.mailbox import Mailbox, Message
 from labkit.servers.imap.fetch import read_items
 from labkit.servers.imap.mailboxes import fits
 from labkit.servers.imap.mime import divide
@@ -18,8 +19,7 @@ from labkit.servers.imap.responses import string
 from labkit.servers.imap.search import read_search
 from labkit.servers.imap.selection import Selection
 from labkit.servers.imap.structure import body_structure, envelope
-from labkit.servers.imap.syntax import Cursor, Malformed
-from labkit.servers.mailbox import Mailbox, Message
+from labkit.servers.imap.syntax import Malformed, Scanner
 
 NESTED = (
     b"From: =?utf-8?q?J=C3=BCrgen?= <j@lab.test>, bob\r\nSubject: two\r\n parts\r\nMIME-Version: 1.0\r\n"
@@ -39,7 +39,7 @@ def _entry(data: bytes, **more):
 
 
 def _fetched(data: bytes, item: str) -> bytes:
-    (read,) = read_items(Cursor(item.encode()))
+    (read,) = read_items(Scanner(item.encode()))
     return read.write(_entry(data))
 
 
@@ -103,7 +103,7 @@ def test_a_part_that_is_not_there_is_nil(section):
 )
 def test_what_cannot_be_fetched_is_refused(asked):
     with pytest.raises(Malformed):
-        arguments = Cursor(asked.encode())
+        arguments = Scanner(asked.encode())
         read_items(arguments)
         arguments.end()
 
@@ -220,7 +220,7 @@ def test_any_bytes_have_an_envelope_and_a_structure_that_can_be_read(data):
 
 @given(st.binary())
 def test_a_string_is_read_as_it_was_written(data):
-    arguments = Cursor(string(data))
+    arguments = Scanner(string(data))
     assert arguments.string() == data.replace(b"\0", b"")
     arguments.end()
 
@@ -263,12 +263,12 @@ SEARCHED = (
 )
 def test_a_search_finds_what_it_asks_for(keys, found):
     search = keys.encode().replace("jürgen".encode(), "{7}\r\njürgen".encode())
-    assert read_search(Cursor(search))(_entry(SEARCHED)) is found
+    assert read_search(Scanner(search))(_entry(SEARCHED)) is found
 
 
 def test_a_message_without_a_date_that_can_be_read_is_not_found_by_date():
     for date in (b"", b"Date: today\r\n", b"Date: Mon, 99 Feb 2021 99:00:00 +9900\r\n"):
-        test = read_search(Cursor(b"SENTSINCE 1-Jan-1990"))
+        test = read_search(Scanner(b"SENTSINCE 1-Jan-1990"))
         assert not test(_entry(date + b"\r\n"))
 
 

@@ -4,7 +4,7 @@ import pytest
 from wire import connected, encoded
 
 from labkit.errors import LabError
-from labkit.servers.mailbox import Message
+from labkit.mail.mailbox import Message
 
 BASE = "IMAP4rev1 LITERAL+ SASL-IR ID IDLE UIDPLUS UNSELECT"
 MAIL = b"Subject: %d\r\nFrom: alice@lab.test\r\n\r\nbody\r\n"

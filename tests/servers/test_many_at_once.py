@@ -10,7 +10,7 @@ import pytest
 from wire import connected
 
 from labkit import Lab
-from labkit.contexts import client_context
+from labkit.trust.contexts import client_context
 
 MANY = 150
 ASK = {"SMTP": (b"EHLO x", "250"), "IMAP": (b"x LOGIN bob swordfish", "x OK"), "POP3": (b"USER bob", "+OK")}

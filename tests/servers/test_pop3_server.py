@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from wire import connected, encoded, plain
 
-from labkit.servers.mailbox import Message
+from labkit.mail.mailbox import Message
 from labkit.servers.pop3 import stuffed, top
 
 BASE = ["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE"]

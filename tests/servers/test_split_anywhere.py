@@ -7,11 +7,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from labkit.mail.mailbox import Message
+from labkit.mail.postoffice import PostOffice
 from labkit.servers.imap.commands import COMMANDS
 from labkit.servers.imap.session import IMAPSession
-from labkit.servers.mailbox import Message
 from labkit.servers.pop3 import _Session as POP3Session
-from labkit.servers.postoffice import PostOffice
 from labkit.servers.settings import Settings
 
 IMAP = (

@@ -3,7 +3,7 @@
 from itertools import accumulate
 
 from labkit.capture.conversation import Endpoint
-from labkit.decode.event import CLIENT, SERVER, TCP, TEXT, TLS, Dialogue, Event, Field, Session
+from labkit.decode.event import CLIENT, SERVER, TCP, TEXT, TLS, Dialogue, Event, Field, TLSSession
 from labkit.dialects.smtp import SMTP
 
 ALICE, MAIL = Endpoint("127.0.0.1", 50412), Endpoint("127.0.0.1", 587)
@@ -152,7 +152,7 @@ def starttls(opened):
     script.fin()
     problem = "" if opened else "The secrets of this session are not at hand."
     return script.dialogue(
-        Session("explicit", "TLS 1.3", "TLS_AES_256_GCM_SHA384", "mail.lab.test", False, opened, problem)
+        TLSSession("explicit", "TLS 1.3", "TLS_AES_256_GCM_SHA384", "mail.lab.test", False, opened, problem)
     )
 
 

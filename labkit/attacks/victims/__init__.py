@@ -7,9 +7,9 @@ lab's clients with a policy (`labkit.policies`) are victims, too, through `Lab.s
 import inspect
 from dataclasses import dataclass
 
-from labkit.attacks.report import Report
 from labkit.attacks.victims import habits, mistakes
 from labkit.attacks.victims.programs import LOGIN, PROGRAMS, TEXT, Program, Scene
+from labkit.attacks.victims.report import Report
 from labkit.errors import LabError
 
 __all__ = ["ALL", "LOGIN", "TEXT", "Scene", "Victim", "named"]

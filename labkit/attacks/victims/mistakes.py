@@ -13,12 +13,12 @@ from typing import Any
 from labkit.attacks.victims.habits import careful, if_offered
 from labkit.attacks.victims.programs import (
     LOGIN,
-    IMAPClient,
+    DialledIMAP,
+    DialledPOP3,
+    DialledSMTP,
     IMAPProgram,
-    POP3Client,
     POP3Program,
     Program,
-    SMTPClient,
     SMTPProgram,
 )
 
@@ -26,7 +26,7 @@ _PAGE = 0.5
 """Seconds for a page; a mail server does not close the connection behind it."""
 
 
-class Buffer:
+class KeptBuffer:
     """Reads lines of whatever socket its client has now, and keeps what it has read ahead, also across the upgrade.
 
     Mutt (CVE-2020-14954), libetpan (CVE-2020-15953) and curl (CVE-2021-22947) did that.
@@ -53,28 +53,28 @@ class Buffer:
 
 
 class _KeepingFile:
-    """smtplib and poplib read from their `file`: here it is one `Buffer`, whatever they put in its place."""
+    """smtplib and poplib read from their `file`: here it is one `KeptBuffer`, whatever they put in its place."""
 
     @property
-    def file(self) -> Buffer:
-        return self.__dict__.setdefault("buffer", Buffer(self))
+    def file(self) -> KeptBuffer:
+        return self.__dict__.setdefault("buffer", KeptBuffer(self))
 
     @file.setter
     def file(self, _: Any) -> None: ...
 
 
-class _KeepingSMTPClient(_KeepingFile, SMTPClient): ...
+class _KeepingSMTPClient(_KeepingFile, DialledSMTP): ...
 
 
-class _KeepingPOP3Client(_KeepingFile, POP3Client): ...
+class _KeepingPOP3Client(_KeepingFile, DialledPOP3): ...
 
 
-class _KeepingIMAPClient(IMAPClient):
+class _KeepingIMAPClient(DialledIMAP):
     """imaplib reads with two methods that may be overridden."""
 
     @property
-    def buffer(self) -> Buffer:
-        return self.__dict__.setdefault("_buffer", Buffer(self))
+    def buffer(self) -> KeptBuffer:
+        return self.__dict__.setdefault("_buffer", KeptBuffer(self))
 
     def readline(self) -> bytes:
         return self.buffer.readline()

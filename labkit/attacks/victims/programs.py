@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, ClassVar, NamedTuple
 
-from labkit.certificates import DOMAIN, SERVER_NAME
 from labkit.errors import LabError, OutsideTheLab
 from labkit.network import Host
+from labkit.trust.certificates import DOMAIN, SERVER_NAME
 
 LOGIN = ("alice", "hunter2")
 TEXT = "The PIN is 4921."
@@ -125,7 +125,7 @@ class Program(ABC):
     def _end(self) -> None: ...
 
 
-class SMTPClient(smtplib.SMTP):
+class DialledSMTP(smtplib.SMTP):
     """smtplib's client, connected by its program."""
 
     def __init__(self, program: Program, port: int) -> None:
@@ -139,7 +139,7 @@ class SMTPClient(smtplib.SMTP):
 class SMTPProgram(Program):
     """smtplib: sends a mail."""
 
-    kind = SMTPClient
+    kind = DialledSMTP
     errors = (smtplib.SMTPException, OSError, ValueError)
 
     def _start(self, port: int) -> smtplib.SMTP:
@@ -168,7 +168,7 @@ class SMTPProgram(Program):
         return [f"{name} {value}".strip().upper() for name, value in self.client.esmtp_features.items()]
 
 
-class IMAPClient(imaplib.IMAP4):
+class DialledIMAP(imaplib.IMAP4):
     """imaplib's client, connected by its program."""
 
     def __init__(self, program: Program, port: int) -> None:
@@ -182,7 +182,7 @@ class IMAPClient(imaplib.IMAP4):
 class IMAPProgram(Program):
     """imaplib: stores a draft."""
 
-    kind = IMAPClient
+    kind = DialledIMAP
     errors = (imaplib.IMAP4.error, OSError, ValueError)
 
     def _end(self) -> None:
@@ -211,7 +211,7 @@ def _told(values: list[Any]) -> str:
     return " ".join(value.decode("utf-8", "backslashreplace") for value in values if isinstance(value, bytes))
 
 
-class POP3Client(poplib.POP3):
+class DialledPOP3(poplib.POP3):
     """poplib's client, connected by its program."""
 
     def __init__(self, program: Program, port: int) -> None:
@@ -225,7 +225,7 @@ class POP3Client(poplib.POP3):
 class POP3Program(Program):
     """poplib: fetches the mail that is there."""
 
-    kind = POP3Client
+    kind = DialledPOP3
     errors = (poplib.error_proto, OSError, ValueError)
 
     def _end(self) -> None:

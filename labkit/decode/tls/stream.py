@@ -18,7 +18,7 @@ from labkit.decode.tls.records import AFTER_GAP, ALERT, APPLICATION_DATA, CHANGE
 from labkit.decode.tls.records import HANDSHAKE as HANDSHAKE_RECORD
 from labkit.decode.tls.registry import ALERTS, HANDSHAKES, version_name
 from labkit.decode.tls.suites import SUITES
-from labkit.keylog import Secrets
+from labkit.trust.keylog import Secrets
 
 TLS13 = "TLS 1.3"
 

@@ -5,25 +5,25 @@ import asyncio
 from labkit.servers.imap import mailboxes, selected
 from labkit.servers.imap.responses import Refused
 from labkit.servers.imap.session import CONNECTED, LOGGED_IN, SELECTED, Command, IMAPSession
-from labkit.servers.imap.syntax import Cursor, Malformed
+from labkit.servers.imap.syntax import Malformed, Scanner
 from labkit.servers.quirks import KEEPS_LOGIN
 from labkit.servers.sasl import read_plain
 
 # ---- in any state
 
 
-async def _capability(session: IMAPSession, arguments: Cursor) -> str:
+async def _capability(session: IMAPSession, arguments: Scanner) -> str:
     arguments.end()
     await session.untagged(f"CAPABILITY {session.capabilities}".encode())
     return "That is offered"
 
 
-async def _noop(session: IMAPSession, arguments: Cursor) -> str:
+async def _noop(session: IMAPSession, arguments: Scanner) -> str:
     arguments.end()
     return "Still here"
 
 
-async def _logout(session: IMAPSession, arguments: Cursor) -> str:
+async def _logout(session: IMAPSession, arguments: Scanner) -> str:
     arguments.end()
     session.open = False
     session.selection = None
@@ -31,11 +31,11 @@ async def _logout(session: IMAPSession, arguments: Cursor) -> str:
     return "Logged out"
 
 
-async def _id(session: IMAPSession, arguments: Cursor) -> str:
+async def _id(session: IMAPSession, arguments: Scanner) -> str:
     """RFC 2971: who one is."""
     arguments.space()
     if not arguments.skips(b"NIL"):
-        arguments.listed(Cursor.nstring)
+        arguments.listed(Scanner.nstring)
     arguments.end()
     await session.untagged(b'ID ("name" "STARTTLS lab")')
     return "That is who we are"
@@ -44,7 +44,7 @@ async def _id(session: IMAPSession, arguments: Cursor) -> str:
 # ---- before the login
 
 
-async def _starttls(session: IMAPSession, arguments: Cursor) -> str:
+async def _starttls(session: IMAPSession, arguments: Scanner) -> str:
     arguments.end()
     if session.encrypted:
         raise Malformed("TLS is already active")
@@ -55,7 +55,7 @@ async def _starttls(session: IMAPSession, arguments: Cursor) -> str:
     return "Begin TLS negotiation now"
 
 
-async def _login(session: IMAPSession, arguments: Cursor) -> str:
+async def _login(session: IMAPSession, arguments: Scanner) -> str:
     _may_log_in(session)
     arguments.space()
     user = arguments.text()
@@ -65,7 +65,7 @@ async def _login(session: IMAPSession, arguments: Cursor) -> str:
     return session.log_in(user, password.decode("utf-8", "replace"))
 
 
-async def _authenticate(session: IMAPSession, arguments: Cursor) -> str:
+async def _authenticate(session: IMAPSession, arguments: Scanner) -> str:
     _may_log_in(session)
     arguments.space()
     if arguments.text().upper() != "PLAIN":
@@ -92,7 +92,7 @@ def _may_log_in(session: IMAPSession) -> None:
 # ---- after the login
 
 
-async def _idle(session: IMAPSession, arguments: Cursor) -> str:
+async def _idle(session: IMAPSession, arguments: Scanner) -> str:
     """RFC 2177: tell what happens until the client says DONE."""
     arguments.end()
     happened = asyncio.Event()

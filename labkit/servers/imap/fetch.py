@@ -1,6 +1,6 @@
 """What FETCH can be asked for (RFC 3501 §6.4.5), read from the command and written for one message.
 
-An `Item` is made once for a command; it writes its answer for as many messages as the command names.
+An `FetchItem` is made once for a command; it writes its answer for as many messages as the command names.
 """
 
 import re
@@ -11,11 +11,11 @@ from labkit.servers.imap.mime import Part, divide
 from labkit.servers.imap.responses import astring, date_time, literal
 from labkit.servers.imap.selection import Listed
 from labkit.servers.imap.structure import body_structure, envelope
-from labkit.servers.imap.syntax import Cursor, Malformed
+from labkit.servers.imap.syntax import Malformed, Scanner
 
 
 @dataclass(frozen=True)
-class Item:
+class FetchItem:
     """One thing that is asked for."""
 
     name: str
@@ -29,22 +29,22 @@ def _whole(message: Listed) -> Part:
     return divide(message.entry.message.data)
 
 
-FLAGS = Item("FLAGS", lambda message: message.flags)
-UID = Item("UID", lambda message: b"%d" % message.entry.uid)
+FLAGS = FetchItem("FLAGS", lambda message: message.flags)
+UID = FetchItem("UID", lambda message: b"%d" % message.entry.uid)
 
 _SIMPLE = {
     item.name: item
     for item in (
         FLAGS,
         UID,
-        Item("INTERNALDATE", lambda message: date_time(message.entry.message.arrived)),
-        Item("ENVELOPE", lambda message: envelope(_whole(message))),
-        Item("BODYSTRUCTURE", lambda message: body_structure(_whole(message), extended=True)),
-        Item("BODY", lambda message: body_structure(_whole(message), extended=False)),
-        Item("RFC822", lambda message: literal(message.entry.message.data), reads=True),
-        Item("RFC822.SIZE", lambda message: b"%d" % len(message.entry.message.data)),
-        Item("RFC822.HEADER", lambda message: literal(_whole(message).header)),
-        Item("RFC822.TEXT", lambda message: literal(_whole(message).body), reads=True),
+        FetchItem("INTERNALDATE", lambda message: date_time(message.entry.message.arrived)),
+        FetchItem("ENVELOPE", lambda message: envelope(_whole(message))),
+        FetchItem("BODYSTRUCTURE", lambda message: body_structure(_whole(message), extended=True)),
+        FetchItem("BODY", lambda message: body_structure(_whole(message), extended=False)),
+        FetchItem("RFC822", lambda message: literal(message.entry.message.data), reads=True),
+        FetchItem("RFC822.SIZE", lambda message: b"%d" % len(message.entry.message.data)),
+        FetchItem("RFC822.HEADER", lambda message: literal(_whole(message).header)),
+        FetchItem("RFC822.TEXT", lambda message: literal(_whole(message).body), reads=True),
     )
 }
 _FAST = ("FLAGS", "INTERNALDATE", "RFC822.SIZE")
@@ -60,7 +60,7 @@ _SECTION = re.compile(
 _PARTIAL = re.compile(rb"<(\d{1,10})\.(\d{1,10})>")
 
 
-def read_items(arguments: Cursor) -> list[Item]:
+def read_items(arguments: Scanner) -> list[FetchItem]:
     """What a FETCH command asks for. Raises `Malformed`."""
     if arguments.sees(b"("):
         return arguments.listed(_item)
@@ -68,15 +68,15 @@ def read_items(arguments: Cursor) -> list[Item]:
     return [_SIMPLE[item] for item in _MACROS[name]] if name in _MACROS else [_named(name, arguments)]
 
 
-def _item(arguments: Cursor) -> Item:
+def _item(arguments: Scanner) -> FetchItem:
     return _named(_name(arguments), arguments)
 
 
-def _name(arguments: Cursor) -> str:
+def _name(arguments: Scanner) -> str:
     return arguments.match(_NAME, "the name of something to fetch")[0].decode().upper()
 
 
-def _named(name: str, arguments: Cursor) -> Item:
+def _named(name: str, arguments: Scanner) -> FetchItem:
     if name in ("BODY", "BODY.PEEK") and arguments.skips(b"["):
         return _section(arguments, reads=name == "BODY")
     if name not in _SIMPLE:
@@ -84,7 +84,7 @@ def _named(name: str, arguments: Cursor) -> Item:
     return _SIMPLE[name]
 
 
-def _section(arguments: Cursor, reads: bool) -> Item:
+def _section(arguments: Scanner, reads: bool) -> FetchItem:
     """The bytes of a part of the message, or of its header or text, whole or from the byte that is named."""
     found = arguments.match(_SECTION, "a section of a message")
     numbers, text = (found["numbers"] or b"").decode(), (found["text"] or b"").decode().upper()
@@ -93,7 +93,7 @@ def _section(arguments: Cursor, reads: bool) -> Item:
     name, names = ".".join(filter(None, (numbers, text))), []
     if "FIELDS" in text:
         arguments.space()
-        names = arguments.listed(Cursor.text)
+        names = arguments.listed(Scanner.text)
         name += f" ({' '.join(astring(field).decode() for field in names)})"
     arguments.word(b"]")
     partial = arguments.match(_PARTIAL, "a part such as <0.1000>") if arguments.sees(b"<") else None
@@ -104,7 +104,7 @@ def _section(arguments: Cursor, reads: bool) -> Item:
         data = _text(_whole(message), path, text, names)
         return b"NIL" if data is None else literal(data[start:][:size])
 
-    return Item(f"BODY[{name}]" + (f"<{start}>" if partial else ""), write, reads)
+    return FetchItem(f"BODY[{name}]" + (f"<{start}>" if partial else ""), write, reads)
 
 
 def _text(message: Part, path: list[int], text: str, names: list[str]) -> bytes | None:

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
+from labkit.mail.mailbox import FLAGS, SEEN, Mailbox, Message
+from labkit.mail.postoffice import INBOX
 from labkit.servers.imap.responses import Refused, listed, quoted
 from labkit.servers.imap.selection import Selection
 from labkit.servers.imap.session import IMAPSession
-from labkit.servers.imap.syntax import Cursor, Malformed
-from labkit.servers.mailbox import FLAGS, SEEN, Mailbox, Message
-from labkit.servers.postoffice import INBOX
+from labkit.servers.imap.syntax import Malformed, Scanner
 
 _LONGEST_NAME = 200
 _MOST_MAILBOXES = 200
@@ -16,15 +16,15 @@ _SEPARATOR = "/"
 _WILDCARDS = ("*", "%")
 
 
-async def select(session: IMAPSession, arguments: Cursor) -> str:
+async def select(session: IMAPSession, arguments: Scanner) -> str:
     return await _open(session, arguments, read_only=False)
 
 
-async def examine(session: IMAPSession, arguments: Cursor) -> str:
+async def examine(session: IMAPSession, arguments: Scanner) -> str:
     return await _open(session, arguments, read_only=True)
 
 
-async def _open(session: IMAPSession, arguments: Cursor, read_only: bool) -> str:
+async def _open(session: IMAPSession, arguments: Scanner, read_only: bool) -> str:
     name = _only_name(arguments)
     session.selection = None  # also when the next one cannot be opened (RFC 3501 §6.3.1)
     mailbox = find(session, name)
@@ -41,7 +41,7 @@ async def _open(session: IMAPSession, arguments: Cursor, read_only: bool) -> str
     return f"[READ-{'ONLY' if read_only else 'WRITE'}] {name} is open"
 
 
-async def create(session: IMAPSession, arguments: Cursor) -> str:
+async def create(session: IMAPSession, arguments: Scanner) -> str:
     name = _only_name(arguments).removesuffix(_SEPARATOR)
     mailboxes = session.account.mailboxes
     if not name or name in mailboxes:
@@ -52,7 +52,7 @@ async def create(session: IMAPSession, arguments: Cursor) -> str:
     return f"{name} is there"
 
 
-async def delete(session: IMAPSession, arguments: Cursor) -> str:
+async def delete(session: IMAPSession, arguments: Scanner) -> str:
     name = _only_name(arguments)
     find(session, name)
     if name == INBOX:
@@ -61,7 +61,7 @@ async def delete(session: IMAPSession, arguments: Cursor) -> str:
     return f"{name} is gone"
 
 
-async def rename(session: IMAPSession, arguments: Cursor) -> str:
+async def rename(session: IMAPSession, arguments: Scanner) -> str:
     arguments.space()
     old = name_of(arguments)
     new = _only_name(arguments)
@@ -75,28 +75,28 @@ async def rename(session: IMAPSession, arguments: Cursor) -> str:
     return f"{old} is now {new}"
 
 
-async def subscribe(session: IMAPSession, arguments: Cursor) -> str:
+async def subscribe(session: IMAPSession, arguments: Scanner) -> str:
     name = _only_name(arguments)
     find(session, name)
     session.account.subscribed.add(name)
     return f"{name} is in the answers to LSUB"
 
 
-async def unsubscribe(session: IMAPSession, arguments: Cursor) -> str:
+async def unsubscribe(session: IMAPSession, arguments: Scanner) -> str:
     name = _only_name(arguments)
     session.account.subscribed.discard(name)
     return f"{name} is not in the answers to LSUB"
 
 
-async def list_(session: IMAPSession, arguments: Cursor) -> str:
+async def list_(session: IMAPSession, arguments: Scanner) -> str:
     return await _names(session, arguments, "LIST", session.account.mailboxes)
 
 
-async def lsub(session: IMAPSession, arguments: Cursor) -> str:
+async def lsub(session: IMAPSession, arguments: Scanner) -> str:
     return await _names(session, arguments, "LSUB", session.account.subscribed)
 
 
-async def _names(session: IMAPSession, arguments: Cursor, word: str, names: Iterable[str]) -> str:
+async def _names(session: IMAPSession, arguments: Scanner, word: str, names: Iterable[str]) -> str:
     arguments.space()
     reference = arguments.text()
     arguments.space()
@@ -112,11 +112,11 @@ async def _names(session: IMAPSession, arguments: Cursor, word: str, names: Iter
     return "Those are the mailboxes"
 
 
-async def status(session: IMAPSession, arguments: Cursor) -> str:
+async def status(session: IMAPSession, arguments: Scanner) -> str:
     arguments.space()
     name = name_of(arguments)
     arguments.space()
-    asked = [word.upper() for word in arguments.listed(Cursor.atom)]
+    asked = [word.upper() for word in arguments.listed(Scanner.atom)]
     arguments.end()
     mailbox = find(session, name)
     if unknown := [word for word in asked if word not in _STATUS]:
@@ -126,13 +126,13 @@ async def status(session: IMAPSession, arguments: Cursor) -> str:
     return "That is its status"
 
 
-async def append(session: IMAPSession, arguments: Cursor) -> str:
+async def append(session: IMAPSession, arguments: Scanner) -> str:
     arguments.space()
     name = name_of(arguments)
     arguments.space()
     flags: list[str] = []
     if arguments.sees(b"("):
-        flags = arguments.listed(Cursor.flag)
+        flags = arguments.listed(Scanner.flag)
         arguments.space()
     arrived = datetime.now(UTC)
     if arguments.sees(b'"'):
@@ -147,12 +147,12 @@ async def append(session: IMAPSession, arguments: Cursor) -> str:
     return f"[APPENDUID {mailbox.validity} {entry.uid}] Stored in {name}"
 
 
-def name_of(arguments: Cursor) -> str:
+def name_of(arguments: Scanner) -> str:
     name = arguments.text()
     return INBOX if name.upper() == INBOX else name
 
 
-def _only_name(arguments: Cursor) -> str:
+def _only_name(arguments: Scanner) -> str:
     arguments.space()
     name = name_of(arguments)
     arguments.end()

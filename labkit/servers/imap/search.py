@@ -6,11 +6,11 @@ from email.errors import MessageError
 from email.header import decode_header, make_header
 from email.utils import parsedate_to_datetime
 
+from labkit.mail.mailbox import ANSWERED, DELETED, DRAFT, FLAGGED, SEEN, Entry
 from labkit.servers.imap.mime import divide
 from labkit.servers.imap.responses import Refused
 from labkit.servers.imap.selection import Listed
-from labkit.servers.imap.syntax import Cursor, Malformed
-from labkit.servers.mailbox import ANSWERED, DELETED, DRAFT, FLAGGED, SEEN, Entry
+from labkit.servers.imap.syntax import Malformed, Scanner
 
 CHARSETS = ("US-ASCII", "UTF-8")
 _DEEPEST = 50
@@ -21,7 +21,7 @@ Test = Callable[[Listed], bool]
 """Whether a message is found."""
 
 
-def read_search(arguments: Cursor) -> Test:
+def read_search(arguments: Scanner) -> Test:
     """What a SEARCH command looks for. Raises `Malformed`, and `Refused` for a character set that is unknown."""
     if arguments.skips(b"CHARSET "):
         if arguments.text().upper() not in CHARSETS:
@@ -39,7 +39,7 @@ def _all(tests: Iterable[Test]) -> Test:
     return lambda message: all(test(message) for test in asked)
 
 
-def _key(arguments: Cursor, depth: int) -> Test:
+def _key(arguments: Scanner, depth: int) -> Test:
     if depth > _DEEPEST:
         raise Malformed(f"A search has {_DEEPEST} keys within keys at most")
     if arguments.sees(b"("):
@@ -59,59 +59,59 @@ def _key(arguments: Cursor, depth: int) -> Test:
 # ---- keys with arguments
 
 
-def _not(arguments: Cursor, depth: int) -> Test:
+def _not(arguments: Scanner, depth: int) -> Test:
     test = _key(arguments, depth)
     return lambda message: not test(message)
 
 
-def _or(arguments: Cursor, depth: int) -> Test:
+def _or(arguments: Scanner, depth: int) -> Test:
     first = _key(arguments, depth)
     arguments.space()
     second = _key(arguments, depth)
     return lambda message: first(message) or second(message)
 
 
-def _uid(arguments: Cursor, _: int) -> Test:
+def _uid(arguments: Scanner, _: int) -> Test:
     numbers = arguments.numbers()
     return lambda message: numbers.has(message.entry.uid, message.last)
 
 
-def _header(arguments: Cursor, _: int) -> Test:
+def _header(arguments: Scanner, _: int) -> Test:
     name = arguments.text()
     arguments.space()
     return _in_field(name, _wanted(arguments))
 
 
-def _field(name: str) -> Callable[[Cursor, int], Test]:
+def _field(name: str) -> Callable[[Scanner, int], Test]:
     return lambda arguments, _: _in_field(name, _wanted(arguments))
 
 
-def _text(of: Callable[[Entry], str]) -> Callable[[Cursor, int], Test]:
-    def read(arguments: Cursor, _: int) -> Test:
+def _text(of: Callable[[Entry], str]) -> Callable[[Scanner, int], Test]:
+    def read(arguments: Scanner, _: int) -> Test:
         wanted = _wanted(arguments)
         return lambda message: wanted in of(message.entry).lower()
 
     return read
 
 
-def _keyword(arguments: Cursor, _: int) -> Test:
+def _keyword(arguments: Scanner, _: int) -> Test:
     return _has(arguments.flag())
 
 
-def _unkeyword(arguments: Cursor, _: int) -> Test:
+def _unkeyword(arguments: Scanner, _: int) -> Test:
     return _lacks(arguments.flag())
 
 
-def _size(fits: Callable[[int, int], bool]) -> Callable[[Cursor, int], Test]:
-    def read(arguments: Cursor, _: int) -> Test:
+def _size(fits: Callable[[int, int], bool]) -> Callable[[Scanner, int], Test]:
+    def read(arguments: Scanner, _: int) -> Test:
         size = arguments.number()
         return lambda message: fits(len(message.entry.message.data), size)
 
     return read
 
 
-def _day(of: Callable[[Entry], date | None], fits: Callable[[date, date], bool]) -> Callable[[Cursor, int], Test]:
-    def read(arguments: Cursor, _: int) -> Test:
+def _day(of: Callable[[Entry], date | None], fits: Callable[[date, date], bool]) -> Callable[[Scanner, int], Test]:
+    def read(arguments: Scanner, _: int) -> Test:
         day = arguments.date()
 
         def test(message: Listed) -> bool:
@@ -123,7 +123,7 @@ def _day(of: Callable[[Entry], date | None], fits: Callable[[date, date], bool])
     return read
 
 
-def _wanted(arguments: Cursor) -> str:
+def _wanted(arguments: Scanner) -> str:
     return arguments.astring().decode("utf-8", "replace").lower()
 
 
@@ -198,7 +198,7 @@ _STATES: dict[str, Test] = {
 }
 """Keys without arguments."""
 
-_KEYS: dict[str, Callable[[Cursor, int], Test]] = {
+_KEYS: dict[str, Callable[[Scanner, int], Test]] = {
     "NOT": _not,
     "OR": _or,
     "UID": _uid,

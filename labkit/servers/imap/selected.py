@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from functools import partial
 
-from labkit.servers.imap.fetch import FLAGS, UID, Item, read_items
+from labkit.mail.mailbox import DELETED, SEEN
+from labkit.servers.imap.fetch import FLAGS, UID, FetchItem, read_items
 from labkit.servers.imap.mailboxes import find, known_flags, name_of
 from labkit.servers.imap.responses import Refused
 from labkit.servers.imap.search import read_search
 from labkit.servers.imap.selection import Listed
 from labkit.servers.imap.session import MESSAGE_LIMIT, IMAPSession
-from labkit.servers.imap.syntax import Cursor, Malformed
-from labkit.servers.mailbox import DELETED, SEEN
+from labkit.servers.imap.syntax import Malformed, Scanner
 
 _ANSWER_LIMIT = 2 * MESSAGE_LIMIT
 """Bytes that are told of one message in one answer; its parts may be asked for again and again."""
@@ -23,7 +23,7 @@ _CHANGES: dict[str, Callable[[set[str], set[str]], set[str]]] = {
 """What STORE can do -> the flags after it, from those before it and those in the command."""
 
 
-async def close(session: IMAPSession, arguments: Cursor) -> str:
+async def close(session: IMAPSession, arguments: Scanner) -> str:
     r"""Leave the mailbox; messages that are \Deleted go without a word."""
     arguments.end()
     if not session.selection.read_only:
@@ -32,14 +32,14 @@ async def close(session: IMAPSession, arguments: Cursor) -> str:
     return "Closed, and what was deleted is gone"
 
 
-async def unselect(session: IMAPSession, arguments: Cursor) -> str:
+async def unselect(session: IMAPSession, arguments: Scanner) -> str:
     """Leave the mailbox and take nothing out of it (RFC 3691)."""
     arguments.end()
     session.selection = None
     return "Closed"
 
 
-async def expunge(session: IMAPSession, arguments: Cursor) -> str:
+async def expunge(session: IMAPSession, arguments: Scanner) -> str:
     r"""Take out the messages that are \Deleted; the client is told which, as of any news."""
     arguments.end()
     _may_change(session)
@@ -47,7 +47,7 @@ async def expunge(session: IMAPSession, arguments: Cursor) -> str:
     return "What was deleted is gone"
 
 
-async def uid_expunge(session: IMAPSession, arguments: Cursor) -> str:
+async def uid_expunge(session: IMAPSession, arguments: Scanner) -> str:
     r"""Take out those of the named messages that are \Deleted (RFC 4315 §2.1)."""
     arguments.space()
     named = session.selection.chosen(arguments.numbers(), by_uid=True)
@@ -57,7 +57,7 @@ async def uid_expunge(session: IMAPSession, arguments: Cursor) -> str:
     return "What was deleted is gone"
 
 
-async def _search(session: IMAPSession, arguments: Cursor, by_uid: bool) -> str:
+async def _search(session: IMAPSession, arguments: Scanner, by_uid: bool) -> str:
     arguments.space()
     found = read_search(arguments)
     numbers = [one.entry.uid if by_uid else one.number for one in session.selection.all() if found(one)]
@@ -65,7 +65,7 @@ async def _search(session: IMAPSession, arguments: Cursor, by_uid: bool) -> str:
     return "Those are the messages"
 
 
-async def _fetch(session: IMAPSession, arguments: Cursor, by_uid: bool) -> str:
+async def _fetch(session: IMAPSession, arguments: Scanner, by_uid: bool) -> str:
     chosen = _numbered(session, arguments, by_uid)
     items = read_items(arguments)
     arguments.end()
@@ -76,7 +76,7 @@ async def _fetch(session: IMAPSession, arguments: Cursor, by_uid: bool) -> str:
     return "Those are the messages"
 
 
-def _fetched(session: IMAPSession, one: Listed, items: list[Item]) -> bytes:
+def _fetched(session: IMAPSession, one: Listed, items: list[FetchItem]) -> bytes:
     entry = one.entry
     if any(item.reads for item in items) and SEEN not in entry.flags and not session.selection.read_only:
         entry.flags.add(SEEN)
@@ -92,7 +92,7 @@ def _fetched(session: IMAPSession, one: Listed, items: list[Item]) -> bytes:
     return bytes(answer)
 
 
-async def _store(session: IMAPSession, arguments: Cursor, by_uid: bool) -> str:
+async def _store(session: IMAPSession, arguments: Scanner, by_uid: bool) -> str:
     chosen = _numbered(session, arguments, by_uid)
     name = arguments.flag().upper()
     change = _CHANGES.get(name.removesuffix(".SILENT"))
@@ -113,7 +113,7 @@ async def _store(session: IMAPSession, arguments: Cursor, by_uid: bool) -> str:
     return "The flags are changed"
 
 
-async def _copy(session: IMAPSession, arguments: Cursor, by_uid: bool) -> str:
+async def _copy(session: IMAPSession, arguments: Scanner, by_uid: bool) -> str:
     chosen = _numbered(session, arguments, by_uid)
     target = find(session, name_of(arguments), "[TRYCREATE] ")
     arguments.end()
@@ -124,17 +124,17 @@ async def _copy(session: IMAPSession, arguments: Cursor, by_uid: bool) -> str:
     return f"[COPYUID {target.validity} {old} {','.join(map(str, new))}] Copied"
 
 
-def _numbered(session: IMAPSession, arguments: Cursor, by_uid: bool) -> list[Listed]:
+def _numbered(session: IMAPSession, arguments: Scanner, by_uid: bool) -> list[Listed]:
     arguments.space()
     numbers = arguments.numbers()
     arguments.space()
     return session.selection.chosen(numbers, by_uid)
 
 
-def _flags(arguments: Cursor) -> list[str]:
+def _flags(arguments: Scanner) -> list[str]:
     """A list of flags, which may lack its parentheses here."""
     if arguments.sees(b"("):
-        return arguments.listed(Cursor.flag)
+        return arguments.listed(Scanner.flag)
     flags = [arguments.flag()]
     while arguments.skips(b" "):
         flags.append(arguments.flag())

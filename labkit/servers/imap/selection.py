@@ -6,9 +6,9 @@ Numbers change only when the client is told (RFC 3501 §7.4.1), whatever other s
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from labkit.mail.mailbox import DELETED, Entry, Mailbox
 from labkit.servers.imap.responses import listed
 from labkit.servers.imap.syntax import Numbers
-from labkit.servers.mailbox import DELETED, Entry, Mailbox
 
 RECENT = "\\Recent"
 """The flag of messages that no earlier session was told of; only the server sets it (RFC 3501 §2.3.2)."""

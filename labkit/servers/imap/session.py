@@ -7,15 +7,15 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
-from labkit.certificates import SERVER_NAME
+from labkit.mail.postoffice import Account
 from labkit.servers.imap.responses import Refused
 from labkit.servers.imap.selection import Selection
-from labkit.servers.imap.syntax import Cursor, Malformed
-from labkit.servers.postoffice import Account
+from labkit.servers.imap.syntax import Malformed, Scanner
 from labkit.servers.quirks import PREAUTH
 from labkit.servers.server import Note, Server
 from labkit.servers.session import LINE_LIMIT, Session, TooLong
 from labkit.servers.settings import Settings
+from labkit.trust.certificates import SERVER_NAME
 
 CONNECTED, LOGGED_IN, SELECTED = "before the login", "after the login", "in a mailbox"
 """The states of RFC 3501 §3, in plain words; the fourth is the end."""
@@ -47,7 +47,7 @@ async def _nothing(_: "IMAPSession") -> None:
 class Command(NamedTuple):
     """What the server does on a command."""
 
-    act: "Callable[[IMAPSession, Cursor], Awaitable[str]]"
+    act: "Callable[[IMAPSession, Scanner], Awaitable[str]]"
     """Carries it out; what stands behind OK. Raises `Refused` for NO and `Malformed` for BAD."""
     states: tuple[str, ...]
     """When it is possible."""
@@ -97,7 +97,7 @@ class IMAPSession(Session):
                 self.note(f"C: {_shown(line, verb)}")
                 whole = await self._with_literals(line, verb)
                 command = self._command(verb)
-                done = await command.act(self, Cursor(whole[len(f"{tag} {verb}") :]))
+                done = await command.act(self, Scanner(whole[len(f"{tag} {verb}") :]))
                 await self.tell_news(expunges=not command.numbers_stay)
                 await self.respond(f"{tag} OK {done}")
                 await command.afterwards(self)

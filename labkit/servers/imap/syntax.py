@@ -48,7 +48,7 @@ def _within(number: int, last: bool, first: str, second: str) -> bool:
     return last or (other != "*" and number >= int(other))
 
 
-class Cursor:
+class Scanner:
     """A place in a command. What it is asked for must come next; otherwise `Malformed` is raised."""
 
     def __init__(self, command: bytes) -> None:
@@ -137,7 +137,7 @@ class Cursor:
         pairs = (part.partition(":") for part in parts)
         return Numbers(tuple((first, second or first) for first, _, second in pairs))
 
-    def listed(self, one: Callable[["Cursor"], T]) -> list[T]:
+    def listed(self, one: Callable[["Scanner"], T]) -> list[T]:
         """A list in parentheses, of things that `one` reads; it may be empty."""
         self.word(b"(")
         found: list[T] = []

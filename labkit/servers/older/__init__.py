@@ -19,15 +19,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
-from labkit.certificates import SERVER_NAME, Certificate
 from labkit.errors import LabError
+from labkit.mail.mailbox import Mailbox, Message
+from labkit.mail.postoffice import USERS, PostOffice
 from labkit.network import Host
 from labkit.scratch import ScratchFile, scratch_folder
 from labkit.servers.log import ServerLog
-from labkit.servers.mailbox import Mailbox, Message
-from labkit.servers.postoffice import USERS, PostOffice
 from labkit.servers.settings import Settings
 from labkit.servers.standing import Standing
+from labkit.trust.certificates import SERVER_NAME, Certificate
 
 _PROGRAM = Path(__file__).with_name("program.py")
 _FETCHING = 120.0

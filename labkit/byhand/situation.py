@@ -1,0 +1,181 @@
+"""Lines that an attacker holds, as she sees them: the one that waits, what became of the others, and the end of it.
+
+What can be clicked is in `console`.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from labkit.attacks.actions import Action, Answer, Decision, Drop, Inject, Pass, Replace
+from labkit.attacks.engine.edits import Edit, edit
+from labkit.attacks.vector import Line
+from labkit.attacks.verdict import Verdict
+from labkit.byhand.waiting import ByHand, HeldLine
+from labkit.dialects.base import CLIENT, SERVER
+from labkit.show.page import Page, decoded, markup, printable
+
+Names = Mapping[str, str]
+"""`CLIENT` and `SERVER` -> who that is: ``alice``, ``mail``."""
+
+TITLE = "You are Mallory"
+_OTHER = {CLIENT: SERVER, SERVER: CLIENT}
+_SHOWN, _LINES, _LONGEST = 60, 4, 160
+"""Decisions in a table, lines of each thing that was said, and characters of each line."""
+_MEANINGS, _EVIDENCE = 8, 12
+"""Sentences on what a line means, and lines that show how a verdict came about."""
+
+
+class Situation(NamedTuple):
+    """How an attack stands that is led by hand."""
+
+    names: Names
+    byhand: ByHand | None
+    """What is held and what was; None where nobody has come by yet."""
+    note: str = ""
+    """A sentence on who decides, or on what to do first."""
+    ending: tuple[str, str] | None = None
+    """HTML and text of what came of it, when it is over."""
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether a person decides now."""
+        return self.byhand is not None and self.ending is None and not self.byhand.deputised
+
+    @property
+    def held(self) -> HeldLine | None:
+        """The line to decide now."""
+        return next(iter(self.byhand.waiting), None) if self.by_hand else None
+
+
+# ---- what is held
+
+
+def sentences(situation: Situation) -> list[str]:
+    """How things stand, in a few words."""
+    known = [situation.note] if situation.note else []
+    return [*known, _now(situation)] if situation.by_hand else known
+
+
+def _now(situation: Situation) -> str:
+    waiting, records = situation.byhand.waiting, situation.byhand.records
+    if waiting:
+        line, behind = waiting[0].line, len(waiting) - 1
+        queue = f" Behind it: {behind} more." if behind else ""
+        what = printable(f"{line.kind} {line.title}")
+        return f"HeldLine: {_way(line, situation.names)}, {what}, session {line.session}.{queue}"
+    sealed = f" {records} TLS records have passed, and you cannot read them." if records else ""
+    return f"Nothing is held.{sealed}"
+
+
+def clock(held: HeldLine | None) -> str:
+    """How long the line still waits, in words; empty where its time has not begun."""
+    return f"It passes by itself in {held.left:.0f} s." if held is not None and held.left < float("inf") else ""
+
+
+def ahead(held: HeldLine | None, names: Names) -> list[str]:
+    """What goes out ahead of the line, as soon as that is decided."""
+    said = held.said if held is not None else ()
+    return [f"Ahead of the line, {names[one.to]} will be told: {_quoted(one.data)}" for one in said]
+
+
+def meanings(held: HeldLine | None) -> list[str]:
+    """What the line means: each sentence once."""
+    if held is None:
+        return []
+    line = held.line
+    said = line.text.splitlines()[:100] or [""]
+    means = dict.fromkeys(line.dialect.explain(line.kind, line.title, each) for each in said)
+    return [printable(sentence) for sentence in means if sentence][:_MEANINGS]
+
+
+def _way(line: Line, names: Names) -> str:
+    return f"{names[line.sender]} → {names[_OTHER[line.sender]]}"
+
+
+# ---- what became of the lines
+
+
+def log(situation: Situation) -> tuple[str, str]:
+    """HTML and text of what became of the lines, oldest first."""
+    decided = situation.byhand.decided if situation.byhand is not None else ()
+    if not decided:
+        return "", ""
+    shown = decided[-_SHOWN:]
+    caption = "What became of each line" + (f", the last {_SHOWN} of {len(decided)}" if decided != shown else "")
+    head = "".join(f'<th scope="col">{name}</th>' for name in ("Session", "Who", "Said what", "What became of it"))
+    rows = "".join(_row(held, situation.names) for held in shown)
+    table = f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    return table, "\n".join([caption, *(_plain(held, situation.names) for held in shown)])
+
+
+def _row(held: HeldLine, names: Names) -> str:
+    said = "<br>".join(f"<code>{markup(line)}</code>" for line in _lines(held.line.data))
+    became = "<br>".join(map(markup, _became(held, names)))
+    who = f'<td>{held.line.session}</td><td class="lk-who">{markup(_way(held.line, names))}</td>'
+    return f"<tr>{who}<td>{said}</td><td>{became}</td></tr>"
+
+
+def _plain(held: HeldLine, names: Names) -> str:
+    first, *more = _lines(held.line.data)
+    said = first[:42] + (" …" if more or len(first) > 42 else "")
+    return f"#{held.line.session} {_way(held.line, names):15} {said:44} {'; '.join(_became(held, names))}"
+
+
+def _became(held: HeldLine, names: Names) -> list[str]:
+    """A sentence for each action, which begins with a sign; the last one with why."""
+    told = (_told(action, held.line, names) for action in held.actions)
+    *others, last = [*filter(None, told), *_record(held.line, *held.actions).also]
+    return [*others, f"{last} ({held.why})" if held.why else last]
+
+
+def _told(action: Action, line: Line, names: Names) -> str:
+    match action:
+        case Pass():
+            return "= passed"
+        case Drop():
+            return "✘ dropped"
+        case Answer(data):
+            return f"✘ dropped, and {names[line.sender]} was told: {_quoted(data)}"
+        case Inject(to, data):
+            return f"+ {names[to]} was told: {_quoted(data)}"
+        case Replace():
+            changes = _record(line, action).changes
+            return f"≠ {', '.join(f'{word} {_quoted(part)}' for word, parts in changes for part in parts)}"
+    return ""
+
+
+def _record(line: Line, *actions: Action) -> Edit:
+    return edit(line.session, 0, line, Decision(actions))
+
+
+def _quoted(data: bytes) -> str:
+    return f"“{' ⏎ '.join(_lines(data))}”"
+
+
+def _lines(data: bytes) -> list[str]:
+    """The first lines, each fit to be shown."""
+    lines = [decoded(line) for line in data[:4096].splitlines()] or [""]
+    short = [line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…" for line in lines[:_LINES]]
+    return short if len(lines) <= _LINES else [*short, f"… {len(lines) - _LINES} more"]
+
+
+# ---- the end of it
+
+
+def ending(outcome: object, verdict: Verdict, names: Names) -> tuple[str, str]:
+    """HTML and text of what came of it: the verdict with its evidence, and what the last victim says."""
+    why, *evidence = map(printable, repr(verdict).splitlines())
+    said = printable(f"{names[CLIENT]} says: {outcome!r}")
+    lines = "<br>".join(markup(line.strip()) for line in evidence[:_EVIDENCE])
+    words = f'<pre class="lk-words">{lines}</pre>' if lines else ""
+    body = f'<div class="lk-card"><p class="lk-head"><b>{markup(why)}</b></p>{words}<p>{markup(said)}</p></div>'
+    return body, "\n".join([why, *evidence, said])
+
+
+def page(situation: Situation) -> Page:
+    """All of it, where nothing can be clicked."""
+    said = sentences(situation)
+    table, rows = log(situation)
+    end, last = situation.ending or ("", "")
+    head = f'<p class="lk-head"><b>{TITLE}</b></p>' + "".join(f"<p>{markup(sentence)}</p>" for sentence in said)
+    return Page(f"{head}{end}{table}", "\n".join(filter(None, [TITLE, *said, rows, last])))

@@ -1,0 +1,304 @@
+"""Lines that are held for a person: in what order, for how long, and what goes on in their place."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labkit import Lab, attacks, policies
+from labkit.attacks.actions import Drop, Inject, Pass, Replace
+from labkit.attacks.vector import Line, Vector
+from labkit.byhand.waiting import LONGEST_HOLD, ByHand
+from labkit.dialects.base import CLIENT, SERVER
+from labkit.dialects.smtp import SMTP
+from labkit.errors import LabError, VectorFailed
+
+PATIENCE = 20
+
+
+def line(data, sender=CLIENT, title="EHLO", session=1):
+    return Line(sender, "command", title, data, False, SMTP, 587, (), session)
+
+
+def first(byhand):
+    """The line that is to be decided next."""
+    while not (waiting := byhand.waiting):
+        assert byhand.news.wait(PATIENCE)
+        byhand.news.clear()
+    return waiting[0]
+
+
+@contextmanager
+def asked(byhand, *lines):
+    """What a vector answers for lines that come at once, each in a session of its own; as futures."""
+    with ThreadPoolExecutor(len(lines)) as pool:
+        futures = []
+        for each in lines:
+            futures.append(pool.submit(byhand.on_line, each))
+            while len(byhand.waiting) + len(byhand.decided) < len(futures):
+                assert byhand.news.wait(PATIENCE)
+                byhand.news.clear()
+        yield futures
+        byhand.release()
+
+
+def test_a_line_waits_until_it_is_decided():
+    byhand = ByHand()
+    with asked(byhand, line(b"EHLO alice\r\n")) as (future,):
+        assert not future.done() and byhand.waiting[0].line.data == b"EHLO alice\r\n"
+        assert byhand.waiting[0].pass_on()
+        assert future.result(PATIENCE) == (Pass(),)
+    assert not byhand.waiting and byhand.decided[0].actions == (Pass(),)
+
+
+@given(st.binary(max_size=40), st.binary(max_size=40))
+def test_what_is_sent_in_place_of_a_line_goes_on_to_the_byte(came, chosen):
+    byhand = ByHand()
+    with asked(byhand, line(came)) as (future,):
+        byhand.waiting[0].send(chosen)
+        assert future.result(PATIENCE) == ((Pass() if chosen == came else Replace(chosen)),)
+
+
+def test_what_is_added_goes_out_ahead_in_the_order_in_which_it_was_said():
+    byhand = ByHand()
+    with asked(byhand, line(b"STARTTLS\r\n")) as (future,):
+        held = byhand.waiting[0]
+        assert held.say(CLIENT, b"454 later\r\n") and held.say(SERVER, b"NOOP\r\n")
+        assert not future.done() and held.said
+        held.drop()
+        assert future.result(PATIENCE) == (Inject(CLIENT, b"454 later\r\n"), Inject(SERVER, b"NOOP\r\n"), Drop())
+        assert not held.say(CLIENT, b"too late\r\n")
+    assert len(byhand.decided[0].actions) == 3
+
+
+def test_a_line_is_decided_once():
+    byhand = ByHand()
+    with asked(byhand, line(b"QUIT\r\n")) as (future,):
+        held = byhand.waiting[0]
+        assert held.drop() and not held.pass_on() and not held.send(b"NOOP\r\n")
+        assert future.result(PATIENCE) == (Drop(),)
+
+
+def test_a_line_that_nobody_decides_passes_with_what_was_added():
+    byhand = ByHand(seconds=0.05)
+    with asked(byhand, line(b"one\r\n")) as (future,):
+        assert future.result(PATIENCE) == (Pass(),)
+    assert byhand.decided[0].why == "nobody decided for 0.05 s"
+    byhand = ByHand(seconds=0.5)
+    with asked(byhand, line(b"one\r\n")) as (future,):
+        byhand.waiting[0].say(SERVER, b"NOOP\r\n")
+        assert future.result(PATIENCE) == (Inject(SERVER, b"NOOP\r\n"), Pass())
+
+
+def test_the_time_of_a_line_runs_only_when_it_is_the_first():
+    byhand = ByHand(seconds=PATIENCE)
+    with asked(byhand, line(b"one\r\n", session=1), line(b"two\r\n", session=2)) as (one, two):
+        ahead, behind = byhand.waiting
+        assert ahead.left <= PATIENCE and behind.left == float("inf")
+        behind.hold(1)  # its time has not begun
+        assert behind.left == float("inf")
+        ahead.pass_on()
+        one.result(PATIENCE)
+        while behind.left == float("inf"):
+            assert byhand.news.wait(PATIENCE)
+            byhand.news.clear()
+        assert byhand.waiting == (behind,) and not two.done()
+
+
+def test_a_line_can_be_given_more_time_and_never_loses_any():
+    byhand = ByHand(seconds=0.5)
+    with asked(byhand, line(b"one\r\n")):
+        held = byhand.waiting[0]
+        held.hold(1000)
+        longer = held.left
+        assert LONGEST_HOLD - PATIENCE < longer <= LONGEST_HOLD
+        held.hold(1)
+        assert longer - PATIENCE < held.left <= longer
+
+
+def test_lines_of_several_victims_stand_in_one_queue_in_the_order_in_which_they_came():
+    byhand = ByHand()
+    lines = [line(b"number %d\r\n" % n, session=n) for n in range(1, 6)]
+    with asked(byhand, *lines):
+        assert [held.line.session for held in byhand.waiting] == [1, 2, 3, 4, 5]
+        byhand.waiting[2].drop()
+        while len(byhand.waiting) > 4:
+            byhand.news.wait(0.1)
+        assert [held.line.session for held in byhand.waiting] == [1, 2, 4, 5]
+
+
+def test_a_deputy_decides_what_waits_and_what_comes():
+    byhand = ByHand()
+    with asked(byhand, line(b"STARTTLS\r\n", title="STARTTLS")) as (future,):
+        byhand.follow(attacks.RefuseUpgrade(), "nobody was there")
+        (answer,) = future.result(PATIENCE)
+        assert answer.data.startswith(b"502 ")
+    assert byhand.on_line(line(b"QUIT\r\n", title="QUIT")) == (Pass(),)
+    assert [held.why for held in byhand.decided] == ["nobody was there"] * 2
+
+
+def test_everything_passes_when_the_attack_is_over_and_a_deputy_stays():
+    byhand = ByHand()
+    with asked(byhand, line(b"one\r\n")) as (future,):
+        byhand.release()
+        assert future.result(PATIENCE) == (Pass(),)
+    byhand = ByHand()
+    byhand.follow(attacks.SilentDrop(), "nobody was there")
+    byhand.release()
+    assert byhand.on_line(line(b"STARTTLS\r\n", title="STARTTLS")) == (Drop(),)
+
+
+def test_only_so_much_is_remembered():
+    byhand = ByHand()
+    byhand.release()
+    for _ in range(1500):
+        byhand.on_line(line(b"flood\r\n"))
+    assert len(byhand.decided) == 1000
+
+
+@pytest.mark.parametrize("seconds", (0, -1, LONGEST_HOLD + 1, float("inf"), float("nan")))
+def test_a_line_is_held_for_a_time_that_makes_sense(seconds):
+    with pytest.raises(LabError, match="seconds"):
+        ByHand(seconds)
+
+
+# ---- over the wire
+
+
+@pytest.fixture
+def lab():
+    before = {thread.name for thread in threading.enumerate()}
+    with Lab(network="loopback", capture="tap") as lab:
+        yield lab
+    assert {thread.name for thread in threading.enumerate()} <= before
+
+
+@contextmanager
+def victim(action, *arguments, **more):
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(action, *arguments, timeout=PATIENCE, **more)
+
+
+def decide(byhand, future, choices):
+    """Pass all lines but those that begin as a key of `choices` says, until the victim is done; those were decided."""
+    used = []
+    while not future.done():
+        waiting = byhand.waiting
+        if not waiting:
+            byhand.news.wait(0.02)
+            byhand.news.clear()
+            continue
+        held = waiting[0]
+        chosen = next((key for key in choices if held.line.data.startswith(key)), None)
+        if chosen is None:
+            held.pass_on()
+        else:
+            choices[chosen](held)
+            used.append(chosen)
+    return used
+
+
+def without_starttls(held):
+    held.send(held.line.data.replace(b"250-STARTTLS\r\n", b""))
+
+
+def answered(reply):
+    def decision(held):
+        held.say(CLIENT, reply)
+        held.drop()
+
+    return decision
+
+
+def test_an_offer_that_is_cut_out_by_hand_makes_an_opportunistic_client_leak(lab):
+    mail = lab.smtp(auth="always")
+    byhand = ByHand(PATIENCE)
+    with lab.mallory(byhand) as mallory, victim(lab.send, mail, "The PIN is 4921", login=("alice", "hunter2")) as sent:
+        assert decide(byhand, sent, {b"250-": without_starttls}) == [b"250-"]
+    assert sent.result().done and mallory.verdict.outcome == "leaked"
+    assert [edit.removed for edit in mallory.edits] == [(b"250-STARTTLS\r\n",)]
+    assert [held.line.session for held in byhand.decided] == [1] * len(byhand.decided)
+
+
+def test_an_answer_in_the_place_of_the_server_stops_a_client_that_insists_on_tls(lab):
+    mail = lab.smtp()
+    byhand = ByHand(PATIENCE)
+    with lab.mallory(byhand) as mallory, victim(lab.send, mail, "Hi", policy=policies.mandatory) as sent:
+        assert decide(byhand, sent, {b"STARTTLS": answered(b"454 Not today\r\n")}) == [b"STARTTLS"]
+    assert "454 Not today" in sent.result().why and mallory.verdict.outcome == "stopped"
+
+
+def test_imap_is_held_line_by_line_too(lab):
+    mail = lab.imap(auth="always")
+    byhand = ByHand(PATIENCE)
+
+    def stripped(held):
+        held.send(held.line.data.replace(b" STARTTLS", b"").replace(b" LOGINDISABLED", b""))
+
+    with lab.mallory(byhand) as mallory, victim(lab.fetch, mail) as fetched:
+        decide(byhand, fetched, {b"* CAPABILITY": stripped, b"* OK [CAPABILITY": stripped})
+    assert fetched.result().done and mallory.verdict.outcome == "leaked"
+    assert "password" in mallory.verdict.secrets
+
+
+def test_what_passes_by_itself_arrives_as_it_came_and_tls_is_only_counted(lab):
+    mail = lab.smtp()
+    byhand = ByHand(0.01)
+    with lab.mallory(byhand) as mallory:
+        assert lab.send(mail, "The PIN is 4921", policy=policies.verified)
+    assert mallory.verdict.outcome == "unharmed" and not mallory.edits
+    assert byhand.records > 4 and byhand.decided[-1].line.kind == "go-ahead"
+
+
+def test_two_victims_at_once_are_told_apart_and_neither_gets_the_lines_of_the_other(lab):
+    mail = lab.smtp()
+    byhand = ByHand(PATIENCE)
+    with lab.mallory(byhand) as mallory, victim(lab.send, mail, "one") as one, victim(lab.send, mail, "two") as two:
+        decide(byhand, one, {b"250-": without_starttls})
+        decide(byhand, two, {b"250-": without_starttls})
+    assert one.result() and two.result() and mallory.verdict.outcome == "leaked"
+    assert {held.line.session for held in byhand.decided} == {1, 2}
+    assert sorted(item.value for item in mallory.loot if item.what == "message") == ["one", "two"]
+
+
+def test_a_held_line_keeps_neither_the_attack_nor_the_lab_from_closing(lab):
+    mail = lab.smtp()
+    byhand = ByHand(LONGEST_HOLD)
+    lab.mallory(byhand)
+    with victim(lab.send, mail, "Hi") as sent:
+        first(byhand)
+        lab.close()
+        sent.result(PATIENCE)
+    assert byhand.waiting == () and byhand.decided[0].why == "the attack was over"
+
+
+def test_a_mistake_in_the_deputy_is_told_and_ends_only_its_session(lab):
+    class Mistaken(Vector):
+        def on_line(self, line):
+            return 1 / 0
+
+    mail = lab.smtp()
+    byhand = ByHand(PATIENCE)
+    byhand.follow(Mistaken(), "nobody was there")
+    with pytest.raises(VectorFailed, match="ZeroDivisionError"), lab.mallory(byhand):
+        assert not lab.send(mail, "Hi")
+    assert byhand.waiting == () and lab.send(mail, "Hi")
+
+
+@pytest.mark.parametrize(
+    "said", [b"GET / HTTP/1.1\r\n\r\n", b"\xff\xfe\x00no line at all", b"\x1b[2J<script>\r\n" * 50]
+)
+def test_a_victim_that_talks_rubbish_and_hangs_up_while_it_is_held_is_in_nobodys_way(lab, said):
+    mail = lab.smtp()
+    byhand = ByHand(PATIENCE)
+    with lab.mallory(byhand):
+        with lab.alice.connect("mail", mail.port) as stranger:
+            stranger.sendall(said)
+            first(byhand)
+        with victim(lab.send, mail, "Hi") as sent:
+            decide(byhand, sent, {})
+        assert sent.result().done
+    assert {held.line.session for held in byhand.decided} == {1, 2}

@@ -1,0 +1,130 @@
+"""The recordings of data/: whole, opened by what is in them, read alike by tshark, and what the lab records today."""
+
+import csv
+import importlib.util
+import os
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+from tools import tool
+
+from labkit import read_capture, recorded
+from labkit.decode.event import SERVER, TEXT, TLS
+from labkit.errors import LabError, NetworkUnavailable
+from labkit.network import make
+from labkit.show.recordings import FOLDER, names
+
+_SPEC = importlib.util.spec_from_file_location("record", FOLDER / "record.py")
+record = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(record)
+
+ALL = [recording.name for recording in record.RECORDINGS]
+CAPTURED = {"loopback": "Captured with a tap", "namespace": "Captured with a packet socket"}
+LARGEST = 20_000
+"""Bytes of a file that is looked at whole."""
+
+
+def _possible() -> tuple[str, ...]:
+    """The networks that this machine allows."""
+    try:
+        make("namespace").close()
+    except NetworkUnavailable:
+        return ("loopback",)
+    return ("loopback", "namespace")
+
+
+POSSIBLE = _possible()
+
+
+def _said(capture):
+    """Who said what, as titles in order. Which of two ends speaks first is not always the same, nor how a connection
+    that was broken off ends."""
+    said = defaultdict(list)
+    for number, dialogue in enumerate(capture.decrypted().dialogues):
+        for event in (event for event in dialogue.events if event.kind not in ("fin", "rst")):
+            said[number, event.sender].append(event.title)
+    return said
+
+
+def test_every_recording_is_a_row_of_the_table_and_the_other_way_round():
+    assert names() == sorted(ALL) and len(set(ALL)) == len(ALL)
+
+
+@pytest.mark.parametrize("recording", record.RECORDINGS, ids=ALL)
+def test_the_readme_says_what_is_in_it_and_so_does_the_file(recording):
+    readme = (FOLDER / "README.md").read_text(encoding="utf-8")
+    assert f"| `{recording.name}.pcapng` | {recording.holds} |" in readme
+    assert recorded(recording.name).how.startswith(f"{recording.holds} {CAPTURED[recording.network]}")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_recording_is_small_and_decodes_without_a_gap(name):
+    assert (FOLDER / f"{name}.pcapng").stat().st_size < LARGEST
+    for dialogue in recorded(name).decrypted().dialogues:
+        assert dialogue.dialect is not None
+        assert [event.title for event in dialogue.events[:3]] == ["SYN", "SYN, ACK", "ACK"]
+        assert not [event for event in dialogue.events if event.kind in ("gap", "unknown", "injected")]
+        assert dialogue.session is None or not dialogue.session.problem
+
+
+@pytest.mark.parametrize("recording", record.RECORDINGS, ids=ALL)
+def test_a_recording_is_what_the_lab_records_today(recording, tmp_path):
+    if recording.network not in POSSIBLE:
+        pytest.skip("A private LAN cannot be made on this machine; tests/network says why.")
+    assert _said(read_capture(record.record(recording, tmp_path))) == _said(recorded(recording.name))
+
+
+FIELDS = ("tcp.stream", "smtp.req.command", "smtp.response.code", "tls.handshake.type")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_tshark_reads_the_same_out_of_it(name):
+    dialogues = recorded(name).decrypted().dialogues
+    rows = _tshark(FOLDER / f"{name}.pcapng")
+    assert len({row["tcp.stream"] for row in rows if row["tcp.stream"]}) == len(dialogues)
+    smtp = [event for d in dialogues if d.dialect.name == "SMTP" for event in d.events if event.layer == TEXT]
+    # tshark shows the first four letters of a command.
+    assert _all(rows, "smtp.req.command") == [event.title[:4] for event in smtp if event.kind == "command"]
+    assert _all(rows, "smtp.response.code") == [event.title for event in smtp if event.sender == SERVER]
+    messages = [event for d in dialogues for event in d.events if event.layer == TLS and event.kind == "handshake"]
+    assert sorted(map(int, _all(rows, "tls.handshake.type"))) == sorted(event.data[0] for event in messages)
+
+
+def _tshark(path: Path) -> list[dict[str, str]]:
+    fields = [word for field in FIELDS for word in ("-e", field)]
+    command = [tool("tshark"), "-r", str(path), "-2", "-T", "fields", "-E", "header=y", "-E", "separator=/t", *fields]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    return list(csv.DictReader(result.stdout.splitlines(), delimiter="\t"))
+
+
+def _all(rows: list[dict[str, str]], field: str) -> list[str]:
+    return [value for row in rows for value in row[field].split(",") if value]
+
+
+def test_a_recording_is_found_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert recorded("starttls_tls13").dialogue.session.version == "TLS 1.3"
+    assert recorded("starttls_tls12.pcapng").dialogue.session.version == "TLS 1.2"
+
+
+def test_an_unknown_name_leads_to_the_known_ones():
+    with pytest.raises(LabError, match=r"no recording 'nothing': there are .*starttls_tls13"):
+        recorded("nothing")
+
+
+def test_an_installation_without_the_checkout_says_how_to_get_one(tmp_path, monkeypatch):
+    monkeypatch.setattr("labkit.show.recordings.FOLDER", tmp_path / "data")
+    with pytest.raises(LabError, match="installed without its checkout: install it with pip install --editable"):
+        recorded("starttls_tls13")
+
+
+def test_the_command_records_every_row_into_the_folder_that_it_is_given(tmp_path):
+    command = [sys.executable, str(FOLDER / "record.py"), str(tmp_path)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+    possible = [each.name for each in record.RECORDINGS if each.network in POSSIBLE]
+    assert sorted(os.listdir(tmp_path)) == sorted(["ladder.svg", *(f"{name}.pcapng" for name in possible)])
+    assert all(each.name in result.stdout for each in record.RECORDINGS)
