@@ -49,10 +49,10 @@ class Terms:
     records: tuple[TLSA, ...] = ()
     """The TLSA records that count; with `DANE` only."""
     source: str = NO_POLICY
-    enforced: bool = True
-    """Whether a server that does not meet them gets nothing; otherwise that is only reported."""
     note: str = ""
     """What is to be reported besides, a result type."""
+    tested: "Terms | None" = None
+    """Further terms: a server that does not meet them gets the message all the same, and that is reported."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,10 @@ def terms(
         return Stop(f"whether {host} has TLSA records cannot be known: {tlsa.why}", result, TLSA_POLICY)
     own = _own(level, host)
     if tlsa is not None and tlsa.secure and tlsa.records:
-        return _dane(domain, mx, host, tlsa, own)
+        records = usable(record for record in tlsa.records if isinstance(record, TLSA))
+        if records:
+            return _dane(domain, mx, host, records)
+        own = replace(own, tls=True, source=TLSA_POLICY, note="tlsa-invalid")  # TLS is promised (RFC 7672 §2.2)
     if policy is None or policy.mode == NONE:
         return own
     return _sts(policy, host, own)
@@ -131,39 +134,30 @@ def _own(level: str, host: str) -> Terms:
     }[level]
 
 
-def _dane(domain: str, mx: Answer, host: str, tlsa: Answer, own: Terms) -> Terms:
-    records = usable(record for record in tlsa.records if isinstance(record, TLSA))
-    if not records:  # TLS is promised all the same (RFC 7672 §2.2)
-        return replace(own, tls=True, source=TLSA_POLICY, note="tlsa-invalid")
+def _dane(domain: str, mx: Answer, host: str, records: tuple[TLSA, ...]) -> Terms:
     names = dict.fromkeys((host, domain, mx.canonical) if mx.secure else (host,))  # RFC 7672 §3.2.2
     return Terms(True, DANE, tuple(names), records, TLSA_POLICY)
 
 
 def _sts(policy: STSPolicy, host: str, own: Terms) -> Terms | Stop:
-    enforced = policy.mode == ENFORCE
-    if not policy.names(host):
-        why = f"the policy names {' and '.join(policy.mx)}, not {host}"
-        if enforced:
-            return Stop(why, "validation-failure", STS_POLICY)
-        return replace(own, source=STS_POLICY, note="validation-failure")
-    if own.tls and own.check == PKIX:  # the sender asks for as much by itself, and means it
-        return replace(own, source=STS_POLICY)
-    return Terms(True, PKIX, (host,), (), STS_POLICY, enforced)
+    wanted = Terms(True, PKIX, (host,), (), STS_POLICY, own.note)
+    if policy.names(host):
+        return wanted if policy.mode == ENFORCE else replace(own, source=STS_POLICY, tested=wanted)
+    if policy.mode == ENFORCE:
+        return Stop(f"the policy names {' and '.join(policy.mx)}, not {host}", "validation-failure", STS_POLICY)
+    return replace(own, source=STS_POLICY, note="validation-failure")
 
 
 def judge(terms: Terms, seen: Seen, now: float) -> Verdict:
-    """Whether a server meets the terms; `now` is in seconds since 1970.
-
-    Terms that are not enforced are reported and nothing more: the message goes, in clear text if need be.
-    """
+    """Whether a server meets the terms; `now` is in seconds since 1970."""
     if not seen.connected:
         return Verdict(NEXT, seen.why or "nothing answered")
     fault, result = _fault(terms, seen, now)
-    if not fault:
-        return Verdict(DELIVER, "", terms.note, verified=terms.check != NO_CHECK)
-    if not terms.enforced:
-        return Verdict(DELIVER, f"{fault}; this is only reported", result)
-    return Verdict(NEXT, fault, result)
+    if fault:
+        return Verdict(NEXT, fault, result)
+    tested, result = _fault(terms.tested, seen, now) if terms.tested else ("", "")
+    verified = bool(seen.version) and (terms.check != NO_CHECK or bool(terms.tested and not tested))
+    return Verdict(DELIVER, f"{tested}; this is only reported" if tested else "", result or terms.note, verified)
 
 
 def _fault(terms: Terms, seen: Seen, now: float) -> tuple[str, str]:
@@ -188,12 +182,12 @@ def requiring_tls(mx: Answer, policy: STSPolicy | None, host: str, terms: Terms)
         return Stop(f"neither DNSSEC nor a policy of MTA-STS vouches for the name {host}", action=BOUNCE)
     if terms.check == DANE:
         return terms
-    return replace(terms, tls=True, check=PKIX, names=(host,), enforced=True)
+    return replace(terms, tls=True, check=PKIX, names=(host,), tested=None)
 
 
 def without_tls_required(terms: Terms) -> Terms:
     """The terms for a message with ``TLS-Required: No`` (RFC 8689 §4.2.2): tried, and not insisted on."""
-    return replace(terms, enforced=False)
+    return Terms(source=terms.source, note=terms.note, tested=terms)
 
 
 def best(reasons: Sequence[Stop]) -> str:
