@@ -32,7 +32,8 @@ class Interception:
         self.address = address
         """Where a tool outside the lab connects to become a victim: (IP address, real port)."""
         self._heal = heal
-        attacker.network.interceptions[server, self.port] = self
+        self._table = attacker.network.tables[listener.transport].interceptions
+        self._table[server, self.port] = self
 
     @property
     def pose(self) -> str:
@@ -51,13 +52,12 @@ class Interception:
 
     def connect(self, timeout: float) -> socket.socket:
         """A new connection from the attacker to the real server; see `Host.connect`."""
-        return self.attacker.connect(self.server, self.port, timeout)
+        return self.attacker.connect(self.server, self.port, timeout, self.listener.transport)
 
     def close(self) -> None:
         """Step out of the path and heal what was changed; connections that stand go on. A second call does nothing."""
-        interceptions = self.attacker.network.interceptions
-        if interceptions.get((self.server, self.port)) is self:
-            del interceptions[self.server, self.port]
+        if self._table.get((self.server, self.port)) is self:
+            del self._table[self.server, self.port]
             try:
                 self._heal()
             finally:

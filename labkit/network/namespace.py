@@ -5,7 +5,6 @@ them, so there is real ARP, a real switch and real sniffing, and nothing of it c
 for Linux, and only where user namespaces are allowed (`labkit.network.obstacles`).
 """
 
-import itertools
 import socket
 import sys
 import weakref
@@ -13,14 +12,21 @@ from contextlib import ExitStack, suppress
 
 from labkit.errors import NetworkUnavailable
 from labkit.network.broker import INSIDE, PYTHON, Broker
-from labkit.network.hosts import Address, Host, Listener, Network, stop_listening, without_delay
+from labkit.network.hosts import (
+    TCP,
+    Address,
+    Host,
+    Listener,
+    Network,
+    numbered,
+    stop_listening,
+    without_delay,
+)
 from labkit.network.interception import Interception
 from labkit.network.poisoning import ARP_FRAMES, Poisoning
 
 DOMAIN = "lab.test"
 """The domain of the hosts; RFC 6761 keeps ``test`` for this."""
-NUMBERS = {"alice": 10, "mail": 25, "dns": 53, "mallory": 66, "www": 80}
-"""The last number of the addresses of a host; another one gets a number from 81 on."""
 _PREFIX = 24
 _INTERFACE = "eth0"
 _ALL_PROTOCOLS = 0x0003
@@ -58,6 +64,12 @@ class NamespaceHost(Host):
         self.network.sockets.add(sock)
         return sock
 
+    def udp(self, family: int = socket.AF_INET) -> socket.socket:
+        """A UDP socket of this host that is not bound yet. Raises `OSError`."""
+        sock = self.network.broker.socket(self.name, family, socket.SOCK_DGRAM)
+        self.network.sockets.add(sock)
+        return sock
+
     def _started_here(self, command: list[str]) -> list[str]:
         broker = self.network.broker
         place = (str(broker.pid), str(broker.namespaces[self.name]), f"{self.name}.{DOMAIN}")
@@ -74,8 +86,7 @@ class Namespace(Network):
         super().__init__()
         if sys.platform != "linux":
             raise NetworkUnavailable("A private LAN needs the network namespaces of Linux.")
-        free = itertools.count(max(NUMBERS.values()) + 1)
-        self.hosts = {name: NamespaceHost(self, name, NUMBERS.get(name) or next(free)) for name in hosts}
+        self.hosts = {name: NamespaceHost(self, name, number) for name, number in numbered(hosts).items()}
         self.cables = frozenset((_INTERFACE, *hosts))
         self.names = {host.address: name for name, host in self.hosts.items()}
         lan = {name: {"address": host.address, "mac": host.mac} for name, host in self.hosts.items()}
@@ -91,12 +102,15 @@ class Namespace(Network):
         resolver = f"nameserver {self.hosts['dns'].address}\n" if "dns" in self.hosts else ""
         return {"/etc/hosts": f"127.0.0.1 localhost\n{names}", "/etc/resolv.conf": resolver}
 
-    def locate(self, host: str, port: int, sender: str = "") -> Address:
+    def published(self, host: str) -> str:
+        """The address that the lab's DNS gives for a host: its own."""
+        return self.hosts[host].address
+
+    def locate(self, host: str, port: int, sender: str = "", transport: str = TCP) -> Address:
         """Where `sender`'s connection to this host and port goes; an IP address is taken as it is."""
         if host not in self.hosts:
             return host, port
-        address = self.hosts[host].address, port
-        return self.diversion(sender, host, port, address) if self.diversion else address
+        return self._diverted(sender, host, port, (self.hosts[host].address, port), transport)
 
     def _link(self, host: Host, delay: float, loss: float) -> str:
         carrier = self.broker.ask("link", host.name, delay, loss)
@@ -106,18 +120,19 @@ class Namespace(Network):
         slow = f"every frame takes {delay * 1000:g} ms more each way{lost}"
         return f"Between {host.name} and the switch {slow}; {_CARRIERS[carrier]}."
 
-    def _intercept(self, attacker: Host, server: Host, port: int) -> Interception:
+    def _intercept(self, attacker: Host, server: Host, port: int, transport: str) -> Interception:
         with ExitStack() as undo:
-            sock = attacker.tcp()
+            sock = attacker.tcp() if transport == TCP else attacker.udp()
             undo.callback(stop_listening, sock)
             sock.setsockopt(socket.IPPROTO_IP, socket.IP_TRANSPARENT, 1)  # it answers with the server's address
             sock.bind((server.address, port))
-            sock.listen()
-            self.broker.ask("detour", attacker.name, server.address, port)
-            undo.callback(self.broker.ask, "straight", attacker.name, server.address, port)
+            if transport == TCP:
+                sock.listen()
+            self.broker.ask("detour", attacker.name, server.address, port, transport)
+            undo.callback(self.broker.ask, "straight", attacker.name, server.address, port, transport)
             self._poison(attacker, server)
             undo.callback(self._heal, attacker.name, server.name)
-            listener = Listener(self, attacker.name, port, sock)
+            listener = Listener(self, attacker.name, port, sock, transport)
             return Interception(attacker, server.name, listener, listener.address, heal=undo.pop_all().close)
 
     def _poison(self, attacker: Host, server: Host) -> None:
@@ -130,7 +145,8 @@ class Namespace(Network):
 
     def _heal(self, attacker: str, server: str) -> None:
         """Leave the path, unless the attacker is still there for another port."""
-        left = [(other.attacker.name, other.server) for other in self.interceptions.values()]
+        under_way = [each for tables in self.tables.values() for each in tables.interceptions.values()]
+        left = [(other.attacker.name, other.server) for other in under_way]
         if (attacker, server) not in left:
             self._poisonings.pop((attacker, server)).close()
 
