@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property, partial
 from importlib import import_module
 from threading import Thread
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from labkit.errors import LabError
 from labkit.network import HOSTS, Host, make, names
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from labkit.attack import Attacker, Site
     from labkit.attacks.vector import Vector
+    from labkit.attacks.victims.report import Report
     from labkit.clients.outcome import Fetched, Outcome, Sent
     from labkit.clients.policies import Policy
     from labkit.mail.mailbox import Mailbox
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from labkit.servers.pop3 import POP3Server
     from labkit.servers.provider import Provider
     from labkit.servers.server import Server
-    from labkit.servers.settings import Settings
     from labkit.servers.smtp import SMTPServer
     from labkit.show.capture import Capture
     from labkit.show.grid import Grid
@@ -106,118 +106,85 @@ class Lab:
         capture = partial(_captured, self.network, self._capture, self.keylog)
         return Site(self.network, self.authority, self.keylog, self.post, self.servers, capture)
 
-    def smtp(
+    def start(
         self,
+        protocol: str,
         port: int | None = None,
-        starttls: str = "offered",
-        implicit: bool = False,
-        auth: str = "after TLS",
-        tls: tuple[str, ...] = ("TLS 1.2", "TLS 1.3"),
         certificate: str = "right",
-        ciphers: str | None = None,
-        mechanisms: tuple[str, ...] = ("PLAIN", "LOGIN"),
-        quirks: tuple[str, ...] = (),
         host: str = "mail",
-    ) -> "SMTPServer":
-        """Start an SMTP server for submission; one that already runs on this port is replaced.
+        replace: bool = False,
+        **settings: Any,
+    ) -> "Server":
+        """Start a server for any protocol that the lab speaks: ``lab.start("xmpp", starttls="required")``.
 
-        `port` is 587, or 465 with `implicit` TLS, unless given. `starttls` is ``offered``, ``off`` or ``required``;
-        `auth` is ``after TLS``, ``always`` or ``none``; `certificate` is ``right``, ``wrong name``, ``expired``,
-        ``self-signed`` or ``unknown root``; `ciphers` is a list for TLS 1.2 in OpenSSL's notation; `quirks` are
-        mistakes from `labkit.servers.quirks`. alice may log in with ``hunter2``. Raises `LabError` for anything else.
+        `port` is the explicit port of the protocol, or the implicit one with ``implicit=True``, unless given.
+        `certificate` is ``right``, ``wrong name``, ``expired``, ``self-signed`` or ``unknown root``. `settings` are
+        those of `labkit.servers.settings.Settings`: `starttls` is ``offered``, ``off`` or ``required``; `implicit` is
+        TLS before the first byte; `auth` is ``after TLS``, ``always`` or ``none``; `tls` are versions of TLS; `ciphers`
+        is a list for TLS 1.2 in OpenSSL's notation; `mechanisms` are SASL mechanisms; `quirks` are mistakes from
+        `labkit.servers.quirks`. alice may log in with ``hunter2``, bob with ``swordfish``.
+
+        Raises `LabError` for anything else, and where a server runs on this port already: close that one first, or say
+        ``replace=True``.
         """
-        from labkit.servers.settings import Settings
-        from labkit.servers.smtp import SMTPServer
+        from labkit.servers import server_for
 
-        port = SMTPServer.ports[implicit] if port is None else port
-        settings = Settings(port, starttls, implicit, auth, mechanisms, tls, ciphers, quirks)
-        return self._start(SMTPServer, settings, certificate, host)
+        return self._start(server_for(protocol), port, certificate, host, replace, settings)
 
-    def older_smtp(self, version: str = "1.4.5", port: int = 587, auth: str = "always") -> "OlderSMTPServer":
+    def smtp(self, port: int | None = None, **settings: Any) -> "SMTPServer":
+        """Start an SMTP server for submission on port 587, or 465 with ``implicit=True``. The settings are those of
+        `start`."""
+        return self.start("smtp", port, **settings)
+
+    def imap(self, port: int | None = None, **settings: Any) -> "IMAPServer":
+        """Start an IMAP server over the lab's mailboxes on port 143, or 993 with ``implicit=True``. The settings are
+        those of `start`."""
+        return self.start("imap", port, **settings)
+
+    def pop3(self, port: int | None = None, **settings: Any) -> "POP3Server":
+        """Start a POP3 server over the lab's mailboxes on port 110, or 995 with ``implicit=True``. The settings are
+        those of `start`; STARTTLS is called STLS here."""
+        return self.start("pop3", port, **settings)
+
+    def older_smtp(
+        self, version: str = "1.4.5", port: int = 587, auth: str = "always", replace: bool = False
+    ) -> "OlderSMTPServer":
         """Start an SMTP server that is a real aiosmtpd of another version, fetched from the Python Package Index.
 
-        1.4.5 is the last that kept its buffer across STARTTLS. Raises `LabError` where it cannot be fetched.
+        1.4.5 is the last that kept its buffer across STARTTLS. Raises `LabError` where it cannot be fetched, and where
+        a server runs on this port already.
         """
         from labkit.servers.older import OlderSMTPServer
-        from labkit.servers.settings import Settings
 
         kind = partial(OlderSMTPServer, version=version, keylog=self.keylog.path)
-        return self._start(kind, Settings(port, auth=auth), "right", "mail")
-
-    def imap(
-        self,
-        port: int | None = None,
-        starttls: str = "offered",
-        implicit: bool = False,
-        auth: str = "after TLS",
-        tls: tuple[str, ...] = ("TLS 1.2", "TLS 1.3"),
-        certificate: str = "right",
-        ciphers: str | None = None,
-        quirks: tuple[str, ...] = (),
-        host: str = "mail",
-    ) -> "IMAPServer":
-        """Start an IMAP server over the lab's mailboxes, on port 143, or 993 with `implicit` TLS, unless given.
-
-        The settings are those of `smtp`. bob may log in with ``swordfish``. Raises `LabError` for what means nothing.
-        """
-        from labkit.servers.imap.server import IMAPServer
-        from labkit.servers.settings import Settings
-
-        port = IMAPServer.ports[implicit] if port is None else port
-        settings = Settings(port, starttls, implicit, auth, tls=tls, ciphers=ciphers, quirks=quirks)
-        return self._start(IMAPServer, settings, certificate, host)
-
-    def pop3(
-        self,
-        port: int | None = None,
-        starttls: str = "offered",
-        implicit: bool = False,
-        auth: str = "after TLS",
-        tls: tuple[str, ...] = ("TLS 1.2", "TLS 1.3"),
-        certificate: str = "right",
-        ciphers: str | None = None,
-        quirks: tuple[str, ...] = (),
-        host: str = "mail",
-    ) -> "POP3Server":
-        """Start a POP3 server over the lab's mailboxes, on port 110, or 995 with `implicit` TLS, unless given.
-
-        The settings are those of `smtp`; STARTTLS is called STLS here. Raises `LabError` for what means nothing.
-        """
-        from labkit.servers.pop3 import POP3Server
-        from labkit.servers.settings import Settings
-
-        port = POP3Server.ports[implicit] if port is None else port
-        settings = Settings(port, starttls, implicit, auth, tls=tls, ciphers=ciphers, quirks=quirks)
-        return self._start(POP3Server, settings, certificate, host)
+        return self._start(kind, port, "right", "mail", replace, {"auth": auth})
 
     def provider(
         self,
         next_hop: "SMTPServer",
         policy: "Policy | None" = None,
         port: int | None = None,
-        starttls: str = "offered",
-        implicit: bool = False,
-        auth: str = "after TLS",
-        tls: tuple[str, ...] = ("TLS 1.2", "TLS 1.3"),
         certificate: str = "right",
         host: str = "provider",
+        replace: bool = False,
+        **settings: Any,
     ) -> "Provider":
         """Start a provider, which takes mail from its customers as `smtp` does and relays it to the server `next_hop`.
 
         It relays under `policy`, opportunistic unless given; what it drops is in `blocks`. alice is a customer. Its
-        host is one more than the three: ``Lab(hosts=("provider",))``. Raises `LabError` for what means nothing.
+        host is one more than the three: ``Lab(hosts=("provider",))``. The settings, and what is raised, are those of
+        `start`.
         """
         from labkit.clients import smtp
         from labkit.servers.provider import PATIENCE, Provider
-        from labkit.servers.settings import Settings
         from labkit.show.blocks import Blocks
 
-        port = Provider.ports[implicit] if port is None else port
-        settings = Settings(port, starttls, implicit, auth, tls=tls)
         policy, context = self._terms(policy, ("TLS 1.2", "TLS 1.3"))
         at = self.network.host(host), next_hop.host, next_hop.port
         relay = partial(smtp.send, *at, policy=policy, context=context, timeout=PATIENCE)
-        return self._start(partial(Provider, relay=relay, policy=policy, blocks=Blocks()), settings, certificate, host)
+        kind = partial(Provider, relay=relay, policy=policy, blocks=Blocks())
+        port = Provider.ports[bool(settings.get("implicit"))] if port is None else port
+        return self._start(kind, port, certificate, host, replace, settings)
 
     def mailbox(self, user: str = "bob", name: str = "INBOX") -> "Mailbox":
         """A mailbox of a user, which the lab's SMTP servers fill. Raises `LabError` for one that is not there."""
@@ -243,8 +210,8 @@ class Lab:
         from labkit.clients import smtp
         from labkit.mail.message import compose
 
-        if not (hasattr(server, "host") and hasattr(server, "port")):
-            raise LabError(f"Mail is sent to a server, for example to what lab.smtp() has started, not to {server!r}.")
+        if not (hasattr(server, "host") and hasattr(server, "port")) or getattr(server, "protocol", "SMTP") != "SMTP":
+            raise LabError(f"Mail is sent to an SMTP server, as lab.smtp() starts one, not to {server!r}.")
         policy, context = self._terms(policy, tls)
         message = compose(text, subject, sender, recipient)
         return self._told(smtp.send(self.alice, server.host, server.port, message, policy, context, login, timeout))
@@ -269,6 +236,22 @@ class Lab:
         policy, context = self._terms(policy, tls)
         at = server.protocol, self.alice, server.host, server.port
         return self._told(fetch(*at, policy, context, login, timeout))
+
+    def visit(self, victim: str) -> "Report":
+        """Let a client of `labkit.attacks.victims` do its work, in any protocol: ``lab.visit("XMPP, careful")``.
+
+        Gives what its user would be told; an attack that is under way is told, too. Raises `LabError` for a name that
+        does not exist, and where no server speaks the protocol.
+        """
+        from labkit.attack import scene
+        from labkit.attacks import victims
+
+        self.network.still_open()
+        chosen = victims.named(victim)
+        attack = self.mallory.attack
+        if attack is not None and attack.under_way:
+            return attack.visit(victim)
+        return chosen.run(scene(self.site, chosen.protocol))
 
     def capture(self, host: str | None = None) -> "AbstractContextManager[Capture]":
         """Capture what crosses the lab's network inside the ``with`` block; the capture is complete at its end.
@@ -347,19 +330,40 @@ class Lab:
             raise LabError(f"A policy is one of labkit.policies, for example policies.verified, not {policy!r}.")
         return policy, client_context(self.authority, policy.verify, tls, keylog=self.keylog.path)
 
-    def _start(self, kind: "Callable[..., S]", settings: "Settings", certificate: str, host: str) -> "S":
-        """Start a server in the place of one that may run there already."""
+    def _start(
+        self,
+        kind: "Callable[..., S]",
+        port: int | None,
+        certificate: str,
+        host: str,
+        replace: bool,
+        settings: "Mapping[str, Any]",
+    ) -> "S":
+        """Start a server of this kind; without a port it has the one that `kind.ports` states."""
+        from labkit.servers.settings import settings as checked
         from labkit.trust.contexts import server_context
 
         self.network.still_open()
+        port = kind.ports[bool(settings.get("implicit"))] if port is None else port
+        told = checked(port, **settings)
         on = self.network.host(host)
         shown = self.authority.certificate(certificate)
-        context = server_context(shown, settings.tls, settings.ciphers, self.keylog.path)
-        where = (host, settings.port)
-        if where in self.servers:
-            self.servers.pop(where).close()
-        server = self.servers[where] = kind(on, settings, shown, context, self.post)
+        context = server_context(shown, told.tls, told.ciphers, self.keylog.path)
+        self._make_room(host, port, replace)
+        server = self.servers[host, port] = kind(on, told, shown, context, self.post)
         return server
+
+    def _make_room(self, host: str, port: int, replace: bool) -> None:
+        """Close the server that runs there, if it is to be replaced. Raises `LabError` if it is not."""
+        running = self.servers.get((host, port))
+        if running is None:
+            return
+        if not (replace or running.closed):
+            raise LabError(
+                f"Port {port} of {host} has a server already, {running!r}: close it first with its close(), "
+                "or start the new one with replace=True."
+            )
+        self.servers.pop((host, port)).close()
 
     def __enter__(self) -> "Lab":
         self.network.still_open()

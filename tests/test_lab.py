@@ -12,11 +12,21 @@ from labkit.errors import LabError
 SESSION = "from labkit import Lab\nlab = Lab()\nassert lab.send(lab.smtp(), 'x', login=('alice', 'hunter2'))\n"
 
 
-def test_a_server_on_the_same_port_replaces_the_first():
+def test_a_server_in_the_place_of_one_that_runs_is_refused_and_the_error_says_how_to_replace_it():
+    with Lab() as lab:
+        first = lab.smtp()
+        with pytest.raises(LabError, match=r"Port 587 of mail has a server already.*close\(\).*replace=True"):
+            lab.smtp(starttls="off")
+        assert lab.send(first, "still the first").how == "explicit TLS"
+        first.close()
+        assert lab.send(lab.smtp(starttls="off"), "the second").how == "clear text"
+
+
+def test_a_server_on_the_same_port_replaces_the_first_if_it_is_told_to():
     with Lab() as lab:
         first = lab.smtp()
         client = lab.alice.connect("mail", 587, timeout=5)
-        second = lab.smtp(starttls="off")
+        second = lab.smtp(starttls="off", replace=True)
         with client, suppress(ConnectionResetError):
             while client.recv(4096):
                 pass

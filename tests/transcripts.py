@@ -51,6 +51,6 @@ def stream(said: Iterable[Turn | Phrase], side: str) -> bytes:
     return b"".join(one[-1] for one in said if one[0] == side)
 
 
-def held(reader: reading.TextReader) -> int:
+def held(reader: reading.BufferedReader) -> int:
     """Bytes that a reader keeps."""
     return sum(map(len, reader._buffers.values()))

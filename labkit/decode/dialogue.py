@@ -7,12 +7,12 @@ and what comes out of TLS goes to a fresh reader of the same dialect.
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 
-from labkit.capture.conversation import CLIENT, SERVER, Chunk, Conversation, Endpoint, Said
+from labkit.capture.conversation import CLIENT, SERVER, Conversation, Endpoint, Said
 from labkit.decode.event import TCP, TEXT, TLS, Dialogue, Event, TLSSession
 from labkit.decode.tls import Stream, starts
 from labkit.decode.words import SIGNALS, Signals, Words
-from labkit.dialects import for_port, recognise
-from labkit.dialects.base import Dialect, Phrase, Reader
+from labkit.dialects import recognise
+from labkit.dialects.base import OTHER, Dialect, Phrase, Reader
 from labkit.dialects.reader import handshake_start
 from labkit.trust.keylog import Secrets
 
@@ -21,7 +21,7 @@ _words = cache(Words)
 _new = tuple.__new__
 """Makes `Event` of a tuple, in half the time of `Event(…)`; there are many."""
 _GREETING = 512
-"""Bytes that a server says first and that tell its dialect (RFC 5321 §4.5.3.1.5)."""
+"""Bytes that a side says first and that tell the dialect (RFC 5321 §4.5.3.1.5)."""
 
 
 def read(
@@ -32,9 +32,9 @@ def read(
     `secrets` open its TLS; None gives what an eavesdropper sees. `names` says what ``ip:port`` or ``ip`` is called,
     and whom the client at ``ip:port>`` talks to.
     """
-    dialect = for_port(conversation.server.port) or recognise(_first_words(conversation.chunks))
+    dialect = recognise(*_first_words((said[2], said[4]) for said in conversation.said), conversation.server.port)
     walk = _Walk(conversation, secrets, dialect)
-    if dialect is None and (inside := recognise(_first_words(walk.texts()))):
+    if dialect is None and (inside := recognise(*_first_words(walk.texts()))):
         walk = _Walk(conversation, secrets, inside)
     names = names or {}
     return Dialogue(
@@ -55,12 +55,15 @@ def read_all(
     return (read(conversation, secrets, names) for conversation in conversations)
 
 
-def _first_words(said: Iterable[Chunk | Event]) -> bytes:
-    words = b""
-    for one in said:
-        if one.sender == SERVER and len(words) < _GREETING:
-            words += one.data
-    return words
+def _first_words(said: Iterable[tuple[str, bytes]]) -> tuple[bytes, bytes]:
+    """The first bytes of the server and of the client, in what was said by whom."""
+    words = {SERVER: b"", CLIENT: b""}
+    for sender, data in said:
+        if len(words[sender]) < _GREETING:
+            words[sender] += data
+        elif len(words[OTHER[sender]]) >= _GREETING:
+            break
+    return words[SERVER], words[CLIENT]
 
 
 def _name(names: Mapping[str, str], end: Endpoint) -> str:
@@ -112,9 +115,9 @@ class _Walk:
         else:
             self._first_record(sender, data)
 
-    def texts(self) -> Iterator[Event]:
-        """What was said, in clear and inside TLS."""
-        return (event for event in self.events if event.layer == TEXT)
+    def texts(self) -> Iterator[tuple[str, bytes]]:
+        """What was said by whom, in clear and inside TLS."""
+        return ((event.sender, event.data) for event in self.events if event.layer == TEXT)
 
     def session(self) -> TLSSession | None:
         tls = self._tls

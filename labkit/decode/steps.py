@@ -1,9 +1,10 @@
 """The steps of STARTTLS in a dialogue: greet, ask, offer, upgrade, go ahead, shake hands; then forget, and ask again.
 
 RFC 3207 §4 for SMTP, RFC 9051 §6.2.1 for IMAP, RFC 2595 §4 for POP3: one idea, whose words are the dialect's. A step
-that did not happen is left out, so a conversation in clear text has the first ones only.
+that did not happen, or that the dialect does not have, is left out.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -34,7 +35,7 @@ def _walk(dialect: Dialect, events: tuple[Event, ...]) -> Iterator[Step]:
     for number, (name, sentence, happens) in enumerate(_STEPS, 1):
         found = next((at for at in range(index, len(events)) if happens(dialect, events[at])), None)
         if found is not None:
-            yield Step(number, name, sentence.format(dialect=dialect), found)
+            yield Step(number, name, dialect.steps.get(name, sentence).format(dialect=dialect), found)
             index = found
 
 
@@ -47,15 +48,23 @@ def _asks(dialect: Dialect, event: Event) -> bool:
 
 
 def _offers(dialect: Dialect, event: Event) -> bool:
-    return event.sender == SERVER and event.layer == TEXT and not event.encrypted and _names(event, dialect.token)
+    listing = dialect.writes.capabilities
+    if listing is None or event.sender != SERVER or event.encrypted or event.kind not in _MAY_OFFER:
+        return False
+    token = dialect.token.upper()
+    return any(token in (one.upper(), _name(one)) for one in listing.find(event.data) or ())
 
 
-def _names(event: Event, token: str) -> bool:
-    return token.encode().upper() in event.data.upper().replace(b"-", b" ").split()
+_MAY_OFFER = {"greeting", "untagged", "reply"}
+
+
+def _name(capability: str) -> str:
+    """A capability without its parameters."""
+    return re.split("[ =]", capability, maxsplit=1)[0].upper()
 
 
 def _upgrades(dialect: Dialect, event: Event) -> bool:
-    return event.sender == CLIENT and event.layer == TEXT and event.title == dialect.upgrade
+    return event.sender == CLIENT and event.layer == TEXT and event.title in (dialect.upgrade, *dialect.other_upgrades)
 
 
 def _goes_ahead(_: Dialect, event: Event) -> bool:
@@ -67,7 +76,7 @@ def _shakes_hands(_: Dialect, event: Event) -> bool:
 
 
 def _asks_again(dialect: Dialect, event: Event) -> bool:
-    return event.encrypted and event.layer == TEXT and event.title == dialect.ask
+    return event.encrypted and event.layer == TEXT and event.title == (dialect.again or dialect.ask)
 
 
 _STEPS: tuple[tuple[str, str, Callable[[Dialect, Event], bool]], ...] = (

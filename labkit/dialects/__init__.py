@@ -1,4 +1,6 @@
-"""The protocols of the lab as data. A new one is one new file here and its name in `ALL`."""
+"""The protocols of the lab as data. A new one is one new file here and its name in `ALL`; `add` is for run time."""
+
+from functools import cache
 
 from labkit.dialects.base import CLIENT, SERVER, Dialect, Phrase, Reader
 from labkit.dialects.imap import IMAP
@@ -16,14 +18,13 @@ __all__ = [
     "Dialect",
     "Phrase",
     "Reader",
+    "add",
     "for_port",
     "named",
     "recognise",
 ]
 
-ALL: tuple[Dialect, ...] = (SMTP, IMAP, POP3)
-
-_BY_PORT = {port: dialect for dialect in ALL for port in dialect.explicit_ports + dialect.implicit_ports}
+ALL: list[Dialect] = [SMTP, IMAP, POP3]
 
 
 def named(name: str) -> Dialect:
@@ -34,11 +35,26 @@ def named(name: str) -> Dialect:
     raise LabError(f"The lab does not speak {name!r}: it speaks {', '.join(dialect.name for dialect in ALL)}.")
 
 
+def add(dialect: Dialect) -> None:
+    """Make a dialect known for as long as this process runs. Raises `LabError` for a name that is taken."""
+    if dialect.name.lower() in {known.name.lower() for known in ALL}:
+        raise LabError(f"The lab speaks {dialect.name} already: give the new dialect another name.")
+    ALL.append(dialect)
+    for_port.cache_clear()
+
+
+@cache
 def for_port(port: int) -> Dialect | None:
     """The dialect whose registered or customary port this is."""
-    return _BY_PORT.get(port)
+    return next((one for one in ALL if port in one.explicit_ports + one.implicit_ports), None)
 
 
-def recognise(greeting: bytes) -> Dialect | None:
-    """The dialect in which a server begins with these bytes."""
-    return next((dialect for dialect in ALL if dialect.recognises(greeting)), None)
+def recognise(server: bytes, client: bytes = b"", port: int = 0) -> Dialect | None:
+    """The dialect of a conversation that begins with these bytes of the server and of the client.
+
+    Where the bytes do not tell, the server's `port` does.
+    """
+    usual = for_port(port)
+    if usual is not None and usual.recognises(server, client):
+        return usual
+    return next((dialect for dialect in ALL if dialect.recognises(server, client)), usual)

@@ -5,7 +5,7 @@ The decoder, the attacks and the pictures all read the same statement. There is 
 records: bytes in, phrases out.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -25,13 +25,21 @@ class Phrase(NamedTuple):
     sender: str
     """`CLIENT` or `SERVER`."""
     kind: str
-    """greeting, command, continuation, reply, untagged, go-ahead, refusal, challenge, credential, message, injected or
-    unknown. A continuation is what the client adds to its command once the server, or a literal, let it go on; untagged
-    is what an IMAP server tells before, or without, the reply to a command."""
+    """What part it has in the conversation, in every dialect:
+
+    - greeting: with which the server begins, before or behind the client's first words; some dialects have none;
+    - command: what the client asks; continuation: what it adds to a command once a literal or the server lets it go on;
+    - reply: the server's answer; untagged: what the server tells before an answer, or without being asked;
+    - go-ahead: the answer that starts TLS; refusal: the one that does not;
+    - challenge and credential: what the server asks and the client answers in a login;
+    - message: mail, or a part of it;
+    - injected: clear text between the upgrade command and the handshake that follows;
+    - unknown: what is nothing of these, or was never completed.
+    """
     title: str
     """What an engineer would call it: the verb (``EHLO``), the reply code (``250``), or ``message``."""
     data: bytes
-    """The bytes as sent, line endings included; at most `labkit.dialects.reader.LARGEST`."""
+    """The bytes as sent, line endings included; about `labkit.dialects.reader.LARGEST` at most."""
 
 
 phrase = partial(tuple.__new__, Phrase)
@@ -42,7 +50,7 @@ class Reader(Protocol):
     """Follows one conversation in a dialect. Bytes may be split anywhere; a phrase comes out when it is whole."""
 
     upgraded: bool
-    """True once the go-ahead was read: what follows in both directions is TLS."""
+    """True once the go-ahead was read: what follows in both directions should be TLS."""
     waits: bool
     """Whether only the server's next answer tells what the client says next."""
 
@@ -66,11 +74,11 @@ class Dialect:
     implicit_ports: tuple[int, ...]
     """Ports on which TLS comes before the first byte of the protocol (RFC 8314)."""
     ask: str
-    """The command that asks what is offered."""
+    """The title of the command that asks what is offered; empty where nothing is asked."""
     token: str
-    """How the capability is named in the answer."""
+    """How the capability is named in the answer; empty where nothing is offered."""
     upgrade: str
-    """The command that asks to start TLS."""
+    """The title of the command that asks to start TLS."""
     go_ahead: str
     """How the server's permission to start TLS begins."""
     messages: Callable[[bytes], Sequence[tuple[int, int]]]
@@ -82,10 +90,17 @@ class Dialect:
     """Makes a reader for a new conversation."""
     writes: "Writer"
     """How the dialect is written."""
-    recognises: Callable[[bytes], bool]
-    """Whether these first bytes of a server look like this dialect's greeting."""
+    recognises: Callable[[bytes, bytes], bool]
+    """(first bytes of the server, first bytes of the client) -> whether they are this dialect. Either may be empty or
+    cut off. A greeting that other protocols use too must be confirmed by the other side."""
     explain: Callable[[str, str, str], str]
     """(kind and title of a phrase, one line of its text) -> a sentence on what that line means."""
+    other_upgrades: Collection[str] = ()
+    """Titles of further commands that ask to start TLS: ``AUTH SSL`` of FTP."""
+    again: str = ""
+    """The title of the phrase that begins afresh inside TLS, of either side; by default the one that asks."""
+    steps: Mapping[str, str] = field(default_factory=dict)
+    """Name of a step of `labkit.decode.steps` -> a sentence on what happens in it, where that is not the usual."""
     tagged: bool = False
     """Whether each command begins with a tag, which the reply to it repeats: so the go-ahead stands behind the tag."""
     commands: Mapping[str, str] = field(default_factory=dict)

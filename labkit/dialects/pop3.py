@@ -5,11 +5,11 @@ is `pop3_words`.
 """
 
 import re
-from collections import deque
 
-from labkit.dialects.base import CLIENT, SERVER, Dialect, Phrase
+from labkit.dialects.base import CLIENT, Dialect, Phrase
+from labkit.dialects.framing.coded_lines import CREDENTIAL, CodedLineReader, CodedLines
 from labkit.dialects.pop3_words import CAPABILITIES, COMMANDS, REPLIES, explain
-from labkit.dialects.reader import MOST_UNANSWERED, Buffer, TextReader, text_end
+from labkit.dialects.reader import WAIT, text_end
 from labkit.dialects.writing import (
     Injected,
     Writer,
@@ -23,107 +23,34 @@ from labkit.dialects.writing import (
 )
 
 _STATUS = re.compile(rb"\+OK|-ERR|\+(?=[ \r\n])", re.IGNORECASE)
-_MANY_LINES = re.compile(rb"(?:CAPA|LIST|UIDL|AUTH|LANG)\s*$|(?:RETR|TOP)\b", re.IGNORECASE)
-"""Commands whose success is answered with many lines, the last of them a single dot (RFC 1939 §3)."""
-_BRINGS_MAIL = {"RETR", "TOP"}
-_WAITS_FOR_ANSWER = {"STLS", "AUTH"}
-"""Commands after which only the reply says what the client's next bytes are."""
+_WITH_ARGUMENT = {"LIST": "LIST one", "UIDL": "UIDL one", "AUTH": "AUTH mechanism", "LANG": "LANG tag"}
+"""Commands that ask for a list, unless they have an argument -> what they ask for then."""
 
 
-class _Reader(TextReader):
+_LINES = CodedLines(
+    verbs={verb.encode(): verb for verb in COMMANDS},
+    greetings={"+OK", "-ERR"},
+    go_aheads={"STLS": "+OK"},
+    after_command={"STLS": WAIT, "AUTH mechanism": WAIT},
+    after_reply={"+": CREDENTIAL},
+    texts={(command, "+OK") for command in ("CAPA", "LIST", "UIDL", "AUTH", "LANG", "RETR", "TOP")},
+    mail={"RETR", "TOP"},
+)
+
+
+class _Reader(CodedLineReader):
     """Follows one POP3 conversation. See `labkit.dialects.base.Reader`."""
 
+    _lines = _LINES
     _longest = 64 << 10
     """RFC 1939 §3 asks for 512, RFC 2449 §4 for 255; a line of a message may have 1,000."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._unanswered: deque[tuple[str, bool]] = deque(maxlen=MOST_UNANSWERED)
-        """Verbs, and whether many lines answer them."""
-        self._begun: Phrase | None = None
-        """The last piece of a reply that is too large to come in one."""
-        self._greeted = False
+    def _status(self, reply: bytes) -> str | None:
+        status = _STATUS.match(reply)
+        return status[0].decode().upper() if status else None
 
-    def rest(self, sender: str) -> bytes:
-        self._unanswered.clear()  # a command or a reply may be missing here: better not to know what was asked
-        self._begun = None
-        return super().rest(sender)
-
-    # ---- what the client says next
-
-    def _command(self) -> Phrase | None:
-        line = self._take_line()
-        if not line:
-            return None
-        verb = _verb(line)
-        self._unanswered.append((verb, _MANY_LINES.match(line) is not None))
-        if verb in _WAITS_FOR_ANSWER:
-            self._client = _Reader._wait
-        return Phrase(CLIENT, "command", verb, line)
-
-    def _credential(self) -> Phrase | None:
-        line = self._take_line()
-        if not line:
-            return None
-        self._unanswered.append(("AUTH", False))
-        self._client = _Reader._wait
-        return Phrase(CLIENT, "credential", "credential", line)
-
-    # ---- what the server answers
-
-    def _reply(self) -> Phrase | None:
-        buffer = self._buffers[SERVER]
-        first = buffer.line()
-        if self._begun or (first and self._has_many_lines(buffer)):
-            return self._lines(0 if self._begun else first)
-        return self._answer(buffer.take(first)) if first else None
-
-    def _has_many_lines(self, buffer: Buffer) -> bool:
-        return bool(self._unanswered) and self._unanswered[0][1] and buffer[:3].upper() == b"+OK"
-
-    def _lines(self, start: int) -> Phrase | None:
-        """A reply of many lines, or as much of it as one phrase may hold."""
-        buffer = self._buffers[SERVER]
-        end = buffer.text(start)
-        if not end and not buffer.full:
-            return None
-        data = buffer.take(end or buffer.last_line())
-        phrase = self._begun._replace(data=data) if self._begun else self._answer(data)
-        self._begun = None if end else phrase
-        return phrase
-
-    def _answer(self, data: bytes) -> Phrase:
-        status = _STATUS.match(data)
-        if not status:
-            return Phrase(SERVER, "unknown", "unknown", data)
-        title = status[0].decode().upper()
-        if not self._greeted and not self._unanswered:
-            self._greeted = True
-            return Phrase(SERVER, "greeting", title, data)
-        self._greeted = True
-        verb, many = self._unanswered.popleft() if self._unanswered else ("", False)
-        if verb in _WAITS_FOR_ANSWER:
-            return Phrase(SERVER, self._let_go_on(verb, title), title, data)
-        if many and verb in _BRINGS_MAIL and title == "+OK":
-            return Phrase(SERVER, "message", "message", data)
-        return Phrase(SERVER, "reply", title, data)
-
-    def _let_go_on(self, verb: str, title: str) -> str:
-        """The kind of the reply for which the client has waited."""
-        if (verb, title) == ("AUTH", "+"):
-            self._client = _Reader._credential
-            return "challenge"
-        self._client = _Reader._command
-        if verb != "STLS":
-            return "reply"
-        self.upgraded = title == "+OK"
-        return "go-ahead" if self.upgraded else "refusal"
-
-
-def _verb(line: bytes) -> str:
-    words = line.split(None, 1)
-    verb = words[0].decode("ascii", "replace").upper() if words else ""
-    return verb if verb in COMMANDS else "unknown command"
+    def _question(self, title: str, line: bytes) -> str:
+        return _WITH_ARGUMENT.get(title, title) if len(line.split(None, 1)) == 2 else title
 
 
 def _messages(data: bytes) -> list[tuple[int, int]]:
@@ -131,8 +58,13 @@ def _messages(data: bytes) -> list[tuple[int, int]]:
     return [(data.find(b"\n") + 1, text_end(data))]
 
 
-def _recognises(greeting: bytes) -> bool:
-    return greeting[:3].upper() == b"+OK"
+_GREETING = re.compile(rb"\+OK\b[^\n]*(?:POP|ready|<[^<>\s]+@[^<>\s]+>)", re.IGNORECASE)
+_FIRST = re.compile(rb"(?:CAPA|STLS|AUTH(?: +[A-Z0-9_-]{4,20}\b[^\r\n]*)?|(?:USER|APOP) +[^\r\n]+)\r?\n", re.IGNORECASE)
+
+
+def _recognises(server: bytes, client: bytes) -> bool:
+    """By its greeting; where other protocols say the same (Redis does), by what the client says first."""
+    return bool(_GREETING.match(server) or (server[:3].upper() == b"+OK" and _FIRST.match(client)))
 
 
 def _corner(phrase: Phrase) -> bytes | None:

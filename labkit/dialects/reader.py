@@ -1,19 +1,23 @@
-"""What the readers of text dialects share: the bytes of each side that are no phrase yet, and where they can be cut.
+"""What the readers of all dialects share: the bytes of each side that are no phrase yet, and whose turn it is.
 
-A dialect's own reader adds which phrase comes next on either side (see `TextReader`). No protocol's word is known here.
+How a stream is cut into phrases is `labkit.dialects.framing`. No protocol's word is known here.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from labkit.dialects.base import CLIENT, SERVER, Phrase
 
 LARGEST = 16 << 20
-"""Bytes of one phrase that are held; a message with more of them comes out in pieces."""
+"""Bytes of one phrase that are held; a phrase with more of them comes out in pieces."""
 
 MOST_UNANSWERED = 1 << 16
 """Commands without an answer that are remembered."""
+
+COMMAND = "command"
+"""The state in which the client says a command next: every reader begins with it."""
+WAIT = "wait"
+"""The state in which only the server's answer tells what the client says next."""
 
 _TLS_HANDSHAKE = b"\x16\x03"
 _DOT = b"\r\n.\r\n"
@@ -75,7 +79,7 @@ class Buffer(bytearray):
         return self.rfind(b"\n", 0, LARGEST) + 1 or LARGEST
 
     def take(self, end: int) -> bytes:
-        """Hand over the first bytes and forget them."""
+        """Return the first bytes and remove them."""
         if not end:
             return b""
         self._no_line, self._no_dot = _NOWHERE, 0
@@ -88,15 +92,12 @@ class Buffer(bytearray):
         return taken
 
 
-State = Callable[[Any], Phrase | None]
-"""What one side says next: takes the reader, and gives the next phrase or None."""
+class BufferedReader(ABC):
+    """Follows one conversation. See `labkit.dialects.base.Reader`.
 
-
-class TextReader(ABC):
-    """Follows one conversation in text. See `labkit.dialects.base.Reader`.
-
-    A reader of a dialect says what comes next: `_command` and `_reply` give the next phrase, or None while it is not
-    whole; `_client` is what the client says next, one of the reader's own methods, and `_wait` when only a reply tells.
+    What the client says next is a state, a name in `_next`. `_client` reads it, except in WAIT, and `_server` reads
+    what the server says next; each returns None while the phrase is not whole. A phrase of kind go-ahead ends the clear
+    text.
     """
 
     _longest: ClassVar[int]
@@ -105,11 +106,11 @@ class TextReader(ABC):
     def __init__(self) -> None:
         self.upgraded = False
         self._buffers = {CLIENT: Buffer(self._longest), SERVER: Buffer(self._longest)}
-        self._client: State = type(self)._command
+        self._next = COMMAND
 
     @property
     def waits(self) -> bool:
-        return self._client == TextReader._wait
+        return self._next == WAIT
 
     def feed(self, sender: str, data: bytes) -> list[Phrase]:
         self._buffers[sender].extend(data)
@@ -126,7 +127,7 @@ class TextReader(ABC):
     def _read_client(self, phrases: list[Phrase]) -> None:
         buffer = self._buffers[CLIENT]
         while buffer and not self.upgraded:
-            phrase = self._client(self)
+            phrase = self._wait() if self._next == WAIT else self._client()
             if phrase is None:
                 return
             phrases.append(phrase)
@@ -134,11 +135,12 @@ class TextReader(ABC):
     def _read_server(self, phrases: list[Phrase]) -> None:
         buffer = self._buffers[SERVER]
         while buffer and not self.upgraded:
-            phrase = self._reply()
+            phrase = self._server()
             if phrase is None:
                 return
             phrases.append(phrase)
-            if self.upgraded:
+            if phrase[1] == "go-ahead":
+                self.upgraded = True
                 phrases += self._injected()
             self._read_client(phrases)
 
@@ -148,13 +150,15 @@ class TextReader(ABC):
         return [Phrase(side, "injected", "injected", data) for side, data in early if data]
 
     @abstractmethod
-    def _command(self) -> Phrase | None: ...
+    def _client(self) -> Phrase | None:
+        """What the client says next; None while it is not whole."""
 
     @abstractmethod
-    def _reply(self) -> Phrase | None: ...
+    def _server(self) -> Phrase | None:
+        """What the server says next; None while it is not whole."""
 
     def _wait(self) -> Phrase | None:
-        """Nothing, unless the client says so much without an answer that it must be let go."""
+        """None, unless the client says so much without an answer that it must be let go."""
         buffer = self._buffers[CLIENT]
         return Phrase(CLIENT, "unknown", "unknown", buffer.take(LARGEST)) if buffer.full else None
 

@@ -4,10 +4,10 @@ What the words mean is `smtp_words`.
 """
 
 import re
-from collections import deque
 
-from labkit.dialects.base import CLIENT, SERVER, Dialect, Phrase, phrase
-from labkit.dialects.reader import LARGEST, MOST_UNANSWERED, TextReader, text_end
+from labkit.dialects.base import Dialect
+from labkit.dialects.framing.coded_lines import CHUNK, CREDENTIAL, TEXT, CodedLineReader, CodedLines
+from labkit.dialects.reader import WAIT, Buffer, text_end
 from labkit.dialects.smtp_words import CAPABILITIES, COMMANDS, REPLIES, explain
 from labkit.dialects.writing import (
     Account,
@@ -21,131 +21,51 @@ from labkit.dialects.writing import (
     willing,
 )
 
-_WAITS_FOR_ANSWER = {b"STARTTLS", b"DATA", b"AUTH"}
-"""Commands after which only the reply says what the client's next bytes are."""
 _CODE = re.compile(rb"[2-5][0-9][0-9]")
-_VERBS = {verb.encode(): verb for verb in COMMANDS}
 _CODES = {str(code).encode(): str(code) for code in range(200, 600)}
-"""Verbs and reply codes (RFC 5321 §4.2), as they stand in the text -> as they are called."""
+"""Reply codes (RFC 5321 §4.2), as they stand in the text -> as they are called."""
 _BEHIND_CODE = b" \r\n-"
-_GREETINGS = {b"220", b"421", b"554"}
-"""RFC 5321 §3.1, §3.8."""
 _BDAT = re.compile(rb"BDAT +(\d{1,12})", re.IGNORECASE)
 
 
-class _Reader(TextReader):
-    """Follows one SMTP conversation. See `labkit.dialects.base.Reader`."""
+LINES = CodedLines(
+    verbs={verb.encode(): verb for verb in COMMANDS},
+    greetings={"220", "421", "554"},  # RFC 5321 §3.1, §3.8
+    only_greetings={"220"},
+    go_aheads={"STARTTLS": "220"},
+    after_command={"STARTTLS": WAIT, "AUTH": WAIT, "DATA": WAIT, "BDAT": CHUNK},
+    after_reply={"354": TEXT, "334": CREDENTIAL},
+    after_lost_reply={"DATA": TEXT},
+)
 
+
+class SMTPReader(CodedLineReader):
+    """Follows one conversation in SMTP, or in a dialect of it such as LMTP."""
+
+    _lines = LINES
     _longest = 64 << 10
     """RFC 5321 §4.5.3.1 asks for 512 to 1,000."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._unanswered: deque[bytes] = deque(maxlen=MOST_UNANSWERED)
-        self._chunk = 0
-        self._greeted = False
+    def _status(self, reply: bytes) -> str | None:
+        return _CODES.get(reply[:3]) if reply[3:4] in _BEHIND_CODE else None
 
-    def rest(self, sender: str) -> bytes:
-        if sender == SERVER:  # what it said next is missing, and with it the answers that were waited for
-            if self._client == _Reader._wait:
-                self._client = _Reader._message if self._unanswered[-1] == b"DATA" else _Reader._command
-            self._unanswered.clear()
-        return super().rest(sender)
+    def _next_line(self, buffer: Buffer, start: int, end: int) -> int:
+        """RFC 5321 §4.2.1: each line but the last has a hyphen behind its code."""
+        return end if buffer.startswith(b"-", start + 3) and _CODE.match(buffer, start) else 0
 
-    # ---- what the client says next
-
-    def _command(self) -> Phrase | None:
-        line = self._take_line()
-        if not line:
-            return None
-        words = line.split(None, 1)
-        verb = words[0].upper() if words else b""
-        self._unanswered.append(verb)
-        if verb in _WAITS_FOR_ANSWER:
-            self._client = _Reader._wait
-        if verb == b"BDAT" and (size := _BDAT.match(line)) and (chunk := int(size[1])):
-            self._chunk, self._client = chunk, _Reader._bdat
-            self._unanswered.pop()  # the reply comes after the chunk
-        return phrase((CLIENT, "command", _VERBS.get(verb, "unknown command"), line))
-
-    def _credential(self) -> Phrase | None:
-        line = self._take_line()
-        if not line:
-            return None
-        self._unanswered.append(b"AUTH")
-        self._client = _Reader._wait
-        return Phrase(CLIENT, "credential", "credential", line)
-
-    def _message(self) -> Phrase | None:
-        buffer = self._buffers[CLIENT]
-        if end := buffer.text():
-            return self._mail(end)
-        return self._piece(buffer.last_line()) if buffer.full else None
-
-    def _bdat(self) -> Phrase | None:
-        buffer = self._buffers[CLIENT]
-        if len(buffer) >= self._chunk:
-            return self._mail(self._chunk)
-        if not buffer.full:
-            return None
-        self._chunk -= LARGEST
-        return self._piece(LARGEST)
-
-    def _mail(self, end: int) -> Phrase:
-        self._client = _Reader._command
-        self._unanswered.append(b"message")
-        return self._piece(end)
-
-    def _piece(self, end: int) -> Phrase:
-        return Phrase(CLIENT, "message", "message", self._buffers[CLIENT].take(end))
-
-    # ---- what the server answers
-
-    def _reply(self) -> Phrase | None:
-        data = self._buffers[SERVER].take(self._reply_end())
-        if not data:
-            return None
-        code = data[:3]
-        title = _CODES.get(code)
-        if title is None or data[3:4] not in _BEHIND_CODE:
-            return phrase((SERVER, "unknown", "unknown", data))
-        if not self._greeted:
-            self._greeted = True
-            if self._is_greeting(code):
-                return phrase((SERVER, "greeting", title, data))
-        asked = self._unanswered.popleft() if self._unanswered else b""
-        kind = "reply"
-        if asked == b"STARTTLS":
-            self.upgraded = code == b"220"
-            kind = "go-ahead" if self.upgraded else "refusal"
-        if code == b"334":
-            kind = "challenge"
-        invited = _INVITES.get(code)
-        if invited or asked in _WAITS_FOR_ANSWER:
-            self._client = invited or _Reader._command
-        return phrase((SERVER, kind, title, data))
-
-    def _is_greeting(self, code: bytes) -> bool:
-        if code not in _GREETINGS:
-            return False
-        return not self._unanswered or (code == b"220" and self._unanswered[0] != b"STARTTLS")
-
-    def _reply_end(self) -> int:
-        """Where the reply ends: behind the first line that is not marked as continued (RFC 5321 §4.2.1)."""
-        buffer = self._buffers[SERVER]
-        start, end = 0, buffer.line()
-        while end and end < self._longest and buffer.startswith(b"-", start + 3) and _CODE.match(buffer, start):
-            start, end = end, buffer.line(end)
-        return end
+    def _announced(self, line: bytes) -> int:
+        size = _BDAT.match(line)
+        return int(size[1]) if size else 0
 
 
-_INVITES = {b"354": _Reader._message, b"334": _Reader._credential}
-"""Reply code -> what the client says next."""
+_GREETING = re.compile(rb"(?:(?:220|421|554)-[^\n]*\n)*(?:220|421|554)[ -][^\n]*SMTP", re.IGNORECASE)
+_GREETING_CODE = re.compile(rb"(?:220|421|554)[ -]|$")
+_HELLO = re.compile(rb"(?:EHLO|HELO)[ \r]", re.IGNORECASE)
 
 
-def _recognises(greeting: bytes) -> bool:
-    first = greeting.split(b"\n", 1)[0].upper()
-    return first.startswith((b"220", b"554")) and b"SMTP" in first
+def _recognises(server: bytes, client: bytes) -> bool:
+    """By the word SMTP in the greeting, or else by the command that only an SMTP client begins with."""
+    return bool(_GREETING.match(server) or (_HELLO.match(client) and _GREETING_CODE.match(server)))
 
 
 def _steal(tag: str, account: Account, _: int) -> bytes:
@@ -198,7 +118,7 @@ SMTP = Dialect(
     go_ahead="220",
     messages=lambda data: [(0, text_end(data))],
     sasl=r"AUTH +(?P<mechanism>\S+)(?: +(?P<initial>\S+))?",
-    reader=_Reader,
+    reader=SMTPReader,
     writes=WRITER,
     recognises=_recognises,
     explain=explain,

@@ -273,3 +273,6 @@ _COMMANDS = {
     "QUIT": _Command(_Session._quit, _BOTH),
 }
 """Verb -> what is done, when it is possible, and with what."""
+
+
+SERVER = POP3Server

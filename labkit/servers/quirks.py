@@ -19,8 +19,6 @@ class Quirk:
     """One mistake."""
 
     name: str
-    protocols: tuple[str, ...]
-    """Whose servers can make it."""
     what: str
     """What the server does."""
     rule: str
@@ -32,7 +30,6 @@ class Quirk:
 ALL = (
     Quirk(
         KEEPS_BUFFER,
-        ("SMTP", "IMAP", "POP3"),
         "Commands that came in clear text in one piece with STARTTLS wait in the buffer and are run inside TLS, "
         "as if the client had sent them there: command injection.",
         "Nothing that was received before the TLS handshake may be used after it (RFC 3207 §4.2, RFC 9051 §6.2.1).",
@@ -40,7 +37,6 @@ ALL = (
     ),
     Quirk(
         KEEPS_LOGIN,
-        ("SMTP", "IMAP", "POP3"),
         "Who logged in before STARTTLS is still logged in after it, so an attacker can lend a client his own account: "
         "session fixation.",
         "STARTTLS is refused after a login (RFC 9051 §6.2.1, RFC 2595 §4), or the login is forgotten (RFC 3207 §4.2).",
@@ -48,7 +44,6 @@ ALL = (
     ),
     Quirk(
         PREAUTH,
-        ("IMAP",),
         "The greeting says that the client is logged in already, and then STARTTLS comes too late: "
         "it is only valid before a login.",
         "PREAUTH is for connections that are protected by other means; a client that wants TLS hangs up "
@@ -58,11 +53,8 @@ ALL = (
 )
 
 
-def check(names: Sequence[str], protocol: str) -> None:
-    """Raises `LabError` for a name that is no mistake of this protocol's servers."""
-    possible = [quirk.name for quirk in ALL if protocol in quirk.protocols]
+def check(names: Sequence[str], possible: Sequence[str], protocol: str) -> None:
+    """Raises `LabError` for a name that is not among the `possible` mistakes of a server of this protocol."""
     if isinstance(names, str) or not set(names) <= set(possible):
-        raise LabError(
-            f"The quirks of an {protocol} server are given as a tuple of {', '.join(map(repr, possible))}, "
-            f"not as {names!r}."
-        )
+        told = ", ".join(map(repr, possible)) or "nothing, because it can make no mistake"
+        raise LabError(f"The quirks of an {protocol} server are given as a tuple of {told}, not as {names!r}.")

@@ -16,8 +16,8 @@ from weakref import WeakSet
 from labkit.mail.postoffice import PostOffice
 from labkit.network import Host
 from labkit.network.entrance import Entrance
-from labkit.servers import quirks
 from labkit.servers.log import ServerLog
+from labkit.servers.quirks import KEEPS_BUFFER, KEEPS_LOGIN, check
 from labkit.servers.settings import Settings
 from labkit.servers.standing import Standing
 from labkit.servers.tls import ServerTLS
@@ -34,9 +34,11 @@ class Server(Standing, ABC):
     """A running server: its `log`, where it listens, and the `post` that it takes or hands out."""
 
     protocol: ClassVar[str]
-    """What it speaks: ``IMAP``."""
+    """The name of the dialect that it speaks: ``IMAP``."""
     ports: ClassVar[Mapping[bool, int]]
-    """Implicit TLS or not -> the port that is registered for it."""
+    """Implicit TLS or not -> the port that it has unless another is given."""
+    quirks: ClassVar[tuple[str, ...]] = (KEEPS_BUFFER, KEEPS_LOGIN)
+    """The mistakes of `labkit.servers.quirks` that it can be told to make."""
 
     def __init__(
         self,
@@ -46,7 +48,7 @@ class Server(Standing, ABC):
         context: ssl.SSLContext,
         post: PostOffice,
     ) -> None:
-        quirks.check(settings.quirks, self.protocol)
+        check(settings.quirks, self.quirks, self.protocol)
         self.settings = settings
         self.certificate = certificate
         self.context = context

@@ -1,6 +1,7 @@
-"""What a mail server of the lab can be told: the same settings for SMTP, IMAP and POP3."""
+"""What a server of the lab can be told: the same settings for every protocol."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from labkit.errors import LabError
 from labkit.trust.contexts import CURRENT, versions
@@ -48,6 +49,15 @@ class Settings:
     def upgrade_now(self, encrypted: bool) -> bool:
         """Whether STARTTLS is offered to a connection in this state."""
         return self.starttls != "off" and not encrypted
+
+
+def settings(port: int, **given: Any) -> Settings:
+    """Settings from keyword arguments. Raises `LabError` for one that does not exist or a value that means nothing."""
+    known = [field.name for field in fields(Settings)][1:]
+    if unknown := given.keys() - set(known):
+        others = "port, certificate, host and replace"
+        raise LabError(f"A server has no setting {min(unknown)!r}: it has {', '.join(known)}, {others}.")
+    return Settings(port, **given)
 
 
 def _one_of(name: str, value: str, possible: tuple[str, ...]) -> None:

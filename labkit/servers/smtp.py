@@ -150,3 +150,6 @@ class _Session(SMTP):
     def _check(self, _: SMTP, __: Session, ___: Envelope, mechanism: str, given: LoginPassword) -> AuthResult:
         user, password = (part.decode("utf-8", "replace") for part in given)
         return AuthResult(success=self._knows(user, password), handled=False, auth_data=user)
+
+
+SERVER = SMTPServer

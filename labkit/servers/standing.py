@@ -19,6 +19,11 @@ class Standing:
         return self._listener.port
 
     @property
+    def closed(self) -> bool:
+        """Whether it has stopped listening."""
+        return self._listener.socket.fileno() < 0
+
+    @property
     def address(self) -> tuple[str, int]:
         """Where it really listens, for tools outside the lab: (IP address, port)."""
         return self._listener.address

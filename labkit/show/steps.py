@@ -28,7 +28,7 @@ def said(dialogue: Dialogue, step: Step) -> str:
     """The line of a dialogue in which a step happened."""
     event = dialogue.events[step.event_index]
     lines = [line for line, _ in event.lines]
-    token = dialogue.dialect.token if dialogue.dialect and step.name == "offer" else ""
+    token = dialogue.dialect.token.upper() if dialogue.dialect and step.name == "offer" else ""
     line = next((line for line in lines if token in line.upper()), lines[0])
     return printable(_shortened(line, token))
 

@@ -97,8 +97,9 @@ def test_what_was_sent_is_fetched_and_stays_on_the_server(lab, protocol):
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_everybody_fetches_his_own_mail(lab, protocol):
     server = _start(lab, protocol)
-    lab.send(lab.smtp(), "for mallory", recipient="mallory@lab.test")
-    lab.send(lab.smtp(), "for nobody", recipient="carol@example.org")
+    smtp = lab.smtp()
+    lab.send(smtp, "for mallory", recipient="mallory@lab.test")
+    lab.send(smtp, "for nobody", recipient="carol@example.org")
     assert [mail.text for mail in lab.fetch(server, login=("mallory", "letmein")).messages] == ["for mallory"]
     assert lab.fetch(server).messages == () and repr(lab.fetch(server)).startswith("Fetched 0 messages ")
 

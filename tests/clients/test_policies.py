@@ -61,9 +61,10 @@ def test_what_happens(policy, kind):
 
 def test_the_password_crosses_in_clear_text_where_login_is_taken_before_tls():
     with Lab() as lab:
-        sent = lab.send(lab.smtp(auth="always", starttls="off"), "x", login=LOGIN)
+        server = lab.smtp(auth="always", starttls="off")
+        sent = lab.send(server, "x", login=LOGIN)
         assert sent.password == CLEAR
-        refused = lab.send(lab.smtp(auth="always", starttls="off"), "x", login=("alice", "wrong"))
+        refused = lab.send(server, "x", login=("alice", "wrong"))
         assert not refused and refused.password == CLEAR
     assert repr(refused).endswith("The password went in clear text too.")
 

@@ -275,7 +275,7 @@ def test_what_cannot_be_sent_is_an_error_of_the_learner(lab, wrong):
 
 def test_what_is_no_server_is_an_error_of_the_learner(lab):
     for server in (None, "mail", 587, lab, lab.mail):
-        with pytest.raises(LabError, match=r"what lab\.smtp\(\) has started, not to"):
+        with pytest.raises(LabError, match=r"Mail is sent to an SMTP server, as lab\.smtp\(\) starts one, not to"):
             lab.send(server, "x")
 
 

@@ -223,7 +223,7 @@ def test_a_server_greets_once_and_is_recognised_by_it(greeting):
         ("greeting", greeting),
         ("untagged", greeting),
     ]
-    assert IMAP.recognises(f"* {greeting} hello\r\n".encode())
+    assert IMAP.recognises(f"* {greeting} hello\r\n".encode(), b"")
 
 
 def test_nothing_greets_behind_a_command():

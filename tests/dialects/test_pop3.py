@@ -166,7 +166,7 @@ def test_after_missing_bytes_no_reply_is_taken_for_another():
 
 
 def test_a_server_is_recognised_by_its_greeting():
-    assert POP3.recognises(b"+OK Dovecot ready.\r\n") and not POP3.recognises(b"* OK ready\r\n")
+    assert POP3.recognises(b"+OK Dovecot ready.\r\n", b"") and not POP3.recognises(b"* OK ready\r\n", b"")
 
 
 def test_a_server_greets_once_and_never_behind_a_command():

@@ -194,8 +194,10 @@ def test_after_missing_bytes_of_the_server_its_next_words_are_read_again():
 
 
 def test_a_server_is_recognised_by_its_greeting():
-    assert SMTP.recognises(b"220 mail.lab.test ESMTP Postfix\r\n") and SMTP.recognises(b"554 No SMTP here\r\n")
-    assert not SMTP.recognises(b"* OK ready\r\n") and not SMTP.recognises(b"220 FTP server\r\n")
+    assert SMTP.recognises(b"220 mail.lab.test ESMTP Postfix\r\n", b"") and SMTP.recognises(
+        b"554 No SMTP here\r\n", b""
+    )
+    assert not SMTP.recognises(b"* OK ready\r\n", b"") and not SMTP.recognises(b"220 FTP server\r\n", b"")
 
 
 @given(st.sampled_from(ALL), st.lists(st.integers(0, 2000), max_size=40))

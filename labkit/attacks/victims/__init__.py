@@ -1,15 +1,22 @@
-"""Victims: the standard library's mail clients used well and used carelessly, and models of clients that made mistakes.
+"""Victims: client libraries used well and used carelessly, and models of clients that made mistakes; by protocol.
+
+Each protocol's file gives its `PROGRAM`, which is run with every habit, and in `SPECIAL` the victims that it has alone.
 
 Each runs against a server of the lab from a host of the lab, and gives a `Report`: what its own user would be told. The
 lab's clients with a policy (`labkit.policies`) are victims, too, through `Lab.send` and `Lab.fetch`.
 """
 
 import inspect
+from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
 
-from labkit.attacks.victims import habits, mistakes
-from labkit.attacks.victims.programs import LOGIN, PROGRAMS, TEXT, Program, Scene
+from labkit import dialects
+from labkit.attacks.victims import habits
+from labkit.attacks.victims.programs import LOGIN, TEXT, Program, Scene
 from labkit.attacks.victims.report import Report
+from labkit.dialects import Dialect
 from labkit.errors import LabError
 
 __all__ = ["ALL", "LOGIN", "TEXT", "Scene", "Victim", "named"]
@@ -27,14 +34,13 @@ class Victim:
     @property
     def name(self) -> str:
         """``SMTP, if offered``, or with the program's mistake: ``IMAP, careful (tagless)``."""
-        mistake = self.program.__name__.removesuffix(self.protocol).lower()
-        special = self.program is not PROGRAMS[self.protocol]
-        return f"{self.protocol}, {self.habit.__name__.replace('_', ' ')}{f' ({mistake})' if special else ''}"
+        variant = f" ({self.program.variant})" if self.program.variant else ""
+        return f"{self.protocol}, {self.habit.__name__.replace('_', ' ')}{variant}"
 
     @property
     def what(self) -> str:
         """What it does, in a sentence or two."""
-        kinds = [self.habit, self.program] if self.program is not PROGRAMS[self.protocol] else [self.habit]
+        kinds = [self.habit, self.program] if self.program.variant else [self.habit]
         return " ".join(" ".join(kind.__doc__.split()) for kind in kinds)
 
     @property
@@ -74,25 +80,18 @@ _HABITS = (
     habits.ignores_login,
 )
 
-ALL: tuple[Victim, ...] = (
-    *(Victim(protocol, habit, program) for protocol, program in PROGRAMS.items() for habit in _HABITS),
-    Victim("SMTP", habits.only_for_login, PROGRAMS["SMTP"]),
-    Victim("SMTP", habits.relays, PROGRAMS["SMTP"]),
-    Victim("SMTP", habits.careful, mistakes.KeepingSMTP),
-    Victim("IMAP", habits.careful, mistakes.KeepingIMAP),
-    Victim("IMAP", habits.careful, mistakes.EarlyIMAP),
-    Victim("IMAP", habits.careful, mistakes.TaglessIMAP),
-    Victim("IMAP", habits.careful, mistakes.ForgetfulIMAP),
-    Victim("IMAP", habits.careful, mistakes.AlertingIMAP),
-    Victim("IMAP", habits.careful, mistakes.BoldIMAP),
-    Victim("IMAP", habits.looks, PROGRAMS["IMAP"]),
-    Victim("IMAP", mistakes.browses, PROGRAMS["IMAP"]),
-    Victim("IMAP", mistakes.browses_strictly, PROGRAMS["IMAP"]),
-    Victim("IMAP", mistakes.follows_referral, PROGRAMS["IMAP"]),
-    Victim("IMAP", mistakes.forgets_after_greeting, PROGRAMS["IMAP"]),
-    Victim("POP3", habits.careful, mistakes.KeepingPOP3),
-    Victim("POP3", mistakes.forgets_without_list, PROGRAMS["POP3"]),
-)
+
+def _of(dialect: Dialect) -> Iterator[Victim]:
+    """The victims of a protocol; none where it has no file here."""
+    name = f"{__name__}.{dialect.name.lower()}"
+    if find_spec(name) is None:
+        return
+    module = import_module(name)
+    for habit, program in (*((habit, module.PROGRAM) for habit in _HABITS), *module.SPECIAL):
+        yield Victim(dialect.name, habit, program)
+
+
+ALL: tuple[Victim, ...] = tuple(victim for dialect in dialects.ALL for victim in _of(dialect))
 
 _BY_NAME = {victim.name: victim for victim in ALL}
 

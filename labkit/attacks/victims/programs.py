@@ -1,12 +1,9 @@
-"""The standard library's mail clients on a host of the lab, as one small program each: connect, upgrade, do the work.
+"""What a victim's program is: a client library on a host of the lab that connects, upgrades and does its work.
 
-Only where they connect is changed; how they speak is theirs. Whether a program upgrades, and how, is its user's habit:
-`habits`.
+Each protocol has its program in a file of its own, named like the dialect. Only where the library connects is changed;
+how it speaks is its own. Whether a program upgrades, and how, is its user's habit: `habits`.
 """
 
-import imaplib
-import poplib
-import smtplib
 import socket
 import ssl
 from abc import ABC, abstractmethod
@@ -21,8 +18,7 @@ from labkit.trust.certificates import DOMAIN, SERVER_NAME
 LOGIN = ("alice", "hunter2")
 TEXT = "The PIN is 4921."
 """What a victim has to lose."""
-
-_MAIL = f"From: alice@{DOMAIN}\r\nTo: bob@{DOMAIN}\r\nSubject: secret\r\n\r\n{TEXT}\r\n"
+MAIL = f"From: alice@{DOMAIN}\r\nTo: bob@{DOMAIN}\r\nSubject: secret\r\n\r\n{TEXT}\r\n"
 
 
 class Scene(NamedTuple):
@@ -57,6 +53,8 @@ class Program(ABC):
     """The library's client, by program and nominal port."""
     errors: ClassVar[tuple[type[Exception], ...]]
     """What the library raises when the server, or TLS, is not as it should be."""
+    variant: ClassVar[str] = ""
+    """How it differs from the library as it is, in a word; empty where it does not."""
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
@@ -123,133 +121,3 @@ class Program(ABC):
 
     @abstractmethod
     def _end(self) -> None: ...
-
-
-class DialledSMTP(smtplib.SMTP):
-    """smtplib's client, connected by its program."""
-
-    def __init__(self, program: Program, port: int) -> None:
-        self._program = program
-        super().__init__(program.scene.server, port, f"alice.{DOMAIN}", program.scene.timeout)
-
-    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
-        return self._program.dial(port)
-
-
-class SMTPProgram(Program):
-    """smtplib: sends a mail."""
-
-    kind = DialledSMTP
-    errors = (smtplib.SMTPException, OSError, ValueError)
-
-    def _start(self, port: int) -> smtplib.SMTP:
-        client = self.kind(self, port)
-        client.ehlo_or_helo_if_needed()
-        return client
-
-    def _end(self) -> None:
-        if self.client:
-            self.client.quit()
-
-    def offers_tls(self) -> bool:
-        return self.client.has_extn("starttls")
-
-    def upgrade(self, context: ssl.SSLContext | None = None) -> None:
-        self.client.starttls(context=context)
-
-    def log_in(self) -> None:
-        self.client.login(*LOGIN)
-
-    def work(self) -> None:
-        self.client.sendmail(f"alice@{DOMAIN}", [f"bob@{DOMAIN}"], _MAIL)
-
-    def look(self) -> list[str]:
-        self.client.ehlo_or_helo_if_needed()
-        return [f"{name} {value}".strip().upper() for name, value in self.client.esmtp_features.items()]
-
-
-class DialledIMAP(imaplib.IMAP4):
-    """imaplib's client, connected by its program."""
-
-    def __init__(self, program: Program, port: int) -> None:
-        self._program = program
-        super().__init__(program.scene.server, port, program.scene.timeout)
-
-    def _create_socket(self, timeout: float) -> socket.socket:
-        return self._program.dial(self.port)
-
-
-class IMAPProgram(Program):
-    """imaplib: stores a draft."""
-
-    kind = DialledIMAP
-    errors = (imaplib.IMAP4.error, OSError, ValueError)
-
-    def _end(self) -> None:
-        if self.client:
-            self.client.logout()
-
-    def offers_tls(self) -> bool:
-        return "STARTTLS" in self.client.capabilities
-
-    def upgrade(self, context: ssl.SSLContext | None = None) -> None:
-        self.client.starttls(context)
-
-    def log_in(self) -> None:
-        if self.client.state == "NONAUTH":  # PREAUTH, and nothing is left to do
-            self.client.login(*LOGIN)
-
-    def work(self) -> None:
-        self.client.append("Drafts", "", "", _MAIL.encode())
-
-    def look(self) -> list[str]:
-        told = self.client.untagged_responses.items()
-        return [*self.client.capabilities, *(f"{name} {_told(values)}" for name, values in told)]
-
-
-def _told(values: list[Any]) -> str:
-    return " ".join(value.decode("utf-8", "backslashreplace") for value in values if isinstance(value, bytes))
-
-
-class DialledPOP3(poplib.POP3):
-    """poplib's client, connected by its program."""
-
-    def __init__(self, program: Program, port: int) -> None:
-        self._program = program
-        super().__init__(program.scene.server, port, program.scene.timeout)
-
-    def _create_socket(self, timeout: float) -> socket.socket:
-        return self._program.dial(self.port)
-
-
-class POP3Program(Program):
-    """poplib: fetches the mail that is there."""
-
-    kind = DialledPOP3
-    errors = (poplib.error_proto, OSError, ValueError)
-
-    def _end(self) -> None:
-        if self.client:
-            self.client.quit()
-
-    def offers_tls(self) -> bool:
-        return "STLS" in self.client.capa()
-
-    def upgrade(self, context: ssl.SSLContext | None = None) -> None:
-        self.client.stls(context)
-
-    def log_in(self) -> None:
-        self.client.user(LOGIN[0])
-        self.client.pass_(LOGIN[1])
-
-    def work(self) -> None:
-        count, _ = self.client.stat()
-        for number in range(1, count + 1):
-            self.believed += [line.decode("utf-8", "backslashreplace") for line in self.client.retr(number)[1]]
-
-    def look(self) -> list[str]:
-        return list(self.client.capa())
-
-
-PROGRAMS: dict[str, type[Program]] = {"SMTP": SMTPProgram, "IMAP": IMAPProgram, "POP3": POP3Program}
-"""Protocol -> the program for it."""
