@@ -17,7 +17,7 @@ FLOORS = (
     {"dialects", "trust", "network"},
     {"mail"},
     {"servers", "clients", "capture"},
-    {"decode"},
+    {"decode", "defences"},
     {"attacks"},
     {"show"},
     {"attack"},

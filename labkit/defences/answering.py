@@ -62,6 +62,26 @@ def _truncated(response: dns.message.Message) -> bytes:
     return response.to_wire()
 
 
+def asked_for(query: bytes) -> str:
+    """What a query asks, in words: ``bob.test MX``."""
+    try:
+        question = dns.message.from_wire(query, ignore_trailing=True).question[0]
+    except (dns.exception.DNSException, ValueError, IndexError):
+        return f"{len(query)} bytes that are no question"
+    return f"{question.name.to_text(omit_final_dot=True)} {_RD.to_text(question.rdtype)}"
+
+
+def answered_with(response: bytes | None) -> str:
+    """What a response says, in words: ``2 records``."""
+    if response is None:
+        return "no answer"
+    message = dns.message.from_wire(response)
+    if message.flags & dns.flags.TC:
+        return "too long, to be asked for over TCP (TC)"
+    records = sum(len(rrset) for rrset in message.answer if rrset.rdtype != _RD.RRSIG)
+    return f"{records} record{'s' * (records != 1)}" if records else dns.rcode.to_text(message.rcode())
+
+
 class _Response:
     """One response as it fills; `proofs` says whether the client wants signatures and proofs (the DO bit)."""
 

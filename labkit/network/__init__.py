@@ -4,12 +4,12 @@ import os
 import re
 
 from labkit.errors import LabError, NetworkUnavailable
-from labkit.network.hosts import Host, Listener, Network
+from labkit.network.hosts import TCP, UDP, Host, Listener, Network
 from labkit.network.interception import Interception
 from labkit.network.loopback import Loopback
 from labkit.network.namespace import Namespace
 
-__all__ = ["HOSTS", "KINDS", "Host", "Interception", "Listener", "Network", "make", "names"]
+__all__ = ["HOSTS", "KINDS", "TCP", "UDP", "Host", "Interception", "Listener", "Network", "make", "names"]
 
 HOSTS = ("alice", "mail", "mallory")
 """Who is on the stage: the client, the server, and the attacker on the path."""

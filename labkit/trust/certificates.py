@@ -42,7 +42,7 @@ class Authority:
     """A certificate authority; a client that trusts it accepts what it issued for the right name and time."""
 
     def __init__(self) -> None:
-        self._issued: dict[str, Certificate] = {}
+        self._issued: dict[tuple[str, str], Certificate] = {}
 
     @property
     def pem(self) -> bytes:
@@ -53,13 +53,18 @@ class Authority:
         """Let a client's context accept what this authority issued."""
         context.load_verify_locations(cadata=self.pem.decode("ascii"))
 
-    def certificate(self, kind: str = "right") -> Certificate:
-        """The certificate of that kind for mail.lab.test, made once. Raises `LabError` for a kind not in `KINDS`."""
+    def certificate(self, kind: str = "right", name: str = SERVER_NAME) -> Certificate:
+        """The certificate of that kind for a name, made once. Raises `LabError` for a kind not in `KINDS`."""
         if kind not in KINDS:
             raise LabError(f"There is no certificate {kind!r}: use one of {', '.join(map(repr, KINDS))}.")
-        if kind not in self._issued:
-            self._issued[kind] = Certificate(kind, *KINDS[kind](self._ca))
-        return self._issued[kind]
+        if (kind, name) not in self._issued:
+            self._issued[kind, name] = Certificate(kind, *KINDS[kind](self._ca, name))
+        return self._issued[kind, name]
+
+    def renewed(self, kind: str = "right", name: str = SERVER_NAME) -> Certificate:
+        """A certificate in the place of the one that there was, with a new key. Raises `LabError` as `certificate`."""
+        self._issued.pop((kind, name), None)
+        return self.certificate(kind, name)
 
     def with_rsa_key(self) -> Certificate:
         """The right certificate, but with an RSA key: SSL 2.0 and 3.0 know no elliptic curves (RFC 4492 §1)."""
@@ -85,24 +90,24 @@ def _issue(authority: Any, name: str, **how: Any) -> tuple[bytes, bytes]:
     return b"".join(blob.bytes() for blob in leaf.cert_chain_pems), leaf.private_key_pem.bytes()
 
 
-def _right(authority: Any) -> tuple[bytes, bytes]:
-    return _issue(authority, SERVER_NAME)
+def _right(authority: Any, name: str) -> tuple[bytes, bytes]:
+    return _issue(authority, name)
 
 
-def _wrong_name(authority: Any) -> tuple[bytes, bytes]:
+def _wrong_name(authority: Any, _: str) -> tuple[bytes, bytes]:
     return _issue(authority, WRONG_NAME)
 
 
-def _expired(authority: Any) -> tuple[bytes, bytes]:
+def _expired(authority: Any, name: str) -> tuple[bytes, bytes]:
     yesterday = datetime.now(UTC) - timedelta(days=1)
-    return _issue(authority, SERVER_NAME, not_before=yesterday - timedelta(days=90), not_after=yesterday)
+    return _issue(authority, name, not_before=yesterday - timedelta(days=90), not_after=yesterday)
 
 
-def _unknown_root(_: Any) -> tuple[bytes, bytes]:
-    return _issue(_new_authority("Somebody else's root"), SERVER_NAME)
+def _unknown_root(_: Any, name: str) -> tuple[bytes, bytes]:
+    return _issue(_new_authority("Somebody else's root"), name)
 
 
-def _self_signed(_: Any) -> tuple[bytes, bytes]:
+def _self_signed(_: Any, own_name: str) -> tuple[bytes, bytes]:
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -112,7 +117,7 @@ def _self_signed(_: Any) -> tuple[bytes, bytes]:
     name = x509.Name(
         [
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, _ORGANIZATION),
-            x509.NameAttribute(NameOID.COMMON_NAME, SERVER_NAME),
+            x509.NameAttribute(NameOID.COMMON_NAME, own_name),
         ]
     )
     now = datetime.now(UTC)
@@ -121,7 +126,7 @@ def _self_signed(_: Any) -> tuple[bytes, bytes]:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=90))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(SERVER_NAME)]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(own_name)]), critical=False)
         .sign(key, hashes.SHA256())
     )
     pem = certificate.public_bytes(serialization.Encoding.PEM)
@@ -130,11 +135,11 @@ def _self_signed(_: Any) -> tuple[bytes, bytes]:
     )
 
 
-KINDS: dict[str, Callable[[Any], tuple[bytes, bytes]]] = {
+KINDS: dict[str, Callable[[Any, str], tuple[bytes, bytes]]] = {
     "right": _right,
     "wrong name": _wrong_name,
     "expired": _expired,
     "self-signed": _self_signed,
     "unknown root": _unknown_root,
 }
-"""What a certificate may be like -> how it is made from the lab's authority: (certificate PEM, key PEM)."""
+"""What a certificate may be like -> how it is made from the lab's authority, for a name: (certificate PEM, key PEM)."""
