@@ -4,6 +4,8 @@ from functools import cache
 
 from labkit.dialects.base import CLIENT, SERVER, Dialect, Phrase, Reader
 from labkit.dialects.imap import IMAP
+from labkit.dialects.lmtp import LMTP
+from labkit.dialects.managesieve import MANAGESIEVE
 from labkit.dialects.pop3 import POP3
 from labkit.dialects.smtp import SMTP
 from labkit.errors import LabError
@@ -12,6 +14,8 @@ __all__ = [
     "ALL",
     "CLIENT",
     "IMAP",
+    "LMTP",
+    "MANAGESIEVE",
     "POP3",
     "SERVER",
     "SMTP",
@@ -24,7 +28,7 @@ __all__ = [
     "recognise",
 ]
 
-ALL: list[Dialect] = [SMTP, IMAP, POP3]
+ALL: list[Dialect] = [SMTP, IMAP, POP3, LMTP, MANAGESIEVE]
 
 
 def named(name: str) -> Dialect:

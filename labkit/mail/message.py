@@ -24,6 +24,8 @@ class Outgoing:
     """The forward-path."""
     data: bytes
     """The message itself, header and body."""
+    options: tuple[str, ...] = ()
+    """Parameters of MAIL FROM (RFC 5321 §4.1.1.2): ``REQUIRETLS``."""
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,11 @@ class BlockEvent:
     """When it was dropped, UTC."""
 
 
+def _onward(message: Message) -> tuple[str, ...]:
+    """The parameters of MAIL FROM that go with a message from hop to hop."""
+    return tuple(option for option in message.options if option == "REQUIRETLS")
+
+
 class Provider(SMTPServer):
     """A running provider. `mailbox` is all that it took: whoever relays a message can read it."""
 
@@ -60,7 +65,7 @@ class Provider(SMTPServer):
         self.mailbox.keep(message)
         data = self._trace(message, client) + message.data
         for recipient in message.recipients:
-            await asyncio.to_thread(self._pass_on, Outgoing(message.sender, recipient, data))
+            await asyncio.to_thread(self._pass_on, Outgoing(message.sender, recipient, data, _onward(message)))
         return "250 2.0.0 Taken for delivery"
 
     async def handle_MAIL(self, _: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:

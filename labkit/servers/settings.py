@@ -26,6 +26,8 @@ class Settings:
     """SASL mechanisms of an SMTP server; IMAP and POP3 have PLAIN and a command of their own."""
     tls: tuple[str, ...] = CURRENT
     ciphers: str | None = None
+    requiretls: bool = False
+    """Whether an SMTP server offers REQUIRETLS inside TLS (RFC 8689 §2)."""
     quirks: tuple[str, ...] = ()
     """Names from `labkit.servers.quirks`."""
 

@@ -6,7 +6,7 @@ protocol itself is aiosmtpd's; only what a lesson wants to switch or to see is h
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -44,7 +44,7 @@ class SMTPServer(Server):
         return self.settings.mechanisms if self.settings.auth != "none" else ()
 
     def _session(self, note: Note) -> asyncio.Protocol:
-        return _Session(self, note)
+        return SMTPSession(self, note)
 
     async def take(self, message: Message, client: str) -> str:
         """Do what is to be done with a message from the client of that name; the reply to it."""
@@ -57,7 +57,14 @@ class SMTPServer(Server):
     ) -> list[str]:
         """aiosmtpd's hook for the answer to EHLO: as one piece, and without a mechanism there is no AUTH to offer."""
         session.host_name = hostname
-        return ["\r\n".join(line for line in lines if line.strip() != "250-AUTH")]
+        offered = [line for line in lines if line.strip() != "250-AUTH"]
+        if self.requires_tls_now(smtp.transport):
+            offered.insert(-1, "250-REQUIRETLS")
+        return ["\r\n".join(offered)]
+
+    def requires_tls_now(self, transport: asyncio.BaseTransport | None) -> bool:
+        """Whether a connection may ask that every further hop has TLS."""
+        return self.settings.requiretls and any(encryption(transport))
 
     async def handle_DATA(self, smtp: SMTP, session: Session, envelope: Envelope) -> str:
         """aiosmtpd's hook for a message that has arrived."""
@@ -67,6 +74,7 @@ class SMTPServer(Server):
             data=bytes(envelope.content or b""),
             over=over(smtp.transport),
             user=session.auth_data or "",
+            options=tuple(envelope.mail_options),
         )
         return await self.take(message, session.host_name or "")
 
@@ -75,8 +83,11 @@ class SMTPServer(Server):
         return f"451 4.3.0 Cannot do that now: {type(error).__name__}"
 
 
-class _Session(SMTP):
+class SMTPSession(SMTP):
     """One client's conversation, written into the server's log."""
+
+    protocol_ident = _IDENT
+    """What stands behind the server's name in its greeting."""
 
     AuthLoginUsernameChallenge = "Username:"
     AuthLoginPasswordChallenge = "Password:"
@@ -86,7 +97,7 @@ class _Session(SMTP):
         super().__init__(
             server,
             hostname=SERVER_NAME,
-            ident=_IDENT,
+            ident=self.protocol_ident,
             tls_context=None if settings.implicit or settings.starttls == "off" else server.context,
             require_starttls=settings.starttls == "required",
             timeout=_IDLE_LIMIT,
@@ -113,6 +124,13 @@ class _Session(SMTP):
             self._reader.feed_data(behind)
         elif behind:
             self.note(f"{len(behind)} bytes behind the command that starts TLS are thrown away")
+
+    def _getparams(self, params: Sequence[str]) -> dict[str, str | bool] | None:
+        """aiosmtpd's parameters of MAIL, less the one that it does not know (RFC 8689 §2)."""
+        found = super()._getparams(params)
+        if found and not self.envelope.mail_from and self.event_handler.requires_tls_now(self.transport):
+            found.pop("REQUIRETLS", None)
+        return found
 
     def connection_lost(self, error: Exception | None) -> None:
         self.note(f"connection lost: {error}" if isinstance(error, OSError) else "connection closed")

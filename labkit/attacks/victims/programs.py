@@ -9,6 +9,7 @@ import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from typing import Any, ClassVar, NamedTuple
 
 from labkit.errors import LabError, OutsideTheLab
@@ -19,6 +20,15 @@ LOGIN = ("alice", "hunter2")
 TEXT = "The PIN is 4921."
 """What a victim has to lose."""
 MAIL = f"From: alice@{DOMAIN}\r\nTo: bob@{DOMAIN}\r\nSubject: secret\r\n\r\n{TEXT}\r\n"
+
+
+def library(name: str) -> Any:
+    """The module of a client library that only some protocols need. Raises `LabError` where it is not installed."""
+    try:
+        return import_module(name)
+    except ImportError as error:
+        package = name.partition(".")[0]
+        raise LabError(f"The package {package} is not installed: pip install -e '.[protocols]' brings it.") from error
 
 
 class Scene(NamedTuple):

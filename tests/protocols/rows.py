@@ -1,0 +1,25 @@
+"""The protocols beyond SMTP, IMAP and POP3 that run live: one row for each."""
+
+from typing import NamedTuple
+
+
+class Row(NamedTuple):
+    """What the tests of every protocol have to know of one."""
+
+    name: str
+    """The name of its dialect."""
+    implicit: bool = True
+    """Whether it has a port with implicit TLS."""
+    tshark: str = ""
+    """tshark's name for it; empty where tshark does not know it."""
+    stripped: str = "N1"
+    """The number of the attack that takes the offer of TLS away."""
+    keeps_buffer: bool = True
+    """Whether its server can be told to keep its buffer across the upgrade."""
+
+
+ROWS: tuple[Row, ...] = (
+    Row("LMTP", implicit=False, tshark="smtp"),
+    Row("ManageSieve", implicit=False),
+)
+NAMES = tuple(row.name for row in ROWS)
