@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from labkit.errors import LabError
 from labkit.network import HOSTS, Host, make, names
+from labkit.publishing import Publishing
 
 if TYPE_CHECKING:
     import ssl
@@ -28,12 +29,13 @@ if TYPE_CHECKING:
     from labkit.servers.imap.server import IMAPServer
     from labkit.servers.older import OlderSMTPServer
     from labkit.servers.pop3 import POP3Server
-    from labkit.servers.provider import Provider
     from labkit.servers.server import Server
+    from labkit.servers.settings import Settings
     from labkit.servers.smtp import SMTPServer
     from labkit.show.capture import Capture
     from labkit.show.grid import Grid
     from labkit.trials.attacks import Client, Matrix
+    from labkit.trust.certificates import Certificate
     from labkit.trust.keylog import KeyLog
 
     S = TypeVar("S", bound=Server)
@@ -47,7 +49,7 @@ _FIRST_SESSION = ("labkit.servers.smtp", "labkit.show.capture")
 """What a first session needs and takes long to load."""
 
 
-class Lab:
+class Lab(Publishing):
     """A laboratory with the hosts `alice` (client), `mail` (server) and `mallory` (on the path).
 
     `hosts` are names of others that are wanted, for example ``("provider",)``.
@@ -158,33 +160,6 @@ class Lab:
 
         kind = partial(OlderSMTPServer, version=version, keylog=self.keylog.path)
         return self._start(kind, port, "right", "mail", replace, {"auth": auth})
-
-    def provider(
-        self,
-        next_hop: "SMTPServer",
-        policy: "Policy | None" = None,
-        port: int | None = None,
-        certificate: str = "right",
-        host: str = "provider",
-        replace: bool = False,
-        **settings: Any,
-    ) -> "Provider":
-        """Start a provider, which takes mail from its customers as `smtp` does and relays it to the server `next_hop`.
-
-        It relays under `policy`, opportunistic unless given; what it drops is in `blocks`. alice is a customer. Its
-        host is one more than the three: ``Lab(hosts=("provider",))``. The settings, and what is raised, are those of
-        `start`.
-        """
-        from labkit.clients import smtp
-        from labkit.servers.provider import PATIENCE, Provider
-        from labkit.show.blocks import Blocks
-
-        policy, context = self._terms(policy, ("TLS 1.2", "TLS 1.3"))
-        at = self.network.host(host), next_hop.host, next_hop.port
-        relay = partial(smtp.send, *at, policy=policy, context=context, timeout=PATIENCE)
-        kind = partial(Provider, relay=relay, policy=policy, blocks=Blocks())
-        port = Provider.ports[bool(settings.get("implicit"))] if port is None else port
-        return self._start(kind, port, certificate, host, replace, settings)
 
     def mailbox(self, user: str = "bob", name: str = "INBOX") -> "Mailbox":
         """A mailbox of a user, which the lab's SMTP servers fill. Raises `LabError` for one that is not there."""
@@ -341,16 +316,19 @@ class Lab:
     ) -> "S":
         """Start a server of this kind; without a port it has the one that `kind.ports` states."""
         from labkit.servers.settings import settings as checked
+
+        port = kind.ports[bool(settings.get("implicit"))] if port is None else port
+        return self._stand(kind, checked(port, **settings), self.authority.certificate(certificate), host, replace)
+
+    def _stand(self, kind: "Callable[..., S]", told: "Settings", shown: "Certificate", host: str, replace: bool) -> "S":
+        """Start a server that shows this certificate."""
         from labkit.trust.contexts import server_context
 
         self.network.still_open()
-        port = kind.ports[bool(settings.get("implicit"))] if port is None else port
-        told = checked(port, **settings)
         on = self.network.host(host)
-        shown = self.authority.certificate(certificate)
         context = server_context(shown, told.tls, told.ciphers, self.keylog.path)
-        self._make_room(host, port, replace)
-        server = self.servers[host, port] = kind(on, told, shown, context, self.post)
+        self._make_room(host, told.port, replace)
+        server = self.servers[host, told.port] = kind(on, told, shown, context, self.post)
         return server
 
     def _make_room(self, host: str, port: int, replace: bool) -> None:

@@ -47,15 +47,18 @@ class Words:
         return self._explain(event, event.text.split("\n", 1)[0].rstrip("\r"))
 
     def lines(self, event: Event) -> list[tuple[str, str]]:
+        if self._dialect is not None and self._dialect.tell is not None:
+            return [(self._dialect.tell(event.title, event.data), self.meaning(event))]
         if event.kind in ("message", "injected"):
             return [(event.text, self.meaning(event))]
         return [(line, self._explain(event, line)) for line in event.text.replace("\r\n", "\n").split("\n")]
 
     def fields(self, event: Event) -> tuple[Field, ...]:
-        if event.kind in ("message", "injected"):
-            return (Field(event.title, 0, len(event.data), event.text, self.meaning(event)),)
+        told = self.lines(event)
+        if len(told) == 1:
+            return (Field(event.title, 0, len(event.data), *told[0]),)
         found, start = [], 0
-        for (line, meaning), data in zip(self.lines(event), event.data.split(b"\n"), strict=False):
+        for (line, meaning), data in zip(told, event.data.split(b"\n"), strict=False):
             end = min(start + len(data) + 1, len(event.data))
             found.append(Field(event.title, start, end, line, meaning))
             start = end

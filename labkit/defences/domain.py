@@ -4,6 +4,7 @@ Every part can be changed while the lab runs, and nothing else changes with it: 
 where it is, as in life.
 """
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -20,6 +21,8 @@ from labkit.trust.contexts import server_context
 
 WEEK = 604_800
 """Seconds."""
+_ids = itertools.count(1)
+"""Numbers that make the id of a policy one that there has not been."""
 
 Start = Callable[[str, Certificate], SMTPServer]
 """Starts a mail server on a host, on port 25, with this certificate."""
@@ -49,7 +52,6 @@ class MailDomain:
         """The policy that is served."""
         self._place = place
         self._mx = dict(mx)
-        self._ids = 0
         parent = place.parent
         if not self.zone.origin.is_subdomain(parent.origin) or self.zone.origin == parent.origin:
             raise LabError(f"A domain of the lab ends in .{parent.name}, as in 'bob.test'; {name!r} does not.")
@@ -139,8 +141,8 @@ class MailDomain:
             self._place.www.withdraw(name)
             self.zone.put("_mta-sts", "TXT")
             return self
-        self._ids += 1
-        self.policy = STSPolicy(mode, mx or self.hosts(), max_age, f"{int(self._place.clock())}{self._ids:03d}")
+        number = f"{int(self._place.clock())}{next(_ids):06d}"
+        self.policy = STSPolicy(mode, mx or self.hosts(), max_age, number)
         page = WebPage(self.policy.text.encode(), status, location=f"https://{name}/" if 300 <= status < 400 else "")
         self._place.www.serve(name, page, self._place.authority.certificate(certificate, name))
         self._text("_mta-sts", *([f"v=STSv1; id={self.policy.id};"] * announced))

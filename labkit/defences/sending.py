@@ -60,6 +60,12 @@ class Configuration:
     preload: Mapping[str, STSPolicy] | None = None
     """Policies that it was given by hand, by domain: they count where nothing was fetched yet."""
 
+    @property
+    def words(self) -> str:
+        """What it does, in words."""
+        fetched = "no MTA-STS" if self.mta_sts == NEVER else f"MTA-STS fetched {self.mta_sts}"
+        return f"the level {self.level}, {'DANE' if self.dane else 'no DANE'} and {fetched}"
+
     def __post_init__(self) -> None:
         for name, value, possible in (
             ("level", self.level, LEVELS),
@@ -214,7 +220,7 @@ class MailSender:
             outcome = self._at(mail, domain, mx, server.host, policy, wish, resolver)
             if isinstance(outcome, Relayed):
                 return outcome
-            self._tell(f"{server.host}: not there, {outcome.why}")
+            self._tell(f"{server.host}: gets nothing, because {outcome.why}")
             stops.append(outcome)
         return self._end(mail, stops, wish, servers[-1].host)
 
@@ -250,7 +256,7 @@ class MailSender:
         if not hop.sent:
             return Stop(hop.sent.why, hop.verdict.result, asked.source)
         reported = f", reported: {hop.verdict.result}" if hop.verdict.result else ""
-        self._tell(f"{host}: {hop.sent!r}{reported}")
+        self._tell(f"{host}: {repr(hop.sent).rstrip('.')}{reported}")
         return _relayed(hop.sent, DELIVERED, host, hop.verdict)
 
     def _tlsa(self, host: str, address: Answer, resolver: Resolver) -> Answer | None:

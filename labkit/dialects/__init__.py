@@ -6,7 +6,9 @@ from labkit.dialects.base import CLIENT, SERVER, Dialect, Phrase, Reader
 from labkit.dialects.imap import IMAP
 from labkit.dialects.lmtp import LMTP
 from labkit.dialects.managesieve import MANAGESIEVE
+from labkit.dialects.nntp import NNTP
 from labkit.dialects.pop3 import POP3
+from labkit.dialects.postgresql import POSTGRESQL
 from labkit.dialects.smtp import SMTP
 from labkit.errors import LabError
 
@@ -16,7 +18,9 @@ __all__ = [
     "IMAP",
     "LMTP",
     "MANAGESIEVE",
+    "NNTP",
     "POP3",
+    "POSTGRESQL",
     "SERVER",
     "SMTP",
     "Dialect",
@@ -28,7 +32,7 @@ __all__ = [
     "recognise",
 ]
 
-ALL: list[Dialect] = [SMTP, IMAP, POP3, LMTP, MANAGESIEVE]
+ALL: list[Dialect] = [SMTP, IMAP, POP3, LMTP, MANAGESIEVE, NNTP, POSTGRESQL]
 
 
 def named(name: str) -> Dialect:

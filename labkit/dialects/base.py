@@ -97,6 +97,8 @@ class Dialect:
     """(kind and title of a phrase, one line of its text) -> a sentence on what that line means."""
     other_upgrades: Collection[str] = ()
     """Titles of further commands that ask to start TLS: ``AUTH SSL`` of FTP."""
+    tell: Callable[[str, bytes], str] | None = None
+    """(title, bytes of a phrase) -> a line of text on what is in it, for a dialect whose phrases are no text."""
     again: str = ""
     """The title of the phrase that begins afresh inside TLS, of either side; by default the one that asks."""
     steps: Mapping[str, str] = field(default_factory=dict)

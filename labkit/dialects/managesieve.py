@@ -174,7 +174,7 @@ MANAGESIEVE = Dialect(
     again="OK",
     steps={
         "offer": "The server offers STARTTLS in its greeting, unasked.",
-        "question inside TLS": "Inside TLS the server lists its capabilities once more, unasked: only this list counts.",
+        "question inside TLS": "Inside TLS the server lists its capabilities again, unasked: only this list counts.",
     },
     commands=COMMANDS,
     replies=REPLIES,

@@ -14,7 +14,6 @@ from typing import Any
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from labkit.clients.outcome import Sent
-from labkit.clients.policies import Policy
 from labkit.mail.mailbox import Message
 from labkit.mail.message import Outgoing
 from labkit.servers.smtp import SMTPServer
@@ -34,7 +33,7 @@ class BlockEvent:
     recipient: str
     reason: str
     time: datetime
-    """When it was dropped, UTC."""
+    """When that was, UTC."""
 
 
 def _onward(message: Message) -> tuple[str, ...]:
@@ -45,9 +44,13 @@ def _onward(message: Message) -> tuple[str, ...]:
 class Provider(SMTPServer):
     """A running provider. `mailbox` is all that it took: whoever relays a message can read it."""
 
-    def __init__(self, *arguments: Any, relay: Relay, policy: Policy, blocks: list[BlockEvent]) -> None:
-        self.policy = policy
-        """What it does about TLS on the way to the next hop."""
+    def __init__(
+        self, *arguments: Any, relay: Relay, under: str, blocks: list[BlockEvent], sender: object = None
+    ) -> None:
+        self.under = under
+        """What it does about TLS on the way to the next hop, in words."""
+        self.sender = sender
+        """The sending server behind it, with its story, its queue and its policies; none where it has one next hop."""
         self.blocks = blocks
         """What it dropped, oldest first."""
         self.relayed: list[Sent] = []
@@ -58,7 +61,7 @@ class Provider(SMTPServer):
     @property
     def facts(self) -> str:
         """What it was told to do, in one line."""
-        return f"{super().facts}, relays under the policy {self.policy.name}"
+        return f"{super().facts}, relays under {self.under}"
 
     async def take(self, message: Message, client: str) -> str:
         """Relay to each recipient. The customer hears that all is well, as from a provider that queues messages."""
@@ -80,7 +83,9 @@ class Provider(SMTPServer):
         outcome = self._relay(mail)
         self.relayed.append(outcome)
         if not outcome:
-            self.blocks.append(BlockEvent(mail.recipient, outcome.why, datetime.now(UTC)))
+            state = getattr(outcome, "state", "")
+            reason = f"{state}: {outcome.why}" if state else outcome.why
+            self.blocks.append(BlockEvent(mail.recipient, reason, datetime.now(UTC)))
 
     def _trace(self, message: Message, client: str) -> bytes:
         """The field that every relay puts before a message (RFC 5321 §4.4, with the words of RFC 3848)."""

@@ -21,5 +21,7 @@ class Row(NamedTuple):
 ROWS: tuple[Row, ...] = (
     Row("LMTP", implicit=False, tshark="smtp"),
     Row("ManageSieve", implicit=False),
+    Row("NNTP", tshark="nntp"),
+    Row("PostgreSQL", tshark="pgsql", stripped="N2"),
 )
 NAMES = tuple(row.name for row in ROWS)

@@ -89,8 +89,7 @@ class Program(ABC):
 
     def dial(self, port: int) -> socket.socket:
         """A new connection to the server."""
-        sock = self.scene.connect(self.scene.server, port)
-        self._line = sock.dup()  # stays valid when TLS takes the connection over
+        sock = self.dial_in_clear(port)
         if self._implicit is None:
             return sock
         try:
@@ -98,6 +97,13 @@ class Program(ABC):
         except BaseException:
             sock.close()
             raise
+
+    def dial_in_clear(self, port: int) -> socket.socket:
+        """A new connection to the server, without TLS."""
+        sock = self.scene.connect(self.scene.server, port)
+        self._hang_up()
+        self._line = sock.dup()  # stays valid when TLS takes the connection over
+        return sock
 
     def _hang_up(self) -> None:
         """Close the connection, in whatever state the library has left it."""
