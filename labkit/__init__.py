@@ -40,7 +40,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'labkit' has no attribute {name!r}; it offers {', '.join(_HOMES)}")
     home = import_module(_HOMES[name])
-    value = home if home.__name__.endswith(f".{name}") else getattr(home, name)
+    value = getattr(home, name, home)  # a function or a class of that name, or the module itself
     globals()[name] = value
     return value
 

@@ -1,11 +1,12 @@
 """Attacks on STARTTLS: vectors that say what to do, an interceptor that does it, and the verdict on what came of it.
 
 ``attacks.StripCapability()`` is a vector for ``lab.mallory(…)``; `ALL` is the catalogue. To write one, derive from
-`Vector` and return actions: `Pass`, `Replace`, `Drop`, `Answer`, `Inject`, `Delay`, `TakeOverTLS`, `Close`, `Begin`.
+`Vector` and return actions: `Pass`, `Replace`, `Drop`, `Answer`, `Inject`, `Delay`, `TakeOverTLS`, `Close`, `Begin`,
+or `Later` for a decision that is not made yet.
 """
 
 from labkit.attacks import catalogue, victims
-from labkit.attacks.actions import Answer, Begin, Close, Delay, Drop, Inject, Pass, Replace, TakeOverTLS
+from labkit.attacks.actions import Answer, Begin, Close, Delay, Drop, Inject, Later, Pass, Replace, TakeOverTLS
 from labkit.attacks.catalogue import ALL, NOT_RUN, vector
 from labkit.attacks.vector import Line, Opening, Record, Vector
 
@@ -20,6 +21,7 @@ __all__ = [
     "Delay",
     "Drop",
     "Inject",
+    "Later",
     "Line",
     "Opening",
     "Pass",

@@ -1,9 +1,11 @@
-"""What an attacker can do with something that crosses her: small records, carried out by `session`.
+"""What an attacker can do with something that crosses her: small records, carried out by `labkit.attacks.engine`.
 
 `Pass`, `Replace`, `Drop` and `Answer` decide what becomes of it; the others go along. Where nothing is decided it is
-passed on.
+passed on. `Later` stands for actions that are not known yet.
 """
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from labkit.dialects.base import CLIENT, SERVER
@@ -32,7 +34,7 @@ class Drop:
 
 @dataclass(frozen=True)
 class Answer:
-    """Let nothing go on, and say these bytes to the one it came from, as if they came from the other end."""
+    """Let nothing go on, and say these bytes to the end it came from, as if they came from the other end."""
 
     data: bytes
 
@@ -51,7 +53,12 @@ class Inject:
 
 @dataclass(frozen=True)
 class Delay:
-    """Wait before what follows; `seconds` at most `LONGEST_DELAY`."""
+    """Hold up the session before what follows; `seconds` at most `LONGEST_DELAY`.
+
+    Nothing passes meanwhile, in either direction; other sessions go on. A client that waits longer than its own limit
+    takes the server for dead, and hangs up or tries again: the clients of the lab wait `timeout` seconds for each
+    answer (`Lab.send`, `Lab.fetch`), smtplib, imaplib and poplib for ever unless they are told.
+    """
 
     seconds: float
 
@@ -90,6 +97,31 @@ class Begin:
 Action = Pass | Replace | Drop | Answer | Inject | Delay | TakeOverTLS | Close | Begin
 
 DECIDING = (Pass, Replace, Drop, Answer)
+
+
+class Later(ABC):
+    """A decision that is not made yet. A vector returns it in the place of actions.
+
+    What it is about waits for it, and with it all that the ends of the same session say meanwhile; other sessions go
+    on. The decision may be made in any thread.
+    """
+
+    until: float = float("inf")
+    """When to ask again at the latest, in seconds of `time.monotonic`."""
+
+    @abstractmethod
+    def settled(self, now: float) -> tuple[Action, ...] | None:
+        """The actions; None while there is no decision. `now` in seconds of `time.monotonic`.
+
+        May raise, as a vector's own methods may.
+        """
+
+    @abstractmethod
+    def watch(self, changed: Callable[[], object]) -> None:
+        """Call `changed` when there is a decision, or another `until`; at once if there is a decision already."""
+
+    def cancel(self) -> None:  # noqa: B027, most need not know
+        """The session has ended without it: no decision is needed any more."""
 
 
 @dataclass(frozen=True)

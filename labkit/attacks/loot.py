@@ -9,8 +9,8 @@ from dataclasses import replace
 from itertools import count
 from typing import NamedTuple
 
-from labkit.attacks.engine.session import Session
 from labkit.attacks.engine.side import Leg
+from labkit.attacks.engine.victim_session import VictimSession
 from labkit.capture.conversation import CLIENT, SERVER, Chunk, Conversation, Endpoint
 from labkit.decode.dialogue import read
 from labkit.decode.event import TEXT, Dialogue
@@ -55,13 +55,13 @@ class Loot(list[Item]):
         return "\n".join(map(repr, self)) or "<nothing was read>"
 
 
-def read_by_attacker(session: Session) -> list[Item]:
+def read_by_attacker(session: VictimSession) -> list[Item]:
     """What could be read in one session on the connection with the victim."""
     leg = session.legs[0]
     return [*_items(read(leg.wire), CLEAR, session.number), *_items(read(leg.inside), OWN_TLS, session.number)]
 
 
-def sealed(session: Session, secrets: Secrets) -> list[Item]:
+def sealed(session: VictimSession, secrets: Secrets) -> list[Item]:
     """What the victim said, or was told, inside TLS with the real server, which the attacker could not read."""
     leg = session.legs[0]
     return _items(as_if_clear(genuine(leg, secrets)), "", session.number)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from labkit.attacks.engine.edits import Edit
-from labkit.attacks.engine.session import Session
+from labkit.attacks.engine.victim_session import VictimSession
 from labkit.attacks.loot import SECRETS, Item, Loot, as_if_clear, genuine, read_by_attacker, sealed, stored
 from labkit.attacks.vector import Vector
 from labkit.attacks.vectors.identity import offers_tls13
@@ -57,7 +57,7 @@ class Case:
     """All that a verdict is decided from."""
 
     vector: Vector
-    sessions: Sequence[Session]
+    sessions: Sequence[VictimSession]
     edits: Sequence[Edit]
     reports: Sequence[Report]
     """What the victims' programs say, in order; there are none where the victim is no program of the lab."""
@@ -128,7 +128,7 @@ def _ran_injected(case: Case) -> list[str]:
     return []
 
 
-def _inside(session: Session, secrets: Secrets) -> tuple[Event, ...]:
+def _inside(session: VictimSession, secrets: Secrets) -> tuple[Event, ...]:
     """What was said inside TLS with the real server."""
     said = as_if_clear(genuine(session.legs[1], secrets)).events if len(session.legs) > 1 else ()
     return tuple(event for event in said if event.layer == TEXT)
@@ -147,7 +147,7 @@ def _downgraded(case: Case) -> list[str]:
     return []
 
 
-def _hellos(session: Session) -> list[bytes]:
+def _hellos(session: VictimSession) -> list[bytes]:
     """Each ClientHello of a victim, with its handshake header."""
     said = read(session.legs[0].wire).events
     return [event.data for event in said if event.sender == CLIENT and event.title == "ClientHello"]
@@ -182,7 +182,7 @@ def _last_words(case: Case) -> tuple[str, ...]:
     return (*(report.said for report in case.reports[-1:]), *wire[-1:])
 
 
-def _farewell(session: Session) -> str:
+def _farewell(session: VictimSession) -> str:
     """The last thing that the victim said in a session."""
     said = [event for event in read(session.legs[0].wire).events if event.sender == CLIENT and event.layer != TCP]
     if not said:

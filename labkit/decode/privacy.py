@@ -1,38 +1,38 @@
 """What someone on the path can read in a dialogue: addresses, passwords, names, and where each of them stands.
 
-Only what crossed the wire in clear counts, whatever the reader's own secrets opened. What a dialect's phrases tell, and
-where mail lies in them, is stated by the dialect; logins are SASL PLAIN (RFC 4616) and LOGIN; mail is RFC 5322 with the
-encodings of MIME, which hide nothing (RFC 2045 §6, RFC 2047); names in TLS are SNI (RFC 6066 §3) and, up to TLS 1.2,
-the certificate.
+Only what crossed the wire in clear counts, whatever the reader's own secrets opened; a phrase without its end counts as
+far as it goes. What a dialect's phrases tell, and where mail lies in them, is stated by the dialect, and what a login
+tells by `labkit.dialects.sasl`. Mail is read by `labkit.mail.mime`: its encodings hide nothing (RFC 2045 §6, RFC 2047).
+Names in TLS are SNI (RFC 6066 §3) and, up to TLS 1.2, the certificate.
 """
 
 import re
 from base64 import b64decode
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from itertools import accumulate
-from quopri import decodestring
 from typing import NamedTuple
 
 from labkit.decode.event import TEXT, Dialogue, Event, fields_named
+from labkit.dialects import sasl
 from labkit.dialects.base import Dialect
+from labkit.mail.charset import field_text, text, unbase64
+from labkit.mail.mime import Part, as_read
 
 _LONGEST = 2048
 """Bytes of a command or reply that are searched; what it tells stands at its beginning."""
-_HEADER = re.compile(rb"[!-9;-~]+:")
-_HEADER_FIELD = re.compile(rb"^(Subject|From|To):[ \t]*([^\r\n]+(?:\r\n[ \t][^\r\n]+)*)", re.IGNORECASE | re.MULTILINE)
-_FOLD = re.compile(rb"\r\n(?=[ \t])")
-_ENCODING = re.compile(rb"^Content-Transfer-Encoding:[ \t]*([\w-]+)", re.IGNORECASE | re.MULTILINE)
-_CHARSET = re.compile(
-    rb"^Content-Type:[^\r\n]*(?:\r\n[ \t][^\r\n]*)*?charset=\"?([\w-]+)", re.IGNORECASE | re.MULTILINE
+_HEADER_FIELD = re.compile(
+    rb"^(Subject|From|To)[ \t]*:(?:[ \t]|\r?\n(?=[ \t]))*([^\r\n]+(?:\r?\n[ \t]+[^\r\n]+)*)",
+    re.IGNORECASE | re.MULTILINE,
 )
+"""A field that tells something; its value may begin on the next line (RFC 5322 §2.2.3)."""
 
 
 class Exposure(NamedTuple):
     """One thing that can be read on the way."""
 
     what: str
-    """password, user name, sender, recipient, subject, message, server name, …"""
+    """password, bearer token, password hash, user name, sender, recipient, subject, message, server name, …"""
     value: str
     """What an eavesdropper learns, decoded."""
     event_index: int
@@ -45,11 +45,19 @@ class Exposure(NamedTuple):
 def visible(dialogue: Dialogue) -> list[Exposure]:
     """Everything that someone on the path can read, in the order in which it was sent."""
     clear = [(index, event) for index, event in enumerate(dialogue.events) if not event.encrypted]
-    texts = [(index, event) for index, event in clear if event.layer == TEXT]
+    texts = [(index, _as_begun(event)) for index, event in clear if event.layer == TEXT]
     found = [Exposure(what, value, index, *span) for index, event in clear for what, value, *span in _handshake(event)]
     if dialogue.dialect:
         found += _said(dialogue.dialect, texts)
     return sorted(found, key=lambda exposure: (exposure.event_index, exposure.start))
+
+
+def _as_begun(event: Event) -> Event:
+    """An unfinished phrase as the phrase that it would have been."""
+    if not event.origin.begun:
+        return event
+    kind, title = event.origin.begun
+    return event._replace(kind=kind, title=title)
 
 
 _Seen = tuple[str, str, int, int]
@@ -61,9 +69,20 @@ def _said(dialect: Dialect, events: list[_Numbered]) -> Iterator[Exposure]:
     for index, event in events:
         for what, value, *span in (*login.read(event), *_mail(dialect, event)):
             yield Exposure(what, value, index, *span)
+    timestamp = _timestamp(dialect, events)
     for phrases in _with_continuations(events):
         if pattern := dialect.discloses.get(phrases[0][1].title):
-            yield from _told(pattern, phrases)
+            for what, value, *place in _told(pattern, phrases):
+                hashed = what == sasl.HASH
+                shown = sasl.offline(phrases[0][1].title, timestamp, value) if hashed else text(value)
+                yield Exposure(what, shown, *place)
+
+
+def _timestamp(dialect: Dialect, events: list[_Numbered]) -> bytes:
+    """The challenge in the greeting; empty where there is none."""
+    greeting = next((event.data for _, event in events if event.kind == "greeting"), b"")
+    match = _compiled(dialect.timestamp).match(greeting)
+    return match[1] if match else b""
 
 
 def _with_continuations(events: list[_Numbered]) -> list[list[_Numbered]]:
@@ -80,7 +99,7 @@ def _with_continuations(events: list[_Numbered]) -> list[list[_Numbered]]:
     return found
 
 
-def _told(pattern: str, phrases: list[_Numbered]) -> Iterator[Exposure]:
+def _told(pattern: str, phrases: list[_Numbered]) -> Iterator[tuple[str, bytes, int, int, int]]:
     starts = list(accumulate((len(event.data) for _, event in phrases), initial=0))
     match = _compiled(pattern).match(b"".join(event.data for _, event in phrases)[:_LONGEST])
     for name, value in match.groupdict().items() if match else ():
@@ -88,8 +107,8 @@ def _told(pattern: str, phrases: list[_Numbered]) -> Iterator[Exposure]:
             start, end = match.span(name)
             piece = max(number for number in range(len(phrases)) if starts[number] <= start)
             quoted = match.string[start - 1 : start] == b'"'
-            shown = _text(re.sub(rb"\\(.)", rb"\1", value) if quoted else value)
-            yield Exposure(name.replace("_", " "), shown, phrases[piece][0], start - starts[piece], end - starts[piece])
+            plain = re.sub(rb"\\(.)", rb"\1", value) if quoted else value
+            yield name.replace("_", " "), plain, phrases[piece][0], start - starts[piece], end - starts[piece]
 
 
 @cache
@@ -97,98 +116,77 @@ def _compiled(pattern: str) -> re.Pattern[bytes]:
     return re.compile(pattern.encode(), re.IGNORECASE)
 
 
-def _text(data: bytes, charset: str = "utf-8") -> str:
-    try:
-        return data.decode(charset, "backslashreplace")
-    except LookupError:  # a charset that nobody knows
-        return data.decode("utf-8", "backslashreplace")
-
-
 class _Login:
-    """Follows a SASL login over several lines."""
+    """Follows SASL logins over several lines."""
 
     def __init__(self, pattern: str) -> None:
         self._begins = _compiled(pattern)
-        self._expected: tuple[str, ...] = ()
+        self._login: sasl.Login | None = None
 
     def read(self, event: Event) -> list[_Seen]:
+        cut = event.origin.begun is not None
         if event.kind == "command":
-            return self._begin(event)
-        if event.kind == "credential":
-            return self._part(event.data.rstrip(b"\r\n"), 0)
+            return self._begin(event, cut)
+        if event.kind == "challenge" and self._login:
+            self._login.challenge(_decoded(event.data.partition(b" ")[2].strip(), cut))
+        if event.kind == "credential" and self._login:
+            return [seen for line in _LINE.finditer(event.data) for seen in self._part(line[0], line.start(), cut)]
         return []
 
-    def _begin(self, event: Event) -> list[_Seen]:
+    def _begin(self, event: Event, cut: bool) -> list[_Seen]:
         match = self._begins.match(event.data)
-        if not match:
+        self._login = sasl.Login(text(match["mechanism"])) if match else None
+        return self._part(match["initial"], match.start("initial"), cut) if match and match["initial"] else []
+
+    def _part(self, coded: bytes, start: int, cut: bool) -> list[_Seen]:
+        if coded == _CANCELLED:
+            self._login = None
+        if not self._login:
             return []
-        self._expected = _PARTS.get(match["mechanism"].upper(), ())
-        return self._part(match["initial"], match.start("initial")) if match["initial"] else []
-
-    def _part(self, coded: bytes, start: int) -> list[_Seen]:
-        if not self._expected:
-            return []
-        what, *rest = self._expected
-        self._expected = tuple(rest)
-        plain = _decoded(coded)
-        values = plain.split("\0")[-2:] if what == "user name and password" else [plain]
-        names = what.split(" and ") if len(values) == 2 else [what]
-        return [(name, value, start, start + len(coded)) for name, value in zip(names, values, strict=False) if value]
+        told = self._login.respond(_decoded(coded, cut))
+        return [(what, value, start, start + len(coded)) for what, value in told]
 
 
-_PARTS = {b"PLAIN": ("user name and password",), b"LOGIN": ("user name", "password")}
-"""Login mechanism -> what its client lines hold, in order."""
+_LINE = re.compile(rb"[^\r\n]+")
+_CANCELLED = b"*"
+"""What calls a login off (RFC 4954 §4)."""
+_EMPTY = b"="
+"""A response of no bytes (RFC 4954 §4)."""
 
 
-_NO_LOGIN = (b"*", b"=")
-"""What calls a login off, and what is an answer of no bytes (RFC 4954 §4)."""
-
-
-def _decoded(coded: bytes) -> str:
-    """What a client says in base64; as it stands, when the client forgot to encode it."""
+def _decoded(coded: bytes, cut: bool) -> bytes:
+    """What is said in base64, whose end may be `cut` off; as it stands where it is none, because it was not encoded."""
     try:
-        return "" if coded in _NO_LOGIN else _text(b64decode(coded, validate=True))
+        return b"" if coded == _EMPTY else b64decode(coded, validate=True)
     except ValueError:
-        return _text(coded)
+        return unbase64(coded) if cut and _BASE64.fullmatch(coded) else coded
+
+
+_BASE64 = re.compile(rb"[A-Za-z0-9+/]+=?")
 
 
 def _mail(dialect: Dialect, event: Event) -> Iterator[_Seen]:
     for start, end in dialect.messages(event.data) if event.kind == "message" else ():
-        part = event.data[start:end]
-        head, blank, body = part.partition(b"\r\n\r\n") if _HEADER.match(part) else (b"", b"", part)
-        for match in _HEADER_FIELD.finditer(head):
-            yield match[1].decode().lower(), _header(match[2]), start + match.start(2), start + match.end(2)
-        before = start + len(head) + len(blank)
-        if text := body.rstrip(b"\r\n"):
-            yield "message", _body(head, text), before, before + len(text)
+        yield from _in_message(as_read(event.data[start:end]), start)
 
 
-def _header(value: bytes) -> str:
-    """A header's value on one line, its encoded words (RFC 2047) in letters."""
-    text = _text(_FOLD.sub(b"", value))
-    if "=?" not in text:
-        return text
-    from email.errors import MessageError
-    from email.header import decode_header, make_header
-
-    try:
-        return str(make_header(decode_header(text)))
-    except (MessageError, LookupError, ValueError):
-        return text
-
-
-def _body(head: bytes, body: bytes) -> str:
-    """The text of a body, without its transfer encoding (RFC 2045 §6)."""
-    encoding, charset = _ENCODING.search(head), _CHARSET.search(head)
-    decode = _ENCODINGS.get(encoding[1].lower()) if encoding else None
-    try:
-        plain = decode(body) if decode else body
-    except ValueError:
-        plain = body
-    return _text(plain, charset[1].decode() if charset else "utf-8").rstrip("\r\n")
+def _in_message(message: Part, start: int) -> Iterator[_Seen]:
+    """The fields and the text of a message whose first byte stands at `start` of the event."""
+    for match in _HEADER_FIELD.finditer(message.header):
+        at = message.start + start
+        yield text(match[1]).lower(), field_text(match[2]), at + match.start(2), at + match.end(2)
+    for part in message.leaves():
+        if part.inner:
+            yield from _in_message(part.inner, start)
+        elif size := len(part.body.rstrip(b"\r\n")):
+            what = ("message", part.text) if part.is_text else ("attachment", _attachment(part))
+            yield *what, start + part.body_start, start + part.body_start + size
 
 
-_ENCODINGS: dict[bytes, Callable[[bytes], bytes]] = {b"base64": b64decode, b"quoted-printable": decodestring}
+def _attachment(part: Part) -> str:
+    """What is attached, not its bytes, which are no text."""
+    kind = "/".join(part.type)
+    return f"{part.file_name} ({kind})" if part.file_name else kind
 
 
 def _handshake(event: Event) -> Iterator[_Seen]:

@@ -64,7 +64,7 @@ def _name(capability: str) -> str:
 
 
 def _upgrades(dialect: Dialect, event: Event) -> bool:
-    return event.sender == CLIENT and event.layer == TEXT and event.title in (dialect.upgrade, *dialect.other_upgrades)
+    return event.sender == CLIENT and event.layer == TEXT and event.title in dialect.upgrades
 
 
 def _goes_ahead(_: Dialect, event: Event) -> bool:

@@ -24,6 +24,15 @@ _PHRASES = {
 """Kind of a phrase -> what it means, where the dialect's own words do not say more."""
 
 
+_BEGUN = {
+    "message": "The beginning of a message; its end was never seen.",
+    "credential": "A part of the login in base64, without the end of its line.",
+    "command": "The beginning of a command; the end of its line was never seen.",
+    "continuation": "The beginning of what was to complete a command; its end was never seen.",
+}
+"""Kind of a phrase that was begun -> what its bytes are."""
+
+
 class Signals:
     """The origin of TCP events."""
 
@@ -40,8 +49,10 @@ class Signals:
 class Words:
     """The origin of the phrases of one dialect, or of text in none."""
 
-    def __init__(self, dialect: Dialect | None) -> None:
+    def __init__(self, dialect: Dialect | None, begun: tuple[str, str] | None = None) -> None:
         self._dialect = dialect
+        self.begun = begun
+        """Kind and title of the phrase of which an unfinished event is the beginning; None for any other event."""
 
     def meaning(self, event: Event) -> str:
         return self._explain(event, event.text.split("\n", 1)[0].rstrip("\r"))
@@ -49,7 +60,7 @@ class Words:
     def lines(self, event: Event) -> list[tuple[str, str]]:
         if self._dialect is not None and self._dialect.tell is not None:
             return [(self._dialect.tell(event.title, event.data), self.meaning(event))]
-        if event.kind in ("message", "injected"):
+        if self._is_one_piece(event):
             return [(event.text, self.meaning(event))]
         return [(line, self._explain(event, line)) for line in event.text.replace("\r\n", "\n").split("\n")]
 
@@ -64,7 +75,13 @@ class Words:
             start = end
         return tuple(found)
 
+    def _is_one_piece(self, event: Event) -> bool:
+        """Whether the bytes have one meaning, not one for each line."""
+        return event.kind in ("message", "injected") or self.begun == ("message", "message")
+
     def _explain(self, event: Event, line: str) -> str:
+        if self.begun and self.begun[0] in _BEGUN:
+            return _BEGUN[self.begun[0]]
         if event.kind in _PHRASES or self._dialect is None:
             return _PHRASES.get(event.kind, _PHRASES["unknown"])
         return self._dialect.explain(event.kind, event.title, line)

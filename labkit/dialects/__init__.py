@@ -4,6 +4,7 @@ from functools import cache
 
 from labkit.dialects.base import CLIENT, SERVER, Dialect, Phrase, Reader
 from labkit.dialects.imap import IMAP
+from labkit.dialects.ldap import LDAP
 from labkit.dialects.lmtp import LMTP
 from labkit.dialects.managesieve import MANAGESIEVE
 from labkit.dialects.nntp import NNTP
@@ -16,6 +17,7 @@ __all__ = [
     "ALL",
     "CLIENT",
     "IMAP",
+    "LDAP",
     "LMTP",
     "MANAGESIEVE",
     "NNTP",
@@ -32,7 +34,7 @@ __all__ = [
     "recognise",
 ]
 
-ALL: list[Dialect] = [SMTP, IMAP, POP3, LMTP, MANAGESIEVE, NNTP, POSTGRESQL]
+ALL: list[Dialect] = [SMTP, IMAP, POP3, LMTP, MANAGESIEVE, NNTP, LDAP, POSTGRESQL]
 
 
 def named(name: str) -> Dialect:

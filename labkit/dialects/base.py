@@ -34,6 +34,7 @@ class Phrase(NamedTuple):
     - challenge and credential: what the server asks and the client answers in a login;
     - message: mail, or a part of it;
     - injected: clear text between the upgrade command and the handshake that follows;
+    - preface: what a proxy says before the conversation (`labkit.decode.preface`);
     - unknown: what is nothing of these, or was never completed.
     """
     title: str
@@ -50,15 +51,29 @@ class Reader(Protocol):
     """Follows one conversation in a dialect. Bytes may be split anywhere; a phrase comes out when it is whole."""
 
     upgraded: bool
-    """True once the go-ahead was read: what follows in both directions should be TLS."""
+    """True once the go-ahead was read, or a ClientHello began: what follows should be TLS, and is not read."""
+    compressed: bool
+    """True once the server has agreed to compress: what follows comes as unknown phrases titled ``compressed``."""
     waits: bool
     """Whether only the server's next answer tells what the client says next."""
 
     def feed(self, sender: str, data: bytes) -> list[Phrase]:
         """Take bytes from one side and return the phrases that they complete, in order."""
 
+    def begun(self, sender: str) -> tuple[str, str]:
+        """Kind and title of the phrase that the bytes of one side begin that belong to no phrase yet."""
+
+    def holds(self, sender: str) -> int:
+        """How many bytes of one side belong to no phrase yet."""
+
     def rest(self, sender: str) -> bytes:
-        """Hand over the bytes of one side that belong to no phrase yet, and forget them."""
+        """Return the bytes of one side that belong to no phrase yet, and forget them.
+
+        What that side says next is missing, or is no text.
+        """
+
+    def resume(self) -> None:
+        """Read on in clear text: no TLS has followed, or what follows is no longer compressed."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -113,7 +128,16 @@ class Dialect:
     """Capability keyword -> what it offers."""
     discloses: Mapping[str, str] = field(default_factory=dict)
     """Title of a phrase -> a regular expression whose named groups are what it tells: ``(?P<sender>…)``. A command is
-    read together with its continuations. Behind a ``"``, a group is a quoted string (RFC 9051 §4.3)."""
+    read together with its continuations. Behind a ``"``, a group is a quoted string (RFC 9051 §4.3). A group
+    ``password_hash`` is made from the password and the timestamp of the greeting."""
+    timestamp: str = r"(?!)"
+    """A regular expression for the challenge in a greeting, as group 1 (RFC 1939 §7); a dialect without one keeps this,
+    which matches nothing."""
+
+    @property
+    def upgrades(self) -> tuple[str, ...]:
+        """The titles of all commands that ask to start TLS."""
+        return (self.upgrade, *self.other_upgrades)
 
     def __repr__(self) -> str:
         return f"<dialect {self.name}>"

@@ -23,7 +23,8 @@ from labkit.dialects.writing import (
 
 _COMMAND = re.compile(rb"([^\s*+]+) +((?:UID +)?[A-Z]+)", re.IGNORECASE)
 _DONE = re.compile(rb"DONE\s*$", re.IGNORECASE)
-_MAILBOX_AS_LITERAL = re.compile(rb"\S+ +APPEND +\{", re.IGNORECASE)
+_BRINGS_MAIL = {"APPEND", "REPLACE", "UID REPLACE"}
+_MAILBOX_AS_LITERAL = re.compile(rb"\S+ +(?:APPEND|(?:UID +)?REPLACE +\S+) +\{", re.IGNORECASE)
 _UNTAGGED = re.compile(rb"\* +(?:\d+ +)?([A-Za-z]+)")
 _TAGGED = re.compile(rb"([^\s*+]+) +(OK|NO|BAD)\b", re.IGNORECASE)
 _ONE_LINE = re.compile(rb"\+|\S+ +(?:OK|NO|BAD|BYE|PREAUTH)\b", re.IGNORECASE)
@@ -31,8 +32,9 @@ _ONE_LINE = re.compile(rb"\+|\S+ +(?:OK|NO|BAD|BYE|PREAUTH)\b", re.IGNORECASE)
 
 
 _LINES = TaggedLines(
-    after_invitation={"STARTTLS": COMMAND, "AUTHENTICATE": CREDENTIAL},
+    after_invitation={"STARTTLS": COMMAND, "COMPRESS": COMMAND, "AUTHENTICATE": CREDENTIAL},
     go_aheads={"STARTTLS": "OK"},
+    compresses={"COMPRESS": "OK"},
 )
 
 
@@ -48,7 +50,7 @@ class _Reader(TaggedLineReader):
         return (match[1], _verb(match[2])) if match else (b"", _without_tag(line))
 
     def _has_mail(self, line: bytes, first: bool) -> bool:
-        return self._verb == "APPEND" and not (first and _MAILBOX_AS_LITERAL.match(line))
+        return self._verb in _BRINGS_MAIL and not (first and _MAILBOX_AS_LITERAL.match(line))
 
     def _is_one_line(self, response: bytes) -> bool:
         return _ONE_LINE.match(response) is not None
@@ -62,6 +64,13 @@ class _Reader(TaggedLineReader):
             status = match[2].decode().upper()
             return Phrase(SERVER, self._conclude(match[1], status), status, data)
         return Phrase(SERVER, "unknown", "unknown", data)
+
+    def _beginning(self, data: bytes, has_literals: bool) -> Phrase:
+        match = _UNTAGGED.match(data)
+        name = match[1].decode().upper() if match else ""
+        return (
+            self._untagged(name, b"", has_literals) if name in REPLIES else Phrase(SERVER, "reply", "unfinished", b"")
+        )
 
     def _untagged(self, name: str, data: bytes, has_literals: bool) -> Phrase:
         if name in GREETINGS and not self._spoken:

@@ -30,9 +30,11 @@ _WITH_ARGUMENT = {"LIST": "LIST one", "UIDL": "UIDL one", "AUTH": "AUTH mechanis
 _LINES = CodedLines(
     verbs={verb.encode(): verb for verb in COMMANDS},
     greetings={"+OK", "-ERR"},
+    errors=("-ERR",),
     go_aheads={"STLS": "+OK"},
     after_command={"STLS": WAIT, "AUTH mechanism": WAIT},
     after_reply={"+": CREDENTIAL},
+    after_lost_reply={"AUTH mechanism": CREDENTIAL, CREDENTIAL: CREDENTIAL},
     texts={(command, "+OK") for command in ("CAPA", "LIST", "UIDL", "AUTH", "LANG", "RETR", "TOP")},
     mail={"RETR", "TOP"},
 )
@@ -54,8 +56,9 @@ class _Reader(CodedLineReader):
 
 
 def _messages(data: bytes) -> list[tuple[int, int]]:
-    """What stands between the first line and the one with the dot."""
-    return [(data.find(b"\n") + 1, text_end(data))]
+    """What stands between the first line, which has the status, and the one with the dot."""
+    start = data.find(b"\n") + 1 if _STATUS.match(data) else 0
+    return [(start, max(start, text_end(data)))]
 
 
 _GREETING = re.compile(rb"\+OK\b[^\n]*(?:POP|ready|<[^<>\s]+@[^<>\s]+>)", re.IGNORECASE)
@@ -113,6 +116,7 @@ POP3 = Dialect(
     discloses={
         "USER": r"USER +(?P<user_name>[^\r\n]+)",
         "PASS": r"PASS +(?P<password>[^\r\n]+)",
-        "APOP": r"APOP +(?P<user_name>\S+)",
+        "APOP": r"APOP +(?P<user_name>\S+)(?: +(?P<password_hash>\S+))?",
     },
+    timestamp=r"\+OK[^<\r\n]*(<[^>\s]+>)",
 )

@@ -3,6 +3,7 @@
 How a stream is cut into phrases is `labkit.dialects.framing`. No protocol's word is known here.
 """
 
+import re
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
@@ -19,8 +20,10 @@ COMMAND = "command"
 WAIT = "wait"
 """The state in which only the server's answer tells what the client says next."""
 
+_HANDSHAKE = 0x16
 _TLS_HANDSHAKE = b"\x16\x03"
 _DOT = b"\r\n.\r\n"
+_BARE_DOT = re.compile(rb"(?:\n|\A)\.\r?\n")
 _NOWHERE = range(0)
 
 
@@ -28,6 +31,22 @@ def text_end(data: bytes) -> int:
     """Where the lines of a message end: before the line with a single dot, where there is one."""
     whole = data == _DOT[2:] or data.endswith(_DOT)
     return len(data) - 3 if whole else len(data)
+
+
+def begins_hello(data: bytes) -> bool | None:
+    """Whether these bytes begin with the record of a ClientHello (RFC 8446 §4.1.2, §5.1); None if they may."""
+    if not all(low <= data[at] <= high for at, low, high in _HELLO if at < len(data)):
+        return False
+    if len(data) <= _HELLO[-1][0]:
+        return None
+    record, message = int.from_bytes(data[3:5], "big"), int.from_bytes(data[6:9], "big")
+    return message >= _LEAST_HELLO and 4 < record <= message + 4
+
+
+_HELLO = ((0, 0x16, 0x16), (1, 3, 3), (2, 0, 4), (5, 1, 1), (6, 0, 0), (9, 3, 3), (10, 0, 4))
+"""(place, least, most) of the bytes that every ClientHello begins with: handshake, a version, a length, its type."""
+_LEAST_HELLO = 38
+"""Bytes of a ClientHello with one suite, one compression method, no session and no extension."""
 
 
 def handshake_start(data: bytes) -> int:
@@ -46,6 +65,10 @@ class Buffer(bytearray):
         """Where there is no end of a line."""
         self._no_dot = 0
         """How far there is no line with a single dot."""
+        self._no_bare_dot = 0
+        """How far there is none whose line feeds stand alone."""
+        self.taken = 0
+        """Bytes that were taken out of it so far."""
 
     @property
     def full(self) -> bool:
@@ -74,6 +97,12 @@ class Buffer(bytearray):
         self._no_dot = max(start, len(self) - len(_DOT) + 1)
         return 0
 
+    def bare_text(self) -> int:
+        """Where the lines end for a server that takes a bare line feed for the end of a line."""
+        found = _BARE_DOT.search(self, max(0, self._no_bare_dot - len(_DOT)))
+        self._no_bare_dot = len(self)
+        return found.end() if found else 0
+
     def last_line(self) -> int:
         """Where the last whole line of a full buffer ends; where nothing does, all that it may hold."""
         return self.rfind(b"\n", 0, LARGEST) + 1 or LARGEST
@@ -82,7 +111,8 @@ class Buffer(bytearray):
         """Return the first bytes and remove them."""
         if not end:
             return b""
-        self._no_line, self._no_dot = _NOWHERE, 0
+        self._no_line, self._no_dot, self._no_bare_dot = _NOWHERE, 0, 0
+        self.taken += end
         if end < len(self):
             taken = bytes(self[:end])
             del self[:end]
@@ -96,8 +126,8 @@ class BufferedReader(ABC):
     """Follows one conversation. See `labkit.dialects.base.Reader`.
 
     What the client says next is a state, a name in `_next`. `_client` reads it, except in WAIT, and `_server` reads
-    what the server says next; each returns None while the phrase is not whole. A phrase of kind go-ahead ends the clear
-    text.
+    what the server says next; each returns None while the phrase is not whole. A phrase of kind go-ahead, and a
+    ClientHello where a phrase would begin, end the clear text.
     """
 
     _longest: ClassVar[int]
@@ -105,6 +135,9 @@ class BufferedReader(ABC):
 
     def __init__(self) -> None:
         self.upgraded = False
+        self.compressed = False
+        self._over = False
+        """Whether no text follows: it is TLS, or compressed."""
         self._buffers = {CLIENT: Buffer(self._longest), SERVER: Buffer(self._longest)}
         self._next = COMMAND
 
@@ -113,6 +146,8 @@ class BufferedReader(ABC):
         return self._next == WAIT
 
     def feed(self, sender: str, data: bytes) -> list[Phrase]:
+        if self.compressed:
+            return [Phrase(sender, "unknown", "compressed", bytes(data))] if data else []
         self._buffers[sender].extend(data)
         phrases: list[Phrase] = []
         if sender == SERVER:
@@ -121,12 +156,20 @@ class BufferedReader(ABC):
             self._read_client(phrases)
         return phrases
 
+    def holds(self, sender: str) -> int:
+        return len(self._buffers[sender])
+
     def rest(self, sender: str) -> bytes:
         return self._buffers[sender].take(len(self._buffers[sender]))
 
+    def resume(self) -> None:
+        self.upgraded = self.compressed = self._over = False
+
     def _read_client(self, phrases: list[Phrase]) -> None:
         buffer = self._buffers[CLIENT]
-        while buffer and not self.upgraded:
+        while buffer and not self._over:
+            if buffer[0] == _HANDSHAKE and self._tls_begins(buffer):
+                return
             phrase = self._wait() if self._next == WAIT else self._client()
             if phrase is None:
                 return
@@ -134,20 +177,38 @@ class BufferedReader(ABC):
 
     def _read_server(self, phrases: list[Phrase]) -> None:
         buffer = self._buffers[SERVER]
-        while buffer and not self.upgraded:
+        while buffer and not self._over:
+            if buffer[0] == _HANDSHAKE and self._tls_begins(buffer):
+                return
             phrase = self._server()
             if phrase is None:
                 return
             phrases.append(phrase)
             if phrase[1] == "go-ahead":
-                self.upgraded = True
+                self.upgraded = self._over = True
                 phrases += self._injected()
+            if self.compressed:
+                self._over = True
+                phrases += [self._compressed(side) for side, held in self._buffers.items() if held]
             self._read_client(phrases)
+
+    def _tls_begins(self, buffer: Buffer) -> bool:
+        """Whether a ClientHello begins here, or may: so nothing more can be read."""
+        hello = begins_hello(buffer)
+        if hello:
+            self.upgraded = self._over = True
+        return hello is not False
+
+    def _compressed(self, side: str) -> Phrase:
+        return Phrase(side, "unknown", "compressed", self.rest(side))
 
     def _injected(self) -> list[Phrase]:
         """What stood behind the upgrade command or the go-ahead in clear text: RFC 3207 §4.2 says to discard it."""
         early = ((side, buffer.take(handshake_start(buffer))) for side, buffer in self._buffers.items())
         return [Phrase(side, "injected", "injected", data) for side, data in early if data]
+
+    @abstractmethod
+    def begun(self, sender: str) -> tuple[str, str]: ...
 
     @abstractmethod
     def _client(self) -> Phrase | None:

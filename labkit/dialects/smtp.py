@@ -28,14 +28,24 @@ _BEHIND_CODE = b" \r\n-"
 _BDAT = re.compile(rb"BDAT +(\d{1,12})", re.IGNORECASE)
 
 
+_UPGRADES = ("STARTTLS", "X-ANONYMOUSTLS")
+_LOGINS = ("AUTH", "X-EXPS")
 LINES = CodedLines(
     verbs={verb.encode(): verb for verb in COMMANDS},
     greetings={"220", "421", "554"},  # RFC 5321 §3.1, §3.8
     only_greetings={"220"},
-    go_aheads={"STARTTLS": "220"},
-    after_command={"STARTTLS": WAIT, "AUTH": WAIT, "DATA": WAIT, "BDAT": CHUNK},
+    answers={
+        "220": {*_UPGRADES},
+        "221": {"QUIT"},
+        "235": {*_LOGINS, CREDENTIAL},
+        "334": {*_LOGINS, CREDENTIAL},
+        "354": {"DATA"},
+        "454": {*_UPGRADES, *_LOGINS, CREDENTIAL},
+    },
+    go_aheads=dict.fromkeys(_UPGRADES, "220"),
+    after_command={**dict.fromkeys(_UPGRADES, WAIT), "AUTH": WAIT, "X-EXPS": WAIT, "DATA": WAIT, "BDAT": CHUNK},
     after_reply={"354": TEXT, "334": CREDENTIAL},
-    after_lost_reply={"DATA": TEXT},
+    after_lost_reply={"DATA": TEXT, "AUTH": CREDENTIAL, CREDENTIAL: CREDENTIAL},
 )
 
 
@@ -115,6 +125,7 @@ SMTP = Dialect(
     ask="EHLO",
     token="STARTTLS",
     upgrade="STARTTLS",
+    other_upgrades=("X-ANONYMOUSTLS",),
     go_ahead="220",
     messages=lambda data: [(0, text_end(data))],
     sasl=r"AUTH +(?P<mechanism>\S+)(?: +(?P<initial>\S+))?",

@@ -1,39 +1,39 @@
 """A message as it is read: the fields and the text in its bytes (RFC 5322, MIME). How it travelled is not said here."""
 
 from functools import cached_property
-from typing import Any
+
+from labkit.mail.charset import field_text
+from labkit.mail.mime import Part, as_read
+
+_RANKS = {"plain": 0, "html": 1}
+"""Subtype of a text -> how much it is preferred, the least first."""
 
 
 class Content:
-    """What a record with the bytes of a message can tell about them, however strange they are."""
+    """What a record with the bytes of a message can tell about them. Nothing here raises, however strange they are."""
 
     data: bytes
     """The message itself, header and body."""
 
     @property
     def subject(self) -> str:
-        """The Subject field, decoded."""
-        return str(self._parsed["Subject"] or "")
+        """The Subject field, decoded; empty where there is none."""
+        return field_text(self._message.field("subject") or b"")
 
     @property
     def author(self) -> str:
-        """The From field, decoded: who says that he wrote it, which nobody has checked."""
-        return str(self._parsed["From"] or "")
+        """The From field, decoded: who is said to have written it, which was never checked."""
+        return field_text(self._message.field("from") or b"")
 
     @property
     def text(self) -> str:
-        """The text of the body, decoded, without the last line ending."""
-        body = self._parsed.get_body(("plain", "html"))
-        if body is None:
+        """The body's first part in plain text, or else in HTML, decoded, without the last line ending; may be empty."""
+        parts = [part for part in self._message.leaves() if part.is_text]
+        if not parts:
             return ""
-        try:
-            text = body.get_content()
-        except LookupError:  # a charset that does not exist
-            text = body.get_payload(decode=True).decode("ascii", "backslashreplace")
-        return text.replace("\r\n", "\n").rstrip("\n")
+        chosen = min(parts, key=lambda part: _RANKS.get(part.type[1], len(_RANKS)))
+        return chosen.text.replace("\r\n", "\n").rstrip("\n")
 
     @cached_property
-    def _parsed(self) -> Any:
-        from email import message_from_bytes, policy
-
-        return message_from_bytes(self.data, policy=policy.default)
+    def _message(self) -> Part:
+        return as_read(self.data)

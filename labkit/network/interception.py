@@ -6,7 +6,7 @@ with ARP. What it does with what it gets does not belong here.
 
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from labkit.network.hosts import Address, Host, Listener
@@ -47,8 +47,12 @@ class Interception:
     def accept(self) -> socket.socket:
         """The next connection of a victim. Raises `OSError` as the listener's socket does."""
         sock, victim = self.listener.socket.accept()
-        self.attacker.network.name("{}:{}>".format(*victim[:2]), self.pose)
+        self.met(victim)
         return sock
+
+    def met(self, victim: tuple[Any, ...]) -> None:
+        """Note whom the victim at this address talks to; for a connection that was accepted elsewhere."""
+        self.attacker.network.name("{}:{}>".format(*victim[:2]), self.pose)
 
     def connect(self, timeout: float) -> socket.socket:
         """A new connection from the attacker to the real server; see `Host.connect`."""

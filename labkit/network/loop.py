@@ -33,9 +33,14 @@ class Loop:
         self._thread.start()
         self._started.wait(_PATIENCE)
 
+    @property
+    def here(self) -> bool:
+        """Whether this is the loop's own thread."""
+        return threading.current_thread() is self._thread
+
     def call(self, function: Callable[[], object]) -> None:
         """Call a function in the thread and wait for its end. Raises `LabError` when that takes too long."""
-        if threading.current_thread() is self._thread:  # a lab that is garbage may be closed from here
+        if self.here:  # a lab that is garbage may be closed from here
             function()
             return
         done: Future[object] = Future()
@@ -51,7 +56,7 @@ class Loop:
         if self.events.is_closed():
             return
         self.events.call_soon_threadsafe(self._stop.set)
-        if threading.current_thread() is not self._thread:
+        if not self.here:
             self._thread.join(_PATIENCE)
 
     def _run(self) -> None:

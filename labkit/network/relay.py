@@ -5,24 +5,21 @@ come, and a side is read no faster than the other one takes its bytes. What the 
 here, nor why a client came this way.
 """
 
-import os
 import socket
-import struct
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from labkit.dialects.base import CLIENT, SERVER
 from labkit.errors import NetworkUnavailable
+from labkit.network.ends import CarriedEnd
 from labkit.network.entrance import Entrance
 from labkit.network.hosts import Address, Host, Network
 from labkit.network.loop import Loop
 
 Witness = Callable[[str, str, bytes], None]
 """(sender, kind, payload): told of every step of one connection, in the words of `Chunk`."""
-
-_RESET_ON_CLOSE = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
-"""SO_LINGER with no time at all: closing sends RST instead of FIN."""
 
 
 class Relay:
@@ -151,121 +148,96 @@ class _Door:
         self._socket.close()
 
 
-class _End:
-    """One of the two sockets of a connection."""
+class _End(CarriedEnd):
+    """One of the two ends of a link."""
 
-    def __init__(self, name: str, sock: socket.socket) -> None:
+    def __init__(self, link: "_Link", name: str, sock: socket.socket) -> None:
+        super().__init__(link.events, sock, link.drained, link.hear_out)
         self.name = name
-        self.socket = sock
-        self.fileno = sock.fileno()
-        """For asyncio, which puts a socket that it does not know yet into words, and that takes time."""
         self.peer: _End
-        self.pending = b""
-        """What the peer said and this end has not taken yet."""
         self.finished = False
         """It has said that it will send no more."""
-        sock.setblocking(False)
 
 
 class _Link:
     """One connection that is carried: from its client to the relay, and from the relay to its server."""
 
     def __init__(self, relay: Relay, client: socket.socket, onward: socket.socket, witness: Witness) -> None:
+        self.events = relay.loop.events
         self._relay = relay
-        self._events = relay.loop.events
         self._witness = witness
-        self._client = _End(CLIENT, client)
-        self._server = _End(SERVER, onward)
+        self._client = _End(self, CLIENT, client)
+        self._server = _End(self, SERVER, onward)
         self._client.peer, self._server.peer = self._server, self._client
         relay.begin(self)
 
     def connect(self, server: Address) -> None:
         """Begin as the client has begun."""
         self._witness(CLIENT, "syn", b"")
-        self._server.socket.connect_ex(server)
-        self._events.add_writer(self._server.fileno, self._connected)
+        self._server.connect(server, self._connected)
 
     def reset(self) -> None:
         """Drop the connection in a way that both ends notice."""
         for end in (self._client, self._server):
-            self._events.remove_reader(end.fileno)
-            self._events.remove_writer(end.fileno)
-            with suppress(OSError):
-                end.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        self._close()
+            end.reset()
+        self._relay.forget(self)
 
-    def _connected(self) -> None:
-        self._events.remove_writer(self._server.fileno)
-        if self._server.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+    def drained(self, end: CarriedEnd) -> None:
+        """`end` has taken all that waited: its peer is heard again."""
+        self._listen(end.peer)
+
+    def hear_out(self, end: CarriedEnd, _: OSError) -> None:
+        """It takes nothing any more, but what it said before it reset the connection still counts."""
+        with suppress(OSError):
+            while not end.finished and (data := end.receive(self._relay.piece)):
+                self._witness(end.name, "data", data)
+                end.peer.pending += data
+        self._reset_by(end)
+
+    def _connected(self, error: int) -> None:
+        if error:
             self._reset_by(self._server)
             return
         self._witness(SERVER, "syn-ack", b"")
         self._witness(CLIENT, "ack", b"")
         for end in (self._client, self._server):
-            self._events.add_reader(end.fileno, self._carry, end)
+            self._listen(end)
+
+    def _listen(self, end: _End) -> None:
+        if not end.finished:
+            end.hear(partial(self._carry, end))
 
     def _carry(self, end: _End) -> None:
-        """Take what `end` has to say and hand it to its peer."""
+        """Take what `end` has to say and hand it to its peer, which is not sent more while it has not taken that."""
         try:
-            data = end.socket.recv(self._relay.piece)
-        except BlockingIOError:
-            return
+            data = end.receive(self._relay.piece)
         except OSError:
             self._reset_by(end)
             return
         if data:
             self._witness(end.name, "data", data)
-            self._hand(end.peer, data)
-        else:
+            end.peer.send(data)
+            if end.peer.pending:
+                end.hear(None)
+        elif data is not None:
             self._finish(end)
-
-    def _hand(self, end: _End, data: bytes) -> None:
-        """Hand `end` what its peer said; while something of it is left, the peer is not heard."""
-        try:
-            left = data[end.socket.send(data) :]
-        except BlockingIOError:
-            left = data
-        except OSError:
-            self._hear_out(end)
-            return
-        if left and not end.pending:
-            self._events.remove_reader(end.peer.fileno)
-            self._events.add_writer(end.fileno, self._push, end)
-        elif end.pending and not left:
-            self._events.remove_writer(end.fileno)
-            self._events.add_reader(end.peer.fileno, self._carry, end.peer)
-        end.pending = left
-
-    def _push(self, end: _End) -> None:
-        self._hand(end, end.pending)
 
     def _finish(self, end: _End) -> None:
         """`end` has said all, and its peer has taken it."""
         end.finished = True
-        self._events.remove_reader(end.fileno)
+        end.hear(None)
         self._witness(end.name, "fin", b"")
         if end.peer.finished:
             self._witness(end.peer.name, "ack", b"")
             self._close()
-            return
-        with suppress(OSError):  # it may have gone altogether
-            end.peer.socket.shutdown(socket.SHUT_WR)
-
-    def _hear_out(self, end: _End) -> None:
-        """It takes nothing any more, but what it said before it reset the connection still counts."""
-        with suppress(OSError):
-            while not end.finished and (data := end.socket.recv(self._relay.piece)):
-                self._witness(end.name, "data", data)
-                end.peer.pending += data
-        self._reset_by(end)
+        else:
+            end.peer.finish()
 
     def _reset_by(self, end: _End) -> None:
         self._witness(end.name, "rst", b"")
-        with suppress(OSError):
-            end.peer.socket.send(end.peer.pending)
         self.reset()
 
     def _close(self) -> None:
         for end in (self._client, self._server):
-            end.socket.close()
+            end.close()
         self._relay.forget(self)

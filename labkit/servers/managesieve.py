@@ -5,8 +5,8 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
+from labkit.dialects.sasl import read_plain
 from labkit.servers.quirks import KEEPS_LOGIN
-from labkit.servers.sasl import read_plain
 from labkit.servers.server import Note, Server
 from labkit.servers.session import LINE_LIMIT, NegativeReply, Session, TooLong
 

@@ -8,9 +8,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import ClassVar, NamedTuple
 
+from labkit.dialects.sasl import read_plain
 from labkit.mail.mailbox import Entry, Mailbox
 from labkit.servers.quirks import KEEPS_LOGIN
-from labkit.servers.sasl import read_plain
 from labkit.servers.server import Note, Server
 from labkit.servers.session import LINE_LIMIT, NegativeReply, Session, TooLong
 from labkit.trust.certificates import SERVER_NAME

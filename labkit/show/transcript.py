@@ -6,11 +6,13 @@ name. Nothing is decided here: events come from `labkit.decode`, exposures from 
 
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import takewhile
 from textwrap import wrap
 from typing import NamedTuple
 
-from labkit.decode.event import CLIENT, TEXT, TLS, Dialogue, Event, Field
+from labkit.decode.event import CLIENT, SERVER, TEXT, TLS, Dialogue, Event, Field
 from labkit.decode.privacy import Exposure
+from labkit.decode.tls_start import is_text
 from labkit.show.forms import Form, form_of, tag
 from labkit.show.lines import Line, label, lines_of, pieces
 from labkit.show.page import Page, decoded, markup, printable
@@ -71,17 +73,38 @@ def summary(dialogue: Dialogue) -> str:
 
 def _tls(dialogue: Dialogue) -> str:
     session = dialogue.session
+    said = [event for event in dialogue.events if event.layer == TEXT]
+    if session is None and not said:
+        return "Nothing was said."
     if session is None:
-        said = any(event.layer == TEXT for event in dialogue.events)
-        return "No TLS: everything crossed the wire in clear text." if said else "Nothing was said."
-    start = {"explicit": "Explicit TLS, after an upgrade", "implicit": "Implicit TLS, from the first byte"}[
-        session.started
-    ]
+        return _ALL_CLEAR if _is_all_read(dialogue, said) else "No TLS was seen in what was captured."
+    start = _start(session.started, dialogue)
     facts = [session.version or "no version agreed", session.cipher]
     facts.append(f"server name {session.server_name}" if session.server_name else "no server name sent")
     facts.append("resumed session" if session.resumed else "")
     state = "Opened with the session's secrets." if session.opened else session.problem or "Not opened."
     return f"{start}: {', '.join(fact for fact in facts if fact)}. {state}"
+
+
+_ALL_CLEAR = "No TLS: everything crossed the wire in clear text."
+
+
+def _is_all_read(dialogue: Dialogue, said: Sequence[Event]) -> bool:
+    """Whether all that crossed the wire was captured, from the first byte, and read as text of a known protocol."""
+    begins = dialogue.events[0].kind in ("syn", "syn-ack")
+    both = {event.sender for event in said} == {CLIENT, SERVER}
+    missing = any(event.kind == "gap" for event in dialogue.events)
+    unread = any(event.kind == "unknown" and not is_text(event.data) for event in said)
+    return dialogue.dialect is not None and begins and both and not (missing or unread)
+
+
+def _start(started: str, dialogue: Dialogue) -> str:
+    """How the TLS began, as far as that was seen."""
+    before = [event.kind for event in takewhile(lambda event: event.layer != TLS, dialogue.events)]
+    if started == "implicit":
+        spoken = any(event.layer == TEXT and event.kind != "preface" for event in dialogue.events[: len(before)])
+        return "TLS that was not asked for" if spoken else "Implicit TLS, from the first byte"
+    return "Explicit TLS, after an upgrade" if "go-ahead" in before else "Explicit TLS, whose go-ahead was not seen"
 
 
 def _milliseconds(dialogue: Dialogue, event: Event) -> str:

@@ -6,6 +6,7 @@ import socket
 import ssl
 import threading
 import time
+from contextlib import ExitStack
 
 import psutil
 import pytest
@@ -274,6 +275,38 @@ def test_an_attack_is_not_used_where_it_does_not_belong():
         with lab.mallory(attacks.StealByInjection()):  # on the one that it knows
             assert lab.network.reached("mail", post.port, "alice") == "mail"
         assert lab.send(mail, "x")
+
+
+def test_fifty_victims_need_no_thread_of_their_own():
+    with intercepted(Vector()) as (network, interceptor, listener), ExitStack() as stack:
+        before = threading.active_count()
+        ends = [stack.enter_context(joined(network, listener)) for _ in range(50)]
+        for number, (alice, mail) in enumerate(ends):
+            alice.sendall(b"EHLO %d\r\n" % number)
+            assert mail.recv(100) == b"EHLO %d\r\n" % number
+        assert threading.active_count() == before and len(interceptor.sessions) == 50
+
+
+def test_while_one_victim_is_delayed_the_others_are_served():
+    vector = OnText(b"slow", Delay(2))
+    with (
+        intercepted(vector) as (network, _, listener),
+        joined(network, listener) as (slow, to_slow),
+        joined(network, listener) as (fast, to_fast),
+    ):
+        slow.sendall(b"slow\r\n")
+        fast.sendall(b"fast\r\n")
+        assert to_fast.recv(100) == b"fast\r\n"
+        to_slow.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            to_slow.recv(100)
+
+
+def test_a_victim_that_stays_does_not_keep_the_attack_from_ending():
+    with intercepted(Vector()) as (network, interceptor, listener), joined(network, listener) as (alice, mail):
+        interceptor.close()
+        assert everything(alice) == b"" and everything(mail) == b""
+        assert interceptor.sessions[0].over.is_set()
 
 
 def test_after_many_attacks_nothing_more_is_open_than_before():

@@ -61,7 +61,7 @@ STRIPPING = (attacks.StripCapability, attacks.RefuseUpgrade)
 @pytest.mark.parametrize("protocol", ("smtp", "imap", "pop3"))
 @pytest.mark.parametrize("kind", STRIPPING, ids=lambda kind: kind.id)
 def test_curl_leaks_when_tls_is_a_wish_and_stops_when_it_is_a_must(lab, authority, protocol, kind):
-    server = getattr(lab, protocol)(auth="always")
+    server = getattr(lab, protocol)(auth="always", replace=True)
     with lab.mallory(kind(), at=server) as mallory:
         curl(mallory, server, authority, "--ssl")
     assert mallory.verdict.outcome == "leaked"
@@ -73,7 +73,7 @@ def test_curl_leaks_when_tls_is_a_wish_and_stops_when_it_is_a_must(lab, authorit
 
 @pytest.mark.parametrize("protocol", ("smtp", "imap", "pop3"))
 def test_curl_reads_certificates_unless_it_is_told_not_to(lab, authority, protocol):
-    server = getattr(lab, protocol)(auth="always")
+    server = getattr(lab, protocol)(auth="always", replace=True)
     for kind in (attacks.SelfSigned, attacks.UnknownRoot, attacks.WrongName, attacks.Expired):
         with lab.mallory(kind(), at=server) as mallory:
             assert curl(mallory, server, authority, "--ssl-reqd").returncode == 60  # the certificate does not fit
@@ -85,7 +85,7 @@ def test_curl_reads_certificates_unless_it_is_told_not_to(lab, authority, protoc
 
 
 def test_curl_is_not_deceived_by_preauth_or_by_a_refused_list_any_more(lab, authority):
-    imap, pop3 = lab.imap(auth="always"), lab.pop3(auth="always")
+    imap, pop3 = lab.imap(auth="always", replace=True), lab.pop3(auth="always", replace=True)
     for kind, server in ((attacks.Preauth, imap), (attacks.CornerCase, pop3), (attacks.ResponseInjection, imap)):
         with lab.mallory(kind(), at=server) as mallory:
             curl(mallory, server, authority, "--ssl-reqd")
@@ -93,7 +93,7 @@ def test_curl_is_not_deceived_by_preauth_or_by_a_refused_list_any_more(lab, auth
 
 
 def test_with_a_verified_certificate_curl_still_gives_its_password_to_a_server_that_keeps_its_buffer(lab, authority):
-    server = lab.smtp(quirks=("keeps the buffer",))
+    server = lab.smtp(quirks=("keeps the buffer",), replace=True)
     with lab.mallory(attacks.StealByInjection(), at=server) as mallory:
         curl(mallory, server, authority, "--ssl-reqd", "--login-options", "AUTH=PLAIN", "--sasl-ir")
     assert mallory.verdict.outcome == "leaked"
@@ -108,7 +108,7 @@ def test_with_a_verified_certificate_curl_still_gives_its_password_to_a_server_t
 )
 @pytest.mark.parametrize("kind", STRIPPING, ids=lambda kind: kind.id)
 def test_swaks_leaks_unless_it_requires_tls(lab, options, outcome, kind):
-    server = lab.smtp(auth="always")
+    server = lab.smtp(auth="always", replace=True)
     with lab.mallory(kind(), at=server) as mallory:
         swaks(mallory, server, *options)
     assert mallory.verdict.outcome == outcome
@@ -116,14 +116,14 @@ def test_swaks_leaks_unless_it_requires_tls(lab, options, outcome, kind):
 
 
 def test_swaks_verifies_nothing_by_itself(lab):
-    server = lab.smtp(auth="always")
+    server = lab.smtp(auth="always", replace=True)
     with lab.mallory(attacks.UnknownRoot(), at=server) as mallory:
         swaks(mallory, server, "--tls")
     assert mallory.verdict.outcome == "leaked"
 
 
 def test_openssl_goes_on_with_any_certificate_unless_it_is_told_to_stop(lab, authority):
-    server = lab.smtp(auth="always")
+    server = lab.smtp(auth="always", replace=True)
     said = f"EHLO x\nAUTH PLAIN {PLAIN}\nQUIT\n".encode()
     with lab.mallory(attacks.UnknownRoot(), at=server) as mallory:
         openssl(mallory, server, said)
@@ -135,16 +135,16 @@ def test_openssl_goes_on_with_any_certificate_unless_it_is_told_to_stop(lab, aut
 
 
 def test_openssl_finds_no_server_hello_where_the_handshake_was_broken(lab):
-    server = lab.smtp()
+    server = lab.smtp(replace=True)
     with lab.mallory(attacks.BreakHandshake(), at=server) as mallory:
         assert b"wrong version number" in openssl(mallory, server, b"QUIT\n").stderr
     assert mallory.verdict.outcome == "stopped"
 
 
 def test_a_page_of_the_attackers_comes_to_curl_under_the_mail_servers_certificate(lab, authority):
-    server = lab.imap(quirks=("keeps the buffer",))
+    server = lab.imap(quirks=("keeps the buffer",), replace=True)
     page = "<h1>From mallory</h1>"
-    lab.send(lab.smtp(), page, recipient="mallory@lab.test")
+    lab.send(lab.smtp(replace=True), page, recipient="mallory@lab.test")
     with lab.mallory(attacks.HostHTTPS(), at=server) as mallory:
         to = "{}:{}".format(*mallory.interceptor.address(443))
         get = [tool("curl"), "--silent", "--max-time", "2", "--cacert", authority, "--connect-to", f"::{to}"]

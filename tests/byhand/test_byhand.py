@@ -1,6 +1,7 @@
 """Lines that are held for a person: in what order, for how long, and what goes on in their place."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -31,120 +32,130 @@ def first(byhand):
     return waiting[0]
 
 
-@contextmanager
-def asked(byhand, *lines):
-    """What a vector answers for lines that come at once, each in a session of its own; as futures."""
-    with ThreadPoolExecutor(len(lines)) as pool:
-        futures = []
-        for each in lines:
-            futures.append(pool.submit(byhand.on_line, each))
-            while len(byhand.waiting) + len(byhand.decided) < len(futures):
-                assert byhand.news.wait(PATIENCE)
-                byhand.news.clear()
-        yield futures
-        byhand.release()
+def became(held):
+    """What the session of a held line is told now."""
+    return held.settled(time.monotonic())
 
 
 def test_a_line_waits_until_it_is_decided():
     byhand = ByHand()
-    with asked(byhand, line(b"EHLO alice\r\n")) as (future,):
-        assert not future.done() and byhand.waiting[0].line.data == b"EHLO alice\r\n"
-        assert byhand.waiting[0].pass_on()
-        assert future.result(PATIENCE) == (Pass(),)
+    held = byhand.on_line(line(b"EHLO alice\r\n"))
+    assert became(held) is None and byhand.waiting == (held,) and held.line.data == b"EHLO alice\r\n"
+    assert held.pass_on()
+    assert became(held) == (Pass(),)
     assert not byhand.waiting and byhand.decided[0].actions == (Pass(),)
 
 
 @given(st.binary(max_size=40), st.binary(max_size=40))
 def test_what_is_sent_in_place_of_a_line_goes_on_to_the_byte(came, chosen):
-    byhand = ByHand()
-    with asked(byhand, line(came)) as (future,):
-        byhand.waiting[0].send(chosen)
-        assert future.result(PATIENCE) == ((Pass() if chosen == came else Replace(chosen)),)
+    held = ByHand().on_line(line(came))
+    held.send(chosen)
+    assert became(held) == ((Pass() if chosen == came else Replace(chosen)),)
 
 
 def test_what_is_added_goes_out_ahead_in_the_order_in_which_it_was_said():
     byhand = ByHand()
-    with asked(byhand, line(b"STARTTLS\r\n")) as (future,):
-        held = byhand.waiting[0]
-        assert held.say(CLIENT, b"454 later\r\n") and held.say(SERVER, b"NOOP\r\n")
-        assert not future.done() and held.said
-        held.drop()
-        assert future.result(PATIENCE) == (Inject(CLIENT, b"454 later\r\n"), Inject(SERVER, b"NOOP\r\n"), Drop())
-        assert not held.say(CLIENT, b"too late\r\n")
+    held = byhand.on_line(line(b"STARTTLS\r\n"))
+    assert held.say(CLIENT, b"454 later\r\n") and held.say(SERVER, b"NOOP\r\n")
+    assert became(held) is None and held.said
+    held.drop()
+    assert became(held) == (Inject(CLIENT, b"454 later\r\n"), Inject(SERVER, b"NOOP\r\n"), Drop())
+    assert not held.say(CLIENT, b"too late\r\n")
     assert len(byhand.decided[0].actions) == 3
 
 
 def test_a_line_is_decided_once():
-    byhand = ByHand()
-    with asked(byhand, line(b"QUIT\r\n")) as (future,):
-        held = byhand.waiting[0]
-        assert held.drop() and not held.pass_on() and not held.send(b"NOOP\r\n")
-        assert future.result(PATIENCE) == (Drop(),)
+    held = ByHand().on_line(line(b"QUIT\r\n"))
+    assert held.drop() and not held.pass_on() and not held.send(b"NOOP\r\n")
+    assert became(held) == (Drop(),)
+
+
+def test_a_session_is_told_of_a_decision_that_is_made_in_another_thread():
+    held, told = ByHand().on_line(line(b"QUIT\r\n")), threading.Event()
+    held.watch(told.set)
+    assert not told.is_set()
+    threading.Thread(target=held.drop).start()
+    assert told.wait(PATIENCE) and became(held) == (Drop(),)
 
 
 def test_a_line_that_nobody_decides_passes_with_what_was_added():
     byhand = ByHand(seconds=0.05)
-    with asked(byhand, line(b"one\r\n")) as (future,):
-        assert future.result(PATIENCE) == (Pass(),)
+    held = byhand.on_line(line(b"one\r\n"))
+    assert held.settled(held.until - 0.01) is None and held.settled(held.until) == (Pass(),)
     assert byhand.decided[0].why == "nobody decided for 0.05 s"
-    byhand = ByHand(seconds=0.5)
-    with asked(byhand, line(b"one\r\n")) as (future,):
-        byhand.waiting[0].say(SERVER, b"NOOP\r\n")
-        assert future.result(PATIENCE) == (Inject(SERVER, b"NOOP\r\n"), Pass())
+    held = byhand.on_line(line(b"one\r\n"))
+    held.say(SERVER, b"NOOP\r\n")
+    assert held.settled(held.until) == (Inject(SERVER, b"NOOP\r\n"), Pass())
 
 
 def test_the_time_of_a_line_runs_only_when_it_is_the_first():
     byhand = ByHand(seconds=PATIENCE)
-    with asked(byhand, line(b"one\r\n", session=1), line(b"two\r\n", session=2)) as (one, two):
-        ahead, behind = byhand.waiting
-        assert ahead.left <= PATIENCE and behind.left == float("inf")
-        behind.hold(1)  # its time has not begun
-        assert behind.left == float("inf")
-        ahead.pass_on()
-        one.result(PATIENCE)
-        while behind.left == float("inf"):
-            assert byhand.news.wait(PATIENCE)
-            byhand.news.clear()
-        assert byhand.waiting == (behind,) and not two.done()
+    ahead, behind = byhand.on_line(line(b"one\r\n", session=1)), byhand.on_line(line(b"two\r\n", session=2))
+    told = []
+    behind.watch(lambda: told.append(behind.left))
+    assert ahead.left <= PATIENCE and behind.left == float("inf")
+    behind.hold(1)  # its time has not begun
+    assert behind.left == float("inf")
+    ahead.pass_on()
+    assert told and told[0] <= PATIENCE
+    assert byhand.waiting == (behind,) and became(behind) is None
 
 
 def test_a_line_can_be_given_more_time_and_never_loses_any():
-    byhand = ByHand(seconds=0.5)
-    with asked(byhand, line(b"one\r\n")):
-        held = byhand.waiting[0]
-        held.hold(1000)
-        longer = held.left
-        assert LONGEST_HOLD - PATIENCE < longer <= LONGEST_HOLD
-        held.hold(1)
-        assert longer - PATIENCE < held.left <= longer
+    held = ByHand(seconds=0.5).on_line(line(b"one\r\n"))
+    held.hold(1000)
+    longer = held.left
+    assert LONGEST_HOLD - PATIENCE < longer <= LONGEST_HOLD
+    held.hold(1)
+    assert longer - PATIENCE < held.left <= longer
 
 
 def test_lines_of_several_victims_stand_in_one_queue_in_the_order_in_which_they_came():
     byhand = ByHand()
-    lines = [line(b"number %d\r\n" % n, session=n) for n in range(1, 6)]
-    with asked(byhand, *lines):
-        assert [held.line.session for held in byhand.waiting] == [1, 2, 3, 4, 5]
-        byhand.waiting[2].drop()
-        while len(byhand.waiting) > 4:
-            byhand.news.wait(0.1)
-        assert [held.line.session for held in byhand.waiting] == [1, 2, 4, 5]
+    for number in range(1, 6):
+        byhand.on_line(line(b"number %d\r\n" % number, session=number))
+    assert [held.line.session for held in byhand.waiting] == [1, 2, 3, 4, 5]
+    byhand.waiting[2].drop()
+    assert [held.line.session for held in byhand.waiting] == [1, 2, 4, 5]
 
 
 def test_a_deputy_decides_what_waits_and_what_comes():
     byhand = ByHand()
-    with asked(byhand, line(b"STARTTLS\r\n", title="STARTTLS")) as (future,):
-        byhand.follow(attacks.RefuseUpgrade(), "nobody was there")
-        (answer,) = future.result(PATIENCE)
-        assert answer.data.startswith(b"502 ")
+    held = byhand.on_line(line(b"STARTTLS\r\n", title="STARTTLS"))
+    byhand.follow(attacks.RefuseUpgrade(), "nobody was there")
+    (answer,) = became(held)
+    assert answer.data.startswith(b"502 ")
     assert byhand.on_line(line(b"QUIT\r\n", title="QUIT")) == (Pass(),)
     assert [held.why for held in byhand.decided] == ["nobody was there"] * 2
 
 
+def test_a_deputys_mistake_is_raised_where_the_decision_is_asked_for():
+    class Mistaken(Vector):
+        def on_line(self, line):
+            return 1 / 0
+
+    byhand = ByHand()
+    held, other = byhand.on_line(line(b"one\r\n")), byhand.on_line(line(b"two\r\n", session=2))
+    byhand.follow(Mistaken(), "nobody was there")
+    for one in (held, other):
+        with pytest.raises(ZeroDivisionError):
+            became(one)
+    assert not byhand.waiting and not byhand.decided
+
+
+def test_a_session_that_ends_with_a_line_held_lets_the_next_one_come():
+    byhand = ByHand()
+    ahead, behind = byhand.on_line(line(b"one\r\n", session=1)), byhand.on_line(line(b"two\r\n", session=2))
+    ahead.cancel()
+    assert byhand.waiting == (behind,) and behind.left < float("inf")
+    assert byhand.decided[0].why == "its session was over"
+
+
 def test_everything_passes_when_the_attack_is_over_and_a_deputy_stays():
     byhand = ByHand()
-    with asked(byhand, line(b"one\r\n")) as (future,):
-        byhand.release()
-        assert future.result(PATIENCE) == (Pass(),)
+    held = byhand.on_line(line(b"one\r\n"))
+    byhand.release()
+    assert became(held) == (Pass(),)
     byhand = ByHand()
     byhand.follow(attacks.SilentDrop(), "nobody was there")
     byhand.release()

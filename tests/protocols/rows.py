@@ -22,6 +22,7 @@ ROWS: tuple[Row, ...] = (
     Row("LMTP", implicit=False, tshark="smtp"),
     Row("ManageSieve", implicit=False),
     Row("NNTP", tshark="nntp"),
+    Row("LDAP", tshark="ldap"),
     Row("PostgreSQL", tshark="pgsql", stripped="N2"),
 )
 NAMES = tuple(row.name for row in ROWS)

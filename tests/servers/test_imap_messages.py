@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labkit.mail.mailbox import Mailbox, Message
+from labkit.mail.mime import divide
 from labkit.servers.imap.fetch import read_items
 from labkit.servers.imap.mailboxes import fits
-from labkit.servers.imap.mime import divide
 from labkit.servers.imap.responses import string
 from labkit.servers.imap.search import read_search
 from labkit.servers.imap.selection import Selection

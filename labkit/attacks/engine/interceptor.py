@@ -1,26 +1,27 @@
-"""The attacker's machine: takes victims on the ports that she intercepts, and runs a session for each.
+"""The attacker's machine: takes victims on the ports that she intercepts, and carries a session for each.
 
-It knows no attack: a vector decides, `session` carries out. Where it may stand is for `labkit.network` to say.
+All of it runs in the loop's thread of the network. It knows no attack: a vector decides, `victim_session` carries out.
+Where it may stand is for `labkit.network` to say.
 """
 
-import selectors
 import socket
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from labkit.attacks.engine.carriage import Carriage
+from labkit.attacks.engine.disguise import Disguises
 from labkit.attacks.engine.edits import Edit, Edits
-from labkit.attacks.engine.session import Session
-from labkit.attacks.engine.tls import Disguises
+from labkit.attacks.engine.victim_session import VictimSession
 from labkit.attacks.vector import Opening, Vector
 from labkit.dialects import ALL, Dialect
 from labkit.errors import LabError
 from labkit.network import Network
-from labkit.network.entrance import BREATH, EXHAUSTED
+from labkit.network.dialling import Dialling
+from labkit.network.entrance import Entrance
 from labkit.network.hosts import Address
 from labkit.trust.certificates import Authority
 
@@ -29,10 +30,10 @@ SETTLE = 1.0
 """Seconds that `close` waits for conversations that have not ended."""
 _AT_ONCE = 256
 """Victims that are served at once; more are sent away."""
+_ACCEPTED = 16
+"""Victims that are accepted before those that are here already get their turn."""
 _SESSIONS_KEPT = 1000
 _EDITS_KEPT = 10_000
-_PATIENCE = 2.0
-"""Seconds for a thread to notice that it is to end; it needs milliseconds."""
 
 
 class Target(NamedTuple):
@@ -48,16 +49,17 @@ class Target(NamedTuple):
     """Whether TLS comes before the first byte."""
 
 
-class _Door(NamedTuple):
-    """Where victims come in."""
+class Doorway(NamedTuple):
+    """A listening socket of the attacker's, for victims that mean one server."""
 
     opening: Opening
     address: Address
-    """Where a tool comes in: (IP address, real port)."""
+    """Where a tool connects: (IP address, real port)."""
     socket: socket.socket
-    accept: Callable[[], socket.socket]
-    connect: Callable[[float], socket.socket]
-    """To the real server, within so many seconds."""
+    met: Callable[[tuple[Any, ...]], object]
+    """Told the address of each victim that was accepted."""
+    dial: Callable[[], Dialling]
+    """Begins a connection to the real server."""
 
 
 class Interceptor:
@@ -81,28 +83,32 @@ class Interceptor:
         self.vector = vector
         self.edits = Edits()
         """What was changed, oldest first."""
-        self.sessions: deque[Session] = deque(maxlen=_SESSIONS_KEPT)
+        self.sessions: deque[VictimSession] = deque(maxlen=_SESSIONS_KEPT)
         """The conversations that went through the attacker, oldest first."""
         self._disguises = Disguises(authority, keylog)
         self._count = 0
         self._closed = False
-        self._threads: set[threading.Thread] = set()
+        self._carriages: set[Carriage] = set()
+        self._idle = threading.Event()
+        """No session is under way."""
+        self._idle.set()
+        self._entrances: list[Entrance] = []
+        self._loop = network.loop
         with ExitStack() as stack:
-            self._doors = _open(stack, network, vector, list(targets), attacker)
+            self._doorways = _open(stack, network, vector, list(targets), attacker)
             self._stage = stack.pop_all()
-        self._alarm, self._bell = socket.socketpair()
-        self._thread = threading.Thread(target=self._run, name="labkit mallory", daemon=True)
-        self._thread.start()
+        self._loop.endings.add(self._end)
+        self._loop.call(self._accept)
 
     def address(self, port: int) -> Address:
         """Where a tool outside the lab connects to become a victim on this nominal port: (IP address, real port).
 
         Raises `LabError` for a port that is not attacked.
         """
-        for door in self._doors:
+        for door in self._doorways:
             if door.opening.port == port:
                 return door.address
-        attacked = ", ".join(str(door.opening.port) for door in self._doors)
+        attacked = ", ".join(str(door.opening.port) for door in self._doorways)
         raise LabError(f"Port {port} is not attacked: only {attacked}.")
 
     def close(self) -> None:
@@ -110,18 +116,12 @@ class Interceptor:
         if self._closed:
             return
         self._closed = True
-        self._bell.send(b".")
-        self._thread.join(_PATIENCE)
+        self._do(self._turn_away)
         self._stage.close()
         self.vector.release()
-        until = time.monotonic() + SETTLE
-        for session in list(self.sessions):
-            session.over.wait(max(0.0, until - time.monotonic()))
-            session.stop()
-        for thread in list(self._threads):
-            thread.join(_PATIENCE)
-        self._alarm.close()
-        self._bell.close()
+        if not self._loop.here:
+            self._idle.wait(SETTLE)
+        self._do(self._end)
 
     def __enter__(self) -> "Interceptor":
         return self
@@ -129,50 +129,58 @@ class Interceptor:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _run(self) -> None:
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._alarm, selectors.EVENT_READ)
-            for door in self._doors:
-                selector.register(door.socket, selectors.EVENT_READ, door)
-            while not self._closed:
-                for key, _ in selector.select():
-                    if key.data is not None:
-                        self._welcome(key.data)
+    # ---- for the loop's thread
 
-    def _welcome(self, door: _Door) -> None:
-        try:
-            victim = door.accept()
-        except OSError as error:  # the victim may have gone again
-            if error.errno in EXHAUSTED:
-                time.sleep(BREATH)
-            return
-        try:
-            if len(self._threads) >= _AT_ONCE:
-                raise ConnectionRefusedError
-            self._begin(victim, door)
-        except OSError:
+    def _do(self, act: Callable[[], None]) -> None:
+        if self._end in self._loop.endings:  # otherwise the loop has ended it
+            self._loop.call(act)
+
+    def _accept(self) -> None:
+        events = self._loop.events
+        for door in self._doorways:
+            begin = partial(self._begin, door)
+            self._entrances.append(Entrance(events, door.socket, _ACCEPTED, begin, lambda _: None))
+
+    def _turn_away(self) -> None:
+        for entrance in self._entrances:
+            entrance.close()
+        self._entrances.clear()
+
+    def _begin(self, door: Doorway, victim: socket.socket, address: tuple[Any, ...]) -> None:
+        if len(self._carriages) >= _AT_ONCE:
             victim.close()
-
-    def _begin(self, victim: socket.socket, door: _Door) -> None:
+            return
+        door.met(address)
         self._count += 1
-        session = Session(self._count, victim, door.connect, door.opening, self.vector, self._disguises, self._keep)
-        self.sessions.append(session)
-        thread = threading.Thread(target=self._carry, args=(session,), name="labkit mallory's session", daemon=True)
-        self._threads.add(thread)
-        thread.start()
-
-    def _carry(self, session: Session) -> None:
+        session = VictimSession(self._count, door.opening, self.vector, self._disguises, self._keep)
         try:
-            session.run()
-        finally:
-            self._threads.discard(threading.current_thread())
+            carriage = Carriage(self._loop.events, session, victim, door.dial, self._forget)
+        except OSError:  # the victim has gone again
+            victim.close()
+            return
+        self.sessions.append(session)
+        self._carriages.add(carriage)
+        self._idle.clear()
+        carriage.begin()
+
+    def _forget(self, carriage: Carriage) -> None:
+        self._carriages.discard(carriage)
+        if not self._carriages:
+            self._idle.set()
+
+    def _end(self) -> None:
+        """End whatever is under way."""
+        self._loop.endings.discard(self._end)
+        self._turn_away()
+        for carriage in tuple(self._carriages):
+            carriage.stop()
 
     def _keep(self, edit: Edit) -> None:
         if len(self.edits) < _EDITS_KEPT:
             self.edits.append(edit)
 
 
-def _open(stack: ExitStack, network: Network, vector: Vector, targets: list[Target], attacker: str) -> list[_Door]:
+def _open(stack: ExitStack, network: Network, vector: Vector, targets: list[Target], attacker: str) -> list[Doorway]:
     """Stand in the path to each target, or where the vector says that victims of the first one come in."""
     if not targets:
         raise LabError("There is nothing to attack: start a server first, for example with lab.smtp().")
@@ -190,19 +198,24 @@ def _open(stack: ExitStack, network: Network, vector: Vector, targets: list[Targ
     return doors
 
 
-def _door(stack: ExitStack, network: Network, target: Target, attacker: str) -> _Door:
+def _door(stack: ExitStack, network: Network, target: Target, attacker: str) -> Doorway:
     path = stack.enter_context(network.intercept(attacker, target.host, target.port))
-    return _Door(Opening(*target[1:]), path.address, path.listener.socket, path.accept, path.connect)
+    dial = _dialler(network, attacker, target.host, target.port)
+    return Doorway(Opening(*target[1:]), path.address, path.listener.socket, path.met, dial)
 
 
-def _facade(stack: ExitStack, network: Network, vector: Vector, target: Target, attacker: str) -> _Door:
+def _dialler(network: Network, attacker: str, host: str, port: int) -> Callable[[], Dialling]:
+    return lambda: Dialling(network.host(attacker), host, port)
+
+
+def _facade(stack: ExitStack, network: Network, vector: Vector, target: Target, attacker: str) -> Doorway:
     """Victims that mean another port of the same server, on which it has nothing."""
     door = _door(stack, network, target._replace(port=vector.facade, implicit=True), attacker)
-    return door._replace(connect=partial(network.host(attacker).connect, target.host, target.port))
+    return door._replace(dial=_dialler(network, attacker, target.host, target.port))
 
 
-def _lure(stack: ExitStack, network: Network, vector: Vector, first: _Door, attacker: str) -> _Door:
+def _lure(stack: ExitStack, network: Network, vector: Vector, first: Doorway, attacker: str) -> Doorway:
     """Victims that were sent to the attacker's own host."""
     listener = stack.enter_context(closing(network.host(attacker).listen(vector.lure)))
     opening = first.opening._replace(port=vector.lure)
-    return _Door(opening, listener.address, listener.socket, lambda: listener.socket.accept()[0], first.connect)
+    return Doorway(opening, listener.address, listener.socket, lambda _: None, first.dial)

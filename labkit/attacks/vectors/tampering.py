@@ -4,6 +4,8 @@ RFC 3207 §4.2 tells an SMTP client to discard everything that it learned before
 discard the capabilities, and no more.
 """
 
+from typing import ClassVar
+
 from labkit.attacks import speech
 from labkit.attacks.actions import Answer, Replace
 from labkit.attacks.vector import Answered, Line, Vector
@@ -18,7 +20,7 @@ class ForgedMailbox(Vector):
     protocols = ("IMAP",)
     source = "CVE-2021-29969 (Thunderbird), CVE-2021-38370 (Alpine)"
     marks = (MARK,)
-    untagged = f'* 3 EXISTS\r\n* LIST (\\HasNoChildren) "/" "{MARK}"\r\n* FLAGS (\\Seen {MARK})\r\n'.encode()
+    untagged: ClassVar = f'* 3 EXISTS\r\n* LIST (\\HasNoChildren) "/" "{MARK}"\r\n* FLAGS (\\Seen {MARK})\r\n'.encode()
 
     def on_line(self, line: Line) -> Answered:
         return Replace(self.untagged + line.data) if line.kind == "go-ahead" else None

@@ -49,6 +49,8 @@ RECORDS = {
     "heartbeat": "A sign of life (RFC 6520).",
     "encrypted heartbeat": "A sign of life, encrypted (RFC 6520).",
     "not TLS": "These bytes are not a TLS record, although TLS should be spoken here.",
+    "unfinished record": "The beginning of a record; its end was never seen.",
+    "unfinished handshake message": "The beginning of a handshake message; its end was never seen.",
     "unknown content": "A record with a type of content that TLS does not know.",
 }
 

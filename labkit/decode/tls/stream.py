@@ -40,9 +40,10 @@ _CLOSED = {
     APPLICATION_DATA: _DATA,
     HEARTBEAT: "encrypted heartbeat",
 }
+_UNFINISHED_RECORD, _UNFINISHED_MESSAGE = "unfinished record", "unfinished handshake message"
 _ALERT = 2
 """Bytes of an alert: its level and what it says (RFC 8446 §6)."""
-_SEALED = {*_CLOSED.values(), _RECORD, _CLOSED_FINISHED}
+_SEALED = {*_CLOSED.values(), _RECORD, _CLOSED_FINISHED, _UNFINISHED_RECORD}
 """Titles of events that are ciphertext; application data too, for what was opened is an event of the text inside."""
 
 (_CLIENT_HELLO, _SERVER_HELLO, _END_OF_EARLY_DATA, _SERVER_HELLO_DONE, _FINISHED, _KEY_UPDATE) = (1, 2, 5, 14, 20, 24)
@@ -120,6 +121,18 @@ class Stream:
         side.fragment.clear()
         side.finishing = False
         self._seal(side, problems.bytes_missing(sender))
+
+    def finish(self, sender: str) -> list[Message]:
+        """No more bytes of one side come: a message of what it has begun and not completed."""
+        side = self._directions[sender]
+        messages: list[Message] = []
+        if side.fragment:
+            self._add(messages, side, NOT_TLS, _UNFINISHED_MESSAGE, side.take_fragment(), False, False)
+        if held := side.cutter.release():
+            side.wire += len(held)
+            encrypted = held[0] == APPLICATION_DATA or (side.changed and self.version != TLS13)
+            self._add(messages, side, NOT_TLS, _UNFINISHED_RECORD, held, encrypted, False)
+        return messages
 
     def rest(self, sender: str) -> int:
         """Bytes of one side that belong to no message yet."""

@@ -56,6 +56,10 @@ def ber(tag: int) -> Size:
     return size
 
 
+_KINDS = {CLIENT: "command", SERVER: "reply"}
+"""Side -> kind of a record of it that is not whole."""
+
+
 @dataclass(frozen=True)
 class BinaryRecords:
     """How long the records of a dialect are, and the order of the states of both sides.
@@ -85,6 +89,10 @@ class BinaryRecordReader(BufferedReader):
         """Bytes that are left of a record which is too large to come in one phrase."""
         self._begun: dict[str, Phrase | None] = {CLIENT: None, SERVER: None}
         """The last piece of it."""
+
+    def begun(self, sender: str) -> tuple[str, str]:
+        begun = self._begun[sender]
+        return (begun.kind, begun.title) if begun else (_KINDS[sender], "unfinished")
 
     def rest(self, sender: str) -> bytes:
         self._left[sender], self._begun[sender] = 0, None

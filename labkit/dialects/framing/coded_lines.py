@@ -6,7 +6,7 @@ the reader remembers what was asked.
 
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -16,6 +16,13 @@ from labkit.dialects.reader import COMMAND, LARGEST, MOST_UNANSWERED, WAIT, Buff
 
 CREDENTIAL, TEXT, CHUNK = "credential", "text", "chunk"
 """States of the client: a line of a login, lines up to a single dot, and as many bytes as its command has announced."""
+
+
+_BLANK = "blank line"
+_LONGEST_COMMAND = 512
+"""Bytes in which a command can be told from other text (RFC 5321 §4.5.3.1.4)."""
+_KINDS = {COMMAND: "command", CREDENTIAL: "credential", TEXT: "message", CHUNK: "message"}
+"""State -> kind of what the client says in it."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +46,15 @@ class CodedLines:
     """Status -> the client's next state."""
     after_lost_reply: Mapping[str, str] = field(default_factory=dict)
     """Command of `after_command` whose reply is not in the capture -> the client's next state; COMMAND by default."""
+    answers: Mapping[str, AbstractSet[str]] = field(default_factory=dict)
+    """Status -> the commands that alone it can answer: what was asked before them has had its answer, or never gets
+    one."""
+    errors: tuple[str, ...] = ("5",)
+    """How statuses begin that say an error: a blank line is answered by nothing else, and often not at all."""
     only_greetings: AbstractSet[str] = frozenset()
     """Greetings that answer no command but the upgrade: a client that has spoken first is greeted by them, too."""
+    compresses: Mapping[str, str] = field(default_factory=dict)
+    """Command that asks to compress -> the status behind which both sides do (RFC 8054)."""
     texts: AbstractSet[tuple[str, str]] = frozenset()
     """(command, status): replies behind whose first line lines up to a single dot follow (RFC 1939 §3)."""
     mail: AbstractSet[str] = frozenset()
@@ -60,20 +74,40 @@ class CodedLineReader(BufferedReader):
         self._greeted = False
         self._chunk = 0
         """Bytes that the client has announced and not sent."""
+        self._guessed = False
+        """Whether the client's state is only likely, because an answer is missing, or came early: a command that it
+        says all the same is one."""
+        self._answered = False
+        """Whether the chunk that the client sends has its answer already."""
+        self._replied = False
+        """Whether the server has said anything since the client began to wait."""
         self._accepted = 0
         """Commands of `replies_per` that the server has accepted for the message that comes next."""
         self._line_start = 0
         """Where the last line begins of a reply that is not whole."""
-        self._text_start = 0
-        """Where the text behind a reply's first line begins; 0 while no text is read."""
+        self._text_start: int | None = None
+        """Where the text behind a reply's first line begins; None while no text is read."""
         self._begun: Phrase | None = None
         """The last piece of a reply that is too large to come in one."""
 
+    def begun(self, sender: str) -> tuple[str, str]:
+        if sender == CLIENT:
+            kind = _KINDS[self._after_a_lost_reply() if self._next == WAIT else self._next]
+            return kind, kind if kind != "command" else self._title(self._buffers[CLIENT].split(None, 2))
+        if self._begun:
+            return self._begun.kind, self._begun.title
+        brings_mail = self._text_start is not None and self._unanswered[0] in self._lines.mail
+        return ("message", "message") if brings_mail else ("reply", "unfinished")
+
+    def _after_a_lost_reply(self) -> str:
+        """The client's next state if the reply for which it waits does not come."""
+        return self._lines.after_lost_reply.get(self._unanswered[-1], COMMAND)
+
     def rest(self, sender: str) -> bytes:
         if sender == SERVER:
-            self._line_start, self._text_start, self._begun = 0, 0, None
+            self._line_start, self._text_start, self._begun = 0, None, None
             if self._next == WAIT:
-                self._next = self._lines.after_lost_reply.get(self._unanswered[-1], COMMAND)
+                self._next, self._guessed = self._after_a_lost_reply(), True
         elif self._next == CHUNK:
             self._next = COMMAND
         if self._next != WAIT:  # a command or a reply may be missing: better not to know what was asked
@@ -102,16 +136,37 @@ class CodedLineReader(BufferedReader):
         """Where the announced bytes end, with what belongs to them; 0 while they are not whole."""
         return self._chunk if len(buffer) >= self._chunk else 0
 
+    def feed(self, sender: str, data: bytes) -> list[Phrase]:
+        if self._replied and sender == CLIENT and self._next == WAIT and data:
+            # A client that waits says no more before it has its answer: it was the last reply, and another is missing.
+            self._unanswered.clear()
+            self._next, self._replied = COMMAND, False
+        return super().feed(sender, data)
+
     # ---- what the client says next
+
+    def _client(self) -> Phrase | None:
+        if self._guessed and not self._take_guess():
+            return None
+        return self._READS[self._next](self)
+
+    def _take_guess(self) -> bool:
+        """Settle what the client says now, from its first line; gives whether that is there."""
+        buffer = self._buffers[CLIENT]
+        end = buffer.line()
+        if not end and len(buffer) < _LONGEST_COMMAND:
+            return False
+        self._guessed = False
+        if self._title(buffer[: end or _LONGEST_COMMAND].split(None, 2)) != "unknown command":
+            self._next, self._answered = COMMAND, False
+        return True
 
     def _command(self) -> Phrase | None:
         line = self._take_line()
         if not line:
             return None
-        words = line.split(None, 2)
-        verb = words[0].upper() if words else b""
-        title = self._lines.verbs.get(verb) or self._longer(words)
-        question = self._question(title, line)
+        title = self._title(line.split(None, 2))
+        question = self._question(title, line) if line.strip() else _BLANK
         following = self._lines.after_command.get(question)
         if following == CHUNK:
             self._chunk = self._announced(line)
@@ -120,17 +175,20 @@ class CodedLineReader(BufferedReader):
             self._next = following
         if following != CHUNK:  # the reply comes after the chunk
             self._unanswered.append(question)
+        self._replied = False
         return phrase((CLIENT, "command", title, line))
 
-    def _longer(self, words: list[bytes]) -> str:
-        return self._lines.verbs.get(b" ".join(words[:2]).upper(), "unknown command")
+    def _title(self, words: Sequence[bytes]) -> str:
+        verbs = self._lines.verbs
+        title = verbs.get(bytes(words[0]).upper()) if words else None
+        return title or verbs.get(b" ".join(words[:2]).upper(), "unknown command")
 
     def _credential(self) -> Phrase | None:
         line = self._take_line()
         if not line:
             return None
         self._unanswered.append(CREDENTIAL)
-        self._next = WAIT
+        self._next, self._replied = WAIT, False
         return Phrase(CLIENT, "credential", "credential", line)
 
     def _text(self) -> Phrase | None:
@@ -149,8 +207,8 @@ class CodedLineReader(BufferedReader):
         return self._piece(LARGEST)
 
     def _message(self, end: int) -> Phrase:
-        self._next = COMMAND
-        replies, self._accepted = self._accepted or 1, 0
+        replies = 0 if self._answered else self._accepted or 1
+        self._next, self._accepted, self._answered = COMMAND, 0, False
         self._unanswered.extend(["message"] * replies)
         return self._piece(end)
 
@@ -165,26 +223,34 @@ class CodedLineReader(BufferedReader):
     }
     """State -> the method that reads what the client says in it."""
 
-    def _client(self) -> Phrase | None:
-        return self._READS[self._next](self)
-
     # ---- what the server answers
 
     def _server(self) -> Phrase | None:
         buffer = self._buffers[SERVER]
-        if self._begun or self._text_start:
+        if self._begun or self._text_start is not None:
             return self._text_reply(buffer)
         end = self._reply_end(buffer)
         if not end:
             return None
-        if (
-            self._lines.texts
-            and self._unanswered
-            and (self._unanswered[0], self._status(buffer[:end])) in self._lines.texts
-        ):
-            self._text_start = end
-            return self._text_reply(buffer)
+        if self._lines.texts and self._unanswered:
+            status = self._status(buffer[:end])
+            if (self._unanswered[0], status) in self._lines.texts:
+                self._text_start = end
+                return self._text_reply(buffer)
+            if status is None and self._unanswered[0] in self._texted:  # its first line was taken for another's
+                self._text_start = 0
+                return self._text_reply(buffer)
+        if self._next == TEXT and not self._unanswered and (dot := self._bare_end(buffer)):
+            return self._message(dot)
         return self._answer(buffer.take(end))
+
+    def _bare_end(self, buffer: Buffer) -> int:
+        """Where the message ended that the server has taken by saying so, though its end looked otherwise."""
+        return self._buffers[CLIENT].bare_text() if buffer.startswith(b"2") else 0
+
+    @property
+    def _texted(self) -> set[str]:
+        return {command for command, _ in self._lines.texts}
 
     def _reply_end(self, buffer: Buffer) -> int:
         """Where the reply ends: behind the first line that is not followed by another of it."""
@@ -197,13 +263,22 @@ class CodedLineReader(BufferedReader):
 
     def _text_reply(self, buffer: Buffer) -> Phrase | None:
         """A reply of many lines, or as much of it as one phrase may hold."""
-        end = buffer.text(self._text_start)
+        start = self._text_start or 0
+        end = buffer.text(start)
         if not end and not buffer.full:
             return None
-        data, self._text_start = buffer.take(end or buffer.last_line()), 0
-        said = self._begun._replace(data=data) if self._begun else self._answer(data)
+        data, self._text_start = buffer.take(end or buffer.last_line()), None
+        answer = self._answer if start else self._headless
+        said = self._begun._replace(data=data) if self._begun else answer(data)
         self._begun = None if end else said
         return said
+
+    def _headless(self, data: bytes) -> Phrase:
+        """Lines that answer a command, whose status stood in a line before."""
+        asked = self._unanswered.popleft()
+        status = next(status for command, status in self._lines.texts if command == asked)
+        kind, title = ("message", "message") if asked in self._lines.mail else ("reply", status)
+        return Phrase(SERVER, kind, title, data)
 
     def _answer(self, data: bytes) -> Phrase:
         title = self._status(data)
@@ -213,14 +288,31 @@ class CodedLineReader(BufferedReader):
             self._greeted = True
             if self._greets(title):
                 return phrase((SERVER, "greeting", title, data))
-        asked = self._unanswered.popleft() if self._unanswered else ""
+        if self._next == CHUNK and not self._unanswered:
+            self._answered, self._guessed = True, not self._buffers[CLIENT]
+        self._replied = True
+        asked = self._asked(title)
         if asked == self._lines.replies_per and title[0] == "2":
             self._accepted += 1
         following = self._lines.after_reply.get(title)
         if following or asked in self._lines.after_command or asked == CREDENTIAL:
-            self._next = following or COMMAND
+            self._next, self._guessed = following or COMMAND, False
         kind = self._kind(asked, title, following)
         return phrase((SERVER, kind, kind if kind == "message" else title, data))
+
+    def _asked(self, title: str) -> str:
+        """The question that a reply with this status answers; empty where none is known."""
+        unanswered = self._unanswered
+        if not unanswered:
+            return ""
+        only = self._lines.answers.get(title)
+        if only and unanswered[0] not in only and unanswered[-1] in only:
+            last = unanswered[-1]
+            unanswered.clear()
+            return last
+        while unanswered[0] == _BLANK and len(unanswered) > 1 and not title.startswith(self._lines.errors):
+            unanswered.popleft()
+        return unanswered.popleft()
 
     def _greets(self, title: str) -> bool:
         if not self._unanswered:
@@ -228,6 +320,8 @@ class CodedLineReader(BufferedReader):
         return title in self._lines.only_greetings and self._unanswered[0] not in self._lines.go_aheads
 
     def _kind(self, asked: str, title: str, following: str | None) -> str:
+        if self._lines.compresses.get(asked) == title:
+            self.compressed = True
         if go_ahead := self._lines.go_aheads.get(asked):
             return "go-ahead" if title == go_ahead else "refusal"
         if following == CREDENTIAL:

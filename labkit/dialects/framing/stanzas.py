@@ -49,14 +49,14 @@ class StanzaCutter:
         """Forget everything: what comes next stands at the top of the document."""
         self._depth = 0
         """Open elements within the document."""
-        self._name = ""
+        self.name = ""
         """The local name of the element that is being read; empty between elements."""
         self._begin(0)
 
     def cut(self, buffer: Buffer) -> Piece | None:
         """Take the next piece out of the buffer; None while it is not whole."""
         while (start := buffer.find(b"<", self._position)) >= 0:
-            self._text |= not self._name and _TEXT.search(buffer, self._position, start) is not None
+            self._text |= not self.name and _TEXT.search(buffer, self._position, start) is not None
             if self._text:
                 return self._take(buffer, OTHER, "text", start)
             self._position = start
@@ -66,7 +66,7 @@ class StanzaCutter:
             self._position, self._looked, self._quote, self._brackets = end, 0, b"", 0
             if piece := self._complete(buffer, start, end):
                 return piece
-        self._text |= not self._name and _TEXT.search(buffer, self._position) is not None
+        self._text |= not self.name and _TEXT.search(buffer, self._position) is not None
         self._position = len(buffer)
         return self._too_large(buffer)
 
@@ -83,7 +83,7 @@ class StanzaCutter:
 
     def _take(self, buffer: Buffer, shape: str, name: str, end: int) -> Piece:
         self._begin(0)
-        self._name = ""
+        self.name = ""
         return Piece(shape, name, buffer.take(end))
 
     def _too_large(self, buffer: Buffer) -> Piece | None:
@@ -91,7 +91,7 @@ class StanzaCutter:
         if not buffer.full:
             return None
         self._begin(max(0, self._position - LARGEST))
-        return Piece(OTHER, self._name or "text", buffer.take(LARGEST))
+        return Piece(OTHER, self.name or "text", buffer.take(LARGEST))
 
     def _complete(self, buffer: Buffer, start: int, end: int) -> Piece | None:
         """The piece that this markup completes."""
@@ -105,15 +105,15 @@ class StanzaCutter:
             return self._closes(buffer, name, end)
         if not self._depth and name == self._root:
             return self._take(buffer, HEADER, name, end)
-        self._name = self._name or name
+        self.name = self.name or name
         self._depth += not buffer.endswith(b"/>", start, end)
-        return None if self._depth else self._take(buffer, STANZA, self._name, end)
+        return None if self._depth else self._take(buffer, STANZA, self.name, end)
 
     def _closes(self, buffer: Buffer, name: str, end: int) -> Piece | None:
         if not self._depth:
             return self._take(buffer, END, name, end)
         self._depth -= 1
-        return None if self._depth else self._take(buffer, STANZA, self._name, end)
+        return None if self._depth else self._take(buffer, STANZA, self.name, end)
 
     # ---- where markup ends
 
@@ -180,6 +180,10 @@ class StanzaReader(BufferedReader):
         self._cutters = {side: StanzaCutter(self._stanzas.root) for side in (CLIENT, SERVER)}
         self._answers = ("", "")
         """What may answer the client's wish to start TLS: the go-ahead and the refusal."""
+
+    def begun(self, sender: str) -> tuple[str, str]:
+        usual, name = "command" if sender == CLIENT else "reply", self._cutters[sender].name
+        return self._stanzas.kinds.get((sender, name), usual), name or "unfinished"
 
     def rest(self, sender: str) -> bytes:
         self._cutters[sender].restart()

@@ -7,11 +7,11 @@ or the message that the command brings. A response is one phrase with all its li
 import re
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from labkit.dialects.base import CLIENT, SERVER, Phrase
-from labkit.dialects.reader import COMMAND, LARGEST, WAIT, BufferedReader
+from labkit.dialects.reader import COMMAND, LARGEST, WAIT, Buffer, BufferedReader
 
 CREDENTIAL, CONTINUATION = "credential", "continuation"
 """States of the client: a line of a login, and the literal that its command has announced with the rest of its line."""
@@ -37,6 +37,8 @@ class TaggedLines:
     """Command after which the client waits -> its next state when it is invited to go on."""
     go_aheads: Mapping[str, str]
     """Command that asks to start TLS -> the status that allows it; another status is a refusal."""
+    compresses: Mapping[str, str] = field(default_factory=dict)
+    """Command that asks to compress -> the status behind which both sides do (RFC 4978)."""
 
 
 class TaggedLineReader(BufferedReader):
@@ -58,8 +60,22 @@ class TaggedLineReader(BufferedReader):
         """Bytes of the server's response in which no end has to be looked for."""
         self._begun: Phrase | None = None
         """The last piece of a response that is too large to come in one."""
+        self._tags: dict[bytes, int] = {}
+        """Tag of a line that the client has sent while it should wait -> where the line ends in all it has said."""
+        self._tagged = 0
+        """How far they were looked for."""
         self._spoken = False
         """Whether anything was said, so that a response is no greeting."""
+
+    def begun(self, sender: str) -> tuple[str, str]:
+        buffer = self._buffers[sender]
+        if sender == SERVER:
+            said = self._begun or self._beginning(buffer, self._known > 0)
+            return said.kind, said.title
+        state = self._invited if self._next == WAIT else self._next
+        if state == CONTINUATION:
+            return ("message", "message") if self._brings_mail else ("continuation", self._verb)
+        return (state, self._named(buffer)[1] if state == COMMAND else state)
 
     def rest(self, sender: str) -> bytes:
         if sender == SERVER:
@@ -83,6 +99,10 @@ class TaggedLineReader(BufferedReader):
     @abstractmethod
     def _is_one_line(self, response: bytes) -> bool:
         """Whether a response ends in text for people, in which braces announce no literal."""
+
+    @abstractmethod
+    def _beginning(self, data: bytes, has_literals: bool) -> Phrase:
+        """The phrase that a response would be of which these bytes are the beginning."""
 
     @abstractmethod
     def _response(self, data: bytes, has_literals: bool) -> Phrase:
@@ -115,6 +135,8 @@ class TaggedLineReader(BufferedReader):
         kind, title = ("message", "message") if self._brings_mail else ("continuation", self._verb)
         end = buffer.line(self._literal)
         if end and end <= LARGEST + self._longest:
+            if self._brings_mail and self._literal and buffer[self._literal : end].strip():
+                return self._mail_alone(buffer)
             data = buffer.take(end)
             line = data[self._literal :]
             self._go_on_after(line)
@@ -124,6 +146,12 @@ class TaggedLineReader(BufferedReader):
             return None
         self._literal = max(0, self._literal - LARGEST)
         return Phrase(CLIENT, kind, title, buffer.take(LARGEST))
+
+    def _mail_alone(self, buffer: Buffer) -> Phrase:
+        """The literal; more of the command than the end of its line stands behind it, and is a continuation."""
+        data = buffer.take(self._literal)
+        self._literal, self._brings_mail = 0, False
+        return Phrase(CLIENT, "message", "message", data)
 
     def _credential(self) -> Phrase | None:
         line = self._take_line()
@@ -161,8 +189,22 @@ class TaggedLineReader(BufferedReader):
     def _overtaken(self, response: bytes) -> bool:
         """Whether this answers a command that the client gave later, because it waited no longer."""
         match = _TAG.match(response)
-        later = match is not None and match[1] != self._tag and b"\n" + match[1] + b" "
-        return bool(later) and later in b"\n" + self._buffers[CLIENT]
+        if match is None or match[1] == self._tag:
+            return False
+        self._find_tags()
+        return self._tags.get(bytes(match[1]), 0) > self._buffers[CLIENT].taken
+
+    def _find_tags(self) -> None:
+        """Note the tags of all lines that the client has sent while it should wait; each line is looked at once."""
+        buffer = self._buffers[CLIENT]
+        if self._tagged <= buffer.taken:
+            self._tags.clear()
+        start = max(self._tagged, buffer.taken) - buffer.taken
+        while end := buffer.find(b"\n", start) + 1:
+            if match := _TAG.match(buffer, start, end):
+                self._tags[bytes(match[1])] = buffer.taken + end
+            start = end
+        self._tagged = buffer.taken + start
 
     def _piece(self) -> Phrase:
         """As much of a response as one phrase may hold."""
@@ -175,7 +217,7 @@ class TaggedLineReader(BufferedReader):
         """Where the response ends: behind the first line that announces no literal."""
         buffer = self._buffers[SERVER]
         end = buffer.line(self._known)
-        if not self._known and self._is_one_line(buffer):
+        if not self._known and end and self._is_one_line(buffer):
             return end
         while end and (literal := LITERAL.search(buffer, max(self._known, end - _LONGEST_LITERAL), end)):
             self._known = end + int(literal[1])
@@ -194,6 +236,7 @@ class TaggedLineReader(BufferedReader):
         if self._next != WAIT or tag != self._tag:
             return "reply"
         self._next = COMMAND
+        self.compressed = self._lines.compresses.get(self._verb) == status
         go_ahead = self._lines.go_aheads.get(self._verb)
         if go_ahead is None:
             return "reply"

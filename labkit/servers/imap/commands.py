@@ -2,12 +2,12 @@
 
 import asyncio
 
+from labkit.dialects.sasl import read_plain
 from labkit.servers.imap import mailboxes, selected
 from labkit.servers.imap.responses import Refused
 from labkit.servers.imap.session import CONNECTED, LOGGED_IN, SELECTED, Command, IMAPSession
 from labkit.servers.imap.syntax import Malformed, Scanner
 from labkit.servers.quirks import KEEPS_LOGIN
-from labkit.servers.sasl import read_plain
 
 # ---- in any state
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from labkit.servers.imap.mime import Part, divide
+from labkit.mail.mime import Part, divide
 from labkit.servers.imap.responses import astring, date_time, literal
 from labkit.servers.imap.selection import Listed
 from labkit.servers.imap.structure import body_structure, envelope

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Iterable
 from datetime import date
-from email.errors import MessageError
-from email.header import decode_header, make_header
 from email.utils import parsedate_to_datetime
 
+from labkit.mail.charset import field_text
 from labkit.mail.mailbox import ANSWERED, DELETED, DRAFT, FLAGGED, SEEN, Entry
-from labkit.servers.imap.mime import divide
+from labkit.mail.mime import divide
 from labkit.servers.imap.responses import Refused
 from labkit.servers.imap.selection import Listed
 from labkit.servers.imap.syntax import Malformed, Scanner
@@ -130,24 +129,12 @@ def _wanted(arguments: Scanner) -> str:
 def _in_field(name: str, wanted: str) -> Test:
     def test(message: Listed) -> bool:
         field = divide(message.entry.message.data).field(name)
-        return field is not None and wanted in _decoded(field).lower()
+        return field is not None and wanted in field_text(field).lower()
 
     return test
 
 
 # ---- what is known of a message
-
-
-def _decoded(field: bytes) -> str:
-    text = field.decode("utf-8", "replace")
-    try:
-        return str(make_header(decode_header(text)))
-    except (
-        MessageError,
-        ValueError,
-        LookupError,
-    ):  # not an encoded word after all, or in a character set that does not exist
-        return text
 
 
 def _body(entry: Entry) -> str:
@@ -156,7 +143,7 @@ def _body(entry: Entry) -> str:
 
 def _everything(entry: Entry) -> str:
     header = divide(entry.message.data).header
-    return "\n".join([*map(_decoded, header.splitlines()), _body(entry)])
+    return "\n".join([*map(field_text, header.splitlines()), _body(entry)])
 
 
 def _arrived(entry: Entry) -> date:

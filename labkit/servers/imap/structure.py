@@ -1,8 +1,6 @@
 """ENVELOPE and BODYSTRUCTURE: what IMAP tells of a message without sending it (RFC 3501 §7.4.2)."""
 
-from email.utils import getaddresses
-
-from labkit.servers.imap.mime import Part
+from labkit.mail.mime import Part
 from labkit.servers.imap.responses import listed, nstring, string
 
 _ADDRESSES = ("from", "sender", "reply-to", "to", "cc", "bcc")
@@ -12,7 +10,7 @@ _DEFAULT = {"sender": "from", "reply-to": "from"}
 
 def envelope(message: Part) -> bytes:
     """The fields that a list of messages shows."""
-    addresses = [_addresses(message.field(name) or message.field(_DEFAULT.get(name, ""))) for name in _ADDRESSES]
+    addresses = [_addresses(message, name) for name in _ADDRESSES]
     return listed(
         [
             nstring(message.field("date")),
@@ -67,8 +65,8 @@ def _parameters(part: Part, field: str) -> bytes:
     return listed(words)
 
 
-def _addresses(field: bytes | None) -> bytes:
-    found = [pair for pair in getaddresses([(field or b"").decode("latin-1")]) if any(pair)]
+def _addresses(message: Part, field: str) -> bytes:
+    found = message.addresses(field) or message.addresses(_DEFAULT.get(field, ""))
     return b"(" + b"".join(map(_address, found)) + b")" if found else b"NIL"
 
 

@@ -33,7 +33,7 @@ class Disguises:
         return client_context(self._authority, verify=False, keylog=self._keylog)
 
 
-class TLS:
+class OwnTLS:
     """One TLS session with one end. Text for it is held until the handshake is done; see `labkit.trust.contexts`."""
 
     def __init__(self, context: ssl.SSLContext, server_side: bool) -> None:

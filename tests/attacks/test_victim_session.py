@@ -1,0 +1,432 @@
+"""Plays: alice says, mail answers, and what each of them hears is what the vector decided; no socket, no thread."""
+
+import ssl
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from plays import AUTHORITY, Peer, Play
+
+from labkit import attacks
+from labkit.attacks import (
+    Answer,
+    Begin,
+    Close,
+    Delay,
+    Drop,
+    Inject,
+    Later,
+    Pass,
+    Replace,
+    TakeOverTLS,
+    Vector,
+)
+from labkit.attacks.engine.commands import HangUp, Reset
+from labkit.attacks.engine.victim_session import CONNECT_LIMIT, IDLE_LIMIT
+from labkit.dialects import ALL
+from labkit.dialects.base import CLIENT, SERVER
+from labkit.errors import LabError
+from labkit.trust.contexts import client_context, server_context
+
+GREETING = b"220 mail.lab.test ESMTP\r\n"
+OFFER = b"250-mail.lab.test\r\n250-STARTTLS\r\n250 HELP\r\n"
+GO = b"220 Go\r\n"
+HELLO = b"\x16\x03\x01\x00\x05hello"
+
+
+class On(Vector):
+    """Does the same to every line that holds a text."""
+
+    def __init__(self, text, *actions):
+        self._text, self._actions = text, actions
+
+    def on_line(self, line):
+        return self._actions if self._text in line.data else None
+
+
+class Undecided(Later):
+    """A decision that a test makes."""
+
+    def __init__(self):
+        self.actions, self.cancelled = None, False
+        self._changed = lambda: None
+
+    def decide(self, *actions):
+        self.actions = actions
+        self._changed()
+
+    def settled(self, now):
+        return (Pass(),) if now >= self.until else self.actions
+
+    def watch(self, changed):
+        self._changed = changed
+
+    def cancel(self):
+        self.cancelled = True
+
+
+class Asking(Vector):
+    """Leaves every line that holds a text undecided."""
+
+    def __init__(self, text=b"", seconds=None):
+        self._text, self._until, self.asked = text, seconds, []
+
+    def on_line(self, line):
+        if self._text not in line.data:
+            return None
+        self.asked.append(Undecided())
+        if self._until:
+            self.asked[-1].until = self._until
+        return self.asked[-1]
+
+
+def test_stripping_is_a_play_in_six_lines():
+    play = Play(attacks.StripCapability())
+    play.mail_says(GREETING)
+    assert play.alice_hears() == GREETING
+    play.alice_says(b"EHLO alice\r\n")
+    assert play.mail_hears() == b"EHLO alice\r\n"
+    play.mail_says(OFFER)
+    assert play.alice_hears() == b"250-mail.lab.test\r\n250 HELP\r\n"
+    assert [edit.removed for edit in play.edits] == [(b"250-STARTTLS\r\n",)]
+
+
+@given(st.lists(st.tuples(st.sampled_from((CLIENT, SERVER)), st.binary(min_size=1, max_size=80)), max_size=12))
+def test_what_is_not_touched_arrives_byte_for_byte_in_whatever_pieces(said):
+    play = Play(Vector())
+    for end, data in said:
+        (play.alice_says if end == CLIENT else play.mail_says)(data)
+    play.alice_says(b"")
+    play.mail_says(b"")
+    assert play.mail_hears() == b"".join(data for end, data in said if end == CLIENT)
+    assert play.alice_hears() == b"".join(data for end, data in said if end == SERVER)
+    assert sorted(play.finished) == [CLIENT, SERVER] and play.end is HangUp
+
+
+def test_nothing_is_read_before_the_server_is_reached():
+    play = Play(Vector(), server=False)
+    assert play.connecting and not play.session.hears(CLIENT) and not play.session.hears(SERVER)
+    play.alice_says(b"EHLO x\r\n")  # it was on its way
+    play.connected()
+    assert play.mail_hears() == b"EHLO x\r\n" and play.session.hears(CLIENT) and play.session.hears(SERVER)
+
+
+def test_a_server_that_cannot_be_reached_ends_the_session_with_its_reason():
+    play = Play(Vector(), server=False)
+    play.unreachable("Nothing listens on port 587 of mail")
+    assert play.end is HangUp and play.session.problem == "Nothing listens on port 587 of mail"
+
+
+def test_a_delay_holds_up_both_directions_and_nothing_sleeps():
+    play = Play(On(b"EHLO", Delay(5), Pass()))
+    play.mail_says(GREETING)
+    play.alice_hears()
+    play.alice_says(b"EHLO x\r\nNOOP\r\n")
+    play.mail_says(b"421 bye\r\n")
+    play.passes(4.9)
+    assert play.mail_hears() == b"" and play.alice_hears() == b"" and not play.session.hears(CLIENT)
+    play.passes(0.2)
+    assert play.mail_hears() == b"EHLO x\r\nNOOP\r\n" and play.alice_hears() == b"421 bye\r\n"
+
+
+def test_what_was_said_before_a_delay_goes_out_before_it():
+    play = Play(On(b"EHLO", Answer(b"250-\r\n"), Delay(3), Inject(CLIENT, b"250 \r\n")))
+    play.alice_says(b"EHLO x\r\n")
+    assert play.alice_hears() == b"250-\r\n"
+    play.passes(3)
+    assert play.alice_hears() == b"250 \r\n"
+
+
+def test_a_line_waits_for_its_decision_and_the_others_queue_behind_it():
+    vector = Asking(b"MAIL")
+    play = Play(vector)
+    play.alice_says(b"EHLO x\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n")
+    play.mail_says(GREETING)
+    assert play.mail_hears() == b"EHLO x\r\n" and play.alice_hears() == b"" and not play.session.hears(CLIENT)
+    play.passes(100)
+    vector.asked[0].decide(Replace(b"MAIL FROM:<mallory@b>\r\n"))
+    assert play.mail_hears() == b"MAIL FROM:<mallory@b>\r\nRCPT TO:<c@d>\r\n" and play.alice_hears() == GREETING
+    assert [edit.title for edit in play.edits] == ["MAIL"]
+
+
+def test_a_decision_that_never_comes_is_asked_for_when_its_time_is_up():
+    play = Play(Asking(b"MAIL", seconds=1010.0))
+    play.alice_says(b"MAIL FROM:<a@b>\r\n")
+    play.passes(9.9)
+    assert play.mail_hears() == b""
+    play.passes(0.2)
+    assert play.mail_hears() == b"MAIL FROM:<a@b>\r\n"
+
+
+def test_a_session_that_ends_cancels_what_is_pending():
+    vector = Asking(b"MAIL")
+    play = Play(vector)
+    play.alice_says(b"MAIL FROM:<a@b>\r\n")
+    play.lost(SERVER)
+    assert vector.asked[0].cancelled and play.end is Reset
+    vector.asked[0].decide(Pass())
+    assert play.mail_hears() == b""
+
+
+@pytest.mark.parametrize("port", (443, 993, 143))
+def test_the_server_is_spoken_to_before_the_victim_is_heard(port):
+    class First(Vector):
+        def on_open(self, opening):
+            return Begin(b"a STARTTLS\r\n")
+
+    play = Play(First(), 143)
+    play.alice_says(HELLO)
+    assert play.mail_hears() == b"" and not play.session.hears(CLIENT) and play.session.hears(SERVER)
+    play.mail_says(b"* OK rea")
+    play.mail_says(b"dy\r\n")
+    assert play.mail_hears() == b"a STARTTLS\r\n"
+    play.mail_says(b"a OK go\r\n")
+    assert play.mail_hears() == HELLO and play.alice_hears() == b""
+    play.mail_says(HELLO)
+    assert play.alice_hears() == HELLO
+
+
+@pytest.mark.parametrize("said", ((), (b"* OK ready\r\n",)))
+def test_a_server_that_does_not_answer_first_words_is_not_waited_for_without_end(said):
+    class First(Vector):
+        def on_open(self, opening):
+            return Begin(b"a NOOP\r\n")
+
+    play = Play(First(), 143)
+    for data in said:
+        play.mail_says(data)
+    play.passes(CONNECT_LIMIT)
+    assert play.end is Reset and play.session.problem == "the server gave no answer"
+
+
+def test_closing_comes_behind_what_was_said_and_both_ends_may_still_finish():
+    play = Play(On(b"EHLO", Close(), Answer(b"421 gone\r\n")))
+    play.alice_says(b"EHLO x\r\nNOOP\r\n")
+    assert play.alice_hears() == b"421 gone\r\n" and play.mail_hears() == b"" and play.end is None
+    assert sorted(play.finished) == [CLIENT, SERVER]
+    play.alice_says(b"QUIT\r\n")
+    assert play.mail_hears() == b""
+    play.alice_says(b"")
+    play.mail_says(b"")
+    assert play.end is HangUp
+
+
+def test_a_closed_session_does_not_wait_for_ends_that_stay():
+    play = Play(On(b"EHLO", Close()))
+    play.alice_says(b"EHLO x\r\n")
+    play.passes(2)
+    assert play.end is HangUp
+
+
+def test_a_broken_off_connection_says_what_was_decided_first():
+    play = Play(On(b"EHLO", Answer(b"421 gone\r\n"), Close(reset=True)))
+    play.alice_says(b"EHLO x\r\n")
+    assert play.alice_hears() == b"421 gone\r\n" and play.end is Reset
+    assert play.session.problem == "the attacker broke the connection off"
+
+
+def test_a_connection_that_is_refused_at_the_door_never_reaches_the_server():
+    play = Play(attacks.BlockImplicit(), 465)
+    assert not play.connecting and play.end is Reset
+
+
+def test_silence_has_an_end_and_speech_puts_it_off():
+    play = Play(Vector())
+    play.passes(IDLE_LIMIT - 1)
+    play.mail_says(GREETING)
+    play.passes(IDLE_LIMIT - 1)
+    assert play.end is None
+    play.passes(2)
+    assert play.end is HangUp
+
+
+def test_a_victim_that_breaks_off_is_not_waited_for_but_what_it_said_reaches_the_server():
+    play = Play(Vector())
+    play.alice_says(b"EHLO x\r\nMAI")
+    play.lost(CLIENT)
+    assert play.mail_hears() == b"EHLO x\r\n" and SERVER in play.finished and play.end is None
+    play.mail_says(b"250 late\r\n")
+    assert play.alice_hears() == b""
+    play.passes(2)
+    assert play.end is HangUp
+
+
+def test_a_phrase_that_was_not_finished_is_shown_and_passed_on():
+    seen = []
+
+    class Watching(Vector):
+        def on_line(self, line):
+            seen.append((line.kind, line.title, line.data))
+
+    play = Play(Watching())
+    play.alice_says(b"MAIL FROM")
+    play.alice_says(b"")
+    assert seen == [("unknown", "unfinished", b"MAIL FROM")] and play.mail_hears() == b"MAIL FROM"
+    assert play.finished == [SERVER]
+
+
+def test_behind_the_go_ahead_records_are_shown_and_no_lines():
+    seen = []
+
+    class Watching(Vector):
+        def on_line(self, line):
+            seen.append(line.title)
+
+        def on_record(self, record):
+            seen.append(record.kind)
+            return Replace(record.data[:-1] + b"!") if record.sender == CLIENT else None
+
+    play = Play(Watching())
+    play.mail_says(GREETING)
+    play.alice_says(b"STARTTLS\r\n")
+    play.mail_says(GO)
+    play.mail_hears()
+    play.alice_says(HELLO[:4])
+    assert play.mail_hears() == b""
+    play.alice_says(HELLO[4:])
+    assert play.mail_hears() == HELLO[:-1] + b"!" and seen == ["220", "STARTTLS", "220", 22]
+
+
+def test_the_attackers_own_tls_is_a_play_too():
+    seen = []
+
+    class Reading(attacks.FullInterception):
+        def on_line(self, line):
+            seen.append((line.inside, line.title))
+            return super().on_line(line)
+
+    play = Play(Reading())
+    alice = Peer(client_context(AUTHORITY, verify=False))
+    mail = Peer(server_context(AUTHORITY.certificate()), server_side=True)
+    play.mail_says(GREETING)
+    play.alice_says(b"STARTTLS\r\n")
+    play.mail_says(GO)
+    assert play.alice_hears() == GREETING + GO
+    upgrade, her_hello = play.mail_hears().split(b"\r\n", 1)
+    assert upgrade == b"STARTTLS"
+    play.mail_says(mail.shakes(her_hello))
+    play.alice_says(alice.shakes())
+    play.alice_says(alice.shakes(play.alice_hears()))
+    play.alice_says(alice.says(b"AUTH PLAIN AGFsaWNlAGh1bnRlcjI=\r\n"))
+    assert mail.hears(play.mail_hears()) == b"AUTH PLAIN AGFsaWNlAGh1bnRlcjI=\r\n"
+    assert seen[-1] == (True, "AUTH")
+
+
+def test_a_victim_that_refuses_the_certificate_ends_the_session_with_the_reason():
+    play = Play(attacks.UnknownRoot())
+    alice = Peer(client_context(AUTHORITY, verify=True))
+    play.alice_says(b"STARTTLS\r\n")
+    play.mail_says(GREETING + GO)
+    play.alice_hears()
+    play.alice_says(alice.shakes())
+    with pytest.raises(ssl.SSLCertVerificationError):
+        alice.shakes(play.alice_hears())
+    play.alice_says(alice._outgoing.read())
+    assert play.session.problem == "TLS with the victim failed: tlsv1 alert unknown ca"
+    assert CLIENT in play.finished and SERVER in play.finished
+
+
+@pytest.mark.parametrize("held", (False, True))
+def test_a_mistake_ends_the_session_with_the_line_and_the_reason(held):
+    class Mistaken(Later):
+        def settled(self, now):
+            return 1 / 0
+
+        def watch(self, changed):
+            changed()
+
+    class Wrong(Vector):
+        def on_line(self, line):
+            return Mistaken() if held else 1 / 0
+
+    play = Play(Wrong())
+    play.alice_says(b"EHLO x\r\n")
+    assert "Wrong failed in on_line on the line b'EHLO x" in str(play.session.failure)
+    assert "ZeroDivisionError" in play.session.problem and play.mail_hears() == b""
+    assert sorted(play.finished) == [CLIENT, SERVER]
+
+
+def test_a_certificate_that_does_not_exist_ends_the_session_with_a_sentence():
+    play = Play(On(b"STARTTLS", TakeOverTLS("of gold")))
+    play.alice_says(b"STARTTLS\r\n")
+    assert "of gold" in play.session.problem and play.end is Reset
+
+
+@given(st.data())
+def test_whatever_happens_in_whatever_order_a_session_ends_and_says_why_or_nothing(data):
+    """Events of every kind in any order, for any vector: nothing is raised, and silence always ends it."""
+    vector = data.draw(st.sampled_from(attacks.ALL))()
+    port = data.draw(st.sampled_from([one.explicit_ports[0] for one in ALL if vector.applies_to(one)]))
+    play = Play(vector, port, server=False)
+    said = st.sampled_from(
+        (GREETING, OFFER, GO, b"STARTTLS\r\n", b"EHLO x\r\n", b"a1 STARTTLS\r\n", HELLO, b"", b"\xff")
+    )
+    steps = st.lists(st.tuples(st.sampled_from("acmlpt"), said), max_size=12)
+    for what, text in data.draw(steps):
+        if play.end:
+            break
+        match what:
+            case "c" if play.connecting:
+                play.connecting = False
+                play.connected()
+            case "a":
+                play.alice_says(text)
+            case "m" if len(play.session.legs) == 2:
+                play.mail_says(text)
+            case "l":
+                play.lost(SERVER if text else CLIENT)
+            case "p":
+                play.passes(1)
+    play.passes(3 * IDLE_LIMIT)
+    assert play.end is not None and play.session.wake_at == float("inf")
+
+
+# ---- what a vector's class may have
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    (
+        ({"dialects": ("IMAP",)}, "dialects"),
+        ({"protocol": "SMTP"}, "protocol"),
+        ({"mark": ("X",)}, "mark"),
+        ({"on_lines": lambda self, line: None}, "on_lines"),
+    ),
+)
+def test_an_attribute_that_means_nothing_is_refused_when_the_class_is_made(body, name):
+    with pytest.raises(LabError, match=rf"Misspelt\.{name} (means nothing|is never called).*(protocols|on_line)"):
+        type("Misspelt", (Vector,), body)
+
+
+def test_what_a_vector_may_have_is_not_refused():
+    class Fine(Vector):
+        """Has all of it."""
+
+        protocols = ("SMTP",)
+        words: str = "of its own"
+        _private = 3
+
+        def __init__(self, number=1):
+            self.number = number
+
+        @property
+        def double(self):
+            return 2 * self.number
+
+        @staticmethod
+        def helper():
+            return Drop()
+
+    class Derived(Fine):
+        words = "changed"
+        id = "Z1"
+
+    assert Derived().words == "changed" and Derived(2).double == 4
+
+
+def test_no_thread_is_started_for_a_play():
+    before = threading.active_count()
+    for _ in range(50):
+        Play(attacks.StripCapability()).mail_says(GREETING)
+    assert threading.active_count() == before

@@ -1,0 +1,100 @@
+"""What was begun and never finished has crossed the wire all the same: it can be read as far as it goes."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transcripts import turns
+
+from labkit.capture.conversation import Chunk, Conversation, Endpoint
+from labkit.decode.dialogue import read
+from labkit.decode.privacy import visible
+from labkit.dialects import CLIENT, IMAP, POP3, SMTP
+from labkit.show.transcript import Reading, plain_text
+
+MAIL = "C: Subject: raise\nC: \nC: The PIN is 4921"
+CUTS = (
+    (SMTP, f"S: 220 x ESMTP\nC: DATA\nS: 354 go\n{MAIL}", 7, {"subject": "raise", "message": "The PIN is"}),
+    (SMTP, f"S: 220 x ESMTP\nC: DATA\n{MAIL}", 2, {"subject": "raise", "message": "The PIN is 4921"}),
+    (SMTP, "S: 220 x ESMTP\nC: DATA\nS: 354 go\nC: Subject: raise", 4, {"subject": "rai"}),
+    (SMTP, f"S: 220 x ESMTP\nC: BDAT 99 LAST\n{MAIL}", 2, {"subject": "raise", "message": "The PIN is 4921"}),
+    (SMTP, "S: 220 x ESMTP\nC: AUTH PLAIN AGFsaWNlAGh1bnRlcjI=", 2, {"user name": "alice", "password": "hunter2"}),
+    (SMTP, "S: 220 x ESMTP\nC: AUTH PLAIN AGFsaWNlAGh1bnRlcjI=", 6, {"user name": "alice", "password": "hunte"}),
+    (SMTP, "S: 220 x ESMTP\nC: AUTH PLAIN\nS: 334 \nC: AGFsaWNlAGh1bnRlcjI=", 14, {"user name": "alice"}),
+    (SMTP, "S: 220 x ESMTP\nC: AUTH PLAIN\nC: AGFsaWNlAGh1bnRlcjI=", 0, {"user name": "alice", "password": "hunter2"}),
+    (
+        SMTP,
+        "S: 220 x ESMTP\nC: AUTH LOGIN\nC: YWxpY2U=\nC: aHVudGVyMg==",
+        2,
+        {"user name": "alice", "password": "hunter2"},
+    ),
+    (SMTP, "S: 220 x ESMTP\nC: MAIL FROM:<a@lab.test>", 2, {"sender": "a@lab.test"}),
+    (IMAP, "S: * OK hi\nC: a LOGIN alice hunter2", 4, {"user name": "alice", "password": "hunte"}),
+    (IMAP, 'S: * OK hi\nC: a LOGIN "alice" "hunter2"', 3, {"user name": "alice", "password": "hunter2"}),
+    (IMAP, "S: * OK hi\nC: a LOGIN alice {7}\nS: + go\nC: hunter2", 4, {"user name": "alice", "password": "hunte"}),
+    (IMAP, "S: * OK hi\nC: a LOGIN {5+}\nC: alice {7+}\nC: hunter2", 2, {"user name": "alice", "password": "hunter2"}),
+    (IMAP, "S: * OK hi\nC: a LOGIN {5}\nS: + go\nC: alice", 4, {"user name": "ali"}),
+    (IMAP, "S: * OK hi\nC: a AUTHENTICATE PLAIN\nS: + \nC: AGFsaWNlAGh1bnRlcjI=", 2, {"password": "hunter2"}),
+    (
+        IMAP,
+        f"S: * OK hi\nC: a APPEND Sent {{99}}\nS: + go\n{MAIL}",
+        2,
+        {"mailbox": "Sent", "subject": "raise", "message": "The PIN is 4921"},
+    ),
+    (IMAP, f"S: * OK hi\nC: a APPEND Sent {{99}}\n{MAIL}", 2, {"message": "The PIN is 4921"}),
+    (
+        IMAP,
+        "S: * OK hi\nC: a FETCH 1 RFC822\nS: * 1 FETCH (RFC822 {99}\nS: Subject: raise\nS: \nS: The PIN is 4921",
+        4,
+        {"subject": "raise", "message": "The PIN is 49"},
+    ),
+    (POP3, "S: +OK\nC: USER alice\nS: +OK\nC: PASS hunter2", 2, {"user name": "alice", "password": "hunter2"}),
+    (POP3, "S: +OK\nC: AUTH PLAIN AGFsaWNlAGh1bnRlcjI=", 3, {"user name": "alice", "password": "hunter2"}),
+    (
+        POP3,
+        "S: +OK\nC: RETR 1\nS: +OK\nS: Subject: raise\nS: \nS: The PIN is 4921",
+        4,
+        {"subject": "raise", "message": "The PIN is 49"},
+    ),
+)
+"""Dialect, what is said, how many bytes of its end never came, and some of what can be read."""
+
+
+def seen(dialect, said):
+    chunks = [Chunk(n, n, side, "data", data, len(data)) for n, (side, data) in enumerate(said, 1)]
+    ends = Endpoint("192.0.2.1", 50000), Endpoint("192.0.2.2", dialect.explicit_ports[0])
+    dialogue = read(Conversation(*ends, [Chunk(0, 0, CLIENT, "syn", b"", 0), *chunks]))
+    return dialogue, visible(dialogue)
+
+
+@pytest.mark.parametrize(("dialect", "transcript", "lost", "told"), CUTS)
+def test_the_beginning_of_a_phrase_is_read(dialect, transcript, lost, told):
+    said = turns(transcript)
+    said[-1] = (said[-1][0], said[-1][1][: len(said[-1][1]) - lost])
+    dialogue, found = seen(dialect, said)
+    assert {what: value for what, value, *_ in found}.items() >= told.items()
+    last = dialogue.events[-1]
+    assert (last.kind, last.title) == ("unknown", "unfinished")
+    assert "cannot read" not in last.meaning
+    assert "unfinished" not in plain_text(Reading(dialogue, found)) and all(
+        dialogue.events[one.event_index].data[one.start : one.end] for one in found
+    )
+
+
+@settings(max_examples=300)
+@given(st.sampled_from(CUTS), st.integers(0, 200))
+def test_wherever_it_is_cut_what_is_told_stood_there(case, lost):
+    dialect, transcript, *_ = case
+    said = turns(transcript)
+    side, data = said.pop()
+    for _, value, index, start, end in (found := seen(dialect, [*said, (side, data[: max(0, len(data) - lost)])]))[1]:
+        place = found[0].events[index].data[start:end]
+        assert place and (value.encode() in place or place.isascii())
+
+
+def test_a_message_that_is_going_on_behind_a_hole_is_read_up_to_it():
+    said = turns("S: 220 x ESMTP\nC: DATA\nS: 354 go\nC: Subject: raise\nC: \nC: The PIN is 4921")
+    chunks = [Chunk(n, n, side, "data", data, len(data)) for n, (side, data) in enumerate(said, 1)]
+    chunks += [Chunk(9, 9, CLIENT, "gap", b"", 1000), Chunk(10, 10, CLIENT, "data", b"and more\r\n", 10)]
+    ends = Endpoint("192.0.2.1", 50000), Endpoint("192.0.2.2", 25)
+    found = visible(read(Conversation(*ends, [Chunk(0, 0, CLIENT, "syn", b"", 0), *chunks])))
+    assert [value for what, value, *_ in found] == ["raise", "The PIN is 4921", "and more"]
