@@ -56,6 +56,7 @@ class MailDomain:
         if not self.zone.origin.is_subdomain(parent.origin) or self.zone.origin == parent.origin:
             raise LabError(f"A domain of the lab ends in .{parent.name}, as in 'bob.test'; {name!r} does not.")
         parent.put(f"{self.name}.", "NS", f"ns.{self.name}.")
+        parent.put(f"{self.name}.", "DS")  # of an earlier domain of this name
         self.zone.put("ns", "A", place.network.published("dns"))
         self.zone.put("mta-sts", "A", place.network.published("www"))
         self.zone.put("@", "MX", *(f"{10 * number} {label}" for number, label in enumerate(self._mx, 1)))

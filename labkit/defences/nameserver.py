@@ -7,9 +7,8 @@ import asyncio
 import socket
 import struct
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 from labkit.defences.answering import answered_with, asked_for, respond
@@ -87,9 +86,12 @@ class NameServer(Standing):
             reply(response)
 
     def _come_in(self, sock: socket.socket, _: Any) -> None:
-        task = self._loop.events.create_task(_serve(sock, partial(self.answer, over=TCP)))
+        task = self._loop.events.create_task(serve(sock, self._over_tcp))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
+
+    async def _over_tcp(self, query: bytes) -> bytes | None:
+        return self.answer(query, TCP)
 
     def _stop(self) -> None:
         self._stopped = True
@@ -119,7 +121,7 @@ def _both(host: Host) -> tuple[Any, Any]:
     return listener, receiver
 
 
-async def _serve(sock: socket.socket, answer: Callable[[bytes], bytes | None]) -> None:
+async def serve(sock: socket.socket, answer: Callable[[bytes], Awaitable[bytes | None]]) -> None:
     """Answer one TCP client, whose messages have their length before them (RFC 1035 §4.2.2)."""
     with suppress(OSError, EOFError, TimeoutError):
         reader, writer = await accepted(sock, _LARGEST)
@@ -127,7 +129,7 @@ async def _serve(sock: socket.socket, answer: Callable[[bytes], bytes | None]) -
             while True:
                 async with asyncio.timeout(_IDLE):
                     (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
-                    response = answer(await reader.readexactly(length))
+                    response = await answer(await reader.readexactly(length))
                     if response is None:
                         break
                     writer.write(_LENGTH.pack(len(response)) + response)

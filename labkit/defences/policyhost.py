@@ -133,31 +133,34 @@ class PolicyHost(Standing):
             sock.close()
             return
         try:
-            reader, writer = await accepted(sock, _LONGEST_REQUEST, self._front)
+            await serve_page(sock, self._front, lambda head: self._page(head, number))
         except OSError as error:
             self.log.write(number, f"TLS handshake failed: {getattr(error, 'reason', None) or error}")
-            return
-        with suppress(OSError, EOFError, TimeoutError, asyncio.LimitOverrunError):
-            try:
-                async with asyncio.timeout(_IDLE):
-                    head = await reader.readuntil(b"\r\n\r\n")
-                    asked, page = self._page(head)
-                    self.log.write(number, f"{asked}: {page.status}, {len(page.body)} bytes")
-                    writer.write(page.response)
-                    await writer.drain()
-            finally:
-                writer.close()
 
-    def _page(self, head: bytes) -> tuple[str, WebPage]:
-        """What is asked for, in words, and the page for it."""
+    def _page(self, head: bytes, number: int) -> WebPage:
+        """The page for what is asked for."""
         lines = head.decode("latin-1").split("\r\n")
         method, _, rest = lines[0].partition(" ")
         path = rest.partition(" ")[0]
         fields = (line.partition(":") for line in lines[1:])
         name = next((value.strip() for field, _, value in fields if field.strip().lower() == "host"), "")
         name = name.partition(":")[0].lower()
-        page = self.pages.get(name, {}).get(path) if method == "GET" else None
-        return f"{method} https://{name}{path}", page or NOT_FOUND
+        found = self.pages.get(name, {}).get(path) if method == "GET" else None
+        page = found or NOT_FOUND
+        self.log.write(number, f"{method} https://{name}{path}: {page.status}, {len(page.body)} bytes")
+        return page
+
+
+async def serve_page(sock: socket.socket, context: ssl.SSLContext, find: Callable[[bytes], WebPage]) -> None:
+    """Answer one request inside TLS; `find` gives the page for its head. Raises `OSError` when TLS does not begin."""
+    reader, writer = await accepted(sock, _LONGEST_REQUEST, context)
+    with suppress(OSError, EOFError, TimeoutError, asyncio.LimitOverrunError):
+        try:
+            async with asyncio.timeout(_IDLE):
+                writer.write(find(await reader.readuntil(b"\r\n\r\n")).response)
+                await writer.drain()
+        finally:
+            writer.close()
 
 
 def fetching(

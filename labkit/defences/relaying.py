@@ -4,6 +4,7 @@ What the terms are is in `decision`; which server it is, and what becomes of a m
 `sending`.
 """
 
+import io
 import smtplib
 import ssl
 from collections.abc import Callable, Mapping
@@ -44,6 +45,8 @@ class Hop:
     """Whether the server, once judged good, refused the message for good (5xx)."""
     unsupported: bool = False
     """Whether it lacks REQUIRETLS, which the message asks for."""
+    offered: tuple[str, ...] = ()
+    """Its capabilities, as the client believes."""
 
 
 def hand_over(
@@ -55,10 +58,12 @@ def hand_over(
     contexts: Mapping[str, ssl.SSLContext],
     clock: Callable[[], float],
     patience: float,
+    careless: bool = False,
 ) -> Hop:
     """Give a message to the mail server `name` at an address, if it meets the terms.
 
-    `contexts` has one for `VERIFYING` and one for `ANY`; `patience` is in seconds, for each connection. A failed TLS
+    `contexts` has one for `VERIFYING` and one for `ANY`; `patience` is in seconds, for each connection; a `careless`
+    client keeps across STARTTLS what it had read before, the mistake of CVE-2021-22947 and others. A failed TLS
     handshake ends a connection, so what is allowed after it, another try with less, takes a new one.
     """
     policy = Policy(_named(terms), EXPLICIT, STOP if terms.tls else GO_ON, terms.check == PKIX)
@@ -66,13 +71,13 @@ def hand_over(
     first: Verdict | None = None
     while True:
         attempt = Attempt(host, policy, contexts[VERIFYING if mode == VERIFYING else ANY], patience, name)
-        client = _Hop(attempt, f"{host.name}.{DOMAIN}", mode, terms, clock)
+        client = (_CarelessHop if careless else _Hop)(attempt, f"{host.name}.{DOMAIN}", mode, terms, clock)
         sent = attempt.run(client, Sent, partial(client.relay, address, mail))
         first = first or client.verdict
         if client.again is None or mode == CLEAR:
             verdict = first or Verdict(NEXT, sent.why)
             done = replace(sent, verified=verdict.verified and client.mode != CLEAR)
-            return Hop(done, verdict, client.permanent, client.unsupported)
+            return Hop(done, verdict, client.permanent, client.unsupported, tuple(client.esmtp_features))
         mode = client.again
         terms = replace(terms, tested=None)  # that is known now
 
@@ -133,6 +138,46 @@ class _Hop(SMTPClient):
                 raise
             return Seen(fault=_fault(error), why=put(error, HANDSHAKE, self.words))
         return Seen(version=self._attempt.version, chain=chain(self.sock))
+
+
+class _CarelessHop(_Hop):
+    """A client with a mistake: answers that came in clear text behind the go-ahead are taken as if from inside TLS."""
+
+    def getreply(self) -> tuple[int, bytes]:
+        code, text = super().getreply()
+        if self._attempt.step == "after STARTTLS" and code == 220:
+            self._left = self._unread()
+        return code, text
+
+    def starttls(self, *arguments: Any, **how: Any) -> tuple[int, bytes]:
+        said = super().starttls(*arguments, **how)
+        if self._left:
+            self.file = _Stitched(self._left, self.sock.makefile("rb"))
+        return said
+
+    def _unread(self) -> bytes:
+        """What is in the buffer already; nothing is waited for."""
+        self.sock.setblocking(False)
+        try:
+            return self.file.peek()
+        except (OSError, ValueError):
+            return b""
+        finally:
+            self.sock.settimeout(2 * self._attempt.timeout)
+
+
+class _Stitched(io.BufferedIOBase):
+    """What was left over, and behind it a file."""
+
+    def __init__(self, left: bytes, rest: Any) -> None:
+        self._left = io.BytesIO(left)
+        self._rest = rest
+
+    def readline(self, size: int = -1) -> bytes:  # type: ignore[override]
+        return self._left.readline(size) or self._rest.readline(size)
+
+    def close(self) -> None:
+        self._rest.close()
 
 
 def chain(sock: ssl.SSLSocket) -> tuple[bytes, ...]:

@@ -57,6 +57,8 @@ class Configuration:
     """When it fetches policies: `BEFORE`, `AFTERWARDS`, or `NEVER`."""
     dane: bool = True
     """Whether it asks for TLSA records."""
+    careless: bool = False
+    """Whether its SMTP client makes the mistake of keeping across STARTTLS what it had read before (RFC 3207 §4.2)."""
     preload: Mapping[str, STSPolicy] | None = None
     """Policies that it was given by hand, by domain: they count where nothing was fetched yet."""
 
@@ -139,6 +141,8 @@ class MailSender:
         self.queue: list[Queued] = []
         """What is held, oldest first."""
         self.story = Story()
+        self.offered: tuple[str, ...] = ()
+        """The capabilities of the last server, as its client believes."""
         self._host = host
         self._resolver = resolver
         self._contexts = contexts
@@ -247,7 +251,9 @@ class MailSender:
             return asked
         self._tell(f"{host}: {_said(asked)}")
         where = str(address.records[0])
-        hop = hand_over(self._host, host, where, mail, asked, self._contexts, self._clock, PATIENCE)
+        careless = self.configuration.careless
+        hop = hand_over(self._host, host, where, mail, asked, self._contexts, self._clock, PATIENCE, careless)
+        self.offered = hop.offered
         self._tally.add(domain, asked, hop, host, policy)
         if hop.permanent:
             return self._back(mail, hop.sent.why, host, "5.0.0")

@@ -92,3 +92,13 @@ class Provider(SMTPServer):
         protocol = "ESMTPA" if message.over == "clear text" else "ESMTPSA"
         when = format_datetime(message.arrived)
         return f"Received: from {client} by {self.host}.{DOMAIN} with {protocol}; {when}\r\n".encode()
+
+
+class Gateway(Provider):
+    """The mail server that a domain shows to the world: it takes mail for the domain from anybody, and passes it on."""
+
+    async def handle_MAIL(self, _: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
+        """aiosmtpd's hook for the beginning of a message."""
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 2.1.0 Go on"

@@ -31,6 +31,8 @@ class Certificate:
     """How good it is: one of `KINDS`."""
     pem: bytes
     key: bytes = field(repr=False)
+    name: str = SERVER_NAME
+    """Whom it stands for: the name that a client wants, which is in it unless it is of a wrong kind."""
 
     def load_into(self, context: ssl.SSLContext) -> None:
         """Let a server's context present this certificate."""
@@ -58,7 +60,7 @@ class Authority:
         if kind not in KINDS:
             raise LabError(f"There is no certificate {kind!r}: use one of {', '.join(map(repr, KINDS))}.")
         if (kind, name) not in self._issued:
-            self._issued[kind, name] = Certificate(kind, *KINDS[kind](self._ca, name))
+            self._issued[kind, name] = Certificate(kind, *KINDS[kind](self._ca, name), name)
         return self._issued[kind, name]
 
     def renewed(self, kind: str = "right", name: str = SERVER_NAME) -> Certificate:
@@ -141,5 +143,8 @@ KINDS: dict[str, Callable[[Any, str], tuple[bytes, bytes]]] = {
     "expired": _expired,
     "self-signed": _self_signed,
     "unknown root": _unknown_root,
+    "mis-issued": _right,
 }
-"""What a certificate may be like -> how it is made from the lab's authority, for a name: (certificate PEM, key PEM)."""
+"""What a certificate may be like -> how it is made from the lab's authority, for a name: (certificate PEM, key PEM).
+
+One that was mis-issued is right in every respect, but its key is not the server's."""
