@@ -70,12 +70,13 @@ class Publishing:
         from labkit.defences.relaying import PORT
         from labkit.servers.provider import Gateway
         from labkit.servers.settings import settings as checked
-        from labkit.servers.smtp import SMTPServer
+        from labkit.servers.smtp import Exchanger
 
         told = checked(PORT, **settings)
 
         def start(host: str, shown: "Certificate") -> "SMTPServer":
-            kind = SMTPServer if behind is None else partial(Gateway, **self._onward(host, behind, None))
+            own = partial(Exchanger, domain=name.lower().rstrip("."))
+            kind = own if behind is None else partial(Gateway, **self._onward(host, behind, None))
             return self._stand(kind, told, shown, host, True)
 
         return self.registry.domain(name, mx, start)

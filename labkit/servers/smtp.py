@@ -83,6 +83,21 @@ class SMTPServer(Server):
         return f"451 4.3.0 Cannot do that now: {type(error).__name__}"
 
 
+class Exchanger(SMTPServer):
+    """The mail server of one domain: what is for others comes into its own `mailbox`, and into no inbox."""
+
+    def __init__(self, *arguments: Any, domain: str) -> None:
+        self.domain = domain
+        super().__init__(*arguments)
+
+    async def take(self, message: Message, client: str) -> str:
+        """Keep a message, and deliver it if a recipient is of the domain."""
+        self.mailbox.keep(message)
+        if any(recipient.lower().endswith(f"@{self.domain}") for recipient in message.recipients):
+            self.post.deliver(message)
+        return f"250 2.0.0 Stored as message {len(self.mailbox)}"
+
+
 class SMTPSession(SMTP):
     """One client's conversation, written into the server's log."""
 
