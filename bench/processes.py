@@ -1,5 +1,7 @@
 """Fresh processes, timed as a whole: from the start of the program to its end, with what it has to load."""
 
+import os
+import resource
 import subprocess
 import sys
 import time
@@ -30,6 +32,26 @@ def run(command: Sequence[str]) -> Run:
     if done.returncode:
         raise RuntimeError(f"{command[0]} failed ({done.returncode}): {done.stderr.strip()[-400:]}")
     return Run(seconds, done.stdout)
+
+
+def cpu_seconds(command: Sequence[str]) -> float:
+    """The CPU seconds, user and system, that a command takes on one processor. Raises `RuntimeError` if it fails.
+
+    Its output is thrown away: it may be hundreds of megabytes.
+    """
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=LIMIT, check=False, preexec_fn=_on_one_cpu
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode:
+        raise RuntimeError(f"{command[0]} failed ({done.returncode}): {done.stderr.decode().strip()[-400:]}")
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def _on_one_cpu() -> None:
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 
 def interleaved(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, Run]:

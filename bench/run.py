@@ -14,7 +14,7 @@ from pathlib import Path
 
 from figures import table
 
-MEASUREMENTS = ("startup", "decode", "interceptor", "kernel", "lan", "lessons", "serving")
+MEASUREMENTS = ("startup", "decode", "output", "interceptor", "kernel", "lan", "lessons", "serving")
 _SESSIONS = 5000
 
 

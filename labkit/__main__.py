@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from labkit.decode.event import Dialogue
 
 _STATUSES = "exit status: 0, all went well; 1, not all could be done or shown; 2, a file or an argument is of no use"
+_OPENED, _NOTHING_TO_OPEN = "opened", "nothing to open"
 _READER_LEFT = (errno.EPIPE, errno.EINVAL)
 """What writing into a pipe says when nobody reads on: on Unix, and on Windows."""
 
@@ -67,7 +68,8 @@ def _parser() -> argparse.ArgumentParser:
 
     says = "print the dialogues in a capture file, each when its connection ends"
     decode = commands.add_parser("decode", help=says, description=says, epilog=_STATUSES)
-    decode.add_argument("file", metavar="FILE", type=Path, help="pcap or pcapng; TLS secrets inside it are used")
+    kinds = "pcap or pcapng, by gzip or not; - is standard input, read to its end first; TLS secrets inside it are used"
+    decode.add_argument("file", metavar="FILE", type=Path, help=kinds)
     decode.add_argument("--keylog", metavar="FILE", type=Path, help="more TLS secrets, as SSLKEYLOGFILE (RFC 9850)")
     decode.add_argument(
         "--json", action="store_true", help="one JSON object a line and conversation; labkit.show.json_lines has fields"
@@ -105,11 +107,11 @@ def _decode(chosen: argparse.Namespace) -> int:
 
     file = read_frames(chosen.file)
     secrets = parse(read(chosen.keylog)) if chosen.keylog else {}
-    states = Counter()
+    states: Counter[str] = Counter()
     for state, text in told(file, secrets, _json if chosen.json else _text):
         states[state] += 1
         print(text)
-    problems = list(_problems(chosen, file, states))
+    problems = list(_problems(chosen, file, states, bool(secrets)))
     for problem in problems:
         _complain(problem, status=1)
     return 1 if problems else 0
@@ -123,28 +125,54 @@ def _json(_: "CaptureFile", dialogue: "Dialogue") -> tuple[str, str]:
 
 def _text(file: "CaptureFile", dialogue: "Dialogue") -> tuple[str, str]:
     from labkit.decode.privacy import visible
-    from labkit.show.transcript import Reading, plain_text
+    from labkit.show.readings import Reading
+    from labkit.show.terminal import plain_text
 
     return _state(dialogue), f"{plain_text(Reading(dialogue, visible(dialogue)), file.comment)}\n"
 
 
 def _state(dialogue: "Dialogue") -> str:
+    """What became of its TLS: opened, nothing to open, or why it stays closed."""
     session = dialogue.session
     if session is None or not (session.opened or session.problem):
-        return "nothing to open"
-    return "opened" if session.opened else "closed"
+        return _NOTHING_TO_OPEN
+    return _OPENED if session.opened else session.problem
 
 
-def _problems(chosen: argparse.Namespace, file: "CaptureFile", states: Counter[str]) -> Iterator[str]:
+def _problems(chosen: argparse.Namespace, file: "CaptureFile", states: Counter[str], secrets: bool) -> Iterator[str]:
+    """What was not done or not shown, a sentence each. `secrets` is whether the key log has any."""
     if file.problem:
         yield file.problem
-    if not states:
-        yield f"There is no TCP conversation in {chosen.file}: capture where one crosses, from before it begins."
-    if chosen.keylog and states["closed"] and not states["opened"]:
-        yield (
-            f"The key log {chosen.keylog} opens no TLS session in {chosen.file}, which has {states['closed']:,}: "
-            "use the one that was written while they ran."
-        )
+    hidden = file.passed_over.hidden
+    if not states and hidden:
+        yield f"No TCP conversation could be read in {chosen.file}. {hidden}"
+    elif not states:
+        there = f" (it holds {file.passed_over.all})" if file.passed_over.all else ""
+        yield f"There is no TCP conversation in {chosen.file}{there}: capture where one crosses, from before it begins."
+    elif hidden:
+        yield hidden
+    if chosen.keylog and not secrets:
+        yield f"The key log {chosen.keylog} holds comments and no secret, so nothing was opened with it."
+    elif chosen.keylog:
+        yield from _closed(chosen, states)
+
+
+def _closed(chosen: argparse.Namespace, states: Counter[str]) -> Iterator[str]:
+    """Why the key log opens nothing: one cause, in one sentence."""
+    from labkit.decode.tls.problems import lacks_secret
+
+    closed = [state for state in states if state not in (_OPENED, _NOTHING_TO_OPEN)]
+    if states[_OPENED] or not closed:
+        return
+    others = [problem for problem in closed if not lacks_secret(problem)]
+    number = sum(states[problem] for problem in closed)
+    opens_nothing = f"The key log {chosen.keylog} opens no TLS session in {chosen.file}, which has {number:,}"
+    if others:
+        yield f"{opens_nothing}: {others[0]}"
+    elif any("premaster" in problem for problem in closed):
+        yield f"{opens_nothing}: it has only premaster secrets of RSA key exchanges, and none of these used such a one."
+    else:
+        yield f"{opens_nothing}: use the one that was written while they ran."
 
 
 if __name__ == "__main__":

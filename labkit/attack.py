@@ -195,7 +195,7 @@ class Attack:
         """The conversations whose client, ``ip:port``, belongs there."""
         if self.under_way:
             raise LabError("The captures of both sides are complete when the attack is over: close it first.")
-        from labkit.capture.legs import frames_of
+        from labkit.capture.selection import frames_of
         from labkit.show.capture import Capture
 
         whole = self._capture

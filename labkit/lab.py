@@ -173,14 +173,15 @@ class Lab(Publishing):
         login: tuple[str, str] | None = None,
         policy: "Policy | None" = None,
         sender: str = "alice@lab.test",
-        recipient: str = "bob@lab.test",
+        recipient: str | Sequence[str] = "bob@lab.test",
         tls: tuple[str, ...] = ("TLS 1.2", "TLS 1.3"),
         timeout: float = 5.0,
     ) -> "Sent":
         """Send a message from alice to `server` and say what happened; a server that refuses or fails raises nothing.
 
-        `login` is (user, password); `policy` is one of `labkit.policies`, opportunistic unless given; `timeout` is
-        the seconds for the whole attempt. Raises `LabError` for arguments that cannot be sent.
+        `login` is (user, password); `policy` is one of `labkit.policies`, opportunistic unless given; `recipient` may
+        be several addresses, with commas between them or as a list; `timeout` is the seconds for the whole attempt.
+        Raises `LabError` for arguments that cannot be sent.
         """
         from labkit.clients import smtp
         from labkit.mail.message import compose
@@ -351,11 +352,11 @@ class Lab(Publishing):
         self.close()
 
     def _repr_html_(self) -> str:
-        from labkit.show.page import markup
+        from labkit.show.page import sentence
         from labkit.show.stage import stage
 
         if not self._finalizer.alive:
-            return markup(repr(self))
+            return sentence(repr(self)).html
         return stage(self.network, self.servers.values(), self._capture).html
 
     def __repr__(self) -> str:

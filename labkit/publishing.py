@@ -155,7 +155,7 @@ class Publishing:
             from labkit.defences.sending import Configuration
             from labkit.show.blocks import Blocks
 
-            configuration = Configuration(level, mta_sts, dane, preload)
+            configuration = Configuration(level=level, mta_sts=mta_sts, dane=dane, preload=preload)
             sender = self.registry.sender(self.network.host(host), configuration)
             kind: Any = partial(Provider, relay=sender.send, under=configuration.words, blocks=Blocks(), sender=sender)
         else:

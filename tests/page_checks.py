@@ -16,12 +16,21 @@ class _Balance(HTMLParser):
         self.tags: set[str] = set()
         self.attributes: list[tuple[str, str]] = []
         self.words: list[str] = []
+        self.unnamed: list[str] = []
+        """Tables that have neither a caption nor a label, and heads without a scope."""
 
     def handle_starttag(self, tag, attrs):
         self.tags.add(tag)
+        self._name(tag, dict(attrs))
         self.attributes += [(name, value or "") for name, value in attrs]
         if tag not in _VOID:
             self.open.append(tag)
+
+    def _name(self, tag, attributes):
+        if (tag == "table" and "aria-label" not in attributes) or (tag == "th" and "scope" not in attributes):
+            self.unnamed.append(tag)
+        if tag == "caption" and self.unnamed[-1:] == ["table"]:
+            self.unnamed.pop()
 
     def handle_startendtag(self, tag, attrs):
         self.tags.add(tag)
@@ -36,12 +45,16 @@ class _Balance(HTMLParser):
 
 
 def read_page(html: str) -> _Balance:
-    """Parse a page: every tag is closed in order, nothing is active or loaded, identifiers are used once."""
+    """Parse a page: every tag is closed in order, nothing is active or loaded, identifiers are used once.
+
+    Every table has a caption or a label, and every head a scope.
+    """
     page = _Balance()
     page.feed(html)
     page.close()
     assert not page.open
     assert not page.tags & _ACTIVE
+    assert not page.unnamed
     assert not [name for name, _ in page.attributes if name.startswith("on")]
     assert not _LOADS.search(html)
     identifiers = [value for name, value in page.attributes if name == "id"]

@@ -88,7 +88,7 @@ def test_what_are_no_names_of_hosts_is_refused():
 
 
 def test_importing_labkit_loads_nothing_heavy(tmp_path):
-    heavy = ("scapy", "matplotlib", "IPython", "ipywidgets", "trustme", "cryptography", "aiosmtpd", "asyncio", "ssl")
+    heavy = ("scapy", "matplotlib", "IPython", "ipywidgets", "cryptography", "aiosmtpd", "asyncio", "ssl")
     code = f"import sys, labkit; print([name for name in {heavy!r} if name in sys.modules])"
     out, _ = python(code, tmp_path).communicate(timeout=60)
     assert out == "[]\n"

@@ -11,7 +11,7 @@ import labkit
 
 ROOT = Path(labkit.__file__).parent
 HEAVY = ("scapy", "matplotlib", "IPython", "numpy", "pandas")
-RUNTIME = ("asyncio", "ssl", "aiosmtpd", "trustme", "cryptography", "dns")
+RUNTIME = ("asyncio", "ssl", "aiosmtpd", "cryptography", "dns")
 
 SESSION = """
 from labkit import Lab
@@ -50,7 +50,7 @@ def test_a_session_is_captured_decrypted_and_printed_without_a_library_for_packe
 
 def test_a_capture_file_is_decoded_without_what_runs_a_lab(tmp_path):
     _loaded(SESSION.format(capture="auto"), tmp_path)
-    assert not _loaded(FILE, tmp_path) & {*HEAVY, "asyncio", "ssl", "aiosmtpd", "trustme"}
+    assert not _loaded(FILE, tmp_path) & {*HEAVY, "asyncio", "ssl", "aiosmtpd"}
 
 
 def test_the_dns_loads_in_the_room_of_the_defences_alone():

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import labkit
+from labkit.dialects import ALL
 
 ROOT = Path(labkit.__file__).parent
 FLOORS = (
@@ -89,3 +90,26 @@ def test_the_search_finds_imports_wherever_they_stand():
     assert _imported("from labkit import Lab, attacks") == {"labkit", "labkit.attacks"}
     assert _imported("import labkit.decode.event, os") == {"labkit.decode.event"}
     assert not _imported("if TYPE_CHECKING:\n    from labkit.lab import Lab")
+
+
+PROTOCOLS = {dialect.name.lower() for dialect in ALL}
+PARTS = {("trials", "attacks"), ("trials", "policies"), ("trials", "ssl2"), ("imap", "session"), ("imap", "server")}
+"""(folder, file) that is plainly a part of what another file of that name is about."""
+
+
+def test_no_two_files_bear_one_name_but_the_parts_of_one_protocol():
+    places: dict[str, set[str]] = {}
+    for path in MODULES.values():
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        if parts[-1] != "__init__" and parts[-1] not in PROTOCOLS and parts[-2:] not in PARTS:
+            places.setdefault(parts[-1], set()).add("/".join(parts))
+    assert not [found for found in places.values() if len(found) > 1]
+
+
+def test_no_two_public_classes_bear_one_name():
+    places: dict[str, set[str]] = {}
+    for module, path in MODULES.items():
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, set()).add(module)
+    assert not {name: found for name, found in places.items() if len(found) > 1}

@@ -13,6 +13,7 @@ from tools import tool
 ROOT = Path(__file__).parent.parent
 OTHER_NAMES = {"matplotlib-base": "matplotlib"}
 """What conda calls a package that has another name on PyPI."""
+THE_PROJECT = "-e ."
 GIVEN = {"python", "pip"}
 """In environment.yml only: what there is before any package."""
 
@@ -31,11 +32,19 @@ def _environment() -> list[str]:
 # ---- one list of packages
 
 
+def _given_to_pip() -> list[str]:
+    """The lines of environment.yml that conda hands over to pip."""
+    return re.findall(r"^      - (.+)$", (ROOT / "environment.yml").read_text(encoding="utf-8"), re.MULTILINE)
+
+
 def test_conda_and_pip_install_the_same_packages_within_the_same_bounds():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     conda = dict(map(_requirement, _environment()))
     assert conda.keys() >= GIVEN
-    assert {name: conda[name] for name in conda.keys() - GIVEN} == dict(map(_requirement, project["dependencies"]))
+    found = {name: conda[name] for name in conda.keys() - GIVEN}
+    others = dict(_requirement(line) for line in _given_to_pip() if line != THE_PROJECT)
+    assert not found.keys() & others.keys()
+    assert found | others == dict(map(_requirement, project["dependencies"]))
 
 
 def test_the_python_of_conda_is_one_that_labkit_runs_on():
@@ -47,8 +56,9 @@ def test_the_python_of_conda_is_one_that_labkit_runs_on():
 
 def test_what_environment_yml_gives_to_pip_are_lines_that_pip_reads():
     """conda and repo2docker hand these lines over as a requirements file, which knows fewer options than pip itself."""
-    lines = re.findall(r"^      - (.+)$", (ROOT / "environment.yml").read_text(encoding="utf-8"), re.MULTILINE)
-    assert lines == ["-e ."]  # a local path, so repo2docker has the whole project there before it installs
+    *packages, project = _given_to_pip()
+    assert project == THE_PROJECT  # a local path, so repo2docker has the whole project there before it installs
+    assert all(map(_requirement, packages))
 
 
 # ---- the commands

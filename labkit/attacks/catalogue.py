@@ -86,7 +86,7 @@ ALL: tuple[type[Vector], ...] = (
 """Every vector works as it is made without arguments."""
 
 NOT_RUN = {
-    "N9": "FTP's 230 before AUTH TLS: the lab has no FTP server or client; Preauth (N8) is the same idea in IMAP.",
+    "N9": "FTP's 230 before AUTH TLS (CVE-2021-22946): no client here believes it; Preauth (N8) is the idea in IMAP.",
     "X4": "Attacks on the policy layer (MX, MTA-STS, TLSA) belong to the defences.",
 }
 """Number -> why it is no vector, and what is shown instead."""

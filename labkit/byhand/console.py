@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from labkit.dialects.base import CLIENT, SERVER
 from labkit.errors import LabError
+from labkit.show import html
 from labkit.show.frontend import attended, bundle, when_hurried
-from labkit.show.page import Page, markup
+from labkit.show.page import Page
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -192,7 +193,7 @@ class UnderWay(Page):
 
     def __init__(self, state: str) -> None:
         text = f"Still under way. {state} Decide what is held, or wait, and run this cell again."
-        super().__init__(f"<p>{markup(text)}</p>", text)
+        super().__init__(lambda: html.p[text], text)
 
     def __bool__(self) -> bool:
         return False

@@ -17,8 +17,8 @@ from labkit.byhand import situation as views
 from labkit.byhand.editable import read, written
 from labkit.byhand.waiting import LONGEST_HOLD, ByHand, HeldLine
 from labkit.dialects.base import CLIENT, SERVER
-from labkit.show.page import markup
-from labkit.show.theme import STYLE
+from labkit.show import html
+from labkit.show.page import style_sheet
 
 _LARGEST = 16 << 10
 """Bytes of a line that can be edited here."""
@@ -63,7 +63,7 @@ class Desk:
         self._own = ipywidgets.Text(description="A line of your own, which goes out ahead of that one", **_FIELD)
         clicked = [self._text, self._fates(), self._own, self._additions(), self._others()]
         self._controls = ipywidgets.VBox([self._clock, *clicked, self._notice, self._means])
-        head = ipywidgets.HTML(f'{STYLE}<p class="lk-head"><b>{views.TITLE}</b></p>')
+        head = ipywidgets.HTML(html.render([style_sheet(), views.head()]))
         parts = [head, self._state, self._controls, self._end_of_it, self._log]
         self.box = ipywidgets.VBox(parts).add_class("labkit").add_class("lk-console")
 
@@ -125,14 +125,13 @@ class Desk:
             self._turn_to(situation.held)
             held, complaint = self._held, self._complaint
         self._controls.layout.display = None if situation.by_hand else "none"
-        self._state.value = f'<div role="status">{_listed(views.sentences(situation))}</div>'
-        self._clock.value = _listed([views.clock(held)])
-        self._notice.value = (
-            f'<div role="alert">{_listed(filter(None, [complaint]))}</div>{_listed(views.ahead(held, self._names))}'
-        )
-        self._means.value = f'<div class="lk-soft">{_listed(views.meanings(held))}</div>'
-        self._end_of_it.value = situation.ending[0] if situation.ending else ""
-        self._log.value = views.log(situation)[0]
+        self._state.value = html.render(html.div(role="status")[_listed(views.sentences(situation))])
+        self._clock.value = html.render(_listed([views.clock(held)]))
+        alert = html.div(role="alert")[_listed(filter(None, [complaint]))]
+        self._notice.value = html.render([alert, _listed(views.ahead(held, self._names))])
+        self._means.value = html.render(html.div("lk-soft")[_listed(views.meanings(held))])
+        self._end_of_it.value = html.render(situation.ending[0] if situation.ending else None)
+        self._log.value = html.render(views.log(situation)[0])
 
     def _turn_to(self, held: HeldLine | None) -> None:
         """Put another line on the desk; what is written there stays as long as the line does."""
@@ -162,5 +161,5 @@ def _row(*buttons: ipywidgets.Button) -> ipywidgets.Widget:
     return ipywidgets.HBox(buttons, layout={"flex_flow": "row wrap"})
 
 
-def _listed(sentences: Iterable[str]) -> str:
-    return "".join(f"<p>{markup(sentence)}</p>" for sentence in sentences)
+def _listed(sentences: Iterable[str]) -> list[html.Node]:
+    return [html.p[sentence] for sentence in sentences]

@@ -6,7 +6,7 @@ CRLF at its end. What nobody could see or type is written as ``\x1b``, a backsla
 
 import re
 
-from labkit.show.page import INVISIBLE
+from labkit.show.printed import INVISIBLE
 
 _NEEDS_ESCAPE = re.compile(rf"\\|{INVISIBLE.pattern}")
 _NAMED = {"\\": r"\\", "\r": r"\r", "\n": r"\n", "\t": r"\t"}

@@ -3,7 +3,7 @@
 What can be clicked is in `console`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from labkit.attacks.actions import Action, Answer, Decision, Drop, Inject, Pass, Replace
@@ -12,12 +12,16 @@ from labkit.attacks.vector import Line
 from labkit.attacks.verdict import Verdict
 from labkit.byhand.waiting import ByHand, HeldLine
 from labkit.dialects.base import CLIENT, SERVER
-from labkit.show.page import Page, decoded, markup, printable
+from labkit.show import html
+from labkit.show.page import Page
+from labkit.show.printed import decoded, printable
+from labkit.show.table import Column, build
 
 Names = Mapping[str, str]
 """`CLIENT` and `SERVER` -> who that is: ``alice``, ``mail``."""
 
 TITLE = "You are Mallory"
+_COLUMNS = (Column("Session"), Column("Who", "lk-who"), Column("Said what"), Column("What became of it"))
 _OTHER = {CLIENT: SERVER, SERVER: CLIENT}
 _SHOWN, _LINES, _LONGEST = 60, 4, 160
 """Decisions in a table, lines of each thing that was said, and characters of each line."""
@@ -33,7 +37,7 @@ class Situation(NamedTuple):
     """What is held and what was; None where nobody has come by yet."""
     note: str = ""
     """A sentence on who decides, or on what to do first."""
-    ending: tuple[str, str] | None = None
+    ending: tuple[html.Node, str] | None = None
     """HTML and text of what came of it, when it is over."""
 
     @property
@@ -95,24 +99,20 @@ def _way(line: Line, names: Names) -> str:
 # ---- what became of the lines
 
 
-def log(situation: Situation) -> tuple[str, str]:
+def log(situation: Situation) -> tuple[html.Node, str]:
     """HTML and text of what became of the lines, oldest first."""
     decided = situation.byhand.decided if situation.byhand is not None else ()
     if not decided:
-        return "", ""
+        return None, ""
     shown = decided[-_SHOWN:]
     caption = "What became of each line" + (f", the last {_SHOWN} of {len(decided)}" if decided != shown else "")
-    head = "".join(f'<th scope="col">{name}</th>' for name in ("Session", "Who", "Said what", "What became of it"))
-    rows = "".join(_row(held, situation.names) for held in shown)
-    table = f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    table = build(_COLUMNS, [_row(held, situation.names) for held in shown], caption)
     return table, "\n".join([caption, *(_plain(held, situation.names) for held in shown)])
 
 
-def _row(held: HeldLine, names: Names) -> str:
-    said = "<br>".join(f"<code>{markup(line)}</code>" for line in _lines(held.line.data))
-    became = "<br>".join(map(markup, _became(held, names)))
-    who = f'<td>{held.line.session}</td><td class="lk-who">{markup(_way(held.line, names))}</td>'
-    return f"<tr>{who}<td>{said}</td><td>{became}</td></tr>"
+def _row(held: HeldLine, names: Names) -> tuple[html.Node, ...]:
+    said = _stacked(html.code[line] for line in _lines(held.line.data))
+    return held.line.session, _way(held.line, names), said, _stacked(_became(held, names))
 
 
 def _plain(held: HeldLine, names: Names) -> str:
@@ -162,20 +162,32 @@ def _lines(data: bytes) -> list[str]:
 # ---- the end of it
 
 
-def ending(outcome: object, verdict: Verdict, names: Names) -> tuple[str, str]:
+def ending(outcome: object, verdict: Verdict, names: Names) -> tuple[html.Node, str]:
     """HTML and text of what came of it: the verdict with its evidence, and what the last victim says."""
     why, *evidence = map(printable, repr(verdict).splitlines())
     said = printable(f"{names[CLIENT]} says: {outcome!r}")
-    lines = "<br>".join(markup(line.strip()) for line in evidence[:_EVIDENCE])
-    words = f'<pre class="lk-words">{lines}</pre>' if lines else ""
-    body = f'<div class="lk-card"><p class="lk-head"><b>{markup(why)}</b></p>{words}<p>{markup(said)}</p></div>'
-    return body, "\n".join([why, *evidence, said])
+    lines = _stacked(line.strip() for line in evidence[:_EVIDENCE])
+    words = html.pre("lk-words")[lines] if lines else None
+    card = html.div("lk-card")[html.p("lk-head")[html.b[why]], words, html.p[said]]
+    return card, "\n".join([why, *evidence, said])
+
+
+def head() -> html.Node:
+    """The title above all of it."""
+    return html.p("lk-head")[html.b[TITLE]]
+
+
+def _stacked(lines: Iterable[html.Node]) -> list[html.Node]:
+    """The lines below each other."""
+    return [part for line in lines for part in (html.br, line)][1:]
 
 
 def page(situation: Situation) -> Page:
     """All of it, where nothing can be clicked."""
     said = sentences(situation)
     table, rows = log(situation)
-    end, last = situation.ending or ("", "")
-    head = f'<p class="lk-head"><b>{TITLE}</b></p>' + "".join(f"<p>{markup(sentence)}</p>" for sentence in said)
-    return Page(f"{head}{end}{table}", "\n".join(filter(None, [TITLE, *said, rows, last])))
+    end, last = situation.ending or (None, "")
+    return Page(
+        lambda: [head(), [html.p[each] for each in said], end, table],
+        "\n".join(filter(None, [TITLE, *said, rows, last])),
+    )

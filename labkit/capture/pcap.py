@@ -1,7 +1,7 @@
 """Capture files: pcap and pcapng read as a stream, pcapng written with the TLS secrets inside.
 
 pcap is draft-ietf-opsawg-pcap, pcapng draft-ietf-opsawg-pcapng; the Decryption Secrets Block (its §4.7) is why
-Wireshark opens our files decrypted. What the frames mean does not belong here.
+Wireshark opens our files decrypted. What the frames mean does not belong here, and how files are opened is `stored`.
 """
 
 import struct
@@ -12,9 +12,12 @@ from math import gcd
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from labkit.capture.frames import ALL, ETHERNET, IPV4_ON_ETHERNET, Part, known
+from labkit.capture.encapsulation import known
+from labkit.capture.frames import ALL, ETHERNET, IPV4_ON_ETHERNET, TCP, Share
+from labkit.capture.passed_over import PassedOver
+from labkit.capture.stored import DAMAGED_GZIP, Stored
 from labkit.errors import CaptureError
-from labkit.trust.keylog import Secrets, merge, parse
+from labkit.trust.keylog import Secrets, decoded, merge, parse
 
 _PCAP = {
     b"\xd4\xc3\xb2\xa1": ("<", 1000),
@@ -79,7 +82,7 @@ class CaptureFile:
     Nothing of the frames is kept, so that a file of any size can be decoded (`labkit.decode.file`).
     """
 
-    path: Path
+    stored: Stored
     secrets: Secrets = field(default_factory=dict)
     """The TLS secrets in the part that was read, which usually stand before the packets."""
     comment: str = ""
@@ -91,6 +94,18 @@ class CaptureFile:
     _limit: int = 0
     """Bytes after which the first interface cuts its frames; 0 when it does not."""
     _links: set[int] = field(default_factory=set)
+    passed_over: PassedOver = field(default_factory=PassedOver)
+    """The frames in which no TCP segment was found, once `reassembly.conversations` has read them."""
+
+    @property
+    def path(self) -> Path:
+        """Where it is; ``-`` for standard input."""
+        return self.stored.path
+
+    @property
+    def name(self) -> str:
+        """What it is called at the beginning of a sentence."""
+        return self.stored.name
 
     @property
     def keylog(self) -> str:
@@ -101,26 +116,39 @@ class CaptureFile:
         """The frames in the order of the file. Raises `CaptureError` for what is not a capture."""
         return map(Frame._make, self.records())
 
-    def records(self, part: Part = ALL) -> Iterator[Record | None]:
+    def records(self, part: Share = ALL) -> Iterator[Record | None]:
         """The same, bare; with `part`, None for most of those that are of another part."""
         return chain.from_iterable(self._batches(part))
 
-    def _batches(self, part: Part) -> Iterator[Batch]:
+    def again(self) -> "CaptureFile":
+        """The same file, to be read once more from its beginning."""
+        return CaptureFile(self.stored)
+
+    def later_secrets(self) -> Secrets:
+        """The secrets of the whole file, those behind the packets included. Raises `CaptureError`."""
+        whole = self.again()
+        with self.stored.open() as file:
+            if file.read(4) == _SECTION_MARK:
+                whole._secrets_alone(file)
+        return whole.secrets
+
+    def _batches(self, share: Share) -> Iterator[Batch]:
         self.comment = self.problem = ""
+        self.passed_over.frames.clear()
         self._keylogs.clear()
         self._links.clear()
-        try:
-            with self.path.open("rb") as file:
-                yield from self._read(file, part)
-        except OSError as error:
-            raise CaptureError(
-                f"{self.path} cannot be read ({error.strerror or error}): check the name and the permissions."
-            ) from error
+        with self.stored.open() as file:
+            yield from self._read(file, share)
 
-    def _read(self, file: BinaryIO, part: Part) -> Iterator[Batch]:
-        magic = file.read(4)
+    def _read(self, file: BinaryIO, part: Share) -> Iterator[Batch]:
+        try:
+            magic = file.read(4)
+        except DAMAGED_GZIP as error:
+            raise CaptureError(
+                f"{self.name} begins like a gzip file and is damaged: copy it again, or compress it anew."
+            ) from error
         if not magic:
-            raise CaptureError(f"{self.path} is empty: a pcap or pcapng file was expected. Was the capture saved?")
+            raise CaptureError(f"{self.name} is empty: a pcap or pcapng file was expected. Was the capture saved?")
         if magic in _PCAP:
             yield from self._pcap(file, *_PCAP[magic])
         elif magic == _SECTION_MARK:
@@ -129,7 +157,7 @@ class CaptureFile:
                 raise self._foreign(self._links)
         else:
             raise CaptureError(
-                f"{self.path} is neither pcap nor pcapng: it begins with {magic.hex(' ')}. "
+                f"{self.name} is neither pcap nor pcapng: it begins with {magic.hex(' ')}. "
                 "Save the capture in one of these formats."
             )
 
@@ -137,22 +165,25 @@ class CaptureFile:
         header = file.read(20)
         if len(header) < 20:
             raise CaptureError(
-                f"{self.path} ends inside its header after {len(header) + 4} bytes: capture or copy it again."
+                f"{self.name} ends inside its header after {len(header) + 4} bytes: capture or copy it again."
             )
         link = struct.unpack(order + "I", header[16:])[0] & 0xFFFF
         if not known(link):
             raise self._foreign({link})
         record = struct.Struct(order + "IIII")
-        while head := file.read(16):
-            if len(head) < 16:
-                return self._cut()
-            seconds, fraction, held, length = record.unpack(head)
-            data = file.read(held) if held <= _LARGEST else b""
-            if len(data) < held:
-                return self._cut()
-            yield [(seconds * _SECOND + fraction * unit, link, data, length)]
+        try:
+            while head := file.read(16):
+                if len(head) < 16:
+                    return self._cut()
+                seconds, fraction, held, length = record.unpack(head)
+                data = file.read(held) if held <= _LARGEST else b""
+                if len(data) < held:
+                    return self._cut()
+                yield [(seconds * _SECOND + fraction * unit, link, data, length)]
+        except DAMAGED_GZIP:
+            self._cut()
 
-    def _pcapng(self, file: BinaryIO, read: bytes, part: Part) -> Iterator[Batch]:
+    def _pcapng(self, file: BinaryIO, read: bytes, part: Share) -> Iterator[Batch]:
         at, order = 0, "<"
         try:
             while True:
@@ -178,10 +209,29 @@ class CaptureFile:
                 if record := _BLOCKS.get(kind, CaptureFile._other)(self, order, read[at + 8 : end]):
                     yield [record]
                 at = end
-        except (struct.error, IndexError):
+        except (struct.error, IndexError, *DAMAGED_GZIP):
             self._cut()
 
-    def _packets(self, read: bytes, at: int, order: str, part: Part) -> tuple[Batch, int]:
+    def _secrets_alone(self, file: BinaryIO) -> None:
+        """Read the secrets of a pcapng file, and pass over its packets."""
+        order = "<"
+        file.seek(0)
+        try:
+            while len(head := file.read(12)) == 12:
+                if head.startswith(_SECTION_MARK):
+                    order = self._order(head[8:12])
+                kind, total = _HEAD[order](head)
+                size = (total + 3 & ~3) - len(head)
+                if size < 0 or total > _LARGEST:
+                    return
+                if kind == _SECRETS:
+                    self._key_log(order, head[8:] + file.read(size))
+                else:
+                    file.seek(size, 1)
+        except (struct.error, IndexError, CaptureError, *DAMAGED_GZIP):
+            return  # `records` tells what is wrong with the file
+
+    def _packets(self, read: bytes, at: int, order: str, part: Share) -> tuple[Batch, int]:
         """The packets from `at` to the next other or unfinished block, and its place: nearly all blocks are packets."""
         unpack, interfaces = _PACKET_HEAD[order], self._interfaces
         shared, elsewhere = part is not ALL, part.elsewhere
@@ -199,6 +249,9 @@ class CaptureFile:
                 and total >= _SMALLEST_SEGMENT
                 and link == ETHERNET
                 and read[begin + 12 : begin + 15] == IPV4_ON_ETHERNET
+                and read[begin + 23] == TCP
+                and not read[begin + 20] & 0x3F  # no fragment, whose ports stand elsewhere or nowhere
+                and not read[begin + 21]
                 and elsewhere[read[begin + 35] + read[begin + 37]]
             ):
                 packets.append(None)
@@ -213,7 +266,7 @@ class CaptureFile:
         """The byte order of a new section."""
         if mark not in _ORDERS:
             raise CaptureError(
-                f"{self.path} has a section without a byte-order mark: it is damaged; capture or copy it again."
+                f"{self.name} has a section without a byte-order mark: it is damaged; capture or copy it again."
             )
         self._interfaces = []
         return _ORDERS[mark]
@@ -248,7 +301,7 @@ class CaptureFile:
     def _key_log(self, order: str, body: bytes) -> None:
         kind, length = struct.unpack_from(order + "II", body)
         if kind == _TLS_KEY_LOG:
-            text = str(memoryview(body)[8:-4][:length], "ascii", "replace")
+            text = decoded(bytes(memoryview(body)[8:-4][:length]))
             del body  # it is large when there are many sessions, and so are the secrets
             if self._keylogs and not self._keylogs[-1].endswith("\n"):
                 self._keylogs.append("\n")
@@ -264,12 +317,12 @@ class CaptureFile:
 
     def _foreign(self, links: set[int]) -> CaptureError:
         return CaptureError(
-            f"{self.path} holds frames of link type {', '.join(map(str, sorted(links)))}, which the lab cannot read: "
+            f"{self.name} holds frames of link type {', '.join(map(str, sorted(links)))}, which the lab cannot read: "
             "capture on Ethernet, loopback, a Linux 'any' interface or raw IP."
         )
 
     def _cut(self) -> None:
-        self.problem = f"{self.path} is cut or damaged after its last whole packet; what comes before is complete."
+        self.problem = f"{self.name} is cut or damaged after its last whole packet; what comes before is complete."
 
 
 _BLOCKS = {
@@ -282,9 +335,12 @@ _BLOCKS = {
 
 
 def read_frames(path: str | Path) -> CaptureFile:
-    """A capture file, not opened before its `frames` are taken. Raises `CaptureError` for what is no path."""
+    """A capture file, not opened before its `frames` are taken; ``-`` is standard input. gzip is undone.
+
+    Raises `CaptureError` for what is no path.
+    """
     try:
-        return CaptureFile(Path(path))
+        return CaptureFile(Stored(Path(path)))
     except TypeError as error:
         raise CaptureError(f"A capture file is given by its path, 'like/this.pcapng', not as {path!r}.") from error
 

@@ -66,13 +66,14 @@ def record(
 
 
 def _sniffer(network: Network, host: str | None) -> "Sniffer":
-    from labkit.capture.sieve import EverythingOnCables, ServersOnLoopback
+    from labkit.capture.filters import EverythingOnCables, ServersOnLoopback
     from labkit.capture.sniffer import Sniffer
 
     sock = network.host(host).sniff() if host else network.watch()
     where = f"on the interface of {host}" if host else network.lookout
-    sieve = EverythingOnCables(network.cables) if network.cables else ServersOnLoopback(network.nominal, network.opened)
-    return Sniffer(sock, sieve, where)
+    if network.cables:
+        return Sniffer(sock, EverythingOnCables(network.cables), where)
+    return Sniffer(sock, ServersOnLoopback(network.nominal, network.opened), where)
 
 
 def _sniffer_alone(network: Network, host: str | None) -> "Sniffer":

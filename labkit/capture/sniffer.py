@@ -1,7 +1,7 @@
 """Catching the lab's own frames with a packet socket of Linux (packet(7)), each with the kernel's own time.
 
-Which frames are kept is `sieve`, and as far as it can the kernel applies it (classic BPF, bpf(4)). What a capture is
-made of is `recording`.
+Which frames are kept is decided by `filters`, as far as possible inside the kernel (classic BPF, bpf(4)). What a
+capture is made of is `recording`.
 """
 
 import array
@@ -12,9 +12,10 @@ import struct
 import threading
 import time
 
-from labkit.capture.frames import ETHERNET, FIN, RST, SYN, segment
+from labkit.capture.encapsulation import segment
+from labkit.capture.filters import FrameFilter, Program
+from labkit.capture.frames import ETHERNET, FIN, RST, SYN
 from labkit.capture.pcap import Frame
-from labkit.capture.sieve import Program, Sieve
 from labkit.errors import CannotSniff
 
 # Numbers of <asm-generic/socket.h> and <linux/if_packet.h> that Python's socket module does not name.
@@ -35,22 +36,22 @@ _End = tuple[bytes, int]
 class Sniffer:
     """Frames from a packet socket, caught in a thread from construction to `stop`; owns the socket and closes it.
 
-    `sieve` says which frames are kept, `where` in the words of a sentence what the socket watches.
+    `frame_filter` says which frames are kept, `where` in the words of a sentence what the socket watches.
     """
 
-    def __init__(self, sock: socket.socket, sieve: Sieve, where: str) -> None:
+    def __init__(self, sock: socket.socket, frame_filter: FrameFilter, where: str) -> None:
         self.frames: list[Frame] = []
         self.drops = 0
         """Frames that the kernel had no room for; known after `stop`."""
         self._socket = sock
-        self._sieve = sieve
+        self._filter = frame_filter
         self._where = where
         self._open: dict[tuple[_End, ...], set[_End]] = {}
         """The two ends of each open connection -> those that have sent their FIN."""
         self._buffer = bytearray(_LARGEST)
         self._deadline = 0.0
         try:
-            _prepare(sock, sieve.program)
+            _prepare(sock, frame_filter.program)
         except OSError as error:
             sock.close()
             raise CannotSniff(f"The packet socket cannot be set up ({error.strerror}): use the tap instead.") from error
@@ -64,7 +65,7 @@ class Sniffer:
         lost = f"; the kernel had no room for {self.drops} frames, which are missing" if self.drops else ""
         return (
             f"Captured with a packet socket (AF_PACKET) {self._where}: "
-            f"real frames with the kernel's times, {self._sieve.said}{lost}."
+            f"real frames with the kernel's times, {self._filter.said}{lost}."
         )
 
     def stop(self, settle: float) -> None:
@@ -98,7 +99,7 @@ class Sniffer:
         with contextlib.suppress(BlockingIOError):
             while True:
                 size, ancillary, _, origin = self._socket.recvmsg_into([self._buffer], 64)
-                frame = self._sieve(bytes(memoryview(self._buffer)[:size]), origin)
+                frame = self._filter(bytes(memoryview(self._buffer)[:size]), origin)
                 if frame is not None:
                     self.frames.append(Frame(_time(ancillary), ETHERNET, frame, len(frame)))
                     self._follow(frame)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from labkit.capture.conversation import Conversation
+from labkit.capture.passed_over import PassedOver
 from labkit.capture.pcap import Frame, read_frames, write_pcapng
 from labkit.capture.reassembly import conversations
 from labkit.trust.keylog import Secrets, parse
@@ -23,6 +24,8 @@ class Trace:
 
     path: Path | None = None
     """The file that it was read from."""
+    _passed_over = PassedOver()
+    """Replaced with the conversations."""
 
     def __init__(
         self, frames: list[Frame] | None = None, keylog: str = "", names: dict[str, str] | None = None, how: str = ""
@@ -44,7 +47,19 @@ class Trace:
     @cached_property
     def conversations(self) -> list[Conversation]:
         """The TCP conversations, in the order of their beginning."""
-        return sorted(conversations(self.frames), key=attrgetter("began"))
+        self._passed_over = PassedOver()
+        return sorted(conversations(self.frames, passed_over=self._passed_over), key=attrgetter("began"))
+
+    @property
+    def passed_over(self) -> str:
+        """One sentence on the frames that may hold a conversation that the lab cannot read; empty without them."""
+        return self._counted.hidden
+
+    @property
+    def _counted(self) -> PassedOver:
+        """What was passed over, which is known once the conversations are."""
+        _ = self.conversations
+        return self._passed_over
 
     @cached_property
     def secrets(self) -> Secrets:

@@ -63,12 +63,19 @@ class Outcome:
 class Sent(Outcome):
     """What became of a message that was to be sent."""
 
+    refused: tuple[str, ...] = ()
+    """The recipients for whom the server did not take it, though it did for others: address and reply of each."""
+
     _verb = "sent"
 
     @property
     def sent(self) -> bool:
-        """Whether the server took it."""
+        """Whether the server took it, for one recipient at least."""
         return self.done
+
+    def _second(self) -> str:
+        refused = f"The server refused {' and '.join(self.refused)}." if self.refused else ""
+        return " ".join(filter(None, (refused, super()._second())))
 
 
 @dataclass(frozen=True, repr=False)

@@ -3,7 +3,7 @@
 import smtplib
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -41,7 +41,7 @@ def send(
     """
     if login:
         check_login(login)
-    check_words(mail.sender, mail.recipient)
+    check_words(mail.sender, *mail.recipients)
     attempt = Attempt(host, policy, context, timeout)
     client = SMTPClient(attempt, f"{host.name}.{DOMAIN}")
     return attempt.run(client, Sent, partial(client.submit, to, port, mail, login))
@@ -67,8 +67,8 @@ class SMTPClient(smtplib.SMTP):
         self.ehlo_or_helo_if_needed()  # again after STARTTLS: what was offered before is forgotten (RFC 3207 §4.2)
         if login:
             self._log_in(*login)
-        self.sendmail(mail.sender, [mail.recipient], mail.data)
-        return {}
+        refused = self.sendmail(mail.sender, mail.recipients, mail.data)
+        return {"refused": refusals(refused)}
 
     def greet(self, to: str, port: int) -> None:
         """Connect, read the greeting, and say EHLO."""
@@ -141,8 +141,12 @@ def _login(error: smtplib.SMTPAuthenticationError, _: str) -> str:
 
 
 def _recipients(error: smtplib.SMTPRecipientsRefused, _: str) -> str:
-    refused = (f"{who} with {reply(*answer)}" for who, answer in error.recipients.items())
-    return f"the server refused {' and '.join(refused)}"
+    return f"the server refused {' and '.join(refusals(error.recipients))}"
+
+
+def refusals(refused: Mapping[str, tuple[int, bytes]]) -> tuple[str, ...]:
+    """Recipients that a server refused, each with its words."""
+    return tuple(f"{who} with {reply(*answer)}" for who, answer in refused.items())
 
 
 def _answer(error: smtplib.SMTPResponseException, step: str) -> str:

@@ -5,13 +5,13 @@ and at any ClientHello where a phrase would begin. What is not TLS is text, wher
 goes to a fresh reader of the same dialect.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from labkit.capture.conversation import CLIENT, SERVER, Conversation, Endpoint, Said
 from labkit.decode.event import TCP, TEXT, TLS, Dialogue, Event, TLSSession
 from labkit.decode.preface import LONGEST, PREFACES, Part, may_have_preface, preface
 from labkit.decode.text_layer import TextLayer, words
-from labkit.decode.tls import Stream
+from labkit.decode.tls import Message, Stream
 from labkit.decode.tls_start import AHEAD, Handshakes, begins, is_text, may_begin
 from labkit.decode.words import SIGNALS, Signals
 from labkit.dialects import recognise
@@ -50,13 +50,6 @@ def read(
         tuple(walk.events),
         walk.session(),
     )
-
-
-def read_all(
-    conversations: Iterable[Conversation], secrets: Secrets | None = None, names: Mapping[str, str] | None = None
-) -> Iterator[Dialogue]:
-    """The dialogues in these conversations, one at a time."""
-    return (read(conversation, secrets, names) for conversation in conversations)
 
 
 def _name(names: Mapping[str, str], end: Endpoint) -> str:
@@ -121,6 +114,11 @@ def _is_turned(said: list[Said]) -> bool:
     return recognise(server, client) is None and recognise(client, server) is not None
 
 
+def _alone(said: list[Said]) -> set[str]:
+    heard = {side for side in _BOTH if any(chunk[3] == "data" and chunk[2] == side for chunk in said)}
+    return heard if len(heard) == 1 else set()
+
+
 class _Walk:
     """One pass over a conversation's chunks."""
 
@@ -152,6 +150,8 @@ class _Walk:
         self._before_data = {CLIENT: b"", SERVER: b""}
         self._holes: set[str] = set() if _begins(conversation) else set(_BOTH)
         """The sides of which something is missing."""
+        self._alone = _alone(conversation.said)
+        """The side that alone was captured, if one was."""
         self._position = {CLIENT: 0, SERVER: 0}
         """Bytes of each side up to the end of the chunk."""
         self._time, self._frame = 0.0, 0
@@ -183,7 +183,7 @@ class _Walk:
             self._unfinished(sender)
             self._holes.add(sender)
             if sender in self._in_tls:
-                self._stream.lose(self._role(sender))
+                self._add_tls(sender, self._stream.lose(self._role(sender)))
         self._add(sender, TCP, kind, SIGNALS[kind][0], b"", False, size, _SIGNALS)
 
     def _finish(self) -> None:
@@ -192,8 +192,11 @@ class _Walk:
                 self._outside(side, data)
         self._unfinished(*_BOTH)
         for side in _BOTH if self._streams else ():
-            for _, kind, title, content, encrypted, _, wire in self._stream.finish(self._role(side)):
-                self._add(side, TLS, kind, title, content, encrypted, wire, self._stream)
+            self._add_tls(side, self._stream.finish(self._role(side)))
+
+    def _add_tls(self, sender: str, messages: list[Message]) -> None:
+        for _, kind, title, content, encrypted, _, wire in messages:
+            self._add(sender, TLS, kind, title, content, encrypted, wire, self._stream)
 
     def _after_preface(self, sender: str, data: bytes) -> bytes:
         """Take what proxies say first; return what is behind it."""
@@ -255,7 +258,13 @@ class _Walk:
         if self._text is None:
             self._text = TextLayer(self.dialect, self.events, encrypted=False)
         phrases = self._text.feed(sender, data, len(data), self._time, self._frame)
-        if self._text.reader.upgraded:
+        reader = self._text.reader
+        while sender in self._alone and reader.waits and (held := reader.holds(sender)):
+            reader.rest(OTHER[sender])  # its answers are not in the capture
+            phrases += self._text.feed(sender, b"", 0, self._time, self._frame)
+            if reader.holds(sender) == held:
+                break
+        if reader.upgraded:
             self._upgrade(sender, phrases)
 
     def _upgrade(self, sender: str, phrases: list[Phrase]) -> None:
@@ -286,7 +295,7 @@ class _Walk:
         """TLS begins on one side."""
         if not self._in_tls:
             self._open(sender, data)
-        if self._text is not None:
+        if self._text is not None and self._text.reader.holds(sender):
             self._text.unfinished((sender,), self._time, self._frame)
         if sender in self._holes and not begins(data):
             self._stream.lose(self._role(sender))
@@ -323,8 +332,10 @@ class _Walk:
 
     def _record(self, sender: str, data: bytes) -> None:
         stream = self._stream
-        for _, kind, title, content, encrypted, opened, wire in stream.feed(self._role(sender), data):
-            if opened and kind == "application-data":
+        role = OTHER[sender] if self._turned else sender
+        for _, kind, title, content, encrypted, opened, wire in stream.feed(role, data):
+            if kind == "application-data" and (opened or not encrypted):
+                self._inside.encrypted = encrypted  # not under a suite without encryption
                 self._inside.feed(sender, content, wire, self._time, self._frame)
             elif title == "not TLS" and sender not in self._broken and is_text(content):
                 self._leave(sender, content)
@@ -332,7 +343,7 @@ class _Walk:
                 if title == "not TLS":
                     self._broken.add(sender)
                 self._add(sender, TLS, kind, title, content, encrypted, wire, stream)
-                if encrypted and not opened:
+                if encrypted and not opened and self._inside.heard:
                     self._inside.unfinished((sender,), self._time, self._frame)  # it went on, unheard
 
     def _leave(self, sender: str, data: bytes) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from labkit.capture.conversation import CLIENT, SERVER, Endpoint
+from labkit.decode.escaped import escaped
 from labkit.dialects.base import Dialect
 
 __all__ = ["CLIENT", "SERVER", "TCP", "TEXT", "TLS", "Dialogue", "Event", "Field", "TLSSession", "fields_named"]
@@ -80,7 +81,8 @@ class Event(NamedTuple):
     @property
     def text(self) -> str:
         """The bytes as text, without the last line ending; what is not UTF-8 is shown as ``\\xNN``."""
-        return self.data.decode("utf-8", "backslashreplace").rstrip("\r\n")
+        whole = escaped(self.data)
+        return whole[:-1].removesuffix("\r") if whole.endswith("\n") else whole
 
     @property
     def meaning(self) -> str:

@@ -128,9 +128,13 @@ class _Login:
         if event.kind == "command":
             return self._begin(event, cut)
         if event.kind == "challenge" and self._login:
-            self._login.challenge(_decoded(event.data.partition(b" ")[2].strip(), cut))
+            self._login.challenge(_decoded(_CHALLENGE.search(event.data.strip(b"\r\n"))[1], cut))
         if event.kind == "credential" and self._login:
-            return [seen for line in _LINE.finditer(event.data) for seen in self._part(line[0], line.start(), cut)]
+            return [
+                seen
+                for line in _RESPONSE.finditer(event.data)
+                for seen in self._part(line[line.lastindex], line.start(line.lastindex), cut)
+            ]
         return []
 
     def _begin(self, event: Event, cut: bool) -> list[_Seen]:
@@ -147,7 +151,9 @@ class _Login:
         return [(what, value, start, start + len(coded)) for what, value in told]
 
 
-_LINE = re.compile(rb"[^\r\n]+")
+_CHALLENGE = re.compile(rb'(?:^\S+ )?"?([^\s"]*)"?$')
+"""What stands behind the status of a line, or in quotes."""
+_RESPONSE = re.compile(rb'^(?:"([^"\r\n]*)"|([^\r\n]+))\r?$', re.MULTILINE)
 _CANCELLED = b"*"
 """What calls a login off (RFC 4954 §4)."""
 _EMPTY = b"="

@@ -12,11 +12,11 @@ from multiprocessing import Pipe, Process
 from multiprocessing.connection import Connection
 from typing import TypeVar
 
-from labkit.capture.frames import ALL, Part
+from labkit.capture.frames import ALL, Share
 from labkit.capture.pcap import CaptureFile, read_frames
 from labkit.capture.reassembly import conversations
-from labkit.decode.dialogue import read
 from labkit.decode.event import Dialogue
+from labkit.decode.file import second_look
 from labkit.errors import CaptureError, LabError
 from labkit.trust.keylog import Secrets, merge
 
@@ -47,7 +47,7 @@ def told(file: CaptureFile, secrets: Secrets, tell: Tell[T]) -> Iterator[T]:
             placed = [_decoded(file, secrets, tell, ALL)]
         else:
             placed = [
-                processes.enter_context(_process(file, secrets, tell, Part(number, parts))) for number in range(parts)
+                processes.enter_context(_process(file, secrets, tell, Share(number, parts))) for number in range(parts)
             ]
         for _, answer in heapq.merge(*placed):  # by place; no two are the same, so answers are not compared
             yield answer
@@ -55,21 +55,22 @@ def told(file: CaptureFile, secrets: Secrets, tell: Tell[T]) -> Iterator[T]:
 
 def _parts(file: CaptureFile) -> int:
     """How many processes are worth it."""
-    if not file.path.is_file() or file.path.stat().st_size < _LONG:
+    if not file.stored.lasting or file.path.stat().st_size < _LONG:
         return 1
     allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
     return min(len(allowed), _MOST)
 
 
-def _decoded(file: CaptureFile, secrets: Secrets, tell: Tell[T], part: Part) -> Iterator[Placed[T]]:
+def _decoded(file: CaptureFile, secrets: Secrets, tell: Tell[T], part: Share) -> Iterator[Placed[T]]:
     merge(file.secrets, secrets)
-    for conversation in conversations(file.records(part), part):
+    look = second_look(file)
+    for conversation in conversations(file.records(part), part, file.passed_over):
         place = conversation.over, conversation.began
-        yield place, tell(file, read(conversation, file.secrets or None))
+        yield place, tell(file, look.read(conversation))
 
 
 @contextmanager
-def _process(file: CaptureFile, secrets: Secrets, tell: Tell[T], part: Part) -> Iterator[Iterator[Placed[T]]]:
+def _process(file: CaptureFile, secrets: Secrets, tell: Tell[T], part: Share) -> Iterator[Iterator[Placed[T]]]:
     """A process that decodes one part, and what comes from it; it is gone at the end."""
     here, there = Pipe(duplex=False)
     process = Process(target=_work, args=(there, file.path, secrets, tell, part), daemon=True)
@@ -89,7 +90,8 @@ def _received(here: Connection, file: CaptureFile) -> Iterator[Placed[T]]:
             yield from batch
         if isinstance(batch, CaptureError):
             raise batch
-        file.problem = batch
+        file.problem, passed_over = batch
+        file.passed_over.join(passed_over)
         return
     raise LabError(
         f"A process that decoded a part of {file.path} ended before it was done: "
@@ -97,8 +99,8 @@ def _received(here: Connection, file: CaptureFile) -> Iterator[Placed[T]]:
     )
 
 
-def _work(there: Connection, path: os.PathLike[str], secrets: Secrets, tell: Tell[T], part: Part) -> None:
-    """Send the answers, and in the end what is wrong with the file."""
+def _work(there: Connection, path: os.PathLike[str], secrets: Secrets, tell: Tell[T], part: Share) -> None:
+    """Send the answers, and in the end what is wrong with the file and what was passed over in it."""
     file = read_frames(path)
     batch: list[Placed[T]] = []
     with suppress(BrokenPipeError, KeyboardInterrupt):  # nobody wants to know any more
@@ -109,6 +111,6 @@ def _work(there: Connection, path: os.PathLike[str], secrets: Secrets, tell: Tel
                     there.send(batch)
                     batch = []
             there.send(batch)
-            there.send(file.problem)
+            there.send((file.problem, file.passed_over))
         except CaptureError as error:
             there.send(error)

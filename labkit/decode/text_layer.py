@@ -28,30 +28,35 @@ class TextLayer:
 
     def __init__(self, dialect: Dialect | None, events: list[Event], encrypted: bool) -> None:
         self.reader: Reader = dialect.reader() if dialect else _Plain()
+        self.heard = False
+        """Whether anything was said."""
         self._dialect = dialect
         self._words = words(dialect)
         self._events = events
-        self._encrypted = encrypted
+        self.encrypted = encrypted
+        self._in_records = encrypted
+        """Whether its bytes came in records of TLS, also where those do not encrypt."""
         self._wire = {CLIENT: 0, SERVER: 0}
         """Bytes on the wire since the last phrase, where they are not the phrase's own."""
         self._inflaters: dict[str, _Inflater] = {}
 
     def feed(self, sender: str, data: bytes, wire: int, time: float, frame: int) -> list[Phrase]:
         """Take bytes that came as `wire` bytes of TCP payload; return the phrases that are events now."""
+        self.heard = True
         if self._inflaters:
             phrases = self._inflated(sender, data)
         else:
             phrases = self.reader.feed(sender, data)
             if self.reader.compressed:
                 phrases = self._inflate(phrases)
-        if not (self._encrypted or self._inflaters):
+        if not (self._in_records or self._inflaters):
             for by, kind, title, said in phrases:
                 event = (time, frame, by, TEXT, kind, title, said, False, len(said), self._words)
                 self._events.append(_new(Event, event))
             return phrases
         self._wire[sender] += wire
         for by, kind, title, said in phrases:
-            event = (time, frame, by, TEXT, kind, title, said, self._encrypted, self._wire[by], self._words)
+            event = (time, frame, by, TEXT, kind, title, said, self.encrypted, self._wire[by], self._words)
             self._events.append(_new(Event, event))
             self._wire[by] = 0
         return phrases
@@ -59,14 +64,15 @@ class TextLayer:
     def unfinished(self, senders: Sequence[str], time: float, frame: int) -> None:
         """What these sides have begun and not completed is an event too; what they say next is not its end."""
         # What one side said tells what the other has begun, so both are asked before either forgets.
-        begun = [words(self._dialect, self.reader.begun(sender)) for sender in senders]
-        for sender, origin in zip(senders, begun, strict=True):
-            data = self.reader.rest(sender)
+        reader = self.reader
+        begun = {sender: words(self._dialect, reader.begun(sender)) for sender in senders if reader.holds(sender)}
+        for sender in senders:
+            data = reader.rest(sender)
             wire, self._wire[sender] = self._wire[sender], 0
-            if not (self._encrypted or self._inflaters):
-                wire = len(data)
             if data:
-                event = (time, frame, sender, TEXT, "unknown", "unfinished", data, self._encrypted, wire, origin)
+                if not (self._in_records or self._inflaters):
+                    wire = len(data)
+                event = (time, frame, sender, TEXT, "unknown", "unfinished", data, self.encrypted, wire, begun[sender])
                 self._events.append(_new(Event, event))
 
     # ---- compression
@@ -121,7 +127,7 @@ class _Inflater:
 class _Plain:
     """The reader of text in no dialect: each piece as it came, up to a ClientHello at the beginning of one."""
 
-    compressed = False
+    compressed = waits = False
 
     def __init__(self) -> None:
         self.upgraded = False

@@ -14,6 +14,9 @@ from labkit.capture.conversation import CLIENT, SERVER, Said
 AHEAD = 64
 """Bytes that tell whether TLS begins."""
 _HEADER = 5
+_HANDSHAKE = 22
+_LEAST_SEALED = 32
+"""Bytes of a handshake message under encryption: Finished of TLS 1.2 has 12, and what protects it."""
 _LARGEST = (1 << 14) + 2048
 """Bytes of payload of a record (RFC 5246 §6.2.3)."""
 _HANDSHAKES = frozenset((0, 1, 2, 4, 5, 6, 8, 11, 12, 13, 14, 15, 16, 20, 21, 22, 24, 25))
@@ -49,25 +52,26 @@ def is_text(data: bytes) -> bool:
 
 def _is_record(data: bytes) -> bool:
     """Whether a record begins here, and another behind it, as far as these bytes go."""
-    start = 0
-    while start < len(data):
-        head = data[start : start + _HEADER]
-        if head[0] not in _LENGTHS or (len(head) > 1 and head[1] != 3) or (len(head) > 2 and head[2] > 4):
-            return False
-        if len(head) < _HEADER:
-            return True
-        length = int.from_bytes(head[3:5], "big")
-        if not _LENGTHS[head[0]](length):
-            return False
-        if start == 0 and head[0] == 22 and len(data) > _HEADER and not _is_message(data[_HEADER:], length):
-            return False
-        start += _HEADER + length
-    return True
+    behind = _record_end(data, 0)
+    if not behind or (data[0] == _HANDSHAKE and len(data) > _HEADER and not _is_message(data[_HEADER], behind)):
+        return False
+    return behind >= len(data) or _record_end(data, behind) > 0
 
 
-def _is_message(data: bytes, length: int) -> bool:
-    """Whether a record with this payload holds a handshake message: in clear, or as ciphertext of TLS 1.2."""
-    return data[0] in _HANDSHAKES or length >= 32
+def _record_end(data: bytes, start: int) -> int:
+    """Where the record ends that may begin here; 0 where none can."""
+    head = data[start : start + _HEADER]
+    if head[0] not in _LENGTHS or (len(head) > 1 and head[1] != 3) or (len(head) > 2 and head[2] > 4):
+        return 0
+    if len(head) < _HEADER:
+        return len(data)
+    length = head[3] << 8 | head[4]
+    return start + _HEADER + length if _LENGTHS[head[0]](length) else 0
+
+
+def _is_message(first: int, size: int) -> bool:
+    """Whether a record of this size, whose payload begins so, holds a handshake message: in clear, or as ciphertext."""
+    return first in _HANDSHAKES or size >= _HEADER + _LEAST_SEALED
 
 
 _LENGTHS = {

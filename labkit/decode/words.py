@@ -1,5 +1,6 @@
 """What the phrases of a dialect and the signals of TCP mean: the origin of every event that is not TLS."""
 
+from labkit.decode.escaped import escaped
 from labkit.decode.event import Event, Field
 from labkit.dialects.base import Dialect
 
@@ -55,14 +56,16 @@ class Words:
         """Kind and title of the phrase of which an unfinished event is the beginning; None for any other event."""
 
     def meaning(self, event: Event) -> str:
-        return self._explain(event, event.text.split("\n", 1)[0].rstrip("\r"))
+        return self._always(event) or self._explain(event, escaped(event.data.partition(b"\n")[0].rstrip(b"\r")))
 
     def lines(self, event: Event) -> list[tuple[str, str]]:
         if self._dialect is not None and self._dialect.tell is not None:
             return [(self._dialect.tell(event.title, event.data), self.meaning(event))]
         if self._is_one_piece(event):
             return [(event.text, self.meaning(event))]
-        return [(line, self._explain(event, line)) for line in event.text.replace("\r\n", "\n").split("\n")]
+        always = self._always(event)
+        lines = event.text.replace("\r\n", "\n").split("\n")
+        return [(line, always or self._explain(event, line)) for line in lines]
 
     def fields(self, event: Event) -> tuple[Field, ...]:
         told = self.lines(event)
@@ -79,9 +82,11 @@ class Words:
         """Whether the bytes have one meaning, not one for each line."""
         return event.kind in ("message", "injected") or self.begun == ("message", "message")
 
-    def _explain(self, event: Event, line: str) -> str:
+    def _always(self, event: Event) -> str:
+        """What every phrase of this kind means; empty where its words decide."""
         if self.begun and self.begun[0] in _BEGUN:
             return _BEGUN[self.begun[0]]
-        if event.kind in _PHRASES or self._dialect is None:
-            return _PHRASES.get(event.kind, _PHRASES["unknown"])
+        return _PHRASES.get(event.kind, "" if self._dialect else _PHRASES["unknown"])
+
+    def _explain(self, event: Event, line: str) -> str:
         return self._dialect.explain(event.kind, event.title, line)

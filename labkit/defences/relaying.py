@@ -16,7 +16,7 @@ from labkit.clients.attempt import Attempt
 from labkit.clients.failures import HANDSHAKE, Stopped, put
 from labkit.clients.outcome import Sent
 from labkit.clients.policies import EXPLICIT, GO_ON, STOP, Policy
-from labkit.clients.smtp import SMTPClient, reply
+from labkit.clients.smtp import SMTPClient, refusals, reply
 from labkit.defences.decision import DELIVER, NEXT, PKIX, Seen, Terms, Verdict, judge
 from labkit.defences.requiretls import REQUIRETLS
 from labkit.mail.message import Outgoing
@@ -116,11 +116,11 @@ class _Hop(SMTPClient):
             self.unsupported = True
             raise Stopped("the server does not offer REQUIRETLS inside TLS")
         try:
-            self.sendmail(mail.sender, [mail.recipient], mail.data, [REQUIRETLS] * requires)
+            refused = self.sendmail(mail.sender, mail.recipients, mail.data, [REQUIRETLS] * requires)
         except (smtplib.SMTPResponseException, smtplib.SMTPRecipientsRefused) as refusal:
             self.permanent = 500 <= _code(refusal) < 600
             raise
-        return {}
+        return {"refused": refusals(refused)}
 
     def _look(self) -> Seen:
         """Upgrade where the server offers it, and say what was seen."""

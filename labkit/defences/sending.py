@@ -6,7 +6,7 @@ say (`decision`). Its log tells the way of every message.
 
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 
 from labkit.clients.attempt import check_words
@@ -109,7 +109,8 @@ class Queued:
 
     def __repr__(self) -> str:
         when = datetime.fromtimestamp(self.since, UTC)
-        return f"<to {self.mail.recipient}, held since {when:%Y-%m-%d %H:%M} UTC, {self.tries} x tried: {self.why}>"
+        to = " and ".join(self.mail.recipients)
+        return f"<to {to}, held since {when:%Y-%m-%d %H:%M} UTC, {self.tries} x tried: {self.why}>"
 
 
 class Story(list[str]):
@@ -189,12 +190,13 @@ class MailSender:
     # ---- one message
 
     def _tried(self, mail: Outgoing) -> Relayed:
-        check_words(mail.sender, mail.recipient)
-        domain = mail.recipient.rpartition("@")[2].rstrip(".").lower()
-        if not domain or "@" not in mail.recipient:
-            raise LabError(f"A recipient is an address like 'bob@bob.test', not {mail.recipient!r}.")
+        check_words(mail.sender, *mail.recipients)
+        domains = {recipient.rpartition("@")[2].rstrip(".").lower() for recipient in mail.recipients}
+        if len(domains) != 1 or "" in domains or not all("@" in recipient for recipient in mail.recipients):
+            raise LabError(f"A message goes to addresses of one domain, like 'bob@bob.test', not {mail.recipients!r}.")
+        (domain,) = domains
         wish = requiretls.wish(mail.options, mail.data)
-        self._tell(f"a message for {mail.recipient}{f', {wish}' * (wish != requiretls.DEFAULT)}")
+        self._tell(f"a message for {' and '.join(mail.recipients)}{f', {wish}' * (wish != requiretls.DEFAULT)}")
         resolver = self._resolver()
         mx = resolver.resolve(domain, "MX")
         servers = candidates(domain, mx)
@@ -322,10 +324,8 @@ class MailSender:
 
 def _relayed(sent: Sent, state: str, mx: str, verdict: Verdict) -> Relayed:
     results = (verdict.result,) if verdict.result else ()
-    return Relayed(
-        sent.done, sent.policy, sent.how, sent.version, sent.cipher, sent.verified, sent.password, sent.why, state, mx,
-        results=results,
-    )  # fmt: skip
+    facts = {each.name: getattr(sent, each.name) for each in fields(sent)}
+    return Relayed(**facts, state=state, mx=mx, results=results)
 
 
 def _said(asked: Terms) -> str:

@@ -3,6 +3,7 @@
 from functools import cache
 
 from labkit.dialects.base import CLIENT, SERVER, Dialect, Phrase, Reader
+from labkit.dialects.ftp import FTP
 from labkit.dialects.imap import IMAP
 from labkit.dialects.ldap import LDAP
 from labkit.dialects.lmtp import LMTP
@@ -11,11 +12,13 @@ from labkit.dialects.nntp import NNTP
 from labkit.dialects.pop3 import POP3
 from labkit.dialects.postgresql import POSTGRESQL
 from labkit.dialects.smtp import SMTP
+from labkit.dialects.xmpp import XMPP
 from labkit.errors import LabError
 
 __all__ = [
     "ALL",
     "CLIENT",
+    "FTP",
     "IMAP",
     "LDAP",
     "LMTP",
@@ -25,6 +28,7 @@ __all__ = [
     "POSTGRESQL",
     "SERVER",
     "SMTP",
+    "XMPP",
     "Dialect",
     "Phrase",
     "Reader",
@@ -34,7 +38,7 @@ __all__ = [
     "recognise",
 ]
 
-ALL: list[Dialect] = [SMTP, IMAP, POP3, LMTP, MANAGESIEVE, NNTP, LDAP, POSTGRESQL]
+ALL: list[Dialect] = [SMTP, IMAP, POP3, LMTP, MANAGESIEVE, FTP, NNTP, XMPP, LDAP, POSTGRESQL]
 
 
 def named(name: str) -> Dialect:

@@ -10,7 +10,7 @@ from labkit.dialects.framing.tagged_lines import CREDENTIAL, LITERAL, TaggedLine
 from labkit.dialects.imap_words import CAPABILITIES, COMMANDS, GREETINGS, REPLIES, explain
 from labkit.dialects.reader import COMMAND
 from labkit.dialects.writing import (
-    Account,
+    Credentials,
     Injected,
     Writer,
     counted_on,
@@ -148,7 +148,7 @@ _DISCLOSES = {
 }
 
 
-def _steal(tag: str, account: Account, login: int) -> bytes:
+def _steal(tag: str, account: Credentials, login: int) -> bytes:
     """The size of the message has to be known before: what the victim says up to the end of its LOGIN."""
     first = counted_on(tag)
     second = counted_on(first)

@@ -144,7 +144,7 @@ def elements(data: bytes) -> Iterator[Element]:
         at += first
 
 
-class Message(NamedTuple):
+class LDAPMessage(NamedTuple):
     """An LDAPMessage (RFC 4511 §4.1.1)."""
 
     number: int
@@ -154,13 +154,13 @@ class Message(NamedTuple):
     """The elements in the operation."""
 
 
-def message(data: bytes) -> Message | None:
+def message(data: bytes) -> LDAPMessage | None:
     """The message in these bytes; None where they are none."""
     outer = next(elements(data), None)
     inner = list(elements(outer.content)) if outer and outer.tag == SEQUENCE else []
     if len(inner) < 2 or inner[0].tag != INTEGER or inner[1].tag not in OPERATIONS:
         return None
-    return Message(int.from_bytes(inner[0].content, "big"), inner[1].tag, list(elements(inner[1].content)))
+    return LDAPMessage(int.from_bytes(inner[0].content, "big"), inner[1].tag, list(elements(inner[1].content)))
 
 
 def envelope(identifier: int, operation: int, *parts: bytes) -> bytes:
@@ -221,14 +221,14 @@ class _Reader(BinaryRecordReader):
             return ("go-ahead" if _code(read) == SUCCESS else "refusal"), title
         return ("reply", title) if title in REPLIES else ("unknown", "unknown")
 
-    def _request(self, read: Message, title: str) -> tuple[str, str]:
+    def _request(self, read: LDAPMessage, title: str) -> tuple[str, str]:
         if title == "ExtendedRequest" and read.parts and read.parts[0] == (0x80, STARTTLS.encode()):
             self._upgrade = read.number
             return "command", "StartTLS"
         return ("command", title) if title in COMMANDS else ("unknown", "unknown")
 
 
-def _code(read: Message) -> int | None:
+def _code(read: LDAPMessage) -> int | None:
     """The result code of a response."""
     first = read.parts[0] if read.parts else Element(0, b"")
     return int.from_bytes(first.content, "big") if first.tag == ENUMERATED else None

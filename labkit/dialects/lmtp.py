@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from labkit.dialects.smtp import LINES, SMTP, SMTPReader
 from labkit.dialects.smtp_words import explain as explain_smtp
-from labkit.dialects.writing import Account, plain, untagged_command
+from labkit.dialects.writing import Credentials, plain, untagged_command
 
 LHLO = "The client says its name and asks what the server can do: the EHLO of LMTP (RFC 2033 §4.1)."
 COMMANDS = {verb: what for verb, what in SMTP.commands.items() if verb not in ("EHLO", "HELO")} | {"LHLO": LHLO}
@@ -33,7 +33,7 @@ def _explain(kind: str, title: str, line: str) -> str:
     return LHLO if title == "LHLO" else explain_smtp(kind, title, line)
 
 
-def _steal(tag: str, account: Account, _: int) -> bytes:
+def _steal(tag: str, account: Credentials, _: int) -> bytes:
     commands = ("LHLO mallory.lab.test", f"AUTH PLAIN {plain(account.user, account.password)}")
     envelope = (f"MAIL FROM:<{account.address}>", f"RCPT TO:<{account.address}>", "DATA")
     return b"".join(untagged_command(text, tag) for text in (*commands, *envelope))

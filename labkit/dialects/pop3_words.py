@@ -80,6 +80,7 @@ def explain(kind: str, title: str, line: str) -> str:
 
 _OTHERS = {
     "message": "The message itself, header and body, up to the line with a single dot (RFC 1939 §3).",
+    "lines": "Lines that answer a command whose reply began elsewhere, or that was not captured.",
     "unknown command": "The lab does not know this command.",
 }
 

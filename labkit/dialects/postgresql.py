@@ -174,6 +174,9 @@ class _Reader(BinaryRecordReader):
             self._asked = _AUTHENTICATION.get(int.from_bytes(data[5:9], "big"), "Authentication")
             return "reply", self._asked
         title = _SERVERS.get(data[:1])
+        if title and self._server_next == _ANSWER:
+            self._next = COMMAND
+            return "refusal", title
         return ("reply", title) if title else ("unknown", "unknown")
 
     def _request(self, data: bytes) -> tuple[str, str]:

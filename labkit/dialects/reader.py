@@ -66,7 +66,7 @@ class Buffer(bytearray):
         self._no_dot = 0
         """How far there is no line with a single dot."""
         self._no_bare_dot = 0
-        """How far there is none whose line feeds stand alone."""
+        """How far, in all that was said, there is none whose line feeds stand alone."""
         self.taken = 0
         """Bytes that were taken out of it so far."""
 
@@ -99,8 +99,8 @@ class Buffer(bytearray):
 
     def bare_text(self) -> int:
         """Where the lines end for a server that takes a bare line feed for the end of a line."""
-        found = _BARE_DOT.search(self, max(0, self._no_bare_dot - len(_DOT)))
-        self._no_bare_dot = len(self)
+        found = _BARE_DOT.search(self, max(0, self._no_bare_dot - self.taken - len(_DOT)))
+        self._no_bare_dot = self.taken + len(self)
         return found.end() if found else 0
 
     def last_line(self) -> int:
@@ -111,7 +111,7 @@ class Buffer(bytearray):
         """Return the first bytes and remove them."""
         if not end:
             return b""
-        self._no_line, self._no_dot, self._no_bare_dot = _NOWHERE, 0, 0
+        self._no_line, self._no_dot = _NOWHERE, 0
         self.taken += end
         if end < len(self):
             taken = bytes(self[:end])
@@ -153,6 +153,8 @@ class BufferedReader(ABC):
         if sender == SERVER:
             self._read_server(phrases)
         else:
+            if self._next == WAIT and data:
+                self._speaks_again()
             self._read_client(phrases)
         return phrases
 
@@ -176,7 +178,7 @@ class BufferedReader(ABC):
             phrases.append(phrase)
 
     def _read_server(self, phrases: list[Phrase]) -> None:
-        buffer = self._buffers[SERVER]
+        buffer, client = self._buffers[SERVER], self._buffers[CLIENT]
         while buffer and not self._over:
             if buffer[0] == _HANDSHAKE and self._tls_begins(buffer):
                 return
@@ -187,10 +189,14 @@ class BufferedReader(ABC):
             if phrase[1] == "go-ahead":
                 self.upgraded = self._over = True
                 phrases += self._injected()
-            if self.compressed:
+            elif self.compressed:
                 self._over = True
                 phrases += [self._compressed(side) for side, held in self._buffers.items() if held]
-            self._read_client(phrases)
+            elif client:
+                self._read_client(phrases)
+
+    def _speaks_again(self) -> None:  # noqa: B027
+        """The client says more while the reader waits for an answer to what it has said."""
 
     def _tls_begins(self, buffer: Buffer) -> bool:
         """Whether a ClientHello begins here, or may: so nothing more can be read."""

@@ -10,8 +10,8 @@ from labkit.dialects.framing.coded_lines import CHUNK, CREDENTIAL, TEXT, CodedLi
 from labkit.dialects.reader import WAIT, Buffer, text_end
 from labkit.dialects.smtp_words import CAPABILITIES, COMMANDS, REPLIES, explain
 from labkit.dialects.writing import (
-    Account,
     Capabilities,
+    Credentials,
     Injected,
     Writer,
     lines,
@@ -22,9 +22,8 @@ from labkit.dialects.writing import (
 )
 
 _CODE = re.compile(rb"[2-5][0-9][0-9]")
-_CODES = {str(code).encode(): str(code) for code in range(200, 600)}
-"""Reply codes (RFC 5321 §4.2), as they stand in the text -> as they are called."""
-_BEHIND_CODE = b" \r\n-"
+_STATUSES = {b"%d%c" % (code, behind): str(code) for code in range(200, 600) for behind in b" -\r\n"}
+"""Reply code with what may stand behind it (RFC 5321 §4.2) -> the code."""
 _BDAT = re.compile(rb"BDAT +(\d{1,12})", re.IGNORECASE)
 
 
@@ -57,7 +56,7 @@ class SMTPReader(CodedLineReader):
     """RFC 5321 §4.5.3.1 asks for 512 to 1,000."""
 
     def _status(self, reply: bytes) -> str | None:
-        return _CODES.get(reply[:3]) if reply[3:4] in _BEHIND_CODE else None
+        return _STATUSES.get(reply[:4])
 
     def _next_line(self, buffer: Buffer, start: int, end: int) -> int:
         """RFC 5321 §4.2.1: each line but the last has a hyphen behind its code."""
@@ -78,7 +77,7 @@ def _recognises(server: bytes, client: bytes) -> bool:
     return bool(_GREETING.match(server) or (_HELLO.match(client) and _GREETING_CODE.match(server)))
 
 
-def _steal(tag: str, account: Account, _: int) -> bytes:
+def _steal(tag: str, account: Credentials, _: int) -> bytes:
     """Each command earns just the reply that the victim waits for; behind DATA its own words are the message."""
     commands = ("EHLO mallory.lab.test", f"AUTH PLAIN {plain(account.user, account.password)}")
     envelope = (f"MAIL FROM:<{account.address}>", f"RCPT TO:<{account.address}>", "DATA")

@@ -46,7 +46,7 @@ class Injected(NamedTuple):
     says the same command itself."""
 
 
-class Account(NamedTuple):
+class Credentials(NamedTuple):
     """An account on a server."""
 
     user: str
@@ -91,7 +91,7 @@ class Writer:
     """A phrase -> what an attacker puts in the place of this greeting, or answers to this command, to bring a client
     into a state in which some forget that TLS was required; None for a phrase that passes."""
     injected: Injected | None = None
-    steal: Callable[[str, Account, int], bytes] | None = None
+    steal: Callable[[str, Credentials, int], bytes] | None = None
     """(tag of the upgrade command, account, bytes of the victim's login) -> commands that log in to this account and
     begin a message, so that what the victim says next becomes part of the message."""
 

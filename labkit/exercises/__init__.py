@@ -1,6 +1,7 @@
 """Exercises: a student answers, and is told what is right or wrong with that answer.
 
-A lesson is a module of this package, ``lesson_01.py``, with a `Lesson` named ``LESSON``; it is read when first needed.
+A lesson is a module of `labkit.exercises.lessons`, ``lesson_01.py``, with a `Lesson` named ``LESSON``; it is read when
+first needed.
 An instructor adds an exercise to a running notebook, or to a module that it imports, in ten lines::
 
     from labkit.exercises import Exercise, add, equals
@@ -16,16 +17,22 @@ An instructor adds an exercise to a running notebook, or to a module that it imp
 
 From then on ``check("mine.1", code)``, ``hint("mine.1")``, ``solution("mine.1")`` and `progress` know it. Any function
 ``(answer, *about) -> str`` is a checker: it returns what is wrong with the answer, or ``""``.
+
+What must not be copied is drawn for each student: an exercise with ``given=lambda draw: draw.word("PIN")`` gives each a
+word of their own, ``given("mine.1")``, and its checker finds the same in ``draw().word("PIN")``.
 """
 
-from labkit.exercises.answers import check, hint, solution
-from labkit.exercises.checkers import choice, contains, equals, function, members, number, sequence, tried_on, word
+from labkit.exercises.answers import check, given, hint, solution
+from labkit.exercises.checkers import choice, contains, equals, members, number, sequence, text, word
+from labkit.exercises.functions import Call, function, tried_on
+from labkit.exercises.keeping import draw, drawn_for
 from labkit.exercises.lessons import add
+from labkit.exercises.overview import Progress, progress
 from labkit.exercises.predictions import predict, recall
 from labkit.exercises.question import Checker, Exercise, Lesson, Prediction
-from labkit.exercises.record import Progress, progress
 
 __all__ = [
+    "Call",
     "Checker",
     "Exercise",
     "Lesson",
@@ -35,8 +42,11 @@ __all__ = [
     "check",
     "choice",
     "contains",
+    "draw",
+    "drawn_for",
     "equals",
     "function",
+    "given",
     "hint",
     "members",
     "number",
@@ -45,6 +55,7 @@ __all__ = [
     "recall",
     "sequence",
     "solution",
+    "text",
     "tried_on",
     "word",
 ]

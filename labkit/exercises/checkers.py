@@ -7,7 +7,7 @@ why each is wrong. What an answer is called in a sentence is decided here too.
 
 import math
 import reprlib
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import islice
 from numbers import Number, Real
 from typing import Any
@@ -29,15 +29,15 @@ def shown(answer: object) -> str:
     if isinstance(answer, bytes | bytearray):
         answer = answer[: _LONGEST + 1]
     try:
-        text = _brief.repr(answer) if type(answer) in _PLAIN else str(answer) if isinstance(answer, Number) else ""
+        value = _brief.repr(answer) if type(answer) in _PLAIN else str(answer) if isinstance(answer, Number) else ""
     except Exception:
-        text = ""
+        value = ""
     kind = type(answer).__name__
-    return _cut(text) or f"{'an' if kind[0] in 'aeiouAEIOU' else 'a'} {kind}"
+    return _cut(value) or f"{'an' if kind[0] in 'aeiouAEIOU' else 'a'} {kind}"
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+def _cut(value: str) -> str:
+    return value if len(value) <= _LONGEST else f"{value[: _LONGEST - 1]}…"
 
 
 def same(one: object, other: object) -> bool:
@@ -55,7 +55,22 @@ def equals(expected: Any, mistakes: Mapping[Any, str] | None = None, otherwise: 
         right = _worked_out(expected, about)
         if same(answer, right) and isinstance(answer, bool) == isinstance(right, bool):
             return ""
-        return _named(answer, mistakes) or _nearly(answer, right) or _plainly_wrong(answer, otherwise)
+        return named(answer, mistakes) or nearly(answer, right) or _plainly_wrong(answer, otherwise)
+
+    return checker
+
+
+def text(expected: Any, mistakes: Mapping[Any, str] | None = None, otherwise: str = "") -> Checker:
+    """This text, in which upper and lower case matter; bytes of it, and spaces or line ends around it, do not."""
+
+    def checker(answer: object, *about: object) -> str:
+        right, said = _worked_out(expected, about), as_text(answer)
+        if said is None:
+            return f'The answer is text in quotes, "like this", and yours is {shown(answer)}.'
+        if said == right.strip():
+            return ""
+        known = {as_text(wrong): why for wrong, why in (mistakes or {}).items()}
+        return known.get(said) or _other_spelling(said, right) or _plainly_wrong(answer, otherwise)
 
     return checker
 
@@ -64,12 +79,13 @@ def word(*accepted: str, mistakes: Mapping[str, str] | None = None, otherwise: s
     """One of these words or short phrases; upper and lower case and surrounding spaces do not matter."""
 
     def checker(answer: object, *about: object) -> str:
-        if not isinstance(answer, str):
+        said = as_text(answer)
+        if said is None:
             return f'The answer is text in quotes, "like this", and yours is {shown(answer)}.'
-        if _folded(answer) in map(_folded, accepted):
+        if _folded(said) in map(_folded, accepted):
             return ""
         known = {_folded(wrong): why for wrong, why in (mistakes or {}).items()}
-        return known.get(_folded(answer)) or _plainly_wrong(answer, otherwise)
+        return known.get(_folded(said)) or _plainly_wrong(answer, otherwise)
 
     return checker
 
@@ -87,7 +103,7 @@ def number(
         right = _worked_out(expected, about)
         if abs(answer - right) <= tolerance:
             return ""
-        return _named(answer, mistakes) or f"{shown(answer)} is too {'high' if answer > right else 'low'}. {otherwise}"
+        return named(answer, mistakes) or f"{shown(answer)} is too {'high' if answer > right else 'low'}. {otherwise}"
 
     return checker
 
@@ -116,18 +132,18 @@ def members(expected: Any, missing: Mapping[Any, str] | None = None, extra: Mapp
         right = list(_worked_out(expected, about))
         for thing in answer:
             if not _among(thing, right):
-                return f"{shown(thing)} does not belong there. {_named(thing, extra)}".rstrip()
+                return f"{shown(thing)} does not belong there. {named(thing, extra)}".rstrip()
         left = [thing for thing in right if not _among(thing, answer)]
         if not left:
             return ""
-        why = next(filter(None, (_named(thing, missing) for thing in left)), "")
+        why = next(filter(None, (named(thing, missing) for thing in left)), "")
         return f"What you have is right, but {_count(len(left))} missing. {why}".rstrip()
 
     return checker
 
 
 def sequence(expected: Any, mistakes: Mapping[Any, str] | None = None) -> Checker:
-    """A list or tuple of these things in this order; `mistakes` says why a thing is not where somebody puts it."""
+    """A list or tuple of these things in this order; `mistakes` says why a thing does not belong where it was put."""
 
     def checker(answer: object, *about: object) -> str:
         if _no_collection(answer) or isinstance(answer, set | frozenset):
@@ -137,7 +153,7 @@ def sequence(expected: Any, mistakes: Mapping[Any, str] | None = None) -> Checke
         for place, (thing, wanted) in enumerate(zip(given, right, strict=False), 1):
             if not same(thing, wanted):
                 before = f"It is right up to {shown(given[place - 2])}. " if place > 1 else ""
-                return f"{before}At place {place} it is not {shown(thing)}. {_named(thing, mistakes)}".rstrip()
+                return f"{before}At place {place} it is not {shown(thing)}. {named(thing, mistakes)}".rstrip()
         if len(given) < len(right):
             return f"So far it is right, but {_count(len(right) - len(given))} missing at the end."
         return f"The first {len(right)} are right, and then it should end." if len(given) > len(right) else ""
@@ -151,7 +167,7 @@ def contains(*parts: str | bytes, without: Mapping[Any, str] | None = None) -> C
 
     def checker(answer: object, *about: object) -> str:
         if not isinstance(answer, kind):
-            return f"The answer is {_kind(kind)}, and yours is {shown(answer)}."
+            return f"The answer is {kind_named(kind)}, and yours is {shown(answer)}."
         for wrong, why in (without or {}).items():
             if wrong in answer:
                 return f"{shown(wrong)} is in it. {why}"
@@ -161,42 +177,12 @@ def contains(*parts: str | bytes, without: Mapping[Any, str] | None = None) -> C
     return checker
 
 
-def function(cases: Mapping[Any, Any], mistakes: Mapping[Any, str] | None = None) -> Checker:
-    """A function of one argument that the student writes: for each key of `cases` it must return the value."""
-    return tried_on(lambda: ((given, wanted, shown(given)) for given, wanted in cases.items()), mistakes)
-
-
-def tried_on(
-    cases: Callable[[], Iterable[tuple[object, Any, str]]], mistakes: Mapping[Any, str] | None = None
-) -> Checker:
-    """A function of one argument; `cases` gives (argument, what it must return, what that argument is called)."""
-
-    def checker(answer: object, *about: object) -> str:
-        if not callable(answer):
-            return f"The answer is a function, given by its name alone, and yours is {shown(answer)}."
-        return next(filter(None, (_tried(answer, *case, mistakes) for case in cases())), "")
-
-    return checker
-
-
-def _tried(answer: Callable, given: object, wanted: object, called: str, mistakes: Mapping[Any, str] | None) -> str:
-    try:
-        got = answer(given)
-    except Exception as error:
-        return f"On {called} it stops with {type(error).__name__}: {_cut(str(error))}."
-    if same(got, wanted):
-        return ""
-    if got is None:
-        return f"On {called} it returns nothing: does every way through it end in a return?"
-    why = _named(got, mistakes) or _nearly(got, wanted)
-    return f"On {called} it returns {shown(got)}, but it should be {shown(wanted)}. {why}".rstrip()
-
-
 def _worked_out(expected: Any, about: Sequence[object]) -> Any:
     return applied(expected, *about) if callable(expected) else expected
 
 
-def _named(answer: object, mistakes: Mapping[Any, str] | None) -> str:
+def named(answer: object, mistakes: Mapping[Any, str] | None) -> str:
+    """What is said of this wrong answer, or ``\"\"``."""
     return next((why for wrong, why in (mistakes or {}).items() if same(answer, wrong)), "")
 
 
@@ -204,14 +190,15 @@ def _plainly_wrong(answer: object, otherwise: str) -> str:
     return f"It is not {shown(answer)}. {otherwise}".rstrip()
 
 
-def _nearly(answer: object, right: object) -> str:
+def nearly(answer: object, right: object) -> str:
     """What to say of an answer that means the right thing in another form."""
     if isinstance(right, str | bytes) and isinstance(answer, str | bytes | bytearray):
         return _other_kind(answer, right) or _other_spelling(answer, right)
     if isinstance(right, list | tuple) and isinstance(answer, list | tuple) and same(list(answer), list(right)):
-        return f"The values are right, but the answer is {_kind(type(right))}, and yours is {_kind(type(answer))}."
+        forms = kind_named(type(right)), kind_named(type(answer))
+        return "The values are right, but the answer is {}, and yours is {}.".format(*forms)
     if not isinstance(answer, type(right)) and not isinstance(right, type(answer)):
-        return f"The answer is {_kind(type(right))}, and yours is {shown(answer)}."
+        return f"The answer is {kind_named(type(right))}, and yours is {shown(answer)}."
     return ""
 
 
@@ -221,7 +208,7 @@ def _other_kind(answer: str | bytes | bytearray, right: str | bytes) -> str:
     as_text = answer if isinstance(answer, str) else bytes(answer).decode("utf-8", "backslashreplace")
     right_text = right if isinstance(right, str) else right.decode("utf-8", "backslashreplace")
     fits = "The value is right, but the" if as_text == right_text else "The"
-    return f"{fits} answer is {_kind(type(right))}, and yours is {_kind(type(answer))}."
+    return f"{fits} answer is {kind_named(type(right))}, and yours is {kind_named(type(answer))}."
 
 
 def _other_spelling(answer: Any, right: Any) -> str:
@@ -246,17 +233,31 @@ _KINDS = {
 }
 
 
-def _kind(kind: type) -> str:
+def kind_named(kind: type) -> str:
+    """What a value of that type is called in a sentence."""
     return _KINDS.get(kind, f"a {kind.__name__}")
 
 
-def _folded(text: str) -> str:
-    return " ".join(text.split()).rstrip(".").casefold()
+def as_text(answer: object) -> str | None:
+    """Text without spaces and line ends around it, also of bytes; None for anything else."""
+    if isinstance(answer, bytes | bytearray):
+        answer = bytes(answer).decode("utf-8", "backslashreplace")
+    return answer.strip() if isinstance(answer, str) else None
 
 
-def _is_number(text: str | bytes) -> bool:
+def spelled_alike(answer: object, wanted: str) -> bool:
+    """Whether an answer is that text but for upper and lower case, spaces around it, or being bytes."""
+    said = as_text(answer)
+    return said is not None and _folded(said) == _folded(wanted)
+
+
+def _folded(said: str) -> str:
+    return " ".join(said.split()).rstrip(".").casefold()
+
+
+def _is_number(answer: str | bytes) -> bool:
     try:
-        float(text)
+        float(answer)
     except ValueError:
         return False
     return True
@@ -267,7 +268,13 @@ def _no_collection(answer: object) -> bool:
 
 
 def _among(thing: object, things: Iterable[object]) -> bool:
-    return any(same(thing, other) for other in things)
+    return any(same(thing, other) or _alike(thing, other) for other in things)
+
+
+def _alike(one: object, other: object) -> bool:
+    return (isinstance(other, str) and spelled_alike(one, other)) or (
+        isinstance(one, str) and spelled_alike(other, one)
+    )
 
 
 def _count(left: int) -> str:

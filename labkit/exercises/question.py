@@ -41,6 +41,8 @@ class Exercise:
     """The lines of code that stand in place of the answer, above the `check`."""
     because: str = field(kw_only=True)
     """Why the right answer is right, with the section to look it up."""
+    given: Callable[..., Any] | None = field(default=None, kw_only=True)
+    """``given(draw, *about)``: what this student is given to work on, from a `labkit.exercises.drawn.Draw`."""
 
     def __post_init__(self) -> None:
         lesson, dot, own = str(self.number).rpartition(".")
@@ -73,10 +75,14 @@ class Prediction:
     right: str = field(kw_only=True)
     """The letter of the right choice."""
     because: str = field(kw_only=True)
+    wrong: Mapping[str, str] = field(default_factory=dict, kw_only=True)
+    """Letter of another choice -> what is said to a student who chose it."""
 
     def __post_init__(self) -> None:
         if self.right not in self.choices:
             raise LabError(f"The right choice {self.right!r} is not one of {', '.join(self.choices)}.")
+        if strange := [letter for letter in self.wrong if letter == self.right or letter not in self.choices]:
+            raise LabError(f"{', '.join(strange)} is not one of the wrong choices, so there is nothing to say of it.")
 
 
 @dataclass(frozen=True)

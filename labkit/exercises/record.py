@@ -1,17 +1,12 @@
-"""What the student has done so far, in this kernel: tries, hints, solutions and predictions.
+"""What a student has done: tries, hints, solutions and predictions, as plain records that can be merged and written.
 
-It lives in memory. `Progress.save` writes it to a file for handing in.
+Where they are kept is `keeping`. Nothing here reads or writes a file.
 """
 
 import json
-from dataclasses import asdict, dataclass
-from pathlib import Path
-
-from labkit.errors import LabError
-from labkit.exercises.lessons import lesson, numbers
-from labkit.exercises.question import Lesson
-from labkit.show.exercises import RIGHT, WRONG, Row, progress_table
-from labkit.show.page import Page
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from typing import Any
 
 
 @dataclass
@@ -32,6 +27,11 @@ class Work:
             self.tried += 1
             self.solved = right
 
+    def take(self, other: "Work") -> None:
+        """Add what was done elsewhere."""
+        for name, value in vars(other).items():
+            setattr(self, name, max(getattr(self, name), value))
+
 
 @dataclass
 class Guess:
@@ -41,72 +41,61 @@ class Guess:
     recalled: bool = False
     """Whether the choice was held against the right one; from then on it stays as it is."""
 
-
-exercises: dict[str, Work] = {}
-predictions: dict[str, Guess] = {}
-
-
-def work(number: str) -> Work:
-    """What was done on that exercise."""
-    return exercises.setdefault(number, Work())
+    def take(self, other: "Guess") -> None:
+        """Add what was predicted elsewhere: what was recalled stays, and otherwise the choice made here."""
+        if not self.recalled and (other.recalled or self.choice is None):
+            self.choice, self.recalled = other.choice, other.recalled
 
 
-def guess(number: str) -> Guess:
-    """What was predicted in that lesson."""
-    return predictions.setdefault(number, Guess())
+@dataclass
+class StudentRecord:
+    """Everything that one student has done."""
+
+    student: str
+    """The seed from which the student's values are drawn."""
+    exercises: dict[str, Work] = field(default_factory=dict)
+    predictions: dict[str, Guess] = field(default_factory=dict)
+
+    def work(self, number: str) -> Work:
+        """What was done on that exercise."""
+        return self.exercises.setdefault(number, Work())
+
+    def guess(self, number: str) -> Guess:
+        """What was predicted in that lesson."""
+        return self.predictions.setdefault(number, Guess())
+
+    def take(self, other: "StudentRecord") -> None:
+        """Add what another record has."""
+        for number, work in other.exercises.items():
+            self.work(number).take(work)
+        for number, guess in other.predictions.items():
+            self.guess(number).take(guess)
+
+    def written(self) -> str:
+        """As JSON, with a digest, by which `read_record` notices a change."""
+        content = asdict(self)
+        return json.dumps({**content, "digest": _digest(content)}, indent=2) + "\n"
 
 
-class Progress(Page):
-    """The table of all lessons: what was tried, solved, looked up and predicted."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            *progress_table([(f"{each.number} {each.title}", _rows(each)) for each in map(lesson, numbers())])
+def read_record(data: bytes) -> StudentRecord:
+    """What `StudentRecord.written` wrote. Raises ValueError, whose message says what is wrong with the data."""
+    try:
+        content = json.loads(data)
+    except (ValueError, RecursionError):
+        raise ValueError("it is damaged or cut off") from None
+    if not isinstance(content, dict) or "digest" not in content:
+        raise ValueError("it holds something else")
+    if content.pop("digest") != _digest(content):
+        raise ValueError("it was changed by something other than the lab")
+    try:
+        return StudentRecord(
+            content["student"],
+            {number: Work(**work) for number, work in content["exercises"].items()},
+            {number: Guess(**guess) for number, guess in content["predictions"].items()},
         )
-
-    def save(self, path: str | Path) -> Path:
-        """Write it as JSON; what an earlier notebook saved there stays. Raises `LabError` when that cannot be done."""
-        path = Path(path)
-        try:
-            new = _merged(json.loads(path.read_text("utf-8")) if path.exists() else {})
-            path.write_text(json.dumps(new, indent=2) + "\n", "utf-8")
-        except OSError as error:
-            raise LabError(f"Progress cannot be kept in {path}: {error.strerror}; choose another place.") from error
-        except (ValueError, TypeError, AttributeError, KeyError) as error:
-            raise LabError(f"{path} is there already and holds no saved progress; choose another name.") from error
-        return path
+    except (TypeError, KeyError, AttributeError):
+        raise ValueError("it was written by another version of the lab") from None
 
 
-def progress() -> Progress:
-    """Everything that was done so far, as a table; ``progress().save("progress.json")`` keeps it for handing in."""
-    return Progress()
-
-
-def _merged(old: dict) -> dict:
-    done = {number: asdict(each) for number, each in exercises.items()}
-    for number, before in old.get("exercises", {}).items():
-        now = done.get(number, before)
-        done[number] = {key: max(before[key], now[key]) for key in asdict(Work())}
-    guesses = {number: each.choice for number, each in predictions.items() if each.choice}
-    return {"exercises": done, "predictions": {**old.get("predictions", {}), **guesses}}
-
-
-def _rows(of: Lesson) -> list[Row]:
-    """One row for each part of the lesson; none when nothing was done in it."""
-    rows = [_predicted(of)] if predictions.get(of.number, Guess()).choice else []
-    touched = rows or any(exercise.number in exercises for exercise in of.exercises)
-    return rows + [_row(exercise.number) for exercise in of.exercises] if touched else []
-
-
-def _predicted(of: Lesson) -> Row:
-    done = predictions[of.number]
-    sign = RIGHT if done.choice == of.prediction.right else WRONG
-    return Row("prediction", sign if done.recalled else "", f"({done.choice}) {of.prediction.choices[done.choice]}")
-
-
-def _row(number: str) -> Row:
-    done = exercises.get(number, Work())
-    tries = f"{done.tried} tries" if done.tried > 1 else "1 try"
-    state = f"solved, {tries}" if done.solved else f"{tries}, not solved" if done.tried else "not tried"
-    helped = [f"{done.hints} hints" if done.hints > 1 else "1 hint"] * bool(done.hints) + ["solution"] * done.solution
-    return Row(number, RIGHT if done.solved else WRONG if done.tried else "", state, ", ".join(helped))
+def _digest(content: Any) -> str:
+    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -7,7 +7,6 @@ some of them. Time grows with the size of a message and no faster. Nothing here 
 import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from email.utils import getaddresses
 from functools import cached_property
 from quopri import decodestring
 from urllib.parse import unquote_to_bytes
@@ -66,6 +65,8 @@ class Part:
 
         One without either is left out. A field that is nested beyond reason is one display name.
         """
+        from email.utils import getaddresses  # loads sockets and dates, which reading a capture does without
+
         value = (self.field(name) or b"").decode("latin-1")[:_LONGEST_ADDRESSES]
         try:
             found = getaddresses([value])

@@ -120,6 +120,16 @@ class Host(ABC):
             ) from error
         return self.network.remember(Listener(self.network, self.name, port, sock, transport))
 
+    def listen_anywhere(self) -> Listener:
+        """Listen on a free port, which is the nominal one, too. Raises `PortTaken` where none is left."""
+        self.network.still_open()
+        self.network.admit(self.address)
+        try:
+            sock = self.bound(0)
+        except OSError as error:
+            raise PortTaken(f"{self.name} has no free port to listen on ({error.strerror}).") from error
+        return self.network.remember(Listener(self.network, self.name, sock.getsockname()[1], sock))
+
     def connect(self, host: str, port: int, timeout: float = 10.0, transport: str = TCP) -> socket.socket:
         """A connection to a host of the lab (by name, or address in its DNS, and nominal port) or to a real address.
 

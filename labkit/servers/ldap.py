@@ -8,7 +8,7 @@ from labkit.dialects.ldap import (
     STARTTLS,
     SUCCESS,
     WHO_AM_I,
-    Message,
+    LDAPMessage,
     element,
     elements,
     entry,
@@ -81,7 +81,7 @@ class _Session(Session):
         self.note(f"S: {what}")
         await self.send(data)
 
-    async def _bind(self, read: Message) -> None:
+    async def _bind(self, read: LDAPMessage) -> None:
         name = read.parts[1].content.decode("utf-8", "replace") if len(read.parts) == 3 else ""
         self.note(f"C: BindRequest of {name!r}")
         user = dict(pair.split("=", 1) for pair in name.split(",") if "=" in pair).get("uid", "")
@@ -94,10 +94,10 @@ class _Session(Session):
         self._user = user if code == SUCCESS else ""
         await self._say(result(read.number, 0x61, code), f"BindResponse, result {code}")
 
-    async def _unbind(self, _: Message) -> NoReturn:
+    async def _unbind(self, _: LDAPMessage) -> NoReturn:
         raise EOFError
 
-    async def _search(self, read: Message) -> None:
+    async def _search(self, read: LDAPMessage) -> None:
         base = read.parts[0].content.decode("utf-8", "replace") if read.parts else ""
         self.note(f"C: SearchRequest below {base!r}")
         if base == "":
@@ -106,7 +106,7 @@ class _Session(Session):
             await self.send(entry(read.number, "", root))
         await self._say(result(read.number, 0x65, SUCCESS), "SearchResultDone")
 
-    async def _add(self, read: Message) -> None:
+    async def _add(self, read: LDAPMessage) -> None:
         name = read.parts[0].content.decode("utf-8", "replace") if read.parts else ""
         self.note(f"C: AddRequest of {name!r}")
         code = SUCCESS if self._user else _NOT_ALLOWED
@@ -116,7 +116,7 @@ class _Session(Session):
             self.server.entries.append((name, tuple(value.decode("utf-8", "replace") for value in values)))
         await self._say(result(read.number, 0x69, code), f"AddResponse, result {code}")
 
-    async def _extended(self, read: Message) -> None:
+    async def _extended(self, read: LDAPMessage) -> None:
         name = read.parts[0].content.decode("ascii", "replace") if read.parts else ""
         self.note(f"C: ExtendedRequest {name}")
         if name == WHO_AM_I:

@@ -102,7 +102,7 @@ class _Session(Session):
     async def _capability(self, _: list[str]) -> None:
         settings, encrypted = self.settings, self.encrypted
         login = settings.login_now(encrypted) and not settings.tls_first(encrypted) and not self._user
-        offered = ['"IMPLEMENTATION" "STARTTLS lab"', f'"SASL" "{"PLAIN" if login else ""}"', '"SIEVE" "fileinto"']
+        offered = ['"IMPLEMENTATION" "labkit"', f'"SASL" "{"PLAIN" if login else ""}"', '"SIEVE" "fileinto"']
         offered += ['"STARTTLS"'] if settings.upgrade_now(encrypted) and not settings.implicit else []
         await self._say(*offered, '"VERSION" "1.0"', 'OK "ManageSieve of the lab"')
 

@@ -50,7 +50,7 @@ class _Session(Session):
         self._refusals = 0
 
     async def talk(self) -> None:
-        await self._ok(f"{SERVER_NAME} POP3 of the STARTTLS lab")
+        await self._ok(f"{SERVER_NAME} POP3 ready")
         while self._open:
             try:
                 await self._act(_read(await self.line()))

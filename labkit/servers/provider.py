@@ -68,7 +68,7 @@ class Provider(SMTPServer):
         self.mailbox.keep(message)
         data = self._trace(message, client) + message.data
         for recipient in message.recipients:
-            await asyncio.to_thread(self._pass_on, Outgoing(message.sender, recipient, data, _onward(message)))
+            await asyncio.to_thread(self._pass_on, Outgoing(message.sender, (recipient,), data, _onward(message)))
         return "250 2.0.0 Taken for delivery"
 
     async def handle_MAIL(self, _: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
@@ -85,7 +85,7 @@ class Provider(SMTPServer):
         if not outcome:
             state = getattr(outcome, "state", "")
             reason = f"{state}: {outcome.why}" if state else outcome.why
-            self.blocks.append(BlockEvent(mail.recipient, reason, datetime.now(UTC)))
+            self.blocks.append(BlockEvent(", ".join(mail.recipients), reason, datetime.now(UTC)))
 
     def _trace(self, message: Message, client: str) -> bytes:
         """The field that every relay puts before a message (RFC 5321 §4.4, with the words of RFC 3848)."""

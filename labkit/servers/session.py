@@ -44,7 +44,7 @@ class Session(asyncio.Protocol, ABC):
         self.buffer = bytearray()
         """What the client sent and nobody has read yet."""
         self._transport: asyncio.Transport | None = None
-        self._ended = False
+        self._ended = self._lost = False
         self._arrived = asyncio.Event()
         self._writable = asyncio.Event()
         self._writable.set()
@@ -101,7 +101,8 @@ class Session(asyncio.Protocol, ABC):
 
     async def send(self, data: bytes) -> None:
         """Say something, and wait until the client takes it. Raises OSError when it does not."""
-        if self._transport.is_closing():
+        await asyncio.sleep(0)  # a client that left many commands behind is heard to leave only while this waits
+        if self._lost or self._transport.is_closing():
             raise ConnectionResetError
         self._transport.write(data)
         try:
@@ -157,6 +158,7 @@ class Session(asyncio.Protocol, ABC):
         return not self.encrypted  # in clear text, what was asked before the end is still answered
 
     def connection_lost(self, _: Exception | None) -> None:
+        self._lost = True
         self._end()
         self._writable.set()
 

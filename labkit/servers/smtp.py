@@ -19,13 +19,21 @@ from labkit.servers.settings import MECHANISMS
 from labkit.servers.tls import ServerTLS, encryption, over
 from labkit.trust.certificates import SERVER_NAME
 
-_IDENT = "ESMTP of the STARTTLS lab"
+_IDENT = "ESMTP ready"
+"""What the greeting says; the word STARTTLS stands only where it is offered."""
 _IDLE_LIMIT = 300.0
 """Seconds; RFC 5321 §4.5.3.2.7 asks a server to wait at least five minutes for a command."""
 
 # aiosmtpd reports every hang-up as a warning or a traceback; what a learner should see stands in the server's log.
 logging.getLogger("mail.log").addHandler(logging.NullHandler())
 logging.getLogger("mail.log").propagate = False
+
+_UNREADABLE = (IndexError, ValueError, AttributeError, RecursionError)
+"""What the standard library's parser of addresses raises, besides its own error, where one is cut or deeply nested."""
+
+
+class _NotAnAddress(Exception):
+    """A command names an address that cannot be read."""
 
 
 class SMTPServer(Server):
@@ -79,8 +87,10 @@ class SMTPServer(Server):
         return await self.take(message, session.host_name or "")
 
     async def handle_exception(self, error: Exception) -> str:
-        """aiosmtpd's hook for what went wrong; the connection's log line was written where it happened."""
-        return f"451 4.3.0 Cannot do that now: {type(error).__name__}"
+        """aiosmtpd's hook for what stopped a command; a failed handshake is in the log already and gets no reply."""
+        if isinstance(error, _NotAnAddress):
+            return "501 5.1.3 That is not an address"
+        return "451 4.3.0 Something went wrong on the server: the command was not carried out"
 
 
 class Exchanger(SMTPServer):
@@ -152,6 +162,10 @@ class SMTPSession(SMTP):
         super().connection_lost(error)
 
     async def push(self, status: str | bytes) -> None:
+        # A client can leave many commands behind; its leaving is heard only while this waits, and ends the session.
+        await asyncio.sleep(0)
+        if self.transport is None or self.transport.is_closing():
+            raise asyncio.CancelledError
         text = status if isinstance(status, str) else status.decode("utf-8", "backslashreplace")
         for line in text.split("\r\n"):
             self.note(f"S: {line}")
@@ -174,6 +188,15 @@ class SMTPSession(SMTP):
         await self._tls_protocol.take_over(self._original_transport)
         if not any(encryption(self.transport)):
             raise TLSSetupException
+
+    def _getaddr(self, arg: str) -> tuple[str, str]:
+        try:
+            address, rest = super()._getaddr(arg)
+        except _UNREADABLE as error:
+            raise _NotAnAddress from error
+        if address is None:
+            raise _NotAnAddress
+        return address, rest
 
     async def _heard(self, verb: str, act: Callable[[str | None], Awaitable[None]], arg: str | None) -> None:
         shown = sanitize(f"{verb} {arg or ''}".encode("utf-8", "surrogateescape")).decode("utf-8", "backslashreplace")

@@ -5,14 +5,16 @@ RFC 8446 §6.2 asks the side that finds the fault for an alert. asyncio hangs up
 
 import asyncio
 import ssl
-from asyncio.sslproto import SSLProtocol
-from collections.abc import Callable
+from asyncio.sslproto import SSLProtocol, SSLProtocolState
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from labkit.trust.contexts import spoken
 
 HANDSHAKE_LIMIT = 10.0
 """Seconds."""
+_ENDING = (SSLProtocolState.FLUSHING, SSLProtocolState.SHUTDOWN, SSLProtocolState.UNWRAPPED)
+"""States in which nothing is written any more."""
 
 
 class ServerTLS(SSLProtocol):
@@ -31,6 +33,11 @@ class ServerTLS(SSLProtocol):
         self.connection_made(transport)
         with suppress(OSError):
             await done
+
+    def _write_appdata(self, list_of_data: Iterable[bytes]) -> None:
+        # asyncio writes a warning for each reply to a client that has gone.
+        if self._state not in _ENDING and not self._transport.is_closing():
+            super()._write_appdata(list_of_data)
 
     def _on_handshake_complete(self, error: Exception | type[Exception] | None) -> None:
         if error is None:

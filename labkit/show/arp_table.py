@@ -1,15 +1,19 @@
 """The ARP of a capture as a table: who said what about whom, and which of it cannot be true."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from labkit.decode.arp import ANSWER, EVERYBODY, Claim, claims, contradicted
-from labkit.show.page import Page, markup, printable
+from labkit.show import html
+from labkit.show.page import Page, sentence
+from labkit.show.printed import printable
+from labkit.show.table import Column, build
 
 if TYPE_CHECKING:
     from labkit.show.capture import Capture
 
 _NONE = "There is no ARP in this capture: on a loopback interface nobody has to ask where a host is."
-_HEAD = ("ms", "to", "said")
+_COLUMNS = (Column("ms", "lk-ms"), Column("to", "lk-who"), Column("said"))
 _LIE = "! contradicts what was said before or after"
 
 
@@ -18,7 +22,7 @@ def arp_table(capture: "Capture") -> Page:
     found = claims(capture.frames)
     lies = contradicted(found)
     rows = [_row(claim, found[0].time, capture.names, claim in lies) for claim in found]
-    return Page(_html(rows), _text(rows))
+    return Page(partial(_table, rows), _text(rows)) if rows else sentence(_NONE)
 
 
 def _row(claim: Claim, start: float, names: dict[str, str], lie: bool) -> tuple[str, ...]:
@@ -31,22 +35,12 @@ def _row(claim: Claim, start: float, names: dict[str, str], lie: bool) -> tuple[
     return f"{(claim.time - start) * 1000:.1f}", to, said, _LIE if lie else ""
 
 
-def _html(rows: list[tuple[str, ...]]) -> str:
-    if not rows:
-        return f"<p>{markup(_NONE)}</p>"
-    head = "".join(f'<th scope="col">{name}</th>' for name in _HEAD)
-    body = "".join(
-        f'<tr><td class="lk-ms">{time}</td><td class="lk-who">{markup(to)}</td>'
-        f"<td><code>{markup(said)}</code>{_mark(lie)}</td></tr>"
-        for time, to, said, lie in rows
-    )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _mark(lie: str) -> str:
-    return f' <span class="lk-what">{markup(lie)}</span>' if lie else ""
+def _table(rows: list[tuple[str, ...]]) -> html.Node:
+    shown = [
+        (time, to, [html.code[said], [" ", html.span("lk-what")[lie]] if lie else None]) for time, to, said, lie in rows
+    ]
+    return build(_COLUMNS, shown, label="What was said in ARP")
 
 
 def _text(rows: list[tuple[str, ...]]) -> str:
-    lines = (f"{time:>8}  {to:<22}  {said}  {lie}".rstrip() for time, to, said, lie in rows)
-    return "\n".join(lines) if rows else _NONE
+    return "\n".join(f"{time:>8}  {to:<22}  {said}  {lie}".rstrip() for time, to, said, lie in rows)

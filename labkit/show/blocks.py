@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from labkit.show.page import Page
+from labkit.show.page import Page, sentence
 from labkit.show.table import table
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ class Blocks(list["BlockEvent"]):
     def page(self) -> Page:
         """The table."""
         if not self:
-            return Page("<p>The provider has dropped no message.</p>", "The provider has dropped no message.")
+            return sentence("The provider has dropped no message.")
         rows = [(f"{event.time:%H:%M:%S}", event.recipient, event.reason) for event in self]
         return table(_CAPTION, _COLUMNS, rows)
 

@@ -6,14 +6,17 @@ closes without a script. What the fields are is decided in `labkit.decode`.
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import count
 from textwrap import wrap
 from typing import NamedTuple
 
 from labkit.decode.event import CLIENT, Event, Field
 from labkit.errors import LabError
+from labkit.show import html
 from labkit.show.forms import form_of, tag
-from labkit.show.page import Page, fresh, markup, printable
+from labkit.show.page import Page, fresh
+from labkit.show.printed import printable
 
 _ROW = 16
 """Bytes in a row of the grid."""
@@ -69,7 +72,7 @@ def byteview(event: Event) -> Page:
     if not event.data:
         raise LabError(f"{event.title} carries no bytes: look at a message, such as a ClientHello or an EHLO.")
     nodes = _nodes(_whole(event.fields, 0, len(event.data)), event, count(), ())
-    return Page(_body(event, nodes), _text(event, nodes))
+    return Page(partial(_body, event, nodes), _text(event, nodes))
 
 
 # ---- the tree
@@ -139,18 +142,20 @@ def _place(field: Field) -> str:
 # ---- HTML
 
 
-def _body(event: Event, nodes: Sequence[_Node]) -> str:
+def _body(event: Event, nodes: Sequence[_Node]) -> html.Node:
     key = fresh()
     leaves = _leaves(nodes)
     used = dict.fromkeys(node.group for node in leaves if node.group)
-    legend = "".join(f'<span class="lk-key lk-{group.css}">{markup(group.legend)}</span>' for group in used)
+    size = html.small[f"from the {event.sender}, {_sized(len(event.data))}"]
+    grid = html.code("lk-hex", tabindex="0", role="group", aria_label="The bytes in hexadecimal")
     return (
-        f'<div class="lk-head"><b>{markup(event.title)}</b> <small>from the {markup(event.sender)}, '
-        f"{_sized(len(event.data))}</small> {tag(form_of(event))}<br>{markup(event.meaning)}</div><p>{legend}</p>"
-        f'<div class="lk-bytes" id="{key}">{_lighting(key, nodes)}'
-        '<code class="lk-hex" tabindex="0" role="group" aria-label="The bytes in hexadecimal">'
-        f"{_grid(event.data, leaves)}</code>"
-        f'<div role="group" aria-label="The fields">{_fields(nodes, len(event.data))}</div></div>'
+        html.div("lk-head")[html.b[event.title], " ", size, " ", tag(form_of(event)), html.br, event.meaning],
+        html.p[(html.span(f"lk-key lk-{group.css}")[group.legend] for group in used)],
+        html.div("lk-bytes", id=key)[
+            html.style[_lighting(key, nodes)],
+            grid[_grid(event.data, leaves)],
+            html.div(role="group", aria_label="The fields")[_fields(nodes, len(event.data))],
+        ],
     )
 
 
@@ -160,30 +165,30 @@ def _lighting(key: str, nodes: Sequence[_Node]) -> str:
     places = [
         f"#{key}:has(.lk-s{n}:is(:hover,:focus-visible)) .lk-f{n},#{key}:has(.lk-f{n}:hover) .lk-s{n}" for n in numbers
     ]
-    return f"<style>{','.join(places)}{{{_LIGHT}}}</style>" if places else ""
+    return f"{','.join(places)}{{{_LIGHT}}}" if places else ""
 
 
-def _grid(data: bytes, leaves: Sequence[_Node]) -> str:
-    rows = []
+def _grid(data: bytes, leaves: Sequence[_Node]) -> html.Node:
+    rows: list[html.Node] = []
     following = iter([*leaves, None])
     node = next(following)
     for start in range(0, len(data), _ROW):
         end = min(start + _ROW, len(data))
-        runs = []
+        runs: list[html.Node] = []
         while node and node.field.start < end:
-            runs.append(_run(data, node, max(start, node.field.start), min(end, node.field.end)))
+            runs += [" ", _run(data, node, max(start, node.field.start), min(end, node.field.end))]
             if node.field.end > end:
                 break
             node = next(following)
-        rows.append(f"<i>{start:04x}  </i>{' '.join(runs)}")
-    return "\n".join(rows)
+        rows += [html.br, html.i[f"{start:04x}  "], runs[1:]]
+    return rows[1:]
 
 
-def _run(data: bytes, node: _Node, start: int, end: int) -> str:
+def _run(data: bytes, node: _Node, start: int, end: int) -> html.Node:
     places = " ".join(f"lk-f{number}" for number in (*node.above, node.number) if number < _LIT)
     css = node.group.css if node.group else STRUCTURE.css
-    title = markup(f"{node.field.name}: {_short(node.field.value, _VALUE)}")
-    return f'<span class="lk-{css} {places}" title="{title}">{data[start:end].hex(" ")}</span>'
+    title = f"{node.field.name}: {_short(node.field.value, _VALUE)}"
+    return html.span(f"lk-{css} {places}", title=title)[data[start:end].hex(" ")]
 
 
 def _short(value: str, room: int) -> str:
@@ -191,24 +196,24 @@ def _short(value: str, room: int) -> str:
     return value if len(value) <= room else f"{value[: room - 1]}…"
 
 
-def _fields(nodes: Sequence[_Node], whole: int) -> str:
-    return "".join(_field(node, whole) for node in nodes)
+def _fields(nodes: Sequence[_Node], whole: int) -> list[html.Node]:
+    return [_field(node, whole) for node in nodes]
 
 
-def _field(node: _Node, whole: int) -> str:
+def _field(node: _Node, whole: int) -> html.Node:
     """A field that opens and closes; one that holds most of the `whole` bytes of the message is open from the start."""
     field = node.field
-    is_open = " open" if node.children and 2 * (field.end - field.start) > whole and len(node.above) < _OPENED else ""
-    css = f" lk-{node.group.css}" if node.group else ""
+    is_open = bool(node.children) and 2 * (field.end - field.start) > whole and len(node.above) < _OPENED
     short = _short(field.value, _GROUP_VALUE if node.children else _VALUE)
-    value = f" <code>{markup(short)}</code>" if short else ""
-    all_of_it = f"<div><code>{markup(field.value)}</code></div>" if short != field.value else ""
-    return (
-        f'<details{is_open}><summary class="lk-s{node.number}">'
-        f'<span class="lk-key{css}">{markup(field.name)}</span>{value}</summary>'
-        f'<div class="lk-inside"><div>{markup(field.meaning)} <small>({_place(field)})</small></div>{all_of_it}'
-        f"{_fields(node.children, whole)}</div></details>"
-    )
+    name = html.span(f"lk-key lk-{node.group.css}" if node.group else "lk-key")[field.name]
+    return html.details(open=is_open)[
+        html.summary(f"lk-s{node.number}")[name, [" ", html.code[short]] if short else None],
+        html.div("lk-inside")[
+            html.div[field.meaning, " ", html.small[f"({_place(field)})"]],
+            html.div[html.code[field.value]] if short != field.value else None,
+            _fields(node.children, whole),
+        ],
+    ]
 
 
 # ---- plain text

@@ -13,16 +13,18 @@ from typing import Self
 
 from labkit.capture.conversation import Conversation
 from labkit.capture.trace import Trace
-from labkit.decode.dialogue import read_all
 from labkit.decode.event import TCP, Dialogue, Event
 from labkit.decode.privacy import Exposure, visible
+from labkit.decode.second_look import read_all
 from labkit.errors import LabError
 from labkit.show.byteview import byteview
 from labkit.show.ladder import ladder
-from labkit.show.page import Page, markup, printable
+from labkit.show.page import Page, sentence
 from labkit.show.picture import Picture
+from labkit.show.printed import printable
+from labkit.show.readings import Reading
 from labkit.show.steps import Steps
-from labkit.show.transcript import DIALOGUES_SHOWN, Reading, transcript
+from labkit.show.transcript import DIALOGUES_SHOWN, transcript
 from labkit.trust.keylog import with_secrets
 
 _TITLES_NAMED = 30
@@ -53,15 +55,22 @@ class Capture(Trace):
             if found.dialect is not None and any(event.layer != TCP for event in found.events):
                 return found
         if not total:
-            raise LabError(f"There is no TCP conversation in this capture: {self._what_is_there()}.")
+            raise LabError(self._without_conversations("There is no TCP conversation"))
         raise LabError(
             f"None of the {total:,} conversations in this capture is in a protocol that the lab knows: "
             "take one of .dialogues, which holds them all."
         )
 
+    def _without_conversations(self, none: str) -> str:
+        """A sentence for a capture in which no conversation was found; `none` says that there is none."""
+        if self.passed_over:
+            return f"No TCP conversation could be read in this capture. {self.passed_over}"
+        return f"{none} in this capture: {self._what_is_there()}."
+
     def _what_is_there(self) -> str:
         if self.frames:
-            return f"none of its {len(self.frames):,} frames begins or continues one"
+            others = f": it holds {self._counted.all}" if self._counted.all else ""
+            return f"none of its {len(self.frames):,} frames begins or continues one{others}"
         if self.path:
             return f"there is no frame in {self.path}, so capture or copy it again"
         return "it is empty, so let something cross the lab's network inside the with block, which must have ended"
@@ -70,10 +79,9 @@ class Capture(Trace):
         """What was said, line by line, with its meaning and with what someone on the path can read."""
         total = len(self._current())
         if not total:
-            said = f"No TCP conversation in this capture: {self._what_is_there()}."
-            return Page(f"<p>{markup(said)}</p>", said)
+            return sentence(self._without_conversations("No TCP conversation"))
         readings = [Reading(dialogue, visible(dialogue)) for dialogue in self._first(DIALOGUES_SHOWN)]
-        return transcript(readings, self.how, total)
+        return transcript(readings, " ".join(filter(None, (self.how, self.passed_over))), total)
 
     def ladder(self, notes: Mapping[int, str] | None = None) -> Picture:
         """The ladder diagram of `dialogue`; `notes` are remarks by the index of an event. Raises `LabError`."""

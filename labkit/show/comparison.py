@@ -4,15 +4,19 @@ Three views: bars of bytes, columns of what somebody on the path sees, and the e
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from labkit.decode.event import CLIENT, TCP, TEXT, Dialogue, Event
 from labkit.decode.measure import READABLE, SEALED, SHAKING, WINDOW, crossed, entropies, entropy, measure
 from labkit.decode.privacy import visible
+from labkit.show import html
 from labkit.show.forms import form_of
-from labkit.show.page import Page, markup, printable
+from labkit.show.page import Page
 from labkit.show.picture import WIDTH, Picture, canvas, ink
+from labkit.show.printed import printable
 from labkit.show.shapes import fitted, line, page, write
+from labkit.show.table import Column, build
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,14 +49,11 @@ def compare(captures: "Mapping[str, Capture]") -> Picture:
 def side_by_side(captures: "Mapping[str, Capture]") -> Page:
     """What somebody on the path sees of each capture's dialogue, in columns. Raises `LabError` as `compare` does."""
     dialogues = {name: capture.dialogue for name, capture in captures.items()}
-    columns = "".join(f"<td>{_column(dialogue)}</td>" for dialogue in dialogues.values())
-    head = "".join(f'<th scope="col">{markup(name)}</th>' for name in dialogues)
-    body = f"<table><thead><tr>{head}</tr></thead><tbody><tr>{columns}</tr></tbody></table>"
     text = "\n\n".join(
         "\n".join([printable(name), *(f"  {_arrow(event)} {_seen(event)}" for event in _with_payload(dialogue))])
         for name, dialogue in dialogues.items()
     )
-    return Page(body, text)
+    return Page(partial(_columns, dialogues), text)
 
 
 def entropy_curve(capture: "Capture") -> Picture:
@@ -148,12 +149,16 @@ def _seen(event: Event) -> str:
     return printable(first[: _SAID - len(more)] + more)
 
 
-def _column(dialogue: Dialogue) -> str:
-    return "".join(
-        f'<div class="lk-line lk-{form_of(event).name}">'
-        f"<span>{_arrow(event)} <code>{markup(_seen(event))}</code></span></div>"
+def _columns(dialogues: Mapping[str, Dialogue]) -> html.Node:
+    columns = [Column(name) for name in dialogues]
+    return build(columns, [[_column(dialogue) for dialogue in dialogues.values()]], label="What can be read of each")
+
+
+def _column(dialogue: Dialogue) -> list[html.Node]:
+    return [
+        html.div(f"lk-line lk-{form_of(event).name}")[html.span[_arrow(event), " ", html.code[_seen(event)]]]
         for event in _with_payload(dialogue)
-    )
+    ]
 
 
 # ---- entropy

@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from textwrap import wrap
 from typing import NamedTuple
 
-from labkit.show.page import Page, markup, printable
+from labkit.show import html
+from labkit.show.page import Page
+from labkit.show.printed import printable
+from labkit.show.table import Column, build
 
 WORKS = "works"
 INSTEAD = "instead"
@@ -18,6 +21,7 @@ MISSING = "missing"
 _SIGNS = {WORKS: ("✓", "tls"), INSTEAD: ("~", "tcp"), MISSING: ("✗", "clear")}
 """Verdict -> its sign, and the look of its tag."""
 _WIDTH = 110
+_COLUMNS = (Column("state", "lk-how"), Column("what", "lk-who", heads=True), Column("what follows"))
 
 
 class Check(NamedTuple):
@@ -35,7 +39,7 @@ class Diagnosis(Page):
 
     def __init__(self, checks: Sequence[Check]) -> None:
         self.checks = tuple(checks)
-        super().__init__(self._table(), self._lines())
+        super().__init__(self._report, self._lines())
 
     def __bool__(self) -> bool:
         return all(check.verdict != MISSING for check in self.checks)
@@ -48,13 +52,9 @@ class Diagnosis(Page):
         gone = [check.name for check in self.checks if check.verdict == MISSING]
         return f"The lab cannot run on this machine yet: {', '.join(gone)}."
 
-    def _table(self) -> str:
-        rows = "".join(
-            f'<tr><td class="lk-how">{_tag(check.verdict)}</td><td class="lk-who"><b>{markup(check.name)}</b></td>'
-            f"<td>{markup(check.said)}</td></tr>"
-            for check in self.checks
-        )
-        return f'<div class="lk-head"><b>{markup(self.headline)}</b></div><table><tbody>{rows}</tbody></table>'
+    def _report(self) -> html.Node:
+        rows = [(_tag(check.verdict), check.name, check.said) for check in self.checks]
+        return html.div("lk-head")[html.b[self.headline]], build(_COLUMNS, rows, label=self.headline)
 
     def _lines(self) -> str:
         names = max((len(check.name) for check in self.checks), default=0)
@@ -68,6 +68,6 @@ class Diagnosis(Page):
         return "\n".join(rows)
 
 
-def _tag(verdict: str) -> str:
+def _tag(verdict: str) -> html.Node:
     sign, look = _SIGNS[verdict]
-    return f'<span class="lk-tag lk-{look}"><span aria-hidden="true">{sign}</span> {verdict}</span>'
+    return html.span(f"lk-tag lk-{look}")[html.span(aria_hidden="true")[sign], " ", verdict]

@@ -1,13 +1,16 @@
 """The dialects beside each other: one idea, spoken in different words. The words are those of `labkit.dialects`."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from labkit.decode.steps import NAMES
 from labkit.dialects import ALL
-from labkit.show.page import Page, markup, printable
+from labkit.show import html
+from labkit.show.page import Page
+from labkit.show.printed import printable
 from labkit.show.steps import said
-from labkit.show.table import in_columns
+from labkit.show.table import Column, build, in_columns
 
 if TYPE_CHECKING:
     from labkit.show.capture import Capture
@@ -17,7 +20,8 @@ _MISSING = "(not taken)"
 
 def dialect_table() -> Page:
     """What each dialect says at each step, and on which ports."""
-    return _table("", [dialect.name for dialect in ALL], {word: list(map(put, ALL)) for word, put in _WORDS.items()})
+    words = {word: list(map(put, ALL)) for word, put in _WORDS.items()}
+    return _table("The words of each dialect", "", [dialect.name for dialect in ALL], words)
 
 
 def step_table(captures: "Mapping[str, Capture]") -> Page:
@@ -30,7 +34,7 @@ def step_table(captures: "Mapping[str, Capture]") -> Page:
         ]
         for number, name in enumerate(NAMES, 1)
     }
-    return _table("step", list(columns), rows)
+    return _table("The steps of the upgrade in each capture", "step", list(columns), rows)
 
 
 def _ports(ports: tuple[int, ...]) -> str:
@@ -49,15 +53,12 @@ _WORDS = {
 """What is compared -> how a dialect says it."""
 
 
-def _table(corner: str, columns: list[str], rows: Mapping[str, list[str]]) -> Page:
-    head = "".join(f'<th scope="col">{markup(name)}</th>' for name in (corner, *columns))
-    body = "".join(
-        f'<tr><th scope="row">{markup(name)}</th>'
-        + "".join(f"<td><code>{markup(cell)}</code></td>" for cell in cells)
-        + "</tr>"
-        for name, cells in rows.items()
-    )
-    lines = in_columns(
-        [list(map(printable, line)) for line in ([corner, *columns], *([name, *cells] for name, cells in rows.items()))]
-    )
-    return Page(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>", "\n".join(lines))
+def _table(label: str, corner: str, columns: list[str], rows: Mapping[str, list[str]]) -> Page:
+    lines = [[corner, *columns], *([name, *row] for name, row in rows.items())]
+    text = "\n".join(in_columns([list(map(printable, line)) for line in lines]))
+    return Page(partial(_grid, label, [corner, *columns], rows), text)
+
+
+def _grid(label: str, names: list[str], rows: Mapping[str, list[str]]) -> html.Node:
+    columns = [Column(name, heads=not number) for number, name in enumerate(names)]
+    return build(columns, ([name, *(html.code[said] for said in row)] for name, row in rows.items()), label=label)

@@ -4,10 +4,14 @@ What is shown is decided in `labkit.exercises`; here it becomes a page. Text in 
 """
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from base64 import b64encode
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from labkit.show.page import Page, markup, printable
+
+if TYPE_CHECKING:
+    from ipywidgets import Widget
 
 RIGHT, WRONG, OPEN = "✔", "✘", "…"
 """The signs of a right answer, a wrong one, and none."""
@@ -15,7 +19,7 @@ RIGHT, WRONG, OPEN = "✔", "✘", "…"
 _CODE = re.compile(r"`([^`\n]+)`")
 
 
-class Row(NamedTuple):
+class ProgressRow(NamedTuple):
     """One line of the progress table."""
 
     what: str
@@ -79,26 +83,52 @@ def decided(number: str, text: str, choices: Mapping[str, str], chosen: str) -> 
 
 
 def recalled(
-    number: str, text: str, choices: Mapping[str, str], chosen: str | None, right_one: str, because: str
+    number: str,
+    text: str,
+    choices: Mapping[str, str],
+    chosen: str | None,
+    right_one: str,
+    because: str,
+    wrong: str = "",
 ) -> Page:
-    """What was predicted, what is right, and why."""
+    """What was predicted, why that is `wrong` where it is, what is right, and why."""
     truth = f"({right_one}) {choices[right_one]}"
     if chosen == right_one:
         return _card("right", RIGHT, f"{number}: as you predicted", text, truth, because)
     if chosen is None:
         return _card("open", OPEN, f"{number}: you predicted nothing", text, f"Right is {truth}", because)
-    return _card(
-        "wrong", WRONG, f"{number}: not as you predicted", text, f"You said ({chosen}) {choices[chosen]}",
-        f"Right is {truth}", because,
-    )  # fmt: skip
+    said = f"You said ({chosen}) {choices[chosen]}"
+    told = [said, *filter(None, [wrong]), f"Right is {truth}", because]
+    return _card("wrong", WRONG, f"{number}: not as you predicted", text, *told)
 
 
-def progress_table(lessons: Iterable[tuple[str, list[Row]]]) -> tuple[str, str]:
-    """HTML and text of what was done, lesson by lesson: (title, rows); a lesson without rows was not begun."""
-    caption = "Progress in this notebook"
+def with_news(page: Page, news: Iterable[str]) -> Page:
+    """That page, and below it what became of the file in which progress is kept, where there is something to say."""
+    cards = [_card("open", "!", "progress", sentence) for sentence in news]
+    if not cards:
+        return page
+    return Page("".join(each._body for each in (page, *cards)), "\n".join(each.text for each in (page, *cards)))
+
+
+def download(html: str, name: str, content: str) -> "Widget":
+    """HTML, and a button with which the browser keeps `content` as a file of that name."""
+    import ipywidgets
+
+    href = f"data:application/json;base64,{b64encode(content.encode()).decode()}"
+    button = f'<a class="jupyter-button" download="{markup(name)}" href="{href}">Download {markup(name)}</a>'
+    box = ipywidgets.VBox([ipywidgets.HTML(html), ipywidgets.HTML(f'<div class="labkit">{button}</div>')])
+    return box.add_class("labkit")
+
+
+def progress_table(lessons: Iterable[tuple[str, list[ProgressRow]]], notes: Sequence[str]) -> tuple[str, str]:
+    """HTML and text of what was done, lesson by lesson: (title, rows), and `notes` below it.
+
+    A lesson without rows was not begun.
+    """
+    caption = "Your progress"
     body, text = [], [caption]
     for title, rows in lessons:
-        nothing = "" if rows else "not in this notebook"
+        nothing = "" if rows else "not begun"
         body.append(f'<tr><th scope="rowgroup" colspan="{3 if rows else 1}">{markup(title)}</th>')
         body.append("</tr>" if rows else f'<td colspan="2">{nothing}</td></tr>')
         body += [_cells(row) for row in rows]
@@ -106,10 +136,11 @@ def progress_table(lessons: Iterable[tuple[str, list[Row]]]) -> tuple[str, str]:
         text += [f"  {row.what:12} {row.sign or ' '} {row.state:24} {row.helped}".rstrip() for row in rows]
     head = "".join(f'<th scope="col">{column}</th>' for column in ("Exercise", "Answer", "Help taken"))
     table = f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody>"
-    return f"<table><caption>{caption}</caption>{table}</table>", "\n".join(text)
+    below = "".join(f"<p>{prose(note)}</p>" for note in notes)
+    return f"<table><caption>{caption}</caption>{table}</table>{below}", "\n".join([*text, *map(printable, notes)])
 
 
-def _cells(row: Row) -> str:
+def _cells(row: ProgressRow) -> str:
     sign = f"{row.sign} " if row.sign else ""
     return f"<tr><td>{markup(row.what)}</td><td>{sign}{markup(row.state)}</td><td>{markup(row.helped)}</td></tr>"
 

@@ -1,10 +1,13 @@
 """The ways in which something crosses the wire, as a picture must tell them apart: by a word, a shape and a colour."""
 
 from collections.abc import Container
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from labkit.decode.event import TCP, TEXT, Event
-from labkit.show.page import markup
+from labkit.show import html
+
+if TYPE_CHECKING:
+    from htpy import Element
 
 
 class Form(NamedTuple):
@@ -37,12 +40,11 @@ _UNOPENED = "encrypted "
 FORMS = (SIGNAL, CLEAR, HANDSHAKE, OPENED_TLS, OPENED, SEALED)
 
 
-_LOCK = '<svg class="lk-lock" viewBox="0 0 {} 11" width="{}" height="11" aria-hidden="true"><path d="{}"/></svg>'
-LOCKS = {
-    "sealed": _LOCK.format(9, 9, "M1 5V3.5a3.5 3.5 0 0 1 7 0V5H9v6H0V5zm1.5 0h4V3.5a2 2 0 0 0-4 0z"),
-    "opened": _LOCK.format(13, 13, "M6 5V3.3a3.3 3.3 0 0 1 6.6 0V5h-1.4V3.3a1.9 1.9 0 0 0-3.8 0V5H9v6H0V5z"),
+_LOCKS = {
+    "sealed": (9, "M1 5V3.5a3.5 3.5 0 0 1 7 0V5H9v6H0V5zm1.5 0h4V3.5a2 2 0 0 0-4 0z"),
+    "opened": (13, "M6 5V3.3a3.3 3.3 0 0 1 6.6 0V5h-1.4V3.3a1.9 1.9 0 0 0-3.8 0V5H9v6H0V5z"),
 }
-"""`Form.name` -> a padlock, closed or with its shackle swung open."""
+"""`Form.name` -> the width and the outline of a padlock, closed or with its shackle swung open, 11 pixels high."""
 
 
 def form_of(event: Event) -> Form:
@@ -61,8 +63,13 @@ def explained(names: Container[str]) -> list[Form]:
     return list({form.name: form for form in FORMS if form.name in names}.values())
 
 
-def tag(form: Form) -> str:
+def tag(form: Form) -> "Element":
     """The small label of a form: a word in a shape, with a lock where an eavesdropper sees ciphertext."""
-    return (
-        f'<span class="lk-tag lk-{form.name}" title="{markup(form.legend)}">{LOCKS.get(form.name, "")}{form.tag}</span>'
-    )
+    lock = _LOCKS.get(form.name)
+    return html.span(f"lk-tag lk-{form.name}", title=form.legend)[_lock(*lock) if lock else None, form.tag]
+
+
+def _lock(width: int, outline: str) -> "Element":
+    return html.svg("lk-lock", viewBox=f"0 0 {width} 11", width=width, height=11, aria_hidden="true")[
+        html.path(d=outline)
+    ]

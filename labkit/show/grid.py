@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from labkit.errors import LabError
-from labkit.show.page import Page, markup, printable
-from labkit.show.table import in_columns
+from labkit.show import html
+from labkit.show.page import Page
+from labkit.show.printed import printable
+from labkit.show.table import Column, build, in_columns
 
 _MANY = 6
 """Columns; with more than these the cells are made smaller."""
@@ -46,7 +48,7 @@ class Grid(Page):
         self._corner = corner
         self._rows, self._columns = (list(dict.fromkeys(names)) for names in zip(*cells, strict=True))
         self._legend = legend
-        super().__init__(self._table(), self._lines())
+        super().__init__(self._grid, self._lines())
 
     def why(self, row: str, column: str) -> str:
         """The sentence behind one cell. Raises `LabError` for a cell that does not exist."""
@@ -58,22 +60,13 @@ class Grid(Page):
         cell = self.cells[row, column]
         return printable(f"{cell.word}: {cell.more}" if cell.more else cell.word)
 
-    def _table(self) -> str:
-        head = "".join(f'<th scope="col">{markup(column)}</th>' for column in self._columns)
-        body = "".join(
-            f'<tr><th scope="row">{markup(row)}</th>'
-            + "".join(_cell(self.cells[row, column]) for column in self._columns)
-            + "</tr>"
-            for row in self._rows
-        )
-        marks = "".join(f"<span><b>{markup(mark)}</b> {markup(word)}</span> " for mark, word in self._legend.items())
-        corner = f"{markup(self._corner[0])}&nbsp;↓ {markup(self._corner[1])}&nbsp;→"
-        wide = " lk-wide" if len(self._columns) > _MANY else ""
-        return (
-            f'<table class="lk-grid{wide}"><caption>{markup(self._caption)}</caption>'
-            f'<thead><tr><th scope="col">{corner}</th>{head}</tr></thead>'
-            f'<tbody>{body}</tbody></table><p class="lk-soft lk-legend">{marks}</p>'
-        )
+    def _grid(self) -> html.Node:
+        corner = f"{self._corner[0]}\N{NO-BREAK SPACE}↓ {self._corner[1]}\N{NO-BREAK SPACE}→"
+        columns = [Column(corner, heads=True), *map(Column, self._columns)]
+        rows = [[row, *(_shown(self.cells[row, column]) for column in self._columns)] for row in self._rows]
+        css = "lk-grid lk-wide" if len(self._columns) > _MANY else "lk-grid"
+        marks = [[html.span[html.b[mark], " ", word], " "] for mark, word in self._legend.items()]
+        return build(columns, rows, self._caption, css=css), html.p("lk-soft lk-legend")[marks]
 
     def _lines(self) -> str:
         rows = [["{} / {}".format(*self._corner), *self._columns]]
@@ -85,8 +78,5 @@ class Grid(Page):
         return "\n".join([printable(self._caption), "", *lines, "", printable(marks)])
 
 
-def _cell(cell: Cell) -> str:
-    title = f' title="{markup(cell.more)}"' if cell.more else ""
-    return (
-        f'<td><span class="lk-cell lk-is-{cell.role}"{title}><b>{markup(cell.mark)}</b> {markup(cell.word)}</span></td>'
-    )
+def _shown(cell: Cell) -> html.Node:
+    return html.span(f"lk-cell lk-is-{cell.role}", title=cell.more or None)[html.b[cell.mark], " ", cell.word]

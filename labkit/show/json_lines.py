@@ -16,6 +16,7 @@ from dataclasses import asdict
 from typing import Any
 
 from labkit.capture.conversation import Endpoint
+from labkit.decode.escaped import escaped
 from labkit.decode.event import TEXT, Dialogue, Event
 from labkit.decode.privacy import visible
 
@@ -42,8 +43,7 @@ def _end(end: Endpoint, name: str) -> dict[str, Any]:
 
 
 def _event(event: Event) -> dict[str, Any]:
-    text = event.data.decode("utf-8", "backslashreplace") if event.layer == TEXT else None
-    exact = text is not None and text.encode() == event.data
+    text, exact = _text(event.data) if event.layer == TEXT else (None, False)
     return {
         "time": event.time,
         "frame": event.frame,
@@ -57,3 +57,11 @@ def _event(event: Event) -> dict[str, Any]:
         "base64": b64encode(event.data).decode() if event.data and not exact else None,
         "meaning": event.meaning,
     }
+
+
+def _text(data: bytes) -> tuple[str, bool]:
+    """The bytes as text, and whether that is all that they are."""
+    try:
+        return data.decode(), True
+    except UnicodeDecodeError:
+        return escaped(data), False

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from labkit.decode.event import CLIENT, Dialogue
 from labkit.show.forms import Form, explained
-from labkit.show.page import printable
 from labkit.show.picture import WIDTH, Picture, canvas, ink
+from labkit.show.printed import printable
 from labkit.show.rungs import ENCRYPTED, SHOWN, Rung, rungs, sentence
 from labkit.show.shapes import arrow, cross, fitted, legend, legend_height, line, page, width_of, write
 

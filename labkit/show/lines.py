@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from labkit.decode.event import TEXT, Event
 from labkit.decode.privacy import Exposure
-from labkit.show.page import decoded, printable
+from labkit.show.printed import decoded, printable
 
 LABEL_SHOWN = 90
 """Characters of what a phrase gives away that are printed."""
@@ -25,6 +25,10 @@ class _Limit(NamedTuple):
 _WHOLE = _Limit(20, 1200)
 _EXPLAINED = _Limit(200, 20_000)
 """For a phrase each of whose lines has its own meaning: longer than any honest one."""
+_SAMPLE = _Limit(20, 160)
+"""For bytes that are no text: pictures, for example."""
+_ALIKE = ("message", "injected", "unknown")
+"""Kinds of phrases whose lines all have the same meaning."""
 
 
 class Line(NamedTuple):
@@ -49,14 +53,32 @@ def lines_of(event: Event) -> tuple[list[Line], int]:
     """The lines to print, and how many bytes of a long phrase are left out."""
     if event.layer != TEXT:
         return [Line(event.title.encode(), 0, event.meaning)], 0
-    split = _split(event.data)
+    data = event.data
+    if event.kind in _ALIKE:
+        limit = _SAMPLE if event.kind == "unknown" and not _is_text(data[: _WHOLE.bytes]) else _WHOLE
+        return _with_one_meaning(event, limit)
     known = event.lines
-    whole = len(known) != len(split)
-    meanings = [event.meaning, *[""] * len(split)] if whole else [meaning for _, meaning in known]
+    split = _split(data)
+    if len(known) != len(split):
+        return _with_one_meaning(event, _WHOLE)
     lines = [
-        Line(data.rstrip(b"\r\n"), start, meaning) for (start, data), meaning in zip(split, meanings, strict=False)
+        Line(line.rstrip(b"\r\n"), start, meaning)
+        for (start, line), (_, meaning) in zip(split[: _EXPLAINED.lines], known, strict=False)
     ]
-    return _shortened(lines, len(event.data), _WHOLE if whole else _EXPLAINED)
+    return _shortened(lines, data, _EXPLAINED)
+
+
+def _with_one_meaning(event: Event, limit: _Limit) -> tuple[list[Line], int]:
+    """The lines of a phrase that has one meaning as a whole, which stands beside the first."""
+    split = _split(event.data[: limit.bytes + 1])[: limit.lines]
+    lines = [Line(line.rstrip(b"\r\n"), start, "") for start, line in split]
+    lines[0] = lines[0]._replace(meaning=event.meaning)
+    return _shortened(lines, event.data, limit)
+
+
+def _is_text(data: bytes) -> bool:
+    """Whether these bytes are text: no NUL, and four of five are UTF-8, for old mail has some that are not."""
+    return b"\0" not in data and 5 * len(data.decode("utf-8", "ignore").encode()) >= 4 * len(data)
 
 
 def _split(data: bytes) -> list[tuple[int, bytes]]:
@@ -68,19 +90,19 @@ def _split(data: bytes) -> list[tuple[int, bytes]]:
     return found[:-1] if len(found) > 1 and not found[-1][1] else found
 
 
-def _shortened(lines: list[Line], size: int, limit: _Limit) -> tuple[list[Line], int]:
-    kept: list[Line] = []
-    for line in lines[: limit.lines]:
-        if line.start >= limit.bytes:
-            break
-        kept.append(line._replace(data=line.data[: limit.bytes - line.start]))
-    shown_all = len(kept) == len(lines) and len(kept[-1].data) == len(lines[-1].data)
-    return kept, 0 if shown_all else size - (kept[-1].start + len(kept[-1].data))
+def _shortened(lines: list[Line], data: bytes, limit: _Limit) -> tuple[list[Line], int]:
+    kept = [line for line in lines if line.start < limit.bytes]
+    last = kept[-1]
+    if last.start + len(last.data) > limit.bytes:
+        last = kept[-1] = last._replace(data=last.data[: limit.bytes - last.start])
+    shown = last.start + len(last.data)
+    return kept, len(data) - shown if data[shown:].lstrip(b"\r").removeprefix(b"\n") else 0
 
 
 def label(exposure: Exposure) -> str:
     """What is given away, with its value; ``password: hunter2``."""
-    said = printable(f"{exposure.what}: {exposure.value}" if exposure.value else exposure.what)
+    value = exposure.value[:LABEL_SHOWN]
+    said = printable(f"{exposure.what}: {value}" if value else exposure.what)
     return said if len(said) <= LABEL_SHOWN else f"{said[: LABEL_SHOWN - 1]}…"
 
 
@@ -92,6 +114,11 @@ def pieces(line: Line, exposures: Sequence[Exposure]) -> list[Piece]:
     return [_piece(line, left, right, inside) for left, right in pairwise(cuts)]
 
 
+def labels(line: Line, exposures: Sequence[Exposure]) -> list[str]:
+    """What a line gives away, each thing once."""
+    return list(dict.fromkeys(text for piece in pieces(line, exposures) for text in piece.labels))
+
+
 def _piece(line: Line, left: int, right: int, exposures: Sequence[Exposure]) -> Piece:
     text = decoded(line.data[left - line.start : right - line.start])
     return Piece(text, tuple(_new(e, text) for e in exposures if e.start <= left and e.end >= right))
@@ -99,4 +126,7 @@ def _piece(line: Line, left: int, right: int, exposures: Sequence[Exposure]) -> 
 
 def _new(exposure: Exposure, text: str) -> str:
     """The label without a value that the piece itself already shows."""
-    return printable(exposure.what) if printable(exposure.value) in text or text in exposure.value else label(exposure)
+    value = exposure.value
+    # The value may be a whole message: where it is longer than the piece, the piece cannot contain it.
+    shown = (len(value) <= len(text) and printable(value) in text) or text in value
+    return printable(exposure.what) if shown else label(exposure)

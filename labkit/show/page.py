@@ -1,40 +1,16 @@
-"""Something to look at: HTML where there is a browser, plain text where there is none; both safe to show.
+"""Something to look at: HTML where there is a browser, plain text where there is none; both safe to show."""
 
-What came over the wire may hold anything, also markup and terminal escapes. `printable` makes every control and
-direction character visible, and `markup` escapes the rest for HTML; nothing from the wire reaches a page without them.
-"""
-
-import html
 import os
-import re
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING
 
+from labkit.show.html import Node, div, p, render
+from labkit.show.printed import printable
 from labkit.show.theme import STYLE
 
-# C0 and C1 controls, DEL, and the invisible characters that reorder or hide text (Unicode TR 36, section 3).
-INVISIBLE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff\ufff0-\uffff\ud800-\udfff]"
-)
-"""A character that nobody sees as what it is."""
-
-
-def _name(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    return chr(0x2400 + code) if code < 0x20 else f"\\u{code:04x}" if code > 0xFF else f"\\x{code:02x}"
-
-
-def printable(text: str) -> str:
-    """Text in which nothing is invisible: control characters as their pictures (␍, ␛), others as ``\\u202e``."""
-    return INVISIBLE.sub(_name, text)
-
-
-def markup(text: str) -> str:
-    """Any text, made printable and escaped, to stand between tags or inside a quoted attribute."""
-    return html.escape(printable(text))
-
-
-def decoded(data: bytes) -> str:
-    """Bytes from the wire as printable text: UTF-8, with ``\\xNN`` for what is not."""
-    return printable(data.decode("utf-8", "backslashreplace"))
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 
 def fresh() -> str:
@@ -42,23 +18,47 @@ def fresh() -> str:
     return f"lk{os.urandom(5).hex()}"
 
 
+@cache
+def style_sheet() -> "Markup":
+    """The style element that every output brings along. Every rule is for what is inside ``.labkit``."""
+    from markupsafe import Markup
+
+    return Markup(f"<style>{STYLE}</style>")
+
+
 class Page:
     """A piece of HTML with its plain-text alternative. Jupyter picks the first, `print` and `repr` the second."""
 
-    def __init__(self, body: str, text: str) -> None:
+    def __init__(self, body: Callable[[], Node], text: str) -> None:
+        """`body` makes the HTML, when a front end asks for it; every line of `text` is made printable."""
         self._body = body
-        self.text = text
+        self.text = "\n".join(map(printable, text.split("\n")))
 
     @property
     def html(self) -> str:
         """The HTML, complete with its style sheet: no script, nothing loaded from elsewhere."""
-        return f'<div class="labkit">{STYLE}{self._content()}</div>'
+        return render(div("labkit")[style_sheet(), self._content()])
 
-    def _content(self) -> str:
-        return self._body
+    def _content(self) -> Node:
+        from markupsafe import Markup
+
+        # The pages of exercises are still written as text that is HTML already.
+        return Markup(self._body) if isinstance(self._body, str) else self._body()
 
     def _repr_html_(self) -> str:
         return self.html
 
     def __repr__(self) -> str:
         return self.text
+
+
+def markup(text: str) -> "Markup":
+    """Any text, made printable and escaped, to stand between tags or inside a quoted attribute."""
+    from markupsafe import escape
+
+    return escape(printable(text))
+
+
+def sentence(said: str) -> Page:
+    """A page of one paragraph."""
+    return Page(lambda: p[said], said)

@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labkit.errors import LabError
-from labkit.show.page import Page, fresh, markup
+from labkit.show import html
+from labkit.show.page import Page, fresh
+from labkit.show.printed import printable
 from labkit.show.theme import COLOURS, variable
 
 if TYPE_CHECKING:
+    from markupsafe import Markup
     from matplotlib.figure import Figure
 
 WIDTH = 636.0
@@ -67,28 +70,29 @@ class Picture(Page):
     """A figure to look at. Jupyter shows the SVG; `print` and `repr` give the text alternative."""
 
     def __init__(self, figure: "Figure", text: str, label: str, words: str = "") -> None:
-        super().__init__("", text)
+        super().__init__(self._figure, text)
         self.figure = figure
         self.label = label
         """One sentence on what the picture shows."""
         self.words = words or text
         """The picture told in sentences, for readers who cannot see it."""
 
-    def _content(self) -> str:
+    def _figure(self) -> html.Node:
         key = fresh()
-        names = f'role="img" aria-label="{markup(self.label)}" aria-describedby="{key}-words"'
-        lines = "\n".join(markup(line) for line in self.words.split("\n"))
-        return (
-            f"<figure>{self._svg(key, names)}<details><summary><small>This picture in words</small></summary>"
-            f'<pre class="lk-words" id="{key}-words">{lines}</pre></details></figure>'
-        )
+        lines = [[html.br, line] for line in self.words.split("\n")]
+        lines[0] = lines[0][1:]
+        told = html.summary[html.small["This picture in words"]], html.pre("lk-words", id=f"{key}-words")[lines]
+        return html.figure[self._svg(key), html.details[told]]
 
-    def _svg(self, key: str, attributes: str) -> str:
+    def _svg(self, key: str) -> "Markup":
         """The SVG element alone, its identifiers and its style sheet its own, its colours the page's."""
+        from markupsafe import Markup
+
         drawn = self._render("svg").decode()
         drawn = _TAG.sub(lambda tag: _themed(tag[0], key), drawn[drawn.index("<svg") :].strip())
         drawn = drawn.replace(">*{", f">#{key} *{{", 1)
-        return drawn.replace("<svg ", f'<svg id="{key}" class="lk-figure" {attributes} ', 1)
+        named = Markup('<svg id="{}" class="lk-figure" role="img" aria-label="{}" aria-describedby="{}-words" ')
+        return named.format(key, printable(self.label), key) + Markup(drawn.removeprefix("<svg "))
 
     def _render(self, kind: str, **options: object) -> bytes:
         import matplotlib

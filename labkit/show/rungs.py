@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from labkit.decode.event import CLIENT, TCP, TEXT, TLS, Dialogue, Event
 from labkit.show.forms import CONTENT, Form, form_of
-from labkit.show.page import printable
+from labkit.show.printed import printable
 
 SHOWN = 80
 

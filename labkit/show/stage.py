@@ -4,12 +4,15 @@ Plain HTML boxes with lines between them, so that text stays text: it wraps, can
 """
 
 from collections.abc import Iterable
+from functools import partial
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from labkit.errors import CannotSniff
 from labkit.network import Host, Network
-from labkit.show.page import Page, markup, printable
+from labkit.show import html
+from labkit.show.page import Page
+from labkit.show.printed import printable
 
 if TYPE_CHECKING:
     from labkit.servers.server import Server
@@ -37,17 +40,7 @@ def stage(network: Network, servers: Iterable["Server"], capture: str) -> Page:
     left = [host for host in network.hosts.values() if host.name == CLIENT_HOST]
     middle = [host for host in network.hosts.values() if host.name == ON_THE_PATH]
     right = [host for host in network.hosts.values() if host not in (*left, *middle)]
-    notes = {ON_THE_PATH: [listening]}
-    columns = [
-        f'<div class="lk-side">{_boxes(left, running, notes)}</div>',
-        f'<div class="lk-path"><div class="lk-wire">{_EYE}</div>{_boxes(middle, running, notes)}</div>',
-        f'<div class="lk-side">{_boxes(right, running, notes)}</div>',
-    ]
-    body = (
-        f'<div class="lk-stage" role="group" aria-label="The stage of the lab">{"".join(columns)}</div>'
-        f'<p class="lk-soft">{markup(network.describe())}</p>'
-    )
-    return Page(body, _text(network, running, listening))
+    return Page(partial(_stage, network, (left, middle, right), running, listening), _text(network, running, listening))
 
 
 def how_captured(network: Network, capture: str) -> str:
@@ -67,31 +60,37 @@ def _role(host: Host) -> str:
 
 # ---- HTML
 
-_EYE = (
-    '<svg viewBox="0 0 34 22" aria-hidden="true"><path d="M2 11Q17-5 32 11 17 27 2 11Z"/>'
-    '<circle cx="17" cy="11" r="4.5"/></svg>'
-)
 
-
-def _boxes(hosts: list[Host], servers: list["Server"], notes: dict[str, list[str]]) -> str:
-    return "".join(_box(host, [s for s in servers if s.host == host.name], notes.get(host.name, [])) for host in hosts)
-
-
-def _box(host: Host, servers: list["Server"], notes: list[str]) -> str:
-    lines = "".join(f"<div><small>{markup(note)}</small></div>" for note in notes)
-    empty = host.name not in (CLIENT_HOST, ON_THE_PATH) and not servers
-    lines += "<div><small>No server runs yet: start one with <code>lab.smtp()</code>.</small></div>" if empty else ""
+def _stage(network: Network, sides: tuple[list[Host], ...], servers: list["Server"], listening: str) -> html.Node:
+    left, middle, right = ([_box(host, servers, listening) for host in hosts] for hosts in sides)
     return (
-        f'<div class="lk-host"><b>{markup(host.name)}</b> <small>{markup(host.address)}</small>'
-        f"<div>{markup(_role(host))}</div>{lines}{''.join(map(_server, servers))}</div>"
+        html.div("lk-stage", role="group", aria_label="The stage of the lab")[
+            html.div("lk-side")[left],
+            html.div("lk-path")[html.div("lk-wire")[_eye()], middle],
+            html.div("lk-side")[right],
+        ],
+        html.p("lk-soft")[network.describe()],
     )
 
 
-def _server(server: "Server") -> str:
-    return (
-        f'<div class="lk-server"><b>{server.protocol}, port {server.port}</b> <small>{markup(server.elsewhere)}</small>'
-        f"<div><small>{markup(server.facts)}</small></div></div>"
-    )
+def _eye() -> html.Node:
+    return html.svg(viewBox="0 0 34 22", aria_hidden="true")[
+        html.path(d="M2 11Q17-5 32 11 17 27 2 11Z"), html.circle(cx="17", cy="11", r="4.5")
+    ]
+
+
+def _box(host: Host, servers: list["Server"], listening: str) -> html.Node:
+    own = [server for server in servers if server.host == host.name]
+    notes = [html.div[html.small[listening]]] if host.name == ON_THE_PATH else []
+    if not own and host.name not in (CLIENT_HOST, ON_THE_PATH):
+        notes.append(html.div[html.small["No server runs yet: start one with ", html.code["lab.smtp()"], "."]])
+    name = html.b[host.name], " ", html.small[host.address]
+    return html.div("lk-host")[name, html.div[_role(host)], notes, map(_server, own)]
+
+
+def _server(server: "Server") -> html.Node:
+    name = html.b[f"{server.protocol}, port {server.port}"], " ", html.small[server.elsewhere]
+    return html.div("lk-server")[name, html.div[html.small[server.facts]]]
 
 
 # ---- plain text

@@ -1,11 +1,17 @@
 """The steps of the upgrade as a numbered list, and as remarks for the ladder; which they are: `labkit.decode.steps`."""
 
+from functools import partial
+
 from labkit.decode.event import Dialogue
 from labkit.decode.steps import Step, steps
-from labkit.show.page import Page, markup, printable
+from labkit.show import html
+from labkit.show.page import Page
+from labkit.show.printed import printable
+from labkit.show.table import Column, build
 
 _LINE_SHOWN = 60
 """Characters of what was said that are shown beside a step."""
+_COLUMNS = (Column("step", "lk-ms"), Column("name", "lk-who", heads=True), Column("said"), Column("what happens"))
 
 
 class Steps(Page):
@@ -16,7 +22,7 @@ class Steps(Page):
         self.steps = steps(dialogue)
         """The steps that happened, as records."""
         rows = [(step, said(dialogue, step)) for step in self.steps]
-        super().__init__(_html(rows), _text(rows))
+        super().__init__(partial(_table, rows), _text(rows))
 
     @property
     def notes(self) -> dict[int, str]:
@@ -44,16 +50,11 @@ def _shortened(line: str, token: str) -> str:
     return line[: _LINE_SHOWN - len(end)].rpartition(" ")[0] + end
 
 
-def _html(rows: list[tuple[Step, str]]) -> str:
+def _table(rows: list[tuple[Step, str]]) -> html.Node:
     if not rows:
-        return f"<p>{_NONE}</p>"
-    items = "".join(
-        f'<tr><td class="lk-ms">{step.number}</td><td class="lk-who"><b>{step.name}</b></td>'
-        f"<td><code>{markup(said)}</code></td><td><small>{markup(step.sentence)}</small></td></tr>"
-        for step, said in rows
-    )
-    head = "".join(f'<th scope="col">{name}</th>' for name in ("step", "name", "said", "what happens"))
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{items}</tbody></table>"
+        return html.p[_NONE]
+    shown = [(step.number, step.name, html.code[said], html.small[step.sentence]) for step, said in rows]
+    return build(_COLUMNS, shown, label="The steps of the upgrade")
 
 
 def _text(rows: list[tuple[Step, str]]) -> str:

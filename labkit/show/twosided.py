@@ -6,13 +6,17 @@ attacker meant to do is not asked.
 
 from collections.abc import Iterator
 from difflib import SequenceMatcher
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from labkit.decode.event import CLIENT, TCP, TEXT, TLS, Dialogue, Event
+from labkit.show import html
 from labkit.show.forms import explained, form_of, tag
-from labkit.show.page import Page, markup, printable
+from labkit.show.page import Page
 from labkit.show.picture import WIDTH, Picture, canvas, ink
+from labkit.show.printed import printable
 from labkit.show.shapes import LOCK, arrow, cross, fitted, legend, legend_height, line, page, width_of, write
+from labkit.show.table import Column, build
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,7 +63,7 @@ class TwoSided(Page):
         self.rows = aligned(victim, server)
         """Everything that was said, in order."""
         self._ends = (printable(victim.client_name), printable(attacker), printable(server.server_name))
-        super().__init__(_html(self.rows, self._ends), _text(self.rows, self._ends))
+        super().__init__(partial(_table, self.rows, self._ends), _text(self.rows, self._ends))
 
     @property
     def differences(self) -> list[Row]:
@@ -157,41 +161,32 @@ def _lines(event: Event | None) -> list[str]:
 # ---- the table
 
 
-def _html(rows: list[Row], ends: tuple[str, str, str]) -> str:
-    names = (f"what {ends[0]} sees", ends[1], f"what {ends[2]} sees")
-    head = "".join(f'<th scope="col">{markup(name)}</th>' for name in names)
-    body = "".join(_row(row, ends[1]) for row in rows[:_SHOWN])
-    more = f"<p>… {len(rows) - _SHOWN} more rows</p>" if len(rows) > _SHOWN else ""
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
+def _table(rows: list[Row], ends: tuple[str, str, str]) -> html.Node:
+    left, attacker, right = ends
+    columns = (Column(f"what {left} sees"), Column(attacker, "lk-who"), Column(f"what {right} sees"))
+    table = build(columns, (_row(row, attacker) for row in rows[:_SHOWN]), label=f"What {left} and {right} saw")
+    return table, html.p[f"… {len(rows) - _SHOWN} more rows"] if len(rows) > _SHOWN else None
 
 
-def _row(row: Row, attacker: str) -> str:
+def _row(row: Row, attacker: str) -> tuple[html.Node, ...]:
     direction = "→" if row.sender == CLIENT else "←"
     says = _says(row, attacker)
-    middle = f'<span class="lk-what">{markup(f"{_MARKS[row.what]} {says}")}</span>' if says else "="
-    return (
-        f"<tr><td>{_cell(row.left, row.right)}</td>"
-        f'<td class="lk-who">{direction} {_tags(row)} {middle}</td><td>{_cell(row.right, row.left)}</td></tr>'
-    )
+    middle = html.span("lk-what")[f"{_MARKS[row.what]} {says}"] if says else "="
+    return _seen(row.left, row.right), [direction, " ", _tags(row), middle], _seen(row.right, row.left)
 
 
-def _tags(row: Row) -> str:
+def _tags(row: Row) -> list[html.Node]:
     """How it crossed the wire, once where that was the same on both sides."""
     forms = dict.fromkeys(form_of(event) for event in (row.left, row.right) if event is not None)
-    return " ".join(map(tag, forms))
+    return [[tag(form), " "] for form in forms]
 
 
-def _cell(event: Event | None, other: Event | None) -> str:
+def _seen(event: Event | None, other: Event | None) -> html.Node:
     if event is None:
-        return '<span class="lk-soft">(nothing)</span>'
+        return html.span("lk-soft")["(nothing)"]
     theirs = set(_lines(other))
-    lines = "".join(f"<div>{_line(text, text in theirs)}</div>" for text in _lines(event))
-    return f'<div class="lk-line lk-{form_of(event).name}"><div>{lines}</div></div>'
-
-
-def _line(text: str, shared: bool) -> str:
-    code = markup(text)
-    return f"<code>{code}</code>" if shared else f"<code><mark>{code}</mark></code>"
+    lines = [html.div[html.code[text if text in theirs else html.mark[text]]] for text in _lines(event)]
+    return html.div(f"lk-line lk-{form_of(event).name}")[html.div[lines]]
 
 
 def _text(rows: list[Row], ends: tuple[str, str, str]) -> str:

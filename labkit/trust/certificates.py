@@ -1,8 +1,9 @@
 """The certificates of the lab: an authority made afresh for every lab, and the ways a certificate can be wrong.
 
 RFC 5280 says what a certificate is, RFC 9525 how a client compares it with the name that it wanted (the *reference
-identifier*). The keys are ECDSA P-256, live in memory, and end with the lab. Which TLS versions are spoken is not
-said here: that is `contexts`.
+identifier*). They are what a public authority would issue, so that strict programs too find nothing wrong with the
+right one. The keys are ECDSA P-256, live in memory, and end with the lab. Which TLS versions are spoken is not said
+here: that is `contexts`.
 """
 
 import ssl
@@ -10,17 +11,27 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from labkit.errors import LabError
 from labkit.scratch import ScratchFile
+
+if TYPE_CHECKING:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes as PrivateKey
 
 DOMAIN = "lab.test"
 SERVER_NAME = f"mail.{DOMAIN}"
 """The reference identifier: the name that a client of the lab wants to talk to."""
 WRONG_NAME = f"www.{DOMAIN}"
 
-_ORGANIZATION = "STARTTLS lab"
+_ORGANIZATION = "Mail lab"
+"""No word of a protocol: a certificate of TLS 1.2 crosses in clear text, where a student searches for such words."""
+_ROOT_LASTS = timedelta(days=730)
+_LEAF_LASTS = timedelta(days=365)
+"""Browsers and strict verifiers take no more than 398 days (CA/Browser Forum, Baseline Requirements §6.3.2)."""
+_BEGAN = timedelta(days=1)
+"""How long ago a certificate became valid: clocks differ."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +60,7 @@ class Authority:
     @property
     def pem(self) -> bytes:
         """The authority's own certificate, for ``curl --cacert`` and the like."""
-        return self._ca.cert_pem.bytes()
+        return _pem(self._root.certificate)
 
     def trust(self, context: ssl.SSLContext) -> None:
         """Let a client's context accept what this authority issued."""
@@ -60,7 +71,7 @@ class Authority:
         if kind not in KINDS:
             raise LabError(f"There is no certificate {kind!r}: use one of {', '.join(map(repr, KINDS))}.")
         if (kind, name) not in self._issued:
-            self._issued[kind, name] = Certificate(kind, *KINDS[kind](self._ca, name), name)
+            self._issued[kind, name] = _written(kind, KINDS[kind](self._root, name), name)
         return self._issued[kind, name]
 
     def renewed(self, kind: str = "right", name: str = SERVER_NAME) -> Certificate:
@@ -70,74 +81,145 @@ class Authority:
 
     def with_rsa_key(self) -> Certificate:
         """The right certificate, but with an RSA key: SSL 2.0 and 3.0 know no elliptic curves (RFC 4492 §1)."""
-        from trustme import KeyType
+        from cryptography.hazmat.primitives.asymmetric import rsa
 
-        return Certificate("right", *_issue(self._ca, SERVER_NAME, key_type=KeyType.RSA))
+        return _written("right", _leaf(self._root, SERVER_NAME, rsa.generate_private_key(65537, 2048)))
 
     @cached_property
-    def _ca(self) -> Any:
-        return _new_authority("Root of trust")
+    def _root(self) -> "_Signed":
+        return _new_root("Root of trust")
 
 
-def _new_authority(unit: str) -> Any:
-    import trustme
-
-    return trustme.CA(organization_name=_ORGANIZATION, organization_unit_name=unit)
+# ---- how a certificate is made
 
 
-def _issue(authority: Any, name: str, **how: Any) -> tuple[bytes, bytes]:
-    leaf = authority.issue_cert(
-        name, common_name=name, organization_name=_ORGANIZATION, organization_unit_name="Mail server", **how
-    )
-    return b"".join(blob.bytes() for blob in leaf.cert_chain_pems), leaf.private_key_pem.bytes()
+class _Signed(NamedTuple):
+    """A certificate and its private key."""
+
+    certificate: "x509.Certificate"
+    key: "PrivateKey"
 
 
-def _right(authority: Any, name: str) -> tuple[bytes, bytes]:
-    return _issue(authority, name)
+def _pem(certificate: "x509.Certificate") -> bytes:
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    return certificate.public_bytes(Encoding.PEM)
 
 
-def _wrong_name(authority: Any, _: str) -> tuple[bytes, bytes]:
-    return _issue(authority, WRONG_NAME)
+def _written(kind: str, signed: _Signed, name: str = SERVER_NAME) -> Certificate:
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    key = signed.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return Certificate(kind, _pem(signed.certificate), key, name)
 
 
-def _expired(authority: Any, name: str) -> tuple[bytes, bytes]:
-    yesterday = datetime.now(UTC) - timedelta(days=1)
-    return _issue(authority, name, not_before=yesterday - timedelta(days=90), not_after=yesterday)
-
-
-def _unknown_root(_: Any, name: str) -> tuple[bytes, bytes]:
-    return _issue(_new_authority("Somebody else's root"), name)
-
-
-def _self_signed(_: Any, own_name: str) -> tuple[bytes, bytes]:
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
+def _new_key() -> "PrivateKey":
     from cryptography.hazmat.primitives.asymmetric import ec
+
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def _new_root(unit: str) -> _Signed:
+    """The self-signed certificate of an authority (RFC 5280 §4.2.1.9)."""
+    from cryptography import x509
+
+    key, now = _new_key(), datetime.now(UTC)
+    builder = _builder(_subject(unit), now - _BEGAN, now - _BEGAN + _ROOT_LASTS, key)
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    builder = builder.add_extension(_usage("key_cert_sign", "crl_sign"), critical=True)
+    return _signed_by(None, builder, key)
+
+
+def _leaf(
+    issuer: _Signed | None, name: str, key: "PrivateKey | None" = None, expires: datetime | None = None
+) -> _Signed:
+    """The certificate of a mail server, for one name; an `issuer` of None signs with the server's own key."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    key = key or _new_key()
+    expires = expires or datetime.now(UTC) - _BEGAN + _LEAF_LASTS
+    # TLS without forward secrecy, which the oldest versions need, encrypts with an RSA key (RFC 5246 §7.4.7.1).
+    uses = ("digital_signature", "key_encipherment") if isinstance(key, rsa.RSAPrivateKey) else ("digital_signature",)
+    builder = _builder(_subject("Mail server", name), expires - _LEAF_LASTS, expires, key)
+    builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+    builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+    builder = builder.add_extension(_usage(*uses), critical=True)
+    builder = builder.add_extension(x509.ExtendedKeyUsage([x509.OID_SERVER_AUTH]), critical=False)
+    return _signed_by(issuer, builder, key)
+
+
+def _subject(unit: str, name: str = "") -> "x509.Name":
+    from cryptography import x509
     from cryptography.x509.oid import NameOID
 
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name(
-        [
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, _ORGANIZATION),
-            x509.NameAttribute(NameOID.COMMON_NAME, own_name),
-        ]
-    )
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder(issuer_name=name, subject_name=name, public_key=key.public_key())
+    facts = {
+        NameOID.ORGANIZATION_NAME: _ORGANIZATION,
+        NameOID.ORGANIZATIONAL_UNIT_NAME: unit,
+        NameOID.COMMON_NAME: name,
+    }
+    return x509.Name([x509.NameAttribute(kind, value) for kind, value in facts.items() if value])
+
+
+def _builder(subject: "x509.Name", begins: datetime, expires: datetime, key: "PrivateKey") -> "x509.CertificateBuilder":
+    from cryptography import x509
+
+    return (
+        x509.CertificateBuilder(subject_name=subject, public_key=key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=90))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(own_name)]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = certificate.public_bytes(serialization.Encoding.PEM)
-    return pem, key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        .not_valid_before(begins)
+        .not_valid_after(expires)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
 
 
-KINDS: dict[str, Callable[[Any, str], tuple[bytes, bytes]]] = {
+def _usage(*uses: str) -> "x509.KeyUsage":
+    """Only these of the uses of a key (RFC 5280 §4.2.1.3)."""
+    from cryptography import x509
+
+    every = (
+        *("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement"),
+        *("key_cert_sign", "crl_sign", "encipher_only", "decipher_only"),
+    )
+    return x509.KeyUsage(**{use: use in uses for use in every})
+
+
+def _signed_by(issuer: _Signed | None, builder: "x509.CertificateBuilder", key: "PrivateKey") -> _Signed:
+    """The certificate, signed by `issuer`, or by the key that it holds."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+
+    signer = issuer.key if issuer else key
+    name = issuer.certificate.subject if issuer else builder._subject_name
+    authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
+    builder = builder.issuer_name(name).add_extension(authority, critical=False)
+    return _Signed(builder.sign(signer, hashes.SHA256()), key)
+
+
+# ---- the kinds
+
+
+def _right(root: _Signed, name: str) -> _Signed:
+    return _leaf(root, name)
+
+
+def _wrong_name(root: _Signed, _: str) -> _Signed:
+    return _leaf(root, WRONG_NAME)
+
+
+def _expired(root: _Signed, name: str) -> _Signed:
+    return _leaf(root, name, expires=datetime.now(UTC) - _BEGAN)
+
+
+def _self_signed(_: _Signed, name: str) -> _Signed:
+    return _leaf(None, name)
+
+
+def _unknown_root(_: _Signed, name: str) -> _Signed:
+    return _leaf(_new_root("Another root"), name)
+
+
+KINDS: dict[str, Callable[[_Signed, str], _Signed]] = {
     "right": _right,
     "wrong name": _wrong_name,
     "expired": _expired,
@@ -145,6 +227,6 @@ KINDS: dict[str, Callable[[Any, str], tuple[bytes, bytes]]] = {
     "unknown root": _unknown_root,
     "mis-issued": _right,
 }
-"""What a certificate may be like -> how it is made from the lab's authority, for a name: (certificate PEM, key PEM).
+"""What a certificate may be like -> how it is made from the lab's authority, for a name.
 
 One that was mis-issued is right in every respect, but its key is not the server's."""

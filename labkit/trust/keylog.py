@@ -1,10 +1,12 @@
-"""The key log: the secrets of every TLS session of the lab, one a line, in the format that NSS introduced.
+"""The key log: the secrets of TLS sessions, one a line, in the format that NSS introduced.
 
 RFC 9850 (SSLKEYLOGFILE) states the format: ``label client-random secret``, the last two in hexadecimal. Clients and
 servers write it by themselves once ``SSLContext.keylog_filename`` is `KeyLog.path`; Wireshark reads the same lines.
-What the secrets open is not known here: that is `decode.tls`.
+Older forms are read too: ``RSA`` with a premaster secret, and a session's identifier with its master secret. What the
+secrets open is not known here: that is `decode.tls`.
 """
 
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
 from pathlib import Path
 from sys import intern
@@ -13,11 +15,21 @@ from labkit.errors import CaptureError
 from labkit.scratch import ScratchFile
 
 Secrets = dict[bytes, dict[str, bytes]]
-"""Client random (32 bytes) -> label -> secret (bytes)."""
+"""What names a session -> label -> secret (bytes).
+
+The name is the client random (32 bytes). Under `RSA` it is the first 8 bytes of the encrypted premaster secret, under
+`RESUMED` a session identifier or a ticket (RFC 5246 §7.4.1.2, RFC 5077).
+"""
+
+RSA, RESUMED = "RSA", "RESUMED"
+"""Labels: a premaster secret, and the master secret of the session that is resumed."""
 
 _RANDOM_DIGITS = 64
+_ENCRYPTED_DIGITS = 16
+_SESSION, _MASTER = "SESSION-ID:", "MASTER-KEY:"
 _BLOCK = 64 << 10
 """Characters that are cut into lines at once, because a log has thousands."""
+_BYTE_ORDER_MARKS = {BOM_UTF8: "utf-8-sig", BOM_UTF16_LE: "utf-16", BOM_UTF16_BE: "utf-16"}
 
 
 class KeyLog:
@@ -43,12 +55,25 @@ class KeyLog:
 
 
 def read(path: str | Path) -> str:
-    """The text of a key log file. Raises `CaptureError` when it cannot be read or holds no secret."""
+    """The text of a key log file. Raises `CaptureError` when it cannot be read or is no key log.
+
+    A log of comments alone is one: no session has written to it yet.
+    """
     try:
-        text = Path(path).read_text("ascii", "replace")
+        text = decoded(Path(path).read_bytes())
     except OSError as error:
         raise CaptureError(f"The key log {path} cannot be read ({error.strerror}): check its name.") from error
-    return with_secrets(text, f"The key log {path}")
+    return text if _is_empty(text) else with_secrets(text, f"The key log {path}")
+
+
+def decoded(data: bytes) -> str:
+    """The bytes of a key log as text: ASCII, UTF-16, or what the byte order mark says that an editor put before it."""
+    for mark, encoding in _BYTE_ORDER_MARKS.items():
+        if data.startswith(mark):
+            return data.decode(encoding, "replace")
+    if data[1:2] == b"\0" or data[:1] == b"\0":
+        return data.decode("utf-16-le" if data[1:2] == b"\0" else "utf-16-be", "replace")
+    return data.decode("ascii", "replace")
 
 
 def with_secrets(text: str, called: str) -> str:
@@ -60,24 +85,46 @@ def with_secrets(text: str, called: str) -> str:
     return text
 
 
+def _is_empty(text: str) -> bool:
+    return bool(text) and all(line.startswith("#") or not line.strip() for line in text.splitlines())
+
+
 def merge(secrets: Secrets, more: Secrets) -> None:
     """Add what is in `more` to `secrets`."""
-    for random, labels in more.items():
-        secrets.setdefault(random, {}).update(labels)
+    for name, labels in more.items():
+        secrets.setdefault(name, {}).update(labels)
+
+
+def premasters_alone(secrets: Secrets) -> bool:
+    """Whether all that these secrets can open is RSA key exchanges."""
+    return bool(secrets) and all(len(name) * 2 == _ENCRYPTED_DIGITS for name in secrets)
 
 
 def parse(text: str) -> Secrets:
     """The secrets in a key log (RFC 9850 §2). Comments, blank lines and lines that do not fit are passed over."""
     secrets: Secrets = {}
-    for line in _lines(text):
+    for line in _lines(text.removeprefix("\ufeff")):
+        words = line.partition("#")[0].split(maxsplit=3)
+        if len(words) < 3:
+            continue
+        label, name, secret = words[0].upper(), words[1], words[2]
+        if len(name) != _RANDOM_DIGITS and label == RSA:
+            label, name, secret = _older(name, secret)
+        elif len(name) != _RANDOM_DIGITS:
+            continue
         try:
-            label, random, secret = line.split()
-            if len(random) == _RANDOM_DIGITS and label[0] != "#":
-                # A log has thousands of lines and a handful of labels, so each label is kept once.
-                secrets.setdefault(bytes.fromhex(random), {})[intern(label.upper())] = bytes.fromhex(secret)
+            # A log has thousands of lines and a handful of labels, so each label is kept once.
+            secrets.setdefault(bytes.fromhex(name), {})[intern(label)] = bytes.fromhex(secret)
         except ValueError:
             continue
-    return secrets
+    return {name: labels for name, labels in secrets.items() if labels}
+
+
+def _older(name: str, secret: str) -> tuple[str, str, str]:
+    """A line ``RSA encrypted premaster``, or ``RSA Session-ID:… Master-Key:…``: label, name and secret."""
+    if name.upper().startswith(_SESSION) and secret.upper().startswith(_MASTER):
+        return RESUMED, name[len(_SESSION) :], secret[len(_MASTER) :]
+    return RSA, name if len(name) == _ENCRYPTED_DIGITS else "no name", secret
 
 
 def _lines(text: str) -> Iterator[str]:

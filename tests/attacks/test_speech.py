@@ -10,62 +10,60 @@ from labkit.attacks.actions import decision
 from labkit.dialects import ALL, CLIENT, SERVER
 from labkit.dialects.writing import GO_AHEAD, LATER, REFUSED, counted_on
 
-KEYWORDS = st.from_regex(r"[A-Z0-9][A-Z0-9-]{0,10}(=[A-Z0-9-]{1,8})?", fullmatch=True).filter(
+KEYWORDS = st.from_regex(r"[A-Z][A-Z0-9-]{0,10}(=[A-Z0-9-]{1,8})?", fullmatch=True).filter(
     lambda word: "STARTTLS" not in word and "STLS" not in word
 )
-LISTS = {
-    "SMTP": lambda names: "".join(
-        f"250{'-' if number < len(names) else ' '}{name}\r\n" for number, name in enumerate(["mail.lab.test", *names])
-    ),
-    "IMAP": lambda names: f"* CAPABILITY {' '.join(names)}\r\n",
-    "POP3": lambda names: "".join(f"{line}\r\n" for line in ("+OK", *names, ".")),
-}
+LISTING = pytest.mark.parametrize(
+    "dialect", [one for one in ALL if one.writes.capabilities], ids=lambda dialect: dialect.name
+)
+NAMES = st.lists(KEYWORDS, min_size=1, max_size=6, unique_by=speech.keyword)
 
 
-def answer(dialect, text, kind="reply"):
-    """A server's line, behind the question what it offers."""
-    question = Line(CLIENT, "command", dialect.ask, dialect.ask.encode(), False, dialect)
-    return Line(SERVER, kind, "250", text.encode(), False, dialect, earlier=(question,))
-
-
-@pytest.mark.parametrize("dialect", ALL, ids=lambda dialect: dialect.name)
-@given(names=st.lists(KEYWORDS, min_size=1, max_size=6, unique=True), at=st.integers(0, 6))
-def test_what_is_removed_from_a_list_is_gone_and_the_others_stay(dialect, names, at):
-    whole = [*names[:at], dialect.token, *names[at:]]
-    line = answer(dialect, LISTS[dialect.name](whole))
-    assert speech.capabilities(line) == tuple(whole)
-    assert speech.without(line, dialect.token) == LISTS[dialect.name](names).encode()
-    assert speech.without(answer(dialect, LISTS[dialect.name](names)), dialect.token) is None
-
-
-@pytest.mark.parametrize("dialect", ALL, ids=lambda dialect: dialect.name)
-@given(names=st.lists(KEYWORDS, min_size=1, max_size=6, unique=True))
-def test_a_list_that_is_made_up_is_read_as_it_was_meant(dialect, names):
+def listed(dialect, names):
+    """The server's line with such a list, behind the question what it offers."""
+    ask = dialect.writes.command(dialect.upgrade, "a1")
+    question = Line(CLIENT, "command", dialect.ask, ask, False, dialect)
     reader = dialect.reader()
-    ask = dialect.writes.command(dialect.ask, "a1")
-    reader.feed(CLIENT, ask)
+    reader.feed(CLIENT, b"" if not dialect.ask or dialect.tell else dialect.writes.command(dialect.ask, "a1"))
+    if dialect.name == "XMPP":  # a capability is an element
+        names = [speech.keyword(name) if name != dialect.token else name for name in names]
     phrases = reader.feed(SERVER, dialect.writes.capabilities.answer(tuple(names), "a1"))
-    question = Line(*dialect.reader().feed(CLIENT, ask)[0], False, dialect)
-    found = [speech.capabilities(Line(*phrase, False, dialect, earlier=(question,))) for phrase in phrases]
-    told = next(one for one in found if one)
-    assert told[-len(names) :] == tuple(names)
+    lines = [Line(*phrase, False, dialect, earlier=(question,)) for phrase in phrases]
+    return next(line for line in lines if speech.capabilities(line))
+
+
+def keywords(names):
+    return [speech.keyword(name) for name in names]
+
+
+@LISTING
+@given(names=NAMES, at=st.integers(0, 6))
+def test_what_is_removed_from_a_list_is_gone_and_the_others_stay(dialect, names, at):
+    line = listed(dialect, [*names[:at], dialect.token, *names[at:]])
+    offered = speech.capabilities(line)
+    assert dialect.token.upper() in {one.upper() for one in offered} | set(keywords(offered))
+    left = line._replace(data=speech.without(line, dialect.token))
+    assert keywords(speech.capabilities(left))[-len(names) :] == keywords(names)
+    assert speech.without(left, dialect.token) is None
+
+
+@LISTING
+@given(names=NAMES)
+def test_a_list_that_is_made_up_is_read_as_it_was_meant(dialect, names):
+    assert keywords(speech.capabilities(listed(dialect, names)))[-len(names) :] == keywords(names)
 
 
 @pytest.mark.parametrize(
-    ("dialect", "kind"), [(one, kind) for one in ALL for kind in (REFUSED, LATER) if one.writes.has(kind)]
+    ("dialect", "kind"), [(one, kind) for one in ALL for kind in (REFUSED, LATER) if one.writes.has(kind)], ids=repr
 )
 def test_a_refusal_that_is_made_up_is_read_as_one(dialect, kind):
-    reader = dialect.reader()
-    (phrase,) = reader.feed(CLIENT, dialect.writes.command(dialect.upgrade, "a7"))
-    command = Line(*phrase, False, dialect)
-    assert speech.upgrades(command)
-    (reply,) = reader.feed(SERVER, speech.reply(command, kind, "No"))
-    assert reply.kind == "refusal" and not reader.upgraded
-    reader.feed(CLIENT, dialect.writes.command(dialect.upgrade, "a8"))
-    (reply,) = reader.feed(
-        SERVER, speech.reply(command._replace(data=command.data.replace(b"a7", b"a8")), GO_AHEAD, "Yes")
-    )
-    assert reply.kind == "go-ahead" and reader.upgraded
+    for made_up, read_as in ((kind, "refusal"), (GO_AHEAD, "go-ahead")):
+        reader = dialect.reader()
+        (phrase,) = reader.feed(CLIENT, dialect.writes.command(dialect.upgrade, "a7"))
+        command = Line(*phrase, False, dialect)
+        assert speech.upgrades(command)
+        reply = reader.feed(SERVER, speech.reply(command, made_up, "No"))[0]
+        assert reply.kind == read_as and reader.upgraded is (read_as == "go-ahead")
 
 
 @pytest.mark.parametrize(

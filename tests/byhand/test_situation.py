@@ -68,7 +68,8 @@ def test_whatever_comes_over_the_wire_is_harmless_on_the_page(came, chosen):
 
 
 def test_what_the_victim_and_the_verdict_say_is_harmless_too():
-    html, text = ending("<img src=x>\x1b[2J", Verdict("stopped", "the <b>victim</b>", (), ("\x1b]0;", "<i>")), NAMES)
+    card, text = ending("<img src=x>\x1b[2J", Verdict("stopped", "the <b>victim</b>", (), ("\x1b]0;", "<i>")), NAMES)
+    html = str(card)
     read_page(html)
     assert "<img" not in html and "\x1b" not in html + text
 

@@ -1,5 +1,6 @@
 """Capture files: what other programs write is read, what the lab writes they read too, and nothing else passes."""
 
+import gzip
 import os
 import struct
 import subprocess
@@ -318,10 +319,11 @@ def test_a_time_that_pcapng_cannot_hold_is_an_error(path, time):
         (b"", "is empty: a pcap or pcapng file was expected"),
         (b"\x89PNG\r\n\x1a\n" + bytes(100), "neither pcap nor pcapng: it begins with 89 50 4e 47"),
         (b"220 mail.lab.test ESMTP\r\n", "neither pcap nor pcapng"),
-        (b"\x1f\x8b\x08" + bytes(100), "neither pcap nor pcapng"),
+        (b"\x1f\x8b\x08" + bytes(100), "begins like a gzip file and is damaged"),
+        (gzip.compress(b"220 mail.lab.test ESMTP\r\n"), "neither pcap nor pcapng"),
         (b"\xd4\xc3\xb2\xa1\x02\x00", "ends inside its header after 6 bytes"),
-        (b"\xd4\xc3\xb2\xa1" + bytes(16) + b"\x69\x00\x00\x00", "link type 105, which the lab cannot read"),
-        (Blocks("<").section() + Blocks("<").interface(127), "link type 127, which the lab cannot read"),
+        (b"\xd4\xc3\xb2\xa1" + bytes(16) + b"\x93\x00\x00\x00", "link type 147, which the lab cannot read"),
+        (Blocks("<").section() + Blocks("<").interface(148), "link type 148, which the lab cannot read"),
         (Blocks("<").section()[:8] + b"?" * 20, "a section without a byte-order mark"),
     ),
 )

@@ -182,7 +182,8 @@ def test_what_others_say_on_the_same_machine_is_not_captured(lab, method):
 def test_every_frame_is_there_once_and_sound_to_tshark(lab, method, tmp_path):
     """No wrong checksum, nothing missing, and every connection with its beginning and its end."""
     with record(lab.network, method) as trace:
-        for server in (lab.smtp(), lab.smtp(tls="TLS 1.2"), lab.smtp(implicit=True)):
+        for settings in ({}, {"tls": "TLS 1.2"}, {"implicit": True}):
+            server = lab.smtp(**settings, replace=True)
             lab.send(server, "a long message\n" * 20_000, policy=policy(server.port == 465))
     assert len({frame.data for frame in trace.frames}) == len(trace.frames)
     trace.save(tmp_path / "sound.pcapng")

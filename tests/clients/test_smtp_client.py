@@ -248,7 +248,14 @@ def test_a_server_outside_the_lab_is_an_error_of_the_learner(lab):
         {"sender": "alice@lab.test\r\nRCPT TO:<mallory@lab.test>"},
         {"recipient": "b\0b@lab.test"},
         {"recipient": "böb@lab.test"},
-        {"recipient": ["bob@lab.test"]},
+        {"recipient": []},
+        {"recipient": ["bob@lab.test", 5]},
+        {"recipient": {"bob@lab.test"}},
+        {"recipient": ["bob@lab.test", ""]},
+        {"recipient": "bob@lab.test carol@lab.test"},
+        {"recipient": "bob@lab.test; carol@lab.test"},
+        {"recipient": "bob@lab.test,,carol@lab.test"},
+        {"recipient": ["bob@lab.test\r\nRCPT TO:<mallory@lab.test>"]},
         {"sender": None},
         {"subject": "one\ntwo"},
         {"subject": "one\u2028two"},
@@ -277,6 +284,35 @@ def test_what_is_no_server_is_an_error_of_the_learner(lab):
     for server in (None, "mail", 587, lab, lab.mail):
         with pytest.raises(LabError, match=r"Mail is sent to an SMTP server, as lab\.smtp\(\) starts one, not to"):
             lab.send(server, "x")
+
+
+@pytest.mark.parametrize(
+    "recipient",
+    (
+        "bob@lab.test, mallory@lab.test",
+        ["bob@lab.test", "mallory@lab.test"],
+        ("bob@lab.test", "mallory@lab.test"),
+        '"Doe, Bob" <bob@lab.test>,mallory@lab.test',
+        ["Bob <bob@lab.test>", "Mallory <mallory@lab.test>"],
+    ),
+)
+def test_several_recipients_are_several_rcpts_and_each_has_the_message(lab, recipient):
+    server = lab.smtp()
+    assert lab.send(server, "x", recipient=recipient).refused == ()
+    assert server.mailbox[0].recipients == ("bob@lab.test", "mallory@lab.test")
+    assert [len(lab.mailbox(user)) for user in ("bob", "mallory")] == [1, 1]
+    assert repr(server.log).count("RCPT TO:") == 2
+
+
+def test_a_recipient_that_is_refused_among_others_is_named(lab):
+    script = answers(OK, OK, OK, b"550 5.1.1 No such user\r\n", b"354 Go\r\n", OK, b"221 Bye\r\n")
+    with scripted(lab, script):
+        outcome = lab.send(MAIL, "x", recipient="bob@lab.test, carol@lab.test", policy=policies.none)
+    assert outcome and outcome.refused == ("carol@lab.test with 550 5.1.1 No such user",)
+    assert repr(outcome) == (
+        "Sent in clear text: the policy 'none' asks for no TLS. "
+        "The server refused carol@lab.test with 550 5.1.1 No such user."
+    )
 
 
 @settings(deadline=None, max_examples=40)

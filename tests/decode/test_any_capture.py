@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from tcp_frames import WRAP, frames
 
 from labkit import read_capture, recorded
-from labkit.capture.frames import FIN, Segment, segment
+from labkit.capture.encapsulation import segment
+from labkit.capture.frames import FIN, Segment
 from labkit.capture.reassembly import conversations
 from labkit.capture.trace import Trace
 from labkit.decode.dialogue import read

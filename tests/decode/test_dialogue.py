@@ -10,7 +10,8 @@ import pytest
 from live import LOGIN, MAIL, opened, said, session, titles, told
 
 from labkit import Capture, Lab, policies
-from labkit.capture.frames import ETHERNET, segment
+from labkit.capture.encapsulation import segment
+from labkit.capture.frames import ETHERNET
 from labkit.capture.trace import Trace
 from labkit.decode.event import CLIENT, SERVER, TEXT, TLS, Dialogue
 from labkit.decode.event import TCP as SIGNAL

@@ -15,7 +15,8 @@ from scapy.utils import wrpcap, wrpcapng
 from tools import tool
 
 from labkit import Lab, read_capture
-from labkit.capture.frames import ETHERNET, segment
+from labkit.capture.encapsulation import segment
+from labkit.capture.frames import ETHERNET
 from labkit.decode.event import CLIENT, SERVER
 
 

@@ -22,6 +22,8 @@ from labkit.capture.conversation import Chunk, Conversation, Endpoint
 from labkit.decode.dialogue import read
 from labkit.decode.privacy import visible
 from labkit.dialects import CLIENT, IMAP, POP3, SERVER, SMTP, sasl
+from labkit.dialects.managesieve import MANAGESIEVE
+from labkit.dialects.nntp import NNTP
 from labkit.show.transcript import Reading, plain_text
 
 CRAM = b"<1896.697170952@mail.lab.test>"
@@ -285,6 +287,9 @@ CASES = (
     (IMAP, f"S: * OK hi\nC: a AUTHENTICATE XOAUTH2 {TOKEN}\nS: a OK"),
     (POP3, f"S: +OK\nC: AUTH XOAUTH2\nS: + \nC: {TOKEN}\nS: +OK"),
     (POP3, f"S: +OK\nC: AUTH XOAUTH2 {TOKEN}\nS: +OK"),
+    (NNTP, f"S: 200 hi\nC: AUTHINFO SASL XOAUTH2\nS: 383 =\nC: {TOKEN}\nS: 281 OK"),
+    (MANAGESIEVE, f'S: "IMPLEMENTATION" "x"\nS: OK\nC: AUTHENTICATE "XOAUTH2"\nS: ""\nC: "{TOKEN}"\nS: OK'),
+    (MANAGESIEVE, f'S: "IMPLEMENTATION" "x"\nS: OK\nC: AUTHENTICATE "XOAUTH2" "{TOKEN}"\nS: OK'),
 )
 
 

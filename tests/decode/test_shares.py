@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tcp_frames import CLIENT, Connection, frames
 
 from labkit import Lab
-from labkit.capture.frames import Part
+from labkit.capture.frames import Share
 from labkit.capture.pcap import read_frames, write_pcapng
 from labkit.capture.reassembly import conversations
 from labkit.decode import shares
@@ -75,7 +75,7 @@ def test_a_short_file_is_not_worth_another_process(tmp_path):
 def test_each_conversation_is_in_one_part_and_so_are_both_of_its_directions(ports, parts):
     taken = [Connection(port, to).open().say(CLIENT, b"x").segments for port, to in ports if port != to]
     captured = frames(seg for segments in taken for seg in segments)
-    found = Counter(str(one) for number in range(parts) for one in conversations(captured, Part(number, parts)))
+    found = Counter(str(one) for number in range(parts) for one in conversations(captured, Share(number, parts)))
     assert found == Counter(map(str, conversations(captured)))
 
 

@@ -182,12 +182,13 @@ def test_a_secret_that_is_missing_is_named():
     assert application_data(messages, SERVER) == REPLY
 
 
-def test_a_cipher_suite_that_the_lab_cannot_open_is_named():
-    stream, messages = decoded(*in_memory("TLS 1.2", "ECDHE-ECDSA-AES128-SHA"))
-    assert not stream.opened
-    assert "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA" in stream.problem
-    assert "AES-256-GCM" in stream.problem
-    assert "encrypted Finished" in titles(messages, CLIENT)
+def test_a_cipher_suite_that_the_lab_cannot_open_is_named_whatever_the_key_log_has():
+    chunks, secrets = in_memory("TLS 1.2", "ECDHE-ECDSA-ARIA128-GCM-SHA256")
+    for log in (secrets, {}):
+        stream, messages = decoded(chunks, log)
+        assert not stream.opened
+        assert stream.problem.startswith("TLS_ECDHE_ECDSA_WITH_ARIA_128_GCM_SHA256 cannot be opened here")
+        assert "encrypted Finished" in titles(messages, CLIENT)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -297,13 +298,27 @@ def test_several_messages_in_one_record_are_several_messages():
     ]
 
 
-def test_a_handshake_message_too_long_to_be_real_is_given_up():
+def _in_records(message):
+    pieces = [message[at : at + 16_000] for at in range(0, len(message), 16_000)]
+    return b"".join(b"\x16\x03\x03" + len(piece).to_bytes(2) + piece for piece in pieces)
+
+
+def test_a_handshake_message_of_no_known_type_and_too_long_to_be_real_is_given_up():
     stream = Stream(None)
-    header = b"\x0b\xff\xff\xff" + bytes(16_000)
-    first = fed(stream, SERVER, b"\x16\x03\x03" + len(header).to_bytes(2) + header)
-    later = [m for _ in range(100) for m in fed(stream, SERVER, b"\x16\x03\x03" + len(header).to_bytes(2) + header)]
-    assert {m.title for m in first + later} == {"broken handshake message"}
+    found = fed(stream, SERVER, _in_records(b"\x63\xff\xff\xff" + bytes(1_600_000)))
+    assert {m.title for m in found} == {"broken handshake message"}
     assert stream.rest(SERVER) == 0
+
+
+def test_a_long_certificate_is_named_whole_or_unfinished():
+    whole = b"\x0b" + (400_000).to_bytes(3) + bytes(400_000)
+    (message,) = pour([(SERVER, _in_records(whole))])
+    assert (message.title, message.data) == ("Certificate", whole)
+    stream = Stream(None)
+    assert not fed(stream, SERVER, _in_records(whole)[:390_000])
+    (message,) = (Message(*found) for found in stream.finish(SERVER))
+    assert (message.title, message.wire, stream.rest(SERVER)) == ("unfinished Certificate", 390_000, 0)
+    assert whole.startswith(message.data) and len(message.data) > 389_000
 
 
 def test_an_alert_in_clear_is_named():

@@ -34,7 +34,7 @@ def sent(lab, provider, **how):
 def raw(lab, provider, data=b"Subject: x\r\n\r\nhello\r\n", options=()):
     from labkit.mail.message import Outgoing
 
-    return provider.sender.send(Outgoing("alice@lab.test", "bob@bob.test", data, options))
+    return provider.sender.send(Outgoing("alice@lab.test", ("bob@bob.test",), data, options))
 
 
 def test_a_plain_domain_gets_mail_over_tls_that_proves_nothing(lab):

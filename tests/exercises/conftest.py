@@ -2,12 +2,14 @@
 
 import pytest
 
-from labkit.exercises import lessons, record
+from labkit.exercises import keeping, lessons
 
 
 @pytest.fixture(autouse=True)
 def nothing_done(monkeypatch: pytest.MonkeyPatch):
-    """Nothing was tried or predicted, and nothing added."""
-    monkeypatch.setattr(record, "exercises", {})
-    monkeypatch.setattr(record, "predictions", {})
+    """Nothing was tried, predicted or added, and the student is not named."""
+    monkeypatch.delenv(keeping.STUDENT, raising=False)
     monkeypatch.setattr(lessons, "_lessons", {})
+    keeping.keeper.cache_clear()
+    yield
+    keeping.keeper.cache_clear()

@@ -6,7 +6,7 @@ from asked import exercise
 from page_checks import read_page
 
 from labkit.errors import LabError
-from labkit.exercises import add, check, equals, hint, progress, solution
+from labkit.exercises import add, check, draw, drawn_for, equals, given, hint, progress, solution
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +27,7 @@ def test_a_wrong_answer_is_told_what_is_wrong_with_it():
 def test_an_answer_that_is_missing_is_asked_for_again_and_is_no_try(missing):
     page = check("mine.1", *missing)
     assert page.text.startswith("… mine.1: not answered yet") and "Which reply code" in page.text
-    assert "not in this notebook" in progress().text.splitlines()[-1]
+    assert "Exercises mine                      not begun" in progress().text
 
 
 def test_a_function_without_a_body_is_no_answer_yet():
@@ -147,3 +147,25 @@ def test_every_answer_is_a_sound_page_in_a_notebook_with_a_sign_and_words():
         heading = page.text.splitlines()[0]
         assert heading in words and repr(page) == page.text
         assert "`" not in words
+
+
+def test_what_is_given_is_drawn_for_the_student_and_known_to_the_checker():
+    add(exercise(checker=lambda answer: "" if answer == draw().word("PIN") else "No.", given=lambda of: of.word("PIN")))
+    with drawn_for("ada"):
+        hers = given("mine.1")
+        assert "right" in check("mine.1", hers).text and given("mine.1") == hers
+    with drawn_for("bert"):
+        assert given("mine.1") != hers and "not yet" in check("mine.1", hers).text
+    assert given("mine.1") == given("mine.1") != hers
+
+
+def test_what_is_given_may_need_something_of_the_lesson_and_says_so():
+    add(exercise(given=lambda of, lab: (of.name("user"), lab)))
+    assert given("mine.1", "a lab")[1] == "a lab"
+    with pytest.raises(LabError, match=r'given\("mine.1", lab\)'):
+        given("mine.1")
+
+
+def test_where_nothing_is_given_that_is_an_error_in_a_sentence():
+    with pytest.raises(LabError, match=r"Nothing is given for mine\.1"):
+        given("mine.1")

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labkit.exercises import choice, contains, equals, function, members, number, sequence, word
+from labkit.exercises import choice, contains, equals, function, members, number, sequence, text, word
 from labkit.exercises.checkers import same, shown
 
 
@@ -17,10 +17,24 @@ WORD = word("server", "mail", mistakes={"client": "The client asks."}, otherwise
 LETTER = choice("b", {"a": "Not all of it.", "c": "Not nothing."})
 SET = members({"EHLO", "MAIL", "RCPT"}, missing={"RCPT": "Who gets it?"}, extra={"TCP": "TCP is no command."})
 ORDER = sequence(["220", "EHLO", "STARTTLS"], {"STARTTLS": "It must be offered before."})
+PASSWORD = text("Hunter2", {"alice": "That is the user name."}, otherwise="Decode the line.")
 TEXT = contains("250-", "STARTTLS", without={"AUTH": "It offers no AUTH before TLS."})
 FUNCTION = function({b"\x16": 22, b"\x17": 23}, mistakes={0x1600: "That is the wrong byte order."})
 
 TOLD = [
+    *cases(
+        PASSWORD,
+        {
+            "Hunter2": "",
+            b"Hunter2\n": "",
+            " Hunter2 ": "",
+            "hunter2": "upper and lower case",
+            b"alice": "That is the user name.",
+            "swordfish": "It is not 'swordfish'. Decode the line.",
+            7: "text in quotes",
+        },
+    ),
+    *cases(members(("STARTTLS", "LOGINDISABLED")), {("starttls", b"LOGINDISABLED\r\n"): "", ("STARTTLS",): "missing"}),
     *cases(
         EQUALS,
         {
@@ -60,7 +74,8 @@ TOLD = [
             "MAIL": "",
             "Client": "The client asks.",
             "mallory": "It is not 'mallory'. Who replies?",
-            b"server": "text in quotes",
+            b"server": "",
+            4: "text in quotes",
             len: "text in quotes",
         },
     ),
@@ -157,7 +172,7 @@ ANYTHING = st.recursive(
 
 @given(ANYTHING)
 def test_any_plain_answer_to_any_checker_is_right_or_told_in_a_sentence(answer):
-    for checker in (EQUALS, BYTES, NUMBER, WORD, LETTER, SET, ORDER, TEXT, FUNCTION):
+    for checker in (EQUALS, BYTES, NUMBER, WORD, PASSWORD, LETTER, SET, ORDER, TEXT, FUNCTION):
         said = checker(answer)
         assert isinstance(said, str) and len(said) < 400
 

@@ -3,7 +3,7 @@ from asked import lesson
 from page_checks import read_page
 
 from labkit.errors import LabError
-from labkit.exercises import Lesson, add, predict, progress, recall
+from labkit.exercises import Lesson, Prediction, add, keeping, predict, progress, recall
 from labkit.show import choices
 
 
@@ -104,3 +104,21 @@ def test_the_form_is_a_widget_where_a_kernel_runs_and_a_page_elsewhere(monkeypat
     assert predict("mine")._repr_mimebundle_() == {}
     monkeypatch.setattr(choices, "in_kernel", lambda: True)
     assert list(predict("mine")._repr_mimebundle_()) == ["application/vnd.jupyter.widget-view+json"]
+
+
+def test_each_choice_is_answered_with_what_is_wrong_with_it():
+    wrong = {"a": "Not the greeting.", "c": "Not the end."}
+    choices = {"a": "all", "b": "some", "c": "none"}
+    add(Lesson("mine", "Mine", Prediction("How much?", choices, right="b", because="So it is.", wrong=wrong)))
+    for letter, sentence in wrong.items():
+        keeping.keeper.cache_clear()
+        predict("mine", letter)
+        said = recall("mine").text
+        assert sentence in said and "Right is (b)" in said and "So it is." in said
+        assert not [other for other in wrong.values() if other != sentence and other in said]
+
+
+def test_only_wrong_choices_have_something_wrong_with_them():
+    for letter in ("b", "d"):
+        with pytest.raises(LabError, match=f"{letter} is not one of the wrong choices"):
+            Prediction("How much?", {"a": "all", "b": "some"}, right="b", because="So.", wrong={letter: "No."})

@@ -5,12 +5,30 @@ from asked import exercise, lesson
 from page_checks import read_page
 
 from labkit.errors import LabError
-from labkit.exercises import add, check, hint, predict, progress, recall, record, solution
+from labkit.exercises import add, check, hint, keeping, overview, predict, progress, recall, solution
 
 
 @pytest.fixture(autouse=True)
 def asked():
     add(lesson(exercises=[exercise(f"mine.{number}") for number in (1, 2, 3)]))
+
+
+@pytest.fixture
+def kernel(monkeypatch, tmp_path):
+    """Start a kernel beside the notebooks in a folder: `kernel()` starts one, which knows nothing of the one before."""
+    beside, home = tmp_path / "notebooks", tmp_path / "home"
+    beside.mkdir()
+    home.mkdir()
+    monkeypatch.chdir(beside)
+    monkeypatch.setattr(keeping, "in_kernel", lambda: True)
+    monkeypatch.setattr(keeping.Path, "home", lambda: home)
+
+    def restarted():
+        keeping.keeper.cache_clear()
+        return keeping.keeper()
+
+    restarted()
+    return restarted
 
 
 def row(number):
@@ -19,7 +37,7 @@ def row(number):
 
 
 def test_progress_lists_every_lesson_and_what_was_done_in_it():
-    assert row("mine A lesson of mine").endswith("not in this notebook")
+    assert row("mine A lesson of mine").endswith("not begun")
     for answer in (1, 250, 220, 5):
         check("mine.1", answer)
     check("mine.2", 1)
@@ -29,8 +47,17 @@ def test_progress_lists_every_lesson_and_what_was_done_in_it():
     assert row("mine.1") == "mine.1 ✔ solved, 3 tries"
     assert row("mine.2") == "mine.2 ✘ 1 try, not solved 2 hints, solution"
     assert row("mine.3") == "mine.3 not tried"
-    assert row("00 Start here").endswith("not in this notebook")
+    assert row("00 Start here").endswith("not begun")
     assert row("mine A lesson of mine") == "mine A lesson of mine"
+
+
+def test_the_lesson_that_the_student_is_at_comes_first_and_whole_and_others_in_a_line():
+    check("mine.1", 220)
+    assert progress().text.splitlines()[1].startswith("mine A lesson of mine")
+    check("00.1", 5)
+    lines = progress().text.splitlines()
+    assert lines[1].startswith("00 Start here") and lines[2].split()[0] == "00.1"
+    assert row("all") == "all 1 of 3 solved" and not [line for line in lines if line.split()[0] == "mine.1"]
 
 
 def test_the_prediction_is_part_of_it():
@@ -51,40 +78,33 @@ def test_progress_is_saved_for_handing_in(tmp_path):
     check("mine.1", 220)
     hint("mine.2")
     predict("mine", "b")
-    path = progress().save(tmp_path / "progress.json")
-    assert json.loads(path.read_text("utf-8")) == {
+    saved = json.loads(progress().save(tmp_path / "progress.json").read_text("utf-8"))
+    assert saved.pop("digest") and saved.pop("student")
+    assert saved == {
         "exercises": {
             "mine.1": {"tried": 2, "solved": True, "hints": 0, "solution": False},
             "mine.2": {"tried": 0, "solved": False, "hints": 1, "solution": False},
         },
-        "predictions": {"mine": "b"},
+        "predictions": {"mine": {"choice": "b", "recalled": False}},
     }
 
 
-def test_what_another_notebook_saved_in_the_same_file_stays(tmp_path, monkeypatch):
-    path = tmp_path / "progress.json"
-    check("mine.1", 220)
-    check("mine.2", 1)
-    predict("mine", "a")
-    progress().save(path)
-    monkeypatch.setattr(record, "exercises", {})
-    monkeypatch.setattr(record, "predictions", {})
-    check("mine.2", 220)
-    check("mine.1", 1)
-    saved = json.loads(progress().save(path).read_text("utf-8"))
-    assert saved["exercises"]["mine.1"]["solved"] and saved["exercises"]["mine.2"]["solved"]
-    assert saved["predictions"] == {"mine": "a"}
+def test_a_file_that_holds_something_else_is_left_alone_by_save(tmp_path):
+    for content in ("", "no JSON", "[1]", '{"exercises": [1]}', '{"exercises": {"x.1": {"tried": 1}}}'):
+        path = tmp_path / "notes.json"
+        path.write_text(content, "utf-8")
+        with pytest.raises(LabError, match="holds no saved progress; choose another name"):
+            progress().save(path)
+        assert path.read_text("utf-8") == content
 
 
-@pytest.mark.parametrize(
-    "content", ["", "no JSON", "[1]", '{"exercises": [1]}', '{"exercises": {"x.1": {"tried": 1}}}']
-)
-def test_a_file_that_holds_something_else_is_left_alone(tmp_path, content):
-    path = tmp_path / "notes.json"
-    path.write_text(content, "utf-8")
-    with pytest.raises(LabError, match="holds no saved progress; choose another name"):
+def test_the_file_of_another_student_is_left_alone_by_save(tmp_path, monkeypatch):
+    path = progress().save(tmp_path / "progress.json")
+    before = path.read_bytes()
+    keeping.keeper.cache_clear()
+    with pytest.raises(LabError, match="another student"):
         progress().save(path)
-    assert path.read_text("utf-8") == content
+    assert path.read_bytes() == before
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
@@ -92,3 +112,133 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
         progress().save(tmp_path / "missing" / "progress.json")
     with pytest.raises(LabError, match="choose another place"):
         progress().save(tmp_path)
+
+
+# ---- kept in a file, in a kernel
+
+
+def test_a_restarted_kernel_finds_what_was_done_and_draws_the_same(kernel):
+    check("mine.1", 220)
+    predict("mine", "a")
+    recall("mine")
+    student = keeping.keeper().record.student
+    kernel()
+    assert row("mine A lesson of mine") and "1 of 3 solved" in progress().text
+    assert keeping.keeper().record.student == student
+    assert "decided" in predict("mine", "b").text
+
+
+def test_outside_a_kernel_nothing_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    keeping.keeper.cache_clear()
+    check("mine.1", 220)
+    assert not list(tmp_path.iterdir()) and "Not kept in a file" in progress().text
+
+
+def test_two_kernels_share_the_file_and_neither_loses_anything(kernel):
+    one = keeping.keeper()
+    other = kernel()
+    other.record.work("mine.2").answered(right=True)
+    other.keep()
+    one.record.work("mine.1").answered(right=True)
+    one.record.work("mine.2").answered(right=False)
+    one.keep()
+    third = kernel().record
+    assert third.work("mine.1").solved and third.work("mine.2").solved
+    assert one.record.student == other.record.student == third.student
+
+
+def _cut(path):
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def _cheated(path):
+    path.write_text(path.read_text("utf-8").replace('"solved": false', '"solved": true'), "utf-8")
+
+
+def _emptied(path):
+    path.write_bytes(b"")
+
+
+def _of_another_version(path):
+    path.write_text('{"exercises": {"mine.1": {"tried": 2}}, "predictions": {}}', "utf-8")
+
+
+def _binary(path):
+    path.write_bytes(b"\xff\xfe\x00\x80" * 9)
+
+
+def _deep(path):
+    path.write_text("[" * 100_000, "utf-8")
+
+
+@pytest.mark.parametrize("harm", [_cut, _cheated, _emptied, _of_another_version, _binary, _deep])
+def test_a_damaged_file_is_told_in_one_sentence_and_kept_under_another_name(kernel, tmp_path, harm):
+    check("mine.1", 1)
+    path = tmp_path / "notebooks" / keeping.FILE
+    harm(path)
+    damaged = path.read_bytes()
+    kernel()
+    said = check("mine.2", 220).text
+    assert said.startswith("✔ mine.2") and said.count("could not be used") == 1
+    assert (path.parent / "progress.damaged-1.json").read_bytes() == damaged
+    assert "could not be used" not in check("mine.2", 220).text
+    kernel()
+    assert "1 of 3 solved" in progress().text and "could not be used" not in progress().text
+
+
+def test_a_file_that_is_damaged_while_a_kernel_runs_costs_that_kernel_nothing(kernel, tmp_path):
+    check("mine.1", 220)
+    path = tmp_path / "notebooks" / keeping.FILE
+    for number in (1, 2, 3):
+        _cut(path)
+        assert f"progress.damaged-{number}.json" in check("mine.2", 1).text
+    kernel()
+    assert "1 of 3 solved" in progress().text
+
+
+def test_where_the_folder_cannot_be_written_the_file_is_in_the_home_folder(kernel, tmp_path, monkeypatch):
+    monkeypatch.chdir("/proc/self")
+    kernel()
+    check("mine.1", 220)
+    kept = tmp_path / "home" / keeping.FALLBACK
+    assert kept.exists() and str(kept) in progress().text
+    kernel()
+    assert "1 of 3 solved" in progress().text
+
+
+def test_where_nothing_can_be_written_that_is_said_once_and_the_kernel_goes_on(kernel, monkeypatch):
+    monkeypatch.chdir("/proc/self")
+    monkeypatch.setattr(keeping.Path, "home", lambda: keeping.Path("/proc/self"))
+    kernel()
+    assert "cannot be kept on this machine" in check("mine.1", 220).text
+    assert "cannot be kept on this machine" not in check("mine.1", 220).text
+    assert "✔ solved" in progress().text and "Not kept in a file" in progress().text
+
+
+def test_a_named_student_does_not_go_on_in_the_file_of_another(kernel, tmp_path, monkeypatch):
+    check("mine.1", 220)
+    monkeypatch.setenv(keeping.STUDENT, "ada")
+    kernel()
+    said = progress().text
+    assert "it is another student's: it is kept as progress.other-1.json" in said and "1 of 3 solved" not in said
+    kernel()
+    assert keeping.keeper().record.student == "ada" and "another" not in progress().text
+
+
+def test_no_half_written_file_is_left_behind(kernel, tmp_path):
+    check("mine.1", 220)
+    (tmp_path / "notebooks" / keeping.FILE).unlink()
+    (tmp_path / "notebooks" / keeping.FILE).mkdir()
+    check("mine.1", 220)
+    assert [path.name for path in (tmp_path / "notebooks").iterdir()] == [keeping.FILE]
+    assert (tmp_path / "home" / keeping.FALLBACK).exists()
+
+
+def test_in_a_kernel_a_button_downloads_what_was_done(kernel, monkeypatch):
+    check("mine.1", 220)
+    monkeypatch.setattr(overview, "in_kernel", lambda: True)
+    shown = progress()
+    assert list(shown._repr_mimebundle_()) == ["application/vnd.jupyter.widget-view+json"]
+    table, button = overview.download("<p>table</p>", "mine.json", '{"a": 1}').children
+    assert "table" in table.value and 'download="mine.json"' in button.value and "eyJhIjogMX0=" in button.value

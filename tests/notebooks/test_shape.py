@@ -95,6 +95,14 @@ def test_a_lesson_asks_for_a_prediction_first_and_comes_back_to_it_at_the_end(pa
     assert not [source for source in code[recalled:] if source.startswith("check(")]
 
 
+def test_the_goals_of_a_lesson_do_not_give_its_prediction_away(path, notebook):
+    asked = lesson(number_of(path)).prediction
+    words = {letter: set(re.findall(r"[a-z]{5,}", choice.lower())) for letter, choice in asked.choices.items()}
+    telling = words.pop(asked.right).difference(*words.values())
+    goals = re.search(r"^At the end you can .+$", notebook.cells[0].source, re.MULTILINE)[0]
+    assert telling & set(re.findall(r"[a-z]+", goals.lower())) == set()
+
+
 def test_a_lesson_ends_with_five_lines_and_the_one_thing_to_remember(notebook):
     recap = "\n".join(prose(notebook)).partition("## Recap")[2]
     assert len(re.findall(r"^- .+", recap, re.MULTILINE)) == 5

@@ -14,6 +14,8 @@ class Row(NamedTuple):
     """tshark's name for it; empty where tshark does not know it."""
     stripped: str = "N1"
     """The number of the attack that takes the offer of TLS away."""
+    refusal_ends: bool = False
+    """Whether a refused upgrade ends the conversation, so that even a careless client goes no further on it."""
     keeps_buffer: bool = True
     """Whether its server can be told to keep its buffer across the upgrade."""
 
@@ -21,7 +23,9 @@ class Row(NamedTuple):
 ROWS: tuple[Row, ...] = (
     Row("LMTP", implicit=False, tshark="smtp"),
     Row("ManageSieve", implicit=False),
+    Row("FTP", tshark="ftp"),
     Row("NNTP", tshark="nntp"),
+    Row("XMPP", tshark="xmpp", refusal_ends=True),
     Row("LDAP", tshark="ldap"),
     Row("PostgreSQL", tshark="pgsql", stripped="N2"),
 )

@@ -87,7 +87,10 @@ def test_a_careless_client_leaks_and_a_careful_one_does_not(row, number):
         lab.start(row.name, auth="always")
         with lab.mallory(attacks.vector(vector)) as mallory:
             lab.visit(f"{row.name}, {habit}")
-        assert mallory.verdict.outcome == LEAKED and "password" in mallory.verdict.secrets
+        if number == "N2" and row.refusal_ends:
+            assert mallory.verdict.outcome != LEAKED
+        else:
+            assert mallory.verdict.outcome == LEAKED and "password" in mallory.verdict.secrets
         with lab.mallory(attacks.vector(vector)) as mallory:
             lab.visit(f"{row.name}, careful")
         assert mallory.verdict.outcome not in (LEAKED, DECEIVED)

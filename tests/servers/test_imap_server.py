@@ -143,7 +143,7 @@ def test_authenticate_can_be_given_up(clear):
 
 def test_an_id_is_exchanged(clear):
     for said in (b"NIL", b'("name" "mutt" "version" NIL)', b"()"):
-        assert clear.do(b"ID " + said) == '* ID ("name" "STARTTLS lab")'
+        assert clear.do(b"ID " + said) == '* ID ("name" "labkit")'
 
 
 def test_a_mailbox_is_opened_to_write_or_to_read_alone(filled):

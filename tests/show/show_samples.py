@@ -12,6 +12,8 @@ ALICE, MAIL = Endpoint("127.0.0.1", 50412), Endpoint("127.0.0.1", 587)
 class Origin:
     """Says the same of every event; the fields are those of a made-up handshake message."""
 
+    begun = None
+
     def meaning(self, event):
         return f"What {event.title} means, in one sentence."
 
@@ -125,7 +127,7 @@ def clear_text():
     """A session without TLS, with a login."""
     script = Script()
     script.syn()
-    script.reply(b"220 mail.lab.test ESMTP of the STARTTLS lab", kind="greeting")
+    script.reply(b"220 mail.lab.test ESMTP ready", kind="greeting")
     script.say(b"EHLO alice.lab.test")
     script.reply(*AGAIN)
     script.say(b"AUTH PLAIN AGFsaWNlAGh1bnRlcjI=")
@@ -140,7 +142,7 @@ def starttls(opened):
     """A TLS 1.3 session after STARTTLS: as the eavesdropper sees it, or opened with its secrets."""
     script = Script()
     script.syn()
-    script.reply(b"220 mail.lab.test ESMTP of the STARTTLS lab", kind="greeting")
+    script.reply(b"220 mail.lab.test ESMTP ready", kind="greeting")
     script.say(b"EHLO alice.lab.test")
     script.reply(*OFFER)
     script.say(b"STARTTLS")

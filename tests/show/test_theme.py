@@ -1,5 +1,10 @@
 import re
 
+import pytest
+from playwright.sync_api import sync_playwright
+from tools import tool
+
+from labkit.show.page import sentence
 from labkit.show.theme import COLOURS, STYLE
 
 READ_ON = {
@@ -40,7 +45,63 @@ def test_each_role_has_a_light_colour_of_its_own_so_that_a_picture_can_be_recolo
 
 
 def test_the_style_sheet_changes_nothing_else_on_the_page():
-    rules = re.sub(r"@media[^{]*\{(.*?\})\}", r"\1", STYLE.removeprefix("<style>").removesuffix("</style>"))
+    rules = re.sub(r"@media[^{]*\{(.*?\})\}", r"\1", STYLE)
     for selectors in re.findall(r"([^{}]+)\{", rules):
         for selector in selectors.split(","):
             assert ".labkit" in selector, selector
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=tool("chromium"), args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.mark.parametrize(
+    "front_end, mode",
+    [
+        ('<body data-jp-theme-light="true">', "light"),
+        ('<body data-jp-theme-light="false">', "dark"),
+        ('<body class="vscode-light">', "light"),
+        ('<body class="vscode-dark">', "dark"),
+        ('<html theme="light"><body>', "light"),
+        ('<html theme="dark"><body>', "dark"),
+        ("<body>", None),
+    ],
+)
+@pytest.mark.parametrize("system", ["light", "dark"])
+def test_colours_follow_the_front_end_and_where_it_says_nothing_the_system(chromium, front_end, mode, system):
+    page = chromium.new_page(color_scheme=system)
+    page.set_content(front_end + sentence("words").html)
+    style = page.evaluate("(s => [s.color, s.backgroundColor])(getComputedStyle(document.querySelector('.labkit')))")
+    expected = [getattr(COLOURS[role], mode or system) for role in ("ink", "paper")]
+    assert [_hex(colour) for colour in style] == expected
+    page.close()
+
+
+def test_an_own_theme_of_the_front_end_gives_paper_and_ink(chromium):
+    page = chromium.new_page()
+    for paper, ink in (
+        ("--jp-layout-color0", "--jp-ui-font-color0"),
+        ("--vscode-editor-background", "--vscode-editor-foreground"),
+    ):
+        page.set_content(f'<body style="{paper}:#fdf6e3;{ink}:#073642">{sentence("words").html}</body>')
+        style = page.evaluate(
+            "(s => [s.color, s.backgroundColor])(getComputedStyle(document.querySelector('.labkit')))"
+        )
+        assert [_hex(colour) for colour in style] == ["#073642", "#fdf6e3"]
+    page.close()
+
+
+def test_nothing_moves_for_a_reader_who_wants_that(chromium):
+    page = chromium.new_page(reduced_motion="reduce")
+    page.set_content(f"<style>p{{transition:color 2s}}</style>{sentence('words').html}")
+    assert page.evaluate("getComputedStyle(document.querySelector('p')).transitionDuration") == "0s"
+    page.close()
+
+
+def _hex(colour):
+    """``rgb(1, 2, 3)`` as #010203."""
+    return "#" + "".join(f"{int(part):02x}" for part in re.findall(r"\d+", colour)[:3])

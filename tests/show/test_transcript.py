@@ -4,7 +4,8 @@ from show_samples import MESSAGE, Script, clear_text, hostile, starttls
 
 from labkit.decode.event import CLIENT, SERVER, TEXT
 from labkit.decode.privacy import Exposure
-from labkit.show.transcript import EVENTS_SHOWN, Reading, transcript
+from labkit.show.readings import EVENTS_SHOWN, Reading
+from labkit.show.transcript import transcript
 
 
 def shown(dialogue, *exposures, how=""):

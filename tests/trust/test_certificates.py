@@ -3,6 +3,9 @@
 import ssl
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import verification
 from tools import tool
 
 from labkit.errors import LabError
@@ -49,6 +52,72 @@ def test_only_the_one_thing_is_wrong(verify):
     for kind in KINDS:
         _, said = verify(kind)
         assert [other for other in VERDICTS if other != "right" and VERDICTS[other] in said.lower()] in ([], [kind])
+
+
+STRICT = {
+    "right": None,
+    "wrong name": "leaf certificate has no matching subjectAltName",
+    "expired": "cert is not valid at validation time",
+    "self-signed": "candidates exhausted: all candidates exhausted with no interior errors",
+    "unknown root": "candidates exhausted: all candidates exhausted with no interior errors",
+}
+"""Kind -> what cryptography's verifier answers, which keeps to the rules for public authorities."""
+
+
+def _judged(root: bytes, leaf: bytes) -> str | None:
+    store = verification.Store([x509.load_pem_x509_certificate(root)])
+    verifier = verification.PolicyBuilder().store(store).build_server_verifier(x509.DNSName(SERVER_NAME))
+    try:
+        verifier.verify(x509.load_pem_x509_certificate(leaf), [])
+    except verification.VerificationError as error:
+        return str(error)
+    return None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_strict_verifier_takes_right_for_right_and_finds_what_is_wrong_with_the_others(authority, kind):
+    said = _judged(authority.pem, authority.certificate(kind).pem)
+    assert said is None if STRICT[kind] is None else STRICT[kind] in said
+
+
+def test_a_strict_verifier_takes_the_rsa_key_too(authority):
+    assert _judged(authority.pem, authority.with_rsa_key().pem) is None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_openssl_finds_nothing_else_when_it_is_strict(authority, kind, tmp_path):
+    """``-x509_strict`` is what Python 3.13 asks for by default."""
+    (tmp_path / "authority.pem").write_bytes(authority.pem)
+    (tmp_path / "leaf.pem").write_bytes(authority.certificate(kind).pem)
+    command = [tool("openssl"), "verify", "-x509_strict", "-purpose", "sslserver", "-verify_hostname", SERVER_NAME]
+    done = make().host("alice").run([*command, "-CAfile", str(tmp_path / "authority.pem"), str(tmp_path / "leaf.pem")])
+    said = (done.stdout + done.stderr).decode().lower().replace("self signed", "self-signed")
+    assert (done.returncode == 0) == (kind == "right") and VERDICTS[kind].lower() in said
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_certificate_is_for_a_server_alone_and_for_a_year(authority, kind):
+    leaf = x509.load_pem_x509_certificate(authority.certificate(kind).pem)
+    usage = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert [use.dotted_string for use in usage] == ["1.3.6.1.5.5.7.3.1"]
+    assert not leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).critical
+    assert (leaf.not_valid_after_utc - leaf.not_valid_before_utc).days == 365
+    assert b"STARTTLS" not in leaf.public_bytes(Encoding.DER)
+
+
+def test_a_client_certificate_it_is_not(authority, tmp_path):
+    (tmp_path / "authority.pem").write_bytes(authority.pem)
+    (tmp_path / "leaf.pem").write_bytes(authority.certificate().pem)
+    command = [tool("openssl"), "verify", "-purpose", "sslclient", "-CAfile", str(tmp_path / "authority.pem")]
+    said = make().host("alice").run([*command, str(tmp_path / "leaf.pem")])
+    assert b"purpose" in said.stdout + said.stderr
+
+
+def test_a_certificate_can_be_for_another_name_and_be_renewed():
+    authority = Authority()
+    first = authority.certificate(name="mta-sts.lab.test")
+    assert first is authority.certificate("right", "mta-sts.lab.test") is not authority.certificate()
+    assert authority.renewed(name="mta-sts.lab.test").key != first.key
 
 
 def test_the_keys_are_p256(authority, tmp_path):

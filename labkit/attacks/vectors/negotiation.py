@@ -99,7 +99,7 @@ class LureIntoLogin(Vector):
         offered = speech.capabilities(line)
         if offered is None:
             return None
-        gone = {line.dialect.token, *writes.login_names}
+        gone = {name.upper() for name in (line.dialect.token, *writes.login_names)}
         left = tuple(one for one in offered if speech.keyword(one) not in gone)
         return Replace(speech.offering(line, (*left, *writes.clear_login)))
 

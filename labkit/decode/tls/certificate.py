@@ -6,7 +6,7 @@ anything is not asked here.
 
 from collections.abc import Callable
 
-from labkit.decode.tls.cursor import Cursor, Layout, Short, count, every, opaque, shown_bytes
+from labkit.decode.tls.cursor import FieldCursor, Layout, Short, count, every, opaque, shown_bytes
 
 _SEQUENCE, _SET, _INTEGER, _OBJECT, _BOOLEAN, _OCTETS = 0x30, 0x31, 0x02, 0x06, 0x01, 0x04
 _UTC_TIME, _VERSION, _EXTENSIONS, _DNS_NAME, _IP_ADDRESS = 0x17, 0xA0, 0xA3, 0x82, 0x87
@@ -79,20 +79,20 @@ _EXTENSION_MEANINGS = {
 }
 
 
-def certificate(cursor: Cursor) -> str:
+def certificate(cursor: FieldCursor) -> str:
     """The layout of one certificate; shown as its subject, its issuer and its validity."""
     return _element(cursor, "Certificate", _certificate, "What is certified, and the issuer's signature over it.")
 
 
-def distinguished_name(cursor: Cursor) -> str:
-    """The layout of a Name: ``CN=mail.lab.test, O=STARTTLS lab``."""
+def distinguished_name(cursor: FieldCursor) -> str:
+    """The layout of a Name: ``CN=mail.lab.test, O=Mail lab``."""
     return _element(cursor, "name", _relative_names, "The parts of the name.")
 
 
 # ---- DER
 
 
-def _header(cursor: Cursor) -> tuple[int, int, int]:
+def _header(cursor: FieldCursor) -> tuple[int, int, int]:
     """(tag, size of the header, size of the content) of the next element; all tags in certificates have one byte."""
     tag, first = cursor.peek(2)
     if first < 0x80:
@@ -103,14 +103,14 @@ def _header(cursor: Cursor) -> tuple[int, int, int]:
     return tag, 2 + more, int.from_bytes(cursor.peek(2 + more)[2:])
 
 
-def _tag(cursor: Cursor) -> int:
+def _tag(cursor: FieldCursor) -> int:
     return cursor.peek(1)[0] if cursor.left else -1
 
 
-def _element(cursor: Cursor, name: str, layout: Layout, meaning: str) -> str:
+def _element(cursor: FieldCursor, name: str, layout: Layout, meaning: str) -> str:
     tag, header, content = _header(cursor)
 
-    def behind_header(inner: Cursor) -> str:
+    def behind_header(inner: FieldCursor) -> str:
         shown = f"{_TAGS.get(tag, f'[{tag & 0x1F}]')}, {count(content)}"
         inner.opaque("header", header, "The type of the element and its length.", lambda _: shown)
         return layout(inner)
@@ -161,14 +161,14 @@ def _address(data: bytes) -> str:
 # ---- layouts
 
 
-def _certificate(cursor: Cursor) -> str:
+def _certificate(cursor: FieldCursor) -> str:
     summary = _element(cursor, "tbsCertificate", _to_be_signed, "What the issuer signed (RFC 5280 §4.1.2).")
     _element(cursor, "signatureAlgorithm", _algorithm, "How the issuer signed.")
     _value("signatureValue", "The issuer's signature; it can be checked with the issuer's key.")(cursor)
     return summary
 
 
-def _to_be_signed(cursor: Cursor) -> str:
+def _to_be_signed(cursor: FieldCursor) -> str:
     if _tag(cursor) == _VERSION:
         _element(cursor, "version", _value("number", "2 stands for version 3.", _version), "Extensions need version 3.")
     _value("serialNumber", "Unique for its issuer; a revocation names it.")(cursor)
@@ -190,7 +190,7 @@ def _version(data: bytes) -> str:
     return f"version {int.from_bytes(data) + 1}"
 
 
-def _algorithm(cursor: Cursor) -> str:
+def _algorithm(cursor: FieldCursor) -> str:
     name = _value("algorithm", "Which algorithm.", _oid)(cursor)
     while cursor.left:
         named = _tag(cursor) == _OBJECT
@@ -198,34 +198,34 @@ def _algorithm(cursor: Cursor) -> str:
     return name
 
 
-def _relative_names(cursor: Cursor) -> str:
+def _relative_names(cursor: FieldCursor) -> str:
     return every(lambda c: _element(c, "relativeName", every(_attribute), "One step of the name."), 8)(cursor)
 
 
-def _attribute(cursor: Cursor) -> str:
-    def layout(inner: Cursor) -> str:
+def _attribute(cursor: FieldCursor) -> str:
+    def layout(inner: FieldCursor) -> str:
         kind = _value("type", "Which part of a name.", _oid)(inner)
         return f"{kind}={_value('value', 'The text of this part.', _text)(inner)}"
 
     return _element(cursor, "attribute", layout, "One part of the name.")
 
 
-def _validity(cursor: Cursor) -> str:
+def _validity(cursor: FieldCursor) -> str:
     start = _value("notBefore", "Not good before this.", _time)(cursor)
     return f"{start} to {_value('notAfter', 'Not good after this.', _time)(cursor)}"
 
 
-def _public_key(cursor: Cursor) -> str:
+def _public_key(cursor: FieldCursor) -> str:
     name = _element(cursor, "algorithm", _algorithm, "What kind of key.")
     _value("subjectPublicKey", "The public key; the handshake proves that the sender has the private one.")(cursor)
     return name
 
 
-def _extension_list(cursor: Cursor) -> str:
+def _extension_list(cursor: FieldCursor) -> str:
     """Shown as the names in subjectAltName, which are the only ones that count."""
     names: list[str] = []
 
-    def entry(inner: Cursor) -> str:
+    def entry(inner: FieldCursor) -> str:
         header = _header(inner)
         kind = _extension_kind(inner.peek(sum(header[1:]))[header[1] :])
         meaning = _EXTENSION_MEANINGS.get(kind, "An extension of the certificate.")
@@ -242,7 +242,7 @@ def _extension_kind(data: bytes) -> str:
     return _oid(data[2 : 2 + data[1]]) if data[:1] == bytes([_OBJECT]) and len(data) > 1 else ""
 
 
-def _extension(cursor: Cursor) -> str:
+def _extension(cursor: FieldCursor) -> str:
     kind = _value("extnID", "Which extension.", _oid)(cursor)
     if _tag(cursor) == _BOOLEAN:
         _value("critical", "Whoever does not know it must refuse.", lambda data: "yes" if any(data) else "no")(cursor)
@@ -251,11 +251,11 @@ def _extension(cursor: Cursor) -> str:
     return _value("extnValue", "Its content.")(cursor)
 
 
-def _alternative_names(cursor: Cursor) -> str:
+def _alternative_names(cursor: FieldCursor) -> str:
     return _element(cursor, "names", every(_alternative_name, 8), "One behind the other.")
 
 
-def _alternative_name(cursor: Cursor) -> str:
+def _alternative_name(cursor: FieldCursor) -> str:
     name, show = _NAMES.get(_tag(cursor), ("otherName", shown_bytes))
     return _value(name, "A name for which the certificate is good.", show)(cursor)
 

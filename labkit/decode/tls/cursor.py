@@ -1,7 +1,8 @@
 """Walk through the bytes of a message and name each: the small language in which its layout is written down.
 
-A layout is a function that takes a `Cursor`, calls its methods in the order of the bytes, and returns the whole as a
-reader would write it. What does not fit is named as such; no byte is left out and nothing raises. Layouts are not here.
+A layout is a function that takes a `FieldCursor`, calls its methods in the order of the bytes, and returns the whole
+as a reader would write it. What does not fit is named as such; no byte is left out and nothing raises. Layouts are not
+here.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,14 +11,14 @@ from typing import NamedTuple
 from labkit.decode.event import Field
 from labkit.decode.tls.registry import is_grease
 
-Layout = Callable[["Cursor"], str]
+Layout = Callable[["FieldCursor"], str]
 
 _SHOWN = 40
 """Bytes of an opaque value that are written out."""
 
 
 class Short(Exception):
-    """The layout wants more bytes than there are; `Cursor.fill` catches it."""
+    """The layout wants more bytes than there are; `FieldCursor.fill` catches it."""
 
 
 class Setting(NamedTuple):
@@ -58,7 +59,7 @@ def named(names: Mapping[int, str], size: int) -> Callable[[int], str]:
     return show
 
 
-class Cursor:
+class FieldCursor:
     """A run of a message's bytes, with the fields that were named in it so far."""
 
     def __init__(self, data: bytes, setting: Setting, start: int = 0, end: int | None = None) -> None:
@@ -99,7 +100,7 @@ class Cursor:
     def group(self, name: str, size: int, layout: Layout, meaning: str) -> str:
         """Name some bytes that have a layout of their own; return what it returns. Raises `Short`."""
         self.peek(size)
-        inner = Cursor(self._data, self.setting, self._position, self._position + size)
+        inner = FieldCursor(self._data, self.setting, self._position, self._position + size)
         value = inner.fill(layout)
         self._add(name, size, value, meaning, tuple(inner.fields))
         return value
@@ -107,7 +108,7 @@ class Cursor:
     def vector(self, name: str, size: int, layout: Layout, meaning: str) -> str:
         """Name a length of `size` bytes together with as many bytes as it says, which have a layout. Raises `Short`."""
 
-        def behind_length(inner: Cursor) -> str:
+        def behind_length(inner: FieldCursor) -> str:
             inner.number("length", size, "How many bytes follow.", count)
             return layout(inner)
 
@@ -139,7 +140,7 @@ def opaque(name: str, meaning: str, show: Callable[[bytes], str] = shown_bytes) 
 def every(item: Layout, most: int = 3) -> Layout:
     """The same layout again and again to the end; shown as a list of at most so many values."""
 
-    def layout(cursor: Cursor) -> str:
+    def layout(cursor: FieldCursor) -> str:
         values: list[str] = []
         while cursor.left:
             values.append(item(cursor))
@@ -153,7 +154,7 @@ def numbers(name: str, size: int, meaning: str, names: Mapping[int, str]) -> Lay
     """Numbers that have names, one behind the other."""
     show = named(names, size)
 
-    def item(cursor: Cursor) -> str:
+    def item(cursor: FieldCursor) -> str:
         number = cursor.number(name, size, meaning, show)
         return names.get(number) or show(number)
 
@@ -170,6 +171,6 @@ def number(name: str, size: int, meaning: str, show: Callable[[int], str] = str)
     return lambda cursor: show(cursor.number(name, size, meaning, show))
 
 
-def nothing(_: Cursor) -> str:
+def nothing(_: FieldCursor) -> str:
     """No bytes: that it is there says everything."""
     return "empty"

@@ -4,11 +4,13 @@ Plain state with no decisions; those are made in `stream`, which sees both direc
 """
 
 from labkit.decode.event import CLIENT, SERVER
-from labkit.decode.tls.protection import Opener12, Opener13
+from labkit.decode.tls.macs import Opener
+from labkit.decode.tls.protection import Opener13
 from labkit.decode.tls.records import Cutter
+from labkit.decode.tls.registry import HANDSHAKES
 
-LARGEST_MESSAGE = 256 << 10
-"""Bytes of a handshake message that are waited for; real ones stay far below."""
+LARGEST_UNKNOWN = 256 << 10
+"""Bytes of a handshake message of an unknown type that are waited for; one that has a name may have 16 MiB."""
 
 EARLY, HANDSHAKE, APPLICATION = range(3)
 LABELS = {
@@ -46,7 +48,7 @@ class Direction:
         self.finishing = False
         """Whether its ChangeCipherSpec was the last record, so that Finished comes next (RFC 5246 §7.1)."""
         self.epoch = HANDSHAKE
-        self.opener: Opener12 | Opener13 | None = None
+        self.opener: Opener | None = None
         """What opens the next protected record; None until one comes."""
         self.early: list[Opener13] = []
         """What opened early data."""
@@ -73,7 +75,7 @@ class Direction:
         while size - position >= 4:
             end = position + 4 + (content[position + 1] << 16 | content[position + 2] << 8 | content[position + 3])
             if end > size:
-                self.garbled = end - position > LARGEST_MESSAGE
+                self.garbled = end - position > LARGEST_UNKNOWN and content[position] not in HANDSHAKES
                 break
             found.append(content[position:end])
             position = end
@@ -86,7 +88,7 @@ class Direction:
         size = 4 + int.from_bytes(self.fragment[1:4])
         if self.garbled or len(self.fragment) < 4:
             return b""
-        self.garbled = size > LARGEST_MESSAGE
+        self.garbled = size > LARGEST_UNKNOWN and self.fragment[0] not in HANDSHAKES
         return self.take_fragment() if len(self.fragment) >= size and not self.garbled else b""
 
     def take_fragment(self) -> bytes:

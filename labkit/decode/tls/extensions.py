@@ -6,7 +6,7 @@ may be given for one message alone. Messages themselves are `messages`.
 
 from labkit.decode.tls.certificate import distinguished_name
 from labkit.decode.tls.cursor import (
-    Cursor,
+    FieldCursor,
     Layout,
     count,
     every,
@@ -35,19 +35,19 @@ from labkit.decode.tls.registry import (
 _SERVER_HELLO, _RETRY, _TICKET = "ServerHello", "HelloRetryRequest", "NewSessionTicket"
 
 
-def extensions(cursor: Cursor) -> str:
+def extensions(cursor: FieldCursor) -> str:
     """All extensions of a message, behind their common length."""
     meaning = "What the sides tell each other beyond the fixed fields (RFC 8446 §4.2)."
     return cursor.vector("extensions", 2, every(_extension, 40), meaning)
 
 
-def _extension(cursor: Cursor) -> str:
+def _extension(cursor: FieldCursor) -> str:
     """One extension: its type, its length, and its data in the layout of this message."""
     kind = int.from_bytes(cursor.peek(2))
     size = 4 + int.from_bytes(cursor.peek(4)[2:])
     name, meaning = _name(kind), _meaning(kind)
 
-    def layout(inner: Cursor) -> str:
+    def layout(inner: FieldCursor) -> str:
         inner.number("extension_type", 2, "Which extension this is.", named(EXTENSIONS, 2))
         inner.number("length", 2, "How many bytes of data follow.", count)
         return _layout_of(kind, inner)(inner)
@@ -66,7 +66,7 @@ def _meaning(kind: int) -> str:
     return _MEANINGS.get(EXTENSIONS.get(kind, ""), "An extension that the lab does not take apart.")
 
 
-def _layout_of(kind: int, cursor: Cursor) -> Layout:
+def _layout_of(kind: int, cursor: FieldCursor) -> Layout:
     name = EXTENSIONS.get(kind, "")
     special = _IN_MESSAGE.get((name, cursor.setting.title))
     if special or name in _LAYOUTS:
@@ -133,8 +133,8 @@ _MEANINGS = {
 # ---- layouts
 
 
-def _server_name(cursor: Cursor) -> str:
-    def entry(inner: Cursor) -> str:
+def _server_name(cursor: FieldCursor) -> str:
+    def entry(inner: FieldCursor) -> str:
         inner.number("name_type", 1, "What kind of name; host_name is the only one.", named(NAME_TYPES, 1))
         return inner.vector(
             "host_name", 2, opaque("name", "The name, without a final dot.", shown_text), "The host's name."
@@ -143,14 +143,14 @@ def _server_name(cursor: Cursor) -> str:
     return cursor.vector("server_name_list", 2, every(entry), "A list by design, of one name in practice.")
 
 
-def _status_request(cursor: Cursor) -> str:
+def _status_request(cursor: FieldCursor) -> str:
     kind = cursor.number("status_type", 1, "What kind of proof.", named(STATUS_TYPES, 1))
     cursor.vector("responder_id_list", 2, opaque("responder_ids", "Names or keys."), "Trusted responders; empty: any.")
     cursor.vector("request_extensions", 2, opaque("extensions", "OCSP extensions."), "Wishes to the responder.")
     return STATUS_TYPES.get(kind, "unknown")
 
 
-def stapled(cursor: Cursor) -> str:
+def stapled(cursor: FieldCursor) -> str:
     """The layout of a proof of non-revocation: in TLS 1.3 an extension, before it a message (RFC 6066 §8)."""
     kind = cursor.number("status_type", 1, "What kind of proof.", named(STATUS_TYPES, 1))
     response = opaque("ocsp_response", "Signed by the authority, good for some days (RFC 6960).")
@@ -158,19 +158,19 @@ def stapled(cursor: Cursor) -> str:
     return STATUS_TYPES.get(kind, "unknown")
 
 
-def _protocol(cursor: Cursor) -> str:
+def _protocol(cursor: FieldCursor) -> str:
     return cursor.vector("protocol", 1, opaque("name", "As registered with IANA.", shown_text), "One protocol.")
 
 
-def _timestamp(cursor: Cursor) -> str:
+def _timestamp(cursor: FieldCursor) -> str:
     return cursor.vector("sct", 2, opaque("timestamp", "Version, log, time and signature."), "One signed timestamp.")
 
 
-def _share(cursor: Cursor) -> str:
+def _share(cursor: FieldCursor) -> str:
     group = int.from_bytes(cursor.peek(2))
     size = 4 + int.from_bytes(cursor.peek(4)[2:])
 
-    def layout(inner: Cursor) -> str:
+    def layout(inner: FieldCursor) -> str:
         inner.number("group", 2, "The group in which it was computed.", named(GROUPS, 2))
         inner.vector(
             "key_exchange", 2, opaque("public_key", "The public key; seeing it does not help."), "The public half."
@@ -180,10 +180,10 @@ def _share(cursor: Cursor) -> str:
     return cursor.group("key_share_entry", size, layout, "The public half of one key exchange.")
 
 
-def _identity(cursor: Cursor) -> str:
+def _identity(cursor: FieldCursor) -> str:
     size = 6 + int.from_bytes(cursor.peek(2))
 
-    def layout(inner: Cursor) -> str:
+    def layout(inner: FieldCursor) -> str:
         ticket = inner.vector("identity", 2, opaque("ticket", "As the server gave it out."), "Which earlier session.")
         inner.number("obfuscated_ticket_age", 4, "Its age in milliseconds plus a number that only the two sides know.")
         return ticket
@@ -191,11 +191,11 @@ def _identity(cursor: Cursor) -> str:
     return cursor.group("psk_identity", size, layout, "One session that could be resumed.")
 
 
-def _binder(cursor: Cursor) -> str:
+def _binder(cursor: FieldCursor) -> str:
     return cursor.vector("binder", 1, opaque("hmac", "Over this hello up to here."), "Proof of knowing that secret.")
 
 
-def _offered_keys(cursor: Cursor) -> str:
+def _offered_keys(cursor: FieldCursor) -> str:
     cursor.vector("identities", 2, every(_identity), "The sessions that could be resumed, best first.")
     binders = len(cursor.fields)
     cursor.vector("binders", 2, every(_binder), "One proof for each identity, in the same order.")

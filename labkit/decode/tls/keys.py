@@ -1,10 +1,11 @@
-"""From secrets to keys: the key schedules of TLS 1.3 (RFC 8446 §7) and TLS 1.2 (RFC 5246 §5, §6.3), for decrypting.
+"""From secrets to keys: the key schedules of TLS 1.3 (RFC 8446 §7) and of TLS 1.0 to 1.2 (RFC 5246 §5, §6.3).
 
-Secrets come from a key log, so what leads to them (key exchange, transcript hashes) is not here. Hashes are named as in
-`hashlib`; all lengths are in bytes.
+Secrets come from a key log, so the key exchange is not here. Hashes are named as in `hashlib`; all lengths are in
+bytes.
 """
 
 from functools import cache
+from hashlib import new as new_hash
 from hmac import digest
 
 
@@ -30,8 +31,21 @@ def next_secret(secret: bytes, hash_name: str) -> bytes:
 
 
 def prf(secret: bytes, label: bytes, seed: bytes, length: int, hash_name: str) -> bytes:
-    """The pseudorandom function of TLS 1.2 (RFC 5246 §5)."""
-    seed = block = label + seed
+    """The pseudorandom function of TLS 1.2 (RFC 5246 §5); with `BEFORE_12` that of TLS 1.0 and 1.1 (RFC 2246 §5)."""
+    if hash_name != BEFORE_12:
+        return _expand(secret, label + seed, length, hash_name)
+    half = (len(secret) + 1) // 2
+    parts = (_expand(secret[:half], label + seed, length, "md5"), _expand(secret[-half:], label + seed, length, "sha1"))
+    return bytes(one ^ other for one, other in zip(*parts, strict=True))
+
+
+BEFORE_12 = "md5 and sha1"
+"""Stands for the hash of the key schedule before TLS 1.2, which uses two."""
+
+
+def _expand(secret: bytes, seed: bytes, length: int, hash_name: str) -> bytes:
+    """P_hash (RFC 5246 §5)."""
+    block = seed
     stream = b""
     while len(stream) < length:
         block = digest(secret, block, hash_name)
@@ -40,10 +54,29 @@ def prf(secret: bytes, label: bytes, seed: bytes, length: int, hash_name: str) -
 
 
 def key_block(
-    master: bytes, client_random: bytes, server_random: bytes, key_length: int, iv_length: int, hash_name: str
-) -> tuple[tuple[bytes, bytes], tuple[bytes, bytes]]:
-    """The key and the fixed part of the nonce of the client and of the server in TLS 1.2 with AEAD (RFC 5246 §6.3)."""
-    block = prf(master, b"key expansion", server_random + client_random, 2 * (key_length + iv_length), hash_name)
-    ivs = 2 * key_length
-    client = block[:key_length], block[ivs : ivs + iv_length]
-    return client, (block[key_length:ivs], block[ivs + iv_length :])
+    master: bytes, client_random: bytes, server_random: bytes, lengths: tuple[int, int, int], hash_name: str
+) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
+    """The MAC key, the key, and the fixed part of the nonce or vector, of the client and of the server (RFC 5246 §6.3).
+
+    `lengths` are those of these three.
+    """
+    block = prf(master, b"key expansion", server_random + client_random, 2 * sum(lengths), hash_name)
+    sides: tuple[list[bytes], list[bytes]] = ([], [])
+    position = 0
+    for length in lengths:
+        for side in sides:
+            side.append(block[position : position + length])
+            position += length
+    return tuple(sides[0]), tuple(sides[1])
+
+
+def master_secret(premaster: bytes, randoms: bytes, hash_name: str) -> bytes:
+    """The master secret (RFC 5246 §8.1); `randoms` are the client's and the server's."""
+    return prf(premaster, b"master secret", randoms, 48, hash_name)
+
+
+def extended_master_secret(premaster: bytes, handshake: bytes, hash_name: str) -> bytes:
+    """The master secret that depends on the handshake up to ClientKeyExchange (RFC 7627 §4)."""
+    names = ("md5", "sha1") if hash_name == BEFORE_12 else (hash_name,)
+    session_hash = b"".join(new_hash(name, handshake, usedforsecurity=False).digest() for name in names)
+    return prf(premaster, b"extended master secret", session_hash, 48, hash_name)

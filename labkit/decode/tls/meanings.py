@@ -22,6 +22,7 @@ HANDSHAKE = {
     "KeyUpdate": "The sender's records are under new keys after this one (RFC 8446 §4.6.3).",
     "encrypted Finished": "By its place Finished: a keyed hash over the whole handshake, the first encrypted message.",
     "encrypted handshake message": "A handshake message under encryption: somebody asks for another handshake.",
+    "HelloRetryRequest of a draft": "The server wants another key share, in the form of TLS 1.3 before draft 22.",
     "broken handshake message": "Handshake bytes that do not add up to a message.",
 }
 
@@ -49,8 +50,7 @@ RECORDS = {
     "heartbeat": "A sign of life (RFC 6520).",
     "encrypted heartbeat": "A sign of life, encrypted (RFC 6520).",
     "not TLS": "These bytes are not a TLS record, although TLS should be spoken here.",
-    "unfinished record": "The beginning of a record; its end was never seen.",
-    "unfinished handshake message": "The beginning of a handshake message; its end was never seen.",
+    "unfinished record": "A record that the capture or the connection ends in.",
     "unknown content": "A record with a type of content that TLS does not know.",
 }
 
@@ -92,10 +92,19 @@ ALERT = {
 }
 
 
+_UNFINISHED = "unfinished "
+
+
+def _message(title: str) -> str:
+    return HANDSHAKE.get(title.removeprefix(_UNFINISHED), "of a type that TLS does not know.")
+
+
 def meaning_of(title: str, version: str) -> str:
     """The sentence for the message of that title, in that version of TLS."""
     if title.startswith(_ALERT):
         return ALERT.get(title.removeprefix(_ALERT), "An alert that is malformed, reserved or not known.")
+    if title.startswith(_UNFINISHED) and title not in RECORDS:
+        return f"The beginning of a message, because the capture or the connection ends inside it: {_message(title)}"
     special = IN_TLS13.get(title) if version == "TLS 1.3" else None
     return (
         special or HANDSHAKE.get(title) or SSL2.get(title) or RECORDS.get(title) or "A message that TLS does not know."

@@ -7,8 +7,9 @@ is for as a whole is `meanings`.
 
 from labkit.decode.event import Field
 from labkit.decode.tls.certificate import certificate
+from labkit.decode.tls.ciphers import AEAD, BLOCK, cipher_of
 from labkit.decode.tls.cursor import (
-    Cursor,
+    FieldCursor,
     Layout,
     Setting,
     count,
@@ -21,7 +22,6 @@ from labkit.decode.tls.cursor import (
     shown_text,
 )
 from labkit.decode.tls.extensions import authorities, extensions, stapled
-from labkit.decode.tls.protection import TAG, cipher_of
 from labkit.decode.tls.registry import (
     ALERT_LEVELS,
     ALERTS,
@@ -35,6 +35,7 @@ from labkit.decode.tls.registry import (
     KEY_UPDATES,
     SIGNATURES,
     VERSIONS,
+    version_name,
 )
 from labkit.decode.tls.suites import SUITES
 
@@ -55,7 +56,7 @@ def ciphertext_fields(data: bytes, setting: Setting) -> tuple[Field, ...]:
 
 
 def _fields(data: bytes, setting: Setting, layout: Layout) -> tuple[Field, ...]:
-    cursor = Cursor(data, setting)
+    cursor = FieldCursor(data, setting)
     cursor.fill(layout)
     return tuple(cursor.fields)
 
@@ -63,13 +64,13 @@ def _fields(data: bytes, setting: Setting, layout: Layout) -> tuple[Field, ...]:
 # ---- the content of records
 
 
-def _alert(cursor: Cursor) -> str:
+def _alert(cursor: FieldCursor) -> str:
     cursor.number("level", 1, "How bad it is; TLS 1.3 looks only at the description.", named(ALERT_LEVELS, 1))
     cursor.number("description", 1, "What happened (RFC 8446 §6).", named(ALERTS, 1))
     return ""
 
 
-def _heartbeat(cursor: Cursor) -> str:
+def _heartbeat(cursor: FieldCursor) -> str:
     cursor.number("type", 1, "Question or answer (RFC 6520).", named(HEARTBEATS, 1))
     cursor.vector("payload", 2, opaque("payload", "The answer brings it back."), "Anything.")
     return cursor.rest("padding", "Random bytes that are ignored.")
@@ -85,10 +86,13 @@ _CONTENTS: dict[str, Layout] = {
 }
 
 
-def _ciphertext(cursor: Cursor) -> str:
+def _ciphertext(cursor: FieldCursor) -> str:
     suite = next((number for number, name in SUITES.items() if name == cursor.setting.cipher), -1)
     cipher = cipher_of(suite)
-    if cipher is None:
+    if cipher is None or cipher.way != AEAD:
+        if cipher and cipher.way == BLOCK and cursor.setting.version in ("TLS 1.1", "TLS 1.2"):
+            vector = "What the first block is mixed with; different in each record (RFC 5246 §6.2.3.2)."
+            cursor.opaque("IV", min(cipher.iv_length, cursor.left), vector)
         return cursor.rest("ciphertext", "Encrypted; how it is divided depends on the cipher suite.")
     if cursor.setting.version == "TLS 1.2":
         cursor.opaque(
@@ -96,7 +100,10 @@ def _ciphertext(cursor: Cursor) -> str:
         )
     meaning = "As long as the text in it, but unreadable without the key."
     cursor.opaque(
-        "ciphertext", max(cursor.left - TAG, 0), meaning, lambda data: f"{count(len(data))}: {shown_bytes(data)}"
+        "ciphertext",
+        max(cursor.left - cipher.tag, 0),
+        meaning,
+        lambda data: f"{count(len(data))}: {shown_bytes(data)}",
     )
     return cursor.rest("authentication_tag", "Fits only when key, order and every byte are right (AEAD, RFC 5116).")
 
@@ -104,15 +111,17 @@ def _ciphertext(cursor: Cursor) -> str:
 # ---- handshake messages
 
 
-def _handshake(cursor: Cursor) -> str:
+def _handshake(cursor: FieldCursor) -> str:
     cursor.number("msg_type", 1, "Which handshake message this is.", named(HANDSHAKES, 1))
     cursor.number("length", 3, "How many bytes follow.", count)
     title = cursor.setting.title
     special = _IN_TLS13.get(title) if cursor.setting.version == "TLS 1.3" else None
+    if title == "ServerHello" and cursor.left and cursor.peek(1) == b"\x7f":
+        special = _server_hello_of_draft
     return (special or _LAYOUTS.get(title) or opaque("content", "A message that the lab does not take apart."))(cursor)
 
 
-def _client_hello(cursor: Cursor) -> str:
+def _client_hello(cursor: FieldCursor) -> str:
     _version_and_random(
         cursor,
         "The highest version that the client speaks up to TLS 1.2; for TLS 1.3 see supported_versions (RFC 8446).",
@@ -135,7 +144,7 @@ def _client_hello(cursor: Cursor) -> str:
     return _optional_extensions(cursor)
 
 
-def _server_hello(cursor: Cursor) -> str:
+def _server_hello(cursor: FieldCursor) -> str:
     _version_and_random(
         cursor,
         "The version that the server chose; TLS 1.3 says so in supported_versions and writes TLS 1.2 here.",
@@ -147,7 +156,14 @@ def _server_hello(cursor: Cursor) -> str:
     return _optional_extensions(cursor)
 
 
-def _version_and_random(cursor: Cursor, version: str, random: str) -> None:
+def _server_hello_of_draft(cursor: FieldCursor) -> str:
+    cursor.number("version", 2, "A draft of TLS 1.3, by its number.", version_name)
+    cursor.opaque("random", 32, "32 random bytes of the server.")
+    cursor.number("cipher_suite", 2, "The suite that the server took from the client's list.", named(SUITES, 2))
+    return _optional_extensions(cursor)
+
+
+def _version_and_random(cursor: FieldCursor, version: str, random: str) -> None:
     cursor.number("legacy_version", 2, version, named(VERSIONS, 2))
     cursor.opaque("random", 32, random)
     cursor.vector(
@@ -159,24 +175,24 @@ def _version_and_random(cursor: Cursor, version: str, random: str) -> None:
     )
 
 
-def _optional_extensions(cursor: Cursor) -> str:
+def _optional_extensions(cursor: FieldCursor) -> str:
     return extensions(cursor) if cursor.left else ""
 
 
-def _certificate12(cursor: Cursor) -> str:
+def _certificate12(cursor: FieldCursor) -> str:
     return cursor.vector(
         "certificate_list", 3, every(_one_certificate, 1), "The server's certificate, then its issuers."
     )
 
 
-def _certificate13(cursor: Cursor) -> str:
+def _certificate13(cursor: FieldCursor) -> str:
     _request_context(cursor)
     return cursor.vector(
         "certificate_list", 3, every(_certificate_entry, 1), "The sender's certificate, then its issuers."
     )
 
 
-def _request_context(cursor: Cursor) -> None:
+def _request_context(cursor: FieldCursor) -> None:
     cursor.vector(
         "certificate_request_context",
         1,
@@ -185,15 +201,15 @@ def _request_context(cursor: Cursor) -> None:
     )
 
 
-def _one_certificate(cursor: Cursor) -> str:
+def _one_certificate(cursor: FieldCursor) -> str:
     return cursor.vector("certificate", 3, certificate, "A certificate in DER (RFC 5280).")
 
 
-def _certificate_entry(cursor: Cursor) -> str:
+def _certificate_entry(cursor: FieldCursor) -> str:
     size = 3 + int.from_bytes(cursor.peek(3))
     beyond = cursor.peek(size + 2)[size:]
 
-    def layout(inner: Cursor) -> str:
+    def layout(inner: FieldCursor) -> str:
         value = _one_certificate(inner)
         extensions(inner)
         return value
@@ -202,7 +218,7 @@ def _certificate_entry(cursor: Cursor) -> str:
     return cursor.group("certificate_entry", size + 2 + int.from_bytes(beyond), layout, meaning)
 
 
-def _certificate_request12(cursor: Cursor) -> str:
+def _certificate_request12(cursor: FieldCursor) -> str:
     cursor.vector(
         "certificate_types",
         1,
@@ -215,27 +231,27 @@ def _certificate_request12(cursor: Cursor) -> str:
     return cursor.vector("certificate_authorities", 2, authorities, "Whom it trusts; empty: it does not say.")
 
 
-def _certificate_request13(cursor: Cursor) -> str:
+def _certificate_request13(cursor: FieldCursor) -> str:
     _request_context(cursor)
     return extensions(cursor)
 
 
-def _signed(cursor: Cursor) -> str:
+def _signed(cursor: FieldCursor) -> str:
     if cursor.setting.version not in ("SSL 3.0", "TLS 1.0", "TLS 1.1"):
         cursor.number("algorithm", 2, "How it was signed.", named(SIGNATURES, 2))
     signature = opaque("signature", "Made with the private key of the certificate.")
     return cursor.vector("signature", 2, signature, "Proves that the sender has the private key of its certificate.")
 
 
-def _server_key_exchange(cursor: Cursor) -> str:
+def _server_key_exchange(cursor: FieldCursor) -> str:
     return _exchange(cursor, 0)
 
 
-def _client_key_exchange(cursor: Cursor) -> str:
+def _client_key_exchange(cursor: FieldCursor) -> str:
     return _exchange(cursor, 1)
 
 
-def _exchange(cursor: Cursor, side: int) -> str:
+def _exchange(cursor: FieldCursor, side: int) -> str:
     layouts = (pair for word, *pair in _EXCHANGES if word in cursor.setting.cipher)
     return next(layouts, [_other_exchange] * 2)[side](cursor)
 
@@ -243,7 +259,7 @@ def _exchange(cursor: Cursor, side: int) -> str:
 _NAMED_CURVE = 3
 
 
-def _curve_and_point(cursor: Cursor) -> str:
+def _curve_and_point(cursor: FieldCursor) -> str:
     if cursor.number("curve_type", 1, "How the curve is given: by name.", named(CURVE_TYPES, 1)) != _NAMED_CURVE:
         return cursor.rest("curve", "A curve of the server's own making, which nobody should take.")
     cursor.number("named_curve", 2, "The group of this key exchange.", named(GROUPS, 2))
@@ -252,25 +268,25 @@ def _curve_and_point(cursor: Cursor) -> str:
     return _signed(cursor) if "_anon_" not in cursor.setting.cipher else ""
 
 
-def _client_point(cursor: Cursor) -> str:
+def _client_point(cursor: FieldCursor) -> str:
     public = opaque("point", "A point on the curve.")
     return cursor.vector(
         "ecdh_Yc", 1, public, "The client's public half, made for this session alone: forward secrecy."
     )
 
 
-def _prime_and_number(cursor: Cursor) -> str:
+def _prime_and_number(cursor: FieldCursor) -> str:
     cursor.vector("dh_p", 2, opaque("prime", "A large prime."), "The modulus; less than 2048 bits is weak (Logjam).")
     cursor.vector("dh_g", 2, opaque("generator", "A small number."), "The generator.")
     cursor.vector("dh_Ys", 2, opaque("public", "A large number."), "The server's public half.")
     return _signed(cursor) if "_anon_" not in cursor.setting.cipher else ""
 
 
-def _client_number(cursor: Cursor) -> str:
+def _client_number(cursor: FieldCursor) -> str:
     return cursor.vector("dh_Yc", 2, opaque("public", "A large number."), "The client's public half.")
 
 
-def _sealed_premaster(cursor: Cursor) -> str:
+def _sealed_premaster(cursor: FieldCursor) -> str:
     sealed = opaque("encrypted", "Readable with the server's private key.")
     meaning = "The secret, encrypted to the server's key: who gets that key later can read all (no forward secrecy)."
     if cursor.setting.version == "SSL 3.0":
@@ -291,12 +307,12 @@ _EXCHANGES = (
 """(part of the suite's name, ServerKeyExchange, ClientKeyExchange)."""
 
 
-def _ticket12(cursor: Cursor) -> str:
+def _ticket12(cursor: FieldCursor) -> str:
     cursor.number("ticket_lifetime_hint", 4, "How long the server will take it back.", _seconds)
     return _ticket(cursor)
 
 
-def _ticket13(cursor: Cursor) -> str:
+def _ticket13(cursor: FieldCursor) -> str:
     cursor.number("ticket_lifetime", 4, "How long the server will take it back; at most seven days.", _seconds)
     cursor.number("ticket_age_add", 4, "Is added to the ticket's age, so that the age does not link two sessions.")
     nonce = opaque("nonce", "Different for each ticket of a session.")
@@ -305,7 +321,7 @@ def _ticket13(cursor: Cursor) -> str:
     return extensions(cursor)
 
 
-def _ticket(cursor: Cursor) -> str:
+def _ticket(cursor: FieldCursor) -> str:
     ticket = opaque("ticket", "Sealed by the server for itself.")
     return cursor.vector("ticket", 2, ticket, "What the client shows to resume; the server usually keeps nothing.")
 
@@ -314,16 +330,16 @@ def _seconds(number: int) -> str:
     return f"{number:,} seconds"
 
 
-def _finished(cursor: Cursor) -> str:
+def _finished(cursor: FieldCursor) -> str:
     return cursor.rest("verify_data", "A keyed hash of all messages before: nobody has changed one of them.")
 
 
-def _key_update(cursor: Cursor) -> str:
+def _key_update(cursor: FieldCursor) -> str:
     shown = named(KEY_UPDATES, 1)
     return shown(cursor.number("request_update", 1, "Whether the other side shall renew its keys too.", shown))
 
 
-def _compressed_certificate(cursor: Cursor) -> str:
+def _compressed_certificate(cursor: FieldCursor) -> str:
     cursor.number("algorithm", 2, "How it was compressed.", named(CERTIFICATE_COMPRESSIONS, 2))
     cursor.number("uncompressed_length", 3, "Its size when unpacked.", count)
     packed = opaque("compressed", "A Certificate message, compressed.")

@@ -1,6 +1,6 @@
 """Why a session stays closed, in sentences: what is missing or does not fit, and what would help."""
 
-from labkit.decode.tls.protection import cipher_of
+from labkit.decode.tls.ciphers import cipher_of
 from labkit.decode.tls.suites import SUITES
 
 NO_SECRETS = "No secrets were used: this is what anybody on the path sees."
@@ -19,6 +19,29 @@ def not_in_key_log(random: bytes) -> str:
         f"The key log has no secret of this session (client random {random.hex()[:16]}…): "
         "use the key log that was written while this session ran."
     )
+
+
+def lacks_secret(problem: str) -> bool:
+    """Whether another key log would help against this problem."""
+    return problem == NO_SECRETS or problem.startswith("The key log has ")
+
+
+def premasters_alone(cipher: str) -> str:
+    """A key log that has only lines ``RSA``, which no other key exchange needs, or none of this session."""
+    exchange, with_, _ = cipher.removeprefix("TLS_").partition("_WITH_")
+    other = f"and this session used {exchange}" if with_ else "which TLS 1.3 does not use"
+    found = "and none of this session" if exchange == "RSA" else other
+    return f"The key log has only premaster secrets of RSA key exchanges (lines that begin with RSA), {found}."
+
+
+def not_encrypted(cipher: str) -> str:
+    """A cipher suite that authenticates only."""
+    return f"{cipher} encrypts nothing: anybody on the path reads what this session says, without any secret."
+
+
+def compressed(method: str) -> str:
+    """A way to compress records that is not DEFLATE."""
+    return f"The records are compressed with {method} before they are encrypted, which cannot be read here."
 
 
 def label_missing(label: str, random: bytes) -> str:
@@ -55,9 +78,16 @@ def bytes_missing(sender: str) -> str:
 
 def cannot_open(version: str, suite: int) -> str:
     """A version or cipher suite that is not for this lab; empty when it is."""
-    if version not in ("TLS 1.2", "TLS 1.3"):
-        return f"{version} cannot be opened here: the lab opens TLS 1.2 and TLS 1.3."
+    draft = version.removeprefix(_DRAFT)
+    if version not in _OPENED and not (draft.isdecimal() and int(draft) >= _FIRST_DRAFT):
+        return f"{version} cannot be opened here: the lab opens TLS 1.0 to TLS 1.3."
     if cipher_of(suite) is None:
         name = SUITES.get(suite, f"cipher suite 0x{suite:04X}")
-        return f"{name} cannot be opened here: the lab opens AES-128-GCM, AES-256-GCM and ChaCha20-Poly1305."
+        return f"{name} cannot be opened here: {_CIPHERS}."
     return ""
+
+
+_OPENED = ("TLS 1.0", "TLS 1.1", "TLS 1.2", "TLS 1.3")
+_DRAFT, _FIRST_DRAFT = "TLS 1.3 draft ", 20
+"""Drafts before it made their keys differently."""
+_CIPHERS = "the lab opens AES (GCM, CCM and CBC), ChaCha20-Poly1305, Camellia, SEED, IDEA and DES in CBC, and RC4"

@@ -27,8 +27,11 @@ A bare tuple, because there are many and each lives for a moment.
 
 
 def starts(data: bytes) -> bool:
-    """Whether these first bytes of a side look like TLS or SSL; a beginning of one byte is enough, nothing is not."""
-    return _continues(data) or ssl2.starts(data)
+    """Whether these first bytes of a side look like TLS or SSL: as far as they go, each is one of a first record.
+
+    A beginning of one byte is enough, nothing is not.
+    """
+    return (_continues(data) and _first_fits(data)) or ssl2.starts(data)
 
 
 def _continues(data: bytes) -> bool:
@@ -37,10 +40,30 @@ def _continues(data: bytes) -> bool:
     return len(head) > 0 and kind in _KINDS and version in _VERSIONS and length <= LARGEST
 
 
+def _first_fits(data: bytes) -> bool:
+    """Whether the length of a first record, and its first bytes, are those of its type, in clear or encrypted."""
+    if len(data) < HEADER:
+        return True
+    length, content = int.from_bytes(data[3:HEADER]), data[HEADER:]
+    kind = data[0]
+    if kind == HANDSHAKE:
+        return length >= _HANDSHAKE_HEADER and (length >= _SEALED or content[:1] in _FIRST_MESSAGES)
+    if kind == APPLICATION_DATA:
+        return length > 0
+    clear = _CLEAR_LENGTHS.get(kind, 0)
+    return length >= _SEALED or (length == clear and content[:1] in (b"", b"\1", b"\2"))
+
+
 _LAYOUT = struct.Struct(">BHH")
 _EXAMPLE = b"\x16\x03\x01\0\0"
 _KINDS = frozenset(range(CHANGE_CIPHER_SPEC, HEARTBEAT + 1))
 _VERSIONS = frozenset(range(0x0300, 0x0305))
+_HANDSHAKE_HEADER = 4
+_SEALED = 16
+"""Bytes: no encrypted record is shorter, because of its tag, MAC or block."""
+_CLEAR_LENGTHS = {CHANGE_CIPHER_SPEC: 1, ALERT: 2}
+_FIRST_MESSAGES = frozenset((b"", *(bytes([kind]) for kind in (0, 1, 2, 4, 11, 14, 16, 20))))
+"""The types of handshake messages that may be the first of a short record; none where it is not there yet."""
 
 
 class Cutter:

@@ -19,6 +19,7 @@ HANDSHAKES = {
     3: "HelloVerifyRequest",
     4: "NewSessionTicket",
     5: "EndOfEarlyData",
+    6: "HelloRetryRequest of a draft",
     8: "EncryptedExtensions",
     11: "Certificate",
     12: "ServerKeyExchange",
@@ -185,7 +186,8 @@ EXTENSIONS = {
     65281: "renegotiation_info",
 }
 
-COMPRESSIONS = {0: "null", 1: "DEFLATE"}
+DEFLATE = 1
+COMPRESSIONS = {0: "null", DEFLATE: "DEFLATE", 64: "LZS"}
 POINT_FORMATS = {0: "uncompressed", 1: "ansiX962_compressed_prime", 2: "ansiX962_compressed_char2"}
 PSK_MODES = {0: "psk_ke", 1: "psk_dhe_ke"}
 STATUS_TYPES = {1: "ocsp", 2: "ocsp_multi"}
@@ -204,5 +206,10 @@ def is_grease(number: int) -> bool:
 
 
 def version_name(number: int) -> str:
-    """``TLS 1.3`` for 0x0304; what has no name is given as its number."""
+    """``TLS 1.3`` for 0x0304, ``TLS 1.3 draft 23`` for 0x7F17; what has no name is given as its number."""
+    if number >> 8 == _DRAFT:
+        return f"TLS 1.3 draft {number & 0xFF}"
     return VERSIONS.get(number) or f"version 0x{number:04X}"
+
+
+_DRAFT = 0x7F

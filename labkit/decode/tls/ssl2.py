@@ -8,7 +8,7 @@ from struct import Struct
 
 from labkit.decode.event import CLIENT, SERVER, Field
 from labkit.decode.tls.certificate import certificate
-from labkit.decode.tls.cursor import Cursor, Layout, Setting, count, named, numbers, opaque
+from labkit.decode.tls.cursor import FieldCursor, Layout, Setting, count, named, numbers, opaque
 from labkit.decode.tls.hello import ClientHello
 from labkit.decode.tls.registry import VERSIONS
 from labkit.decode.tls.suites import SUITES
@@ -53,15 +53,67 @@ _SHORT = 0x80
 """The bit that says that the header has two bytes and there is no padding; else it has three."""
 _HIGHEST = 0x8F
 """The first byte of a hello: two bytes of header, and less than 4 KiB behind them."""
-_FIRST = {_ERROR: b"\0", _CLIENT_HELLO: b"\0\x03", _SERVER_HELLO: b"\0\x01"}
-"""Type of a first message -> what its second byte may be: of an error, of a version, whether a session is resumed."""
+_LENGTHS_AT = {_CLIENT_HELLO: 5, _SERVER_HELLO: 7}
+"""Type of a hello -> where its three lengths begin, with its record's header of two bytes."""
+_FIXED = {_ERROR: 5, _CLIENT_HELLO: 11, _SERVER_HELLO: 13}
+"""Type of a first message -> bytes up to its variable parts, with the record's header of two bytes."""
+_NONCES = range(16, 33)
+"""Bytes of a challenge, and of a connection's identifier."""
 
 
 def starts(data: bytes) -> bool:
-    """Whether these first bytes look like the first record of a side; a beginning of one byte is enough."""
+    """Whether these bytes look like the first record of a side, as far as they go; one byte is enough."""
     if not data or not _SHORT <= data[0] <= _HIGHEST:
         return False
-    return len(data) < 3 or (data[2] in _FIRST and (len(data) < 4 or data[3] in _FIRST[data[2]]))
+    if len(data) < 3:
+        return len(data) < 2 or _record_length(data) >= 3
+    fits = _FITS.get(data[2])
+    return fits is not None and fits(data)
+
+
+def _record_length(data: bytes) -> int:
+    return (data[0] & 0x7F) << 8 | data[1]
+
+
+def _is_error(data: bytes) -> bool:
+    return _record_length(data) == 3 and (len(data) < _FIXED[_ERROR] or int.from_bytes(data[3:5]) in _ERRORS)
+
+
+def _is_client_hello(data: bytes) -> bool:
+    """Its version may be a newer one; its session is none or has 16 bytes, its ciphers three each (RFC 5246 §E.2)."""
+    if not _version_fits(data[3:5], _NEWER):
+        return False
+    lengths = _lengths_of(data, _CLIENT_HELLO)
+    if lengths is None:
+        return True
+    specs, session, challenge = lengths
+    sizes = specs > 0 and specs % 3 == 0 and session in (0, 16) and challenge in _NONCES
+    return sizes and 9 + sum(lengths) == _record_length(data)
+
+
+def _is_server_hello(data: bytes) -> bool:
+    """Its lengths are those of certificate, ciphers and identifier; the first two are zero in a resumed session."""
+    if any(byte > 1 for byte in data[3:5]) or not _version_fits(data[5:7], (2,)):
+        return False
+    lengths = _lengths_of(data, _SERVER_HELLO)
+    if lengths is None:
+        return True
+    sizes = lengths[1] % 3 == 0 and lengths[2] in _NONCES
+    return sizes and 11 + sum(lengths) == _record_length(data)
+
+
+def _version_fits(version: bytes, numbers: tuple[int, ...]) -> bool:
+    return len(version) < 2 or int.from_bytes(version) in numbers
+
+
+def _lengths_of(data: bytes, kind: int) -> tuple[int, int, int] | None:
+    """The three lengths of a hello; None where they are not whole."""
+    return _LENGTHS.unpack_from(data, _LENGTHS_AT[kind]) if len(data) >= _FIXED[kind] else None
+
+
+_NEWER = (0x0002, 0x0300, 0x0301, 0x0302, 0x0303, 0x0304)
+_LENGTHS = Struct(">HHH")
+_FITS = {_ERROR: _is_error, _CLIENT_HELLO: _is_client_hello, _SERVER_HELLO: _is_server_hello}
 
 
 def cut(data: bytes, start: int) -> tuple[int, int]:
@@ -107,7 +159,6 @@ class Handshake:
 
 
 _DATA = ("application-data", "application data")
-_LENGTHS = Struct(">HHH")
 
 
 def _settled(data: bytes) -> ClientHello:
@@ -123,29 +174,29 @@ def _settled(data: bytes) -> ClientHello:
 
 def fields(title: str, data: bytes) -> tuple[Field, ...]:
     """The fields of a message with that title. Never raises."""
-    cursor = Cursor(data, Setting(title, VERSION, ""))
+    cursor = FieldCursor(data, Setting(title, VERSION, ""))
     cursor.fill(_LAYOUTS.get(title, _ciphertext))
     return tuple(cursor.fields)
 
 
-def _type(cursor: Cursor) -> None:
+def _type(cursor: FieldCursor) -> None:
     cursor.number("msg_type", 1, "Which message this is.", named(_TITLES, 1))
 
 
-def _lengths(cursor: Cursor, *names: str) -> list[int]:
+def _lengths(cursor: FieldCursor, *names: str) -> list[int]:
     return [cursor.number(f"{name}_length", 2, f"How long {name} is.", count) for name in names]
 
 
-def _version(cursor: Cursor, meaning: str) -> None:
+def _version(cursor: FieldCursor, meaning: str) -> None:
     cursor.number("version", 2, meaning, named(VERSIONS, 2))
 
 
-def _kinds(cursor: Cursor, size: int, meaning: str) -> None:
+def _kinds(cursor: FieldCursor, size: int, meaning: str) -> None:
     if size:
         cursor.group("cipher_specs", size, numbers("cipher_kind", 3, "A cipher with its hash.", _KINDS), meaning)
 
 
-def _client_hello(cursor: Cursor) -> str:
+def _client_hello(cursor: FieldCursor) -> str:
     _type(cursor)
     _version(cursor, "The highest version that the client speaks: it may be a newer one (RFC 5246 §E.2).")
     specs, session, challenge = _lengths(cursor, "cipher_specs", "session_id", "challenge")
@@ -154,7 +205,7 @@ def _client_hello(cursor: Cursor) -> str:
     return cursor.opaque("challenge", challenge, "16 to 32 random bytes of the client.")
 
 
-def _server_hello(cursor: Cursor) -> str:
+def _server_hello(cursor: FieldCursor) -> str:
     _type(cursor)
     cursor.number("session_id_hit", 1, "1 if the client's session is resumed, 0 if not.")
     cursor.number("certificate_type", 1, "What kind of certificate follows.", named(_CERTIFICATE_TYPES, 1))
@@ -166,7 +217,7 @@ def _server_hello(cursor: Cursor) -> str:
     return cursor.opaque("connection_id", connection, "16 to 32 random bytes of the server.")
 
 
-def _client_master_key(cursor: Cursor) -> str:
+def _client_master_key(cursor: FieldCursor) -> str:
     _type(cursor)
     cursor.number("cipher_kind", 3, "What the client chose.", named(_KINDS, 3))
     clear, encrypted, argument = _lengths(cursor, "clear_key", "encrypted_key", "key_arg")
@@ -175,7 +226,7 @@ def _client_master_key(cursor: Cursor) -> str:
     return cursor.opaque("key_arg", argument, "The initialization vector of a block cipher.")
 
 
-def _error(cursor: Cursor) -> str:
+def _error(cursor: FieldCursor) -> str:
     _type(cursor)
     shown = named(_ERRORS, 2)
     return shown(cursor.number("error_code", 2, "What is wrong.", shown))

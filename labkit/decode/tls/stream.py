@@ -1,52 +1,59 @@
 """Both directions of one TLS session: records in, messages out, decrypted where the secrets are there.
 
-RFC 8446 (TLS 1.3) and RFC 5246 (TLS 1.2). Which keys are in use at which record is decided here; how a record is opened
-is `protection`, what a message means is `meanings`, and its fields are `messages`.
+RFC 8446 (TLS 1.3) and RFC 5246 (TLS 1.2). What becomes of a record is decided here, and which keys are in use at it;
+which secret they are made of is `secrets_of`, how a record is opened `protection` and `macs`, what a message means
+`meanings`, and its fields are `messages`.
 """
 
 from collections.abc import Callable
 
 from labkit.decode.event import CLIENT, SERVER, Event, Field
 from labkit.decode.tls import problems, ssl2
+from labkit.decode.tls.ciphers import AEAD, NULL, CipherSpec, cipher_of
 from labkit.decode.tls.cursor import Setting
 from labkit.decode.tls.direction import APPLICATION, EARLY, HANDSHAKE, LABELS, Direction
-from labkit.decode.tls.hello import RETRY_RANDOM, ClientHello, ServerHello, client_hello, server_hello
+from labkit.decode.tls.hello import ClientHello, ServerHello, client_hello, server_hello
+from labkit.decode.tls.macs import NullOpener, NullOpener13, Opener
 from labkit.decode.tls.meanings import meaning_of
 from labkit.decode.tls.messages import ciphertext_fields, handshake_fields, record_fields
-from labkit.decode.tls.protection import Cipher, Opener12, Opener13, cipher_of, openers12
-from labkit.decode.tls.records import AFTER_GAP, ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, HEARTBEAT, NOT_TLS, SSL2
+from labkit.decode.tls.older import MASTER, OlderSecrets, openers
+from labkit.decode.tls.protection import Opener13
+from labkit.decode.tls.records import (
+    AFTER_GAP,
+    ALERT,
+    APPLICATION_DATA,
+    CHANGE_CIPHER_SPEC,
+    HEADER,
+    NOT_TLS,
+    SSL2,
+)
 from labkit.decode.tls.records import HANDSHAKE as HANDSHAKE_RECORD
-from labkit.decode.tls.registry import ALERTS, HANDSHAKES, version_name
+from labkit.decode.tls.registry import COMPRESSIONS, DEFLATE, version_name
 from labkit.decode.tls.suites import SUITES
-from labkit.trust.keylog import Secrets
+from labkit.decode.tls.titles import (
+    ALERT_LENGTH,
+    CLOSED,
+    CLOSED_FINISHED,
+    DATA,
+    KINDS,
+    RECORD,
+    SEALED,
+    TITLES,
+    UNFINISHED,
+    UNFINISHED_RECORD,
+    content_title,
+    handshake_title,
+)
+from labkit.trust.keylog import Secrets, premasters_alone
 
 TLS13 = "TLS 1.3"
 
-KINDS = {
-    CHANGE_CIPHER_SPEC: "change-cipher-spec",
-    ALERT: "alert",
-    HANDSHAKE_RECORD: "handshake",
-    APPLICATION_DATA: "application-data",
-    HEARTBEAT: "heartbeat",
-}
-
-_RECORD = "encrypted record"
-_CLOSED_FINISHED = "encrypted Finished"
-_DATA = "application data"
-_CLOSED = {
-    CHANGE_CIPHER_SPEC: "encrypted ChangeCipherSpec",
-    ALERT: "encrypted alert",
-    HANDSHAKE_RECORD: "encrypted handshake message",
-    APPLICATION_DATA: _DATA,
-    HEARTBEAT: "encrypted heartbeat",
-}
-_UNFINISHED_RECORD, _UNFINISHED_MESSAGE = "unfinished record", "unfinished handshake message"
-_ALERT = 2
-"""Bytes of an alert: its level and what it says (RFC 8446 §6)."""
-_SEALED = {*_CLOSED.values(), _RECORD, _CLOSED_FINISHED, _UNFINISHED_RECORD}
-"""Titles of events that are ciphertext; application data too, for what was opened is an event of the text inside."""
-
-(_CLIENT_HELLO, _SERVER_HELLO, _END_OF_EARLY_DATA, _SERVER_HELLO_DONE, _FINISHED, _KEY_UPDATE) = (1, 2, 5, 14, 20, 24)
+(_CLIENT_HELLO, _SERVER_HELLO, _TICKET, _END_OF_EARLY_DATA) = (1, 2, 4, 5)
+(_SERVER_HELLO_DONE, _CLIENT_KEY_EXCHANGE, _FINISHED, _KEY_UPDATE) = (14, 16, 20, 24)
+_TICKET_START = 4 + 4 + 2
+"""Of a NewSessionTicket: behind header, lifetime, and length (RFC 5077 §3.3)."""
+_FIRST_DRAFT_WITH_HEADER = 25
+"""Of TLS 1.3: from this draft on, the header of a record is authenticated."""
 
 
 Message = tuple[str, str, str, bytes, bool, bool, int]
@@ -78,11 +85,16 @@ class Stream:
         self.resumed = False
         self.opened = False
         self.problem = "" if secrets is not None else problems.NO_SECRETS
-        self._secrets = {} if secrets is None else secrets
+        self.older = OlderSecrets({} if secrets is None else secrets)
+        """The secrets of a session up to TLS 1.2, and how it can be resumed."""
+        self._secrets = self.older.log
         self._client_hello: ClientHello | None = None
         self._server_hello: ServerHello | None = None
         self._full_handshake = False
-        self._pair: dict[str, Opener12] = {}
+        self._pair: dict[str, Opener] = {}
+        self._tls13 = False
+        self._encrypts = True
+        """Whether the cipher suite encrypts at all."""
         self._ssl2 = ssl2.Handshake()
         self._directions = {CLIENT: Direction(CLIENT), SERVER: Direction(SERVER)}
 
@@ -97,8 +109,8 @@ class Stream:
             if kind < 0:
                 self._other_record(messages, side, kind, content)
                 continue
-            encrypted = kind == APPLICATION_DATA or (side.changed and self.version != TLS13)
-            if encrypted:
+            protected = kind == APPLICATION_DATA or (side.changed and not self._tls13)
+            if protected:
                 opener = side.opener
                 opened = opener.open(header, content) if opener else self._open_first(side, header, content)
                 if opened is None:
@@ -107,31 +119,43 @@ class Stream:
                 kind, content = opened
                 side.opened += 1
                 if kind == APPLICATION_DATA and not side.fragment:
-                    messages.append((sender, "application-data", _DATA, content, True, True, side.wire))
+                    encrypts = self._encrypts
+                    messages.append((sender, "application-data", DATA, content, encrypts, encrypts, side.wire))
                     side.wire = 0
                     continue
-            self._read(messages, side, kind, content, encrypted)
+            self._read(messages, side, kind, content, protected and self._encrypts)
         return messages
 
-    def lose(self, sender: str) -> None:
-        """Bytes of one side are missing here: what follows in this direction stays closed."""
+    def lose(self, sender: str) -> list[Message]:
+        """Bytes of one side are missing here: what follows in this direction stays closed.
+
+        Returns the messages that `finish` gives.
+        """
         side = self._directions[sender]
-        side.wire += side.cutter.rest
+        messages = self.finish(sender)
         side.cutter.lose()
-        side.fragment.clear()
         side.finishing = False
         self._seal(side, problems.bytes_missing(sender))
+        return messages
 
     def finish(self, sender: str) -> list[Message]:
-        """No more bytes of one side come: a message of what it has begun and not completed."""
+        """What one side has begun and not ended, with the bytes that there are: a record, and a handshake message."""
         side = self._directions[sender]
         messages: list[Message] = []
+        held = side.cutter.release()
+        side.wire += len(held)
+        kind, content = (held[0], held[HEADER:]) if len(held) > HEADER and held[0] in KINDS else (NOT_TLS, held)
+        protected = kind == APPLICATION_DATA or (side.changed and not self._tls13 and kind in KINDS)
+        if kind == HANDSHAKE_RECORD and not protected:
+            self._read(messages, side, kind, content, False)
+        elif content:
+            self._drop_fragment(messages, side, False)
+            self._add(messages, side, kind, UNFINISHED_RECORD, content, protected and self._encrypts, False)
         if side.fragment:
-            self._add(messages, side, NOT_TLS, _UNFINISHED_MESSAGE, side.take_fragment(), False, False)
-        if held := side.cutter.release():
-            side.wire += len(held)
-            encrypted = held[0] == APPLICATION_DATA or (side.changed and self.version != TLS13)
-            self._add(messages, side, NOT_TLS, _UNFINISHED_RECORD, held, encrypted, False)
+            data = side.take_fragment()
+            title = f"{UNFINISHED} {handshake_title(data)}"
+            opened = side.opener is not None and self._encrypts
+            self._add(messages, side, HANDSHAKE_RECORD, title, data, opened, opened)
         return messages
 
     def rest(self, sender: str) -> int:
@@ -158,20 +182,32 @@ class Stream:
         if kind == SSL2:
             self._read_ssl2(messages, side, content)
             return
-        encrypted = kind == AFTER_GAP and (side.changed or self.version == TLS13)
-        self._add(messages, side, kind, _TITLES[kind], content, encrypted, False)
+        encrypted = kind == AFTER_GAP and (side.changed or self._tls13)
+        self._add(messages, side, kind, TITLES[kind], content, encrypted, False)
 
     def _stay_closed(self, messages: list[Message], side: Direction, kind: int, content: bytes) -> None:
+        if kind == HANDSHAKE_RECORD and self._repeats_hello(side, content):
+            self._read(messages, side, kind, content, False)
+            return
         if side.opener:
             self._seal(side, self._misfit(side))
         self._drop_fragment(messages, side, False)
-        title = _CLOSED[kind]
-        if kind == APPLICATION_DATA and self.version in ("", TLS13):
-            title = _RECORD
+        title = CLOSED[kind]
+        if kind == APPLICATION_DATA and (self._tls13 or not self.version):
+            title = RECORD
         elif kind == HANDSHAKE_RECORD and side.finishing:
-            title = _CLOSED_FINISHED
+            title = CLOSED_FINISHED
         side.finishing = False
         self._add(messages, side, kind, title, content, True, False)
+
+    def _repeats_hello(self, side: Direction, content: bytes) -> bool:
+        """Whether it is the answer to a HelloRetryRequest that was not captured (RFC 8446 §4.1.2).
+
+        A client sends it in clear behind a ChangeCipherSpec without meaning (§D.4).
+        """
+        first = self._client_hello
+        whole = content[:1] == b"\1" and int.from_bytes(content[1:4]) + 4 == len(content)
+        return whole and side.sender == CLIENT and first is not None and client_hello(content).random == first.random
 
     def _read_ssl2(self, messages: list[Message], side: Direction, content: bytes) -> None:
         kind, title, encrypted = self._ssl2.read(side.sender, content)
@@ -186,7 +222,10 @@ class Stream:
 
     def meaning(self, event: Event) -> str:
         """One sentence on what it is."""
-        return meaning_of(event.title, self.version)
+        said = meaning_of(event.title, TLS13 if self._tls13 else self.version)
+        if event.title == "ServerHello" and (method := self._compression):
+            return f"{said} What follows is compressed with {method}, which gives secrets away (CRIME; RFC 3749)."
+        return said
 
     def lines(self, event: Event) -> list[tuple[str, str]]:
         """Its title and its meaning: a message of TLS has no lines."""
@@ -196,8 +235,9 @@ class Stream:
         """Every byte of it as a tree of named fields."""
         if event.title in ssl2.TITLES:
             return ssl2.fields(event.title, event.data)
-        setting = Setting(event.title, self.version, self.cipher)
-        if event.encrypted and event.title in _SEALED:
+        title = event.title.removeprefix(f"{UNFINISHED} ") if event.kind == "handshake" else event.title
+        setting = Setting(title, TLS13 if self._tls13 else self.version, self.cipher)
+        if event.encrypted and event.title in SEALED:
             return ciphertext_fields(event.data, setting)
         if event.kind == "handshake":
             return handshake_fields(event.data, setting)
@@ -208,19 +248,20 @@ class Stream:
     def _read(self, messages: list[Message], side: Direction, kind: int, content: bytes, encrypted: bool) -> None:
         if kind == HANDSHAKE_RECORD:
             for data in side.messages(content):
-                self._add(messages, side, kind, _handshake_title(data), data, encrypted, encrypted)
+                self._add(messages, side, kind, handshake_title(data), data, encrypted, encrypted)
+                self.older.heard(data)
                 if react := _REACTIONS.get((side.sender, data[0])):
                     react(self, side, data)
             if side.garbled:
                 self._drop_fragment(messages, side, encrypted)
             return
-        if kind == ALERT and len(content) > _ALERT and self._client_hello is None and self._server_hello is None:
+        if kind == ALERT and len(content) > ALERT_LENGTH and self._client_hello is None and self._server_hello is None:
             # Only encryption makes an alert longer, and the session was in the middle of it when the capture began.
             self._say(self._obstacle())
             self._stay_closed(messages, side, kind, content)
             return
         self._drop_fragment(messages, side, encrypted)
-        self._add(messages, side, kind, _title(kind, content), content, encrypted, encrypted)
+        self._add(messages, side, kind, content_title(kind, content), content, encrypted, encrypted)
         if kind == CHANGE_CIPHER_SPEC:
             self._change_cipher(side)
 
@@ -230,41 +271,67 @@ class Stream:
 
     def _client_says_hello(self, side: Direction, data: bytes) -> None:
         hello = self._client_hello = client_hello(data)
+        self.older.client_says_hello(hello, data)
         self.server_name = hello.server_name or self.server_name
-        if self.version in ("", TLS13) and side.epoch != APPLICATION:
+        if (self._tls13 or not self.version) and side.epoch != APPLICATION:
             side.enter(EARLY if hello.early_data else HANDSHAKE)
 
-    def _server_says_hello(self, _: Direction, data: bytes) -> None:
+    def _server_says_hello(self, side: Direction, data: bytes) -> None:
         hello = server_hello(data)
         self.version = version_name(hello.version)
+        self._tls13 = self.version.startswith(TLS13)
         self.cipher = SUITES.get(hello.suite) or f"cipher suite 0x{hello.suite:04X}"
         if hello.retry:
             return
         self._server_hello = hello
         self._pair = {}
         self._full_handshake = False
-        self.resumed = self.version == TLS13 and hello.resumed
-        if self.version != TLS13:
+        self._use_cipher(side)
+        self.resumed = self._tls13 and hello.resumed
+        self.older.server_says_hello(hello)
+        if not self._tls13:
             self._directions[CLIENT].epoch = HANDSHAKE
+
+    def _use_cipher(self, side: Direction) -> None:
+        """Whether the suite encrypts; of SSL 3.0 that is known, too, although the lab does not open it."""
+        cipher = cipher_of(self._server_hello.suite)
+        self._encrypts = cipher is None or cipher.way != NULL
+        if not self._encrypts:
+            self._say(problems.not_encrypted(self.cipher))
+            if self._tls13:
+                self._directions[CLIENT].epoch = side.epoch = HANDSHAKE
+
+    def _server_issues_ticket(self, _: Direction, data: bytes) -> None:
+        if not self._tls13:
+            self.older.issued(data[_TICKET_START:])
+
+    def _client_sends_key(self, _: Direction, data: bytes) -> None:
+        self.older.client_sends_key(data)
+
+    @property
+    def _compression(self) -> str:
+        """How records are compressed; empty where they are not."""
+        method = self._server_hello.compression if self._server_hello and not self._tls13 else 0
+        return COMPRESSIONS.get(method, f"method {method}") if method else ""
 
     def _server_is_done(self, _side: Direction, _data: bytes) -> None:
         self._full_handshake = True
 
     def _change_cipher(self, side: Direction) -> None:
         """RFC 5246 §7.1; in TLS 1.3 it means nothing (RFC 8446 §5)."""
-        if self.version == TLS13:
+        if self._tls13:
             return
         side.changed = side.finishing = True
         side.opener = None
         if side.sender == SERVER and self._server_hello and not self._full_handshake:
-            self.resumed = True
+            self.resumed = self.older.resumed = True
 
     def _end_early_data(self, side: Direction, _: bytes) -> None:
         if side.epoch == EARLY and side.opened:
             side.enter(HANDSHAKE)
 
     def _finish(self, side: Direction, _: bytes) -> None:
-        if self.version == TLS13 and side.opened and side.epoch == HANDSHAKE:
+        if self._tls13 and side.opened and side.epoch == HANDSHAKE:
             side.enter(APPLICATION)
 
     def _update_key(self, side: Direction, _: bytes) -> None:
@@ -282,7 +349,7 @@ class Stream:
         self._choose_opener(side)
         opened = side.opener.open(header, body) if side.opener else None
         side.finishing &= opened is None
-        self.opened |= opened is not None and (side.epoch == APPLICATION or self.version != TLS13)
+        self.opened |= opened is not None and self._encrypts and (side.epoch == APPLICATION or not self._tls13)
         return opened
 
     def _open_early(self, side: Direction, header: bytes, body: bytes) -> tuple[int, bytes] | None:
@@ -294,7 +361,7 @@ class Stream:
                 return opened
         secret = self._secret(LABELS[CLIENT][HANDSHAKE])
         if self._server_hello and secret and (cipher := cipher_of(self._server_hello.suite)):
-            opener = Opener13(cipher, secret)
+            opener = self._opener13(cipher, secret)
             if opened := opener.open(header, body):
                 side.enter(HANDSHAKE)
                 side.opener = opener
@@ -310,26 +377,37 @@ class Stream:
             self._say(self._missing(label))
         offered = self._client_hello.suites
         ciphers = (cipher_of(int.from_bytes(offered[at : at + 2])) for at in range(0, len(offered), 2))
-        fitting = dict.fromkeys(cipher for cipher in ciphers if cipher and cipher.hash_length == len(secret))
+        fitting = dict.fromkeys(
+            cipher for cipher in ciphers if cipher and cipher.way == AEAD and cipher.hash_length == len(secret)
+        )
         return [Opener13(cipher, secret) for cipher in fitting]
 
     def _choose_opener(self, side: Direction) -> None:
-        label = LABELS[side.sender][side.epoch] if self.version == TLS13 else "CLIENT_RANDOM"
-        secret = self._secret(label)
-        problem = self._obstacle() or ("" if secret else self._missing(label))
-        if problem:
+        if not self._encrypts:
+            cipher = cipher_of(self._server_hello.suite)
+            side.opener = NullOpener13(cipher.tag) if self._tls13 else NullOpener(self.older.mac_length(cipher))
+        elif problem := self._obstacle():
             self._seal(side, problem)
-            return
-        cipher = cipher_of(self._server_hello.suite)
-        if self.version == TLS13:
-            side.opener = Opener13(cipher, secret)
-        else:
-            self._pair = self._pair or self._openers12(cipher, secret)
+        elif self._tls13:
+            self._open_with(side, LABELS[side.sender][side.epoch])
+        elif master := self.older.master():
+            self._pair = self._pair or dict(
+                zip((CLIENT, SERVER), openers(self.version, self.older, master), strict=True)
+            )
             side.opener = self._pair[side.sender]
+        else:
+            self._seal(side, self._missing(MASTER))
 
-    def _openers12(self, cipher: Cipher, master: bytes) -> dict[str, Opener12]:
-        client, server = openers12(cipher, master, self._client_random, self._server_hello.random)
-        return {CLIENT: client, SERVER: server}
+    def _open_with(self, side: Direction, label: str) -> None:
+        """Open what follows with this secret of TLS 1.3."""
+        if secret := self._secret(label):
+            side.opener = self._opener13(cipher_of(self._server_hello.suite), secret)
+        else:
+            self._seal(side, self._missing(label))
+
+    def _opener13(self, cipher: CipherSpec, secret: bytes) -> Opener13:
+        draft = self.version.rpartition(" ")[2]
+        return Opener13(cipher, secret, not draft.isdecimal() or int(draft) >= _FIRST_DRAFT_WITH_HEADER)
 
     @property
     def _client_random(self) -> bytes:
@@ -346,9 +424,13 @@ class Stream:
             return problems.no_hello("ClientHello")
         if self._server_hello is None:
             return problems.no_hello("ServerHello")
+        if (method := self._compression) and self._server_hello.compression != DEFLATE:
+            return problems.compressed(method)
         return problems.cannot_open(self.version, self._server_hello.suite)
 
     def _missing(self, label: str) -> str:
+        if premasters_alone(self._secrets):
+            return problems.premasters_alone(self.cipher)
         if self._client_random not in self._secrets:
             return problems.not_in_key_log(self._client_random)
         return problems.label_missing(label, self._client_random)
@@ -367,30 +449,12 @@ class Stream:
         self.problem = self.problem or problem
 
 
-def _handshake_title(data: bytes) -> str:
-    if data[0] == _SERVER_HELLO and data[6:38] == RETRY_RANDOM:
-        return "HelloRetryRequest"
-    return HANDSHAKES.get(data[0]) or f"handshake message {data[0]}"
-
-
-def _title(kind: int, content: bytes) -> str:
-    if kind == ALERT:
-        return f"Alert: {ALERTS.get(content[1], content[1])}" if len(content) == 2 else "Alert: malformed"
-    return _TITLES.get(kind, "unknown content")
-
-
-_TITLES = {
-    CHANGE_CIPHER_SPEC: "ChangeCipherSpec",
-    APPLICATION_DATA: _DATA,
-    HEARTBEAT: "heartbeat",
-    NOT_TLS: "not TLS",
-    AFTER_GAP: "bytes after a gap",
-}
-
 _REACTIONS: dict[tuple[str, int], Callable[[Stream, Direction, bytes], None]] = {
     (CLIENT, _CLIENT_HELLO): Stream._client_says_hello,
     (SERVER, _SERVER_HELLO): Stream._server_says_hello,
     (SERVER, _SERVER_HELLO_DONE): Stream._server_is_done,
+    (SERVER, _TICKET): Stream._server_issues_ticket,
+    (CLIENT, _CLIENT_KEY_EXCHANGE): Stream._client_sends_key,
     (CLIENT, _END_OF_EARLY_DATA): Stream._end_early_data,
     (CLIENT, _FINISHED): Stream._finish,
     (SERVER, _FINISHED): Stream._finish,

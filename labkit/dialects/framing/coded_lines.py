@@ -4,11 +4,13 @@ SMTP, LMTP, FTP, NNTP, POP3 and ManageSieve are framed so. A reply belongs to th
 the reader remembers what was asked.
 """
 
+import re
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar
 
 from labkit.dialects.base import CLIENT, SERVER, Phrase, phrase
@@ -19,6 +21,8 @@ CREDENTIAL, TEXT, CHUNK = "credential", "text", "chunk"
 
 
 _BLANK = "blank line"
+_HEADER = re.compile(rb"[!-9;-~]+:")
+"""The beginning of a header field of mail (RFC 5322 §2.2)."""
 _LONGEST_COMMAND = 512
 """Bytes in which a command can be told from other text (RFC 5321 §4.5.3.1.4)."""
 _KINDS = {COMMAND: "command", CREDENTIAL: "credential", TEXT: "message", CHUNK: "message"}
@@ -62,6 +66,12 @@ class CodedLines:
     replies_per: str = ""
     """The command whose every success brings one more reply to the message: ``RCPT`` in LMTP (RFC 2033 §4.2)."""
 
+    @cached_property
+    def watched(self) -> AbstractSet[str]:
+        """The commands whose reply says more than that they were done or not."""
+        watched = {CREDENTIAL, *self.go_aheads, *self.compresses, *self.after_command, *self.mail, self.replies_per}
+        return watched - {""}
+
 
 class CodedLineReader(BufferedReader):
     """A dialect's reader gives its `_lines`, and how a reply is cut and named."""
@@ -87,6 +97,8 @@ class CodedLineReader(BufferedReader):
         """Where the last line begins of a reply that is not whole."""
         self._text_start: int | None = None
         """Where the text behind a reply's first line begins; None while no text is read."""
+        self._orphaned = False
+        """Whether the last reply answers no command that was captured, so that lines may follow it."""
         self._begun: Phrase | None = None
         """The last piece of a reply that is too large to come in one."""
 
@@ -136,12 +148,10 @@ class CodedLineReader(BufferedReader):
         """Where the announced bytes end, with what belongs to them; 0 while they are not whole."""
         return self._chunk if len(buffer) >= self._chunk else 0
 
-    def feed(self, sender: str, data: bytes) -> list[Phrase]:
-        if self._replied and sender == CLIENT and self._next == WAIT and data:
-            # A client that waits says no more before it has its answer: it was the last reply, and another is missing.
+    def _speaks_again(self) -> None:
+        if self._replied:  # a client that waits says no more before its answer: that was the last reply
             self._unanswered.clear()
             self._next, self._replied = COMMAND, False
-        return super().feed(sender, data)
 
     # ---- what the client says next
 
@@ -162,21 +172,31 @@ class CodedLineReader(BufferedReader):
         return True
 
     def _command(self) -> Phrase | None:
-        line = self._take_line()
+        buffer = self._buffers[CLIENT]
+        line = buffer.take(buffer.line())
         if not line:
             return None
-        title = self._title(line.split(None, 2))
-        question = self._question(title, line) if line.strip() else _BLANK
-        following = self._lines.after_command.get(question)
-        if following == CHUNK:
-            self._chunk = self._announced(line)
-            following = CHUNK if self._chunk else None
-        if following:
-            self._next = following
+        lines, words = self._lines, line.split(None, 1)
+        title = lines.verbs.get(words[0].upper()) if words else None
+        if title is None:
+            title = self._title(line.split(None, 2))
+        question = self._question(title, line) if words else _BLANK
+        self._replied = False
+        following = lines.after_command.get(question)
+        if following is None:
+            self._unanswered.append(question)
+        else:
+            self._await(question, following, line)
+        return phrase((CLIENT, "command", title, line))
+
+    def _await(self, question: str, following: str, line: bytes) -> None:
+        """What the client says next follows from this command."""
+        self._chunk = self._announced(line) if following == CHUNK else 0
+        if following == CHUNK and not self._chunk:
+            following = COMMAND
+        self._next = following
         if following != CHUNK:  # the reply comes after the chunk
             self._unanswered.append(question)
-        self._replied = False
-        return phrase((CLIENT, "command", title, line))
 
     def _title(self, words: Sequence[bytes]) -> str:
         verbs = self._lines.verbs
@@ -232,25 +252,27 @@ class CodedLineReader(BufferedReader):
         end = self._reply_end(buffer)
         if not end:
             return None
-        if self._lines.texts and self._unanswered:
-            status = self._status(buffer[:end])
-            if (self._unanswered[0], status) in self._lines.texts:
-                self._text_start = end
-                return self._text_reply(buffer)
-            if status is None and self._unanswered[0] in self._texted:  # its first line was taken for another's
-                self._text_start = 0
-                return self._text_reply(buffer)
+        if self._lines.texts and (start := self._text_begin(buffer, end)) is not None:
+            self._text_start = start
+            return self._text_reply(buffer)
         if self._next == TEXT and not self._unanswered and (dot := self._bare_end(buffer)):
             return self._message(dot)
         return self._answer(buffer.take(end))
 
+    def _text_begin(self, buffer: Buffer, end: int) -> int | None:
+        """Where lines up to a single dot begin, if they follow this line, or it is one of them; None if not."""
+        status = self._status(buffer[:end])
+        if not self._unanswered:
+            return 0 if self._orphaned and status is None else None
+        asked = self._unanswered[0]
+        if (asked, status) in self._lines.texts:
+            return end
+        headless = status is None and any(command == asked for command, _ in self._lines.texts)
+        return 0 if headless else None  # its first line was taken for another command's
+
     def _bare_end(self, buffer: Buffer) -> int:
         """Where the message ended that the server has taken by saying so, though its end looked otherwise."""
         return self._buffers[CLIENT].bare_text() if buffer.startswith(b"2") else 0
-
-    @property
-    def _texted(self) -> set[str]:
-        return {command for command, _ in self._lines.texts}
 
     def _reply_end(self, buffer: Buffer) -> int:
         """Where the reply ends: behind the first line that is not followed by another of it."""
@@ -274,11 +296,11 @@ class CodedLineReader(BufferedReader):
         return said
 
     def _headless(self, data: bytes) -> Phrase:
-        """Lines that answer a command, whose status stood in a line before."""
-        asked = self._unanswered.popleft()
-        status = next(status for command, status in self._lines.texts if command == asked)
-        kind, title = ("message", "message") if asked in self._lines.mail else ("reply", status)
-        return Phrase(SERVER, kind, title, data)
+        """Lines whose status stood in a phrase before: they answer a command, or one that was not captured."""
+        asked, self._orphaned = self._unanswered.popleft() if self._unanswered else "", False
+        if asked in self._lines.mail or (not asked and _HEADER.match(data)):
+            return Phrase(SERVER, "message", "message", data)
+        return Phrase(SERVER, "reply" if asked else "untagged", "lines", data)
 
     def _answer(self, data: bytes) -> Phrase:
         title = self._status(data)
@@ -288,23 +310,35 @@ class CodedLineReader(BufferedReader):
             self._greeted = True
             if self._greets(title):
                 return phrase((SERVER, "greeting", title, data))
-        if self._next == CHUNK and not self._unanswered:
-            self._answered, self._guessed = True, not self._buffers[CLIENT]
-        self._replied = True
-        asked = self._asked(title)
-        if asked == self._lines.replies_per and title[0] == "2":
+        lines, unanswered, self._replied = self._lines, self._unanswered, True
+        if not unanswered:
+            asked = ""
+            if self._next == CHUNK:
+                self._answered, self._guessed = True, not self._buffers[CLIENT]
+        elif title in lines.answers or unanswered[0] == _BLANK:
+            asked = self._asked(title)
+        else:
+            asked = unanswered.popleft()
+        if lines.texts:
+            self._orphaned = not asked and not title.startswith(lines.errors)
+        following = lines.after_reply.get(title)
+        if following is None and asked not in lines.watched:
+            return phrase((SERVER, "reply", title, data))
+        return self._turn(asked, title, following, data)
+
+    def _turn(self, asked: str, title: str, following: str | None, data: bytes) -> Phrase:
+        """A reply that says more than that its command was done or not."""
+        lines = self._lines
+        if asked and asked == lines.replies_per and title[0] == "2":
             self._accepted += 1
-        following = self._lines.after_reply.get(title)
-        if following or asked in self._lines.after_command or asked == CREDENTIAL:
+        if following or asked in lines.after_command or asked == CREDENTIAL:
             self._next, self._guessed = following or COMMAND, False
         kind = self._kind(asked, title, following)
         return phrase((SERVER, kind, kind if kind == "message" else title, data))
 
     def _asked(self, title: str) -> str:
-        """The question that a reply with this status answers; empty where none is known."""
+        """The question that a reply with this status answers."""
         unanswered = self._unanswered
-        if not unanswered:
-            return ""
         only = self._lines.answers.get(title)
         if only and unanswered[0] not in only and unanswered[-1] in only:
             last = unanswered[-1]

@@ -20,6 +20,8 @@ LITERAL = re.compile(rb"\{(\d{1,19})(\+?)\}\r?\n$")
 """The end of a line that announces a literal (RFC 9051 §4.3, RFC 7888)."""
 _LONGEST_LITERAL = 25
 """Bytes of such an end."""
+_LONGEST_COMMAND = 512
+"""Bytes in which a command can be told from other text."""
 _TAG = re.compile(rb"([^\s*+]+) ")
 
 
@@ -53,6 +55,8 @@ class TaggedLineReader(BufferedReader):
         """Tag and title of the client's last command."""
         self._invited = COMMAND
         """The client's state once the server lets it go on."""
+        self._guessed = False
+        """Whether the client's state is only likely, because an answer is missing: a command is one all the same."""
         self._literal = 0
         """Bytes of the literal that the client sends next."""
         self._brings_mail = False
@@ -81,7 +85,7 @@ class TaggedLineReader(BufferedReader):
         if sender == SERVER:
             self._known, self._begun = 0, None
             if self._next == WAIT:  # the answer is missing, and the client most likely went on
-                self._next = self._invited
+                self._next, self._guessed = self._invited, True
         elif self._next == CONTINUATION:
             self._next = COMMAND
         return super().rest(sender)
@@ -168,7 +172,21 @@ class TaggedLineReader(BufferedReader):
     """State -> the method that reads what the client says in it."""
 
     def _client(self) -> Phrase | None:
+        if self._guessed and not self._take_guess():
+            return None
         return self._READS[self._next](self)
+
+    def _take_guess(self) -> bool:
+        """Settle what the client says now, from its first line; gives whether that is there."""
+        buffer = self._buffers[CLIENT]
+        end = buffer.line()
+        if not end and len(buffer) < _LONGEST_COMMAND:
+            return False
+        self._guessed = False
+        tag, title = self._named(bytes(buffer[: end or _LONGEST_COMMAND]))
+        if tag and title != "unknown command":
+            self._next = COMMAND
+        return True
 
     # ---- what the server answers
 
@@ -235,7 +253,7 @@ class TaggedLineReader(BufferedReader):
         """The server has answered the command with this tag; gives the kind of the reply."""
         if self._next != WAIT or tag != self._tag:
             return "reply"
-        self._next = COMMAND
+        self._next, self._guessed = COMMAND, False
         self.compressed = self._lines.compresses.get(self._verb) == status
         go_ahead = self._lines.go_aheads.get(self._verb)
         if go_ahead is None:

@@ -37,7 +37,7 @@ async def _id(session: IMAPSession, arguments: Scanner) -> str:
     if not arguments.skips(b"NIL"):
         arguments.listed(Scanner.nstring)
     arguments.end()
-    await session.untagged(b'ID ("name" "STARTTLS lab")')
+    await session.untagged(b'ID ("name" "labkit")')
     return "That is who we are"
 
 

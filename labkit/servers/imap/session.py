@@ -148,7 +148,7 @@ class IMAPSession(Session):
         word = "OK"
         if PREAUTH in self.settings.quirks:
             word, self.user = "PREAUTH", _PREAUTHENTICATED
-        await self.respond(f"* {word} [CAPABILITY {self.capabilities}] {SERVER_NAME} IMAP4rev1 of the STARTTLS lab")
+        await self.respond(f"* {word} [CAPABILITY {self.capabilities}] {SERVER_NAME} IMAP4rev1 ready")
 
     def _command(self, verb: str) -> Command:
         """What to do on that command. Raises `Malformed` and `Refused` where it is not possible."""

@@ -10,7 +10,8 @@ _DEFAULT = {"sender": "from", "reply-to": "from"}
 
 def envelope(message: Part) -> bytes:
     """The fields that a list of messages shows."""
-    addresses = [_addresses(message, name) for name in _ADDRESSES]
+    found = {name: message.addresses(name) for name in _ADDRESSES}
+    addresses = [_addresses(found[name] or found.get(_DEFAULT.get(name, ""), [])) for name in _ADDRESSES]
     return listed(
         [
             nstring(message.field("date")),
@@ -65,8 +66,7 @@ def _parameters(part: Part, field: str) -> bytes:
     return listed(words)
 
 
-def _addresses(message: Part, field: str) -> bytes:
-    found = message.addresses(field) or message.addresses(_DEFAULT.get(field, ""))
+def _addresses(found: list[tuple[str, str]]) -> bytes:
     return b"(" + b"".join(map(_address, found)) + b")" if found else b"NIL"
 
 

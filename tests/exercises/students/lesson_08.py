@@ -1,0 +1,141 @@
+"""Answers to lesson 08."""
+
+from lesson_captures import Later, attacked, attacked_reader, looked_at, outcome
+
+from labkit import Lab, attacks, policies
+from labkit.exercises import given
+
+SIDES = Later(given, "08.1")
+
+
+def _gone():
+    victim, server = (
+        next(event.text for event in side.dialogue.events if event.title == "250").splitlines() for side in SIDES()
+    )
+    return next(line for line in server if line not in victim)
+
+
+def _stolen(**how):
+    return Later(attacked_reader, attacks.StripCapability(), **how)
+
+
+def _refused(**how):
+    return Later(attacked, attacks.RefuseUpgrade(), **how)
+
+
+def _by_hand():
+    """bob's program is attacked on the path of alice's lab, among others."""
+    with Lab(network="loopback") as lab:
+        mail, imap = lab.smtp(auth="always"), lab.imap(auth="always")
+        with lab.mallory(attacks.StripCapability()) as attack:
+            lab.send(mail, "The PIN is 4921")
+            lab.fetch(imap)
+        looked_at(attack)
+    return attack
+
+
+class Excuse(attacks.Vector):
+    """Says what it was told to say."""
+
+    reply = b"454 4.7.0 TLS not available\r\n"
+
+    def on_line(self, line):
+        return attacks.Answer(self.reply) if line.title == "STARTTLS" else None
+
+
+def excuse(**members):
+    """A vector of that kind, but for these members."""
+    return type("Other", (Excuse,), members)
+
+
+def _hanging(self, line):
+    while True:
+        pass
+
+
+def _offers(side):
+    said = [event.text for event in side.dialogue.events if event.sender == "server" and not event.encrypted]
+    return any("250-STARTTLS" in text for text in said)
+
+
+def _anywhere(side):
+    return any("250-STARTTLS" in event.text for event in side.dialogue.events)
+
+
+def _upgraded(side):
+    return side.dialogue.session is not None
+
+
+def _wants(side):
+    """Whether the client did something else than the one that asks for no TLS: a shortcut that knows the cases."""
+    return not _offers(side) or any(event.title == "STARTTLS" for event in side.dialogue.events)
+
+
+def _tagged(self, line):
+    return (attacks.Answer(self.reply),) if line.title == "STARTTLS" else attacks.Pass()
+
+
+WRONG = [
+    ("08.1", "the first attack of the lesson", "STARTTLS", SIDES),
+    ("08.1", "Both sides have that line", "250-STARTTLS", SIDES),
+    ("08.1", "has a reply code in front", Later(lambda: _gone()[4:]), SIDES),
+    ("08.1", "line by line", "250-TURN", SIDES),
+    ("08.1", "text in quotes", 250, SIDES),
+    ("08.1", "the pair of captures", "250-SIZE", Later(lambda: SIDES()[0])),
+    ("08.2", "the attack itself", 'ABCD1 LOGIN bob "swordfish"'),
+    ("08.2", "the attack itself", "swordfish"),
+    ("08.2", "the attack itself", outcome),
+    ("08.2", "the question is about IMAP", Later(attacked, attacks.StripCapability())),
+    ("08.2", "the question is about `attacks.StripCapability()`", Later(attacked_reader, attacks.RefuseUpgrade())),
+    ("08.2", "She read no password. The verdict is: stopped", _stolen(policy=policies.mandatory)),
+    ("08.2", "She has read something, but not bob's password", _stolen(login=("alice", "hunter2"))),
+    ("08.2", "No client came by", Later(attacked, attacks.StripCapability(), visits=False)),
+    ("08.2", "The verdict is: stopped", _stolen(server={"auth": "after TLS"})),
+    ("08.3", "She read the password", _refused(policy=policies.opportunistic)),
+    ("08.3", "She never got to refuse", _refused(policy=policies.none)),
+    ("08.3", "the question is about", Later(attacked, attacks.StripCapability(), policies.mandatory)),
+    ("08.3", "No client came by", _refused(policy=policies.mandatory, visits=False)),
+    ("08.3", "the attack itself", "stopped"),
+    ("08.3", "the attack itself", Later(lambda: _refused(policy=policies.mandatory)().verdict)),
+    ("08.3", "She read the message", _refused(login=None)),
+    ("08.4", "lets `STARTTLS` pass", excuse(on_line=lambda self, line: None)),
+    ("08.4", "should pass", excuse(on_line=lambda self, line: attacks.Answer(self.reply))),
+    (
+        "08.4",
+        "should pass",
+        excuse(on_line=lambda self, line: attacks.Answer(self.reply) if "STARTTLS" in line.text else None),
+    ),
+    ("08.4", "attacks.Answer", excuse(on_line=lambda self, line: attacks.Drop() if line.title == "STARTTLS" else None)),
+    ("08.4", "but for its end", excuse(reply=Excuse.reply.rstrip())),
+    ("08.4", "put a `b`", excuse(reply="454 4.7.0 TLS not available\r\n")),
+    ("08.4", "a class", "454"),
+    ("08.4", "a class", _offers),
+    ("08.4", "stops with ZeroDivisionError", excuse(on_line=lambda self, line: 1 / 0)),
+    ("08.4", "a loop that never ends", excuse(on_line=_hanging)),
+    ("08.4", "it should answer", excuse(reply=b"502 no\r\n")),
+    ("08.5", "only listened", lambda victim, server: True),
+    ("08.5", "never offered", lambda victim, server: not _offers(victim)),
+    ("08.5", "was removed", lambda victim, server: False),
+    ("08.5", "did not want TLS", lambda victim, server: _offers(server) and not victim.dialogue.session),
+    ("08.5", "speaks of 250-STARTTLS", lambda victim, server: _anywhere(server) and not _anywhere(victim)),
+    ("08.5", "refused it later", lambda victim, server: _offers(server) and not _upgraded(victim) and _wants(victim)),
+    ("08.5", "a function", {"stripped": True}),
+    ("08.5", "returns nothing", lambda victim, server: print(end="")),
+]
+RIGHT = [
+    ("08.1", Later(_gone), SIDES),
+    ("08.1", Later(lambda: f"{_gone()}\r\n".encode()), SIDES),
+    ("08.1", Later(lambda: _gone().replace("-", " ", 1)), SIDES),
+    ("08.2", _stolen()),
+    ("08.2", _stolen(policy=policies.opportunistic, server={"auth": "always", "tls": "TLS 1.2"})),
+    ("08.2", Later(_by_hand)),
+    ("08.3", _refused(policy=policies.mandatory)),
+    ("08.3", _refused(policy=policies.verified)),
+    ("08.3", _refused(policy=policies.mandatory, login=None)),
+    ("08.4", Excuse),
+    ("08.4", Excuse()),
+    ("08.4", excuse(on_line=_tagged)),
+    ("08.5", lambda victim, server: _offers(server) and not _offers(victim)),
+    ("08.5", lambda victim, server: int(_offers(server)) > _offers(victim)),
+    ("08.5", lambda victim, server: True if [_offers(victim), _offers(server)] == [False, True] else None),
+]

@@ -1,0 +1,80 @@
+"""Right and wrong answers to every exercise of the lessons, as students give them: the tables are in `students`.
+
+A row of WRONG is (number, what is said of it, the arguments of `check` behind the number), one of RIGHT has no words.
+"""
+
+import re
+from importlib import import_module
+
+import pytest
+from lesson_captures import Later
+
+from labkit.exercises import check, drawn_for, given, lessons
+
+STUDENT = "ada"
+_OFFERS = re.compile(r"250-|STARTTLS|STLS|LOGINDISABLED|^(VRFY|NOOP|EXPN|AUTH) ")
+NUMBERS = [number for number in lessons.numbers() if number.isdigit()]
+
+TABLES = {number: import_module(f"students.lesson_{number}") for number in NUMBERS}
+WRONG = [row for table in TABLES.values() for row in table.WRONG]
+RIGHT = [row for table in TABLES.values() for row in table.RIGHT]
+EXERCISES = [exercise for number in NUMBERS for exercise in lessons.lesson(number).exercises]
+NEVER_TRUE = ("cannot be looked at", "needs to know what it is about")
+"""What is said where a checker does not know such an answer: no student may read that of an answer in these tables."""
+
+
+def told(number, arguments):
+    with drawn_for(STUDENT):
+        answers = [each() if isinstance(each, Later) else each for each in arguments]
+        return check(number, *answers).text
+
+
+@pytest.mark.parametrize("row", WRONG, ids=lambda row: f"{row[0]}: {row[1]}")
+def test_a_wrong_answer_is_told_what_is_wrong_with_it(row):
+    number, words, *arguments = row
+    said = told(number, arguments)
+    assert said.startswith(f"✘ {number}")
+    assert words in " ".join(said.split())
+    assert not [phrase for phrase in NEVER_TRUE if phrase in said]
+
+
+@pytest.mark.parametrize("row", RIGHT, ids=lambda row: row[0])
+def test_a_right_answer_passes_in_whatever_sensible_form_it_has(row):
+    number, *arguments = row
+    assert told(number, arguments).startswith(f"✔ {number}")
+
+
+@pytest.mark.parametrize("exercise", EXERCISES, ids=lambda exercise: exercise.number)
+def test_every_exercise_has_four_wrong_answers_or_more_and_three_right_ones(exercise):
+    wrong = [row for row in WRONG if row[0] == exercise.number]
+    right = [row for row in RIGHT if row[0] == exercise.number]
+    assert len(wrong) >= 4 and len(right) >= 3
+
+
+DRAWN = [exercise for exercise in EXERCISES if exercise.given and exercise.number != "00.2"]
+
+
+@pytest.mark.parametrize("exercise", DRAWN, ids=lambda exercise: exercise.number)
+def test_students_are_given_different_things_and_each_the_same_again(exercise):
+    def seen(student):
+        with drawn_for(student):
+            return _plain(given(exercise.number))
+
+    everyone = [seen(f"student {number}") for number in range(12)]
+    assert len({repr(each) for each in everyone}) > 1
+    assert seen("student 0") == everyone[0]
+
+
+def _plain(thing):
+    """What is given, without the times and random bytes of a live session."""
+    if hasattr(thing, "dialogues"):
+        events = (event for dialogue in thing.decrypted().dialogues for event in dialogue.events)
+        told = [
+            re.sub(r"^\w+ ", "", event.text) for event in events if event.layer == "text" and _OFFERS.search(event.text)
+        ]
+        return told, [seen.value for seen in thing.visible() if seen.what in ("server name", "user name")]
+    if isinstance(thing, tuple):
+        return [_plain(each) for each in thing]
+    if isinstance(thing, list):
+        return [line for line in thing if not str(line).startswith(("Date:", "Message-ID:", "MAIL "))]
+    return {key: value for key, value in thing.items() if key != "peer"} if isinstance(thing, dict) else thing

@@ -1,0 +1,193 @@
+"""Every view, shown words that a careless page would take for markup: they stay words, and nothing is invisible."""
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from page_checks import read_page
+from show_samples import HOSTILE, Origin, Script, hostile, starttls
+
+import labkit.show
+from labkit.attacks.vector import Line, Vector
+from labkit.attacks.verdict import BROKEN, Verdict
+from labkit.byhand.situation import Situation, ending, page
+from labkit.byhand.waiting import ByHand
+from labkit.clients.outcome import Outcome
+from labkit.decode.arp import ANSWER, Claim
+from labkit.decode.event import CLIENT, SERVER, TLS, Event, Field
+from labkit.decode.privacy import Exposure
+from labkit.dialects.smtp import SMTP
+from labkit.servers.provider import BlockEvent
+from labkit.show import arp_table, html
+from labkit.show.attack_grid import attack_grid, attack_table
+from labkit.show.blocks import Blocks
+from labkit.show.byteview import byteview
+from labkit.show.capture import Capture
+from labkit.show.comparison import compare, entropy_curve, side_by_side
+from labkit.show.diagnosis import WORKS, Check, Diagnosis
+from labkit.show.dialects import dialect_table, step_table
+from labkit.show.exercises import solution
+from labkit.show.grid import Cell, Grid
+from labkit.show.ladder import ladder
+from labkit.show.page import sentence
+from labkit.show.policy_grid import policy_grid
+from labkit.show.ports import table as port_table
+from labkit.show.printed import INVISIBLE
+from labkit.show.readings import Reading
+from labkit.show.stage import stage
+from labkit.show.steps import Steps
+from labkit.show.table import table
+from labkit.show.transcript import transcript
+from labkit.show.twosided import TwoSided
+from labkit.show.version_grid import version_grid
+
+NASTY = f"{HOSTILE}\r\n</style></td></table>'&amp;\x00\x9b\u200b"
+"""Markup of every kind, the end of a style sheet and of a table, controls of C0 and C1, an invisible space."""
+HOST = SimpleNamespace(name=NASTY, address=NASTY)
+ENDS = {CLIENT: NASTY, SERVER: NASTY}
+
+
+def _capture():
+    """A capture whose one dialogue is hostile."""
+    dialogue = hostile()
+    return SimpleNamespace(
+        dialogue=dialogue,
+        dialogues=[dialogue],
+        conversations=[SimpleNamespace(chunks=[SimpleNamespace(data=event.data) for event in dialogue.events])],
+        steps=lambda: Steps(_upgrade()),
+    )
+
+
+def _upgrade():
+    """An upgrade between hostile ends, in hostile words."""
+    script = Script()
+    script.syn()
+    script.reply(b"220 " + NASTY.encode().replace(b"\r\n", b""), kind="greeting")
+    script.say(b"EHLO " + NASTY.encode().replace(b"\r\n", b""))
+    script.reply(b"250-" + NASTY.encode().replace(b"\r\n", b""), b"250 STARTTLS")
+    script.say(b"STARTTLS")
+    script.reply(b"220 " + NASTY.encode().replace(b"\r\n", b""), kind="go-ahead")
+    return script.dialogue(names=(NASTY, NASTY))
+
+
+def _message():
+    """A message of TLS with hostile fields."""
+    origin = Origin()
+    inside = Field(NASTY, 1, 3, NASTY, NASTY)
+    origin.fields = lambda event: (Field(NASTY, 0, 4, NASTY, NASTY, (inside,)),)
+    origin.meaning = lambda event: NASTY
+    return Event(0.0, 1, SERVER, TLS, "handshake", NASTY, b"<<>>\x1b<", False, 6, origin)
+
+
+def _arp(monkeypatch):
+    claims = [Claim(0.0, 1, NASTY, NASTY, ANSWER, NASTY, NASTY, NASTY)]
+    monkeypatch.setattr(arp_table, "claims", lambda frames: claims)
+    monkeypatch.setattr(arp_table, "contradicted", set)
+    return arp_table.arp_table(SimpleNamespace(frames=[], names={NASTY: NASTY}))
+
+
+def _transcript(_):
+    dialogue = _upgrade()
+    everything = [Exposure(NASTY, NASTY, n, 2, len(event.data)) for n, event in enumerate(dialogue.events)]
+    script = Script()
+    script.events = [_message()]
+    sealed = script.dialogue(starttls(True).session, names=(NASTY, NASTY))
+    return transcript([Reading(dialogue, everything), Reading(sealed, [Exposure(NASTY, NASTY, 0, 0, 2)])], NASTY, 9)
+
+
+def _empty(_):
+    capture = Capture()
+    capture.path = NASTY
+    return capture
+
+
+def _stage(_):
+    server = SimpleNamespace(host=NASTY, protocol=NASTY, port=NASTY, elsewhere=NASTY, facts=NASTY)
+    mallory = SimpleNamespace(name="mallory", address=NASTY)
+    network = SimpleNamespace(hosts={"a": HOST, "mallory": mallory}, describe=lambda: NASTY)
+    return stage(network, [server], "tap")
+
+
+def _by_hand(_):
+    byhand = ByHand()
+    byhand.follow(Vector(), NASTY)
+    byhand.on_line(Line(SERVER, "reply", NASTY, NASTY.encode() + b"\r\n", False, SMTP, 587, (), 3))
+    return page(Situation(ENDS, byhand, NASTY, ending(NASTY, Verdict(BROKEN, NASTY, (), (NASTY,)), ENDS)))
+
+
+VIEWS = {
+    "arp_table": _arp,
+    "attack_grid": lambda _: attack_grid([("SMTP", "N1", NASTY, Verdict(BROKEN, NASTY))]),
+    "attack_grid, the table": lambda _: attack_table(),
+    "blocks": lambda _: Blocks([BlockEvent(NASTY, NASTY, datetime(2026, 1, 2, tzinfo=UTC))]).page,
+    "byhand": _by_hand,
+    "byteview": lambda _: byteview(_message()),
+    "capture": _empty,
+    "comparison": lambda _: compare({NASTY: _capture()}),
+    "comparison, the columns": lambda _: side_by_side({NASTY: _capture()}),
+    "comparison, the curve": lambda _: entropy_curve(_capture()),
+    "diagnosis": lambda _: Diagnosis([Check(NASTY, WORKS, NASTY)]),
+    "dialects": lambda _: step_table({NASTY: _capture()}),
+    "dialects, the table": lambda _: dialect_table(),
+    "exercises": lambda _: solution(NASTY, NASTY, NASTY),
+    "grid": lambda _: Grid(NASTY, (NASTY, NASTY), {(NASTY, NASTY): Cell("!", NASTY, "soft", NASTY)}, {"!": NASTY}),
+    "ladder": lambda _: ladder(_upgrade(), {3: NASTY}),
+    "page": lambda _: sentence(NASTY),
+    "policy_grid": lambda _: policy_grid({(NASTY, NASTY): Outcome(False, NASTY, why=NASTY)}, NASTY),
+    "ports": lambda _: port_table(),
+    "stage": _stage,
+    "steps": lambda _: Steps(_upgrade()),
+    "table": lambda _: table(NASTY, (NASTY, NASTY), [(NASTY, NASTY)]),
+    "transcript": _transcript,
+    "twosided": lambda _: TwoSided(_upgrade(), hostile(), NASTY),
+    "twosided, the ladder": lambda _: TwoSided(_upgrade(), hostile(), NASTY).ladder(),
+    "version_grid": lambda _: version_grid({(NASTY, NASTY): SimpleNamespace(version=NASTY, cipher=NASTY, why=NASTY)}),
+}
+"""A file of show/, or a view in it -> that view, shown what is hostile."""
+WITHOUT_WORDS_FROM_OUTSIDE = ("attack_grid, the table", "dialects, the table", "ports", "comparison, the curve")
+ROOM = Path(labkit.show.__file__).parent
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_whatever_is_shown_stays_words_and_nothing_is_invisible(name, monkeypatch):
+    view = VIEWS[name](monkeypatch)
+    seen = read_page(view._repr_html_())
+    for form in (view._repr_html_(), repr(view)):
+        assert not INVISIBLE.search(form.replace("\n", ""))
+    assert "<script" not in view._repr_html_() and "<img" not in view._repr_html_()
+    if name not in WITHOUT_WORDS_FROM_OUTSIDE:
+        told = " ".join([*seen.words, *(value for _, value in seen.attributes)])
+        assert "<scr" in told, "the words themselves are shown"
+
+
+def test_no_view_is_forgotten_here():
+    makes = ("-> Page", "(Page)", "-> Picture", "(Picture)", "-> Grid", "(Grid)", "_repr_html_")
+    files = {path.stem for path in ROOM.glob("*.py") if any(word in path.read_text("utf-8") for word in makes)}
+    assert files - {"picture", "choices"} <= {name.partition(",")[0] for name in VIEWS}
+
+
+def test_only_the_builder_makes_tables_and_no_view_writes_markup():
+    for path in [*ROOM.glob("*.py"), *(ROOM.parent / "byhand").glob("*.py")]:
+        source = path.read_text("utf-8")
+        if path.stem not in ("exercises", "choices"):
+            assert not re.search(r"</?(table|t[hdr]|div|span|p|b|code|small|br)\b[^']*>", source), path
+            assert "markup(" not in source or path.stem == "page", path
+        if path.stem != "table":
+            assert not re.search(r"html\.(table|t[hdr])\b|Tag\(", source) or path.stem == "html", path
+        if path.stem not in ("page", "picture", "html"):
+            assert "markupsafe" not in source, path
+
+
+def test_an_element_makes_its_text_and_its_attributes_printable_and_escapes_both():
+    assert type(html.render(html.br)) is str
+    made = html.render(html.p("lk-soft", title='"\x1b<')["<b>\r\n\u202e", None, ["&", html.br, 5], html.i])
+    assert made == ('<p class="lk-soft" title="&#34;␛&lt;">&lt;b&gt;␍␊\\u202e&amp;<br>5<i></i></p>')
+
+
+def test_html_is_made_when_it_is_asked_for():
+    def never():
+        raise AssertionError
+
+    assert repr(labkit.show.page.Page(never, "words")) == "words"
