@@ -176,12 +176,14 @@ class Lab(Publishing):
         recipient: str | Sequence[str] = "bob@lab.test",
         tls: tuple[str, ...] = ("TLS 1.2", "TLS 1.3"),
         timeout: float = 5.0,
+        requiretls: bool = False,
     ) -> "Sent":
         """Send a message from alice to `server` and say what happened; a server that refuses or fails raises nothing.
 
         `login` is (user, password); `policy` is one of `labkit.policies`, opportunistic unless given; `recipient` may
         be several addresses, with commas between them or as a list; `timeout` is the seconds for the whole attempt.
-        Raises `LabError` for arguments that cannot be sent.
+        With `requiretls` the message asks for TLS on every further hop (RFC 8689). Raises `LabError` for arguments
+        that cannot be sent.
         """
         from labkit.clients import smtp
         from labkit.mail.message import compose
@@ -189,7 +191,7 @@ class Lab(Publishing):
         if not (hasattr(server, "host") and hasattr(server, "port")) or getattr(server, "protocol", "SMTP") != "SMTP":
             raise LabError(f"Mail is sent to an SMTP server, as lab.smtp() starts one, not to {server!r}.")
         policy, context = self._terms(policy, tls)
-        message = compose(text, subject, sender, recipient)
+        message = compose(text, subject, sender, recipient, ("REQUIRETLS",) * requiretls)
         return self._told(smtp.send(self.alice, server.host, server.port, message, policy, context, login, timeout))
 
     def fetch(

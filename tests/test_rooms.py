@@ -23,7 +23,7 @@ FLOORS = (
     {"show"},
     {"attack"},
     {"trials"},
-    {"lab"},
+    {"lab", "publishing"},
     {"byhand", "exercises", "checkup"},
     {"labkit"},
     {"__main__"},

@@ -12,6 +12,7 @@ from labkit.attacks import catalogue, victims
 from labkit.attacks.actions import Answer, Begin, Close, Delay, Drop, Inject, Later, Pass, Replace, TakeOverTLS
 from labkit.attacks.catalogue import ALL, NOT_RUN, vector
 from labkit.attacks.vector import Line, Opening, Record, Vector
+from labkit.attacks.vectors.identity import MisIssued
 
 PUBLICATION = (
     "DropSignatures",
@@ -50,6 +51,7 @@ __all__ = [
     "Inject",
     "Later",
     "Line",
+    "MisIssued",
     "Opening",
     "Pass",
     "Record",

@@ -67,7 +67,9 @@ class SMTPClient(smtplib.SMTP):
         self.ehlo_or_helo_if_needed()  # again after STARTTLS: what was offered before is forgotten (RFC 3207 §4.2)
         if login:
             self._log_in(*login)
-        refused = self.sendmail(mail.sender, mail.recipients, mail.data)
+        if "REQUIRETLS" in mail.options and not (self._attempt.version and self.has_extn("requiretls")):
+            raise Stopped("the server does not offer REQUIRETLS inside TLS, which the message asks for")
+        refused = self.sendmail(mail.sender, mail.recipients, mail.data, mail.options)
         return {"refused": refusals(refused)}
 
     def greet(self, to: str, port: int) -> None:

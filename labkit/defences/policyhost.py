@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from labkit.clients.failures import HANDSHAKE, put
 from labkit.defences.mta_sts import LARGEST, PATH, NoPolicy
 from labkit.errors import LabError
 from labkit.network import Host
@@ -182,8 +183,8 @@ def fetching(
             why = f"the policy of {domain} cannot be fetched: {name} takes longer than {patience:g} s"
             raise NoPolicy(why, "sts-policy-fetch-error") from error
         except (LabError, OSError) as error:
-            why = str(error.strerror if isinstance(error, OSError) and error.strerror else error).rstrip(".")
-            raise NoPolicy(f"the policy of {domain} cannot be fetched: {why}", "sts-policy-fetch-error") from error
+            why = f"the policy of {domain} cannot be fetched: {put(error, HANDSHAKE, {})}"
+            raise NoPolicy(why, "sts-policy-fetch-error") from error
 
     return fetch
 

@@ -13,10 +13,9 @@ from labkit.attacks.actions import Close
 from labkit.attacks.loot import CLEAR
 from labkit.attacks.vector import Answered, Opening, Vector
 from labkit.attacks.vectors import publication as published
-from labkit.attacks.vectors.architecture import FullInterception
 from labkit.attacks.vectors.buffering import MARK, CommandInjection, ResponseInjection
 from labkit.attacks.vectors.fixation import SessionFixation
-from labkit.attacks.vectors.identity import UnknownRoot, WrongName
+from labkit.attacks.vectors.identity import MisIssued, UnknownRoot, WrongName
 from labkit.attacks.vectors.negotiation import BreakHandshake, RefuseUpgrade, StripCapability
 from labkit.attacks.vectors.publication import PublicationVector
 from labkit.attacks.verdict import DECEIVED
@@ -66,12 +65,6 @@ class Drop(Vector):
 
     def on_open(self, opening: Opening) -> Answered:
         return Close()
-
-
-class MisIssued(FullInterception):
-    """Is the server, with a certificate for its name that a trusted authority should not have issued to her."""
-
-    certificate = "mis-issued"
 
 
 @dataclass(frozen=True)
