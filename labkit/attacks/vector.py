@@ -5,8 +5,9 @@ to know of the past is in what it is shown. One vector serves all victims at onc
 thread.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from inspect import get_annotations, isclass, isroutine
+from types import CodeType, FunctionType
 from typing import Any, ClassVar, NamedTuple
 
 from labkit.attacks.actions import Action, Later
@@ -87,9 +88,9 @@ class Vector:
 
     Each method returns an action of `labkit.attacks.actions`, a tuple of them, `Later`, or None to let it pass.
 
-    A public attribute of a vector's class is one that is declared here, or by a class between; a setting of its own has
-    an annotation (``words: ClassVar = "…"``) or a name that begins with an underscore; methods may have any name that
-    does not begin with ``on_``. Any other raises `LabError` when the class is made: it would be misspelt, and silent.
+    A public attribute of a vector's class is one that is declared here, or by a class between, or a setting of its own
+    that its methods use or that has an annotation; methods may have any name that does not begin with ``on_``. Any
+    other raises `LabError` when the class is made: it would be misspelt, and silent.
     """
 
     id: ClassVar[str] = ""
@@ -116,6 +117,9 @@ class Vector:
         super().__init_subclass__(**arguments)
         known = {name for base in cls.__mro__[1:] for name in vars(base)}
         known |= {name for kind in cls.__mro__ for name in get_annotations(kind)}
+        known |= {
+            name for value in vars(cls).values() if isinstance(value, FunctionType) for name in _names(value.__code__)
+        }
         for name, value in vars(cls).items():
             if name.startswith("_") or name in known:
                 continue
@@ -167,3 +171,11 @@ class Vector:
 def _is_code(value: object) -> bool:
     """Whether an attribute of a class is a method, a property or a class, and no setting."""
     return isroutine(value) or isclass(value) or hasattr(type(value), "__get__")
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    """The attributes that a function's code names, with those of the functions and comprehensions in it."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names(constant)

@@ -218,7 +218,7 @@ class _Walk:
         """Bytes of a side that is not in TLS: text, unless TLS begins here."""
         if self._agreed or self._in_tls:
             self._until_handshake(sender, data)
-        elif (self._text is None or self._holes) and self._begins(sender, data):
+        elif (self._text is None or self._holes or self._alone) and self._begins(sender, data):
             self._begin(sender, data)
         else:
             self._say(sender, data)
@@ -367,10 +367,10 @@ class _Walk:
     def _mismatch(self) -> str:
         """Why no TLS was agreed, where one side speaks clear text."""
         spoken = [event.sender for event in self.events if event.layer == TLS]
-        answers = OTHER[spoken[0]] if spoken else SERVER
-        if not spoken or answers in spoken:
+        first = next((number for number, event in enumerate(self.events) if event.title == "ClientHello"), None)
+        if first is None or OTHER[self.events[first].sender] in spoken:
             return ""
-        first = next(number for number, event in enumerate(self.events) if event.layer == TLS)
+        answers = OTHER[self.events[first].sender]
         behind = any(event.layer == TEXT and event.sender == answers for event in self.events[first:])
         before = any(event.layer == TEXT and event.sender == answers for event in self.events[:first])
         if behind:

@@ -17,7 +17,7 @@ from labkit.decode.event import TEXT, Dialogue, Event, fields_named
 from labkit.dialects import sasl
 from labkit.dialects.base import Dialect
 from labkit.mail.charset import field_text, text, unbase64
-from labkit.mail.mime import Part, as_read
+from labkit.mail.mime import Entity, as_read
 
 _LONGEST = 2048
 """Bytes of a command or reply that are searched; what it tells stands at its beginning."""
@@ -176,7 +176,7 @@ def _mail(dialect: Dialect, event: Event) -> Iterator[_Seen]:
         yield from _in_message(as_read(event.data[start:end]), start)
 
 
-def _in_message(message: Part, start: int) -> Iterator[_Seen]:
+def _in_message(message: Entity, start: int) -> Iterator[_Seen]:
     """The fields and the text of a message whose first byte stands at `start` of the event."""
     for match in _HEADER_FIELD.finditer(message.header):
         at = message.start + start
@@ -189,7 +189,7 @@ def _in_message(message: Part, start: int) -> Iterator[_Seen]:
             yield *what, start + part.body_start, start + part.body_start + size
 
 
-def _attachment(part: Part) -> str:
+def _attachment(part: Entity) -> str:
     """What is attached, not its bytes, which are no text."""
     kind = "/".join(part.type)
     return f"{part.file_name} ({kind})" if part.file_name else kind

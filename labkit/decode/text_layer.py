@@ -15,6 +15,8 @@ from labkit.dialects.reader import begins_hello
 MOST_INFLATED = 64 << 20
 """Bytes of one side that are inflated: a compressed megabyte may stand for a gigabyte."""
 _STEP = 1 << 16
+_UNREADABLE = "compressed, not readable"
+"""The title of bytes that cannot be inflated; without those before them, none can."""
 _RAW = -15
 """zlib's name for a DEFLATE stream without a header, and its largest window."""
 
@@ -74,6 +76,8 @@ class TextLayer:
                     wire = len(data)
                 event = (time, frame, sender, TEXT, "unknown", "unfinished", data, self.encrypted, wire, begun[sender])
                 self._events.append(_new(Event, event))
+            if self._inflaters:
+                self._inflaters[sender].problem = _UNREADABLE
 
     # ---- compression
 
@@ -111,7 +115,7 @@ class _Inflater:
             try:
                 plain = self._stream.decompress(data, _STEP)
             except zlib.error:
-                self.problem, self.unread = "compressed, not readable", data
+                self.problem, self.unread = _UNREADABLE, data
                 break
             found.append(plain)
             self._size += len(plain)

@@ -17,6 +17,8 @@ _HEADER = 5
 _HANDSHAKE = 22
 _LEAST_SEALED = 32
 """Bytes of a handshake message under encryption: Finished of TLS 1.2 has 12, and what protects it."""
+_FEW = 12
+"""Bytes of ciphertext that are hardly ever all printable."""
 _LARGEST = (1 << 14) + 2048
 """Bytes of payload of a record (RFC 5246 §6.2.3)."""
 _HANDSHAKES = frozenset((0, 1, 2, 4, 5, 6, 8, 11, 12, 13, 14, 15, 16, 20, 21, 22, 24, 25))
@@ -34,7 +36,7 @@ _TEXT = re.compile(rb"[\t\r\n\x20-\x7e]{1,64}")
 
 def may_begin(data: bytes) -> bool:
     """Whether these bytes have the first byte of TLS."""
-    return data[0] in _CANDIDATES
+    return bool(data) and data[0] in _CANDIDATES
 
 
 def begins(data: bytes) -> bool:
@@ -53,7 +55,7 @@ def is_text(data: bytes) -> bool:
 def _is_record(data: bytes) -> bool:
     """Whether a record begins here, and another behind it, as far as these bytes go."""
     behind = _record_end(data, 0)
-    if not behind or (data[0] == _HANDSHAKE and len(data) > _HEADER and not _is_message(data[_HEADER], behind)):
+    if not behind or (data[0] == _HANDSHAKE and not _is_message(data[_HEADER:], behind)):
         return False
     return behind >= len(data) or _record_end(data, behind) > 0
 
@@ -69,9 +71,10 @@ def _record_end(data: bytes, start: int) -> int:
     return start + _HEADER + length if _LENGTHS[head[0]](length) else 0
 
 
-def _is_message(first: int, size: int) -> bool:
+def _is_message(payload: bytes, size: int) -> bool:
     """Whether a record of this size, whose payload begins so, holds a handshake message: in clear, or as ciphertext."""
-    return first in _HANDSHAKES or size >= _HEADER + _LEAST_SEALED
+    sealed = size >= _HEADER + _LEAST_SEALED and not is_text(payload[:_FEW])
+    return not payload or payload[0] in _HANDSHAKES or sealed
 
 
 _LENGTHS = {

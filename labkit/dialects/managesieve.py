@@ -78,8 +78,8 @@ class _Reader(CodedLineReader):
     def _status(self, reply: bytes) -> str | None:
         if self._unanswered and self._unanswered[0] in _LOGIN and reply[:1] in (b'"', b"{"):
             return "string"
-        if _LAST_LINE.match(reply):
-            return reply.split(None, 1)[0].upper().decode()
+        if last := _LAST_LINE.match(reply):
+            return last[0].upper().decode()
         status = _STATUS.match(reply)
         return status[1].upper().decode() if status else None
 

@@ -3,7 +3,7 @@
 from functools import cached_property
 
 from labkit.mail.charset import field_text
-from labkit.mail.mime import Part, as_read
+from labkit.mail.mime import Entity, as_read
 
 _RANKS = {"plain": 0, "html": 1}
 """Subtype of a text -> how much it is preferred, the least first."""
@@ -35,5 +35,5 @@ class Content:
         return chosen.text.replace("\r\n", "\n").rstrip("\n")
 
     @cached_property
-    def _message(self) -> Part:
+    def _message(self) -> Entity:
         return as_read(self.data)

@@ -28,8 +28,8 @@ _SECTION = re.compile(r"(.+?)(?:\*(\d{1,4}))?(\*?)")
 
 
 @dataclass(frozen=True)
-class Part:
-    """A message, or a part of one."""
+class Entity:
+    """A message, or a part of one (RFC 2045 §2.4)."""
 
     header: bytes
     """With the blank line at its end."""
@@ -94,7 +94,7 @@ class Part:
         return dict(self.parameters(field)).get(name, "")
 
     @cached_property
-    def parts(self) -> tuple["Part", ...]:
+    def parts(self) -> tuple["Entity", ...]:
         """The parts of a multipart; none in anything else."""
         boundary = self.parameter("content-type", "boundary")
         if self.type[0] != "multipart" or not boundary or self.depth >= _DEEPEST:
@@ -112,23 +112,23 @@ class Part:
         return (*found, self._within(start, len(self.body))) if start >= 0 else ()
 
     @cached_property
-    def inner(self) -> "Part | None":
+    def inner(self) -> "Entity | None":
         """The message that a part of type message/rfc822 holds."""
         is_message = self.type == ("message", "rfc822") and self.depth < _DEEPEST
         return self._within(0, len(self.body)) if is_message else None
 
-    def _within(self, start: int, end: int) -> "Part":
+    def _within(self, start: int, end: int) -> "Entity":
         return divide(self.body[start:end], self.depth + 1, self.body_start + start)
 
-    def numbered(self) -> tuple["Part", ...]:
+    def numbered(self) -> tuple["Entity", ...]:
         """What the numbers 1, 2, … below this part stand for (RFC 3501 §6.4.5)."""
         return self.parts or (self.inner.as_numbers() if self.inner else ())
 
-    def as_numbers(self) -> tuple["Part", ...]:
+    def as_numbers(self) -> tuple["Entity", ...]:
         """What the numbers stand for in a whole message: its parts, or its body as part 1."""
         return self.parts or (self,)
 
-    def leaves(self) -> Iterator["Part"]:
+    def leaves(self) -> Iterator["Entity"]:
         """The parts that have no parts, in order; itself, where it has none. A message within is one of them."""
         if not self.parts:
             yield self
@@ -173,15 +173,15 @@ def _joined(pieces: list[tuple[int, bool, bytes]]) -> str:
     return text(b"".join(unquote_to_bytes(value) if encoded else value for _, encoded, value in pieces), charset)
 
 
-def divide(data: bytes, depth: int = 0, start: int = 0) -> Part:
+def divide(data: bytes, depth: int = 0, start: int = 0) -> Entity:
     """A message or part in header and body; without a blank line, all of it is header."""
     blank = _BLANK_LINE.search(data)
     end = blank.end() if blank else len(data)
-    return Part(data[:end], data[end:], depth, start)
+    return Entity(data[:end], data[end:], depth, start)
 
 
-def as_read(data: bytes) -> Part:
+def as_read(data: bytes) -> Entity:
     """A message as programs show it: what is neither a field nor a blank line begins the body, and is not lost."""
     fields = _FIELDS.match(data)
     end = fields.end() if fields else len(data) - len(data.lstrip(b"\r\n"))
-    return Part(data[:end], data[end:])
+    return Entity(data[:end], data[end:])

@@ -143,3 +143,15 @@ def test_any_command_is_answered_in_the_words_of_smtp():
                     assert not re.search(r"\w(Error|Exception)\b", answer), (line, answer)
 
         ask()
+
+
+@pytest.mark.parametrize("implicit", (False, True), ids=("clear", "TLS"))
+@pytest.mark.parametrize("protocol", PIPELINES)
+def test_a_greeting_says_starttls_only_in_a_list_of_capabilities(lab, protocol, implicit):
+    getattr(lab, protocol)(implicit=implicit, starttls="off")
+    sock = lab.alice.connect("mail", PIPELINES[protocol][1 + implicit], timeout=5)
+    if implicit:
+        sock = client_context(lab.authority, False).wrap_socket(sock, server_hostname="mail.lab.test")
+    with sock:
+        greeting = sock.recv(1000).upper()
+    assert greeting.endswith(b"\r\n") and b"STARTTLS" not in greeting and b"STLS" not in greeting

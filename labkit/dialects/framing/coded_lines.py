@@ -108,7 +108,8 @@ class CodedLineReader(BufferedReader):
             return kind, kind if kind != "command" else self._title(self._buffers[CLIENT].split(None, 2))
         if self._begun:
             return self._begun.kind, self._begun.title
-        brings_mail = self._text_start is not None and self._unanswered[0] in self._lines.mail
+        asked = self._unanswered[0] if self._unanswered else ""
+        brings_mail = self._text_start is not None and asked in self._lines.mail
         return ("message", "message") if brings_mail else ("reply", "unfinished")
 
     def _after_a_lost_reply(self) -> str:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from labkit.mail.mime import Part, divide
+from labkit.mail.mime import Entity, divide
 from labkit.servers.imap.responses import astring, date_time, literal
 from labkit.servers.imap.selection import Listed
 from labkit.servers.imap.structure import body_structure, envelope
@@ -25,7 +25,7 @@ class FetchItem:
     r"""Whether fetching it makes the message \Seen."""
 
 
-def _whole(message: Listed) -> Part:
+def _whole(message: Listed) -> Entity:
     return divide(message.entry.message.data)
 
 
@@ -107,7 +107,7 @@ def _section(arguments: Scanner, reads: bool) -> FetchItem:
     return FetchItem(f"BODY[{name}]" + (f"<{start}>" if partial else ""), write, reads)
 
 
-def _text(message: Part, path: list[int], text: str, names: list[str]) -> bytes | None:
+def _text(message: Entity, path: list[int], text: str, names: list[str]) -> bytes | None:
     part = _find(message, path)
     if part is not None and path and text not in ("", "MIME"):
         part = part.inner  # only a part that is a message has a header and a text of its own
@@ -120,7 +120,7 @@ def _text(message: Part, path: list[int], text: str, names: list[str]) -> bytes 
     return part.body if text == "TEXT" else part.header
 
 
-def _find(message: Part, path: list[int]) -> Part | None:
+def _find(message: Entity, path: list[int]) -> Entity | None:
     part, numbered = message, message.as_numbers()
     for number in path:
         if not 0 < number <= len(numbered):

@@ -1,6 +1,6 @@
 """ENVELOPE and BODYSTRUCTURE: what IMAP tells of a message without sending it (RFC 3501 §7.4.2)."""
 
-from labkit.mail.mime import Part
+from labkit.mail.mime import Entity
 from labkit.servers.imap.responses import listed, nstring, string
 
 _ADDRESSES = ("from", "sender", "reply-to", "to", "cc", "bcc")
@@ -8,7 +8,7 @@ _DEFAULT = {"sender": "from", "reply-to": "from"}
 """Field of the envelope -> the field that stands for it where it is missing or empty."""
 
 
-def envelope(message: Part) -> bytes:
+def envelope(message: Entity) -> bytes:
     """The fields that a list of messages shows."""
     found = {name: message.addresses(name) for name in _ADDRESSES}
     addresses = [_addresses(found[name] or found.get(_DEFAULT.get(name, ""), [])) for name in _ADDRESSES]
@@ -23,7 +23,7 @@ def envelope(message: Part) -> bytes:
     )
 
 
-def body_structure(part: Part, extended: bool) -> bytes:
+def body_structure(part: Entity, extended: bool) -> bytes:
     """The tree of parts with their types and sizes; `extended` is BODYSTRUCTURE, otherwise BODY."""
     main, sub = part.type
     if part.parts:
@@ -50,7 +50,7 @@ def body_structure(part: Part, extended: bool) -> bytes:
     return listed(facts)
 
 
-def _disposition(part: Part) -> list[bytes]:
+def _disposition(part: Entity) -> list[bytes]:
     """Disposition, language and location: the rest of what BODYSTRUCTURE adds."""
     said = part.field("content-disposition")
     kind = said.split(b";")[0].strip() if said else b""
@@ -58,7 +58,7 @@ def _disposition(part: Part) -> list[bytes]:
     return [shown, nstring(part.field("content-language")), nstring(part.field("content-location"))]
 
 
-def _parameters(part: Part, field: str) -> bytes:
+def _parameters(part: Entity, field: str) -> bytes:
     pairs = part.parameters(field)
     if not pairs:
         return b'("CHARSET" "US-ASCII")' if field == "content-type" and part.type[0] == "text" else b"NIL"
