@@ -211,7 +211,7 @@ LESSON = Lesson(
             "Blocking is easier than breaking."
         ),
         wrong={
-            "a": "It does, once the provider has seen it. How does it see it the first time?",
+            "a": "It does, once the provider has seen it. But there has to be a first time.",
             "b": "That is the worst she can do to a provider that knows the policy. This one does not know it yet.",
             "d": "A certificate would do, but there is something that costs her much less.",
         },
