@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from labkit.defences.clock import Clock
     from labkit.defences.domain import MailDomain
     from labkit.defences.mta_sts import STSPolicy
-    from labkit.defences.records import Answer
-    from labkit.defences.registry import Registry
+    from labkit.defences.registration import Registry
+    from labkit.defences.resource_records import Answer
     from labkit.mail.postoffice import PostOffice
     from labkit.network import Network
     from labkit.servers.provider import Provider
@@ -46,7 +46,7 @@ class Publishing:
 
         Its hosts are two more than the three: ``Lab(hosts=("dns", "www"))``. Raises `LabError` without them.
         """
-        from labkit.defences.registry import Registry
+        from labkit.defences.registration import Registry
 
         registry = Registry(self.network, self.authority, self.keylog.path, self.post)
         self._stage.callback(registry.close)

@@ -6,7 +6,7 @@
 import re
 from collections.abc import Callable, Sequence
 
-from labkit.defences.records import CAA, Answer
+from labkit.defences.resource_records import CAA, Answer
 
 _CRITICAL = 0x80
 _KNOWN = ("issue", "issuewild", "iodef")

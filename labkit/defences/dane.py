@@ -13,7 +13,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
-from labkit.defences.records import TLSA
+from labkit.defences.resource_records import TLSA
 from labkit.errors import LabError
 
 DANE_TA, DANE_EE = 2, 3

@@ -1,6 +1,6 @@
 """What a sending mail server decides: whom it may give a message to, and on what terms. Pure.
 
-The facts are answers of the DNS (`records`), a policy of MTA-STS, and what was seen of a server. `candidates` orders
+The facts are answers of the DNS (`resource_records`), a policy of MTA-STS, and what was seen of a server. `candidates` orders
 the servers of a domain, `terms` says what each has to show (RFC 7672 §2.2, RFC 8461 §5), `judge` compares it with that.
 """
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from labkit.defences.dane import match, usable
 from labkit.defences.mta_sts import ENFORCE, NONE, STSPolicy
-from labkit.defences.records import MX, TLSA, Answer
+from labkit.defences.resource_records import MX, TLSA, Answer
 
 MAY, ENCRYPT, VERIFY = "may", "encrypt", "verify"
 LEVELS = (MAY, ENCRYPT, VERIFY)

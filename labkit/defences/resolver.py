@@ -18,7 +18,7 @@ import dns.rdatatype
 import dns.rrset
 
 from labkit.defences.proofs import Absence, Keys, NotProven, Signed, check, signed_sets
-from labkit.defences.records import BOGUS, CAA, INDETERMINATE, INSECURE, MX, SECURE, TLSA, Answer, Record
+from labkit.defences.resource_records import BOGUS, CAA, INDETERMINATE, INSECURE, MX, SECURE, TLSA, Answer, Record
 from labkit.defences.zone import absolute, rdatatype
 from labkit.errors import LabError
 

@@ -30,9 +30,9 @@ from labkit.defences.decision import (
 )
 from labkit.defences.mta_sts import Cache, NoPolicy, STSPolicy, discover
 from labkit.defences.policyhost import fetching
-from labkit.defences.records import MX, Answer
 from labkit.defences.relaying import hand_over
 from labkit.defences.resolver import Resolver
+from labkit.defences.resource_records import MX, Answer
 from labkit.defences.tally import Tally
 from labkit.defences.tls_reports import TLSReport, report_addresses
 from labkit.errors import LabError

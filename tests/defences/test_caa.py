@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from zones import World
 
 from labkit.defences.caa import issuing, permits
-from labkit.defences.records import CAA
+from labkit.defences.resource_records import CAA
 from labkit.errors import LabError
 
 OURS = "ca.lab.test"

@@ -21,7 +21,7 @@ from networks import made
 from tools import tool
 
 from labkit.defences.dane import match, strongest, tlsa_for, usable
-from labkit.defences.records import TLSA
+from labkit.defences.resource_records import TLSA
 from labkit.errors import LabError
 
 NAME = "mail.bob.test"

@@ -24,7 +24,7 @@ from labkit.defences.decision import (
     without_tls_required,
 )
 from labkit.defences.mta_sts import MODES, STSPolicy
-from labkit.defences.records import BOGUS, INDETERMINATE, INSECURE, MX, SECURE, STATES, TLSA, Answer
+from labkit.defences.resource_records import BOGUS, INDETERMINATE, INSECURE, MX, SECURE, STATES, TLSA, Answer
 
 HOST, DOMAIN, NOW = "mail.bob.test", "bob.test", 1_790_000_000.0
 EE = TLSA(3, 1, 1, b"\xab" * 32)

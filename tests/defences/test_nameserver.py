@@ -14,8 +14,8 @@ from tools import tool
 from zones import World
 
 from labkit.defences.nameserver import NameServer, asking
-from labkit.defences.records import BOGUS, INDETERMINATE, INSECURE, SECURE
 from labkit.defences.resolver import Resolver
+from labkit.defences.resource_records import BOGUS, INDETERMINATE, INSECURE, SECURE
 from labkit.network import KINDS, UDP
 
 HOSTS = ("alice", "mail", "mallory", "dns")

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from zones import NOON, World
 
-from labkit.defences.records import BOGUS, INDETERMINATE, INSECURE, MX, SECURE, TLSA
+from labkit.defences.resource_records import BOGUS, INDETERMINATE, INSECURE, MX, SECURE, TLSA
 from labkit.defences.zone import LIFETIME, ZoneKey
 from labkit.errors import LabError
 

@@ -14,9 +14,9 @@ from labkit.defences.clock import Clock
 from labkit.defences.domain import MailDomain, Place, Start, settled
 from labkit.defences.nameserver import NameServer, asking
 from labkit.defences.policyhost import PolicyHost
-from labkit.defences.records import Answer
 from labkit.defences.relaying import ANY, VERIFYING
 from labkit.defences.resolver import Resolver
+from labkit.defences.resource_records import Answer
 from labkit.defences.sending import Configuration, MailSender, Relayed
 from labkit.defences.zone import Zone, ZoneKey
 from labkit.errors import LabError
