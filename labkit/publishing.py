@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from labkit.defences.domain import MailDomain
     from labkit.defences.mta_sts import STSPolicy
     from labkit.defences.registration import Registry
-    from labkit.defences.resource_records import Answer
+    from labkit.defences.resource_records import DNSAnswer
     from labkit.mail.postoffice import PostOffice
     from labkit.network import Network
     from labkit.servers.provider import Provider
@@ -92,7 +92,7 @@ class Publishing:
         relay = partial(smtp.send, *at, policy=policy, context=context, timeout=PATIENCE)
         return {"relay": relay, "under": f"the policy {policy.name}", "blocks": Blocks()}
 
-    def resolve(self, name: str, type: str = "MX", host: str = "alice") -> "Answer":
+    def resolve(self, name: str, type: str = "MX", host: str = "alice") -> "DNSAnswer":
         """What a host finds in the lab's DNS, and whether it is secure, insecure, bogus or indeterminate."""
         return self.registry.resolve(self.network.host(host), name, type)
 

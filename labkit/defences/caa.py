@@ -6,7 +6,7 @@
 import re
 from collections.abc import Callable, Sequence
 
-from labkit.defences.resource_records import CAA, Answer
+from labkit.defences.resource_records import CAA, DNSAnswer
 
 _CRITICAL = 0x80
 _KNOWN = ("issue", "issuewild", "iodef")
@@ -41,7 +41,7 @@ def _issuer(value: str) -> str:
     return (read["issuer"] or "").lower() if read else ""
 
 
-def issuing(name: str, issuer: str, resolve: Callable[[str, str], Answer]) -> str:
+def issuing(name: str, issuer: str, resolve: Callable[[str, str], DNSAnswer]) -> str:
     """Why the authority `issuer` may not issue a certificate for this name; empty when it may (§3).
 
     The first domain with CAA records counts, from the name upwards. An answer that failed forbids.

@@ -1,7 +1,7 @@
 """What a sending mail server decides: whom it may give a message to, and on what terms. Pure.
 
-The facts are answers of the DNS (`resource_records`), a policy of MTA-STS, and what was seen of a server. `candidates` orders
-the servers of a domain, `terms` says what each has to show (RFC 7672 §2.2, RFC 8461 §5), `judge` compares it with that.
+The facts are answers of the DNS (`resource_records`), a policy of MTA-STS, and what was seen of a server. `candidates`
+orders the servers of a domain, `terms` says what each has to show (RFC 7672 §2.2, RFC 8461 §5), `judge` compares.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from labkit.defences.dane import match, usable
 from labkit.defences.mta_sts import ENFORCE, NONE, STSPolicy
-from labkit.defences.resource_records import MX, TLSA, Answer
+from labkit.defences.resource_records import MX, TLSA, DNSAnswer
 
 MAY, ENCRYPT, VERIFY = "may", "encrypt", "verify"
 LEVELS = (MAY, ENCRYPT, VERIFY)
@@ -75,7 +75,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Judgement:
     """What to do with a server that was seen."""
 
     action: str
@@ -87,7 +87,7 @@ class Verdict:
     """Whether the certificate met the terms."""
 
 
-def candidates(domain: str, mx: Answer) -> tuple[MX, ...] | Stop:
+def candidates(domain: str, mx: DNSAnswer) -> tuple[MX, ...] | Stop:
     """The servers of a domain, best first (RFC 5321 §5.1, RFC 7672 §2.2.1), or why it has none."""
     if mx.failed:
         result = "dnssec-invalid" if mx.status == "bogus" else ""
@@ -101,7 +101,13 @@ def candidates(domain: str, mx: Answer) -> tuple[MX, ...] | Stop:
 
 
 def terms(
-    domain: str, level: str, mx: Answer, host: str, address: Answer, tlsa: Answer | None, policy: STSPolicy | None
+    domain: str,
+    level: str,
+    mx: DNSAnswer,
+    host: str,
+    address: DNSAnswer,
+    tlsa: DNSAnswer | None,
+    policy: STSPolicy | None,
 ) -> Terms | Stop:
     """What the mail server `host` of a domain has to show, or why it gets nothing.
 
@@ -134,7 +140,7 @@ def _own(level: str, host: str) -> Terms:
     }[level]
 
 
-def _dane(domain: str, mx: Answer, host: str, records: tuple[TLSA, ...]) -> Terms:
+def _dane(domain: str, mx: DNSAnswer, host: str, records: tuple[TLSA, ...]) -> Terms:
     names = dict.fromkeys((host, domain, mx.canonical) if mx.secure else (host,))  # RFC 7672 §3.2.2
     return Terms(True, DANE, tuple(names), records, TLSA_POLICY)
 
@@ -148,16 +154,16 @@ def _sts(policy: STSPolicy, host: str, own: Terms) -> Terms | Stop:
     return replace(own, source=STS_POLICY, note="validation-failure")
 
 
-def judge(terms: Terms, seen: Seen, now: float) -> Verdict:
+def judge(terms: Terms, seen: Seen, now: float) -> Judgement:
     """Whether a server meets the terms; `now` is in seconds since 1970."""
     if not seen.connected:
-        return Verdict(NEXT, seen.why or "nothing answered")
+        return Judgement(NEXT, seen.why or "nothing answered")
     fault, result = _fault(terms, seen, now)
     if fault:
-        return Verdict(NEXT, fault, result)
+        return Judgement(NEXT, fault, result)
     tested, result = _fault(terms.tested, seen, now) if terms.tested else ("", "")
     verified = bool(seen.version) and (terms.check != NO_CHECK or bool(terms.tested and not tested))
-    return Verdict(DELIVER, f"{tested}; this is only reported" if tested else "", result or terms.note, verified)
+    return Judgement(DELIVER, f"{tested}; this is only reported" if tested else "", result or terms.note, verified)
 
 
 def _fault(terms: Terms, seen: Seen, now: float) -> tuple[str, str]:
@@ -176,7 +182,7 @@ def _fault(terms: Terms, seen: Seen, now: float) -> tuple[str, str]:
     return "", ""
 
 
-def requiring_tls(mx: Answer, policy: STSPolicy | None, host: str, terms: Terms) -> Terms | Stop:
+def requiring_tls(mx: DNSAnswer, policy: STSPolicy | None, host: str, terms: Terms) -> Terms | Stop:
     """The terms for a message with REQUIRETLS (RFC 8689 §4.2.1): TLS, a certificate, and a name that is vouched for."""
     if not mx.secure and not (policy and policy.mode != NONE and policy.names(host)):
         return Stop(f"neither DNSSEC nor a policy of MTA-STS vouches for the name {host}", action=BOUNCE)

@@ -16,7 +16,7 @@ from labkit.defences.nameserver import NameServer, asking
 from labkit.defences.policyhost import PolicyHost
 from labkit.defences.relaying import ANY, VERIFYING
 from labkit.defences.resolver import Resolver
-from labkit.defences.resource_records import Answer
+from labkit.defences.resource_records import DNSAnswer
 from labkit.defences.sending import Configuration, MailSender, Relayed
 from labkit.defences.zone import Zone, ZoneKey
 from labkit.errors import LabError
@@ -70,7 +70,7 @@ class Registry:
         """A resolver on a host, which asks afresh."""
         return Resolver(asking(host), self.anchors, self.clock)
 
-    def resolve(self, host: Host, name: str, type: str) -> Answer:
+    def resolve(self, host: Host, name: str, type: str) -> DNSAnswer:
         """What a host finds in the DNS for a name."""
         return self.resolver(host).resolve(name, type)
 

@@ -17,7 +17,7 @@ from labkit.clients.failures import HANDSHAKE, Stopped, put
 from labkit.clients.outcome import Sent
 from labkit.clients.policies import EXPLICIT, GO_ON, STOP, Policy
 from labkit.clients.smtp import SMTPClient, refusals, reply
-from labkit.defences.decision import DELIVER, NEXT, PKIX, Seen, Terms, Verdict, judge
+from labkit.defences.decision import DELIVER, NEXT, PKIX, Judgement, Seen, Terms, judge
 from labkit.defences.requiretls import REQUIRETLS
 from labkit.mail.message import Outgoing
 from labkit.network import Host
@@ -39,7 +39,7 @@ class Hop:
     """What became of a message at one server."""
 
     sent: Sent
-    verdict: Verdict
+    verdict: Judgement
     """How the server was judged, the first time that it was looked at."""
     permanent: bool = False
     """Whether the server, once judged good, refused the message for good (5xx)."""
@@ -68,14 +68,14 @@ def hand_over(
     """
     policy = Policy(_named(terms), EXPLICIT, STOP if terms.tls else GO_ON, terms.check == PKIX)
     mode = VERIFYING if PKIX in (terms.check, terms.tested.check if terms.tested else "") else ANY
-    first: Verdict | None = None
+    first: Judgement | None = None
     while True:
         attempt = Attempt(host, policy, contexts[VERIFYING if mode == VERIFYING else ANY], patience, name)
         client = (_CarelessHop if careless else _Hop)(attempt, f"{host.name}.{DOMAIN}", mode, terms, clock)
         sent = attempt.run(client, Sent, partial(client.relay, address, mail))
         first = first or client.verdict
         if client.again is None or mode == CLEAR:
-            verdict = first or Verdict(NEXT, sent.why)
+            verdict = first or Judgement(NEXT, sent.why)
             done = replace(sent, verified=verdict.verified and client.mode != CLEAR)
             return Hop(done, verdict, client.permanent, client.unsupported, tuple(client.esmtp_features))
         mode = client.again
@@ -92,7 +92,7 @@ class _Hop(SMTPClient):
     def __init__(self, attempt: Attempt, helo: str, mode: str, terms: Terms, clock: Callable[[], float]) -> None:
         super().__init__(attempt, helo)
         self.mode = mode
-        self.verdict: Verdict | None = None
+        self.verdict: Judgement | None = None
         self.again: str | None = None
         """How to try once more; nothing where that is not allowed."""
         self.permanent = False

@@ -18,7 +18,7 @@ import dns.rdatatype
 import dns.rrset
 
 from labkit.defences.proofs import Absence, Keys, NotProven, Signed, check, signed_sets
-from labkit.defences.resource_records import BOGUS, CAA, INDETERMINATE, INSECURE, MX, SECURE, TLSA, Answer, Record
+from labkit.defences.resource_records import BOGUS, CAA, INDETERMINATE, INSECURE, MX, SECURE, TLSA, DNSAnswer, Record
 from labkit.defences.zone import absolute, rdatatype
 from labkit.errors import LabError
 
@@ -58,7 +58,7 @@ class Resolver:
         self._steps: dict[Question, Step] = {}
         self._trusted: dict[dns.name.Name, Keys | NotProven | _Failed] = {}
 
-    def resolve(self, name: str, type: str) -> Answer:
+    def resolve(self, name: str, type: str) -> DNSAnswer:
         """The records of this type at a name; aliases are followed. Raises `LabError` for a name that cannot be."""
         kind = rdatatype(type)
         here, seen, statuses = absolute(name), [], []
@@ -74,7 +74,7 @@ class Resolver:
                 status, rrset, why = INDETERMINATE, None, "the aliases (CNAME) lead in a circle or are too many"
                 statuses.append(status)
                 break
-        return Answer(
+        return DNSAnswer(
             _text(seen[0]),
             type,
             max(statuses, key=_WEAKNESS.index),

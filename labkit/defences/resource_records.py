@@ -55,7 +55,7 @@ Record = str | MX | TLSA | CAA
 
 
 @dataclass(frozen=True)
-class Answer:
+class DNSAnswer:
     """What a resolver found for a name and a type. True when there are records."""
 
     name: str

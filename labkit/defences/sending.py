@@ -19,9 +19,9 @@ from labkit.defences.decision import (
     MAY,
     NO_POLICY,
     STS_POLICY,
+    Judgement,
     Stop,
     Terms,
-    Verdict,
     best,
     candidates,
     requiring_tls,
@@ -32,7 +32,7 @@ from labkit.defences.mta_sts import Cache, NoPolicy, STSPolicy, discover
 from labkit.defences.policyhost import fetching
 from labkit.defences.relaying import hand_over
 from labkit.defences.resolver import Resolver
-from labkit.defences.resource_records import MX, Answer
+from labkit.defences.resource_records import MX, DNSAnswer
 from labkit.defences.tally import Tally
 from labkit.defences.tls_reports import TLSReport, report_addresses
 from labkit.errors import LabError
@@ -215,7 +215,7 @@ class MailSender:
         self,
         mail: Outgoing,
         domain: str,
-        mx: Answer,
+        mx: DNSAnswer,
         servers: tuple[MX, ...],
         policy: STSPolicy | None,
         wish: str,
@@ -234,7 +234,7 @@ class MailSender:
         self,
         mail: Outgoing,
         domain: str,
-        mx: Answer,
+        mx: DNSAnswer,
         host: str,
         policy: STSPolicy | None,
         wish: str,
@@ -267,7 +267,7 @@ class MailSender:
         self._tell(f"{host}: {repr(hop.sent).rstrip('.')}{reported}")
         return _relayed(hop.sent, DELIVERED, host, hop.verdict)
 
-    def _tlsa(self, host: str, address: Answer, resolver: Resolver) -> Answer | None:
+    def _tlsa(self, host: str, address: DNSAnswer, resolver: Resolver) -> DNSAnswer | None:
         """The TLSA records of a server: asked for only if its addresses are secure (RFC 7672 §2.2.2)."""
         if not self.configuration.dane or address.failed or address.first != "secure":
             return None
@@ -322,7 +322,7 @@ class MailSender:
         self.story.append(text)
 
 
-def _relayed(sent: Sent, state: str, mx: str, verdict: Verdict) -> Relayed:
+def _relayed(sent: Sent, state: str, mx: str, verdict: Judgement) -> Relayed:
     results = (verdict.result,) if verdict.result else ()
     facts = {each.name: getattr(sent, each.name) for each in fields(sent)}
     return Relayed(**facts, state=state, mx=mx, results=results)
@@ -345,5 +345,5 @@ def _address(resolver: Resolver, name: str) -> str:
     return str(answer.records[0])
 
 
-def _texts(answer: Answer) -> list[str]:
+def _texts(answer: DNSAnswer) -> list[str]:
     return [] if answer.failed else [text for text in answer.records if isinstance(text, str)]

@@ -60,7 +60,7 @@ _HER_HOST = "mail.mallory.test"
 _PATIENCE = 2.0
 
 
-class Drop(Vector):
+class _DropAll(Vector):
     """Drops every connection."""
 
     def on_open(self, opening: Opening) -> Answered:
@@ -68,7 +68,7 @@ class Drop(Vector):
 
 
 @dataclass(frozen=True)
-class Column:
+class Defence:
     """One defence."""
 
     name: str
@@ -84,14 +84,14 @@ class Column:
 
 _ALONE = {"mta_sts": "never", "dane": False}
 COLUMNS = (
-    Column("may", {"level": "may", **_ALONE}),
-    Column("encrypt", {"level": "encrypt", **_ALONE}),
-    Column("verify", {"level": "verify", **_ALONE}),
-    Column("MTA-STS testing", {"dane": False}, lambda bob: bob.sts("testing"), kept=True),
-    Column("MTA-STS, kept", {"dane": False}, lambda bob: bob.sts("enforce"), kept=True),
-    Column("MTA-STS, first contact", {"dane": False}, lambda bob: bob.sts("enforce")),
-    Column("DANE", {"mta_sts": "never"}, lambda bob: bob.sign().tlsa("3 1 1")),
-    Column("implicit TLS", {}, submits=True),
+    Defence("may", {"level": "may", **_ALONE}),
+    Defence("encrypt", {"level": "encrypt", **_ALONE}),
+    Defence("verify", {"level": "verify", **_ALONE}),
+    Defence("MTA-STS testing", {"dane": False}, lambda bob: bob.sts("testing"), kept=True),
+    Defence("MTA-STS, kept", {"dane": False}, lambda bob: bob.sts("enforce"), kept=True),
+    Defence("MTA-STS, first contact", {"dane": False}, lambda bob: bob.sts("enforce")),
+    Defence("DANE", {"mta_sts": "never"}, lambda bob: bob.sign().tlsa("3 1 1")),
+    Defence("implicit TLS", {}, submits=True),
 )
 """The defences, as a sender or a domain can choose them."""
 _NAMES = tuple(column.name for column in COLUMNS)
@@ -100,7 +100,7 @@ _STS = tuple(name for name in _NAMES if name.startswith("MTA-STS"))
 
 
 @dataclass(frozen=True)
-class Row:
+class Threat:
     """What happens."""
 
     number: str
@@ -183,34 +183,34 @@ _Q = (*_STS, "DANE")
 """For whom a policy of MTA-STS matters, and whom it does not reach."""
 
 ROWS = (
-    Row("1", "mallory listens", "RFC 7435", Vector),
-    Row("2", "strips the capability", "RFC 3207 §6", _strip),
-    Row("3", "refuses STARTTLS", "RFC 3207 §4", RefuseUpgrade),
-    Row("4", "breaks the handshake", "RFC 8461 §4", BreakHandshake),
-    Row("5", "own certificate, unknown authority", "RFC 8461 §4.2", UnknownRoot),
-    Row("6", "certificate for another name", "RFC 8461 §4.2", WrongName),
-    Row("7", "mis-issued certificate for the right name", "RFC 8461 §10.1", MisIssued),
-    Row("8", "forges the MX to her own host", "RFC 7672 §2.2.1", None, _forge, _RELAYING),
-    Row("8b", "the same, and the domain is unsigned", "RFC 7672 §2.2.1", None, _forge, ("DANE",), before=_unsigned),
-    Row("9", "hides the TLSA records, and strips", "RFC 7672 §2.1.2", _strip, published.HideTLSA, ("DANE",)),
-    Row("10", "blocks the policy record, and strips", "RFC 8461 §10.2", _strip, published.BlockPolicyRecord, _Q),
-    Row("11", "blocks the policy host, and strips", "RFC 8461 §10.2", _strip, published.BlockPolicyHost, _Q),
-    Row("12", "policy with a bad certificate, and strips", "RFC 8461 §3.3", _strip, published.OwnPolicyHost, _Q),
-    Row("12b", "policy by redirect, and strips", "RFC 8461 §3.3", _strip, published.RedirectPolicy, _Q),
-    Row("13", "blocks both until the policy expires, strips", "RFC 8461 §10.2", _strip, _both, _RELAYING, waits=8),
-    Row("14", "is a host under mx: *, forges the MX", "RFC 8461 §10.4", None, _forge_dhcp, _RELAYING, wildcard=True),
-    Row("15", "injects commands; server unfixed", "RFC 3207 §4.2", CommandInjection, server=CommandInjection.server),
-    Row("16", "injects answers; client unfixed", "RFC 3207 §4.2", ResponseInjection, sender={"careless": True}),
-    Row("17", "logs in before TLS; server unfixed", "RFC 3207 §4.2", SessionFixation, server=SessionFixation.server),
-    Row("18", "drops every connection", "RFC 8460 §4.3.4", Drop),
-    Row("19", "strips, and hides the record for reports", "RFC 8460 §7", _strip, published.HideReports, _RELAYING),
-    Row(
+    Threat("1", "mallory listens", "RFC 7435", Vector),
+    Threat("2", "strips the capability", "RFC 3207 §6", _strip),
+    Threat("3", "refuses STARTTLS", "RFC 3207 §4", RefuseUpgrade),
+    Threat("4", "breaks the handshake", "RFC 8461 §4", BreakHandshake),
+    Threat("5", "own certificate, unknown authority", "RFC 8461 §4.2", UnknownRoot),
+    Threat("6", "certificate for another name", "RFC 8461 §4.2", WrongName),
+    Threat("7", "mis-issued certificate for the right name", "RFC 8461 §10.1", MisIssued),
+    Threat("8", "forges the MX to her own host", "RFC 7672 §2.2.1", None, _forge, _RELAYING),
+    Threat("8b", "the same, and the domain is unsigned", "RFC 7672 §2.2.1", None, _forge, ("DANE",), before=_unsigned),
+    Threat("9", "hides the TLSA records, and strips", "RFC 7672 §2.1.2", _strip, published.HideTLSA, ("DANE",)),
+    Threat("10", "blocks the policy record, and strips", "RFC 8461 §10.2", _strip, published.BlockPolicyRecord, _Q),
+    Threat("11", "blocks the policy host, and strips", "RFC 8461 §10.2", _strip, published.BlockPolicyHost, _Q),
+    Threat("12", "policy with a bad certificate, and strips", "RFC 8461 §3.3", _strip, published.OwnPolicyHost, _Q),
+    Threat("12b", "policy by redirect, and strips", "RFC 8461 §3.3", _strip, published.RedirectPolicy, _Q),
+    Threat("13", "blocks both until the policy expires, strips", "RFC 8461 §10.2", _strip, _both, _RELAYING, waits=8),
+    Threat("14", "is a host under mx: *, forges the MX", "RFC 8461 §10.4", None, _forge_dhcp, _RELAYING, wildcard=True),
+    Threat("15", "injects commands; server unfixed", "RFC 3207 §4.2", CommandInjection, server=CommandInjection.server),
+    Threat("16", "injects answers; client unfixed", "RFC 3207 §4.2", ResponseInjection, sender={"careless": True}),
+    Threat("17", "logs in before TLS; server unfixed", "RFC 3207 §4.2", SessionFixation, server=SessionFixation.server),
+    Threat("18", "drops every connection", "RFC 8460 §4.3.4", _DropAll),
+    Threat("19", "strips, and hides the record for reports", "RFC 8460 §7", _strip, published.HideReports, _RELAYING),
+    Threat(
         "20", "planted a long policy; later mail", "RFC 8461 §10.3", None, _plant, _RELAYING, before=_silent, later=True
     ),
-    Row("21", "strips on the next hop only", "RFC 8689 §1", _strip, inner=True),
-    Row("22", "nobody: the certificate has expired", "RFC 7671 §5.1", before=_expired, certificate="expired"),
-    Row("22b", "the same, with TLSA 2 0 1", "RFC 7671 §5.2", columns=("DANE",), before=_expired_below_anchor),
-    Row("23", "nobody: a new key, the old TLSA record", "RFC 7671 §8", columns=_RELAYING, before=_new_key),
+    Threat("21", "strips on the next hop only", "RFC 8689 §1", _strip, inner=True),
+    Threat("22", "nobody: the certificate has expired", "RFC 7671 §5.1", before=_expired, certificate="expired"),
+    Threat("22b", "the same, with TLSA 2 0 1", "RFC 7671 §5.2", columns=("DANE",), before=_expired_below_anchor),
+    Threat("23", "nobody: a new key, the old TLSA record", "RFC 7671 §8", columns=_RELAYING, before=_new_key),
 )
 
 
@@ -255,7 +255,7 @@ class DefenceMatrix(dict[tuple[str, str], Finding]):
         return repr(self.grid)
 
 
-def chosen(rows: Iterable[str] | None, columns: Iterable[str] | None) -> tuple[tuple[Row, ...], tuple[Column, ...]]:
+def chosen(rows: Iterable[str] | None, columns: Iterable[str] | None) -> tuple[tuple[Threat, ...], tuple[Defence, ...]]:
     """The rows with these numbers and the columns with these names, all unless given. Raises `LabError`."""
     return _named(ROWS, "number", rows, "row"), _named(COLUMNS, "name", columns, "column")
 
@@ -271,15 +271,15 @@ def _named(all_: tuple[Any, ...], by: str, wanted: Iterable[str] | None, what: s
     return tuple(known[name] for name in dict.fromkeys(names))
 
 
-def count(rows: Sequence[Row] = ROWS, columns: Sequence[Column] = COLUMNS) -> int:
+def count(rows: Sequence[Threat] = ROWS, columns: Sequence[Defence] = COLUMNS) -> int:
     """How many messages `every_defence` sends with these arguments."""
     return sum(column.name in row.columns for row in rows for column in columns)
 
 
 def every_defence(
     lab: "Lab",
-    rows: Sequence[Row] = ROWS,
-    columns: Sequence[Column] = COLUMNS,
+    rows: Sequence[Threat] = ROWS,
+    columns: Sequence[Defence] = COLUMNS,
     step: Callable[[], object] = lambda: None,
 ) -> DefenceMatrix:
     """Try every row against every column for which it means anything, in a lab with the hosts `HOSTS`."""
@@ -295,7 +295,7 @@ def every_defence(
 # ---- one cell: mail between servers
 
 
-def _relay(lab: "Lab", row: Row, column: Column) -> Finding:
+def _relay(lab: "Lab", row: Threat, column: Defence) -> Finding:
     from labkit.defences.sending import Configuration
 
     lab.clock.offset = 0.0
@@ -326,7 +326,7 @@ def _relay(lab: "Lab", row: Row, column: Column) -> Finding:
 
 
 @contextmanager
-def _her_server(lab: "Lab", row: Row) -> Iterator[None]:
+def _her_server(lab: "Lab", row: Threat) -> Iterator[None]:
     """A mail server of mallory's own, with a good certificate for a name that is really hers."""
     her = lab.domain("mallory.test", mx={"mail": "mallory"}).sign().tlsa("3 1 1")
     if row.wildcard:
@@ -343,7 +343,7 @@ def _send(sender: "MailSender") -> Any:
 # ---- one cell: a mail program
 
 
-def _submit(lab: "Lab", row: Row, column: Column) -> Finding:
+def _submit(lab: "Lab", row: Threat, column: Defence) -> Finding:
     inner = lab.smtp(port=25, host="inner", replace=True) if row.inner else None
     if inner:
         server = lab.provider(inner, implicit=True, host="mail", replace=True)

@@ -24,7 +24,7 @@ from labkit.defences.decision import (
     without_tls_required,
 )
 from labkit.defences.mta_sts import MODES, STSPolicy
-from labkit.defences.resource_records import BOGUS, INDETERMINATE, INSECURE, MX, SECURE, STATES, TLSA, Answer
+from labkit.defences.resource_records import BOGUS, INDETERMINATE, INSECURE, MX, SECURE, STATES, TLSA, DNSAnswer
 
 HOST, DOMAIN, NOW = "mail.bob.test", "bob.test", 1_790_000_000.0
 EE = TLSA(3, 1, 1, b"\xab" * 32)
@@ -44,15 +44,15 @@ seen = st.builds(
     fault=st.sampled_from(("", "certificate-expired", "certificate-host-mismatch", "certificate-not-trusted")),
     requires_tls=st.booleans(),
 )
-mxs = st.builds(lambda status: Answer(DOMAIN, "MX", status, (MX(10, HOST),)), statuses)
-addresses = st.builds(lambda status, some: Answer(HOST, "A", status, some), statuses, st.sampled_from((("x",), ())))
+mxs = st.builds(lambda status: DNSAnswer(DOMAIN, "MX", status, (MX(10, HOST),)), statuses)
+addresses = st.builds(lambda status, some: DNSAnswer(HOST, "A", status, some), statuses, st.sampled_from((("x",), ())))
 tlsa_answers = st.none() | st.builds(
-    lambda status, found: Answer(f"_25._tcp.{HOST}", "TLSA", status, tuple(found)), statuses, tlsas
+    lambda status, found: DNSAnswer(f"_25._tcp.{HOST}", "TLSA", status, tuple(found)), statuses, tlsas
 )
 levels = st.sampled_from(LEVELS)
 
-GOOD_MX = Answer(DOMAIN, "MX", SECURE, (MX(10, HOST),))
-GOOD_ADDRESS = Answer(HOST, "A", SECURE, ("192.0.2.25",))
+GOOD_MX = DNSAnswer(DOMAIN, "MX", SECURE, (MX(10, HOST),))
+GOOD_ADDRESS = DNSAnswer(HOST, "A", SECURE, ("192.0.2.25",))
 ENFORCE, TESTING = (STSPolicy(mode, (HOST,), 86400) for mode in ("enforce", "testing"))
 CLEAR = Seen(offered=False)
 
@@ -62,7 +62,7 @@ def asked(level=MAY, mx=GOOD_MX, address=GOOD_ADDRESS, tlsa=None, policy=None, h
 
 
 def of(status, *found):
-    return Answer(f"_25._tcp.{HOST}", "TLSA", status, found, "as it is")
+    return DNSAnswer(f"_25._tcp.{HOST}", "TLSA", status, found, "as it is")
 
 
 @settings(max_examples=400)
@@ -158,7 +158,7 @@ def test_the_four_answers_for_tlsa_records_lead_to_four_actions(tlsa, what):
 
 
 def test_reference_identifiers_for_dane_are_the_server_and_the_domain_if_the_mx_is_secure():
-    insecure = Answer(DOMAIN, "MX", INSECURE, (MX(10, HOST),))
+    insecure = DNSAnswer(DOMAIN, "MX", INSECURE, (MX(10, HOST),))
     assert asked(tlsa=of(SECURE, EE)).names == (HOST, DOMAIN)
     assert asked(mx=insecure, tlsa=of(SECURE, EE)).names == (HOST,)
 
@@ -210,11 +210,11 @@ def test_a_certificate_that_meets_the_terms_is_verified_also_where_they_are_only
 
 
 def test_servers_come_in_the_order_of_their_preference_and_a_domain_without_mx_is_its_own():
-    answer = Answer(DOMAIN, "MX", SECURE, (MX(20, "b.test"), MX(10, "c.test"), MX(10, "a.test")))
+    answer = DNSAnswer(DOMAIN, "MX", SECURE, (MX(20, "b.test"), MX(10, "c.test"), MX(10, "a.test")))
     assert [mx.host for mx in candidates(DOMAIN, answer)] == ["a.test", "c.test", "b.test"]
-    assert candidates(DOMAIN, Answer(DOMAIN, "MX", INSECURE)) == (MX(0, DOMAIN),)
+    assert candidates(DOMAIN, DNSAnswer(DOMAIN, "MX", INSECURE)) == (MX(0, DOMAIN),)
 
 
 def test_a_null_mx_gives_the_message_back():
-    found = candidates(DOMAIN, Answer(DOMAIN, "MX", SECURE, (MX(0, ""),)))
+    found = candidates(DOMAIN, DNSAnswer(DOMAIN, "MX", SECURE, (MX(0, ""),)))
     assert found.action == BOUNCE and "RFC 7505" in found.why
