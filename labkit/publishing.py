@@ -74,8 +74,8 @@ class Publishing:
 
         told = checked(PORT, **settings)
 
-        def start(host: str, shown: "Certificate") -> "SMTPServer":
-            own = partial(Exchanger, domain=name.lower().rstrip("."))
+        def start(host: str, shown: "Certificate", of: str) -> "SMTPServer":
+            own = partial(Exchanger, domain=of)
             kind = own if behind is None else partial(Gateway, **self._onward(host, behind, None))
             return self._stand(kind, told, shown, host, True)
 

@@ -24,8 +24,8 @@ WEEK = 604_800
 _ids = itertools.count(1)
 """Numbers that make the id of a policy one that there has not been."""
 
-Start = Callable[[str, Certificate], SMTPServer]
-"""Starts a mail server on a host, on port 25, with this certificate."""
+Start = Callable[[str, Certificate, str], SMTPServer]
+"""Starts a mail server on a host, on port 25, with this certificate, for a domain."""
 
 
 class Place(NamedTuple):
@@ -63,7 +63,7 @@ class MailDomain:
         for label, host in self._mx.items():
             place.network.host(host)
             self.zone.put(label, "A", place.network.published(host))
-        self.servers = {label: start(host, self._shown("right", label)) for label, host in self._mx.items()}
+        self.servers = {label: start(host, self._shown("right", label), self.name) for label, host in self._mx.items()}
         """Label -> the mail server of that name."""
 
     @property

@@ -48,7 +48,7 @@ class Zone:
     """
 
     def __init__(self, name: str, key: ZoneKey | None = None, clock: Callable[[], float] = time.time) -> None:
-        self.origin = absolute(name)
+        self.origin = absolute(name).canonicalize()
         self.key = key
         self._clock = clock
         self._lock = threading.Lock()

@@ -5,17 +5,32 @@ The port that a server would have on a real host (587) is kept as its nominal po
 where packet sockets are allowed.
 """
 
+import os
 import socket
+import subprocess
+import sys
 from contextlib import suppress
+from functools import partial
+from pathlib import Path
 
 from labkit.errors import CannotSniff, LabError
-from labkit.network.hosts import TCP, UDP, Host, Listener, Network, is_loopback, numbered, without_delay
+from labkit.limits import within_limits
+from labkit.network import tool
+from labkit.network.addresses import address, numbered
+from labkit.network.checks import is_loopback
+from labkit.network.hosts import Host, Network
 from labkit.network.interception import Interception
+from labkit.network.listener import TCP, UDP, Listener, without_delay
 
 _ADDRESS = "127.0.0.1"
 _INTERFACE = "lo"
 _ALL_PROTOCOLS = 0x0003
 """ETH_P_ALL of <linux/if_ether.h>."""
+
+_LEASH = (sys.executable, "-E", "-s", "-S", str(Path(__file__).with_name("leash.py")))
+_LARGEST_NUMBER = 16
+"""Digits of an error number."""
+_HOW = "Connections of the other hosts are diverted."
 
 _WITH_LINKS = 'A slow link needs a private LAN: Lab(network="namespace").'
 
@@ -28,7 +43,8 @@ class LoopbackHost(Host):
         if not hasattr(socket, "AF_PACKET"):
             raise CannotSniff("Packet sockets exist only on Linux: the tap captures here instead.")
         try:
-            sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+            with within_limits("Opening a packet socket"):
+                sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         except OSError as error:
             raise CannotSniff(
                 f"This process may not open a packet socket ({error.strerror}): the tap captures instead."
@@ -61,8 +77,17 @@ class LoopbackHost(Host):
         """A UDP socket that is not bound yet. Raises `OSError`."""
         return socket.socket(family, socket.SOCK_DGRAM)
 
-    def _started_here(self, command: list[str]) -> list[str]:
-        return command
+    def _run(self, command: list[str], input: bytes, timeout: float) -> subprocess.CompletedProcess[bytes]:
+        if os.name == "nt":
+            return tool.run(command, command, input, timeout)
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            leash = theirs.fileno()
+            done = tool.run([*_LEASH, str(leash), *command], command, input, timeout, keep=(leash,))
+            with suppress(BlockingIOError):  # where all went well, nothing was sent
+                number = int(ours.recv(_LARGEST_NUMBER, socket.MSG_DONTWAIT))
+                raise OSError(number, os.strerror(number))
+        return done
 
 
 class Loopback(Network):
@@ -77,8 +102,8 @@ class Loopback(Network):
         self._numbers = numbered(hosts)
 
     def published(self, host: str) -> str:
-        """The address that the lab's DNS gives for a host: it stands for it, as a nominal port does for a real one."""
-        return f"192.0.2.{self._numbers[host]}"
+        """The address that the lab's DNS gives for a host; it stands for it."""
+        return address(self._numbers[host])
 
     def contains(self, ip: str) -> bool:
         """Whether the address is one of the loopback addresses, 127.0.0.0/8 and ::1 (RFC 6890)."""
@@ -96,11 +121,22 @@ class Loopback(Network):
     def _intercept(self, attacker: Host, server: Host, port: int, transport: str) -> Interception:
         listener = attacker.listen(port, transport)
         self.name(f"{server.address}:{port}", server.name)  # both have this address; the name stays with the server
-        return Interception(attacker, server.name, listener, listener.address)
+        return Interception(
+            attacker.name,
+            server.name,
+            listener,
+            _HOW,
+            connect=partial(attacker.connect, server.name, port, transport=transport),
+            name=self.name,
+            leave=self.leave,
+        )
+
+    def _heal(self, interception: Interception) -> None:
+        """Nothing was changed on other hosts."""
 
     def _listener(self, host: str, port: int, sender: str, transport: str) -> Listener | None:
         interception = self.tables[transport].interceptions.get((host, port))
-        if interception and interception.meets(sender):
+        if interception and interception.applies_to(sender):
             return interception.listener
         return super()._listener(host, port, sender, transport)
 

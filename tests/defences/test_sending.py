@@ -2,7 +2,7 @@
 
 import pytest
 
-from labkit import Lab
+from labkit import Lab, attacks
 from labkit.defences.mta_sts import STSPolicy
 from labkit.defences.tls_reports import read_report
 from labkit.errors import LabError, NetworkUnavailable
@@ -282,3 +282,38 @@ def test_what_cannot_be_is_said_so(lab):
         lab.clock.advance(days=10**9)
     with Lab("loopback") as bare, pytest.raises(LabError, match="no host dns and no www"):
         bare.domain("bob.test")
+
+
+@pytest.mark.parametrize("name", ("BOB.Test", "bob.test.", "b\u00fccher.test", "a.b.test"))
+def test_the_name_of_a_domain_may_be_written_in_any_way(lab, name):
+    domain = lab.domain(name).sign().tlsa("3 1 1").sts("enforce")
+    provider = lab.provider()
+    assert lab.send(provider, PIN, login=LOGIN, recipient=f"bob@{domain.name.upper()}")
+    assert provider.relayed[0].verified and lab.mailbox()[0].text == PIN
+
+
+def test_nothing_is_left_of_a_lab_that_has_published_and_sent():
+    import gc
+    import threading
+    import weakref
+
+    import psutil
+
+    process = psutil.Process()
+
+    def once():
+        lab = Lab("loopback", hosts=("dns", "www", "provider"))
+        lab.domain("bob.test").sign().tlsa("3 1 1").sts("enforce")
+        provider = lab.provider()
+        with lab.spoof(attacks.BlockPolicyHost()):
+            sent(lab, provider)
+        return weakref.ref(lab)
+
+    once()
+    gc.collect()
+    before = process.num_fds() if hasattr(process, "num_fds") else 0, threading.active_count()
+    gone = once()
+    gc.collect()
+    assert gone() is None
+    after = process.num_fds() if hasattr(process, "num_fds") else 0, threading.active_count()
+    assert after[0] <= before[0] and after[1] <= before[1] + 1
