@@ -1,4 +1,4 @@
-"""An SMTP submission server (RFC 6409) for any recipient: aiosmtpd with the settings, the mailbox and the log of the lab.
+"""An SMTP submission server (RFC 6409) for any recipient: aiosmtpd with the settings, mailbox and log of the lab.
 
 STARTTLS is RFC 3207, AUTH is RFC 4954 with PLAIN (RFC 4616) and LOGIN, TLS from the first byte is RFC 8314 §3.3. The
 protocol itself is aiosmtpd's; only what a lesson wants to switch or to see is here.
