@@ -10,6 +10,8 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from labkit.errors import LabError
+from labkit.interrupts import uninterrupted
+from labkit.limits import within_limits
 from labkit.mail.postoffice import USERS
 from labkit.network import Host
 
@@ -30,7 +32,8 @@ if TYPE_CHECKING:
     from labkit.mail.mailbox import Mailbox, Message
     from labkit.mail.postoffice import PostOffice
     from labkit.network import Network
-    from labkit.network.hosts import Address
+    from labkit.network.interception import Interception
+    from labkit.network.listener import Address
     from labkit.servers.server import Server
     from labkit.show.capture import Capture
     from labkit.show.twosided import TwoSided
@@ -67,7 +70,7 @@ class Attacker:
         """What is to be done before the attack that is under way ends."""
         self._running: list[Interceptor] = []
         self._begun = threading.local()
-        stage.callback(_close_all, self._running)  # where nobody closes the attack, nor the lab
+        stage.callback(_close_all, self._running)  # for an attack that is not closed, in a lab that is not closed
 
     def __getattr__(self, name: str) -> Any:
         """What a host has: see `labkit.network.Host`."""
@@ -81,8 +84,13 @@ class Attacker:
         """
         self.network.still_open()
         self.close()
-        self.attack = Attack(self._site, self.name, vector, at)
-        self._running[:] = [self.attack.interceptor]
+        try:
+            with uninterrupted(), within_limits("Starting an attack"):
+                self.attack = Attack(self._site, self.name, vector, at)
+                self._running[:] = [self.attack.interceptor]
+        except BaseException:  # also an interrupt that arrived meanwhile: its user does not have the attack to end it
+            self.close()
+            raise
         return self.attack
 
     def expects(self) -> None:
@@ -98,9 +106,20 @@ class Attacker:
 
     def close(self) -> None:
         """End the attack that is under way."""
-        self.before_close.close()
-        if self.attack is not None:
-            self.attack.close()
+        with uninterrupted():
+            try:
+                self.before_close.close()
+            finally:
+                if self.attack is not None:
+                    self.attack.close()
+
+    def check(self) -> None:
+        """Raises `LabError` where an attack was cut off before it had left the path: its victims would only wait."""
+        if self.attack is not None and self.attack.cut_off:
+            raise LabError(
+                f"The attack {self.attack.vector.name} was cut off and is still on the path: "
+                "end it with lab.mallory.close(), then go on."
+            )
 
     def __repr__(self) -> str:
         return repr(self._host)
@@ -122,13 +141,20 @@ class Attack:
         self._site = site
         self._aftermath = Aftermath(site)
         self._judged: tuple[Case, Verdict] | None = None
+        self._before = frozenset(site.network.interceptions.values())
         with ExitStack() as stack:
+            stack.callback(self._leave)
             self._capture: Capture = stack.enter_context(site.capture())
             self.interceptor: Interceptor = stack.enter_context(
                 Interceptor(site.network, vector, targets(site, vector, at), site.authority, site.keylog.path, attacker)
             )
             self._stage = stack.pop_all()
         self.under_way = True
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether it has ended, but is still on the path."""
+        return not self.under_way and bool(self._paths())
 
     @property
     def edits(self) -> "Edits":
@@ -138,17 +164,19 @@ class Attack:
     @property
     def loot(self) -> "Loot":
         """What the attacker has read."""
-        return self._case().loot
+        with within_limits("Reading the loot"):
+            return self._case().loot
 
     @property
     def verdict(self) -> "Verdict":
         """What came of it, decided from the bytes on both sides and from what the victims say; once for all of that."""
-        from labkit.attacks.verdict import judge
+        with within_limits("Judging an attack"):
+            from labkit.attacks.verdict import judge
 
-        case = self._case()
-        if self._judged is None or self._judged[0] != case:
-            self._judged = case, judge(case)
-        return self._judged[1]
+            case = self._case()
+            if self._judged is None or self._judged[0] != case:
+                self._judged = case, judge(case)
+            return self._judged[1]
 
     @cached_property
     def victim_side(self) -> "Capture":
@@ -171,7 +199,7 @@ class Attack:
         victim, server = (side.decrypted().dialogues for side in (self.victim_side, self.server_side))
         if not victim or not server:
             raise LabError(
-                "There are no two sides: either nobody came by, or the attacker did not go on to the server. "
+                "There are no two sides: either no victim came by, or the attacker did not go on to the server. "
                 "Let a client come by while the attack is under way, and take a vector that lets it through."
             )
         return TwoSided(victim[-1], server[-1], self.name)
@@ -201,14 +229,24 @@ class Attack:
 
     def close(self) -> None:
         """Leave the path, and let what was changed heal. A second call does nothing."""
-        self.under_way = False
-        self._stage.close()
+        if not self._site.network.is_here:
+            return
+        with uninterrupted():
+            self.under_way = False
+            try:
+                self._stage.close()
+            finally:
+                self._leave()
 
     def __enter__(self) -> "Attack":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self.close()
+        try:
+            self.close()
+        except BaseException:  # an interrupt that arrived before it began
+            self.close()
+            raise
         for session in self.interceptor.sessions:
             if session.failure is not None and kind is None:
                 raise session.failure
@@ -218,6 +256,16 @@ class Attack:
         changed, victims = len(self.edits), self.sessions
         return f"<attack {self.vector.name}, {state}: {victims} connections, {changed} changes>\n{self.verdict!r}"
 
+    def _paths(self) -> "list[Interception]":
+        """Where the attacker stands on the path since the attack began."""
+        now = self._site.network.interceptions.values()
+        return [path for path in now if path.attacker == self.name and path not in self._before]
+
+    def _leave(self) -> None:
+        """Leave the path, also where the interceptor could not."""
+        for path in self._paths():
+            path.close()
+
     def _case(self) -> "Case":
         return self._aftermath.case(self.interceptor, self.reports)
 
@@ -225,7 +273,7 @@ class Attack:
         """The conversations that belong there."""
         if self.under_way:
             raise LabError("The captures of both sides are complete when the attack is over: close it first.")
-        from labkit.capture.selection import frames_of
+        from labkit.capture.frame_selection import frames_of
         from labkit.show.capture import Capture
 
         whole = self._capture

@@ -22,12 +22,13 @@ from labkit.show.stage import how_captured
 if TYPE_CHECKING:
     from labkit.lab import Lab
 
+_PORT = 587
 PYTHON = (3, 11)
 """The oldest Python that the lab runs on."""
 
 
 class Tool(NamedTuple):
-    """A program that nobody needs, but that a lesson uses where it is there."""
+    """A program that is not required, but that a lesson uses where it is installed."""
 
     programs: tuple[str, ...]
     """The names under which it may be installed."""
@@ -128,19 +129,27 @@ def _lab() -> Iterator[Check]:
     from labkit.lab import Lab
     from labkit.trust.contexts import VERSIONS
 
-    with Lab() as lab:
-        yield _capture(lab)
-        sessions = [_session(lab, version) for version in VERSIONS]
+    try:
+        with Lab() as lab:
+            yield from _capture(lab)
+            sessions = [_session(lab, version) for version in VERSIONS]
+    except LabError as error:
+        yield Check("lab", MISSING, str(error))
+        return
     yield from sessions
     yield _openssl(any(check.verdict == WORKS for check in sessions))
 
 
-def _capture(lab: "Lab") -> Check:
+def _capture(lab: "Lab") -> Iterator[Check]:
+    """Open a packet socket; where that is refused, look also at what else needs one."""
     try:
         lab.mallory.sniff().close()
     except CannotSniff as error:
-        return Check("capture", INSTEAD, str(error))
-    return Check("capture", WORKS, how_captured(lab.network, "auto"))
+        yield Check("capture", INSTEAD, str(error))
+        with lab.network.intercept("mallory", "mail", _PORT) as interception:
+            yield Check("on the path", INSTEAD, interception.how)
+    else:
+        yield Check("capture", WORKS, how_captured(lab.network, "auto"))
 
 
 def _session(lab: "Lab", version: str) -> Check:
@@ -149,7 +158,8 @@ def _session(lab: "Lab", version: str) -> Check:
 
     try:
         with lab.capture() as capture:
-            outcome = lab.send(lab.smtp(tls=(version,)), "examined", policy=policies.verified, tls=(version,))
+            server = lab.smtp(tls=(version,), replace=True)
+            outcome = lab.send(server, "examined", policy=policies.verified, tls=(version,))
     except LabError as error:
         return Check(version, INSTEAD, f"{error} {_WITHOUT}")
     if not outcome:

@@ -21,6 +21,10 @@ class CannotSniff(LabError):
     """This process may not open a packet socket here; the tap serves instead."""
 
 
+class Exhausted(LabError):
+    """The system gives this process no more file descriptors, processes, threads or memory."""
+
+
 class CaptureError(LabError):
     """A file or a packet that cannot be read as a capture."""
 

@@ -3,15 +3,19 @@
 What a lesson can do with the lab is here; how it is done is in the rooms below, which load when they are first needed.
 """
 
+import os
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import cached_property, partial
 from importlib import import_module
 from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from labkit import outputs
 from labkit.errors import LabError
+from labkit.interrupts import uninterrupted
+from labkit.limits import within_limits
 from labkit.network import HOSTS, Host, make, names
 
 if TYPE_CHECKING:
@@ -53,8 +57,8 @@ class Lab:
     `hosts` are names of others that are wanted, for example ``("provider",)``.
 
     Works in plain cells and as a context manager. It is cleaned up by `close`, at the end of ``with``, when nothing
-    refers to it any more, and when Python ends. Raises `LabError` for a network or a way to capture that does not
-    exist.
+    refers to it any more, and when Python ends; only by the process that made it, not by a fork of it. Raises
+    `LabError` for a network or a way to capture that does not exist, and `Exhausted` where the system gives too little.
     """
 
     def __init__(self, network: str = "auto", capture: str = "auto", hosts: tuple[str, ...] = ()) -> None:
@@ -66,20 +70,26 @@ class Lab:
             raise LabError(
                 f"There is no way to capture called {capture!r}: use one of {', '.join(map(repr, CAPTURES))}."
             )
-        with _loading(*_FIRST_SESSION):  # another process makes the network meanwhile
-            self.network = make(network, (*HOSTS, *names(hosts)))
-        self.keylog = KeyLog()
         self.authority = Authority()
         self.post = PostOffice()
-        """Everybody's mailboxes, which the servers share."""
+        """The mailboxes of all users, which the servers share."""
         self.servers: dict[tuple[str, int], Server] = {}
         """(host name, port) -> the server that runs there."""
         self._capture = capture
         self._stage = ExitStack()
-        self._stage.callback(self.keylog.close)
-        self._stage.callback(self.network.close)
-        self._stage.callback(_close_all, self.servers)
-        self._finalizer = weakref.finalize(self, self._stage.close)
+        self._finalizer = weakref.finalize(self, _clean_up, self._stage, os.getpid())
+        try:
+            with uninterrupted(), within_limits("Making a lab"):
+                self.keylog = KeyLog()
+                self._stage.callback(self.keylog.close)
+                with _loading(*_FIRST_SESSION):  # another process makes the network meanwhile
+                    self.network = make(network, (*HOSTS, *names(hosts)))
+                self._stage.callback(self.network.close)
+                self._stage.callback(_close_all, self.servers)
+        except BaseException:
+            self._finalizer()
+            raise
+        outputs.note(self)
 
     @property
     def alice(self) -> Host:
@@ -154,9 +164,10 @@ class Lab:
         1.4.5 is the last that kept its buffer across STARTTLS. Raises `LabError` where it cannot be fetched, and where
         a server runs on this port already.
         """
-        from labkit.servers.older import OlderSMTPServer
+        from labkit.servers.older import OlderSMTPServer, fetch
 
-        kind = partial(OlderSMTPServer, version=version, keylog=self.keylog.path)
+        self.network.still_open()
+        kind = partial(OlderSMTPServer, version=version, wheel=fetch(version), keylog=self.keylog.path)
         return self._start(kind, port, "right", "mail", replace, {"auth": auth})
 
     def provider(
@@ -260,13 +271,13 @@ class Lab:
         With `host`, what the interface of this host sees; on loopback all hosts share one, so that is everything.
         Raises `CannotSniff` when the lab was told to use AF_PACKET and this process may not.
         """
-        return _captured(self.network, self._capture, self.keylog, host)
+        return NotBegun(_captured(self.network, self._capture, self.keylog, host))
 
     def versions(self, ranges: "Mapping[str, tuple[str, ...]] | None" = None) -> "Grid":
         """Let every client range of TLS versions meet every server range, live, and show who agreed on what.
 
         `ranges` is name -> versions, oldest first, from ``SSL 2.0`` to ``TLS 1.3``; unless given it is
-        `labkit.trials.versions.RANGES`. Raises `LabError` for a range that nobody speaks.
+        `labkit.trials.versions.RANGES`. Raises `LabError` for a range that nothing here speaks.
         """
         from labkit.show.version_grid import version_grid
         from labkit.trials.versions import meet_all
@@ -309,10 +320,18 @@ class Lab:
             return every_attack(partial(Lab, "loopback"), *chosen, step=bar.update)
 
     def close(self) -> None:
-        """Stop the servers and remove everything that the lab made. A second call does nothing."""
-        if "mallory" in vars(self):
-            self.mallory.close()
-        self._finalizer()
+        """Stop the servers and remove everything that the lab made. A second call does nothing.
+
+        Nor does one in a forked process, where the lab still belongs to the process that made it.
+        """
+        if not self.network.is_here:
+            return
+        with uninterrupted():
+            try:
+                if "mallory" in vars(self):
+                    self.mallory.close()
+            finally:
+                self._finalizer()
 
     def _told(self, outcome: "Said") -> "Said":
         """An outcome, of which an attack that is under way hears, too."""
@@ -327,11 +346,13 @@ class Lab:
 
         self.network.still_open()
         if "mallory" in vars(self):
+            self.mallory.check()
             self.mallory.expects()
         policy = policies.opportunistic if policy is None else policy
         if not isinstance(policy, policies.Policy):
             raise LabError(f"A policy is one of labkit.policies, for example policies.verified, not {policy!r}.")
-        return policy, client_context(self.authority, policy.verify, tls, keylog=self.keylog.path)
+        with within_limits("Preparing a client"):
+            return policy, client_context(self.authority, policy.verify, tls, keylog=self.keylog.path)
 
     def _start(
         self,
@@ -350,10 +371,18 @@ class Lab:
         port = kind.ports[bool(settings.get("implicit"))] if port is None else port
         told = checked(port, **settings)
         on = self.network.host(host)
-        shown = self.authority.certificate(certificate)
-        context = server_context(shown, told.tls, told.ciphers, self.keylog.path)
-        self._make_room(host, port, replace)
-        server = self.servers[host, port] = kind(on, told, shown, context, self.post)
+        with within_limits("Preparing a server"):
+            shown = self.authority.certificate(certificate)
+            context = server_context(shown, told.tls, told.ciphers, self.keylog.path)
+        server: S | None = None
+        try:
+            with uninterrupted(), within_limits(f"Starting a server on port {port} of {host}"):
+                self._make_room(host, port, replace)
+                server = self.servers[host, port] = kind(on, told, shown, context, self.post)
+        except BaseException:  # an interrupt: its user does not have the server
+            if server is not None:
+                self.servers.pop((host, port)).close()
+            raise
         return server
 
     def _make_room(self, host: str, port: int, replace: bool) -> None:
@@ -373,7 +402,11 @@ class Lab:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        try:
+            self.close()
+        except BaseException:  # an interrupt that arrived before it began
+            self.close()
+            raise
 
     def _repr_html_(self) -> str:
         from labkit.show.page import sentence
@@ -394,6 +427,33 @@ class Lab:
         return "\n".join(lines) + ">"
 
 
+class NotBegun(AbstractContextManager["Capture"]):
+    """What `Lab.capture` gives: a capture that begins with a ``with`` block. Anything else that is asked of it fails.
+
+    Raises `LabError`.
+    """
+
+    def __init__(self, capture: "AbstractContextManager[Capture]") -> None:
+        self._capture = capture
+
+    def __enter__(self) -> "Capture":
+        return self._capture.__enter__()
+
+    def __exit__(self, *error: Any) -> bool | None:
+        return self._capture.__exit__(*error)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # what copies and shows objects asks for, and can do without
+            raise AttributeError(name)
+        raise LabError(f"There is no {name} yet. {_WITH}")
+
+    def __repr__(self) -> str:
+        return f"<a capture that has not begun. {_WITH}>"
+
+
+_WITH = "A capture begins and ends with a block: with lab.capture() as capture: …"
+
+
 @contextmanager
 def _captured(network: "Network", method: str, keylog: "KeyLog", host: str | None = None) -> Iterator["Capture"]:
     network.still_open()
@@ -408,17 +468,26 @@ def _captured(network: "Network", method: str, keylog: "KeyLog", host: str | Non
 def _loading(*modules: str) -> Iterator[None]:
     """Load these modules while the block waits for something else."""
     loading = Thread(target=_load, args=modules, name="labkit loading", daemon=True)
-    loading.start()
+    with suppress(RuntimeError):  # no thread can be started: they are loaded where they are needed
+        loading.start()
     try:
         yield
     finally:
-        loading.join()
+        if loading.ident is not None:
+            loading.join()
 
 
 def _load(*modules: str) -> None:
-    with suppress(ImportError):  # what is missing is said where it is needed
+    with suppress(ImportError, OSError, MemoryError):  # what is missing is said where it is needed
         for module in modules:
             import_module(module)
+
+
+def _clean_up(stage: ExitStack, maker: int) -> None:
+    """End a lab, in the process that made it."""
+    if os.getpid() == maker:
+        with uninterrupted():
+            stage.close()
 
 
 def _close_all(servers: "dict[tuple[str, int], Server]") -> None:

@@ -1,44 +1,47 @@
-"""Files that have a path, and folders, that leave nothing behind.
+"""Files that have a path and leave nothing behind.
 
 OpenSSL takes key logs and certificates as paths only. On Linux the path leads to memory (memfd_create(2)), which is
-gone with the process, however it ends. Elsewhere it is a private temporary file, removed on close, as a folder is
-everywhere; where a process was killed before that, the next one removes it. What is in it is not known here.
+gone with the process, however it ends. Elsewhere it is a private temporary file, removed on close; where a process was
+killed before that, the next one removes it. What is in it is not known here.
 """
 
 import os
-import shutil
 import tempfile
+import weakref
 from contextlib import suppress
 from pathlib import Path
 
-_PREFIX = "labkit-"
+from labkit.errors import LabError
+from labkit.limits import SENTENCES, within_limits
+
+try:
+    import fcntl
+except ImportError:  # Windows, which does not remove a file that is held open
+    fcntl = None
+
+_PREFIX = "labkit-secrets-"
 
 
 class ScratchFile:
-    """Bytes behind a path, for this process alone; gone after `close`."""
+    """Bytes behind a path, for this process alone; gone after `close`, or when nothing refers to it any more.
+
+    Raises `LabError` where no file can be made.
+    """
 
     def __init__(self, contents: bytes = b"") -> None:
-        self._fd, self.path, self._on_disk = _in_memory() or _on_disk()
-        with open(self.path, "wb") as file:
-            file.write(contents)
+        with within_limits("Making a file for secrets"):
+            fd, self.path, on_disk = _in_memory() or _on_disk()
+            self.close = weakref.finalize(self, _forget, fd, self.path if on_disk else "", os.getpid())
+            """Forget the bytes. A second call does nothing."""
+            with open(self.path, "wb") as file:
+                file.write(contents)
 
     def read(self) -> bytes:
-        """Everything that was written, by us or by whoever was given the path; nothing after `close`."""
-        if self._fd < 0:
+        """Everything that was written through the path; nothing after `close`."""
+        if not self.close.alive:
             return b""
         with open(self.path, "rb") as file:
             return file.read()
-
-    def close(self) -> None:
-        """Forget the bytes. A second call does nothing."""
-        if self._fd < 0:
-            return
-        os.ftruncate(self._fd, 0)  # whoever was given the path may hold it open for longer
-        os.close(self._fd)
-        self._fd = -1
-        if self._on_disk:
-            with suppress(PermissionError):  # Windows keeps a file that is held open
-                os.unlink(self.path)
 
     def __enter__(self) -> "ScratchFile":
         return self
@@ -47,14 +50,14 @@ class ScratchFile:
         self.close()
 
 
-def scratch_folder() -> tempfile.TemporaryDirectory[str]:
-    """A private folder, gone after its `cleanup`."""
-    _sweep()
-    return tempfile.TemporaryDirectory(prefix=_own_prefix())
-
-
-def _own_prefix() -> str:
-    return f"{_PREFIX}{os.getpid()}-"
+def _forget(fd: int, on_disk: str, maker: int) -> None:
+    """Empty and close a file, and remove it from the disk. A forked process only closes its copy of the descriptor."""
+    if os.getpid() == maker:
+        os.ftruncate(fd, 0)  # another descriptor of the same file may stay open for longer
+    os.close(fd)
+    if on_disk and os.getpid() == maker:
+        with suppress(OSError):  # Windows keeps a file that is held open
+            os.unlink(on_disk)
 
 
 def _in_memory() -> tuple[int, str, bool] | None:
@@ -70,27 +73,31 @@ def _in_memory() -> tuple[int, str, bool] | None:
 
 
 def _on_disk() -> tuple[int, str, bool]:
-    _sweep()
-    return *tempfile.mkstemp(prefix=_own_prefix()), True
-
-
-def _sweep() -> None:
-    """Remove what processes that are gone have left; the process that something belongs to stands in its name."""
-    for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
-        owner = path.name.removeprefix(_PREFIX).split("-", 1)[0]
-        if owner.isdecimal() and not _runs(int(owner)):
-            with suppress(OSError):  # somebody else's, or, on Windows, still held open
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
-def _runs(process: int) -> bool:
-    """Whether a process is running. On Windows, where looking would end it, only a file that it holds open tells."""
-    if os.name == "nt":
-        return process == os.getpid()
     try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        return True  # somebody else's, or no number of a process
-    return True
+        _remove_abandoned()
+        fd, path = tempfile.mkstemp(prefix=_PREFIX)
+        _lock(fd)
+        return fd, path, True
+    except OSError as error:
+        if error.errno in SENTENCES:
+            raise
+        raise LabError(
+            f"No temporary file can be made ({error.strerror or error}): set TMPDIR to a folder that can be written to."
+        ) from error
+
+
+def _remove_abandoned() -> None:
+    """Remove the files of processes that have ended: the lock of a file (flock(2)) ends with its process."""
+    for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with suppress(OSError), open(path, "rb") as file:
+            if path.stat().st_size and _lock(file.fileno()):  # an empty one may not be locked yet
+                path.unlink()
+
+
+def _lock(fd: int) -> bool:
+    """Lock a file. False when another process has locked it."""
+    with suppress(BlockingIOError):
+        if fcntl is not None:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+from networks import made
 from tools import python
 
-from labkit import Lab, policies
+from labkit import Lab, attacks, policies
 from labkit.errors import LabError, OutsideTheLab, PortTaken
 
 SESSION = """
@@ -174,7 +175,7 @@ def test_connections_of_the_last_moment_end_with_the_lab(traces):
             lab.smtp()
             lab.smtp(implicit=True)
             clients = [lab.alice.connect("mail", port, timeout=5) for port in (587, 465, 587)]
-            lab.smtp()
+            lab.smtp(replace=True)
             clients.append(lab.alice.connect("mail", 587, timeout=5))
         for client in clients:
             with client, suppress(ConnectionResetError):
@@ -270,17 +271,73 @@ def test_where_keys_must_be_in_a_file_the_next_lab_removes_what_a_killed_one_lef
         running.kill()
 
 
-def test_the_next_folder_removes_what_a_killed_process_left_in_its_own(tmp_path):
+@pytest.mark.skipif(sys.platform != "linux", reason="descriptors are counted in /proc")
+@pytest.mark.parametrize("network", ("loopback", "namespace"))
+def test_a_closed_lab_holds_no_descriptor_although_nothing_was_collected(network):
+    made(network).close()
+
+    def used():
+        lab = Lab(network)
+        smtp, imap = lab.smtp(), lab.imap(implicit=True)
+        with lab.capture():
+            lab.send(smtp, "x")
+        with lab.mallory(attacks.FullInterception()):
+            lab.send(smtp, "x", policy=policies.verified)
+            lab.fetch(imap, policy=policies.implicit)
+        lab.alice.connect("mail", 587).close()
+        lab.close()
+        return lab
+
+    used()
+    gc.collect()
+    gc.disable()
+    try:
+        before = os.listdir("/proc/self/fd")
+        labs = [used() for _ in range(3)]
+        assert len(os.listdir("/proc/self/fd")) == len(before) and len(labs) == 3
+    finally:
+        gc.enable()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no process groups")
+@pytest.mark.parametrize("network", ("loopback", "namespace"))
+def test_a_tool_does_not_outlive_a_killed_process(tmp_path, network):
+    made(network).close()
     code = (
-        "from pathlib import Path\nfrom labkit.scratch import scratch_folder\nfolder = scratch_folder()\n"
-        "Path(folder.name, 'deep').mkdir()\nPath(folder.name, 'deep', 'file').touch()\nprint(folder.name, flush=True)\n"
+        f"import sys\nfrom labkit import Lab\nlab = Lab('{network}')\nprint('runs', flush=True)\n"
+        "lab.alice.run(['sh', '-c', 'sleep 71 & sleep 72; echo'], timeout=60)"
     )
-    with python(code + "import time\ntime.sleep(60)", tmp_path) as killed:
-        left = Path(killed.stdout.readline().strip())
-        killed.kill()
-    assert (left / "deep" / "file").exists()
-    python(code + "folder.cleanup()", tmp_path).communicate(timeout=60)
-    assert not os.listdir(tmp_path)
+    with python(code, tmp_path) as process:
+        process.stdout.readline()
+        started = psutil.Process(process.pid)
+        children = []
+        while sum(child.name() == "sleep" for child in children) < 2:
+            assert process.poll() is None
+            children = started.children(recursive=True)
+        process.kill()
+    assert psutil.wait_procs(children, timeout=10)[1] == []
+
+
+@pytest.mark.parametrize("network", ("loopback", "namespace"))
+def test_a_tool_ends_with_its_status_its_output_and_its_signals(network):
+    made(network).close()
+    with Lab(network) as lab:
+        done = lab.alice.run(["sh", "-c", "cat; echo wrong >&2; exit 3"], input=b"right")
+        assert (done.returncode, done.stdout, done.stderr) == (3, b"right", b"wrong\n")
+        assert lab.alice.run(["sh", "-c", "kill -TERM $$"]).returncode == -signal.SIGTERM
+
+
+def test_a_capture_that_was_not_begun_says_how_to_begin_it():
+    with Lab() as lab:
+        capture = lab.capture()
+        assert "with lab.capture() as capture" in repr(capture)
+        for asked in ("ladder", "dialogue", "conversations", "save", "transcript"):
+            with pytest.raises(LabError, match=r"There is no \w+ yet\. A capture begins and ends with a block"):
+                getattr(capture, asked)
+        assert lab.send(lab.smtp(), "and the lab goes on")
+        with capture as begun:
+            assert lab.send(lab.servers["mail", 587], "x")
+        assert len(begun.conversations) == 1
 
 
 def test_clients_that_hang_up_anywhere_make_no_noise(tmp_path):

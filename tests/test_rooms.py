@@ -14,7 +14,7 @@ from labkit.dialects import ALL
 ROOT = Path(labkit.__file__).parent
 FLOORS = (
     {"errors"},
-    {"scratch"},
+    {"interrupts", "limits", "scratch"},
     {"dialects", "trust", "network"},
     {"mail"},
     {"servers", "clients", "capture"},
@@ -23,6 +23,7 @@ FLOORS = (
     {"show"},
     {"attack"},
     {"trials"},
+    {"outputs"},
     {"lab"},
     {"byhand", "exercises", "checkup"},
     {"labkit"},

@@ -66,7 +66,7 @@ def _now(situation: Situation) -> str:
         line, behind = waiting[0].line, len(waiting) - 1
         queue = f" Behind it: {behind} more." if behind else ""
         what = printable(f"{line.kind} {line.title}")
-        return f"HeldLine: {_way(line, situation.names)}, {what}, session {line.session}.{queue}"
+        return f"Held: {_way(line, situation.names)}, {what}, session {line.session}.{queue}"
     sealed = f" {records} TLS records have passed, and you cannot read them." if records else ""
     return f"Nothing is held.{sealed}"
 

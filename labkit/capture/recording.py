@@ -4,6 +4,7 @@ With a packet socket (`sniffer`) the frames are those that the kernel carried; w
 around the bytes. What is in them is read elsewhere.
 """
 
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 from labkit.capture.pcap import Frame
 from labkit.capture.trace import Trace
 from labkit.errors import CannotSniff, LabError
+from labkit.interrupts import uninterrupted
+from labkit.limits import within_limits
 from labkit.network import Network
 from labkit.trust.keylog import KeyLog
 
@@ -55,10 +58,28 @@ def record(
         ways = ", ".join(map(repr, _SOURCES))
         raise LabError(f"There is no way to capture called {method!r}: use one of {ways}.")
     trace = into if into is not None else Trace()
-    source = _SOURCES[method](network, host)
+    begun = _Begun()
     try:
+        with uninterrupted(), within_limits("Starting a capture"):
+            source = _SOURCES[method](network, host)
+            begun.end = weakref.finalize(begun, _end, source, trace, network, keylog)
+            begun.end.atexit = False
         yield trace
     finally:
+        with uninterrupted():
+            begun.end()
+
+
+class _Begun:
+    """A capture that has begun. It ends at the latest when this is collected: an interrupt may come before its end."""
+
+    def __init__(self) -> None:
+        self.end: Callable[[], object] = lambda: None
+
+
+def _end(source: Source, trace: Trace, network: Network, keylog: KeyLog | None) -> None:
+    """Stop the source, and fill the trace with what it caught."""
+    with uninterrupted():
         try:
             source.stop(SETTLE)
         finally:

@@ -6,6 +6,7 @@ capture is made of is `recording`.
 
 import array
 import contextlib
+import os
 import select
 import socket
 import struct
@@ -25,7 +26,7 @@ _SOL_PACKET, _PACKET_STATISTICS = 263, 6
 _BUFFER = 64 << 20
 """Bytes that the kernel may hold for us while this process is busy."""
 _LARGEST = 1 << 18
-"""Bytes of the largest frame; loopback's are at most 64 KiB unless somebody tuned it."""
+"""Bytes of the largest frame; loopback's are at most 64 KiB unless its MTU was raised."""
 _TIME = struct.Struct("@ll")
 _PATIENCE = 2.0
 """Seconds that `stop` waits for the thread beyond the settling; it needs milliseconds."""
@@ -50,14 +51,20 @@ class Sniffer:
         """The two ends of each open connection -> those that have sent their FIN."""
         self._buffer = bytearray(_LARGEST)
         self._deadline = 0.0
+        self._maker = os.getpid()
         try:
             _prepare(sock, frame_filter.program)
         except OSError as error:
             sock.close()
             raise CannotSniff(f"The packet socket cannot be set up ({error.strerror}): use the tap instead.") from error
-        self._alarm, self._bell = socket.socketpair()
-        self._thread = threading.Thread(target=self._run, name="labkit sniffer", daemon=True)
-        self._thread.start()
+        with contextlib.ExitStack() as undo:
+            undo.enter_context(sock)
+            self._alarm, self._bell = socket.socketpair()
+            undo.enter_context(self._alarm)
+            undo.enter_context(self._bell)
+            self._thread = threading.Thread(target=self._run, name="labkit sniffer", daemon=True)
+            self._thread.start()
+            undo.pop_all()
 
     @property
     def how(self) -> str:
@@ -69,11 +76,17 @@ class Sniffer:
         )
 
     def stop(self, settle: float) -> None:
-        """End when every connection has ended, after `settle` seconds at most; all that was sent before is caught."""
+        """End when every connection has ended, after `settle` seconds at most; all that was sent before is caught.
+
+        In a forked process, which shares the sockets, it does nothing.
+        """
+        if os.getpid() != self._maker:
+            return
         self._deadline = time.monotonic() + settle
         self._bell.send(b".")
         try:
-            self._thread.join(settle + _PATIENCE)
+            if threading.current_thread() is not self._thread:  # the garbage collector may end a capture in this thread
+                self._thread.join(settle + _PATIENCE)
         finally:
             with contextlib.suppress(OSError):
                 self.drops = struct.unpack("II", self._socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8))[1]
@@ -84,7 +97,7 @@ class Sniffer:
         poll = select.poll()
         poll.register(self._socket, select.POLLIN)
         poll.register(self._alarm, select.POLLIN)
-        with contextlib.suppress(OSError):  # the interface went down, or an impatient `stop` closed the socket
+        with contextlib.suppress(OSError, ValueError):  # the interface went down, or `stop` has closed the sockets
             while not self._deadline:
                 poll.poll()
                 self._drain()

@@ -16,7 +16,7 @@ from labkit.capture.frames import ACK, ETHERNET, FIN, PSH, RST, SYN, Found, Segm
 from labkit.capture.headers import PAYLOAD_LIMIT, build
 from labkit.capture.pcap import Frame
 from labkit.network import Network
-from labkit.network.hosts import Address
+from labkit.network.listener import Address
 from labkit.network.relay import Relay, Witness
 
 _FLAGS = {"syn": SYN, "syn-ack": SYN | ACK, "ack": ACK, "data": PSH | ACK, "fin": FIN | ACK, "rst": RST | ACK}
@@ -39,7 +39,7 @@ class Tap:
 
     def __init__(self, network: Network) -> None:
         self.frames: list[Frame] = []
-        """What was caught; filled by `stop`, so that nobody waits for headers while they talk."""
+        """What was caught; filled by `stop`, so that building headers delays no connection."""
         self.seen: list[tuple[int, Found, int]] = []
         """(nanoseconds since 1970, what makes the `Segment`, number of the packet) of each step."""
         self._path = _Path.of(network, self)
@@ -56,7 +56,7 @@ class Tap:
 class _Path:
     """Stands in `Network.diversion` while taps are on: connections go through a relay, and frames to the taps."""
 
-    _making = threading.Lock()
+    _making = threading.RLock()  # the garbage collector may end a tap inside
 
     def __init__(self, network: Network, first: Tap) -> None:
         self._network = network

@@ -15,8 +15,9 @@ from labkit.clients.failures import GREETING, HANDSHAKE, Stopped, Words, put
 from labkit.clients.outcome import CLEAR, EXPLICIT_TLS, IMPLICIT_TLS, Outcome
 from labkit.clients.policies import EXPLICIT, IMPLICIT, STOP, Policy
 from labkit.errors import LabError, OutsideTheLab
+from labkit.limits import within_limits
 from labkit.network import Host
-from labkit.network.hosts import check_timeout
+from labkit.network.checks import check_timeout
 from labkit.trust.certificates import SERVER_NAME
 from labkit.trust.contexts import spoken
 
@@ -66,7 +67,7 @@ class Attempt:
 
         Raises `OutsideTheLab` for an address that is not the lab's.
         """
-        with self._limited(client):
+        with within_limits("The attempt"), self._limited(client):
             try:
                 more = talk()
                 outcome = self._outcome(kind, done=True, why=self._why_clear, more=more)

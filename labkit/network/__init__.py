@@ -4,8 +4,9 @@ import os
 import re
 
 from labkit.errors import LabError, NetworkUnavailable
-from labkit.network.hosts import Host, Listener, Network
+from labkit.network.hosts import Host, Network
 from labkit.network.interception import Interception
+from labkit.network.listener import Listener
 from labkit.network.loopback import Loopback
 from labkit.network.namespace import Namespace
 

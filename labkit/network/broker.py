@@ -1,11 +1,12 @@
 """The lab's end of the broker: the process that owns the private LAN, started, asked for sockets, and ended.
 
 The kernel of a notebook has threads, so it cannot enter a namespace itself; `labkit.network.inside` can, and hands over
-sockets that were made there. Its process ends when this end of the connection is closed, also by a death without
-farewell.
+sockets that were made there. Its process ends when this end of the connection is closed, also when this process is
+killed.
 """
 
 import contextlib
+import errno
 import json
 import os
 import socket
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from labkit.errors import NetworkUnavailable
+from labkit.interrupts import uninterrupted
 from labkit.network.obstacles import obstacle
 
 INSIDE = Path(__file__).parent / "inside"
@@ -44,20 +46,14 @@ class Broker:
             raise NetworkUnavailable("The package pyroute2 is not installed: pip install pyroute2.")
         self._lock = threading.Lock()
         self._number = 0
-        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            command = [*PYTHON, str(INSIDE / "main.py"), str(theirs.fileno())]
-            process = subprocess.Popen(
-                [*command, str(Path(package.origin).parent.parent), json.dumps(plan)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,  # Control-C is for the kernel alone
-            )
-        self.pid = process.pid
-        self.close = weakref.finalize(self, _end, self._socket, process)
-        """End the process and all that it made. A second call does nothing."""
+        with uninterrupted():
+            try:
+                self._socket, process = _started([str(Path(package.origin).parent.parent), json.dumps(plan)])
+            except OSError as error:
+                raise NetworkUnavailable(obstacle("starting its process", error.errno or 0, str(error))) from error
+            self.pid = process.pid
+            self.close = weakref.finalize(self, _end, self._socket, process, os.getpid())
+            """End the process and all that it made. A second call does nothing."""
         self._socket.settimeout(_PATIENCE)
         try:
             self.namespaces: dict[str, int] = self._answer()[0]
@@ -66,12 +62,14 @@ class Broker:
             raise
 
     def ask(self, verb: str, *arguments: object) -> Any:
-        """What this method of `labkit.network.inside.lan.Lan` says. Raises `OSError` as it does."""
+        """Call this method of `labkit.network.inside.lan.Lan`; gives its result. Raises `OSError` as it does."""
         return self._ask(verb, arguments)[0]
 
     def socket(self, host: str, family: int, kind: int, protocol: int = 0) -> socket.socket:
         """A socket that was made on a host. Raises `OSError`."""
         _, descriptors = self._ask("socket", (host, family, kind, protocol))
+        if not descriptors:  # the kernel drops what this process has no descriptor for (unix(7), MSG_CTRUNC)
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         return socket.socket(fileno=descriptors[0])
 
     def _ask(self, verb: str, arguments: tuple[object, ...]) -> tuple[Any, list[int]]:
@@ -85,7 +83,7 @@ class Broker:
                 raise NetworkUnavailable(_LOST) from error
 
     def _answer(self) -> tuple[Any, list[int]]:
-        """The answer to the last request; one that an interrupted caller did not wait for is put away."""
+        """The answer to the last request; one that an interrupted caller did not wait for is discarded."""
         while True:
             try:
                 data, descriptors, _, _ = socket.recv_fds(self._socket, _LARGEST, 1, socket.MSG_CMSG_CLOEXEC)
@@ -105,7 +103,30 @@ class Broker:
         return answer["value"], descriptors
 
 
-def _end(sock: socket.socket, process: subprocess.Popen[bytes]) -> None:
+def _started(arguments: list[str]) -> tuple[socket.socket, subprocess.Popen[bytes]]:
+    """The process, and this end of the connection to it. Raises `OSError`."""
+    with contextlib.ExitStack() as undo:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        undo.enter_context(ours)
+        with theirs:
+            process = subprocess.Popen(
+                [*PYTHON, str(INSIDE / "main.py"), str(theirs.fileno()), *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,  # Control-C is for the kernel alone
+            )
+        undo.pop_all()
+    return ours, process
+
+
+def _end(sock: socket.socket, process: subprocess.Popen[bytes], maker: int) -> None:
+    if os.getpid() != maker:
+        sock.close()
+        return
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)  # a forked process may have a copy of the descriptor
     sock.close()
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(_FAREWELL)

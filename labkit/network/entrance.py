@@ -1,4 +1,4 @@
-"""Where clients come in: a listening socket whose connections are accepted in the loop's thread.
+"""A listening socket whose connections are accepted in the loop's thread.
 
 asyncio's own Server, when closed, loses the connections that it is just accepting; so we accept here.
 """
@@ -15,10 +15,10 @@ BREATH = 0.5
 
 
 class Entrance:
-    """Accepts from construction to `close`; its methods are for the loop's thread.
+    """Accepts connections from construction to `close`; its methods are for the loop's thread.
 
-    `welcome` gets each connection and the address of its client, `at_once` of them before those that are here already
-    get their turn; `exhausted` is told why, each time the system has no socket left for one.
+    `welcome` is called with each connection and the address of its client; after `at_once` of them, open connections
+    get their turn. `exhausted` is called with the error each time the system has no socket left for a connection.
     """
 
     def __init__(
@@ -38,28 +38,28 @@ class Entrance:
         sock.setblocking(False)
         events.call_soon_threadsafe(self._open)
 
-    def let_in(self) -> bool:
-        """Welcome those who wait. False when nobody does, or nobody can be let in."""
+    def accept_pending(self) -> bool:
+        """Accept the connections that wait. False when none was accepted."""
         accepted = 0
         try:
             while accepted < self._at_once:
                 sock, address = self._socket.accept()
                 accepted += 1
                 self._welcome(sock, address)
-        except OSError as error:  # nobody else waits, or the client has gone again
+        except OSError as error:  # no other connection waits, or the client has closed its own again
             if error.errno in EXHAUSTED:
                 self._exhausted(error)
                 self._rest()
         return accepted > 0
 
     def close(self) -> None:
-        """Accept no more; the socket stays its owner's."""
+        """Accept no more. The socket stays open: its owner closes it."""
         self._closed = True
         self._events.remove_reader(self._socket)
 
     def _open(self) -> None:
         if not self._closed:
-            self._events.add_reader(self._socket, self.let_in)
+            self._events.add_reader(self._socket, self.accept_pending)
 
     def _rest(self) -> None:
         self._events.remove_reader(self._socket)

@@ -7,25 +7,21 @@ inside the lab is here too (`Network.admit`): no listener and no connection exis
 import contextlib
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import threading
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from ipaddress import ip_address
-from numbers import Real
-from typing import TYPE_CHECKING
 
 from labkit.errors import LabError, NotListening, OutsideTheLab, PortTaken
+from labkit.interrupts import uninterrupted
+from labkit.limits import within_limits
+from labkit.network.checks import check_port, check_timeout
 from labkit.network.interception import Interception
+from labkit.network.listener import Address, Listener
+from labkit.network.loop import Loop
 
-if TYPE_CHECKING:
-    from labkit.network.loop import Loop
-
-Address = tuple[str, int]
-"""(IP address, port in host order)."""
 Diversion = Callable[[str, str, int, Address], Address]
 """(sender, host name, nominal port, real address) -> where to connect instead: how a tap gets into the path."""
 
@@ -33,42 +29,6 @@ _NAMES_KEPT = 4096
 _BACKLOG = 128
 _SLOWEST = 10.0
 """Seconds; a slower link would look like a broken one."""
-_LONGEST_WAIT = 86_400
-"""Seconds; sockets and timers cannot count up to any number."""
-
-
-class Listener:
-    """A listening socket on a host. `port` is the nominal one, `address` the real one; they differ on loopback."""
-
-    def __init__(self, network: "Network", host: str, port: int, sock: socket.socket) -> None:
-        self.host = host
-        self.port = port
-        self.socket = sock
-        self.address: Address = sock.getsockname()[:2]
-        self._network = network
-
-    @property
-    def elsewhere(self) -> str:
-        """``really 127.0.0.1:40001`` for one that only stands for its port, and nothing for one that is there."""
-        return "" if self.address[1] == self.port else "really {}:{}".format(*self.address)
-
-    def close(self) -> None:
-        """Stop listening. A second call does nothing."""
-        self._network.forget(self)
-        stop_listening(self.socket)
-
-    def __repr__(self) -> str:
-        return f"<{self.host} listens on port {self.port}{self.elsewhere and f', {self.elsewhere}'}>"
-
-
-def stop_listening(sock: socket.socket) -> None:
-    """Close a listening socket so that its port is free at once.
-
-    Whoever starts a process in another thread may hold a copy of the descriptor for a moment.
-    """
-    with contextlib.suppress(OSError):
-        sock.shutdown(socket.SHUT_RDWR)
-    sock.close()
 
 
 class Host(ABC):
@@ -81,20 +41,26 @@ class Host(ABC):
 
     def listen(self, port: int) -> Listener:
         """Listen on a nominal port (1 to 65535). Raises `PortTaken` when this host already does."""
-        _check_port(port)
+        check_port(port)
         self.network.still_open()
         if (self.name, port) in self.network.listeners:
             raise PortTaken(
                 f"Port {port} on {self.name} is taken: close the server that listens there, or use another port."
             )
         self.network.admit(self.address)
+        listener: Listener | None = None
         try:
-            sock = self.bound(port)
+            with uninterrupted(), within_limits(f"Listening on port {port} of {self.name}"):
+                listener = self.network.remember(Listener(self.name, port, self.bound(port), self.network.forget))
         except OSError as error:
             raise PortTaken(
                 f"{self.name} cannot listen on port {port} ({error.strerror}): try another port."
             ) from error
-        return self.network.remember(Listener(self.network, self.name, port, sock))
+        except BaseException:  # an interrupt: its user does not have the listener
+            if listener is not None:
+                listener.close()
+            raise
+        return listener
 
     def listen_anywhere(self) -> Listener:
         """Listen on a free port, which is the nominal one, too. Raises `PortTaken` where none is left."""
@@ -112,13 +78,14 @@ class Host(ABC):
         `timeout` (seconds) limits the connecting and stays on the socket. Raises `NotListening`, `OutsideTheLab`, or
         `LabError` when nothing answers in time.
         """
-        _check_port(port)
+        check_port(port)
         self.network.still_open()
         check_timeout(timeout)
         address = self.network.locate(host, port, self.name)
         self.network.admit(address[0])
         try:
-            sock = self._connected_socket(address, timeout)
+            with within_limits(f"Connecting to port {port} of {host}"):
+                sock = self._connected_socket(address, timeout)
         except ConnectionRefusedError as error:
             raise NotListening(f"Nothing listens on port {port} of {host}: start a server there first.") from error
         except OSError as error:
@@ -131,8 +98,8 @@ class Host(ABC):
     def run(self, command: list[str], input: bytes = b"", timeout: float = 30.0) -> subprocess.CompletedProcess[bytes]:
         """Run a tool on this host with `input` on its standard input; `timeout` in seconds, output in bytes.
 
-        Raises `LabError` when the tool is not installed or does not end in time; it is stopped then, with whatever it
-        has started.
+        Raises `LabError` when the tool is not installed or does not end in time. It is stopped then, and when this
+        process ends, together with the processes that it has started.
         """
         self.network.still_open()
         check_timeout(timeout)
@@ -141,9 +108,12 @@ class Host(ABC):
         if shutil.which(command[0]) is None:
             raise LabError(f"The tool {command[0]!r} is not installed here: install it, or leave this step out.")
         try:
-            return _run(self._started_here(command), command, input, timeout)
+            with within_limits(f"Starting {command[0]!r}"):
+                return self._run(command, input, timeout)
         except subprocess.TimeoutExpired as error:
             raise LabError(f"{command[0]!r} was still running after {timeout:g} s and was stopped.") from error
+        except OSError as error:
+            raise LabError(f"{command[0]!r} cannot be started ({error.strerror}): try it in a terminal.") from error
 
     def bound(self, port: int) -> socket.socket:
         """A listening socket that stands for this port; for 0 it has a free port of the system. Raises `OSError`."""
@@ -175,8 +145,8 @@ class Host(ABC):
         return sock
 
     @abstractmethod
-    def _started_here(self, command: list[str]) -> list[str]:
-        """The command that starts this one on this host."""
+    def _run(self, command: list[str], input: bytes, timeout: float) -> subprocess.CompletedProcess[bytes]:
+        """Run a tool on this host to its end. Raises `OSError` and `subprocess.TimeoutExpired`."""
 
     def __repr__(self) -> str:
         return f"<{self.name}, {self.address}>"
@@ -204,12 +174,13 @@ class Network(ABC):
         """``ip:port`` or ``ip`` -> host name: what an address in a capture is called; ``ip:port>`` -> whom the client
         at that end talks to, where several hosts share an address or one poses as another."""
         self.interceptions: dict[tuple[str, int], Interception] = {}
-        """(server, nominal port) -> who is on the path to it."""
+        """(server, nominal port) -> the host that is on the path to it."""
         self.diversion: Diversion | None = None
         """Asked on every connection to a host by name where to connect instead."""
         self.instead = ""
         """Why this machine has not a better network, in a sentence; empty when this one was asked for."""
         self._closed = False
+        self._maker = os.getpid()
         self._loop: Loop | None = None
         self._starting = threading.Lock()
 
@@ -219,14 +190,12 @@ class Network(ABC):
 
     @property
     def loop(self) -> "Loop":
-        """The thread of what serves and what carries here, from the first of them to `close`."""
-        from labkit.network.loop import Loop
-
-        with self._starting:
+        """The thread in which servers and relays run, from the first of them to `close`."""
+        with uninterrupted(), self._starting, within_limits("Starting the thread of the servers"):
             self.still_open()
             if self._loop is None:
                 self._loop = Loop()
-                weakref.finalize(self, self._loop.close).atexit = False  # then whoever serves comes first
+                weakref.finalize(self, self._loop.close).atexit = False  # at exit, servers are closed first
             return self._loop
 
     @abstractmethod
@@ -242,8 +211,18 @@ class Network(ABC):
         if not self.contains(ip):
             raise OutsideTheLab(f"{ip!r} is not inside the lab: use one of its hosts, {', '.join(self.hosts)}.")
 
+    @property
+    def is_here(self) -> bool:
+        """Whether this process made the network; a fork of it (fork(2)) did not."""
+        return os.getpid() == self._maker
+
     def still_open(self) -> None:
-        """Raises `LabError` after `close`."""
+        """Raises `LabError` after `close`, and in a forked process (fork(2))."""
+        if not self.is_here:
+            raise LabError(
+                f"This lab belongs to the process that made it ({self._maker}), not to a fork of it: "
+                "make a new one here with Lab()."
+            )
         if self._closed:
             raise LabError("This lab is closed: make a new one with Lab().")
 
@@ -257,9 +236,9 @@ class Network(ABC):
         """Put a host on the path to a nominal port of another one, until the interception is closed.
 
         Raises `OutsideTheLab` for a server that is not in the lab, and `LabError` for a host that does not exist or a
-        port that somebody already intercepts.
+        port that is intercepted already.
         """
-        _check_port(port)
+        check_port(port)
         self.still_open()
         for name in (server, attacker):
             self.admit(self.hosts[name].address if name in self.hosts else name)
@@ -267,10 +246,36 @@ class Network(ABC):
             raise LabError(f"{attacker} cannot be on the path to itself: name another host as the attacker.")
         if (server, port) in self.interceptions:
             raise LabError(f"{self.interceptions[server, port]!r} already: close that interception first.")
-        return self._intercept(self.host(attacker), self.host(server), port)
+        interception: Interception | None = None
+        try:
+            with uninterrupted(), within_limits(f"Getting on the path to {server}"):
+                interception = self._intercept(self.host(attacker), self.host(server), port)
+                self.interceptions[server, port] = interception
+        except BaseException:  # an interrupt: its user does not have the interception
+            if interception is not None:
+                interception.close()
+            raise
+        return interception
+
+    def leave(self, interception: Interception) -> None:
+        """Take an attacker off the path again; without effect when it has left, and in a forked process."""
+        where = interception.server, interception.port
+        if self.interceptions.get(where) is not interception or not self.is_here:
+            return
+        with uninterrupted():
+            del self.interceptions[where]
+            try:
+                self._heal(interception)
+            finally:
+                interception.listener.close()
 
     @abstractmethod
-    def _intercept(self, attacker: Host, server: Host, port: int) -> Interception: ...
+    def _intercept(self, attacker: Host, server: Host, port: int) -> Interception:
+        """Put a host on the path. Raises `OSError`."""
+
+    @abstractmethod
+    def _heal(self, interception: Interception) -> None:
+        """Undo what `_intercept` changed on other hosts."""
 
     def link(self, host: str, delay: float = 0.0, loss: float = 0.0) -> str:
         """Slow down what a host sends and gets: it takes `delay` seconds more, and a part (0 to 1) of it is lost.
@@ -284,15 +289,21 @@ class Network(ABC):
                 f"A link has a delay of 0 to {_SLOWEST:g} seconds and loses a part of 0 up to 1, "
                 f"not {delay:g} and {loss:g}."
             )
-        return self._link(self.host(host), delay, loss)
+        at = self.host(host)
+        try:
+            with uninterrupted(), within_limits(f"Slowing down the link of {host}"):
+                return self._link(at, delay, loss)
+        except OSError as error:
+            raise LabError(f"The link of {host} cannot be slowed down here ({error.strerror}).") from error
 
     @abstractmethod
-    def _link(self, host: Host, delay: float, loss: float) -> str: ...
+    def _link(self, host: Host, delay: float, loss: float) -> str:
+        """What `link` does on this network. Raises `OSError`."""
 
     def reached(self, host: str, port: int, sender: str) -> str:
-        """Whom `sender` talks to when it connects to this host and nominal port."""
+        """The name of the host that `sender` talks to when it connects to this host and nominal port."""
         interception = self.interceptions.get((host, port))
-        return interception.pose if interception and interception.meets(sender) else self._known(host, port)
+        return interception.pose if interception and interception.applies_to(sender) else self._known(host, port)
 
     def _known(self, host: str, port: int) -> str:
         return host if host in self.hosts else self.names.get(f"{host}:{port}", host)
@@ -307,7 +318,7 @@ class Network(ABC):
         return self.diversion(sender, host, port, listener.address) if self.diversion else listener.address
 
     def _listener(self, host: str, port: int, sender: str) -> Listener | None:
-        """What `sender` meets at this host and nominal port."""
+        """The listener that `sender` reaches at this host and nominal port."""
         return self.listeners.get((host, port))
 
     def remember(self, listener: Listener) -> Listener:
@@ -326,7 +337,7 @@ class Network(ABC):
             self.nominal.pop(listener.address[1], None)
 
     def name(self, endpoint: str, host: str) -> None:
-        """Note who uses this ``ip:port``; the oldest notes are dropped when there are very many."""
+        """Note which host uses this ``ip:port``; the oldest notes are dropped when there are more than 4096."""
         self.names.pop(endpoint, None)
         self.names[endpoint] = host
         if len(self.names) > _NAMES_KEPT:
@@ -340,58 +351,21 @@ class Network(ABC):
         return ":" not in endpoint or int(endpoint.rpartition(":")[2]) in ports
 
     def close(self) -> None:
-        """End what serves and what carries, close every listener and admit no more. A second call does nothing."""
-        self._closed = True
-        self.diversion = None
-        if self._loop is not None:
-            self._loop.close()
-        for interception in list(self.interceptions.values()):
-            with contextlib.suppress(OSError, LabError):
-                interception.close()
-        for listener in list(self.listeners.values()):
-            with contextlib.suppress(OSError):
-                listener.close()
+        """End what serves and what carries, close every listener and admit no more.
 
+        A second call does nothing; nor does one in a forked process, where the network still belongs to its maker.
+        """
+        if not self.is_here or self._closed:
+            return
+        with uninterrupted():
+            self._closed = True
+            self.diversion = None
+            if self._loop is not None:
+                self._loop.close()
+            for running in (*self.interceptions.values(), *self.listeners.values()):
+                with contextlib.suppress(OSError, LabError):
+                    running.close()
+            self._take_down()
 
-def _run(start: list[str], command: list[str], input: bytes, timeout: float) -> subprocess.CompletedProcess[bytes]:
-    pipe = subprocess.PIPE
-    with subprocess.Popen(start, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True) as process:
-        try:
-            out, err = process.communicate(input, timeout)
-        except BaseException:
-            _kill(process)
-            raise
-    return subprocess.CompletedProcess(command, process.returncode, out, err)
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End a process and, where there are process groups, those that it has started."""
-    if hasattr(os, "killpg"):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    process.kill()
-
-
-def _check_port(port: int) -> None:
-    if not isinstance(port, int) or not 0 < port < 65536:
-        raise LabError(f"A TCP port is a number from 1 to 65535, not {port!r}.")
-
-
-def check_timeout(timeout: float) -> None:
-    """Raises `LabError` for what is no number of seconds that somebody would wait."""
-    if not isinstance(timeout, Real) or not 0 < timeout <= _LONGEST_WAIT:
-        raise LabError(f"A time limit is a number of seconds above 0, a day at most, not {timeout!r}.")
-
-
-def without_delay(sock: socket.socket) -> socket.socket:
-    """Nagle's algorithm off, also for what a listener accepts: with delayed ACKs (RFC 1122) it costs 40 ms a turn."""
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return sock
-
-
-def is_loopback(ip: str) -> bool:
-    """Whether this text is a loopback IP address; a host name is not."""
-    try:
-        return ip_address(ip).is_loopback
-    except ValueError:
-        return False
+    def _take_down(self) -> None:  # noqa: B027 (only a network of its own has something to take down)
+        """End what only this kind of network has."""

@@ -1,47 +1,61 @@
-"""Being on the path: a host that gets the connections which others mean for a server.
+"""Being on the path: a host that accepts the connections which other hosts open to a server.
 
-How it got there is the network's affair: on loopback connections are diverted, on a LAN the neighbours are deceived
-with ARP. What it does with what it gets does not belong here.
+How it gets there is the network's business: on loopback connections are diverted, on a LAN the neighbours are told a
+false hardware address. What it does with the connections does not belong here.
 """
 
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from labkit.network.hosts import Address, Host, Listener
+from labkit.network.listener import Address, Listener
 
 
 class Interception:
-    """`attacker` stands between everybody else and one port of `server`, from construction to `close`."""
+    """`attacker` stands between all other hosts and one port of `server`, until `close`.
+
+    `connect` opens a connection from the attacker to the real server, `name` notes what an endpoint is called, and
+    `leave` takes the attacker off the path. `how` says in a sentence how it got there.
+    """
 
     def __init__(
         self,
-        attacker: "Host",
+        attacker: str,
         server: str,
-        listener: "Listener",
-        address: "Address",
-        heal: Callable[[], None] = lambda: None,
+        listener: Listener,
+        how: str,
+        connect: Callable[[float], socket.socket],
+        name: Callable[[str, str], None],
+        leave: "Callable[[Interception], None]",
     ) -> None:
         self.attacker = attacker
         self.server = server
-        self.port = listener.port
-        """The nominal port of the server, host order."""
         self.listener = listener
-        """Gets the connections of the victims."""
-        self.address = address
+        """Accepts the connections of the victims."""
+        self.how = how
+        self.connect = connect
+        """A new connection from the attacker to the real server, within so many seconds; see `Host.connect`."""
+        self._name = name
+        self._leave = leave
+
+    @property
+    def port(self) -> int:
+        """The nominal port of the server, host order."""
+        return self.listener.port
+
+    @property
+    def address(self) -> Address:
         """Where a tool outside the lab connects to become a victim: (IP address, real port)."""
-        self._heal = heal
-        attacker.network.interceptions[server, self.port] = self
+        return self.listener.address
 
     @property
     def pose(self) -> str:
         """What the attacker is to a victim: ``mallory posing as mail``."""
-        return f"{self.attacker.name} posing as {self.server}"
+        return f"{self.attacker} posing as {self.server}"
 
-    def meets(self, host: str) -> bool:
+    def applies_to(self, host: str) -> bool:
         """Whether connections from this host are intercepted: all but the attacker's own."""
-        return host != self.attacker.name
+        return host != self.attacker
 
     def accept(self) -> socket.socket:
         """The next connection of a victim. Raises `OSError` as the listener's socket does."""
@@ -50,22 +64,12 @@ class Interception:
         return sock
 
     def met(self, victim: tuple[Any, ...]) -> None:
-        """Note whom the victim at this address talks to; for a connection that was accepted elsewhere."""
-        self.attacker.network.name("{}:{}>".format(*victim[:2]), self.pose)
-
-    def connect(self, timeout: float) -> socket.socket:
-        """A new connection from the attacker to the real server; see `Host.connect`."""
-        return self.attacker.connect(self.server, self.port, timeout)
+        """Note what the victim at this address talks to; for a connection that was accepted elsewhere."""
+        self._name("{}:{}>".format(*victim[:2]), self.pose)
 
     def close(self) -> None:
-        """Step out of the path and heal what was changed; connections that stand go on. A second call does nothing."""
-        interceptions = self.attacker.network.interceptions
-        if interceptions.get((self.server, self.port)) is self:
-            del interceptions[self.server, self.port]
-            try:
-                self._heal()
-            finally:
-                self.listener.close()
+        """Leave the path; open connections go on. A second call does nothing."""
+        self._leave(self)
 
     def __enter__(self) -> "Interception":
         return self
@@ -74,4 +78,4 @@ class Interception:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<{self.attacker.name} on the path to port {self.port} of {self.server}>"
+        return f"<{self.attacker} on the path to port {self.port} of {self.server}>"

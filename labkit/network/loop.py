@@ -1,14 +1,16 @@
 """The one thread in which a network's servers and relays run: an asyncio event loop of its own, beside the notebook's.
 
 They share it because a thread that hands bytes to another one wakes it, and both then wait for the interpreter: in a
-thread of its own a relay costs a session three times as much. Everything that waits has a time limit. What is served or
-carried is not known here.
+thread of its own a relay costs a session three times as much. Every wait has a time limit. What is served or carried is
+not known here.
 """
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any
 
 from labkit.errors import LabError
@@ -20,29 +22,43 @@ _LAST_WORDS = 1.0
 
 
 class Loop:
-    """An event loop in a thread, from construction to `close`."""
+    """An event loop in a thread, from construction to `close`. Raises `OSError`, and `RuntimeError` for no thread.
 
-    events: asyncio.AbstractEventLoop
-    """asyncio's part of it."""
+    In a forked process (fork(2)) there is no such thread: `call` and `close` do nothing there.
+    """
 
     def __init__(self) -> None:
         self.endings: set[Callable[[], None]] = set()
         """Called in the thread when it ends."""
-        self._started = threading.Event()
+        self._maker = os.getpid()
+        self._stop = asyncio.Event()
+        self.events: asyncio.AbstractEventLoop = asyncio.SelectorEventLoop()  # the same on every system
+        """asyncio's part of it."""
+        self.events.set_exception_handler(_ignore)
         self._thread = threading.Thread(target=self._run, name="labkit loop", daemon=True)
-        self._thread.start()
-        self._started.wait(_PATIENCE)
+        try:
+            self._thread.start()
+        except BaseException:
+            self.events.close()
+            raise
 
     @property
     def here(self) -> bool:
-        """Whether this is the loop's own thread."""
-        return threading.current_thread() is self._thread
+        """Whether the caller must not wait for the thread: it is the thread, or it is in a forked process."""
+        return threading.current_thread() is self._thread or os.getpid() != self._maker
 
     def call(self, function: Callable[[], object]) -> None:
-        """Call a function in the thread and wait for its end. Raises `LabError` when that takes too long."""
-        if self.here:  # a lab that is garbage may be closed from here
+        """Call a function in the thread and wait for its end; after `close`, which ends all that ran there, do nothing.
+
+        Raises `LabError` when that takes too long.
+        """
+        if os.getpid() != self._maker or self._stop.is_set():
+            return
+        if self.here:  # the garbage collector may close a lab in this thread
             function()
             return
+        if not self._thread.is_alive():
+            raise LabError("The lab's server thread has ended: make a new Lab.")
         done: Future[object] = Future()
         self.events.call_soon_threadsafe(lambda: _settle(done, function))
         try:
@@ -53,21 +69,17 @@ class Loop:
 
     def close(self) -> None:
         """Stop the loop and end the thread. A second call does nothing."""
-        if self.events.is_closed():
+        if not self._thread.is_alive() or os.getpid() != self._maker:
             return
         self.events.call_soon_threadsafe(self._stop.set)
         if not self.here:
             self._thread.join(_PATIENCE)
 
     def _run(self) -> None:
-        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:  # the same on every system
+        with suppress(MemoryError), asyncio.Runner(loop_factory=lambda: self.events) as runner:
             runner.run(self._serve())
 
     async def _serve(self) -> None:
-        self.events = asyncio.get_running_loop()
-        self._stop = asyncio.Event()
-        self.events.set_exception_handler(_ignore)
-        self._started.set()
         await self._stop.wait()
         for end in tuple(self.endings):
             end()
@@ -83,4 +95,4 @@ def _settle(done: "Future[object]", function: Callable[[], object]) -> None:
 
 
 def _ignore(_: asyncio.AbstractEventLoop, __: dict[str, Any]) -> None:
-    """Clients of the lab hang up in every possible way; that belongs in the server's log, not in the notebook."""
+    """Print nothing: clients hang up in every possible way, and the server's log says so."""

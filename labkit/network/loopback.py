@@ -5,16 +5,31 @@ The port that a server would have on a real host (587) is kept as its nominal po
 where packet sockets are allowed.
 """
 
+import os
 import socket
+import subprocess
+import sys
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
 
 from labkit.errors import CannotSniff, LabError
-from labkit.network.hosts import Host, Listener, Network, is_loopback, without_delay
+from labkit.limits import within_limits
+from labkit.network import tool
+from labkit.network.checks import is_loopback
+from labkit.network.hosts import Host, Network
 from labkit.network.interception import Interception
+from labkit.network.listener import Listener, without_delay
 
 _ADDRESS = "127.0.0.1"
 _INTERFACE = "lo"
 _ALL_PROTOCOLS = 0x0003
 """ETH_P_ALL of <linux/if_ether.h>."""
+
+_LEASH = (sys.executable, "-E", "-s", "-S", str(Path(__file__).with_name("leash.py")))
+_LARGEST_NUMBER = 16
+"""Digits of an error number."""
+_HOW = "Connections of the other hosts are diverted."
 
 _WITH_LINKS = 'A slow link needs a private LAN: Lab(network="namespace").'
 
@@ -27,7 +42,8 @@ class LoopbackHost(Host):
         if not hasattr(socket, "AF_PACKET"):
             raise CannotSniff("Packet sockets exist only on Linux: the tap captures here instead.")
         try:
-            sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+            with within_limits("Opening a packet socket"):
+                sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         except OSError as error:
             raise CannotSniff(
                 f"This process may not open a packet socket ({error.strerror}): the tap captures instead."
@@ -49,8 +65,17 @@ class LoopbackHost(Host):
         """A TCP socket that is not connected yet, with Nagle's algorithm off. Raises `OSError`."""
         return without_delay(socket.socket(family, socket.SOCK_STREAM))
 
-    def _started_here(self, command: list[str]) -> list[str]:
-        return command
+    def _run(self, command: list[str], input: bytes, timeout: float) -> subprocess.CompletedProcess[bytes]:
+        if os.name == "nt":
+            return tool.run(command, command, input, timeout)
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            leash = theirs.fileno()
+            done = tool.run([*_LEASH, str(leash), *command], command, input, timeout, keep=(leash,))
+            with suppress(BlockingIOError):  # where all went well, nothing was sent
+                number = int(ours.recv(_LARGEST_NUMBER, socket.MSG_DONTWAIT))
+                raise OSError(number, os.strerror(number))
+        return done
 
 
 class Loopback(Network):
@@ -79,11 +104,22 @@ class Loopback(Network):
     def _intercept(self, attacker: Host, server: Host, port: int) -> Interception:
         listener = attacker.listen(port)
         self.name(f"{server.address}:{port}", server.name)  # both have this address; the name stays with the server
-        return Interception(attacker, server.name, listener, listener.address)
+        return Interception(
+            attacker.name,
+            server.name,
+            listener,
+            _HOW,
+            connect=partial(attacker.connect, server.name, port),
+            name=self.name,
+            leave=self.leave,
+        )
+
+    def _heal(self, interception: Interception) -> None:
+        """Nothing was changed on other hosts."""
 
     def _listener(self, host: str, port: int, sender: str) -> Listener | None:
         interception = self.interceptions.get((host, port))
-        if interception and interception.meets(sender):
+        if interception and interception.applies_to(sender):
             return interception.listener
         return super()._listener(host, port, sender)
 

@@ -1,4 +1,4 @@
-"""A private LAN in the kernel, for which nobody needs to be privileged: every host has an address and its real ports.
+"""A private LAN in the kernel that needs no privileges: every host has an address and its real ports.
 
 Each host is a network namespace (network_namespaces(7)) inside one user namespace; a bridge and virtual cables join
 them, so there is real ARP, a real switch and real sniffing, and nothing of it can be seen or reached from outside. Only
@@ -7,15 +7,20 @@ for Linux, and only where user namespaces are allowed (`labkit.network.obstacles
 
 import itertools
 import socket
+import subprocess
 import sys
 import weakref
 from contextlib import ExitStack, suppress
+from functools import partial
 
-from labkit.errors import NetworkUnavailable
+from labkit.errors import CannotSniff, NetworkUnavailable
+from labkit.limits import within_limits
+from labkit.network import tool
 from labkit.network.broker import INSIDE, PYTHON, Broker
-from labkit.network.hosts import Address, Host, Listener, Network, stop_listening, without_delay
+from labkit.network.hosts import Host, Network
 from labkit.network.interception import Interception
-from labkit.network.poisoning import ARP_FRAMES, Poisoning
+from labkit.network.listener import Address, Listener, stop_listening, without_delay
+from labkit.network.poisoning import ARP_FRAMES, NeighbourEntries, Poisoning
 
 DOMAIN = "lab.test"
 """The domain of the hosts; RFC 6761 keeps ``test`` for this."""
@@ -44,9 +49,11 @@ class NamespaceHost(Host):
         self.mac = f"00:00:5e:00:53:{number:02d}"  # likewise (RFC 9542 §2.1.2), with the digits of the IP address
 
     def sniff(self, protocol: int = _ALL_PROTOCOLS) -> socket.socket:
-        """A packet socket (packet(7)) on this host's interface, which sees what a network card in this place sees."""
-        self.network.still_open()
-        sock = self.network.broker.socket(self.name, socket.AF_PACKET, socket.SOCK_RAW)
+        """A packet socket (packet(7)) on this host's interface, which sees what a network card in this place sees.
+
+        Raises `CannotSniff` where packet sockets are refused.
+        """
+        sock = self.network.packet_socket(self.name)
         sock.bind((_INTERFACE, protocol))
         return sock
 
@@ -58,10 +65,10 @@ class NamespaceHost(Host):
         self.network.sockets.add(sock)
         return sock
 
-    def _started_here(self, command: list[str]) -> list[str]:
-        broker = self.network.broker
+    def _run(self, command: list[str], input: bytes, timeout: float) -> subprocess.CompletedProcess[bytes]:
+        broker = self.network.broker  # which ends what runs in the namespaces, at the latest with the lab
         place = (str(broker.pid), str(broker.namespaces[self.name]), f"{self.name}.{DOMAIN}")
-        return [*PYTHON, str(INSIDE / "enter.py"), *place, *command]
+        return tool.run([*PYTHON, str(INSIDE / "enter.py"), *place, *command], command, input, timeout)
 
 
 class Namespace(Network):
@@ -80,9 +87,9 @@ class Namespace(Network):
         self.names = {host.address: name for name, host in self.hosts.items()}
         lan = {name: {"address": host.address, "mac": host.mac} for name, host in self.hosts.items()}
         self.sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
-        """What was handed out and may still be open."""
-        self._poisonings: dict[tuple[str, str], Poisoning] = {}
-        """(attacker, server) -> how the one got on the path to the other."""
+        """The sockets that were handed out and may still be open."""
+        self._poisonings: dict[tuple[str, str], Poisoning | NeighbourEntries] = {}
+        """(attacker, server) -> how the first got on the path to the second."""
         self.broker = Broker({"hosts": lan, "prefix": _PREFIX, "files": self._files()})
 
     def _files(self) -> dict[str, str]:
@@ -115,31 +122,65 @@ class Namespace(Network):
             sock.listen()
             self.broker.ask("detour", attacker.name, server.address, port)
             undo.callback(self.broker.ask, "straight", attacker.name, server.address, port)
-            self._poison(attacker, server)
-            undo.callback(self._heal, attacker.name, server.name)
-            listener = Listener(self, attacker.name, port, sock)
-            return Interception(attacker, server.name, listener, listener.address, heal=undo.pop_all().close)
+            how = self._poison(attacker, server)
+            undo.pop_all()
+        return Interception(
+            attacker.name,
+            server.name,
+            Listener(attacker.name, port, sock, self.forget),
+            how,
+            connect=partial(attacker.connect, server.name, port),
+            name=self.name,
+            leave=self.leave,
+        )
 
-    def _poison(self, attacker: Host, server: Host) -> None:
-        """Put the attacker between this server and everybody else; it hands on what is not for it."""
+    def _poison(self, attacker: Host, server: Host) -> str:
+        """Put the attacker between this server and all other hosts; it forwards the frames that it does not intercept.
+
+        Says in a sentence how.
+        """
         path = attacker.name, server.name
         if path not in self._poisonings:
-            others = [host.address for host in self.hosts.values() if host not in (attacker, server)]
-            pairs = [(other, server.address) for other in others]
-            self._poisonings[path] = Poisoning(attacker.sniff(ARP_FRAMES), attacker.address, attacker.mac, pairs)
+            others = [host for host in self.hosts.values() if host not in (attacker, server)]
+            try:
+                sock = attacker.sniff(ARP_FRAMES)
+            except CannotSniff:
+                places = [((other.name, other.address), (server.name, server.address)) for other in others]
+                write = partial(self.broker.ask, "neighbour")
+                self._poisonings[path] = NeighbourEntries(write, attacker.mac, places)
+            else:
+                pairs = [(other.address, server.address) for other in others]
+                self._poisonings[path] = Poisoning(sock, attacker.address, attacker.mac, pairs)
+        return self._poisonings[path].how
 
-    def _heal(self, attacker: str, server: str) -> None:
-        """Leave the path, unless the attacker is still there for another port."""
-        left = [(other.attacker.name, other.server) for other in self.interceptions.values()]
-        if (attacker, server) not in left:
-            self._poisonings.pop((attacker, server)).close()
+    def _heal(self, interception: Interception) -> None:
+        """End the poisoning, unless the attacker is still there for another port."""
+        path = interception.attacker, interception.server
+        try:
+            if path not in [(other.attacker, other.server) for other in self.interceptions.values()]:
+                self._poisonings.pop(path).close()
+        finally:
+            self.broker.ask("straight", interception.attacker, interception.listener.address[0], interception.port)
 
     def watch(self) -> socket.socket:
-        """A packet socket (packet(7)) on all ports of the switch; it sees each frame that a host sends once."""
-        self.still_open()
-        sock = self.broker.socket(_SWITCH, socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ALL_PROTOCOLS))
+        """A packet socket (packet(7)) on all ports of the switch; it sees each frame that a host sends once.
+
+        Raises `CannotSniff` where packet sockets are refused.
+        """
+        sock = self.packet_socket(_SWITCH, socket.htons(_ALL_PROTOCOLS))
         sock.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
         return sock
+
+    def packet_socket(self, place: str, protocol: int = 0) -> socket.socket:
+        """A packet socket (packet(7)) on a host or on the switch. Raises `CannotSniff`."""
+        self.still_open()
+        try:
+            with within_limits("Opening a packet socket"):
+                return self.broker.socket(place, socket.AF_PACKET, socket.SOCK_RAW, protocol)
+        except OSError as error:
+            raise CannotSniff(
+                f"This process may not open a packet socket ({error.strerror}): the tap captures instead."
+            ) from error
 
     def contains(self, ip: str) -> bool:
         """Whether the address is that of a host."""
@@ -152,10 +193,8 @@ class Namespace(Network):
             "and nothing of it is seen outside."
         )
 
-    def close(self) -> None:
-        """Close every listener, take the LAN down and admit no more. A second call does nothing."""
-        super().close()
+    def _take_down(self) -> None:
         for sock in list(self.sockets):
             with suppress(OSError):  # closed, or wrapped in TLS
-                sock.shutdown(socket.SHUT_RDWR)  # over a LAN that is gone, no end of a connection would be heard of
+                sock.shutdown(socket.SHUT_RDWR)  # over a LAN that is gone, no FIN would arrive
         self.broker.close()

@@ -1,6 +1,6 @@
 """Why a machine does not allow a private LAN, and what its owner could do about it.
 
-User namespaces for everybody are a choice of the system (user_namespaces(7)); distributions and container engines
+User namespaces without privileges are a choice of the system (user_namespaces(7)); distributions and container engines
 switch them off in different ways. Each row of `CAUSES` is one way.
 """
 
@@ -43,14 +43,14 @@ CAUSES = (
     Cause(
         "/proc/self/status",
         r"^Seccomp:\s+2$",
-        "A seccomp filter, as containers have it, forbids user namespaces: whoever starts the container can give it "
+        "A seccomp filter, as containers have it, forbids user namespaces: start the container with "
         "--security-opt seccomp=unconfined.",
     ),
     Cause(
         "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
         r"^1$",
         "AppArmor takes the rights away from user namespaces: the administrator can allow them for this Python with an "
-        "AppArmor profile, or for everybody by setting kernel.apparmor_restrict_unprivileged_userns to 0 with sysctl.",
+        "AppArmor profile, or for all by setting kernel.apparmor_restrict_unprivileged_userns to 0 with sysctl.",
     ),
 )
 """The first that applies is named."""

@@ -1,8 +1,8 @@
-"""A faithful relay: it carries TCP connections in a loop and tells a witness what each side does.
+"""A faithful relay: it carries TCP connections in a loop and notifies a witness of what each side does.
 
 The two ends must not notice it: bytes, the end of one direction alone (FIN) and resets (RST) are passed on as they
-come, and a side is read no faster than the other one takes its bytes. What the witness makes of it does not belong
-here, nor why a client came this way.
+come, and a side is read no faster than the other one takes its bytes. What the witness does with it does not belong
+here, nor why a client was led here.
 """
 
 import socket
@@ -15,18 +15,19 @@ from labkit.dialects.base import CLIENT, SERVER
 from labkit.errors import NetworkUnavailable
 from labkit.network.ends import CarriedEnd
 from labkit.network.entrance import Entrance
-from labkit.network.hosts import Address, Host, Network
+from labkit.network.hosts import Host, Network
+from labkit.network.listener import Address
 from labkit.network.loop import Loop
 
 Witness = Callable[[str, str, bytes], None]
-"""(sender, kind, payload): told of every step of one connection, in the words of `Chunk`."""
+"""(sender, kind, payload), called at every step of one connection; the kinds are those of `Chunk`."""
 
 
 class Relay:
-    """Carries connections while somebody wants it to, and after that until the last of them has ended.
+    """Carries connections while its reference count is above zero, and after that until the last of them has ended.
 
-    It begins with one user; `enter` and `leave` count the others. Connections that outlive the last user are carried
-    on, and dropped only when the loop ends. `ended` is called once, when the relay is over.
+    The count begins at one; `enter` increments and `leave` decrements it. Connections that are open when it reaches
+    zero are carried on, and dropped only when the loop ends. `ended` is called once, when the relay is over.
     """
 
     def __init__(self, network: Network, loop: Loop, piece: int, ended: Callable[[], None]) -> None:
@@ -38,7 +39,7 @@ class Relay:
         self._over = False
         self._users = 1
         self._lock = threading.Lock()
-        self._doors: dict[tuple[object, ...], _Door] = {}
+        self._forwarders: dict[tuple[object, ...], _Forwarder] = {}
         self._links: set[_Link] = set()
         self._idle = threading.Event()
         """No connection is under way."""
@@ -46,33 +47,33 @@ class Relay:
         self.loop.endings.add(self._end)
 
     def enter(self) -> bool:
-        """One user more. False when the relay is over already."""
+        """Increment the reference count. False when the relay is over already."""
         with self._lock:
             self._users += not self._over
             return not self._over
 
     def leave(self, settle: float) -> None:
-        """One user less, as soon as every connection has ended, but after `settle` seconds at most."""
+        """Decrement the reference count when every connection has ended, after `settle` seconds at most."""
         try:
-            self._do(self._let_in)
-            self._idle.wait(settle)
+            self._do(self._accept_pending)
+            self._idle.wait(0 if self.loop.here else settle)
         finally:
-            self._do(self._dismiss)
+            self._do(self._decrement)
 
     def listen(
         self, on: Host, server: Address, label: tuple[object, ...], witness: Callable[[Address], Witness]
     ) -> Address:
-        """Where to connect on host `on` to reach `server` from there through the relay; one place for each `label`.
+        """The address to connect to from host `on` to reach `server` through the relay; one for each `label`.
 
-        `witness` makes the witness of a connection from the address of its client. Raises `OutsideTheLab`.
+        `witness` makes the witness of a connection from the address of its client. Raises `OutsideTheLab`, `OSError`.
         """
         with self._lock:
             if self._over:
                 return server
-            if label not in self._doors:
+            if label not in self._forwarders:
                 self._network.admit(server[0])
-                self._doors[label] = _Door(self, on, server, witness)
-            return self._doors[label].address
+                self._forwarders[label] = _Forwarder(self, on, server, witness)
+            return self._forwarders[label].address
 
     # ---- for the loop's thread
 
@@ -92,37 +93,37 @@ class Relay:
         if not self._over:
             self.loop.call(act)
 
-    def _let_in(self) -> None:
-        """Who has knocked before a user leaves is carried for that user, too."""
-        if any(door.let_in() for door in tuple(self._doors.values())):
-            self.loop.events.call_soon(self._let_in)
+    def _accept_pending(self) -> None:
+        """Accept the connections that were made before the count is decremented: they are carried, too."""
+        if any(forwarder.accept_pending() for forwarder in tuple(self._forwarders.values())):
+            self.loop.events.call_soon(self._accept_pending)
 
-    def _dismiss(self) -> None:
+    def _decrement(self) -> None:
         with self._lock:
             self._users -= 1
         self._finish()
 
     def _finish(self) -> None:
-        """End when nobody and nothing is left."""
+        """End when the count is zero and no connection is open."""
         with self._lock:
             if self._over or self._users or self._links:
                 return
             self._over = True
         self.loop.endings.discard(self._end)
-        for door in self._doors.values():
-            door.close()
+        for forwarder in self._forwarders.values():
+            forwarder.close()
         self._ended()
 
     def _end(self) -> None:
-        """End in any case."""
+        """Drop every connection and end."""
         self._users = 0
         for link in tuple(self._links):
             link.reset()
         self._finish()
 
 
-class _Door:
-    """Where clients come in that mean one server."""
+class _Forwarder:
+    """Listening socket that forwards to one server."""
 
     def __init__(self, relay: Relay, on: Host, server: Address, witness: Callable[[Address], Witness]) -> None:
         self._relay = relay
@@ -133,7 +134,7 @@ class _Door:
         self.address: Address = self._socket.getsockname()[:2]
         # One at a time, so that a server gets its turn before the next.
         self._entrance = Entrance(relay.loop.events, self._socket, 1, self._carry, lambda _: None)
-        self.let_in = self._entrance.let_in
+        self.accept_pending = self._entrance.accept_pending
 
     def _carry(self, client: socket.socket, address: tuple[object, ...]) -> None:
         try:
@@ -156,7 +157,7 @@ class _End(CarriedEnd):
         self.name = name
         self.peer: _End
         self.finished = False
-        """It has said that it will send no more."""
+        """It has sent its FIN."""
 
 
 class _Link:
@@ -172,7 +173,7 @@ class _Link:
         relay.begin(self)
 
     def connect(self, server: Address) -> None:
-        """Begin as the client has begun."""
+        """Connect to the server, as the client has connected to the relay."""
         self._witness(CLIENT, "syn", b"")
         self._server.connect(server, self._connected)
 
@@ -208,7 +209,7 @@ class _Link:
             end.hear(partial(self._carry, end))
 
     def _carry(self, end: _End) -> None:
-        """Take what `end` has to say and hand it to its peer, which is not sent more while it has not taken that."""
+        """Receive from `end` and send to its peer; while bytes for the peer are pending, nothing is received."""
         try:
             data = end.receive(self._relay.piece)
         except OSError:
@@ -223,7 +224,7 @@ class _Link:
             self._finish(end)
 
     def _finish(self, end: _End) -> None:
-        """`end` has said all, and its peer has taken it."""
+        """`end` has sent its FIN, and its peer has taken all bytes before it."""
         end.finished = True
         end.hear(None)
         self._witness(end.name, "fin", b"")

@@ -12,7 +12,10 @@ from labkit.show.table import Column, build
 if TYPE_CHECKING:
     from labkit.show.capture import Capture
 
-_NONE = "There is no ARP in this capture: on a loopback interface nobody has to ask where a host is."
+_NONE = (
+    "There is no ARP in this capture: on a loopback interface nobody has to ask where a host is, "
+    "and a tap records TCP alone."
+)
 _COLUMNS = (Column("ms", "lk-ms"), Column("to", "lk-who"), Column("said"))
 _LIE = "! contradicts what was said before or after"
 

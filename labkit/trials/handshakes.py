@@ -62,7 +62,7 @@ def _openssl(shake: Callable[[], ssl.SSLSocket], in_words: Callable[[OSError], s
         stream = shake()
     except OSError as error:
         raise HandshakeRefused(in_words(error)) from error
-    return Channel(spoken(stream.version()), stream.cipher()[0], stream)
+    return Channel(spoken(stream.version()), (stream.cipher() or ("",))[0], stream)
 
 
 def _tlslite_client(sock: socket.socket, versions: tuple[str, ...], _: Authority) -> Channel:

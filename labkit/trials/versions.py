@@ -4,12 +4,14 @@ What is agreed is the newest version that both sides know (RFC 8446 §4.2.1, RFC
 handshake is only what an upgrade needs (RFC 3207); who shakes hands is `handshakes`.
 """
 
+import socket
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 from labkit.clients.failures import HANDSHAKE
+from labkit.interrupts import uninterrupted
 from labkit.network import Listener, Network
 from labkit.trials.channel import ALL, Channel, HandshakeRefused
 from labkit.trials.handshakes import engine
@@ -18,6 +20,8 @@ from labkit.trust.certificates import DOMAIN, SERVER_NAME, Authority
 PORT = 25
 _PATIENCE = 5.0
 """Seconds for each step of a session."""
+_LONGEST = 60.0
+"""Seconds for a whole session; it takes a tenth of one."""
 
 RANGES: dict[str, tuple[str, ...]] = {version: (version,) for version in ALL} | {
     "TLS 1.2 to 1.3": ALL[4:],
@@ -43,11 +47,14 @@ class Meeting(NamedTuple):
 
 def meet(network: Network, authority: Authority, client: tuple[str, ...], server: tuple[str, ...]) -> Meeting:
     """Let a client and a server with these ranges meet. Raises `LabError` for a range that nobody speaks."""
-    listener = network.host("mail").listen(PORT)
+    listener: Listener | None = None
     try:
+        with uninterrupted():
+            listener = network.host("mail").listen(PORT)
         return _meet(network, listener, authority, client, server)
     finally:
-        listener.close()
+        if listener is not None:
+            listener.close()
 
 
 def meet_all(
@@ -69,22 +76,35 @@ def _meet(
 ) -> Meeting:
     complaints: dict[str, str] = {}
     shake = engine(server).server
-    serving = threading.Thread(
-        target=_noting(complaints, "server", _serve),
-        args=(listener, lambda sock: shake(sock, server, authority)),
-        name="labkit versions",
-        daemon=True,
-    )
-    serving.start()
+    serve = _noting(complaints, "server", _serve)
+    serving = _thread(serve, listener, lambda sock: shake(sock, server, authority))
     found: list[Channel] = []
-    ask = engine(client).client
+    shake_as_client = engine(client).client
+    ask = _noting(complaints, "client", _ask)
     with network.host("alice").connect("mail", PORT, _PATIENCE) as sock:
-        _noting(complaints, "client", _ask)(sock, lambda inner: ask(inner, client, authority), found)
-    serving.join(_PATIENCE)
+        # Not in the caller's thread: scapy's automata, which speak SSL 2.0, swallow interrupts where they run.
+        asking = _thread(ask, sock, lambda inner: shake_as_client(inner, client, authority), found)
+        try:
+            for thread in (serving, asking):
+                thread.start()
+            for thread in (asking, serving):
+                thread.join(_LONGEST)
+        except BaseException:
+            with uninterrupted():
+                with suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)  # both ends notice, and both threads end
+                for thread in (asking, serving):
+                    if thread.ident is not None:
+                        thread.join(_PATIENCE)
+            raise
     if found and not complaints:
         return Meeting(client, server, found[0].version, found[0].cipher, "")
     why = "; ".join(f"{side}: {complaints[side]}" for side in ("client", "server") if side in complaints)
     return Meeting(client, server, "", "", why)
+
+
+def _thread(target: Callable[..., None], *arguments: Any) -> threading.Thread:
+    return threading.Thread(target=target, args=arguments, name="labkit versions", daemon=True)
 
 
 def _noting(complaints: dict[str, str], side: str, act: Callable[..., None]) -> Callable[..., None]:

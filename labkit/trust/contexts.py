@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 
 from labkit.errors import LabError
 from labkit.trust.certificates import Authority, Certificate
+from labkit.trust.keylog import log_secrets
 
 VERSIONS = {
     "TLS 1.0": ssl.TLSVersion.TLSv1,
@@ -87,5 +88,5 @@ def _context(side: int, tls: Sequence[str], ciphers: str | None, keylog: str | N
             f"OpenSSL knows no cipher suite {ciphers!r}: 'ECDHE-ECDSA-AES128-GCM-SHA256' is one that fits."
         ) from error
     if keylog is not None:
-        context.keylog_filename = keylog
+        log_secrets(context, keylog)
     return context

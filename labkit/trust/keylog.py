@@ -1,18 +1,24 @@
 """The key log: the secrets of TLS sessions, one a line, in the format that NSS introduced.
 
 RFC 9850 (SSLKEYLOGFILE) states the format: ``label client-random secret``, the last two in hexadecimal. Clients and
-servers write it by themselves once ``SSLContext.keylog_filename`` is `KeyLog.path`; Wireshark reads the same lines.
+servers write it by themselves once `log_secrets` was called for their context; Wireshark reads the same lines.
 Older forms are read too: ``RSA`` with a premaster secret, and a session's identifier with its master secret. What the
 secrets open is not known here: that is `decode.tls`.
 """
 
+import os
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
 from pathlib import Path
 from sys import intern
+from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from labkit.errors import CaptureError
 from labkit.scratch import ScratchFile
+
+if TYPE_CHECKING:
+    import ssl
 
 Secrets = dict[bytes, dict[str, bytes]]
 """What names a session -> label -> secret (bytes).
@@ -37,6 +43,7 @@ class KeyLog:
 
     def __init__(self) -> None:
         self._file = ScratchFile()
+        self._maker = os.getpid()
         self.path = self._file.path
 
     def text(self) -> str:
@@ -44,7 +51,10 @@ class KeyLog:
         return "".join(dict.fromkeys(self._file.read().decode("ascii", "replace").splitlines(keepends=True)))
 
     def close(self) -> None:
-        """Forget the secrets. A second call does nothing."""
+        """Forget the secrets, and close the file in each context that writes there. A second call does nothing."""
+        if self._file.close.alive and os.getpid() == self._maker:
+            for context in _WRITERS.pop(self.path, ()):
+                context.keylog_filename = None
         self._file.close()
 
     def __enter__(self) -> "KeyLog":
@@ -52,6 +62,16 @@ class KeyLog:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+_WRITERS: "dict[str, WeakSet[ssl.SSLContext]]" = {}
+"""Path of a key log -> the contexts that write there, each with a descriptor of its own."""
+
+
+def log_secrets(context: "ssl.SSLContext", path: str) -> None:
+    """Let a context write the secrets of its sessions into a key log. Raises `OSError`."""
+    context.keylog_filename = path
+    _WRITERS.setdefault(path, WeakSet()).add(context)
 
 
 def read(path: str | Path) -> str:

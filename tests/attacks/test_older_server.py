@@ -1,6 +1,10 @@
 """The mistake of aiosmtpd before 1.4.6 (CVE-2024-34083), in the real program and in the lab's model of it."""
 
+import os
+
+import psutil
 import pytest
+from tools import python
 
 from labkit import Lab, attacks, policies
 from labkit.errors import LabError
@@ -60,3 +64,43 @@ def test_what_the_older_program_takes_lies_in_the_labs_mailboxes():
 def test_a_version_that_does_not_exist_is_a_clear_sentence():
     with Lab("loopback") as lab, pytest.raises(LabError, match=r"aiosmtpd 0\.0\.1 could not be fetched: use lab\.smtp"):
         lab.older_smtp("0.0.1")
+
+
+RUNNING = """
+import os, sys
+from labkit import Lab
+from labkit.errors import LabError
+lab = Lab("loopback")
+try:
+    server = lab.older_smtp()
+except LabError as error:
+    print(error)
+    sys.exit(77)
+print(lab.send(server, "x"), flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="it runs only where a process can inherit a socket")
+def test_it_leaves_no_folder_and_no_process_even_when_its_lab_is_killed(tmp_path):
+    with python(RUNNING, tmp_path) as process:
+        said = process.stdout.readline()
+        if "could not be fetched" in said:
+            pytest.skip(said)
+        assert said.startswith("Sent")
+        assert not os.listdir(tmp_path)
+        children = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+    assert children and psutil.wait_procs(children, timeout=10)[1] == []
+    assert not os.listdir(tmp_path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="it runs only where a process can inherit a socket")
+def test_a_lab_that_is_killed_while_it_fetches_leaves_no_folder(tmp_path):
+    with python(RUNNING, tmp_path) as process:
+        children = []
+        while process.poll() is None and not (os.listdir(tmp_path) and children):
+            children = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+    psutil.wait_procs(children, timeout=60)
+    assert not os.listdir(tmp_path)

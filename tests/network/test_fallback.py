@@ -1,13 +1,13 @@
 """Where a private LAN is not allowed the lab runs on loopback, and says why and what could be done about it."""
 
 import os
-import platform
 import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from refusals import NO_UNSHARE
 
 from labkit import network as networks
 from labkit.errors import NetworkUnavailable
@@ -25,18 +25,6 @@ syscalls.unshare(syscalls.USERS)
 for name, line in (("setgroups", "deny"), ("uid_map", f"0 {user} 1"), ("gid_map", f"0 {group} 1")):
     open(f"/proc/self/{name}", "w").write(line)
 open("/proc/sys/user/max_user_namespaces", "w").write("0")
-"""
-NO_UNSHARE = f"""
-import ctypes, os, struct
-NUMBER = {{"x86_64": 272, "aarch64": 97, "riscv64": 97}}["{platform.machine()}"]
-LOAD, EQUAL, RETURN, ALLOW, REFUSE = 0x20, 0x15, 0x06, 0x7FFF0000, 0x00050001
-filters = b"".join(struct.pack("HBBI", *f) for f in (
-    (LOAD, 0, 0, 0), (EQUAL, 0, 1, NUMBER), (RETURN, 0, 0, REFUSE), (RETURN, 0, 0, ALLOW)))
-buffer = ctypes.create_string_buffer(filters)
-program = struct.pack("HP", 4, ctypes.addressof(buffer))
-libc = ctypes.CDLL(None, use_errno=True)
-assert libc.prctl(38, 1, 0, 0, 0) == 0  # PR_SET_NO_NEW_PRIVS
-assert libc.prctl(22, 2, program, 0, 0) == 0  # PR_SET_SECCOMP, SECCOMP_MODE_FILTER
 """
 THEN = """
 from labkit import Lab, policies

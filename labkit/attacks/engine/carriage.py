@@ -18,7 +18,7 @@ from labkit.dialects.base import CLIENT, SERVER
 from labkit.errors import LabError
 from labkit.network.dialling import Dialling
 from labkit.network.ends import CarriedEnd
-from labkit.network.hosts import without_delay
+from labkit.network.listener import without_delay
 
 PIECE = 1 << 16
 """The most bytes that are read at once, and that wait for an end which does not take them."""

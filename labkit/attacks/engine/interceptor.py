@@ -22,7 +22,7 @@ from labkit.errors import LabError
 from labkit.network import Network
 from labkit.network.dialling import Dialling
 from labkit.network.entrance import Entrance
-from labkit.network.hosts import Address
+from labkit.network.listener import Address
 from labkit.trust.certificates import Authority
 
 ATTACKER = "mallory"

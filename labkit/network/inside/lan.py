@@ -76,6 +76,15 @@ class Lan:
         """Take a detour back."""
         self._routing(host).rule("del", **_rule(server, port))
 
+    def neighbour(self, host: str, address: str, mac: str) -> None:
+        """Write into a host's neighbour table that this IP address is at `mac`; without `mac`, remove the entry."""
+        ip = self._routing(host)
+        entry = {"dst": address, "ifindex": _index(ip, INTERFACE)}
+        if mac:
+            ip.neigh("replace", **entry, lladdr=mac, state="permanent")
+        else:
+            ip.neigh("del", **entry)
+
     def link(self, host: str, delay: float, loss: float) -> str:
         """Let every frame between a host and the switch take `delay` seconds more, and be lost with probability `loss`.
 
@@ -91,7 +100,11 @@ class Lan:
             _join(ip, f"{host}-wire", (host, far))
             _until_forwarding(ip, near, host, far)
             return "netem"
-        self.wires[host] = Wire(host, far, delay, loss)
+        try:
+            self.wires[host] = Wire(host, far, delay, loss)
+        except OSError:  # no packet socket either
+            self._shorten(ip, host)
+            raise
         _until_forwarding(ip, near)
         return "relay"
 
@@ -109,8 +122,8 @@ class Lan:
         self._slow.discard(host)
         if wire := self.wires.pop(host, None):
             wire.close()
-        else:
-            ip.link("del", index=_index(ip, f"{host}-wire"))
+        elif bridges := ip.link_lookup(ifname=f"{host}-wire"):
+            ip.link("del", index=bridges[0])
             ip.tc("del", index=_index(ip, host), parent=_ROOT)
         ip.link("del", index=_index(ip, f"{host}-lan"))
         ip.link("set", index=_index(ip, host), master=_index(ip, _SWITCH))
@@ -149,7 +162,7 @@ def _bring_up(ip: IPRoute, address: str, prefix: int) -> None:
     ip.addr("add", index=_index(ip, INTERFACE), address=address, prefixlen=prefix)
     for index in (_LOOPBACK, _index(ip, INTERFACE)):
         ip.link("set", index=index, state="up")
-    # A real card would fill in the checksums; here nobody does, and a capture would show them half done.
+    # A real card would fill in the checksums; a virtual one does not, and a capture would show them half done.
     card = IoctlEthtool(INTERFACE)
     card.set_offload_flag("tx-checksumming", 0)
     card.close()

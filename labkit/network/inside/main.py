@@ -19,7 +19,7 @@ from syscalls import MOUNTS, NETWORK, USERS, bind, keep_mounts_private, mount_me
 
 _LARGEST = 1 << 16
 _FOLDER = "/tmp"
-"""Where our files are written before they are bound to their places; nobody else sees it happen."""
+"""Where our files are written before they are bound to their places; a private mount hides them."""
 
 
 def main(control: socket.socket, packages: str, plan: dict[str, Any]) -> None:
@@ -46,7 +46,7 @@ def main(control: socket.socket, packages: str, plan: dict[str, Any]) -> None:
 
 
 def _become_root() -> None:
-    """Root of a new user namespace (user_namespaces(7)), which is nobody special outside."""
+    """Become root of a new user namespace (user_namespaces(7)), without any privilege outside of it."""
     user, group = os.geteuid(), os.getegid()
     unshare(USERS | NETWORK | MOUNTS)
     for file, line in (("setgroups", "deny"), ("uid_map", f"0 {user} 1"), ("gid_map", f"0 {group} 1")):
@@ -56,13 +56,13 @@ def _become_root() -> None:
 
 
 def _show_files(files: dict[str, str]) -> None:
-    """Show these contents in the place of files of the machine, for the processes of this lab alone."""
+    """Show these contents in the place of files of the machine, to the processes of this lab alone."""
     mount_memory(_FOLDER)
     for number, (path, contents) in enumerate(files.items()):
         ours = f"{_FOLDER}/{number}"
         with open(ours, "w", encoding="ascii") as file:
             file.write(contents)
-        with contextlib.suppress(FileNotFoundError):  # a machine without this file has nobody who reads it
+        with contextlib.suppress(FileNotFoundError):  # no program reads it on a machine that does not have it
             bind(ours, path)
     unmount(_FOLDER)
 
@@ -87,7 +87,7 @@ def _end_tools() -> None:
     """Kill every process of our user namespace, also what a tool has left behind in the background."""
     ours = os.readlink("/proc/self/ns/user")
     for process in filter(str.isdigit, os.listdir("/proc")):
-        with contextlib.suppress(OSError):  # gone, or somebody else's
+        with contextlib.suppress(OSError):  # it has ended, or belongs to another user
             if int(process) != os.getpid() and os.readlink(f"/proc/{process}/ns/user") == ours:
                 os.kill(int(process), signal.SIGKILL)
 
@@ -108,7 +108,8 @@ def _obey(control: socket.socket, lan: Any, number: int, verb: str, arguments: l
 
 def _refusal(error: Exception) -> dict[str, Any]:
     """An error of the system or of netlink (which says `code`) for the other end."""
-    return {"errno": getattr(error, "errno", None) or getattr(error, "code", None) or 0, "error": str(error)}
+    number = getattr(error, "errno", None) or getattr(error, "code", None) or 0
+    return {"errno": number, "error": getattr(error, "strerror", None) or str(error)}
 
 
 def _answer(control: socket.socket, answer: dict[str, Any], *descriptors: int) -> None:

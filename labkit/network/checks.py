@@ -1,0 +1,29 @@
+"""Checks of what a caller gives to a network: ports, time limits, and whether an address is a loopback address."""
+
+from ipaddress import ip_address
+from numbers import Real
+
+from labkit.errors import LabError
+
+_LONGEST_WAIT = 86_400
+"""Seconds; sockets and timers cannot count up to any number."""
+
+
+def check_port(port: int) -> None:
+    """Raises `LabError` unless this is a TCP port, 1 to 65535."""
+    if not isinstance(port, int) or not 0 < port < 65536:
+        raise LabError(f"A TCP port is a number from 1 to 65535, not {port!r}.")
+
+
+def check_timeout(timeout: float) -> None:
+    """Raises `LabError` for an invalid time limit."""
+    if not isinstance(timeout, Real) or not 0 < timeout <= _LONGEST_WAIT:
+        raise LabError(f"A time limit is a number of seconds above 0, a day at most, not {timeout!r}.")
+
+
+def is_loopback(ip: str) -> bool:
+    """Whether this text is a loopback IP address; a host name is not."""
+    try:
+        return ip_address(ip).is_loopback
+    except ValueError:
+        return False

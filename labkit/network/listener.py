@@ -1,0 +1,54 @@
+"""A listening socket on a host of the lab, under its nominal port."""
+
+import contextlib
+import os
+import socket
+from collections.abc import Callable
+
+Address = tuple[str, int]
+"""(IP address, port in host order)."""
+
+
+class Listener:
+    """A listening socket on a host. `port` is the nominal one, `address` the real one; they differ on loopback.
+
+    `forget` is called with the listener before its socket is closed.
+    """
+
+    def __init__(self, host: str, port: int, sock: socket.socket, forget: "Callable[[Listener], None]") -> None:
+        self.host = host
+        self.port = port
+        self.socket = sock
+        self.address: Address = sock.getsockname()[:2]
+        self._forget = forget
+        self._maker = os.getpid()
+
+    @property
+    def elsewhere(self) -> str:
+        """``really 127.0.0.1:40001`` where the real port is not the nominal one, otherwise empty."""
+        return "" if self.address[1] == self.port else "really {}:{}".format(*self.address)
+
+    def close(self) -> None:
+        """Stop listening. A second call does nothing; nor does one in a forked process, which shares the socket."""
+        if os.getpid() == self._maker:
+            self._forget(self)
+            stop_listening(self.socket)
+
+    def __repr__(self) -> str:
+        return f"<{self.host} listens on port {self.port}{self.elsewhere and f', {self.elsewhere}'}>"
+
+
+def stop_listening(sock: socket.socket) -> None:
+    """Close a listening socket so that its port is free at once.
+
+    A process that another thread is just starting may hold a copy of the descriptor for a moment.
+    """
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
+    sock.close()
+
+
+def without_delay(sock: socket.socket) -> socket.socket:
+    """Nagle's algorithm off, also for what a listener accepts: with delayed ACKs (RFC 1122) it costs 40 ms a turn."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
