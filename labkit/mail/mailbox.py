@@ -36,6 +36,8 @@ class Message(Content):
     """Who had logged in; empty for nobody."""
     arrived: datetime = field(default_factory=lambda: datetime.now(UTC))
     """When it came in: what IMAP calls the internal date."""
+    options: tuple[str, ...] = ()
+    """Parameters of MAIL FROM (RFC 5321 §4.1.1.2), in capitals."""
 
     def __repr__(self) -> str:
         if not self.recipients:  # it came by IMAP's APPEND, which has no envelope

@@ -60,6 +60,13 @@ class NothingVerified(FullInterception):
     certificate = "self-signed"
 
 
+class MisIssued(FullInterception):
+    """Is the server, with a certificate for its name that a trusted authority should not have issued to her."""
+
+    source = "RFC 8461 §10.1"
+    certificate = "mis-issued"
+
+
 class OldVersion(Vector):
     """Answers a ClientHello that offers TLS 1.3 as if the server were too old: will the client try again with less?
 
