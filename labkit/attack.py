@@ -141,6 +141,8 @@ class Attack:
         self._site = site
         self._aftermath = Aftermath(site)
         self._before = frozenset(site.network.interceptions.values())
+        self._taken: frozenset[Interception] | None = None
+        """The paths on which the attacker stands since the attack began; None until it has."""
         self._judged: tuple[Case, Verdict] | None = None
         with ExitStack() as stack:
             stack.callback(self._leave)
@@ -149,6 +151,7 @@ class Attack:
                 Interceptor(site.network, vector, targets(site, vector, at), site.authority, site.keylog.path, attacker)
             )
             self._stage = stack.pop_all()
+        self._taken = frozenset(site.network.interceptions.values()) - self._before
         self.under_way = True
 
     @property
@@ -259,7 +262,8 @@ class Attack:
     def _paths(self) -> "list[Interception]":
         """Where the attacker stands on the path since the attack began."""
         now = self._site.network.interceptions.values()
-        return [path for path in now if path.attacker == self.name and path not in self._before]
+        taken = now if self._taken is None else self._taken.intersection(now)
+        return [path for path in taken if path.attacker == self.name and path not in self._before]
 
     def _leave(self) -> None:
         """Leave the path, also where the interceptor could not."""

@@ -132,7 +132,7 @@ class Session(asyncio.Protocol, ABC):
         if self.buffer and KEEPS_BUFFER not in self.settings.quirks:
             self.note(f"{len(self.buffer)} bytes behind the command that starts TLS are thrown away")
             self.buffer.clear()
-        if self._transport.is_closing():
+        if self._transport.is_closing() or self._ended:
             raise ConnectionResetError
         await ServerTLS(self, self.server.context, self.note).take_over(self._transport)
         if not self.encrypted:
