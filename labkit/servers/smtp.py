@@ -129,6 +129,11 @@ class SMTPSession(SMTP):
         elif behind:
             self.note(f"{len(behind)} bytes behind the command that starts TLS are thrown away")
 
+    def eof_received(self) -> bool:
+        # aiosmtpd cancels the conversation here; one that has not begun yet would never close the connection.
+        super().eof_received()
+        return False
+
     def connection_lost(self, error: Exception | None) -> None:
         self.note(f"connection lost: {error}" if isinstance(error, OSError) else "connection closed")
         super().connection_lost(error)
