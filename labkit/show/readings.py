@@ -8,6 +8,7 @@ from labkit.decode.event import CLIENT, SERVER, TEXT, TLS, Dialogue, Event
 from labkit.decode.privacy import Exposure
 from labkit.decode.tls_start import is_text
 from labkit.show.printed import printable
+from labkit.show.told import moved, told
 
 EVENTS_SHOWN = 400
 
@@ -68,11 +69,16 @@ def _start(started: str, dialogue: Dialogue) -> str:
 
 
 def shown(reading: Reading) -> list[tuple[Event, list[Exposure]]]:
-    """The events that a transcript shows, each with what it gives away."""
+    """The events that a transcript shows, each with what it gives away; phrases that are no text as they are told."""
     by_event: dict[int, list[Exposure]] = {}
     for exposure in reading.exposures:
         by_event.setdefault(exposure.event_index, []).append(exposure)
-    return [(event, by_event.get(index, [])) for index, event in enumerate(reading.dialogue.events[:EVENTS_SHOWN])]
+    dialogue = reading.dialogue
+    events = ((event, by_event.get(index, [])) for index, event in enumerate(dialogue.events[:EVENTS_SHOWN]))
+    if dialogue.dialect is None or dialogue.dialect.tell is None:
+        return list(events)
+    readable = ((event, told(dialogue.dialect, event), exposures) for event, exposures in events)
+    return [(line, exposures if line is event else moved(exposures, line.data)) for event, line, exposures in readable]
 
 
 def milliseconds(dialogue: Dialogue, event: Event) -> str:
