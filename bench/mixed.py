@@ -91,7 +91,8 @@ def _large_sessions() -> Iterator[Callable[["Lab"], object]]:
 def _record(session: Callable[["Lab"], object], letter: str) -> tuple[list["Segment"], str]:
     """The segments of one session, from the client's SYN on, and its secrets; `letter` has come before."""
     from labkit import Lab
-    from labkit.capture.frames import ACK, SYN, segment
+    from labkit.capture.encapsulation import segment
+    from labkit.capture.frames import ACK, SYN
 
     with Lab() as lab:
         before = lab.smtp()

@@ -1,8 +1,8 @@
 """The lab in a terminal: ``python -m labkit doctor``, ``demo`` and ``decode FILE``.
 
 The exit status is 0 when all went well; 1 when the lab cannot run here, or when what was printed is not all that there
-is (the file is cut, the key log opens nothing, nobody reads on); 2 when a file or an argument cannot be used. Problems
-are told on standard error, each in a sentence.
+is (the file is cut, the key log opens nothing, frames were passed over, the reader has left); 2 when a file or an
+argument cannot be used. Problems are told on standard error, each in a sentence.
 """
 
 import argparse
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 _STATUSES = "exit status: 0, all went well; 1, not all could be done or shown; 2, a file or an argument is of no use"
 _OPENED, _NOTHING_TO_OPEN = "opened", "nothing to open"
 _READER_LEFT = (errno.EPIPE, errno.EINVAL)
-"""What writing into a pipe says when nobody reads on: on Unix, and on Windows."""
+"""What writing into a pipe raises when its reader has left: on Unix, and on Windows."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    if sys.stdout is None:  # whoever started this has closed it
+    if sys.stdout is None:  # the parent process has closed it
         sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", closefd=False)
     sys.stdout.reconfigure(errors="backslashreplace")  # a console may not have every character
     chosen = _parser().parse_args(arguments)

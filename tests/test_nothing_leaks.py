@@ -175,7 +175,7 @@ def test_connections_of_the_last_moment_end_with_the_lab(traces):
             lab.smtp()
             lab.smtp(implicit=True)
             clients = [lab.alice.connect("mail", port, timeout=5) for port in (587, 465, 587)]
-            lab.smtp()
+            lab.smtp(replace=True)
             clients.append(lab.alice.connect("mail", 587, timeout=5))
         for client in clients:
             with client, suppress(ConnectionResetError):

@@ -34,7 +34,7 @@ class Situation(NamedTuple):
 
     names: Names
     byhand: ByHand | None
-    """What is held and what was; None where nobody has come by yet."""
+    """What is held and what was; None before the first victim."""
     note: str = ""
     """A sentence on who decides, or on what to do first."""
     ending: tuple[html.Node, str] | None = None
@@ -66,7 +66,7 @@ def _now(situation: Situation) -> str:
         line, behind = waiting[0].line, len(waiting) - 1
         queue = f" Behind it: {behind} more." if behind else ""
         what = printable(f"{line.kind} {line.title}")
-        return f"HeldLine: {_way(line, situation.names)}, {what}, session {line.session}.{queue}"
+        return f"Held: {_way(line, situation.names)}, {what}, session {line.session}.{queue}"
     sealed = f" {records} TLS records have passed, and you cannot read them." if records else ""
     return f"Nothing is held.{sealed}"
 

@@ -1,6 +1,6 @@
 """Frames and what is done with them: caught from the lab's network, kept in files, put together to conversations.
 
-`record` and `Trace` load on first use, so that whoever only needs `conversation` does not pay for packet sockets.
+`record` and `Trace` load on first use, so that a program that needs `conversation` alone loads no packet sockets.
 """
 
 from importlib import import_module

@@ -93,7 +93,8 @@ class Fragments:
 
     def add(self, piece: Fragment) -> tuple[int, bytes] | None:
         """Take a fragment; the datagram's protocol and bytes when it is whole now, else None."""
-        if piece.offset + len(piece.data) > _LARGEST or (piece.more and len(piece.data) % _UNIT):
+        size = len(piece.data)
+        if not size or piece.offset + size > _LARGEST or (piece.more and size % _UNIT):
             self.given_up.append((piece.protocol, 1, piece.data[:_HEAD]))
             return None
         datagram = self._datagrams.get(piece.key)
@@ -104,6 +105,7 @@ class Fragments:
             datagram = None
         if datagram is None:
             datagram = self._datagrams[piece.key] = _Datagram(piece.protocol)
+            self._held += datagram.held
         self._held -= datagram.held
         datagram.add(piece)
         self._held += datagram.held

@@ -302,7 +302,8 @@ class _Connection:
         if not seg.flags & RST:
             return False
         edge = peer.has_acknowledged
-        if edge is None or not -_FARTHEST <= distance(edge, side.next) <= 0:
+        earliest = -_FARTHEST if side.begin is None else distance(side.begin, side.next)
+        if edge is None or not earliest <= distance(edge, side.next) <= 0:
             edge = side.next
         return distance(seg.seq, edge) < 0 or distance(seg.seq, side.next) > _FARTHEST
 

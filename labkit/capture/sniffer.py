@@ -26,7 +26,7 @@ _SOL_PACKET, _PACKET_STATISTICS = 263, 6
 _BUFFER = 64 << 20
 """Bytes that the kernel may hold for us while this process is busy."""
 _LARGEST = 1 << 18
-"""Bytes of the largest frame; loopback's are at most 64 KiB unless somebody tuned it."""
+"""Bytes of the largest frame; loopback's are at most 64 KiB unless its MTU was raised."""
 _TIME = struct.Struct("@ll")
 _PATIENCE = 2.0
 """Seconds that `stop` waits for the thread beyond the settling; it needs milliseconds."""

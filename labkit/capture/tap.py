@@ -39,7 +39,7 @@ class Tap:
 
     def __init__(self, network: Network) -> None:
         self.frames: list[Frame] = []
-        """What was caught; filled by `stop`, so that nobody waits for headers while they talk."""
+        """What was caught; filled by `stop`, so that building headers delays no connection."""
         self.seen: list[tuple[int, Found, int]] = []
         """(nanoseconds since 1970, what makes the `Segment`, number of the packet) of each step."""
         self._path = _Path.of(network, self)

@@ -123,21 +123,32 @@ def choice(right: str, wrong: Mapping[str, str]) -> Checker:
     return checker
 
 
-def members(expected: Any, missing: Mapping[Any, str] | None = None, extra: Mapping[Any, str] | None = None) -> Checker:
-    """A set, list or tuple of these things in any order; `missing` and `extra` say why one belongs or does not."""
+def members(
+    expected: Any,
+    missing: Mapping[Any, str] | None = None,
+    extra: Mapping[Any, str] | None = None,
+    of: Collection[Any] = (),
+) -> Checker:
+    """A set, list or tuple of these things in any order; `missing` and `extra` say why one belongs or does not.
+
+    `of` is what the question lets choose from, where it does.
+    """
 
     def checker(answer: object, *about: object) -> str:
         if _no_collection(answer):
             return f'The answer is several things in brackets, like {{"a", "b"}}, and yours is {shown(answer)}.'
         right = list(_worked_out(expected, about))
         for thing in answer:
+            if of and not _among(thing, of):
+                return f"{shown(thing)} is none of what there is to choose from: {', '.join(map(str, of))}."
             if not _among(thing, right):
                 return f"{shown(thing)} does not belong there. {named(thing, extra)}".rstrip()
         left = [thing for thing in right if not _among(thing, answer)]
         if not left:
             return ""
         why = next(filter(None, (named(thing, missing) for thing in left)), "")
-        return f"What you have is right, but {_count(len(left))} missing. {why}".rstrip()
+        begins = "What you have is right, but" if answer else "There is nothing in it yet:"
+        return f"{begins} {_count(len(left))} missing. {why}".rstrip()
 
     return checker
 

@@ -105,7 +105,7 @@ def _tried(answer: Callable, case: Call, mistakes: Mapping[Any, str]) -> str:
     if got is None:
         why = named(got, case.mistakes) or "Does every way through it end in a `return`?"
         return f"On {case.called} it returns nothing (None), but it should be {shown(case.wanted)}. {why}"
-    why = named(got, case.mistakes) or named(got, mistakes) or _form(got, case.wanted) or nearly(got, case.wanted)
+    why = named(got, case.mistakes) or named(got, mistakes) or _form(got, case.wanted)
     wanted = "nothing (None)" if case.wanted is None else shown(case.wanted)
     return f"On {case.called} it returns {shown(got)}, but it should be {wanted}. {why}".rstrip()
 
@@ -152,4 +152,4 @@ def _form(got: object, wanted: object) -> str:
         return f"Missing: {', '.join(left)}." if left else "There is more in it than that."
     if isinstance(wanted, set | frozenset):
         return f"The answer is {kind_named(set)}."
-    return ""
+    return "" if wanted is None else nearly(got, wanted)

@@ -24,6 +24,8 @@ FALLBACK = "starttls-lab-progress.json"
 """The file's name in the home folder, where it stands beside nothing that explains it."""
 STUDENT = "LABKIT_STUDENT"
 """The environment variable that names the student, where a class is graded."""
+NOTEBOOK = "JPY_SESSION_NAME"
+"""The environment variable in which Jupyter's server tells a kernel the path of its notebook."""
 
 
 class Keeper:
@@ -32,8 +34,8 @@ class Keeper:
     def __init__(self, places: Sequence[Path] = ()) -> None:
         named = os.environ.get(STUDENT, "").strip()
         self.record = StudentRecord(named or secrets.token_hex(8))
-        self.lesson = ""
-        """The lesson that the student is at."""
+        self.lesson = Path(os.environ.get(NOTEBOOK, "")).name.partition("_")[0]
+        """The lesson that the student is at: that of the notebook, and then that of the last question."""
         self.place: Path | None = None
         """The file in which the record is kept."""
         self._places = places
@@ -95,7 +97,15 @@ class Keeper:
 @cache
 def keeper() -> Keeper:
     """The record of the student who uses this process."""
-    return Keeper((Path.cwd() / FILE, Path.home() / FALLBACK) if in_kernel() else ())
+    return Keeper(tuple(_places()) if in_kernel() else ())
+
+
+def _places() -> Iterator[Path]:
+    """Where the file may be, the best place first; a folder may be gone, and a home unknown."""
+    with suppress(OSError):
+        yield Path.cwd() / FILE
+    with suppress(RuntimeError):
+        yield Path.home() / FALLBACK
 
 
 def replace(path: Path, text: str) -> None:

@@ -20,8 +20,9 @@ class Progress(Page):
         self._record = keeper().record
         at = keeper().lesson
         order = sorted(map(lesson, numbers()), key=lambda each: each.number != at)
-        lessons = [(f"{each.number} {each.title}", _rows(self._record, each, each.number == at)) for each in order]
-        super().__init__(*progress_table(lessons, [*keeper().news(), _where()]))
+        lessons = [(f"{each.number} {each.title}", *_done(self._record, each, each.number == at)) for each in order]
+        page = progress_table(lessons, [*keeper().news(), _where()])
+        super().__init__(page.body, page.text)
 
     def save(self, path: str | Path) -> Path:
         """Write it as JSON; what an earlier notebook saved there stays. Raises `LabError` when that cannot be done."""
@@ -29,7 +30,7 @@ class Progress(Page):
         return Path(path)
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
-        return bundle(download(self.html, FILE, self._record.written())) if in_kernel() else {}
+        return bundle(download(self, FILE, self._record.written())) if in_kernel() else {}
 
 
 def progress() -> Progress:
@@ -39,19 +40,23 @@ def progress() -> Progress:
 
 def _where() -> str:
     place = keeper().place
-    return f"Kept in {place}." if place else 'Not kept in a file: `progress().save("progress.json")` does that.'
+    if place is None:
+        return 'Not kept in a file: `progress().save("progress.json")` does that.'
+    if place.name == FILE:
+        return f"Kept in `{FILE}`, beside this notebook."
+    return f"Kept in `{place}`, because the folder of this notebook cannot be written."
 
 
-def _rows(record: StudentRecord, of: Lesson, whole: bool) -> list[ProgressRow]:
-    """A row for each part of the lesson that the student is at, one in all for another, none where nothing is done."""
+def _done(record: StudentRecord, of: Lesson, whole: bool) -> tuple[str, list[ProgressRow]]:
+    """What was done in a lesson: in one line, and where `whole`, a row for each part of it."""
     done = [record.exercises.get(exercise.number, Work()) for exercise in of.exercises]
     guess = record.predictions.get(of.number, Guess())
     if not (guess.choice or any(work != Work() for work in done)):
-        return []
+        return "not begun", []
     if not whole:
-        return [ProgressRow("all", "", f"{sum(work.solved for work in done)} of {len(done)} solved")]
+        return f"{sum(work.solved for work in done)} of {len(done)} solved", []
     rows = [_row(exercise.number, work) for exercise, work in zip(of.exercises, done, strict=True)]
-    return [*_predicted(of, guess), *rows]
+    return "", [*_predicted(of, guess), *rows]
 
 
 def _predicted(of: Lesson, guess: Guess) -> list[ProgressRow]:

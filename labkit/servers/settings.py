@@ -26,6 +26,8 @@ class Settings:
     """SASL mechanisms among which a client may choose, in a protocol whose server has several; None is all of them."""
     tls: tuple[str, ...] = CURRENT
     ciphers: str | None = None
+    requiretls: bool = False
+    """Whether an SMTP server offers REQUIRETLS inside TLS (RFC 8689 §2)."""
     quirks: tuple[str, ...] = ()
     """Names from `labkit.servers.quirks`."""
 

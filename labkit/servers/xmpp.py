@@ -5,7 +5,7 @@ import re
 from typing import ClassVar, NoReturn
 from xml.sax.saxutils import quoteattr
 
-from labkit.dialects.framing.stanzas import END, HEADER, OTHER, Piece, StanzaCutter
+from labkit.dialects.framing.stanzas import END, HEADER, OTHER, StanzaCutter, XMLPiece
 from labkit.dialects.reader import Buffer
 from labkit.dialects.sasl import read_plain
 from labkit.dialects.xmpp import SASL_NAMESPACE, TLS_NAMESPACE, header
@@ -64,7 +64,7 @@ class _Session(Session):
         self.note(f"S: closes the stream, {why}")
         return _stream_error("policy-violation" if self._streams else "bad-format")
 
-    async def _piece(self) -> Piece:
+    async def _piece(self) -> XMLPiece:
         """The next piece of the client's stream."""
         while (piece := self._cutter.cut(self.buffer)) is None:
             if len(self.buffer) > _LARGEST:

@@ -34,17 +34,17 @@ _LIT = 400
 """Fields that light up; more would make the page slow."""
 
 
-class Group(NamedTuple):
+class FieldGroup(NamedTuple):
     """A sort of fields, told apart by underline and colour."""
 
     css: str
     legend: str
 
 
-STRUCTURE = Group("structure", "structure: types and lengths")
-COMPUTED = Group("random", "random or computed: nonces, keys, signatures")
-BY_CLIENT = Group("by-client", "said by the client")
-BY_SERVER = Group("by-server", "said by the server")
+STRUCTURE = FieldGroup("structure", "structure: types and lengths")
+COMPUTED = FieldGroup("random", "random or computed: nonces, keys, signatures")
+BY_CLIENT = FieldGroup("by-client", "said by the client")
+BY_SERVER = FieldGroup("by-server", "said by the server")
 
 _STRUCTURE = re.compile(r"(^|[ _])(length|type|count|reserved|padding|header|not described)$", re.IGNORECASE)
 _COMPUTED = re.compile(
@@ -60,7 +60,7 @@ class _Node(NamedTuple):
 
     number: int
     field: Field
-    group: Group | None
+    group: FieldGroup | None
     """None where the children have their own."""
     above: tuple[int, ...]
     """The numbers of the fields around it."""
@@ -105,7 +105,7 @@ def _nodes(fields: Sequence[Field], event: Event, numbers: Iterator[int], above:
     return tuple(found)
 
 
-def _group(field: Field, event: Event) -> Group:
+def _group(field: Field, event: Event) -> FieldGroup:
     if _STRUCTURE.search(field.name):
         return STRUCTURE
     if _COMPUTED.search(field.name):

@@ -23,7 +23,7 @@ from labkit.show.page import Page, sentence
 from labkit.show.picture import Picture
 from labkit.show.printed import printable
 from labkit.show.readings import Reading
-from labkit.show.steps import Steps
+from labkit.show.step_list import Steps
 from labkit.show.transcript import DIALOGUES_SHOWN, transcript
 from labkit.trust.keylog import with_secrets
 

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from labkit.show import html
 from labkit.show.exercises import prose, question
 from labkit.show.frontend import bundle, in_kernel
-from labkit.show.page import Page, printable
+from labkit.show.page import Page
+from labkit.show.printed import printable
 
 if TYPE_CHECKING:
     from ipywidgets import Widget
@@ -18,7 +20,7 @@ class Choices(Page):
         self, number: str, text: str, choices: Mapping[str, str], chosen: str | None, commit: Callable[[str], Page]
     ) -> None:
         page = question(number, text, choices, chosen)
-        super().__init__(page._body, page.text)
+        super().__init__(page.body, page.text)
         self._heading = f"{number}: predict"
         self._question = text
         self._choices = choices
@@ -35,7 +37,7 @@ class Choices(Page):
         radio = ipywidgets.RadioButtons(options=options, value=self._chosen, layout={"width": "auto"})
         button = ipywidgets.Button(description="This is my prediction", disabled=self._chosen is None)
         reply = ipywidgets.HTML()
-        asked = Page(f'<p class="lk-head"><b>? {self._heading}</b></p><p>{prose(self._question)}</p>', self._question)
+        asked = Page(self._asked, self._question)
 
         def chosen(change: Any) -> None:
             button.disabled = change.new is None
@@ -46,6 +48,9 @@ class Choices(Page):
         radio.observe(chosen, "value")
         button.on_click(committed)
         return ipywidgets.VBox([ipywidgets.HTML(asked.html), radio, button, reply]).add_class("labkit")
+
+    def _asked(self) -> html.Node:
+        return html.p("lk-head")[html.b[f"? {self._heading}"]], html.p[prose(self._question)]
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
         return bundle(self.widget()) if in_kernel() else {}

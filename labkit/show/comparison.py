@@ -1,6 +1,6 @@
 """Captures of the same thing sent in different ways, beside each other: what of it could be read, and how much it was.
 
-Three views: bars of bytes, columns of what somebody on the path sees, and the entropy along one capture.
+Three views: bars of bytes, columns of what an eavesdropper sees, and the entropy along one capture.
 """
 
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ _SAID = 46
 
 
 def compare(captures: "Mapping[str, Capture]") -> Picture:
-    """Bars of the bytes of each capture's dialogue, by what somebody on the path sees of them.
+    """Bars of the bytes of each capture's dialogue, by what an eavesdropper sees of them.
 
     `captures` is name -> capture. Raises `LabError` when one has no conversation.
     """
@@ -47,7 +47,7 @@ def compare(captures: "Mapping[str, Capture]") -> Picture:
 
 
 def side_by_side(captures: "Mapping[str, Capture]") -> Page:
-    """What somebody on the path sees of each capture's dialogue, in columns. Raises `LabError` as `compare` does."""
+    """What an eavesdropper sees of each capture's dialogue, in columns. Raises `LabError` as `compare` does."""
     dialogues = {name: capture.dialogue for name, capture in captures.items()}
     text = "\n\n".join(
         "\n".join([printable(name), *(f"  {_arrow(event)} {_seen(event)}" for event in _with_payload(dialogue))])
@@ -139,7 +139,7 @@ def _arrow(event: Event) -> str:
 
 
 def _seen(event: Event) -> str:
-    """What somebody on the path sees of an event, in one line."""
+    """What an eavesdropper sees of an event, in one line."""
     if event.encrypted:
         return f"▒▒▒▒▒▒ {event.wire:,} bytes"
     if event.layer != TEXT:

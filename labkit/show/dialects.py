@@ -9,7 +9,7 @@ from labkit.dialects import ALL, named
 from labkit.show import html
 from labkit.show.page import Page
 from labkit.show.printed import printable
-from labkit.show.steps import said
+from labkit.show.step_list import said
 from labkit.show.table import Column, build, in_columns
 
 if TYPE_CHECKING:

@@ -8,7 +8,10 @@ from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from labkit.show.page import Page, markup, printable
+from labkit.show import html
+from labkit.show.page import Page
+from labkit.show.printed import printable
+from labkit.show.table import Column, RowGroup, build
 
 if TYPE_CHECKING:
     from ipywidgets import Widget
@@ -104,59 +107,63 @@ def recalled(
 
 def with_news(page: Page, news: Iterable[str]) -> Page:
     """That page, and below it what became of the file in which progress is kept, where there is something to say."""
-    cards = [_card("open", "!", "progress", sentence) for sentence in news]
-    if not cards:
+    pages = [page, *(_card("open", "!", "progress", sentence) for sentence in news)]
+    if len(pages) == 1:
         return page
-    return Page("".join(each._body for each in (page, *cards)), "\n".join(each.text for each in (page, *cards)))
+    return Page(lambda: [each.body() for each in pages], "\n".join(each.text for each in pages))
 
 
-def download(html: str, name: str, content: str) -> "Widget":
-    """HTML, and a button with which the browser keeps `content` as a file of that name."""
+def download(page: Page, name: str, content: str) -> "Widget":
+    """A page, and a button with which the browser keeps `content` as a file of that name."""
     import ipywidgets
 
     href = f"data:application/json;base64,{b64encode(content.encode()).decode()}"
-    button = f'<a class="jupyter-button" download="{markup(name)}" href="{href}">Download {markup(name)}</a>'
-    box = ipywidgets.VBox([ipywidgets.HTML(html), ipywidgets.HTML(f'<div class="labkit">{button}</div>')])
+    button = html.div("labkit")[html.a("jupyter-button", download=name, href=href)[f"Download {name}"]]
+    box = ipywidgets.VBox([ipywidgets.HTML(page.html), ipywidgets.HTML(html.render(button))])
     return box.add_class("labkit")
 
 
-def progress_table(lessons: Iterable[tuple[str, list[ProgressRow]]], notes: Sequence[str]) -> tuple[str, str]:
-    """HTML and text of what was done, lesson by lesson: (title, rows), and `notes` below it.
-
-    A lesson without rows was not begun.
-    """
-    caption = "Your progress"
-    body, text = [], [caption]
-    for title, rows in lessons:
-        nothing = "" if rows else "not begun"
-        body.append(f'<tr><th scope="rowgroup" colspan="{3 if rows else 1}">{markup(title)}</th>')
-        body.append("</tr>" if rows else f'<td colspan="2">{nothing}</td></tr>')
-        body += [_cells(row) for row in rows]
-        text.append(f"{printable(title):40} {nothing}".rstrip())
-        text += [f"  {row.what:12} {row.sign or ' '} {row.state:24} {row.helped}".rstrip() for row in rows]
-    head = "".join(f'<th scope="col">{column}</th>' for column in ("Exercise", "Answer", "Help taken"))
-    table = f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody>"
-    below = "".join(f"<p>{prose(note)}</p>" for note in notes)
-    return f"<table><caption>{caption}</caption>{table}</table>{below}", "\n".join([*text, *map(printable, notes)])
+_CAPTION = "Your progress"
+_COLUMNS = (Column("Exercise"), Column("Answer"), Column("Help taken"))
 
 
-def _cells(row: ProgressRow) -> str:
-    sign = f"{row.sign} " if row.sign else ""
-    return f"<tr><td>{markup(row.what)}</td><td>{sign}{markup(row.state)}</td><td>{markup(row.helped)}</td></tr>"
+def progress_table(lessons: Sequence[tuple[str, str, list[ProgressRow]]], notes: Sequence[str]) -> Page:
+    """What was done, lesson by lesson: (title, what there is to say in one line, rows), and `notes` below it."""
+    lines = [_CAPTION]
+    for title, note, rows in lessons:
+        lines.append(f"{printable(title):40} {note}".rstrip())
+        lines += [f"  {row.what:12} {row.sign or ' '} {row.state:24} {row.helped}".rstrip() for row in rows]
+    return Page(lambda: _progress(lessons, notes), "\n".join([*lines, *notes]))
+
+
+def _progress(lessons: Sequence[tuple[str, str, list[ProgressRow]]], notes: Sequence[str]) -> html.Node:
+    rows: list[Sequence[html.Node] | RowGroup] = []
+    for title, note, done in lessons:
+        rows.append(RowGroup(title, note))
+        rows += [(row.what, f"{row.sign} {row.state}".strip(), row.helped) for row in done]
+    return build(_COLUMNS, rows, _CAPTION), [html.p[prose(note)] for note in notes]
 
 
 def _card(kind: str, sign: str, head: str, *paragraphs: str, code: str = "") -> Page:
     """A box with a sign, a heading, lines of code where there are any, and paragraphs."""
-    said = "".join(f"<p>{prose(each)}</p>" for paragraph in paragraphs for each in paragraph.strip().split("\n\n"))
-    pre = f'<pre class="lk-words">{"<br>".join(map(markup, code.splitlines()))}</pre>' if code else ""
-    body = f'<div class="lk-card lk-{kind}"><p class="lk-head"><b>{sign} {markup(head)}</b></p>{pre}{said}</div>'
-    lines = [f"{sign} {printable(head)}", *(f"    {printable(line)}" for line in code.splitlines())]
-    lines += [
-        f"  {printable(line)}" for paragraph in paragraphs for line in paragraph.strip().splitlines() if line.strip()
-    ]
+    lines = [f"{sign} {head}", *(f"    {line}" for line in code.splitlines())]
+    lines += [f"  {line}" for paragraph in paragraphs for line in paragraph.strip().splitlines() if line.strip()]
+
+    def body() -> html.Node:
+        said = [html.p[prose(each)] for paragraph in paragraphs for each in paragraph.strip().split("\n\n")]
+        pre = html.pre("lk-words")[_lines(code)] if code else None
+        return html.div(f"lk-card lk-{kind}")[html.p("lk-head")[html.b[f"{sign} {head}"]], pre, said]
+
     return Page(body, "\n".join(lines))
 
 
-def prose(text: str) -> str:
-    """HTML of a paragraph of text with `code` in backticks."""
-    return _CODE.sub(r"<code>\1</code>", markup(" ".join(text.split())))
+def _lines(code: str) -> list[html.Node]:
+    """Lines with an element between each two that breaks them: a line end in text would be made visible."""
+    first, *others = code.splitlines()
+    return [first, *(part for line in others for part in (html.br, line))]
+
+
+def prose(text: str) -> list[html.Node]:
+    """A paragraph of text with `code` in backticks."""
+    parts = _CODE.split(" ".join(text.split()))
+    return [html.code[part] if at % 2 else part for at, part in enumerate(parts)]

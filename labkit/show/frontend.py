@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 GLANCE = 1.0
-"""Seconds in which nobody can have seen something and clicked on it."""
+"""Seconds: less than a person needs to see something and click on it."""
 
 
 def in_kernel() -> bool:
@@ -19,7 +19,7 @@ def in_kernel() -> bool:
 
 
 def attended() -> bool:
-    """Whether somebody could click on what is shown.
+    """Whether a person could click on what is shown.
 
     A front end says with each request whether it could ask its user something (``allow_stdin`` in the messaging
     protocol of Jupyter); what runs notebooks from top to bottom (nbclient, nbconvert) could not.

@@ -1,6 +1,6 @@
 """A grid: what became of every row with every column, each cell with a mark, a word and a colour that agree.
 
-Who is compared with what is not known here; whoever makes a grid gives names and cells.
+What the rows and columns stand for is given with the cells.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ class Cell(NamedTuple):
     role: str
     """right, wrong, clear or soft: the colour in `theme.COLOURS` and the border."""
     more: str = ""
-    """A sentence for whoever asks; shown when the pointer rests on the cell, and by `Grid.why`."""
+    """The sentence that `Grid.why` returns, and that is shown when the pointer rests on the cell."""
 
 
 class Grid(Page):

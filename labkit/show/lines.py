@@ -31,7 +31,7 @@ _ALIKE = ("message", "injected", "unknown")
 """Kinds of phrases whose lines all have the same meaning."""
 
 
-class Line(NamedTuple):
+class ShownLine(NamedTuple):
     """One line of a phrase."""
 
     data: bytes
@@ -42,36 +42,38 @@ class Line(NamedTuple):
     """Its own meaning; empty where only the whole phrase has one."""
 
 
-class Piece(NamedTuple):
+class Run(NamedTuple):
     """A run of a line that is either plain or gives away the things named in `labels`."""
 
     text: str
     labels: tuple[str, ...]
 
 
-def lines_of(event: Event) -> tuple[list[Line], int]:
+def lines_of(event: Event) -> tuple[list[ShownLine], int]:
     """The lines to print, and how many bytes of a long phrase are left out."""
     if event.layer != TEXT:
-        return [Line(event.title.encode(), 0, event.meaning)], 0
+        return [ShownLine(event.title.encode(), 0, event.meaning)], 0
     data = event.data
     if event.kind in _ALIKE:
         limit = _SAMPLE if event.kind == "unknown" and not _is_text(data[: _WHOLE.bytes]) else _WHOLE
         return _with_one_meaning(event, limit)
     known = event.lines
+    if len(known) == 1 and len(data) <= _EXPLAINED.bytes and data.find(b"\n") in (-1, len(data) - 1):
+        return [ShownLine(data.rstrip(b"\r\n"), 0, known[0][1])], 0  # nearly all phrases are one line
     split = _split(data)
     if len(known) != len(split):
         return _with_one_meaning(event, _WHOLE)
     lines = [
-        Line(line.rstrip(b"\r\n"), start, meaning)
+        ShownLine(line.rstrip(b"\r\n"), start, meaning)
         for (start, line), (_, meaning) in zip(split[: _EXPLAINED.lines], known, strict=False)
     ]
     return _shortened(lines, data, _EXPLAINED)
 
 
-def _with_one_meaning(event: Event, limit: _Limit) -> tuple[list[Line], int]:
+def _with_one_meaning(event: Event, limit: _Limit) -> tuple[list[ShownLine], int]:
     """The lines of a phrase that has one meaning as a whole, which stands beside the first."""
     split = _split(event.data[: limit.bytes + 1])[: limit.lines]
-    lines = [Line(line.rstrip(b"\r\n"), start, "") for start, line in split]
+    lines = [ShownLine(line.rstrip(b"\r\n"), start, "") for start, line in split]
     lines[0] = lines[0]._replace(meaning=event.meaning)
     return _shortened(lines, event.data, limit)
 
@@ -90,7 +92,7 @@ def _split(data: bytes) -> list[tuple[int, bytes]]:
     return found[:-1] if len(found) > 1 and not found[-1][1] else found
 
 
-def _shortened(lines: list[Line], data: bytes, limit: _Limit) -> tuple[list[Line], int]:
+def _shortened(lines: list[ShownLine], data: bytes, limit: _Limit) -> tuple[list[ShownLine], int]:
     kept = [line for line in lines if line.start < limit.bytes]
     last = kept[-1]
     if last.start + len(last.data) > limit.bytes:
@@ -106,7 +108,7 @@ def label(exposure: Exposure) -> str:
     return said if len(said) <= LABEL_SHOWN else f"{said[: LABEL_SHOWN - 1]}…"
 
 
-def pieces(line: Line, exposures: Sequence[Exposure]) -> list[Piece]:
+def pieces(line: ShownLine, exposures: Sequence[Exposure]) -> list[Run]:
     """The line cut where something readable begins or ends; the pieces together are the whole line."""
     end = line.start + len(line.data)
     inside = [e for e in exposures if e.start < end and e.end > line.start]
@@ -114,14 +116,14 @@ def pieces(line: Line, exposures: Sequence[Exposure]) -> list[Piece]:
     return [_piece(line, left, right, inside) for left, right in pairwise(cuts)]
 
 
-def labels(line: Line, exposures: Sequence[Exposure]) -> list[str]:
+def labels(line: ShownLine, exposures: Sequence[Exposure]) -> list[str]:
     """What a line gives away, each thing once."""
     return list(dict.fromkeys(text for piece in pieces(line, exposures) for text in piece.labels))
 
 
-def _piece(line: Line, left: int, right: int, exposures: Sequence[Exposure]) -> Piece:
+def _piece(line: ShownLine, left: int, right: int, exposures: Sequence[Exposure]) -> Run:
     text = decoded(line.data[left - line.start : right - line.start])
-    return Piece(text, tuple(_new(e, text) for e in exposures if e.start <= left and e.end >= right))
+    return Run(text, tuple(_new(e, text) for e in exposures if e.start <= left and e.end >= right))
 
 
 def _new(exposure: Exposure, text: str) -> str:

@@ -31,32 +31,19 @@ class Page:
 
     def __init__(self, body: Callable[[], Node], text: str) -> None:
         """`body` makes the HTML, when a front end asks for it; every line of `text` is made printable."""
-        self._body = body
+        self.body = body
         self.text = "\n".join(map(printable, text.split("\n")))
 
     @property
     def html(self) -> str:
         """The HTML, complete with its style sheet: no script, nothing loaded from elsewhere."""
-        return render(div("labkit")[style_sheet(), self._content()])
-
-    def _content(self) -> Node:
-        from markupsafe import Markup
-
-        # The pages of exercises are still written as text that is HTML already.
-        return Markup(self._body) if isinstance(self._body, str) else self._body()
+        return render(div("labkit")[style_sheet(), self.body()])
 
     def _repr_html_(self) -> str:
         return self.html
 
     def __repr__(self) -> str:
         return self.text
-
-
-def markup(text: str) -> "Markup":
-    """Any text, made printable and escaped, to stand between tags or inside a quoted attribute."""
-    from markupsafe import escape
-
-    return escape(printable(text))
 
 
 def sentence(said: str) -> Page:

@@ -1,6 +1,6 @@
 """A picture: a matplotlib figure as inline SVG that follows the page's theme, with its text alternative.
 
-Figures are made without pyplot, so a learner's own plots and settings stay as they are. Whoever draws takes the colours
+Figures are made without pyplot, so a learner's own plots and settings stay as they are. Drawing code takes the colours
 from `ink`: they are those of light paper, and on a page each becomes the CSS variable of its role.
 """
 

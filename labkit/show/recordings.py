@@ -1,4 +1,4 @@
-"""The captures that come with the lab, for whoever cannot capture or wants to start from a file: see data/README.md.
+"""The captures that come with the lab, for machines that cannot capture, and to start from a file: see data/README.md.
 
 They lie in the folder data of the checkout, which an editable installation knows. How they are made is data/record.py.
 """

@@ -28,7 +28,7 @@ class Column(NamedTuple):
     """Whether its cells are the heads of their rows."""
 
 
-class Group(NamedTuple):
+class RowGroup(NamedTuple):
     """A row that is the head of those below it."""
 
     name: str
@@ -38,7 +38,7 @@ class Group(NamedTuple):
 
 def build(
     columns: Sequence[Column],
-    rows: Iterable[Sequence[html.Node] | Group],
+    rows: Iterable[Sequence[html.Node] | RowGroup],
     caption: str = "",
     label: str = "",
     css: str = "",
@@ -47,7 +47,7 @@ def build(
     return html.table(css, aria_label=label or None)[
         html.caption[caption] if caption else None,
         html.thead[html.tr[(html.th(column.css, scope="col")[column.name] for column in columns)]],
-        html.tbody[(_group(row, len(columns)) if isinstance(row, Group) else _row(columns, row) for row in rows)],
+        html.tbody[(_group(row, len(columns)) if isinstance(row, RowGroup) else _row(columns, row) for row in rows)],
     ]
 
 
@@ -60,7 +60,7 @@ def _row(columns: Sequence[Column], cells: Sequence[html.Node]) -> "Element":
     ]
 
 
-def _group(group: Group, width: int) -> "Element":
+def _group(group: RowGroup, width: int) -> "Element":
     if not group.note:
         return html.tr[html.th(scope="rowgroup", colspan=width)[group.name]]
     return html.tr[html.th(scope="rowgroup")[group.name], html.td(colspan=width - 1)[group.note]]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from labkit.decode.event import CLIENT, SERVER, TLS, Dialogue, Event
 from labkit.decode.privacy import Exposure
 from labkit.show.forms import FORMS, form_of
-from labkit.show.lines import Line, label, labels, lines_of
+from labkit.show.lines import ShownLine, label, labels, lines_of
 from labkit.show.printed import decoded, printable
 from labkit.show.readings import (
     Reading,
@@ -123,7 +123,7 @@ def _wrap(text: str, width: int) -> list[str]:
     return [text] if 0 < len(text) <= width and text.strip() == text else wrap(text, width)
 
 
-def _readable(event: Event, line: Line, exposures: Sequence[Exposure]) -> tuple[str, ...]:
+def _readable(event: Event, line: ShownLine, exposures: Sequence[Exposure]) -> tuple[str, ...]:
     """What someone on the path can read in a line."""
     return tuple(label(exposure) for exposure in exposures) if event.layer == TLS else tuple(labels(line, exposures))
 

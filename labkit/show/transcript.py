@@ -11,7 +11,7 @@ from labkit.decode.event import TLS, Dialogue, Event, Field
 from labkit.decode.privacy import Exposure
 from labkit.show import html
 from labkit.show.forms import Form, form_of, tag
-from labkit.show.lines import Line, label, labels, lines_of, pieces
+from labkit.show.lines import ShownLine, label, labels, lines_of, pieces
 from labkit.show.page import Page
 from labkit.show.readings import (
     Reading,
@@ -86,7 +86,7 @@ def _lines(event: Event, exposures: list[Exposure], form: Form) -> html.Node:
     return [*body, html.span(f"lk-line lk-{form.name}")[html.small[left_out(rest)]]] if rest else body
 
 
-def _line(line: Line, exposures: Sequence[Exposure], form: Form) -> html.Node:
+def _line(line: ShownLine, exposures: Sequence[Exposure], form: Form) -> html.Node:
     code = html.code[(_marked(piece.text, piece.labels) for piece in pieces(line, exposures))]
     said = html.span("lk-said")[code, _chips(labels(line, exposures))]
     return html.span(f"lk-line lk-{form.name}")[said, html.small[line.meaning] if line.meaning else None]

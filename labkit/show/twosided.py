@@ -38,7 +38,7 @@ _LINES = 12
 """Rows of a picture or table, and lines of a phrase, that are shown."""
 
 
-class Row(NamedTuple):
+class Pair(NamedTuple):
     """One thing that was said, as each of the two ends saw it."""
 
     left: Event | None
@@ -66,7 +66,7 @@ class TwoSided(Page):
         super().__init__(partial(_table, self.rows, self._ends), _text(self.rows, self._ends))
 
     @property
-    def differences(self) -> list[Row]:
+    def differences(self) -> list[Pair]:
         """The rows in which the two ends saw something else."""
         return [row for row in self.rows if row.what not in (SAME, OWN, OTHERWISE)]
 
@@ -76,11 +76,11 @@ class TwoSided(Page):
         return Picture(_drawn(self.rows[:_SHOWN], self._ends), self.text, label)
 
 
-def aligned(victim: Dialogue, server: Dialogue) -> list[Row]:
+def aligned(victim: Dialogue, server: Dialogue) -> list[Pair]:
     """The rows of two dialogues. What is ciphertext is compared byte by byte, what was opened by what is inside."""
     left, right = ([event for event in one.events if event.layer != TCP] for one in (victim, server))
     matcher = SequenceMatcher(a=list(map(_key, left)), b=list(map(_key, right)), autojunk=False)
-    rows: list[Row] = []
+    rows: list[Pair] = []
     for _, a, b, c, d in matcher.get_opcodes():
         rows += _paired(left[a:b], right[c:d])
     rows = _met(rows)
@@ -89,31 +89,31 @@ def aligned(victim: Dialogue, server: Dialogue) -> list[Row]:
     return [_sealed(row) for row in rows]
 
 
-def _sealed(row: Row) -> Row:
-    """Inside one session from end to end nobody in the middle can change a thing: the ends only read it otherwise."""
+def _sealed(row: Pair) -> Pair:
+    """Inside one TLS session from end to end the attacker can change nothing: the two ends only read it otherwise."""
     different = (row.left or row.right).encrypted and row.what != SAME
     return row._replace(what=OTHERWISE) if different else row
 
 
-def _met(rows: list[Row]) -> list[Row]:
+def _met(rows: list[Pair]) -> list[Pair]:
     """Where both ends speak at once, each sees its own words first: that is no difference."""
-    met: list[Row] = []
+    met: list[Pair] = []
     for row in rows:
         twin = next((n for n, other in enumerate(met) if _same_apart(other, row)), None)
         if twin is None:
             met.append(row)
         else:
-            met[twin] = Row(met[twin].left or row.left, met[twin].right or row.right, SAME)
+            met[twin] = Pair(met[twin].left or row.left, met[twin].right or row.right, SAME)
     return met
 
 
-def _same_apart(one: Row, other: Row) -> bool:
+def _same_apart(one: Pair, other: Pair) -> bool:
     both = (one.left or other.left, one.right or other.right)
     apart = (one.left is None) != (other.left is None) and (one.right is None) != (other.right is None)
     return apart and None not in both and _key(both[0]) == _key(both[1])
 
 
-def _of_own(row: Row) -> Row:
+def _of_own(row: Pair) -> Pair:
     """Where each side shook hands with the attacker, a message of TLS that differs is no change."""
     different = (row.left or row.right).layer == TLS and row.what != SAME
     return row._replace(what=OWN) if different else row
@@ -123,7 +123,7 @@ def _key(event: Event) -> tuple[str, str, bytes]:
     return event.sender, event.title, event.data
 
 
-def _paired(left: list[Event], right: list[Event]) -> Iterator[Row]:
+def _paired(left: list[Event], right: list[Event]) -> Iterator[Pair]:
     """Rows of two runs that are the same, or of which nothing is: by who says what kind of thing."""
     rest = list(right)
     for event in left:
@@ -131,21 +131,21 @@ def _paired(left: list[Event], right: list[Event]) -> Iterator[Row]:
             (n for n, other in enumerate(rest) if (other.sender, other.title) == (event.sender, event.title)), None
         )
         if twin is None:
-            yield Row(event, None, KEPT if event.sender == CLIENT else MADE_UP)
+            yield Pair(event, None, KEPT if event.sender == CLIENT else MADE_UP)
             continue
         for early in rest[:twin]:
             yield _only_right(early)
-        yield Row(event, rest[twin], SAME if _key(event) == _key(rest[twin]) else CHANGED)
+        yield Pair(event, rest[twin], SAME if _key(event) == _key(rest[twin]) else CHANGED)
         del rest[: twin + 1]
     for event in rest:
         yield _only_right(event)
 
 
-def _only_right(event: Event) -> Row:
-    return Row(None, event, MADE_UP if event.sender == CLIENT else KEPT)
+def _only_right(event: Event) -> Pair:
+    return Pair(None, event, MADE_UP if event.sender == CLIENT else KEPT)
 
 
-def _says(row: Row, attacker: str) -> str:
+def _says(row: Pair, attacker: str) -> str:
     return _SAYS[row.what].format(who=attacker)
 
 
@@ -161,21 +161,21 @@ def _lines(event: Event | None) -> list[str]:
 # ---- the table
 
 
-def _table(rows: list[Row], ends: tuple[str, str, str]) -> html.Node:
+def _table(rows: list[Pair], ends: tuple[str, str, str]) -> html.Node:
     left, attacker, right = ends
     columns = (Column(f"what {left} sees"), Column(attacker, "lk-who"), Column(f"what {right} sees"))
     table = build(columns, (_row(row, attacker) for row in rows[:_SHOWN]), label=f"What {left} and {right} saw")
     return table, html.p[f"… {len(rows) - _SHOWN} more rows"] if len(rows) > _SHOWN else None
 
 
-def _row(row: Row, attacker: str) -> tuple[html.Node, ...]:
+def _row(row: Pair, attacker: str) -> tuple[html.Node, ...]:
     direction = "→" if row.sender == CLIENT else "←"
     says = _says(row, attacker)
     middle = html.span("lk-what")[f"{_MARKS[row.what]} {says}"] if says else "="
     return _seen(row.left, row.right), [direction, " ", _tags(row), middle], _seen(row.right, row.left)
 
 
-def _tags(row: Row) -> list[html.Node]:
+def _tags(row: Pair) -> list[html.Node]:
     """How it crossed the wire, once where that was the same on both sides."""
     forms = dict.fromkeys(form_of(event) for event in (row.left, row.right) if event is not None)
     return [[tag(form), " "] for form in forms]
@@ -189,7 +189,7 @@ def _seen(event: Event | None, other: Event | None) -> html.Node:
     return html.div(f"lk-line lk-{form_of(event).name}")[html.div[lines]]
 
 
-def _text(rows: list[Row], ends: tuple[str, str, str]) -> str:
+def _text(rows: list[Pair], ends: tuple[str, str, str]) -> str:
     width = 52
     out = [f"{'what ' + ends[0] + ' sees':<{width}} {ends[1]:^24} what {ends[2]} sees"]
     for row in rows[:_SHOWN]:
@@ -209,7 +209,7 @@ _DISC = 9.0
 """Radius of the disc with a mark, in the middle."""
 
 
-def _drawn(rows: list[Row], ends: tuple[str, str, str]) -> "Figure":
+def _drawn(rows: list[Pair], ends: tuple[str, str, str]) -> "Figure":
     forms = explained(_used(rows))
     bottom = _TOP + _STEP * len(rows) + 10
     figure = canvas(bottom + 34 + legend_height(forms))
@@ -224,7 +224,7 @@ def _drawn(rows: list[Row], ends: tuple[str, str, str]) -> "Figure":
     return figure
 
 
-def _used(rows: list[Row]) -> set[str]:
+def _used(rows: list[Pair]) -> set[str]:
     return {form_of(event).name for row in rows for event in (row.left, row.right) if event is not None}
 
 
@@ -236,7 +236,7 @@ def _lifeline(axes: "Axes", x: float, name: str, role: str, bottom: float) -> No
     write(axes, x, 23, name, size=11, weight="bold", ha="center")
 
 
-def _rung(axes: "Axes", row: Row, y: float) -> None:
+def _rung(axes: "Axes", row: Pair, y: float) -> None:
     gap = 3 if row.what == SAME else _DISC + 3
     for event, near, far in ((row.left, _LEFT + 3, _MIDDLE - gap), (row.right, _MIDDLE + gap, _RIGHT - 3)):
         if event is not None:

@@ -181,7 +181,7 @@ def person(lab, somebody):
 def test_results_are_not_there_before_the_end_and_say_so(person):
     for result in ("outcome", "verdict", "loot", "edits", "sides"):
         seen = getattr(person.console, result)
-        assert "Still under way. HeldLine: mail → alice, greeting 220" in repr(seen) and not seen
+        assert "Still under way. Held: mail → alice, greeting 220" in repr(seen) and not seen
     with pytest.raises(LabError, match=r"There is no ladder yet\. Still under way"):
         _ = person.console.sides.ladder
     person.click("End the attack")
@@ -295,7 +295,7 @@ def test_a_new_attack_and_the_end_of_the_lab_let_go_of_what_is_held(lab, person)
     with lab.mallory(attacks.Vector()):
         assert person.console.verdict.outcome
     console = person.console.run(lab.send, next(iter(lab.servers.values())), "Hi")
-    person.until("HeldLine: mail → alice, greeting 220")
+    person.until("Held: mail → alice, greeting 220")
     lab.close()
     assert console.verdict.outcome and "the attack was over" in repr(console)
 

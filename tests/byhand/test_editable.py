@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labkit.byhand.editable import read, written
-from labkit.show.page import printable
+from labkit.show.printed import printable
 
 ODD = st.lists(st.sampled_from([b"\r\n", b"\r", b"\n", b"\\", b"\\x41", b"\\r", b"\xc3", b"\xa9", b"a", b"\0"])).map(
     b"".join

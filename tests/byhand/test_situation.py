@@ -12,7 +12,7 @@ from labkit.byhand.situation import Situation, ending, page
 from labkit.byhand.waiting import ByHand
 from labkit.dialects.base import CLIENT, SERVER
 from labkit.dialects.smtp import SMTP
-from labkit.show.page import printable
+from labkit.show.printed import printable
 
 NAMES = {CLIENT: "alice", SERVER: "mail"}
 

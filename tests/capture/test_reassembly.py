@@ -147,6 +147,92 @@ def test_a_reset_does_not_swallow_what_waits_for_missing_bytes(flags, sender, fi
     assert conversation.stream(SERVER).endswith(b"lo\r\n") and conversation.chunks[-1].kind == "rst"
 
 
+# ---- resets, and what belongs to another connection
+
+
+def talking(**options) -> Connection:
+    """A connection in the middle of its session."""
+    connection = Connection(**options).open().say(SERVER, b"220 hello\r\n").say(CLIENT, b"EHLO alice\r\n")
+    return connection
+
+
+def rest_of(connection: Connection) -> Connection:
+    connection.say(SERVER, b"250-mail\r\n", b"250 OK\r\n").say(CLIENT, b"QUIT\r\n")
+    return connection.say(SERVER, b"221 bye\r\n").close()
+
+
+@pytest.mark.parametrize("sender", (CLIENT, SERVER))
+@pytest.mark.parametrize("flags", (RST, RST | ACK))
+@pytest.mark.parametrize("off", (-1, -5, -20_000, -(1 << 30), (1 << 30), (1 << 25)))
+def test_a_reset_outside_the_window_changes_nothing(sender, flags, off):
+    connection = talking()
+    reset = connection.send(sender, flags)
+    connection.segments[-1] = reset._replace(seq=(reset.seq + off) & WRAP)
+    assert is_whole(only(rest_of(connection).segments))
+
+
+@pytest.mark.parametrize("sender", (CLIENT, SERVER))
+def test_data_that_continues_behind_a_reset_is_of_the_same_conversation(sender):
+    conversation = only(rest_of(talking().reset(sender)).segments)
+    assert (conversation.stream(CLIENT), conversation.stream(SERVER)) == (CLIENT_SAID, SERVER_SAID)
+    assert signals(conversation) == [*HANDSHAKE, (sender, "rst"), *FINS]
+
+
+def test_what_the_server_still_sends_after_a_reset_of_the_client_is_there():
+    connection = talking().reset(CLIENT).say(SERVER, b"250-mail\r\n", b"250 OK\r\n", acknowledged=False)
+    for _ in range(2):
+        connection.reset(CLIENT)  # one for each segment that the server sent
+    conversation = only(connection.segments)
+    assert conversation.stream(SERVER) == b"220 hello\r\n250-mail\r\n250 OK\r\n"
+    assert signals(conversation) == [*HANDSHAKE, (CLIENT, "rst")]
+
+
+def test_a_syn_after_a_reset_begins_another_conversation():
+    """Also with the same sequence number, as clients do that try again after a refusal."""
+    connection = Connection()
+    connection.send(CLIENT, SYN)
+    refused = [*connection.segments, connection.send(SERVER, RST | ACK)._replace(seq=0, ack=1001)]
+    first, second = conversations(frames([*refused, *WHOLE]))
+    assert [kind for _, kind in signals(first)] == ["syn", "rst"] and is_whole(second)
+    reset = [*WHOLE[:8], WHOLE[8]._replace(flags=RST | ACK, payload=b"")]
+    first, second = conversations(frames([*reset, *WHOLE]))
+    assert signals(first)[-1][1] == "rst" and is_whole(second)
+
+
+def test_a_connection_that_was_reset_is_given_while_others_go_on():
+    others = (
+        seg for n in itertools.count() for seg in talk(port=1025 + n % 60_000, isn={CLIENT: n, SERVER: 1}).segments
+    )
+    source = conversations(frames_of(itertools.chain(talking(port=1024).reset(SERVER).segments, others)))
+    given = next(one for one in source if one.client.port == 1024)
+    assert signals(given)[-1] == (SERVER, "rst")
+
+
+@pytest.mark.parametrize("far", (17 << 20, 464_000_000, (1 << 31) - 1, 1 << 31, WRAP - 100_000))
+def test_an_acknowledgement_of_what_was_never_sent_makes_no_gap(far):
+    """A server that still has a connection from before answers a SYN with it (half-open, RFC 9293 §3.5.1)."""
+    whole = talk().segments
+    stale = whole[1]._replace(flags=ACK, seq=(whole[1].seq + 999) & WRAP, ack=(whole[0].seq + far) & WRAP)
+    abort = whole[0]._replace(flags=RST, seq=stale.ack, ack=0)
+    for number in (1, 3, 6):
+        conversation = only([*whole[:number], stale, abort, whole[0], *whole[number:]])
+        assert is_whole(conversation) and not gaps(conversation.chunks)
+    reply = whole[3]._replace(ack=stale.ack)
+    alone = only([*whole[:3], reply])
+    assert not gaps(alone.chunks) and alone.stream(SERVER) == b"220 hello\r\n"
+
+
+def test_a_large_piece_of_both_sides_that_is_missing_is_a_gap_of_its_size():
+    """What the other side did send shows that an acknowledgement far ahead is right."""
+    connection = talking()
+    connection.next[CLIENT] += 100 << 20
+    connection.next[SERVER] += 50 << 20
+    connection.say(SERVER, b"250 OK\r\n").say(CLIENT, b"QUIT\r\n").say(SERVER, b"221 bye\r\n").close()
+    conversation = only(connection.segments)
+    assert sorted(gaps(conversation.chunks)) == [(CLIENT, 100 << 20), (SERVER, 50 << 20)]
+    assert conversation.stream(SERVER).endswith(b"221 bye\r\n") and conversation.stream(CLIENT).endswith(b"QUIT\r\n")
+
+
 # ---- what is missing
 
 

@@ -338,6 +338,57 @@ def test_a_record_starts_like_this(data):
     assert starts(data)
 
 
+FOREIGN = {
+    "SMB 2": b"\0\0\0\x44\xfeSMB\x40\0" + bytes(60),
+    "LDAP": bytes.fromhex("300c020101600702010304008000"),
+    "a Windows program": b"MZ\x90\0\x03\0\0\0\x04\0\0\0\xff\xff" + bytes(50),
+    "the middle of a download": bytes.fromhex("80c3010003000000") + bytes(40),
+    "a WebSocket frame": b"\x82\x7e\x01\x00" + bytes(256),
+    "a masked WebSocket frame": b"\x81\x85\x01\x02\x03\x04hello",
+    "like SSL 2.0, with lengths that do not add up": bytes.fromhex("802f0100020015000000100101") + bytes(33),
+    "like SSL 2.0, with half a cipher": bytes.fromhex("802e010002001400000010") + bytes(37),
+    "like an error of SSL 2.0": b"\x80\x03\x00\x00\x09",
+    "a handshake record with no message": b"\x16\x03\x01\0\0" + bytes(20),
+    "a short handshake record of no known type": b"\x16\x03\x01\0\x08\x63\0\0\x04abcd",
+    "an alert of no known level": b"\x15\x03\x03\0\x02\x07\x28",
+    "a long ChangeCipherSpec": b"\x14\x03\x03\0\x05abcde",
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_other_protocols_do_not_start_like_tls(name):
+    assert not starts(FOREIGN[name])
+
+
+@given(st.binary(min_size=13, max_size=60).filter(lambda data: data[0] & 0x80))
+def test_hardly_anything_starts_like_ssl_2(data):
+    """What does has the right type, and lengths that add up."""
+    if starts(data):
+        size = (data[0] & 0x7F) << 8 | data[1]
+        at, fixed = {1: (5, 9), 4: (7, 11), 0: (0, 3)}[data[2]]
+        lengths = [int.from_bytes(data[at + 2 * n : at + 2 * n + 2]) for n in range(3)] if data[2] else []
+        assert size == fixed + sum(lengths)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@settings(deadline=None, max_examples=60)
+@given(data=st.data())
+def test_wherever_a_session_is_cut_its_last_bytes_are_an_event(version, data):
+    session = in_memory(version)
+    number = data.draw(st.integers(0, len(session.chunks) - 1))
+    sender, last = session.chunks[number]
+    cut = [*session.chunks[:number], (sender, last[: data.draw(st.integers(0, len(last)))])]
+    stream = Stream(session.secrets)
+    for side, piece in cut:
+        fed(stream, side, piece)
+    waiting = {side: stream.rest(side) for side in (CLIENT, SERVER)}
+    for side in (CLIENT, SERVER):
+        found = [Message(*message) for message in stream.finish(side)]
+        assert sum(message.wire for message in found) == waiting[side] and stream.rest(side) == 0
+        assert all(message.data and message.title for message in found)
+        assert not waiting[side] or any("unfinished" in message.title for message in found)
+
+
 @pytest.mark.parametrize("data", [b"", b"220 mail", b"\x16\x02", b"\x16\x03\x01\xff\xff", b"\x00\x03\x01", b"\x19"])
 def test_a_record_does_not_start_like_this(data):
     assert not starts(data)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from transcripts import Turn, held, phrases, stream
 
 from labkit.dialects import ALL, CLIENT, IMAP, POP3, SERVER, SMTP, Dialect, reader
-from labkit.dialects.framing import coded_lines, tagged_lines
+from labkit.dialects.framing import binary_records, coded_lines, stanzas, tagged_lines
 
 WORDS = [
     *(b"a1 ", b"* ", b"+ ", b"+OK", b"-ERR", b"OK", b"NO", b"BAD", b"PREAUTH", b"BYE", b"FETCH", b"APPEND", b"LOGIN"),
@@ -36,7 +36,7 @@ TALK = st.lists(st.tuples(SIDES, BYTES), max_size=12)
 def small_limits():
     """The same readers, with limits that a test can reach."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (reader, coded_lines, tagged_lines):
+        for module in (reader, coded_lines, tagged_lines, stanzas, binary_records):
             patch.setattr(module, "LARGEST", 64)
         for dialect in ALL:
             patch.setattr(dialect.reader, "_longest", 32)

@@ -9,6 +9,7 @@ from labkit.exercises import keeping, lessons
 def nothing_done(monkeypatch: pytest.MonkeyPatch):
     """Nothing was tried, predicted or added, and the student is not named."""
     monkeypatch.delenv(keeping.STUDENT, raising=False)
+    monkeypatch.delenv(keeping.NOTEBOOK, raising=False)
     monkeypatch.setattr(lessons, "_lessons", {})
     keeping.keeper.cache_clear()
     yield

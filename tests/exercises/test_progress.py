@@ -6,6 +6,7 @@ from page_checks import read_page
 
 from labkit.errors import LabError
 from labkit.exercises import add, check, hint, keeping, overview, predict, progress, recall, solution
+from labkit.show.page import sentence
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +58,15 @@ def test_the_lesson_that_the_student_is_at_comes_first_and_whole_and_others_in_a
     check("00.1", 5)
     lines = progress().text.splitlines()
     assert lines[1].startswith("00 Start here") and lines[2].split()[0] == "00.1"
-    assert row("all") == "all 1 of 3 solved" and not [line for line in lines if line.split()[0] == "mine.1"]
+    assert row("mine") == "mine A lesson of mine 1 of 3 solved" and not [
+        line for line in lines if line.split()[0] == "mine.1"
+    ]
+
+
+def test_after_a_restart_the_lesson_of_the_notebook_comes_first(monkeypatch):
+    monkeypatch.setenv(keeping.NOTEBOOK, "/home/ada/notebooks/03_inside_tls.ipynb")
+    keeping.keeper.cache_clear()
+    assert progress().text.splitlines()[1].startswith("03 Inside TLS")
 
 
 def test_the_prediction_is_part_of_it():
@@ -240,5 +249,5 @@ def test_in_a_kernel_a_button_downloads_what_was_done(kernel, monkeypatch):
     monkeypatch.setattr(overview, "in_kernel", lambda: True)
     shown = progress()
     assert list(shown._repr_mimebundle_()) == ["application/vnd.jupyter.widget-view+json"]
-    table, button = overview.download("<p>table</p>", "mine.json", '{"a": 1}').children
+    table, button = overview.download(sentence("table"), "mine.json", '{"a": 1}').children
     assert "table" in table.value and 'download="mine.json"' in button.value and "eyJhIjogMX0=" in button.value

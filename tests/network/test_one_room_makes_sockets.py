@@ -35,9 +35,11 @@ def _makes_a_socket(call: ast.Call) -> bool:
     name = _name(call.func)
     if name == "socket":  # socket.socket(...), but not an attribute like listener.socket
         return "fileno" not in {keyword.arg for keyword in call.keywords}  # that is one which exists already
-    if name == "create_server":  # asyncio's, with a socket that a host of the lab made
+    if name in ("create_server", "create_connection"):  # asyncio's, with a socket that a host of the lab made
         return "sock" not in {keyword.arg for keyword in call.keywords}
-    return name in MAKES_SOCKETS | SOCKET_METHODS
+    if name in SOCKET_METHODS:  # which take an address; LDAP's operation of that name (RFC 4511 §4.2) does not
+        return bool(call.args or call.keywords)
+    return name in MAKES_SOCKETS
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -75,5 +77,6 @@ def test_the_search_finds_a_socket_where_there_is_one():
         "host.connect('mail', 587)",
         "host.listen(25)",
         "socket.socket(fileno=3)",
+        "client.bind()",
     ):
         assert not _makes_a_socket(ast.parse(line).body[0].value)

@@ -147,3 +147,16 @@ repr(capture), capture._repr_html_()
 assert not {"matplotlib", "IPython", "scapy", "numpy"} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+def test_the_library_of_pages_is_loaded_when_a_front_end_asks_for_html():
+    program = """
+import sys
+import labkit
+from labkit.show.capture import Capture
+print(repr(Capture()), labkit.ports.table(587))
+assert not {"htpy", "markupsafe"} & set(sys.modules)
+Capture()._repr_html_()
+assert "htpy" in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

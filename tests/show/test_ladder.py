@@ -10,7 +10,7 @@ from show_samples import HOSTILE, Script, clear_text, hostile, starttls
 from labkit.decode.event import CLIENT, SERVER, TCP, TEXT, TLS
 from labkit.show.forms import FORMS
 from labkit.show.ladder import ladder
-from labkit.show.page import printable
+from labkit.show.printed import printable
 from labkit.show.rungs import ENCRYPTED, SHAKING, SHOWN, rungs
 from labkit.show.shapes import STROKES
 

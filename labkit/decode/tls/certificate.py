@@ -245,7 +245,7 @@ def _extension_kind(data: bytes) -> str:
 def _extension(cursor: FieldCursor) -> str:
     kind = _value("extnID", "Which extension.", _oid)(cursor)
     if _tag(cursor) == _BOOLEAN:
-        _value("critical", "Whoever does not know it must refuse.", lambda data: "yes" if any(data) else "no")(cursor)
+        _value("critical", "Who does not know it must refuse.", lambda data: "yes" if any(data) else "no")(cursor)
     if kind == "subjectAltName":
         return _element(cursor, "extnValue", _alternative_names, "The names.")
     return _value("extnValue", "Its content.")(cursor)

@@ -234,7 +234,7 @@ _LAYOUTS: dict[str, Layout] = {
         "algorithms", 1, numbers("algorithm", 2, "A way to compress.", CERTIFICATE_COMPRESSIONS), "Best first."
     ),
     "record_size_limit": number("record_size_limit", 2, "In bytes of content.", count),
-    "session_ticket": opaque("ticket", "Sealed by the server for itself; nobody else can read it."),
+    "session_ticket": opaque("ticket", "Encrypted by the server for itself (RFC 5077 §4)."),
     "pre_shared_key": _offered_keys,
     "early_data": nothing,
     "supported_versions": vector(

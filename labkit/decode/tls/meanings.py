@@ -17,11 +17,11 @@ HANDSHAKE = {
     "CertificateVerify": "Signs the handshake so far: the sender holds the private key of its certificate.",
     "ServerHelloDone": "The server has said its part and waits for the client.",
     "ClientKeyExchange": "The client's half of the key exchange; now both sides can compute the keys.",
-    "Finished": "A keyed hash over the whole handshake: had anybody changed it, that would show here.",
+    "Finished": "A keyed hash over the whole handshake: a change on the way would show here.",
     "CertificateStatus": "Proof, stapled to the handshake, that the server's certificate is not revoked (RFC 6066 §8).",
     "KeyUpdate": "The sender's records are under new keys after this one (RFC 8446 §4.6.3).",
     "encrypted Finished": "By its place Finished: a keyed hash over the whole handshake, the first encrypted message.",
-    "encrypted handshake message": "A handshake message under encryption: somebody asks for another handshake.",
+    "encrypted handshake message": "A handshake message under encryption: one side asks for another handshake.",
     "HelloRetryRequest of a draft": "The server wants another key share, in the form of TLS 1.3 before draft 22.",
     "broken handshake message": "Handshake bytes that do not add up to a message.",
 }

@@ -261,7 +261,7 @@ _NAMED_CURVE = 3
 
 def _curve_and_point(cursor: FieldCursor) -> str:
     if cursor.number("curve_type", 1, "How the curve is given: by name.", named(CURVE_TYPES, 1)) != _NAMED_CURVE:
-        return cursor.rest("curve", "A curve of the server's own making, which nobody should take.")
+        return cursor.rest("curve", "A curve of the server's own making, which a client must refuse (RFC 8422 §5.4).")
     cursor.number("named_curve", 2, "The group of this key exchange.", named(GROUPS, 2))
     public = opaque("point", "A point on the curve.")
     cursor.vector("public", 1, public, "The server's public half, made for this session alone: forward secrecy.")
@@ -331,7 +331,7 @@ def _seconds(number: int) -> str:
 
 
 def _finished(cursor: FieldCursor) -> str:
-    return cursor.rest("verify_data", "A keyed hash of all messages before: nobody has changed one of them.")
+    return cursor.rest("verify_data", "A keyed hash of all messages before: none was changed.")
 
 
 def _key_update(cursor: FieldCursor) -> str:

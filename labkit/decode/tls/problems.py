@@ -36,7 +36,7 @@ def premasters_alone(cipher: str) -> str:
 
 def not_encrypted(cipher: str) -> str:
     """A cipher suite that authenticates only."""
-    return f"{cipher} encrypts nothing: anybody on the path reads what this session says, without any secret."
+    return f"{cipher} encrypts nothing: everyone on the path can read what this session says, without any secret."
 
 
 def compressed(method: str) -> str:

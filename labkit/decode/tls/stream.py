@@ -13,7 +13,7 @@ from labkit.decode.tls.ciphers import AEAD, NULL, CipherSpec, cipher_of
 from labkit.decode.tls.cursor import Setting
 from labkit.decode.tls.direction import APPLICATION, EARLY, HANDSHAKE, LABELS, Direction
 from labkit.decode.tls.hello import ClientHello, ServerHello, client_hello, server_hello
-from labkit.decode.tls.macs import NullOpener, NullOpener13, Opener
+from labkit.decode.tls.macs import Inflating, NullOpener, NullOpener13, Opener
 from labkit.decode.tls.meanings import meaning_of
 from labkit.decode.tls.messages import ciphertext_fields, handshake_fields, record_fields
 from labkit.decode.tls.older import MASTER, OlderSecrets, openers
@@ -297,7 +297,7 @@ class Stream:
         cipher = cipher_of(self._server_hello.suite)
         self._encrypts = cipher is None or cipher.way != NULL
         if not self._encrypts:
-            self._say(problems.not_encrypted(self.cipher))
+            self.problem = problems.not_encrypted(self.cipher)  # more than that no secrets were used
             if self._tls13:
                 self._directions[CLIENT].epoch = side.epoch = HANDSHAKE
 
@@ -383,9 +383,9 @@ class Stream:
         return [Opener13(cipher, secret) for cipher in fitting]
 
     def _choose_opener(self, side: Direction) -> None:
-        if not self._encrypts:
-            cipher = cipher_of(self._server_hello.suite)
-            side.opener = NullOpener13(cipher.tag) if self._tls13 else NullOpener(self.older.mac_length(cipher))
+        unreadable = self._compression and self._server_hello.compression != DEFLATE
+        if not self._encrypts and not unreadable:
+            side.opener = self._null_opener()
         elif problem := self._obstacle():
             self._seal(side, problem)
         elif self._tls13:
@@ -397,6 +397,13 @@ class Stream:
             side.opener = self._pair[side.sender]
         else:
             self._seal(side, self._missing(MASTER))
+
+    def _null_opener(self) -> Opener:
+        cipher = cipher_of(self._server_hello.suite)
+        if self._tls13:
+            return NullOpener13(cipher.tag)
+        opener = NullOpener(self.older.mac_length(cipher))
+        return Inflating(opener) if self._compression else opener
 
     def _open_with(self, side: Direction, label: str) -> None:
         """Open what follows with this secret of TLS 1.3."""

@@ -25,7 +25,7 @@ _SPECIAL = ((b"<!--", b"-->"), (b"<![CDATA[", b"]]>"), (b"<?", b"?>"))
 _TEXT = re.compile(rb"\S")
 
 
-class Piece(NamedTuple):
+class XMLPiece(NamedTuple):
     """A whole piece of a stream, with the white space, comments and declarations before it."""
 
     shape: str
@@ -53,7 +53,7 @@ class StanzaCutter:
         """The local name of the element that is being read; empty between elements."""
         self._begin(0)
 
-    def cut(self, buffer: Buffer) -> Piece | None:
+    def cut(self, buffer: Buffer) -> XMLPiece | None:
         """Take the next piece out of the buffer; None while it is not whole."""
         while (start := buffer.find(b"<", self._position)) >= 0:
             self._text |= not self.name and _TEXT.search(buffer, self._position, start) is not None
@@ -81,19 +81,19 @@ class StanzaCutter:
         self._text = False
         """Whether there is text outside of any element."""
 
-    def _take(self, buffer: Buffer, shape: str, name: str, end: int) -> Piece:
+    def _take(self, buffer: Buffer, shape: str, name: str, end: int) -> XMLPiece:
         self._begin(0)
         self.name = ""
-        return Piece(shape, name, buffer.take(end))
+        return XMLPiece(shape, name, buffer.take(end))
 
-    def _too_large(self, buffer: Buffer) -> Piece | None:
+    def _too_large(self, buffer: Buffer) -> XMLPiece | None:
         """As much as one phrase may hold of an element that never ends."""
         if not buffer.full:
             return None
         self._begin(max(0, self._position - LARGEST))
-        return Piece(OTHER, self.name or "text", buffer.take(LARGEST))
+        return XMLPiece(OTHER, self.name or "text", buffer.take(LARGEST))
 
-    def _complete(self, buffer: Buffer, start: int, end: int) -> Piece | None:
+    def _complete(self, buffer: Buffer, start: int, end: int) -> XMLPiece | None:
         """The piece that this markup completes."""
         if buffer.startswith((b"<!--", b"<![CDATA[", b"<?"), start):
             return None
@@ -109,7 +109,7 @@ class StanzaCutter:
         self._depth += not buffer.endswith(b"/>", start, end)
         return None if self._depth else self._take(buffer, STANZA, self.name, end)
 
-    def _closes(self, buffer: Buffer, name: str, end: int) -> Piece | None:
+    def _closes(self, buffer: Buffer, name: str, end: int) -> XMLPiece | None:
         if not self._depth:
             return self._take(buffer, END, name, end)
         self._depth -= 1

@@ -65,8 +65,11 @@ def _some_session(of: Draw) -> "Capture":
 
 @about_capture
 def _can_be_read(answer: object, capture: "Capture") -> str:
+    if isinstance(answer, set | frozenset | list | tuple):  # all that `visible` names is right, too
+        answer = [word for word in answer if word in _WORDS or word not in readable(capture)]
     return members(
         [word for word in _WORDS if word in readable(capture)],
+        of=_WORDS,
         missing={
             "password": "Is there a line with `AUTH`? And base64 hides nothing.",
             "user name": "AUTH carries two things.",
@@ -254,7 +257,8 @@ LESSON = Lesson(
             capture_that(
                 (
                     messages,
-                    "No message was sent in this capture: call `lab.send(old_mail, ...)` inside the `with` block.",
+                    "No message was handed over in this capture: call `lab.send(old_mail, ...)` inside the `with` "
+                    "block.",
                 ),
                 (
                     lambda capture: "message" in readable(capture),

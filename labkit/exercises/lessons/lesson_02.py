@@ -139,17 +139,15 @@ def _dialogues() -> Iterator[Call]:
     yield _call(older, True, "a dialogue that was upgraded to TLS 1.2")
     yield _call(recorded("starttls_not_offered").dialogue, False, "a dialogue without STARTTLS")
     yield _call(recorded("clear_though_offered").dialogue, False, "a dialogue whose client did not take the offer")
-    yield _call(implicit, False, "a dialogue with implicit TLS, where nothing was upgraded")
+    yield _call(implicit, False, "a dialogue with implicit TLS, where nothing was upgraded,")
     yield _call(refused, False, "a dialogue in which STARTTLS was refused")
     cut = replace(whole, events=(*before, go_ahead), session=None)
     yield _call(cut, False, "a dialogue that was cut after the go-ahead")
-    hasty = replace(whole, events=(*before, *after))
+    hasty = replace(whole, events=(*before, *after), session=None)
     yield _call(hasty, False, "a dialogue in which a client did not wait for the go-ahead")
     for failed in _failed_handshakes():
         version = failed.session.version if failed.session else ""
-        yield _call(
-            failed, False, f"a dialogue whose handshake, of {version}, failed: the client did not like the certificate"
-        )
+        yield _call(failed, False, f"a dialogue whose handshake, of {version}, the client broke off")
 
 
 def _call(dialogue: "Dialogue", upgraded: bool, called: str) -> Call:

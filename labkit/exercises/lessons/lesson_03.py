@@ -103,7 +103,7 @@ def _sessions() -> Iterator[Call]:
     both = {"Certificate", "NewSessionTicket"}
     extra = {frozenset(both | {name}): why for name, why in not_handshake.items()}
     yield Call((older, newer), both, "TLS 1.2 and TLS 1.3", extra)
-    yield Call((newer, older), set(), "TLS 1.3 and TLS 1.2, in this order")
+    yield Call((newer, older), set(), "TLS 1.3 and TLS 1.2, in this order,")
     yield Call((older, older), set(), "the same session of TLS 1.2 twice")
     yield Call((older, short), {"Certificate"}, "TLS 1.2 and a TLS 1.3 without tickets")
     clear = recorded("clear_smtp_auth_plain").dialogue

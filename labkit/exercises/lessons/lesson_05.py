@@ -47,6 +47,7 @@ def _learned(answer: object, capture: "Capture") -> str:
     told |= {"certificate of": "certificate"}
     return members(
         [*_ALWAYS, *(word for what, word in told.items() if what in seen)],
+        of=(*_ALWAYS, *told.values()),
         missing={
             "server name": "Look at the ClientHello where there is one, and at the greeting where it can be read.",
             "name of the client": "Can `EHLO` be read in this capture?",
@@ -58,7 +59,7 @@ def _learned(answer: object, capture: "Capture") -> str:
             "subject": "Look into the message.",
         },
         extra={
-            "password": "In this capture the login crossed inside TLS.",
+            "password": "No password can be read here: the login crossed inside TLS, if there was one.",
             "subject": "The subject is a line of the message, and that is ciphertext here.",
             "name of the client": "The client says it in `EHLO`. Where did that cross in this capture?",
             "certificate": "Look for it in the transcript: here it crossed as ciphertext, or there was none.",
@@ -140,19 +141,19 @@ def _pieces() -> Iterator[Call]:
     pieces = (
         (b"".join(chunk.data for chunk in clear.chunks), False, "a conversation in clear text"),
         (b"The quick brown fox jumps over the lazy dog. " * 9, False, "English text"),
-        (os.urandom(_PIECE), True, "400 random bytes, which look like any ciphertext"),
-        (_GERMAN.encode() * 3, False, "German text in UTF-8, with umlauts"),
-        (_RUSSIAN.encode() * 3, False, "Russian text in UTF-8, of which hardly a byte is ASCII"),
-        (_GERMAN.encode("latin-1") * 3, False, "German text in Latin-1, which is no UTF-8"),
-        (_RUSSIAN.encode("koi8-r") * 3, False, "Russian text in KOI8-R, which is no UTF-8"),
-        (_GERMAN.encode("utf-16") * 3, False, "German text in UTF-16, where every second byte is zero"),
+        (os.urandom(_PIECE), True, "400 random bytes, which look like any ciphertext,"),
+        (_GERMAN.encode() * 3, False, "German text in UTF-8, with umlauts,"),
+        (_RUSSIAN.encode() * 3, False, "Russian text in UTF-8, of which hardly a byte is ASCII,"),
+        (_GERMAN.encode("latin-1") * 3, False, "German text in Latin-1, which is no UTF-8,"),
+        (_RUSSIAN.encode("koi8-r") * 3, False, "Russian text in KOI8-R, which is no UTF-8,"),
+        (_GERMAN.encode("utf-16") * 3, False, "German text in UTF-16, where every second byte is zero,"),
         (bytes(_PIECE), False, "400 zeros"),
         (b"\xff" * _PIECE, False, "400 times the byte ff"),
         (os.urandom(_PIECE).hex().encode(), False, "ciphertext written in hexadecimal digits"),
         (b64encode(os.urandom(_PIECE)), False, "ciphertext written in base64"),
-        (_numbers(), False, "a table of numbers, four bytes each"),
+        (_numbers(), False, "a table of numbers, four bytes each,"),
         (sealed[: 3 * _PIECE], True, "400 bytes out of TLS records"),
-        (_compressed(), True, "the middle of a zip file, which looks the same as ciphertext"),
+        (_compressed(), True, "the middle of a zip file, which looks the same as ciphertext,"),
         *((os.urandom(_PIECE), True, "400 other random bytes") for _ in range(10)),
     )
     return (Call((data[:_PIECE],), answer, called) for data, answer, called in pieces)

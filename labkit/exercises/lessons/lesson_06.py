@@ -68,6 +68,7 @@ def _only_before(answer: object, capture: "Capture") -> str:
     before, inside = _lists(capture)
     if not before or not inside:
         return "In that capture the server was not asked twice what it offers."
+    other = dict.fromkeys({"STARTTLS", "STLS", "LOGINDISABLED"} - before, "This server does not announce it.")
     both = dict.fromkeys(before & inside, "That is in both answers.")
     return members(
         before - inside,
@@ -76,7 +77,7 @@ def _only_before(answer: object, capture: "Capture") -> str:
             "STLS": "What is offered once?",
             "LOGINDISABLED": "What is forbidden until then?",
         },
-        extra=both | dict.fromkeys(inside - before, "That one comes only inside TLS."),
+        extra=other | both | dict.fromkeys(inside - before, "That one comes only inside TLS."),
     )(answer)
 
 
@@ -247,7 +248,7 @@ LESSON = Lesson(
                     'No password was sent: let the server take one in the clear, with `auth="always"`, and give a '
                     "`login=`.",
                 ),
-                (lambda capture: "bob" in _whose(capture), "Somebody logs in, but not bob."),
+                (lambda capture: "bob" in _whose(capture), "There is a login in it, but not bob's."),
                 (_in, "The password was sent, and the server refused it: it is not bob's."),
             ),
             hints=(

@@ -80,7 +80,9 @@ def _arrives(answer: object, grid: "Grid") -> str:
     if isinstance(answer, set | frozenset | list | tuple):
         answer = [_name(one) for one in answer]
     why = {name: f"At this server: {grid.why(name, kind)}" for name in names}
-    return members([name for name in names if grid.cells[name, kind].mark != "∅"], missing=why, extra=why)(answer)
+    return members([name for name in names if grid.cells[name, kind].mark != "∅"], missing=why, extra=why, of=names)(
+        answer
+    )
 
 
 def _logged_in(capture: "Capture") -> bool:

@@ -97,6 +97,10 @@ def _stolen(answer: "Attack") -> str:
         )
     if answer.verdict.outcome != LEAKED:
         return f"She read no password. The verdict is: {answer.verdict.outcome}, {answer.verdict.why}."
+    if all("asks for no TLS" in report.said for report in answer.reports):
+        return (
+            "This client never wanted TLS, so nothing had to be stripped. Take a policy that uses TLS if it is offered."
+        )
     users = [item.value for item in answer.loot if item.what == "user name"]
     if "password" not in answer.verdict.secrets or "bob" not in users:
         return "She has read something, but not bob's password: give `lab.fetch` his login."
@@ -153,7 +157,10 @@ def _asked(vector: Any, said: tuple[str, str, str, bytes]) -> tuple[tuple[Any, .
 
 def _answers(got: tuple[Any, ...]) -> str:
     if not got:
-        return "It lets `STARTTLS` pass: look at `line.title`."
+        return (
+            "For `STARTTLS` it returns nothing, and so lets it pass: look at `line.title`, and put a `return` in front "
+            "of the answer."
+        )
     if len(got) > 1 or not isinstance(got[0], Answer):
         return f"For `STARTTLS` it returns {shown(got[0])}, and it should return `attacks.Answer(...)` alone."
     data = got[0].data

@@ -182,7 +182,7 @@ def _stops(answer: object) -> str:
             "none": "It wants no TLS.",
         },
         otherwise="It is one of `policies.ALL`.",
-    )(name if said is None else said.lower().removeprefix("policies."))
+    )(name if said is None else said.removeprefix("policies."))
 
 
 LESSON = Lesson(

@@ -81,7 +81,7 @@ def _stops(answer: object) -> str:
     asked = _measures(draw())
     why = dict.fromkeys(_STOP_IT, "Where was the injected command kept, and what would have kept it out?")
     why["implicit TLS"] = "And if there were no clear text before TLS at all?"
-    return members([each for each in asked if each in _STOP_IT], missing=why, extra=_DO_NOT)(answer)
+    return members([each for each in asked if each in _STOP_IT], missing=why, extra=_DO_NOT, of=asked)(answer)
 
 
 def _verdicts(answer: object) -> str:
@@ -101,7 +101,7 @@ def _verdicts(answer: object) -> str:
         return "The first verdict is not from a POP3 server: there the answer to the injected command begins with -ERR."
     if found[1] != UNHARMED:
         return f"The second verdict is {found[1]!r}: use a server without the mistake."
-    if "no victim came by" in answer[1].why or not answer[1].evidence:
+    if not answer[1].evidence:
         return "No client came by in the second attack: let bob fetch his mail inside the `with` block."
     return ""
 

@@ -67,7 +67,7 @@ WRONG = [
     ("02.5", "a function", True),
     ("02.5", "without STARTTLS it returns True", lambda dialogue: True),
     ("02.5", "was upgraded it returns False", lambda dialogue: False),
-    ("02.5", "did not like the certificate", _by_kinds),
+    ("02.5", "the client broke off", _by_kinds),
     ("02.5", "implicit TLS", lambda dialogue: "handshake" in [event.kind for event in dialogue.events]),
     ("02.5", "cut after the go-ahead", lambda dialogue: "go-ahead" in [event.kind for event in dialogue.events]),
     ("02.5", "STARTTLS was refused", lambda dialogue: "STARTTLS" in [event.title for event in dialogue.events]),
@@ -88,6 +88,7 @@ RIGHT = [
     ("02.4", Later(lambda: captured(REQUIRED, "Another text", **NONE).decrypted())),
     ("02.5", _right),
     ("02.5", lambda dialogue: int(_right(dialogue))),
+    ("02.5", lambda dialogue: dialogue.session and dialogue.session.started == "explicit" and dialogue.session.opened),
     ("02.5", lambda dialogue: [e for e in dialogue.events if e.encrypted and e.sender == "client"]
      and [e for e in dialogue.events if e.kind == "go-ahead"]),
     ("02.5", lambda dialogue: True if _right(dialogue) else None),

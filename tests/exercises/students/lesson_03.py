@@ -49,7 +49,7 @@ WRONG = [
     ("03.2", "hexadecimal text", "the client random", MINE),
     ("03.2", "not the client's random of this session", "ab" * 32, MINE),
     ("03.3", "a function", {"Certificate", "NewSessionTicket"}),
-    ("03.3", "in this order it returns", lambda older, newer: {"Certificate", "NewSessionTicket"}),
+    ("03.3", "in this order, it returns", lambda older, newer: {"Certificate", "NewSessionTicket"}),
     ("03.3", "is no message of the handshake", lambda older, newer: set(_hidden(older, newer)) | {"EHLO"}),
     ("03.3", "TLS 1.2 and TLS 1.3 it returns set()", lambda older, newer: set()),
     ("03.3", "takes 1 positional argument", lambda older: set()),

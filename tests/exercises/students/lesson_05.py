@@ -64,7 +64,7 @@ WRONG = [
     ("05.3", "your capture of a mail", outcome, 100),
     ("05.3", "your capture of a mail", Later(nothing_captured), 100),
     ("05.4", "clear text it returns True", lambda data: True),
-    ("05.4", "random bytes, which look like any ciphertext it returns False", lambda data: False),
+    ("05.4", "random bytes, which look like any ciphertext, it returns False", lambda data: False),
     ("05.4", "in UTF-8, with umlauts", lambda data: not data.isascii()),
     ("05.4", "which is no UTF-8", _no_utf8),
     ("05.4", "random bytes", lambda data: entropy(data) > 7.9),

@@ -81,7 +81,7 @@ WRONG = [
     ("07.2", "missing. At this server", set(), GRID),
     ("07.2", "Not sent", Later(lambda: {_stopped()}), GRID),
     ("07.2", "several things", "verified", GRID),
-    ("07.2", "'encrypted' does not belong there", {"encrypted"}, GRID),
+    ("07.2", "'encrypted' is none of what there is to choose from", {"encrypted"}, GRID),
     ("07.2", "is the grid of the lesson", {"verified"}, outcome),
     ("07.3", "There is no TLS", Later(captured, CLEAR, **LOGIN)),
     ("07.3", "is for the name that the client wanted", Later(captured, **LOGIN, **MANDATORY)),

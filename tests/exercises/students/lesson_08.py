@@ -34,18 +34,24 @@ def _by_hand():
     return attack
 
 
+EXCUSE = b"454 4.7.0 TLS not available\r\n"
+
+
 class Excuse(attacks.Vector):
     """Says what it was told to say."""
 
-    reply = b"454 4.7.0 TLS not available\r\n"
-
     def on_line(self, line):
-        return attacks.Answer(self.reply) if line.title == "STARTTLS" else None
+        return attacks.Answer(EXCUSE) if line.title == "STARTTLS" else None
 
 
-def excuse(**members):
-    """A vector of that kind, but for these members."""
-    return type("Other", (Excuse,), members)
+def excuse(on_line):
+    """A vector that decides otherwise."""
+    return type("Other", (Excuse,), {"on_line": on_line})
+
+
+def saying(reply):
+    """A vector that says something else."""
+    return excuse(lambda self, line: attacks.Answer(reply) if line.title == "STARTTLS" else None)
 
 
 def _hanging(self, line):
@@ -72,7 +78,7 @@ def _wants(side):
 
 
 def _tagged(self, line):
-    return (attacks.Answer(self.reply),) if line.title == "STARTTLS" else attacks.Pass()
+    return (attacks.Answer(EXCUSE),) if line.title == "STARTTLS" else attacks.Pass()
 
 
 WRONG = [
@@ -89,6 +95,7 @@ WRONG = [
     ("08.2", "the question is about `attacks.StripCapability()`", Later(attacked_reader, attacks.RefuseUpgrade())),
     ("08.2", "She read no password. The verdict is: stopped", _stolen(policy=policies.mandatory)),
     ("08.2", "She has read something, but not bob's password", _stolen(login=("alice", "hunter2"))),
+    ("08.2", "never wanted TLS", _stolen(policy=policies.none)),
     ("08.2", "No client came by", Later(attacked, attacks.StripCapability(), visits=False)),
     ("08.2", "The verdict is: stopped", _stolen(server={"auth": "after TLS"})),
     ("08.3", "She read the password", _refused(policy=policies.opportunistic)),
@@ -98,21 +105,21 @@ WRONG = [
     ("08.3", "the attack itself", "stopped"),
     ("08.3", "the attack itself", Later(lambda: _refused(policy=policies.mandatory)().verdict)),
     ("08.3", "She read the message", _refused(login=None)),
-    ("08.4", "lets `STARTTLS` pass", excuse(on_line=lambda self, line: None)),
-    ("08.4", "should pass", excuse(on_line=lambda self, line: attacks.Answer(self.reply))),
+    ("08.4", "put a `return` in front", excuse(lambda self, line: None)),
+    ("08.4", "should pass", excuse(lambda self, line: attacks.Answer(EXCUSE))),
     (
         "08.4",
         "should pass",
-        excuse(on_line=lambda self, line: attacks.Answer(self.reply) if "STARTTLS" in line.text else None),
+        excuse(lambda self, line: attacks.Answer(EXCUSE) if "STARTTLS" in line.text else None),
     ),
-    ("08.4", "attacks.Answer", excuse(on_line=lambda self, line: attacks.Drop() if line.title == "STARTTLS" else None)),
-    ("08.4", "but for its end", excuse(reply=Excuse.reply.rstrip())),
-    ("08.4", "put a `b`", excuse(reply="454 4.7.0 TLS not available\r\n")),
+    ("08.4", "attacks.Answer", excuse(lambda self, line: attacks.Drop() if line.title == "STARTTLS" else None)),
+    ("08.4", "but for its end", saying(EXCUSE.rstrip())),
+    ("08.4", "put a `b`", saying("454 4.7.0 TLS not available\r\n")),
     ("08.4", "a class", "454"),
     ("08.4", "a class", _offers),
-    ("08.4", "stops with ZeroDivisionError", excuse(on_line=lambda self, line: 1 / 0)),
-    ("08.4", "a loop that never ends", excuse(on_line=_hanging)),
-    ("08.4", "it should answer", excuse(reply=b"502 no\r\n")),
+    ("08.4", "stops with ZeroDivisionError", excuse(lambda self, line: 1 / 0)),
+    ("08.4", "a loop that never ends", excuse(_hanging)),
+    ("08.4", "it should answer", saying(b"502 no\r\n")),
     ("08.5", "only listened", lambda victim, server: True),
     ("08.5", "never offered", lambda victim, server: not _offers(victim)),
     ("08.5", "was removed", lambda victim, server: False),
@@ -134,7 +141,7 @@ RIGHT = [
     ("08.3", _refused(policy=policies.mandatory, login=None)),
     ("08.4", Excuse),
     ("08.4", Excuse()),
-    ("08.4", excuse(on_line=_tagged)),
+    ("08.4", excuse(_tagged)),
     ("08.5", lambda victim, server: _offers(server) and not _offers(victim)),
     ("08.5", lambda victim, server: int(_offers(server)) > _offers(victim)),
     ("08.5", lambda victim, server: True if [_offers(victim), _offers(server)] == [False, True] else None),

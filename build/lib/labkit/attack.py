@@ -1,0 +1,273 @@
+"""mallory: a host like the others, and an attacker on the path when she is called with a vector.
+
+What an attack is and does is `labkit.attacks`; here it is tied to the servers, the mail, the secrets and the captures
+of a lab.
+"""
+
+from contextlib import ExitStack
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from labkit.errors import LabError
+from labkit.mail.postoffice import USERS
+from labkit.network import Host
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from labkit.attacks.engine.edits import Edits
+    from labkit.attacks.engine.interceptor import Interceptor, Target
+    from labkit.attacks.loot import Loot
+    from labkit.attacks.vector import Vector
+    from labkit.attacks.verdict import Case, Verdict
+    from labkit.attacks.victims import Scene
+    from labkit.attacks.victims.report import Report
+    from labkit.mail.mailbox import Message
+    from labkit.mail.postoffice import PostOffice
+    from labkit.network import Network
+    from labkit.network.hosts import Address
+    from labkit.servers.server import Server
+    from labkit.show.capture import Capture
+    from labkit.show.twosided import TwoSided
+    from labkit.trust.certificates import Authority
+    from labkit.trust.keylog import KeyLog
+
+
+class Site(NamedTuple):
+    """The parts of a lab that an attack uses."""
+
+    network: "Network"
+    authority: "Authority"
+    keylog: "KeyLog"
+    post: "PostOffice"
+    servers: "Mapping[tuple[str, int], Server]"
+    """(host name, nominal port) -> the server that runs there now."""
+    capture: "Callable[[], AbstractContextManager[Capture]]"
+    """Starts a capture of everything that crosses the network."""
+
+
+class Attacker:
+    """The host of that name with all its verbs, and ``lab.mallory(vector)``, which puts her on the path."""
+
+    def __init__(self, site: Site, host: Host, stage: ExitStack) -> None:
+        self.attack: Attack | None = None
+        """The last one."""
+        self._site = site
+        self._host = host
+        self.before_close = ExitStack()
+        """What is to be done before the attack that is under way ends."""
+        self._running: list[Interceptor] = []
+        stage.callback(_close_all, self._running)  # where nobody closes the attack, nor the lab
+
+    def __getattr__(self, name: str) -> Any:
+        """What a host has: see `labkit.network.Host`."""
+        return getattr(self._host, name)
+
+    def __call__(self, vector: "Vector", at: "Server | None" = None) -> "Attack":
+        """Attack the server `at`, or all servers of the lab whose protocol the vector knows, until it is closed.
+
+        An attack that is still under way is closed first. Raises `LabError` for what is no vector, and where there is
+        nothing to attack.
+        """
+        self.network.still_open()
+        self.close()
+        self.attack = Attack(self._site, self.name, vector, at)
+        self._running[:] = [self.attack.interceptor]
+        return self.attack
+
+    def heard(self, outcome: object) -> None:
+        """Tell the attack that is under way what a client of the lab says of its attempt."""
+        if self.attack is not None and self.attack.under_way:
+            from labkit.attacks.victims.report import Report
+
+            self.attack.reports.append(Report.of(outcome))
+
+    def close(self) -> None:
+        """End the attack that is under way."""
+        self.before_close.close()
+        if self.attack is not None:
+            self.attack.close()
+
+    def __repr__(self) -> str:
+        return repr(self._host)
+
+
+class Attack:
+    """An attack on servers of the lab, with a capture of both of its sides, from construction to `close`.
+
+    At the end of a ``with`` block a mistake in the vector itself is raised, as `VectorFailed`.
+    """
+
+    def __init__(self, site: Site, attacker: str, vector: "Vector", at: "Server | None") -> None:
+        from labkit.attacks.engine.interceptor import Interceptor
+
+        self.name = attacker
+        self.vector = vector
+        self.reports: list[Report] = []
+        """What the victims' programs say of their attempts."""
+        self._site = site
+        self._aftermath = Aftermath(site)
+        with ExitStack() as stack:
+            self._capture: Capture = stack.enter_context(site.capture())
+            self.interceptor: Interceptor = stack.enter_context(
+                Interceptor(site.network, vector, targets(site, vector, at), site.authority, site.keylog.path, attacker)
+            )
+            self._stage = stack.pop_all()
+        self.under_way = True
+
+    @property
+    def edits(self) -> "Edits":
+        """What was changed, oldest first."""
+        return self.interceptor.edits
+
+    @property
+    def loot(self) -> "Loot":
+        """What the attacker has read."""
+        return self._case().loot
+
+    @property
+    def verdict(self) -> "Verdict":
+        """What came of it, decided from the bytes on both sides and from what the victims say."""
+        from labkit.attacks.verdict import judge
+
+        return judge(self._case())
+
+    @cached_property
+    def victim_side(self) -> "Capture":
+        """What the victims saw: their connections to the attacker. Complete when the attack is closed."""
+        return self._side(lambda names, client: names.get(f"{client}>", "").startswith(self.name))
+
+    @cached_property
+    def server_side(self) -> "Capture":
+        """What the real servers saw: the attacker's connections to them. Complete when the attack is closed."""
+        return self._side(lambda names, client: names.get(client) == self.name)
+
+    @property
+    def sides(self) -> "TwoSided":
+        """What both ends saw of the last conversation, aligned, opened with the secrets of the lab."""
+        from labkit.show.twosided import TwoSided
+
+        victim, server = (side.decrypted().dialogues for side in (self.victim_side, self.server_side))
+        if not victim or not server:
+            raise LabError(
+                "There are no two sides: either nobody came by, or the attacker did not go on to the server. "
+                "Let a client come by while the attack is under way, and take a vector that lets it through."
+            )
+        return TwoSided(victim[-1], server[-1], self.name)
+
+    def address(self, server: "Server") -> "Address":
+        """Where a tool outside the lab connects to become a victim: (IP address, real port)."""
+        return self.interceptor.address(server.port)
+
+    def visit(self, victim: str) -> "Report":
+        """Let a victim of `labkit.attacks.victims` do its work, and give what its user is told."""
+        from labkit.attacks import victims
+
+        chosen = victims.named(victim)
+        report = chosen.run(scene(self._site, chosen.protocol))
+        self.reports.append(report)
+        return report
+
+    def close(self) -> None:
+        """Leave the path, and let what was changed heal. A second call does nothing."""
+        self.under_way = False
+        self._stage.close()
+
+    def __enter__(self) -> "Attack":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.close()
+        for session in self.interceptor.sessions:
+            if session.failure is not None and kind is None:
+                raise session.failure
+
+    def __repr__(self) -> str:
+        state = "under way" if self.under_way else "over"
+        changed, victims = len(self.edits), len(self.interceptor.sessions)
+        return f"<attack {self.vector.name}, {state}: {victims} connections, {changed} changes>\n{self.verdict!r}"
+
+    def _case(self) -> "Case":
+        return self._aftermath.case(self.interceptor, self.reports)
+
+    def _side(self, belongs: "Callable[[dict[str, str], str], bool]") -> "Capture":
+        """The conversations whose client, ``ip:port``, belongs there."""
+        if self.under_way:
+            raise LabError("The captures of both sides are complete when the attack is over: close it first.")
+        from labkit.capture.selection import frames_of
+        from labkit.show.capture import Capture
+
+        whole = self._capture
+        clients = {str(conversation.client) for conversation in whole.conversations}
+        chosen = {client for client in clients if belongs(whole.names, client)}
+        return Capture(frames_of(whole.frames, chosen), whole.keylog, whole.names, whole.how)
+
+
+class Aftermath:
+    """What an attack leaves behind in a lab: secrets of TLS sessions, and mail; counted from construction."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._known = {id(message) for message in _mail(site)}
+
+    def case(self, interceptor: "Interceptor", reports: "Sequence[Report]") -> "Case":
+        """What the verdict on an attack is decided from, as it is now."""
+        from labkit.attacks.account import ADDRESS, NAME
+        from labkit.attacks.verdict import Case
+        from labkit.trust import keylog
+
+        new = {id(message): message for message in _mail(self._site) if id(message) not in self._known}
+        hers = {id(message) for message in _mail_of(self._site, NAME)}
+        return Case(
+            interceptor.vector,
+            tuple(interceptor.sessions),
+            tuple(interceptor.edits),
+            tuple(reports),
+            keylog.parse(self._site.keylog.text()),
+            [message.data for number, message in new.items() if number in hers],
+            [message.sender for message in new.values() if message.user == NAME and message.sender != ADDRESS],
+        )
+
+
+def _close_all(running: "list[Interceptor]") -> None:
+    for interceptor in running:
+        interceptor.close()
+
+
+def targets(site: Site, vector: "Vector", at: "Server | None" = None) -> "list[Target]":
+    """The servers that an attack is on: `at`, or all whose protocol the vector knows. Raises `LabError` for none."""
+    from labkit.attacks.engine.interceptor import Target
+    from labkit.dialects import ALL, named
+
+    servers = [server for server in site.servers.values() if vector.applies_to(named(server.protocol))]
+    chosen = servers if at is None else [at]
+    if not chosen:
+        known = " or ".join(f"lab.{dialect.name.lower()}()" for dialect in ALL if vector.applies_to(dialect))
+        raise LabError(f"There is nothing for {vector.name} to attack: start a server first, with {known}.")
+    return [Target(one.host, one.port, named(one.protocol), one.settings.implicit) for one in chosen]
+
+
+def scene(site: Site, protocol: str, timeout: float = 5.0) -> "Scene":
+    """Where a victim of this protocol does its work. Raises `LabError` where no server speaks it."""
+    from labkit.attacks.victims import Scene
+    from labkit.trust.contexts import client_context
+
+    ports = {one.settings.implicit: one.port for one in site.servers.values() if one.protocol == protocol}
+    if not ports:
+        raise LabError(f"No {protocol} server runs here: start one with lab.{protocol.lower()}().")
+    trust = client_context(site.authority, verify=True, keylog=site.keylog.path)
+    return Scene(site.network.host("alice"), ports.get(False, 0), ports.get(True, 0), trust, timeout)
+
+
+def _mail(site: Site) -> "Iterator[Message]":
+    """All mail in the lab."""
+    for server in site.servers.values():
+        yield from getattr(server, "mailbox", ())
+    for user in USERS:
+        yield from _mail_of(site, user)
+
+
+def _mail_of(site: Site, user: str) -> "Iterator[Message]":
+    for mailbox in site.post.account(user).mailboxes.values():
+        yield from mailbox

@@ -1,0 +1,36 @@
+"""Attacks on STARTTLS: vectors that say what to do, an interceptor that does it, and the verdict on what came of it.
+
+``attacks.StripCapability()`` is a vector for ``lab.mallory(…)``; `ALL` is the catalogue. To write one, derive from
+`Vector` and return actions: `Pass`, `Replace`, `Drop`, `Answer`, `Inject`, `Delay`, `TakeOverTLS`, `Close`, `Begin`,
+or `Later` for a decision that is not made yet.
+"""
+
+from labkit.attacks import catalogue, victims
+from labkit.attacks.actions import Answer, Begin, Close, Delay, Drop, Inject, Later, Pass, Replace, TakeOverTLS
+from labkit.attacks.catalogue import ALL, NOT_RUN, vector
+from labkit.attacks.vector import Line, Opening, Record, Vector
+
+globals().update({kind.__name__: kind for kind in ALL})
+
+__all__ = [
+    "ALL",
+    "NOT_RUN",
+    "Answer",
+    "Begin",
+    "Close",
+    "Delay",
+    "Drop",
+    "Inject",
+    "Later",
+    "Line",
+    "Opening",
+    "Pass",
+    "Record",
+    "Replace",
+    "TakeOverTLS",
+    "Vector",
+    "catalogue",
+    "vector",
+    "victims",
+    *(kind.__name__ for kind in ALL),
+]

@@ -1,0 +1,1 @@
+"""Carries out what a vector decides, on the two connections of each victim."""

@@ -1,0 +1,40 @@
+"""What a session wants to be done with its two connections: small records, carried out by `carriage`."""
+
+from typing import NamedTuple
+
+from labkit.attacks.actions import Later
+
+
+class Connect(NamedTuple):
+    """Connect to the real server, and tell the session of it: `connected` or `unreachable`."""
+
+
+class Send(NamedTuple):
+    """Send bytes to one end, in one segment where it is not too long."""
+
+    end: str
+    """`CLIENT` or `SERVER`."""
+    data: bytes
+
+
+class Finish(NamedTuple):
+    """Send no more to one end, behind what it was sent (FIN)."""
+
+    end: str
+
+
+class Await(NamedTuple):
+    """Call `tick` when this changes; it may do so in any thread."""
+
+    later: Later
+
+
+class HangUp(NamedTuple):
+    """Close both connections, behind what was sent; the session is over."""
+
+
+class Reset(NamedTuple):
+    """Break both connections off (RST), behind what they take at once; the session is over."""
+
+
+Command = Connect | Send | Finish | Await | HangUp | Reset

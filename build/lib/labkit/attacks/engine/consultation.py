@@ -1,0 +1,80 @@
+"""Asking a vector: its answer is put in order, a decision that is not made yet is kept, and a mistake is blamed."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from labkit.attacks.actions import Decision, Later, decision
+from labkit.attacks.engine.edits import Edit, edit
+from labkit.attacks.vector import Line, Opening, Record, Vector
+from labkit.errors import LabError, VectorFailed
+
+Event = Opening | Line | Record
+Step = Callable[[], None]
+
+_ASKED = {Opening: "on_open", Line: "on_line", Record: "on_record"}
+
+
+class Consultation:
+    """The vector of one session. What it changes goes to `keep`, with the time of `clock`: nanoseconds since 1970."""
+
+    def __init__(
+        self, vector: Vector, number: int, keep: Callable[[Edit], None], clock: Callable[[], int] = time.time_ns
+    ) -> None:
+        self.sees_records = type(vector).on_record is not Vector.on_record
+        self.pending: Later | None = None
+        """The decision that is waited for."""
+        self._vector = vector
+        self._number = number
+        self._keep = keep
+        self._clock = clock
+        self._event: Event
+        self._then: Callable[[Decision], None]
+
+    def ask(self, event: Event, then: Callable[[Decision], None]) -> None:
+        """Call `then` with the vector's decision, now or in `settled`. Raises `VectorFailed`."""
+        self._event, self._then = event, then
+        ask = getattr(self._vector, _ASKED[type(event)])
+        with self._blamed():
+            returned = ask(event)
+            if isinstance(returned, Later):
+                self.pending = returned
+                return
+            chosen = decision(returned)
+        self._decided(chosen)
+
+    def settled(self, now: float) -> Step | None:
+        """What is to be done when the pending decision is made; None while it is not. Raises `VectorFailed`."""
+        with self._blamed():
+            actions = self.pending.settled(now)
+            if actions is None:
+                return None
+            chosen = decision(actions)
+        self.pending = None
+        return partial(self._decided, chosen)
+
+    def cancel(self) -> None:
+        """No decision is needed any more."""
+        if self.pending is not None:
+            self.pending.cancel()
+            self.pending = None
+
+    def _decided(self, chosen: Decision) -> None:
+        if chosen.edits:
+            self._keep(edit(self._number, self._clock(), self._event, chosen))
+        self._then(chosen)
+
+    @contextmanager
+    def _blamed(self) -> Iterator[None]:
+        """Turn a mistake in the vector into `VectorFailed`."""
+        try:
+            yield
+        except Exception as error:
+            raise VectorFailed(self._mistake(error)) from error
+
+    def _mistake(self, error: Exception) -> str:
+        event = self._event
+        what = f"a connection to port {event.port}" if isinstance(event, Opening) else f"the line {event.data[:200]!r}"
+        kind = "" if isinstance(error, LabError) else f"{type(error).__name__}: "
+        return f"The vector {type(self._vector).__name__} failed in {_ASKED[type(event)]} on {what}: {kind}{error}."

@@ -1,0 +1,221 @@
+"""The attacker's machine: takes victims on the ports that she intercepts, and carries a session for each.
+
+All of it runs in the loop's thread of the network. It knows no attack: a vector decides, `victim_session` carries out.
+Where it may stand is for `labkit.network` to say.
+"""
+
+import socket
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack, closing
+from functools import partial
+from typing import Any, NamedTuple
+
+from labkit.attacks.engine.carriage import Carriage
+from labkit.attacks.engine.disguise import Disguises
+from labkit.attacks.engine.edits import Edit, Edits
+from labkit.attacks.engine.victim_session import VictimSession
+from labkit.attacks.vector import Opening, Vector
+from labkit.dialects import ALL, Dialect
+from labkit.errors import LabError
+from labkit.network import Network
+from labkit.network.dialling import Dialling
+from labkit.network.entrance import Entrance
+from labkit.network.hosts import Address
+from labkit.trust.certificates import Authority
+
+ATTACKER = "mallory"
+SETTLE = 1.0
+"""Seconds that `close` waits for conversations that have not ended."""
+_AT_ONCE = 256
+"""Victims that are served at once; more are sent away."""
+_ACCEPTED = 16
+"""Victims that are accepted before those that are here already get their turn."""
+_SESSIONS_KEPT = 1000
+_EDITS_KEPT = 10_000
+
+
+class Target(NamedTuple):
+    """A server that is attacked."""
+
+    host: str
+    """The name of a host of the lab."""
+    port: int
+    """Its nominal port, host order."""
+    dialect: Dialect | None
+    """What it speaks; what is said in no dialect passes unread."""
+    implicit: bool
+    """Whether TLS comes before the first byte."""
+
+
+class Doorway(NamedTuple):
+    """A listening socket of the attacker's, for victims that mean one server."""
+
+    opening: Opening
+    address: Address
+    """Where a tool connects: (IP address, real port)."""
+    socket: socket.socket
+    met: Callable[[tuple[Any, ...]], object]
+    """Told the address of each victim that was accepted."""
+    dial: Callable[[], Dialling]
+    """Begins a connection to the real server."""
+
+
+class Interceptor:
+    """An attacker on the path to some servers of the lab, from construction to `close`.
+
+    Raises `OutsideTheLab` for a target that is not in the lab, and `LabError` for what is no vector, for no target at
+    all, or for one that is intercepted already.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        vector: Vector,
+        targets: Iterable[Target],
+        authority: Authority,
+        keylog: str | None = None,
+        attacker: str = ATTACKER,
+    ) -> None:
+        if not isinstance(vector, Vector):
+            raise LabError(f"A vector is an object like attacks.StripCapability(), not {vector!r}.")
+        self.vector = vector
+        self.edits = Edits()
+        """What was changed, oldest first."""
+        self.sessions: deque[VictimSession] = deque(maxlen=_SESSIONS_KEPT)
+        """The conversations that went through the attacker, oldest first."""
+        self._disguises = Disguises(authority, keylog)
+        self._count = 0
+        self._closed = False
+        self._carriages: set[Carriage] = set()
+        self._idle = threading.Event()
+        """No session is under way."""
+        self._idle.set()
+        self._entrances: list[Entrance] = []
+        self._loop = network.loop
+        with ExitStack() as stack:
+            self._doorways = _open(stack, network, vector, list(targets), attacker)
+            self._stage = stack.pop_all()
+        self._loop.endings.add(self._end)
+        self._loop.call(self._accept)
+
+    def address(self, port: int) -> Address:
+        """Where a tool outside the lab connects to become a victim on this nominal port: (IP address, real port).
+
+        Raises `LabError` for a port that is not attacked.
+        """
+        for door in self._doorways:
+            if door.opening.port == port:
+                return door.address
+        attacked = ", ".join(str(door.opening.port) for door in self._doorways)
+        raise LabError(f"Port {port} is not attacked: only {attacked}.")
+
+    def close(self) -> None:
+        """Step out of the path; conversations have `SETTLE` seconds to end. A second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        self._do(self._turn_away)
+        self._stage.close()
+        self.vector.release()
+        if not self._loop.here:
+            self._idle.wait(SETTLE)
+        self._do(self._end)
+
+    def __enter__(self) -> "Interceptor":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # ---- for the loop's thread
+
+    def _do(self, act: Callable[[], None]) -> None:
+        if self._end in self._loop.endings:  # otherwise the loop has ended it
+            self._loop.call(act)
+
+    def _accept(self) -> None:
+        events = self._loop.events
+        for door in self._doorways:
+            begin = partial(self._begin, door)
+            self._entrances.append(Entrance(events, door.socket, _ACCEPTED, begin, lambda _: None))
+
+    def _turn_away(self) -> None:
+        for entrance in self._entrances:
+            entrance.close()
+        self._entrances.clear()
+
+    def _begin(self, door: Doorway, victim: socket.socket, address: tuple[Any, ...]) -> None:
+        if len(self._carriages) >= _AT_ONCE:
+            victim.close()
+            return
+        door.met(address)
+        self._count += 1
+        session = VictimSession(self._count, door.opening, self.vector, self._disguises, self._keep)
+        try:
+            carriage = Carriage(self._loop.events, session, victim, door.dial, self._forget)
+        except OSError:  # the victim has gone again
+            victim.close()
+            return
+        self.sessions.append(session)
+        self._carriages.add(carriage)
+        self._idle.clear()
+        carriage.begin()
+
+    def _forget(self, carriage: Carriage) -> None:
+        self._carriages.discard(carriage)
+        if not self._carriages:
+            self._idle.set()
+
+    def _end(self) -> None:
+        """End whatever is under way."""
+        self._loop.endings.discard(self._end)
+        self._turn_away()
+        for carriage in tuple(self._carriages):
+            carriage.stop()
+
+    def _keep(self, edit: Edit) -> None:
+        if len(self.edits) < _EDITS_KEPT:
+            self.edits.append(edit)
+
+
+def _open(stack: ExitStack, network: Network, vector: Vector, targets: list[Target], attacker: str) -> list[Doorway]:
+    """Stand in the path to each target, or where the vector says that victims of the first one come in."""
+    if not targets:
+        raise LabError("There is nothing to attack: start a server first, for example with lab.smtp().")
+    for target in targets:
+        if target.dialect is not None and not vector.applies_to(target.dialect):
+            known = " and ".join(dialect.name for dialect in ALL if vector.applies_to(dialect))
+            raise LabError(
+                f"{vector.name} is an attack on {known}, not on {target.dialect.name}: choose another server."
+            )
+    if vector.facade:
+        return [_facade(stack, network, vector, targets[0], attacker)]
+    doors = [_door(stack, network, target, attacker) for target in targets]
+    if vector.lure:
+        doors.append(_lure(stack, network, vector, doors[0], attacker))
+    return doors
+
+
+def _door(stack: ExitStack, network: Network, target: Target, attacker: str) -> Doorway:
+    path = stack.enter_context(network.intercept(attacker, target.host, target.port))
+    dial = _dialler(network, attacker, target.host, target.port)
+    return Doorway(Opening(*target[1:]), path.address, path.listener.socket, path.met, dial)
+
+
+def _dialler(network: Network, attacker: str, host: str, port: int) -> Callable[[], Dialling]:
+    return lambda: Dialling(network.host(attacker), host, port)
+
+
+def _facade(stack: ExitStack, network: Network, vector: Vector, target: Target, attacker: str) -> Doorway:
+    """Victims that mean another port of the same server, on which it has nothing."""
+    door = _door(stack, network, target._replace(port=vector.facade, implicit=True), attacker)
+    return door._replace(dial=_dialler(network, attacker, target.host, target.port))
+
+
+def _lure(stack: ExitStack, network: Network, vector: Vector, first: Doorway, attacker: str) -> Doorway:
+    """Victims that were sent to the attacker's own host."""
+    listener = stack.enter_context(closing(network.host(attacker).listen(vector.lure)))
+    opening = first.opening._replace(port=vector.lure)
+    return Doorway(opening, listener.address, listener.socket, lambda _: None, first.dial)

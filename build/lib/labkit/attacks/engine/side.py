@@ -1,0 +1,110 @@
+"""One end of an intercepted conversation, as the attacker has it: her TLS with it, and what was said there.
+
+Bytes in, bytes out, and a record of both; what they are to become is decided in `victim_session`.
+"""
+
+import ssl
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from labkit.attacks.engine.disguise import OwnTLS
+from labkit.capture.conversation import Conversation
+from labkit.decode.tls.records import Cutter
+from labkit.dialects.base import CLIENT, OTHER, Reader
+
+KEPT = 2 << 20
+"""Bytes of one leg that are recorded; what goes beyond is passed on all the same."""
+
+
+@dataclass
+class Leg:
+    """What crossed one of the two connections of a session."""
+
+    wire: Conversation
+    """As it crossed the wire."""
+    inside: Conversation
+    """What the attacker read and wrote inside the TLS that she has taken over; without chunks where there was none."""
+    events: Iterator[tuple[int, int]] = field(repr=False)
+    """Gives (nanoseconds since 1970, number) for what happens now, in either leg, so that an order is known."""
+    kept: int = 0
+
+    def note(self, conversation: Conversation, sender: str, data: bytes) -> None:
+        """Record what one side said."""
+        if data and self.kept < KEPT:
+            self.kept += len(data)
+            conversation.said.append((*next(self.events), sender, "data", bytes(data), len(data)))
+
+
+class Side:
+    """The side of the attacker that faces one end: `CLIENT`, the victim, or `SERVER`."""
+
+    def __init__(self, end: str, leg: Leg, reader: Reader | None) -> None:
+        self.end = end
+        self.leg = leg
+        self.reader = reader
+        """Follows what is said on this leg; None where it cannot be read."""
+        self.cutter = Cutter()
+        self.finished = False
+        """The end has said that it will say no more."""
+        self.tls: OwnTLS | None = None
+        self._outgoing = bytearray()
+        self._gone = False
+
+    def hear(self, data: bytes) -> bytes:
+        """What bytes of the wire say: out of TLS where that is the attacker's. Raises `ssl.SSLError`."""
+        self.leg.note(self.leg.wire, self.end, data)
+        return self._read(data)
+
+    def say(self, data: bytes) -> None:
+        """Say bytes to the end, through TLS where that is the attacker's."""
+        if self.tls is None:
+            self._put(data)
+            return
+        self.leg.note(self.leg.inside, OTHER[self.end], data)
+        self.tls.say(data)
+        self._put(self.tls.wire())
+
+    def start_tls(self, context: ssl.SSLContext, early: bytes, reader: Reader | None) -> bytes:
+        """Terminate this end's TLS; `early` is what it has sent of it. Gives what it said inside.
+
+        `reader` follows what is said inside. Raises `ssl.SSLError`.
+        """
+        self.tls = OwnTLS(context, server_side=self.end == CLIENT)
+        self.reader = reader
+        return self._read(early)
+
+    def finish(self) -> None:
+        """Say nothing more; in TLS, where that is the attacker's, say so."""
+        if self.tls is not None:
+            with suppress(ssl.SSLError):
+                self.tls.finish()
+            self._put(self.tls.wire())
+        self._gone = True
+
+    def lose(self) -> None:
+        """The end has gone: it says nothing more, and nothing more is said to it."""
+        self.finished, self._gone = True, True
+        self._outgoing.clear()
+
+    def outgoing(self) -> bytes:
+        """Hand over the bytes that are to be sent to the end."""
+        data = bytes(self._outgoing)
+        self._outgoing.clear()
+        return data
+
+    def _read(self, data: bytes) -> bytes:
+        if self.tls is None:
+            return data
+        try:
+            text = self.tls.feed(data)
+            self.finished = self.finished or self.tls.finished
+        finally:
+            self._put(self.tls.wire())  # an alert that says why, too
+        self.leg.note(self.leg.inside, self.end, text)
+        return text
+
+    def _put(self, data: bytes) -> None:
+        if not self._gone:
+            self._outgoing += data
+            self.leg.note(self.leg.wire, OTHER[self.end], data)

@@ -1,0 +1,489 @@
+"""One victim's conversation through the attacker, without sockets, threads and clocks of its own.
+
+What happened goes in: a victim came, the server was reached, an end said bytes, ended or was lost, time passed. What is
+to be done comes out: the `commands` of each. Between them stands the vector: whole phrases and TLS records are shown to
+it, what it decides is carried out, and bytes that it lets pass go on as they came. Which attack it is is not known.
+
+    opened → on_open → Connect → connected → [Begin: speak to the server first] → carry ⇄ held → ending → over
+
+Two rules. One thing is done at a time: while a decision is pending (`Later`) or a `Delay` lasts, nothing else of the
+session is done and no end is heard, so that order is kept. And every state has an end in time, `wake_at`.
+"""
+
+import itertools
+import ssl
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from math import inf
+
+from labkit.attacks.actions import (
+    Action,
+    Answer,
+    Begin,
+    Close,
+    Decision,
+    Delay,
+    Drop,
+    Inject,
+    Pass,
+    Replace,
+    TakeOverTLS,
+)
+from labkit.attacks.engine.commands import Await, Command, Connect, Finish, HangUp, Reset, Send
+from labkit.attacks.engine.consultation import Consultation, Event, Step
+from labkit.attacks.engine.disguise import Disguises
+from labkit.attacks.engine.edits import Edit
+from labkit.attacks.engine.side import Leg, Side
+from labkit.attacks.vector import Line, Opening, Record, Vector
+from labkit.capture.conversation import Conversation, Endpoint
+from labkit.decode.tls import starts
+from labkit.dialects.base import CLIENT, OTHER, SERVER, Phrase
+from labkit.errors import LabError, VectorFailed
+
+CONNECT_LIMIT = 5.0
+"""Seconds for the connection to the real server, and for each answer of its that `Begin` waits for."""
+IDLE_LIMIT = 300.0
+"""Seconds without a byte from either end, after which the connections end; servers of mail wait as long."""
+_LINGER = 1.0
+"""Seconds that an ended session goes on listening, because an end that is still speaking would lose our last words."""
+_REMEMBERED = 100
+"""Lines and records of the past that a vector is shown."""
+_SHOWN = 4096
+"""Bytes of each of them."""
+_BROKEN_OFF = "the attacker broke the connection off"
+_WHO = {CLIENT: "the victim", SERVER: "the server"}
+_AT_ONCE = (Delay, TakeOverTLS, Begin, Close)
+"""What can be done before anything was said."""
+
+Said = tuple[Side, Phrase]
+"""(the side that faces who said it, what was said)."""
+
+
+class VictimSession:
+    """A victim, the real server, and the attacker between them.
+
+    Each method in which something happens takes `now`, seconds of `time.monotonic`, and gives the commands that follow.
+    Raises nothing: `problem` and `failure` say what went wrong.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        opening: Opening,
+        vector: Vector,
+        disguises: Disguises,
+        keep: Callable[[Edit], None],
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self.number = number
+        """Which of the attacker's sessions, from 1."""
+        self.opening = opening
+        self.problem = ""
+        """What ended it before its time, in a sentence; empty for nothing."""
+        self.failure: VectorFailed | None = None
+        """The mistake in the vector that ended it."""
+        self.over = threading.Event()
+        """Set when both connections are closed."""
+        self._vector = Consultation(vector, number, keep, clock)
+        self._disguises = disguises
+        self._events = zip(iter(clock, None), itertools.count(1), strict=False)
+        self._lines: deque[Line] = deque(maxlen=_REMEMBERED)
+        self._records: deque[Record] = deque(maxlen=_REMEMBERED)
+        self._sides: list[Side] = []
+        self._spoken = False
+        self._steps: deque[Step] = deque()
+        """What is left to do for the thing that was decided last."""
+        self._waiting: deque[Step] = deque()
+        """What was said and is to be shown to the vector."""
+        self._heard: deque[tuple[str, bytes]] = deque()
+        """(end, bytes from the wire, none for their end) that came while the session was held."""
+        self._greeted = True
+        self._first_words: bytes | None = None
+        """What `Begin` is to say to the server; None when it was said, or there is nothing to say."""
+        self._deaf = True
+        """Nothing is done: no victim has come yet, the server is not reached yet, a `Delay` lasts, or all is over."""
+        self._ending = False
+        """Both ends were told that no more follows."""
+        self._ended = False
+        """Nothing more is done."""
+        self._now = 0.0
+        self._wake, self._woken = inf, self._hang_up
+        self._commands: list[Command] = []
+        self._finishes: list[Command] = []
+
+    @property
+    def legs(self) -> tuple[Leg, ...]:
+        """What crossed the connection with the victim and, where there was one, that with the server."""
+        return tuple(side.leg for side in self._sides)
+
+    @property
+    def wake_at(self) -> float:
+        """When to call `tick` at the latest."""
+        return self._vector.pending.until if self._vector.pending else self._wake
+
+    def hears(self, end: str) -> bool:
+        """Whether bytes of this end are wanted now."""
+        if self._deaf or self._vector.pending or (end == CLIENT and self._beginning):
+            return False
+        if any(end == one for one, _ in self._heard):
+            return False
+        return any(side.end == end and not side.finished for side in self._sides)
+
+    # ---- what happens
+
+    def opened(self, client: Endpoint, server: Endpoint, now: float) -> list[Command]:
+        """A victim at `client` has connected to the attacker at `server`."""
+        self._sides.append(self._side(CLIENT, client, server))
+        self._steps.append(partial(self._ask, self.opening, self._connect))
+        self._now = now
+        self._go_on()
+        return self._go(now)
+
+    def connected(self, client: Endpoint, server: Endpoint, now: float) -> list[Command]:
+        """The attacker at `client` has connected to the server."""
+        self._sides.append(self._side(SERVER, client, server))
+        self._now = now
+        self._go_on()
+        return self._go(now)
+
+    def unreachable(self, problem: str, now: float) -> list[Command]:
+        """The server cannot be reached: why, in a sentence."""
+        self.problem = problem
+        self._hang_up()
+        return self._go(now)
+
+    def received(self, end: str, data: bytes, now: float) -> list[Command]:
+        """An end has sent bytes; none when it sends no more (FIN)."""
+        self._heard.append((end, data))
+        self._now = now
+        self._stir()
+        return self._go(now)
+
+    def lost(self, end: str, problem: str, now: float) -> list[Command]:
+        """An end has broken the connection off. What a victim said before still reaches the server."""
+        if end == SERVER or len(self._sides) == 1:
+            self._break_off(problem)
+        else:
+            self._sides[0].lose()
+            self._close()
+        return self._go(now)
+
+    def tick(self, now: float) -> list[Command]:
+        """Time has passed, or a pending decision has changed."""
+        self._now = now
+        if not self._vector.pending and now >= self._wake:
+            self._woken()
+        return self._go(now)
+
+    def stop(self) -> list[Command]:
+        """The attack is over: end at once."""
+        self._hang_up()
+        return self._go(self._now)
+
+    # ---- one thing at a time
+
+    def _go(self, now: float) -> list[Command]:
+        self._now = now
+        try:
+            while step := self._next():
+                step()
+        except VectorFailed as failure:
+            self.failure, self.problem = failure, str(failure)
+            self._close()
+        except LabError as error:
+            self._break_off(str(error).rstrip("."))
+        if self._done:
+            self._hang_up()
+        return self._handed_over()
+
+    def _next(self) -> Step | None:
+        if self._vector.pending:
+            return self._settled()
+        if self._deaf:
+            return None
+        if self._beginning:
+            return self._next_heard(SERVER)
+        if self._steps or self._waiting:
+            return (self._steps or self._waiting).popleft()
+        for side in self._sides:
+            if side.reader is not None and side.reader.upgraded:  # what it says from now on is TLS
+                return partial(self._seal, side)
+        return self._next_heard(CLIENT, SERVER)
+
+    def _next_heard(self, *ends: str) -> Step | None:
+        for number, (end, data) in enumerate(self._heard):
+            if end in ends:
+                del self._heard[number]
+                side = next(side for side in self._sides if side.end == end)
+                return partial(self._hear, side, data)
+        return None
+
+    @property
+    def _done(self) -> bool:
+        """Whether both ends have said all, and all of it was dealt with."""
+        if (
+            self._deaf
+            or self._vector.pending
+            or self._steps
+            or self._waiting
+            or not (self._ending or len(self._sides) == 2)
+        ):
+            return False
+        return all(side.finished for side in self._sides)
+
+    def _handed_over(self) -> list[Command]:
+        sent = [Send(side.end, data) for side in self._sides if (data := side.outgoing())]
+        commands = [*sent, *self._finishes, *self._commands]
+        self._commands, self._finishes = [], []
+        return commands
+
+    # ---- states
+
+    def _connect(self, chosen: Decision) -> None:
+        if any(isinstance(action, Close) for action in chosen.actions):
+            self._break_off(_BROKEN_OFF)
+            return
+        client = self._sides[0]
+        self._steps.extend(
+            partial(self._do, client, action, b"") for action in chosen.actions if type(action) in _AT_ONCE
+        )
+        self._deaf = True  # until the server is reached
+        self._commands.append(Connect())
+
+    @property
+    def _beginning(self) -> bool:
+        return self._first_words is not None or not self._greeted
+
+    def _begin(self, data: bytes) -> None:
+        """Speak to the server before the victim is heard: behind its greeting, and until its first whole answer."""
+        if self.opening.dialect is None:
+            raise LabError("Begin waits for a greeting, and it is not known what is spoken here")
+        server = self._sides[1]
+        server.reader = self.opening.dialect.reader()
+        self._first_words, self._greeted = data, False
+        self._wait(CONNECT_LIMIT, partial(self._break_off, f"{_WHO[SERVER]} gave no answer"))
+
+    def _hear_first_words(self, server: Side, data: bytes) -> None:
+        if server.finished:
+            self._break_off(f"{_WHO[SERVER]} gave no answer")
+        if not _of(server, server.reader.feed(SERVER, data)):
+            return
+        if self._first_words is not None:
+            said, self._first_words = self._first_words, None
+            self._say(server, said)
+            self._wait(CONNECT_LIMIT, self._woken)
+            return
+        self._greeted = True
+        self._idle()
+        self._seal(server)
+
+    def _idle(self) -> None:
+        self._wait(IDLE_LIMIT, self._hang_up)
+
+    def _stir(self) -> None:
+        """It is not idle."""
+        if self._woken == self._hang_up and not self._ending:
+            self._idle()
+
+    def _wait(self, seconds: float, woken: Step) -> None:
+        self._wake, self._woken = self._now + seconds, woken
+
+    def _sleep(self, seconds: float) -> None:
+        self._deaf = True
+        self._wait(seconds, self._go_on)
+
+    def _go_on(self) -> None:
+        self._deaf = False
+        self._idle()
+
+    def _close(self) -> None:
+        """Say to both ends that no more follows, and listen a moment longer."""
+        self._forget()
+        self._deaf, self._ending = False, True
+        for side in self._sides:
+            self._finish(side)
+        self._wait(_LINGER, self._hang_up)
+
+    def _break_off(self, problem: str) -> None:
+        self.problem = self.problem or problem
+        self._end(Reset())
+
+    def _hang_up(self) -> None:
+        self._end(HangUp())
+
+    def _end(self, command: Command) -> None:
+        if not self._ended:
+            self._commands.append(command)
+        self._forget()
+        self._deaf, self._ending, self._ended = True, True, True
+        self._wake = inf
+
+    def _forget(self) -> None:
+        """Leave undone what is left to do."""
+        self._first_words, self._greeted = None, True
+        self._vector.cancel()
+        for queue in (self._steps, self._waiting, self._heard):
+            queue.clear()
+
+    # ---- what is heard
+
+    def _side(self, end: str, client: Endpoint, server: Endpoint) -> Side:
+        ends = client, Endpoint(server.host, self.opening.port)
+        leg = Leg(Conversation(*ends), Conversation(*ends), self._events)
+        readable = self.opening.dialect is not None and not self.opening.implicit
+        return Side(end, leg, self.opening.dialect.reader() if readable else None)
+
+    def _other(self, side: Side) -> Side:
+        return next(one for one in self._sides if one is not side)
+
+    def _hear(self, side: Side, data: bytes) -> None:
+        if side.finished:
+            return
+        side.finished = not data
+        if self._ending:
+            return
+        try:
+            text = side.hear(data)
+        except ssl.SSLError as error:
+            self._tls_failed(side, error)
+            return
+        if self._beginning:
+            self._hear_first_words(side, text)
+            return
+        if side.end == CLIENT and not self._spoken and text:
+            self._spoken = True
+            if side.tls is None and starts(text):  # TLS where text was expected
+                for one in self._sides:
+                    if one.reader is not None:
+                        self._seal(one)
+        if side.reader is None:
+            self._pass_unread(side, text)
+        else:
+            self._show(_of(side, side.reader.feed(side.end, text)))
+        if side.finished:
+            self._waiting.append(partial(self._hear_end, side))
+
+    def _hear_end(self, side: Side) -> None:
+        """The end will say no more: what it began is passed on, and then the other end is told."""
+        if side.reader is None:
+            self._say(self._other(side), side.cutter.release())
+        elif rest := side.reader.rest(side.end):
+            self._show([(side, Phrase(side.end, "unknown", "unfinished", rest))])
+        self._waiting.append(partial(self._finish, self._other(side)))
+
+    def _finish(self, side: Side) -> None:
+        """Say to an end that no more follows."""
+        side.finish()
+        self._finishes.append(Finish(side.end))
+
+    def _tls_failed(self, side: Side, error: ssl.SSLError) -> None:
+        self.problem = f"TLS with {_WHO[side.end]} failed: {(error.reason or str(error)).replace('_', ' ').lower()}"
+        self._close()
+
+    # ---- what is shown to the vector
+
+    def _show(self, said: list[Said]) -> None:
+        self._waiting.extend(partial(self._show_line, side, phrase) for side, phrase in said)
+
+    def _show_line(self, side: Side, phrase: Phrase) -> None:
+        inside, past = side.tls is not None, tuple(self._lines)
+        line = Line(*phrase, inside, self.opening.dialect, self.opening.port, past, self.number)
+        self._ask(line, partial(self._deal_with_line, side, line))
+
+    def _deal_with_line(self, side: Side, line: Line, chosen: Decision) -> None:
+        self._lines.append(line._replace(data=line.data[:_SHOWN], earlier=()))
+        self._steps.extend(partial(self._do, side, action, line.data) for action in chosen.actions)
+        if side.end == CLIENT and not chosen.forwards:
+            self._steps.append(partial(self._read_anew, side))
+
+    def _read_anew(self, side: Side) -> None:
+        """No answer will come to what was not passed on: if the victim waits no longer, we do not either."""
+        if side.reader is not None and side.reader.waits:
+            more = side.reader.rest(CLIENT)
+            side.reader = self.opening.dialect.reader()
+            self._show(_of(side, side.reader.feed(CLIENT, more)))
+
+    def _seal(self, side: Side) -> None:
+        """What this end says from now on cannot be read; nor what it has said already and is no phrase."""
+        early = side.reader.rest(side.end)
+        side.reader = None
+        self._pass_unread(side, early)
+
+    def _pass_unread(self, side: Side, data: bytes) -> None:
+        """Pass on what is no text: record by record where the vector wants to see them."""
+        if self._vector.sees_records:
+            self._waiting.extend(partial(self._show_record, side, *record) for record in side.cutter.feed(data))
+        else:
+            self._say(self._other(side), data)
+
+    def _show_record(self, side: Side, kind: int, head: bytes, body: bytes) -> None:
+        record = Record(side.end, kind, head + body, self.opening.dialect, tuple(self._records))
+        self._ask(record, partial(self._deal_with_record, side, record))
+
+    def _deal_with_record(self, side: Side, record: Record, chosen: Decision) -> None:
+        self._records.append(record._replace(data=record.data[:_SHOWN], earlier=()))
+        self._steps.extend(partial(self._do, side, action, record.data) for action in chosen.actions)
+
+    def _ask(self, event: Event, then: Callable[[Decision], None]) -> None:
+        self._vector.ask(event, then)
+        if self._vector.pending:
+            self._commands.append(Await(self._vector.pending))
+
+    def _settled(self) -> Step | None:
+        step = self._vector.settled(self._now)
+        if step:
+            self._stir()
+        return step
+
+    # ---- what is done
+
+    def _do(self, side: Side, action: Action, data: bytes) -> None:
+        """Carry out an action on `data` that came from `side`."""
+        match action:
+            case Pass():
+                self._say(self._other(side), data)
+            case Replace(other):
+                self._say(self._other(side), other)
+            case Answer(answer):
+                self._say(side, answer)
+            case Inject(to, more):
+                self._say(next(one for one in self._sides if one.end == to), more)
+            case Drop():
+                pass
+            case Delay(seconds):
+                self._sleep(seconds)
+            case TakeOverTLS(certificate, server):
+                if certificate is not None:
+                    self._start_tls(self._sides[0], self._disguises.as_server(certificate))
+                if server:
+                    self._start_tls(self._sides[1], self._disguises.as_client)
+            case Begin(first):
+                self._begin(first)
+            case Close(reset=True):
+                self._steps.append(partial(self._break_off, _BROKEN_OFF))
+            case Close():
+                self._steps.append(self._close)
+
+    def _say(self, side: Side, data: bytes) -> None:
+        side.say(data)
+        if side.reader is not None:
+            self._show(_of(side, side.reader.feed(OTHER[side.end], data)))
+
+    def _start_tls(self, side: Side, context: ssl.SSLContext) -> None:
+        early = side.reader.rest(side.end) if side.reader is not None else b""
+        reader = self.opening.dialect.reader() if self.opening.dialect else None
+        try:
+            text = side.start_tls(context, early, reader)
+        except ssl.SSLError as error:
+            self._tls_failed(side, error)
+            return
+        if reader is not None:
+            self._show(_of(side, reader.feed(side.end, text)))
+
+
+def _of(side: Side, phrases: list[Phrase]) -> list[Said]:
+    """Those phrases that this side's end has said itself; the others were put into its reader by the attacker."""
+    return [(side, phrase) for phrase in phrases if phrase.sender == side.end]

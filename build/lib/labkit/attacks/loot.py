@@ -1,0 +1,119 @@
+"""What an attacker has read: in clear text, inside TLS of her own, and in her own mailbox.
+
+It is worked out from the bytes that crossed her, by the same reader that any capture goes through.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import count
+from typing import NamedTuple
+
+from labkit.attacks.engine.side import Leg
+from labkit.attacks.engine.victim_session import VictimSession
+from labkit.capture.conversation import CLIENT, SERVER, Chunk, Conversation, Endpoint
+from labkit.decode.dialogue import read
+from labkit.decode.event import TEXT, Dialogue
+from labkit.decode.privacy import visible
+from labkit.dialects.base import Dialect
+from labkit.trust.keylog import Secrets
+
+SECRETS = ("password", "bearer token", "password hash", "user name", "message", "attachment", "subject")
+"""What must not be read by others; names and addresses are on the envelope."""
+
+CLEAR, OWN_TLS, MAILBOX = "in clear text", "inside TLS of her own", "in her own mailbox"
+
+
+class Item(NamedTuple):
+    """One thing that the attacker has read."""
+
+    what: str
+    """password, user name, message, sender, … as in `labkit.decode.privacy`."""
+    value: str
+    """What it is, decoded."""
+    where: str
+    """`CLEAR`, `OWN_TLS` or `MAILBOX`."""
+    line: str
+    """The line in which it stood, as it crossed the wire."""
+    session: int
+    """Which of the attacker's sessions, from 1; 0 for a mailbox."""
+
+    def __repr__(self) -> str:
+        return f"{self.what}: {self.value!r}, {self.where}: {self.line[:120]!r}"
+
+
+class Loot(list[Item]):
+    """What the attacker has read, in the order in which it was said; shown one below the other."""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Which of `SECRETS` are among it."""
+        found = {item.what for item in self}
+        return tuple(what for what in SECRETS if what in found)
+
+    def __repr__(self) -> str:
+        return "\n".join(map(repr, self)) or "<nothing was read>"
+
+
+def read_by_attacker(session: VictimSession) -> list[Item]:
+    """What could be read in one session on the connection with the victim."""
+    leg = session.legs[0]
+    return [*_items(read(leg.wire), CLEAR, session.number), *_items(read(leg.inside), OWN_TLS, session.number)]
+
+
+def sealed(session: VictimSession, secrets: Secrets) -> list[Item]:
+    """What the victim said, or was told, inside TLS with the real server, which the attacker could not read."""
+    leg = session.legs[0]
+    return _items(as_if_clear(genuine(leg, secrets)), "", session.number)
+
+
+def genuine(leg: Leg, secrets: Secrets) -> Dialogue:
+    """The dialogue of a leg, opened where the TLS is not the attacker's own."""
+    return read(leg.wire, None if leg.inside.said else secrets)
+
+
+def as_if_clear(dialogue: Dialogue) -> Dialogue:
+    """What was said inside TLS, alone, and as if it had been said in clear text."""
+    inside = (event._replace(encrypted=False) for event in dialogue.events if event.encrypted)
+    return replace(dialogue, events=tuple(inside))
+
+
+def stored(mail: Iterable[bytes], dialect: Dialect | None, known: Iterable[Item]) -> list[Item]:
+    """What lies in the attacker's mailbox: commands of the victim, and things that are `known` to have been said."""
+    return [item for data in mail for item in _spoken(data, dialect) or _quoted(data, known)]
+
+
+def _spoken(data: bytes, dialect: Dialect | None) -> list[Item]:
+    """The secrets in a message that holds what a victim said to a server."""
+    if dialect is None:
+        return []
+    nobody, server = Endpoint("0.0.0.0", 0), Endpoint("0.0.0.0", dialect.explicit_ports[0])
+    whole = data + dialect.writes.message_end
+    return _items(read(Conversation(nobody, server, list(_answered(whole, dialect)))), MAILBOX, 0)
+
+
+def _answered(data: bytes, dialect: Dialect) -> Iterator[Chunk]:
+    """A client's words, with the answers of a server that lets it go on, so that each of them can be read."""
+    reader, numbers = dialect.reader(), count(1)
+    waiting = deque(reader.feed(CLIENT, data))
+    while waiting:
+        phrase = waiting.popleft()
+        reply = dialect.writes.willing(phrase)
+        for sender, said in ((CLIENT, phrase.data), (SERVER, reply)):
+            yield Chunk(0, next(numbers), sender, "data", said, len(said))
+        waiting += (more for more in reader.feed(SERVER, reply) if more.sender == CLIENT)
+
+
+def _quoted(data: bytes, known: Iterable[Item]) -> list[Item]:
+    text = data.decode("utf-8", "backslashreplace")
+    return [item._replace(where=MAILBOX, session=0) for item in known if item.what in SECRETS and item.value in text]
+
+
+def _items(dialogue: Dialogue, where: str, session: int) -> list[Item]:
+    found = []
+    for exposure in visible(dialogue):
+        event = dialogue.events[exposure.event_index]
+        line = event.data[: exposure.end].rpartition(b"\n")[2] + event.data[exposure.end :].split(b"\n", 1)[0]
+        shown = line.decode("utf-8", "backslashreplace").strip() if event.layer == TEXT else event.title
+        found.append(Item(exposure.what, exposure.value, where, shown, session))
+    return found

@@ -1,0 +1,75 @@
+"""What a vector asks about a line, and how it rewrites one: in every dialect alike, with the dialect's own writer.
+
+How a dialect is written is `labkit.dialects.writing`; no protocol is named here.
+"""
+
+import re
+
+from labkit.attacks.actions import Replace
+from labkit.attacks.vector import Line
+from labkit.dialects.base import CLIENT, SERVER
+from labkit.dialects.writing import Capabilities
+
+_MAY_LIST = ("greeting", "untagged", "reply")
+"""Kinds of phrases in which a server lists capabilities."""
+
+
+def asks(line: Line) -> bool:
+    """Whether the client asks here what is offered."""
+    return line.sender == CLIENT and line.title == line.dialect.ask
+
+
+def upgrades(line: Line) -> bool:
+    """Whether the client asks here to start TLS."""
+    return line.sender == CLIENT and line.kind == "command" and line.title == line.dialect.upgrade
+
+
+def asked(line: Line) -> Line | None:
+    """The last command before this line."""
+    commands = (earlier for earlier in reversed(line.earlier) if earlier.kind == "command")
+    return next(commands, None)
+
+
+def reply(command: Line, kind: str, text: str) -> bytes:
+    """A reply to `command` as the server would write it; `kind` is one of those in `labkit.dialects.writing`."""
+    writes = command.dialect.writes
+    return writes.replies[kind](text, writes.tag(command.data))
+
+
+def next_tag(line: Line) -> str:
+    """The tag that the client will most likely give to the command behind this one."""
+    return line.dialect.writes.next_tag(line.dialect.writes.tag(line.data))
+
+
+def capabilities(line: Line) -> Capabilities | None:
+    """What the server offers in this line; None where the line is no such list."""
+    listing = line.dialect.writes.capabilities
+    if listing is None or line.sender != SERVER or line.kind not in _MAY_LIST:
+        return None
+    if not listing.unasked and not ((command := asked(line)) and command.title == line.dialect.ask):
+        return None
+    return listing.find(line.data)
+
+
+def offering(line: Line, wanted: Capabilities) -> bytes:
+    """The line with another list of capabilities in it; only for a line in which `capabilities` finds one."""
+    return line.dialect.writes.capabilities.replace(line.data, wanted)
+
+
+def keyword(capability: str) -> str:
+    """The name of a capability, without its parameters: ``AUTH``."""
+    return re.split(r"[ =]", capability, maxsplit=1)[0].upper()
+
+
+def without(line: Line, *names: str) -> bytes | None:
+    """The line without the capabilities of these names; None where it offers none of them."""
+    offered = capabilities(line)
+    gone = {name.upper() for name in names}
+    left = tuple(one for one in offered or () if keyword(one) not in gone and one.upper() not in gone)
+    return offering(line, left) if offered is not None and left != offered else None
+
+
+def stripped(line: Line) -> Replace | None:
+    """What to do with a line that may offer TLS, so that it does not."""
+    left = without(line, line.dialect.token)
+    return Replace(left) if left is not None else None

@@ -1,0 +1,103 @@
+"""Victims: client libraries used well and used carelessly, and models of clients that made mistakes; by protocol.
+
+Each protocol's file gives its `PROGRAM`, which is run with every habit, and in `SPECIAL` the victims that it has alone.
+
+Each runs against a server of the lab from a host of the lab, and gives a `Report`: what its own user would be told. The
+lab's clients with a policy (`labkit.policies`) are victims, too, through `Lab.send` and `Lab.fetch`.
+"""
+
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+
+from labkit import dialects
+from labkit.attacks.victims import habits
+from labkit.attacks.victims.programs import LOGIN, TEXT, Program, Scene
+from labkit.attacks.victims.report import Report
+from labkit.dialects import Dialect
+from labkit.errors import LabError
+
+__all__ = ["ALL", "LOGIN", "TEXT", "Scene", "Victim", "named"]
+
+
+@dataclass(frozen=True)
+class Victim:
+    """A program, and the habit of whoever uses it."""
+
+    protocol: str
+    """``IMAP``."""
+    habit: habits.Habit
+    program: type[Program]
+
+    @property
+    def name(self) -> str:
+        """``SMTP, if offered``, or with the program's mistake: ``IMAP, careful (tagless)``."""
+        variant = f" ({self.program.variant})" if self.program.variant else ""
+        return f"{self.protocol}, {self.habit.__name__.replace('_', ' ')}{variant}"
+
+    @property
+    def what(self) -> str:
+        """What it does, in a sentence or two."""
+        kinds = [self.habit, self.program] if self.program.variant else [self.habit]
+        return " ".join(" ".join(kind.__doc__.split()) for kind in kinds)
+
+    @property
+    def code(self) -> str:
+        """Its habit as it is written, in Python."""
+        return inspect.getsource(self.habit)
+
+    def run(self, scene: Scene) -> Report:
+        """Let it do its work, and say what its user would be told; it raises nothing."""
+        program = self.program(scene)
+        try:
+            self.habit(program)
+        except program.errors as error:
+            return Report(False, _shown(error), tuple(program.believed))
+        except LabError as error:
+            return Report(False, str(error), tuple(program.believed))
+        return Report(True, "done", tuple(program.believed))
+
+
+def _shown(error: Exception) -> str:
+    text = " ".join(
+        str(part.decode("utf-8", "backslashreplace") if isinstance(part, bytes) else part) for part in error.args
+    )
+    return f"{type(error).__name__}: {text}"
+
+
+_HABITS = (
+    habits.careful,
+    habits.implicit,
+    habits.without_context,
+    habits.if_offered,
+    habits.without_looking,
+    habits.tries_again,
+    habits.auto_detects,
+    habits.older_tls,
+    habits.remembers,
+    habits.ignores_login,
+)
+
+
+def _of(dialect: Dialect) -> Iterator[Victim]:
+    """The victims of a protocol; none where it has no file here."""
+    name = f"{__name__}.{dialect.name.lower()}"
+    if find_spec(name) is None:
+        return
+    module = import_module(name)
+    for habit, program in (*((habit, module.PROGRAM) for habit in _HABITS), *module.SPECIAL):
+        yield Victim(dialect.name, habit, program)
+
+
+ALL: tuple[Victim, ...] = tuple(victim for dialect in dialects.ALL for victim in _of(dialect))
+
+_BY_NAME = {victim.name: victim for victim in ALL}
+
+
+def named(name: str) -> Victim:
+    """The victim of that name, for example ``SMTP, if offered``. Raises `LabError` for another name."""
+    if name not in _BY_NAME:
+        raise LabError(f"There is no victim {name!r}: attacks.victims.ALL has {', '.join(map(repr, _BY_NAME))}.")
+    return _BY_NAME[name]

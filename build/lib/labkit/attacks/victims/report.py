@@ -1,0 +1,22 @@
+"""What a victim's own program says of its attempt: whether it is done, what its user reads, what it holds for true."""
+
+from typing import NamedTuple
+
+from labkit.clients.outcome import Outcome
+
+
+class Report(NamedTuple):
+    """The victim's side of the story."""
+
+    done: bool
+    """Whether the program says that it did its work."""
+    said: str
+    """What it tells its user."""
+    believed: tuple[str, ...] = ()
+    """What it holds for true about the server: capabilities, folders, alerts, mail."""
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> "Report":
+        """What a client of the lab says."""
+        mail = tuple(mail.text for mail in getattr(outcome, "messages", ()))
+        return cls(outcome.done, repr(outcome), (outcome.why, *mail))

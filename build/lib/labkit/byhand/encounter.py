@@ -1,0 +1,137 @@
+"""One attack that is led by hand, from the first victim to the last: who comes by, who decides, and what came of it.
+
+A victim may come by while its lines wait for a person: then it has a thread of its own, and another one shows how
+things stand and ends the attack behind the last victim. How that looks does not belong here.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from labkit.byhand.waiting import ByHand
+
+if TYPE_CHECKING:
+    from labkit.attacks.loot import Loot
+    from labkit.attacks.verdict import Verdict
+    from labkit.lab import Lab
+
+FINISH = 5.0
+"""Seconds for the end of what nobody holds up any more; it needs less than one."""
+_SETTLE = 2.0
+"""Seconds in which victims can come to an end by themselves."""
+_TICK = 1.0
+"""Seconds between two looks at the clock."""
+_MOMENT = 0.03
+"""Seconds in which the next line mostly comes, so that it is not shown that none is there."""
+
+Victim = Callable[[], object]
+"""Does its work, and gives what came of it."""
+
+
+class Encounter:
+    """An attack on all servers of the lab, from construction until `over`.
+
+    It ends behind the last victim, with `close`, and when the attacker of the lab is closed or begins something else.
+    """
+
+    def __init__(self, lab: "Lab", byhand: ByHand, show: Callable[[], None]) -> None:
+        self.byhand = byhand
+        self.note = ""
+        """Who decides where that is not the person at the console, in a sentence."""
+        self.over = threading.Event()
+        self.outcome: object = None
+        """What the last victim has to say; an exception where it failed."""
+        self.verdict: Verdict | None = None
+        self.loot: Loot | None = None
+        """What came of it, once it is over."""
+        self.attack = lab.mallory(byhand)
+        lab.mallory.before_close.callback(self.close)
+        self._show = show
+        self._victims: list[threading.Thread] = []
+        self._left = 0
+        self._director: threading.Thread | None = None
+        self._ending = False
+        self._gate, self._closing = threading.Lock(), threading.Lock()
+
+    @property
+    def held_up(self) -> bool:
+        """Whether a person must decide before it can go on."""
+        return not (self.byhand.deputised or self._ending)
+
+    def meet(self, victim: Victim) -> None:
+        """Let a victim come by, and end behind it. Raises what the victim raises."""
+        try:
+            self.outcome = victim()
+        finally:
+            self.close()
+
+    def expect(self, victim: Victim) -> bool:
+        """Let a victim come by in the background; false where it is too late for that."""
+        with self._gate:
+            if self._ending:
+                return False
+            self._left += 1
+            self._victims.append(_started(self._visit, victim))
+            self._director = self._director or _started(self._direct)
+            return True
+
+    def end(self) -> None:
+        """End it soon."""
+        self._ending = True
+        self.byhand.news.set()
+
+    def close(self) -> None:
+        """End it: what is held passes, and who does not come to an end is cut off. A second call does nothing."""
+        self.end()
+        self.byhand.release()
+        with self._closing:
+            if not self.over.is_set():
+                self._settle()
+        if self._director not in (None, threading.current_thread()):
+            self._director.join(FINISH)
+
+    def _settle(self) -> None:
+        try:
+            self._hear_out(_SETTLE)  # while the attacker is on the path: leaving it breaks what stands
+            self.attack.close()
+            self._hear_out(FINISH)
+            self.verdict, self.loot = self.attack.verdict, self.attack.loot
+        finally:
+            self.over.set()
+
+    def _hear_out(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        for thread in self._victims:
+            thread.join(max(0.0, until - time.monotonic()))
+
+    def _visit(self, victim: Victim) -> None:
+        try:
+            self.outcome = victim()
+        except Exception as error:  # it is shown, and raised for who asks for the outcome
+            self.outcome = error
+        with self._gate:
+            self._left -= 1
+        self.byhand.news.set()
+
+    def _direct(self) -> None:
+        try:
+            while self._goes_on():
+                self._show()
+                self.byhand.news.wait(_TICK)
+                time.sleep(_MOMENT)
+                self.byhand.news.clear()
+        finally:
+            self.close()
+            self._show()
+
+    def _goes_on(self) -> bool:
+        with self._gate:
+            self._ending = self._ending or not self._left
+            return not self._ending
+
+
+def _started(work: Callable[..., None], *arguments: object) -> threading.Thread:
+    thread = threading.Thread(target=work, args=arguments, name="labkit encounter", daemon=True)
+    thread.start()
+    return thread

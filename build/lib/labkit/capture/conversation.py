@@ -1,0 +1,70 @@
+"""What reassembly gives: one TCP conversation as chunks in the order in which they were said.
+
+Endpoints, chunks and conversations are plain records; how they are made is `reassembly`, what they mean is `decode`.
+"""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from labkit.dialects.base import CLIENT, SERVER
+
+__all__ = ["CLIENT", "SERVER", "Chunk", "Conversation", "Endpoint"]
+
+
+class Endpoint(NamedTuple):
+    """One end of a TCP connection."""
+
+    host: str
+    """The IP address in its usual text form."""
+    port: int
+    """The TCP port, host order."""
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class Chunk(NamedTuple):
+    """Something that one side sent: bytes in order, a TCP signal, or bytes that are missing from the capture."""
+
+    time: int
+    """Nanoseconds since 1970 (UTC), of the frame that completed it."""
+    frame: int
+    """The number of that frame in its capture, from 1."""
+    sender: str
+    """`CLIENT` or `SERVER`."""
+    kind: str
+    """data, gap, syn, syn-ack, ack (the third of the handshake), fin or rst."""
+    data: bytes
+    """The payload; empty but for ``data``."""
+    size: int
+    """Bytes: of the payload, or missing in a gap."""
+
+
+Said = tuple[int, int, str, str, bytes, int]
+"""What a `Chunk` has, as a bare tuple: there are many, and most are looked at once."""
+
+
+@dataclass(slots=True)
+class Conversation:
+    """Both directions of one TCP connection, in causal order: no chunk stands before the bytes that it acknowledges."""
+
+    client: Endpoint
+    server: Endpoint
+    said: list[Said] = field(default_factory=list)
+    """Its chunks, bare."""
+    over: int = 0
+    """The number of the frame with which it was over; behind the last one's if it never was."""
+
+    @property
+    def began(self) -> int:
+        """The number of the frame with which it began. Raises `IndexError` when nothing was said."""
+        return self.said[0][1]
+
+    @property
+    def chunks(self) -> list[Chunk]:
+        """What was said, in order."""
+        return list(map(Chunk._make, self.said))
+
+    def stream(self, sender: str) -> bytes:
+        """All payload bytes of one side, in order; gaps are left out."""
+        return b"".join(chunk.data for chunk in self.chunks if chunk.sender == sender)

@@ -1,0 +1,93 @@
+"""The segments of one direction that wait for their turn, in the order of their bytes (RFC 9293 §3.4).
+
+When their turn has come is for `reassembly`. Sequence numbers wrap, so they are compared from where the stream stands.
+"""
+
+from bisect import bisect_right, insort
+from typing import NamedTuple
+
+from labkit.capture.frames import RST, SYN, Segment
+
+_HALF, _WRAP = 1 << 31, 0xFFFFFFFF
+
+
+class Waiting(NamedTuple):
+    """A segment and the frame that it came in."""
+
+    segment: Segment
+    time: int
+    frame: int
+
+
+class OutOfOrder:
+    """Segments that wait. The place of a byte is its sequence number, counted on without wrapping."""
+
+    __slots__ = ("_ack", "_entries", "_here", "_place", "resets")
+
+    def __init__(self) -> None:
+        self.resets: list[Waiting] = []
+        """Those that end the connection, which have no place among the bytes."""
+        self._entries: list[tuple[int, bool, int, int, Waiting]] = []
+        """By place; a SYN before the bytes behind it, and of copies the one first that needs less of the other side."""
+        self._here = self._place = self._ack = 0
+
+    def __len__(self) -> int:
+        return len(self._entries) + len(self.resets)
+
+    @property
+    def first(self) -> Waiting | None:
+        """That of the first bytes; None when only resets wait."""
+        return self._entries[0][-1] if self._entries else None
+
+    def add(self, waiting: Waiting, here: int | None) -> None:
+        """Keep one; `here` is the sequence number at which the stream stands, None when that is not known."""
+        seg = waiting.segment
+        if seg.flags & RST:
+            self.resets.append(waiting)
+            return
+        seq = first_byte(seg)
+        if not self._entries:
+            self._here, self._place, self._ack = seq if here is None else here, 0, seg.ack
+        place = self._place + distance(seq, self._here)
+        insort(self._entries, (place, not seg.flags & SYN, distance(seg.ack, self._ack), waiting.frame, waiting))
+
+    def discard(self, waiting: Waiting) -> None:
+        """Forget the first, or a reset."""
+        if self.first is waiting:
+            del self._entries[0]
+        else:
+            self.resets.remove(waiting)
+
+    def due(self, here: int | None) -> list[Waiting]:
+        """Hand over those that begin no later than `here`; where that is not known, the first."""
+        end = 1 if here is None else self._behind(here)
+        found = [entry[-1] for entry in self._entries[:end]]
+        del self._entries[:end]
+        return found
+
+    def before(self, to: int, here: int | None) -> int:
+        """The sequence number of the first bytes that are held behind `here` and before `to`; `to` where none are."""
+        start = 0 if here is None else self._behind(here)
+        seqs = [to, *(first_byte(entry[-1].segment) for entry in self._entries[start : start + 1])]
+        return min(seqs, key=lambda seq: distance(seq, to))
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._entries.clear()
+        self.resets.clear()
+
+    def _behind(self, here: int) -> int:
+        """The index of the first entry that begins behind `here`."""
+        self._place += distance(here, self._here)
+        self._here = here
+        return bisect_right(self._entries, self._place, key=lambda entry: entry[0])
+
+
+def first_byte(seg: Segment) -> int:
+    """The sequence number of its first byte, which in a SYN (TCP Fast Open, RFC 7413) stands behind the SYN's own."""
+    return (seg.seq + 1) & _WRAP if seg.flags & SYN else seg.seq
+
+
+def distance(seq: int, base: int) -> int:
+    """How far `seq` lies behind `base`, across the wrap; negative when before it. Half way round counts as behind."""
+    return _HALF - ((base - seq + _HALF) & _WRAP)

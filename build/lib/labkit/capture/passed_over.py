@@ -1,0 +1,61 @@
+"""Frames in which no TCP segment was read, counted by what they are.
+
+Some carry no TCP by their nature (ARP, ICMP, UDP between two programs); others may carry a TCP conversation that the
+lab cannot reach (encrypted tunnels, cut frames, IP fragments without the rest). Only the second kind means that
+something may be missing from the conversations.
+"""
+
+from collections import Counter
+from typing import NamedTuple
+
+_MOST_NAMED = 6
+"""Names that a sentence lists."""
+
+
+class NoTcp(NamedTuple):
+    """Why a frame gives no TCP segment."""
+
+    name: str
+    """What it holds, as a noun: ``ARP``, ``encrypted 802.11``."""
+    hides: bool = True
+    """Whether TCP may be inside."""
+
+
+class PassedOver:
+    """How many frames were passed over, and what they are."""
+
+    def __init__(self) -> None:
+        self.frames: Counter[NoTcp] = Counter()
+
+    def add(self, what: NoTcp, frames: int = 1) -> None:
+        """Count some frames."""
+        self.frames[what] += frames
+
+    def join(self, other: "PassedOver") -> None:
+        """Take over what was counted in the same frames by another process."""
+        self.frames |= other.frames
+
+    @property
+    def hidden(self) -> str:
+        """One sentence on the frames that may hide a conversation; empty without such frames."""
+        hiding = {what.name: number for what, number in self.frames.items() if what.hides}
+        if not hiding:
+            return ""
+        return f"Passed over, so a conversation in them is not shown: {_listed(hiding)}."
+
+    @property
+    def all(self) -> str:
+        """All that was passed over, as the end of a sentence: ``12 frames of ARP and 3 frames of UDP``."""
+        return _listed({what.name: number for what, number in self.frames.items()})
+
+
+def _listed(counts: dict[str, int]) -> str:
+    by_number = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    named = [f"{_frames(number)} of {name}" for name, number in by_number[:_MOST_NAMED]]
+    if rest := by_number[_MOST_NAMED:]:
+        named.append(f"{_frames(sum(number for _, number in rest))} of {len(rest)} other kinds")
+    return " and ".join(filter(None, (", ".join(named[:-1]), *named[-1:])))
+
+
+def _frames(number: int) -> str:
+    return "1 frame" if number == 1 else f"{number:,} frames"

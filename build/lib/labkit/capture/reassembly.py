@@ -1,0 +1,397 @@
+"""From frames to conversations: TCP streams put together again (RFC 9293 §3.4, §3.10), one pass, bounded memory.
+
+Each side of a connection has the sequence number that it will send next. A segment is taken when its first byte is no
+later than that and everything that it acknowledges was taken from the other side: so retransmissions say nothing twice
+and no answer stands before its question, however the capture shuffled them. Other segments are held. When too many are
+held, or the capture ends, what is missing becomes a gap. A segment that acknowledges what the other side cannot have
+sent belongs to another connection, and is dropped.
+
+A reset counts when its sequence number is inside the receiver's window (RFC 5961 §3). A connection that was reset stays
+open for `_AFTER_RESET` frames: what is still sent was on the wire, and data that continues shows that the reset was not
+taken. A SYN after a reset begins another connection.
+"""
+
+from collections.abc import Iterable, Iterator
+from operator import attrgetter
+
+from labkit.capture.conversation import CLIENT, SERVER, Conversation, Endpoint
+from labkit.capture.encapsulation import Unwrapper
+from labkit.capture.frames import ACK, ALL, FIN, RST, SYN, End, Segment, Share, address, ends, find
+from labkit.capture.out_of_order import OutOfOrder, Waiting, distance, first_byte
+from labkit.capture.passed_over import PassedOver
+from labkit.capture.pcap import Record
+from labkit.dialects import for_port
+
+_HELD_SEGMENTS = 1000
+_HELD_BYTES = 4 << 20
+_REMEMBERED = 4096
+_FARTHEST = 16 << 20
+"""Bytes by which an acknowledgment or a reset may be ahead of what was captured: more than a usual window (RFC 7323),
+because frames may be missing from the capture."""
+_AFTER_RESET = 10_000
+"""Frames for which a connection that was reset is watched."""
+_SIGNALS = SYN | FIN | RST
+_CONTENT = {"syn", "syn-ack", "data"}
+_HALF, _WRAP = 1 << 31, 0xFFFFFFFF
+
+
+def conversations(
+    frames: Iterable[Record | None], share: Share = ALL, passed_over: PassedOver | None = None
+) -> Iterator[Conversation]:
+    """The TCP conversations in the frames, each as soon as it has ended, the unfinished ones last.
+
+    Only those of one `share`, and None counts as a frame of another. Frames without a TCP segment are counted in
+    `passed_over`.
+    """
+    sides: dict[bytes, _Side] = {}
+    ended: dict[bytes, int | None] = {}
+    reset: dict[_Connection, int] = {}
+    """Connection -> the frame with which it is over if nothing continues; in the order of these frames."""
+    unwrap = Unwrapper(passed_over)
+    number = 0
+    for number, record in enumerate(frames, 1):
+        if record is None:
+            continue
+        time, link_type, data, _ = record
+        found = find(link_type, data) or unwrap.find(link_type, data)
+        if found is None:
+            continue
+        key, seq, ack, flags, payload = found
+        side = sides.get(key)
+        if side is not None and side.steady and not flags & _SIGNALS:
+            # Nearly all segments come here, and what else there is to look at would say the same.
+            side.has_acknowledged = ack
+            if not payload:
+                continue
+            if seq == side.next and ack == side.peer.next:
+                side.next = (seq + len(payload)) & _WRAP
+                side.said.append((time, number, side.name, "data", payload, len(payload)))
+                continue
+        if side is None and not share.has(key):
+            continue
+        if reset:
+            yield from _over_by(number, reset, sides)
+            side = sides.get(key)
+        seg = Segment(*found)
+        if flags & (SYN | ACK) == SYN and (ended.get(key) != seq if side is None else side.reused(seg)):
+            if side is not None:
+                reset.pop(side.connection, None)
+                yield from side.connection.finish(number)
+            ended.pop(key, None)
+            side = _open(sides, seg)
+        if side is None:
+            # What follows the end of a connection, or only acknowledges, is not a conversation of its own.
+            if key in ended or not (payload or flags & _SIGNALS):
+                continue
+            side = _open(sides, seg)
+        connection = side.connection
+        connection.take(side, seg, time, number)
+        if connection.over:
+            reset.pop(connection, None)
+            yield from connection.finish(number)
+            _forget(sides, ended, side)
+        elif connection.reset:
+            reset.pop(connection, None)
+            reset[connection] = number + _AFTER_RESET
+        elif connection in reset:
+            del reset[connection]
+    unwrap.finish()
+    yield from _over_by(number, reset, sides)
+    open_yet = dict.fromkeys(side.connection for side in sides.values())
+    left = (conversation for connection in open_yet for conversation in connection.finish(number + 1))
+    yield from sorted(left, key=attrgetter("began"))
+
+
+def _over_by(number: int, reset: "dict[_Connection, int]", sides: "dict[bytes, _Side]") -> Iterator[Conversation]:
+    """The reset connections in which nothing was sent any more until this frame."""
+    while reset and (over := next(iter(reset.values()))) <= number:
+        connection = next(iter(reset))
+        del reset[connection]
+        for gone in {connection.client.ends, connection.server.ends}:
+            del sides[gone]
+        yield from connection.finish(over)
+        connection.let_go()
+
+
+def _open(sides: "dict[bytes, _Side]", seg: Segment) -> "_Side":
+    source, target = seg.source, seg.target
+    client, server = (source, target) if _from_client(seg.flags, source[1], target[1]) else (target, source)
+    connection = _Connection(client, server)
+    sides[connection.client.ends], sides[connection.server.ends] = connection.client, connection.server
+    return sides[seg.ends]
+
+
+def _forget(sides: "dict[bytes, _Side]", ended: dict[bytes, int | None], side: "_Side") -> None:
+    for gone in {side.ends, side.peer.ends}:  # one, where a socket is connected to itself
+        ended[gone] = sides.pop(gone).begin
+    side.connection.let_go()
+    while len(ended) > _REMEMBERED:
+        del ended[next(iter(ended))]
+
+
+def _from_client(flags: int, source: int, target: int) -> bool:
+    """Whether it is the client that sends from port `source` to port `target`."""
+    if flags & SYN:
+        return not flags & ACK
+    by_port = for_port(target) is not None, for_port(source) is not None
+    return by_port[0] if by_port[0] != by_port[1] else target <= source
+
+
+class _Side:
+    """One direction of a connection."""
+
+    __slots__ = (
+        *("acknowledged", "begin", "closed", "connection", "ends", "has_acknowledged", "held"),
+        *("name", "next", "peer", "reset", "said", "seen", "steady"),
+    )
+
+    def __init__(self, connection: "_Connection", name: str, both: bytes) -> None:
+        self.connection, self.name, self.ends = connection, name, both
+        self.peer: _Side
+        self.said = connection.conversation.said
+        self.begin: int | None = None
+        """The sequence number of the SYN; None until it was seen."""
+        self.next: int | None = None
+        """The sequence number that comes next; None until a SYN was seen or the middle was accepted as a beginning."""
+        self.closed = False
+        self.reset = False
+        """Whether it sent a reset, and no data after it."""
+        self.acknowledged = False
+        """Whether it has acknowledged something that the other side really sent."""
+        self.has_acknowledged: int | None = None
+        """The acknowledgment number of its last segment: where the other side's window begins (RFC 9293 §3.3.1)."""
+        self.seen = False
+        """Whether any segment of it is in the capture."""
+        self.steady = False
+        """Whether it is open and acknowledged, and nothing waits for its turn on either side."""
+        self.held = OutOfOrder()
+
+    def reused(self, syn: Segment) -> bool:
+        """Whether this SYN opens another connection between the same ends, rather than being late or sent again."""
+        if self.connection.reset:
+            return True
+        if self.begin is not None:
+            return self.begin != syn.seq
+        if self.held.first:
+            return not 0 < distance(self.held.first.segment.seq, syn.seq) <= _HELD_BYTES
+        return self.next is not None
+
+
+class _Connection:
+    """Both directions of one connection."""
+
+    def __init__(self, client: End, server: End) -> None:
+        self.conversation = Conversation(*(Endpoint(address(host), port) for host, port in (client, server)))
+        self.client = _Side(self, CLIENT, ends(client, server))
+        self.server = _Side(self, SERVER, ends(server, client))
+        self.client.peer, self.server.peer = self.server, self.client
+        self.over = False
+        """Whether both sides have closed it."""
+        self._bytes = 0
+
+    @property
+    def reset(self) -> bool:
+        """Whether a side has reset it, and nothing has continued since."""
+        return self.client.reset or self.server.reset
+
+    def let_go(self) -> None:
+        """Forget each other, so that all are gone at once and nothing is left to the garbage collector."""
+        del self.client.peer, self.client.connection, self.server.peer, self.server.connection
+
+    def take(self, side: _Side, seg: Segment, time: int, frame: int) -> None:
+        said = len(self.conversation.said)
+        side.seen = True
+        if seg.flags & ACK:
+            side.has_acknowledged = seg.ack
+        if not self._deliver(side, seg, time, frame):
+            self._hold(side, seg, time, frame)
+        elif (self.client.held or self.server.held) and len(self.conversation.said) > said:
+            self._release(time, frame)
+        waiting = bool(self.client.held or self.server.held)
+        for one in (self.client, self.server):
+            one.steady = one.acknowledged and not one.closed and not waiting and not self.reset
+
+    def finish(self, over: int) -> Iterator[Conversation]:
+        """The conversation as it is when nothing more will come; none when only the closing of one was captured."""
+        self.conversation.over = over
+        while self.client.held or self.server.held:
+            self._force()
+        if any(kind in _CONTENT for _, _, _, kind, _, _ in self.conversation.said):
+            yield self.conversation
+
+    def _say(self, side: _Side, kind: str, time: int, frame: int, data: bytes = b"", size: int = 0) -> None:
+        self.conversation.said.append((time, frame, side.name, kind, data, size or len(data)))
+
+    def _synchronise(self, side: _Side, seg: Segment, time: int, frame: int) -> bool:
+        """Take the beginning of one direction if its turn has come; whether the direction has begun."""
+        if side.begin is not None:
+            return True
+        answers = bool(seg.flags & ACK)
+        if side.name != (SERVER if answers else CLIENT) and not self.conversation.said:
+            self._turn_round()
+        if answers and side.peer.next is None:
+            return False
+        side.begin = seg.seq
+        if side.next in (None, first_byte(seg)):
+            side.next = first_byte(seg)
+            self._say(side, "syn-ack" if answers else "syn", time, frame)
+        return True
+
+    def _turn_round(self) -> None:
+        """Which end is the client was guessed from the ports, and the guess was wrong."""
+        self.client, self.server = self.server, self.client
+        self.client.name, self.server.name = CLIENT, SERVER
+        conversation = self.conversation
+        conversation.client, conversation.server = conversation.server, conversation.client
+
+    def _deliver(self, side: _Side, seg: Segment, time: int, frame: int) -> bool:
+        """Take a segment if its turn has come; whether it is done with."""
+        _, seq, ack, flags, payload = seg
+        peer = side.peer
+        if flags & (RST | SYN) and self._stray(side, seg):
+            return True
+        if flags & SYN:
+            if not self._synchronise(side, seg, time, frame):
+                return False
+            seq = first_byte(seg)
+        if flags & ACK and (payload or flags & (FIN | RST) or not side.acknowledged):
+            if side.next is None and not flags & RST:
+                return False
+            if peer.next is None or 0 < (ack - peer.next) & _WRAP <= _HALF:
+                if peer.next is None or peer.seen:
+                    return False
+                if distance(ack, peer.next) <= _FARTHEST:
+                    self._skip(peer, ack, time, frame)  # only this direction was captured: nothing to wait for
+            if not side.acknowledged:
+                side.acknowledged = True
+                if side is self.client and peer.begin is not None and side.begin is not None:
+                    self._say(side, "ack", time, frame)
+        if not payload and not flags & (FIN | RST):
+            return True
+        if flags & RST and (peer.held.first or (side.next is None and side.held.first)):
+            return False  # it ends the connection, so what still waits comes first
+        if side.next is None:
+            return flags & (RST | ACK) == RST | ACK and self._reset(side, time, frame)
+        known = (side.next - seq) & _WRAP
+        if known >= _HALF:
+            return False
+        if known < len(payload) and not side.closed:
+            fresh = payload[known:] if known else payload
+            side.next = (seq + len(payload)) & _WRAP
+            side.reset = False
+            self._say(side, "data", time, frame, fresh)
+        if flags & RST:
+            return self._reset(side, time, frame)
+        if flags & FIN and not side.closed:
+            side.closed = True
+            side.next = (side.next + 1) & _WRAP
+            self._say(side, "fin", time, frame)
+            self.over = peer.closed
+        return True
+
+    def _stray(self, side: _Side, seg: Segment) -> bool:
+        """Whether a reset or the answer to a SYN is of another connection, so that it changes nothing.
+
+        A reset has to be inside the window of the side that gets it (RFC 5961 §3.2). Before that side has got anything,
+        a reset and a SYN have to acknowledge its own SYN (RFC 9293 §3.10.7.3).
+        """
+        peer = side.peer
+        if side.next is None:
+            own = peer.begin
+            return own is not None and bool(seg.flags & ACK) and not 0 < distance(seg.ack, own) <= _FARTHEST
+        if not seg.flags & RST:
+            return False
+        edge = peer.has_acknowledged
+        if edge is None or not -_FARTHEST <= distance(edge, side.next) <= 0:
+            edge = side.next
+        return distance(seg.seq, edge) < 0 or distance(seg.seq, side.next) > _FARTHEST
+
+    def _reset(self, side: _Side, time: int, frame: int) -> bool:
+        if not side.reset:
+            side.reset = True
+            self._say(side, "rst", time, frame)
+        return True
+
+    def _hold(self, side: _Side, seg: Segment, time: int, frame: int) -> None:
+        side.held.add(Waiting(seg, time, frame), side.next)
+        self._bytes += len(seg.payload)
+        while len(self.client.held) + len(self.server.held) > _HELD_SEGMENTS or self._bytes > _HELD_BYTES:
+            self._force()
+
+    def _release(self, time: int, frame: int) -> None:
+        """Take all held segments whose turn has come."""
+        progress = True
+        while progress and not self.over:
+            progress = False
+            for side in (self.client, self.server):
+                resets, side.held.resets = side.held.resets, []
+                for waiting in (*side.held.due(side.next), *resets):
+                    progress |= self._retry(side, waiting, time, frame)
+        if self.over:
+            self.client.held.clear()
+            self.server.held.clear()
+            self._bytes = 0
+
+    def _retry(self, side: _Side, waiting: Waiting, time: int, frame: int) -> bool:
+        """Take a held segment if its turn has come by this frame, and hold it again if not."""
+        at = waiting[1:] if waiting.frame > frame else (time, frame)
+        if not self.over and self._deliver(side, waiting.segment, *at):
+            self._bytes -= len(waiting.segment.payload)
+            return True
+        side.held.add(waiting, side.next)
+        return False
+
+    def _force(self) -> None:
+        """Give up waiting for the bytes that stand before a held segment: they become a gap."""
+        side, waiting = self._foremost()
+        seg, time, frame = waiting
+        if self._acknowledges_nothing(side, seg):
+            self._take_without_ack(side, waiting)
+            return
+        self._skip(side, first_byte(seg), time, frame)
+        self._release(time, frame)
+        if seg.flags & ACK and not self.over:
+            self._skip(side.peer, seg.ack, time, frame)
+            self._release(time, frame)
+
+    def _acknowledges_nothing(self, side: _Side, seg: Segment) -> bool:
+        """Whether it acknowledges bytes that the other side cannot have sent, as what it did send shows."""
+        peer = side.peer
+        if not seg.flags & ACK or peer.next is None or not peer.seen:
+            return False
+        reached = first_byte(peer.held.first.segment) if peer.held.first else peer.next
+        return distance(seg.ack, peer.next) > _FARTHEST < abs(distance(seg.ack, reached))
+
+    def _take_without_ack(self, side: _Side, waiting: Waiting) -> None:
+        """Take a segment's bytes where they continue its side; else it is of another connection (RFC 9293 §3.5)."""
+        seg, time, frame = waiting
+        side.held.discard(waiting)
+        self._bytes -= len(seg.payload)
+        place = first_byte(seg)
+        if seg.flags & SYN or (side.next is not None and abs(distance(place, side.next)) > _FARTHEST):
+            return
+        self._skip(side, place, time, frame)
+        self._deliver(side, seg._replace(flags=seg.flags & ~ACK), time, frame)
+        self._release(time, frame)
+
+    def _foremost(self) -> tuple[_Side, Waiting]:
+        """The held segment to go on with: the older of each side's first, but none before what it acknowledges."""
+        both = self.client, self.server
+        firsts = [(side, side.held.first) for side in both if side.held.first]
+        if not firsts:
+            return min(((side, reset) for side in both for reset in side.held.resets), key=lambda one: one[1].frame)
+        side, (seg, _, _) = min(firsts, key=lambda one: one[1].frame)
+        awaited = side.peer.held.first
+        before = awaited and seg.flags & ACK and distance(first_byte(awaited.segment), seg.ack) < 0
+        return (side.peer, awaited) if before else (side, side.held.first)
+
+    def _skip(self, side: _Side, to: int, time: int, frame: int) -> None:
+        """What `side` sent before `to` will not come, except for what is held: the next of it is where to go on."""
+        to = side.held.before(to, side.next)
+        if side.next is None:
+            side.next = to
+            return
+        missing = distance(to, side.next)
+        if missing > 0:
+            self._say(side, "gap", time, frame, size=missing)
+            side.next = to

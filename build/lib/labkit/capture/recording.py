@@ -1,0 +1,103 @@
+"""`record`: one capture from its beginning to its end, caught in the way that this machine allows.
+
+With a packet socket (`sniffer`) the frames are those that the kernel carried; with a tap (`tap`) they are rebuilt
+around the bytes. What is in them is read elsewhere.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from labkit.capture.pcap import Frame
+from labkit.capture.trace import Trace
+from labkit.errors import CannotSniff, LabError
+from labkit.network import Network
+from labkit.trust.keylog import KeyLog
+
+if TYPE_CHECKING:
+    from labkit.capture.sniffer import Sniffer
+    from labkit.capture.tap import Tap
+
+SETTLE = 0.5
+"""Seconds that a capture goes on at its end for connections that have not ended yet."""
+
+
+class Source(Protocol):
+    """Something that catches frames from its construction to `stop`."""
+
+    frames: list[Frame]
+
+    @property
+    def how(self) -> str:
+        """One sentence on how the frames were caught."""
+
+    def stop(self, settle: float) -> None:
+        """Catch what was already sent, wait `settle` seconds at most for connections to end, and clean up."""
+
+
+@contextmanager
+def record(
+    network: Network,
+    method: str = "auto",
+    keylog: KeyLog | None = None,
+    into: Trace | None = None,
+    host: str | None = None,
+) -> Iterator[Trace]:
+    """Capture what crosses `network` in the ``with`` block, into the trace that is yielded; it is filled at the end.
+
+    With `host`, what the interface of this host sees; where all hosts share one, that is everything.
+    `method` is ``af_packet`` (real frames, Linux with CAP_NET_RAW), ``tap`` (everywhere) or ``auto``, the first of them
+    that works. `keylog` gives the secrets, `into` a trace to fill instead of a new one. The end waits until the
+    connections have ended, half a second at most. Raises `CannotSniff` when ``af_packet`` is asked for and not
+    permitted, and `LabError` for a method that does not exist.
+    """
+    if method not in _SOURCES:
+        ways = ", ".join(map(repr, _SOURCES))
+        raise LabError(f"There is no way to capture called {method!r}: use one of {ways}.")
+    trace = into if into is not None else Trace()
+    source = _SOURCES[method](network, host)
+    try:
+        yield trace
+    finally:
+        try:
+            source.stop(SETTLE)
+        finally:
+            trace.fill(source.frames, keylog.text() if keylog else "", dict(network.names), source.how)
+
+
+def _sniffer(network: Network, host: str | None) -> "Sniffer":
+    from labkit.capture.filters import EverythingOnCables, ServersOnLoopback
+    from labkit.capture.sniffer import Sniffer
+
+    sock = network.host(host).sniff() if host else network.watch()
+    where = f"on the interface of {host}" if host else network.lookout
+    if network.cables:
+        return Sniffer(sock, EverythingOnCables(network.cables), where)
+    return Sniffer(sock, ServersOnLoopback(network.nominal, network.opened), where)
+
+
+def _sniffer_alone(network: Network, host: str | None) -> "Sniffer":
+    try:
+        return _sniffer(network, host)
+    except CannotSniff as refusal:
+        raise CannotSniff(f"{refusal} It may not where 'af_packet' is asked for: ask for 'auto'.") from refusal
+
+
+def _tap(network: Network, host: str | None) -> "Tap":
+    from labkit.capture.tap import Tap
+
+    return Tap(network)
+
+
+def _either(network: Network, host: str | None) -> "Sniffer | Tap":
+    try:
+        return _sniffer(network, host)
+    except CannotSniff:
+        return _tap(network, host)
+
+
+_SOURCES: dict[str, Callable[[Network, str | None], Source]] = {
+    "auto": _either,
+    "af_packet": _sniffer_alone,
+    "tap": _tap,
+}

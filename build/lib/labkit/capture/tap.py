@@ -1,0 +1,121 @@
+"""Capturing without privilege, on any system: a relay in the path of the lab's connections, and frames of what it saw.
+
+While a tap is on, the network diverts every connection that a host makes to another host by name. Every payload byte
+and every time is real; the headers around them are rebuilt as the client and the server on its nominal port would have
+seen them. Several captures at once share one relay. How bytes are carried is `relay`.
+"""
+
+import random
+import socket
+import threading
+import time
+from functools import partial
+
+from labkit.capture.conversation import CLIENT, SERVER
+from labkit.capture.frames import ACK, ETHERNET, FIN, PSH, RST, SYN, Found, Segment, ends
+from labkit.capture.headers import PAYLOAD_LIMIT, build
+from labkit.capture.pcap import Frame
+from labkit.network import Network
+from labkit.network.hosts import Address
+from labkit.network.relay import Relay, Witness
+
+_FLAGS = {"syn": SYN, "syn-ack": SYN | ACK, "ack": ACK, "data": PSH | ACK, "fin": FIN | ACK, "rst": RST | ACK}
+_OTHER = {CLIENT: SERVER, SERVER: CLIENT}
+_WRAP = 0xFFFFFFFF
+
+
+class Tap:
+    """Frames of the connections that cross a network from construction to `stop`.
+
+    A connection that was made through a tap is carried on when the capture is over, without being recorded, until its
+    ends close it or the network is closed; a later capture that starts before then records how it goes on.
+    """
+
+    how = (
+        "Captured with a tap, a relay between client and server: every payload byte and every time is real, "
+        "the TCP/IP headers "
+        "were rebuilt with the nominal ports, and what other programs sent to a server's real port went past it."
+    )
+
+    def __init__(self, network: Network) -> None:
+        self.frames: list[Frame] = []
+        """What was caught; filled by `stop`, so that nobody waits for headers while they talk."""
+        self.seen: list[tuple[int, Found, int]] = []
+        """(nanoseconds since 1970, what makes the `Segment`, number of the packet) of each step."""
+        self._path = _Path.of(network, self)
+
+    def stop(self, settle: float) -> None:
+        """End when every connection has ended, after `settle` seconds at most."""
+        self._path.remove(self, settle)
+        for time_ns, fields, number in self.seen:
+            data = build(Segment(*fields), number)
+            self.frames.append(Frame(time_ns, ETHERNET, data, len(data)))
+        self.seen.clear()
+
+
+class _Path:
+    """Stands in `Network.diversion` while taps are on: connections go through a relay, and frames to the taps."""
+
+    _making = threading.Lock()
+
+    def __init__(self, network: Network, first: Tap) -> None:
+        self._network = network
+        self._taps: tuple[Tap, ...] = (first,)
+        self._previous = network.diversion
+        self._relay = Relay(network, network.loop, PAYLOAD_LIMIT, ended=self._step_out)
+        network.diversion = self
+
+    @classmethod
+    def of(cls, network: Network, tap: Tap) -> "_Path":
+        """The path of this network, with one tap more."""
+        with cls._making:
+            path = network.diversion
+            if isinstance(path, cls) and path._relay.enter():
+                path._taps += (tap,)
+                return path
+            return cls(network, tap)
+
+    def __call__(self, sender: str, host: str, port: int, address: Address) -> Address:
+        """Where to connect instead of `address` (`labkit.network.hosts.Diversion`)."""
+        server = self._previous(sender, host, port, address) if self._previous else address
+        if not self._taps:
+            return server
+        nominal = address[0], port
+        on = self._network.host(sender)
+        return self._relay.listen(on, server, (sender, host, nominal, server), partial(_story, self, nominal))
+
+    def remove(self, tap: Tap, settle: float) -> None:
+        """One tap less, when the connections have ended or `settle` seconds are over."""
+        try:
+            self._relay.leave(settle)
+        finally:
+            with self._making:
+                self._taps = tuple(other for other in self._taps if other is not tap)
+
+    def record(self, fields: Found, number: int) -> None:
+        """Tell every tap of the segment with these fields, sent now; the receiver of its bytes waits meanwhile."""
+        step = time.time_ns(), fields, number
+        for tap in self._taps:
+            tap.seen.append(step)
+
+    def _step_out(self) -> None:
+        if self._network.diversion is self:
+            self._network.diversion = self._previous
+
+
+def _story(path: _Path, server: Address, client: Address) -> Witness:
+    """The witness of one connection: turns its steps into segments with sequence numbers that fit (RFC 9293 §3.4)."""
+    near, far = ((socket.inet_aton(ip), port) for ip, port in (client, server))
+    ways = {CLIENT: ends(near, far), SERVER: ends(far, near)}
+    following = {CLIENT: random.getrandbits(32), SERVER: random.getrandbits(32)}
+    number = random.getrandbits(16)
+
+    def tell(sender: str, kind: str, payload: bytes) -> None:
+        nonlocal number
+        number += 1
+        other, flags = _OTHER[sender], _FLAGS[kind]
+        ack = following[other] if flags & ACK else 0
+        path.record((ways[sender], following[sender], ack, flags, payload), number)
+        following[sender] = (following[sender] + len(payload) + bool(flags & (SYN | FIN))) & _WRAP
+
+    return tell

@@ -1,0 +1,29 @@
+"""The dialogues in a capture file, one at a time: what is read and decoded is not kept, however long the file is.
+
+`labkit.show.capture.read_capture` is for a capture that one wants to hold and look at in several ways,
+`labkit.decode.shares` for one that is so long that several processes shall share the work.
+"""
+
+from collections.abc import Iterator
+
+from labkit.capture.pcap import CaptureFile
+from labkit.capture.reassembly import conversations
+from labkit.decode.event import Dialogue
+from labkit.decode.second_look import SecondLook
+from labkit.trust.keylog import Secrets, merge
+
+
+def dialogues(file: CaptureFile, secrets: Secrets) -> Iterator[Dialogue]:
+    """The dialogues in `file`, each as soon as its connection has ended, the unfinished ones last.
+
+    `secrets` open their TLS, and so do those in the file. Raises `CaptureError` for what is not a capture.
+    """
+    merge(file.secrets, secrets)
+    look = second_look(file)
+    for conversation in conversations(file.records(), passed_over=file.passed_over):
+        yield look.read(conversation)
+
+
+def second_look(file: CaptureFile) -> SecondLook:
+    """What reads the conversations of a file with all its secrets, those that it has by now and those behind them."""
+    return SecondLook(file.secrets, file.later_secrets, lambda: conversations(file.again().records()))

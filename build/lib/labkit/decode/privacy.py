@@ -1,0 +1,211 @@
+"""What someone on the path can read in a dialogue: addresses, passwords, names, and where each of them stands.
+
+Only what crossed the wire in clear counts, whatever the reader's own secrets opened; a phrase without its end counts as
+far as it goes. What a dialect's phrases tell, and where mail lies in them, is stated by the dialect, and what a login
+tells by `labkit.dialects.sasl`. Mail is read by `labkit.mail.mime`: its encodings hide nothing (RFC 2045 §6, RFC 2047).
+Names in TLS are SNI (RFC 6066 §3) and, up to TLS 1.2, the certificate.
+"""
+
+import re
+from base64 import b64decode
+from collections.abc import Iterator
+from functools import cache
+from itertools import accumulate
+from typing import NamedTuple
+
+from labkit.decode.event import TEXT, Dialogue, Event, fields_named
+from labkit.dialects import sasl
+from labkit.dialects.base import Dialect
+from labkit.mail.charset import field_text, text, unbase64
+from labkit.mail.mime import Part, as_read
+
+_LONGEST = 2048
+"""Bytes of a command or reply that are searched; what it tells stands at its beginning."""
+_HEADER_FIELD = re.compile(
+    rb"^(Subject|From|To)[ \t]*:(?:[ \t]|\r?\n(?=[ \t]))*([^\r\n]+(?:\r?\n[ \t]+[^\r\n]+)*)",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""A field that tells something; its value may begin on the next line (RFC 5322 §2.2.3)."""
+
+
+class Exposure(NamedTuple):
+    """One thing that can be read on the way."""
+
+    what: str
+    """password, bearer token, password hash, user name, sender, recipient, subject, message, server name, …"""
+    value: str
+    """What an eavesdropper learns, decoded."""
+    event_index: int
+    """Which event of the dialogue, from 0."""
+    start: int
+    """Offset in bytes in that event's data."""
+    end: int
+
+
+def visible(dialogue: Dialogue) -> list[Exposure]:
+    """Everything that someone on the path can read, in the order in which it was sent."""
+    clear = [(index, event) for index, event in enumerate(dialogue.events) if not event.encrypted]
+    texts = [(index, _as_begun(event)) for index, event in clear if event.layer == TEXT]
+    found = [Exposure(what, value, index, *span) for index, event in clear for what, value, *span in _handshake(event)]
+    if dialogue.dialect:
+        found += _said(dialogue.dialect, texts)
+    return sorted(found, key=lambda exposure: (exposure.event_index, exposure.start))
+
+
+def _as_begun(event: Event) -> Event:
+    """An unfinished phrase as the phrase that it would have been."""
+    if not event.origin.begun:
+        return event
+    kind, title = event.origin.begun
+    return event._replace(kind=kind, title=title)
+
+
+_Seen = tuple[str, str, int, int]
+_Numbered = tuple[int, Event]
+
+
+def _said(dialect: Dialect, events: list[_Numbered]) -> Iterator[Exposure]:
+    login = _Login(dialect.sasl)
+    for index, event in events:
+        for what, value, *span in (*login.read(event), *_mail(dialect, event)):
+            yield Exposure(what, value, index, *span)
+    timestamp = _timestamp(dialect, events)
+    for phrases in _with_continuations(events):
+        if pattern := dialect.discloses.get(phrases[0][1].title):
+            for what, value, *place in _told(pattern, phrases):
+                hashed = what == sasl.HASH
+                shown = sasl.offline(phrases[0][1].title, timestamp, value) if hashed else text(value)
+                yield Exposure(what, shown, *place)
+
+
+def _timestamp(dialect: Dialect, events: list[_Numbered]) -> bytes:
+    """The challenge in the greeting; empty where there is none."""
+    greeting = next((event.data for _, event in events if event.kind == "greeting"), b"")
+    match = _compiled(dialect.timestamp).match(greeting)
+    return match[1] if match else b""
+
+
+def _with_continuations(events: list[_Numbered]) -> list[list[_Numbered]]:
+    """Each phrase; a command together with what the client added to it later."""
+    found: list[list[_Numbered]] = []
+    command: list[_Numbered] = []
+    for index, event in events:
+        if event.kind == "continuation" and command:
+            command.append((index, event))
+        else:
+            found.append([(index, event)])
+        if event.kind == "command":
+            command = found[-1]
+    return found
+
+
+def _told(pattern: str, phrases: list[_Numbered]) -> Iterator[tuple[str, bytes, int, int, int]]:
+    starts = list(accumulate((len(event.data) for _, event in phrases), initial=0))
+    match = _compiled(pattern).match(b"".join(event.data for _, event in phrases)[:_LONGEST])
+    for name, value in match.groupdict().items() if match else ():
+        if value:
+            start, end = match.span(name)
+            piece = max(number for number in range(len(phrases)) if starts[number] <= start)
+            quoted = match.string[start - 1 : start] == b'"'
+            plain = re.sub(rb"\\(.)", rb"\1", value) if quoted else value
+            yield name.replace("_", " "), plain, phrases[piece][0], start - starts[piece], end - starts[piece]
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[bytes]:
+    return re.compile(pattern.encode(), re.IGNORECASE)
+
+
+class _Login:
+    """Follows SASL logins over several lines."""
+
+    def __init__(self, pattern: str) -> None:
+        self._begins = _compiled(pattern)
+        self._login: sasl.Login | None = None
+
+    def read(self, event: Event) -> list[_Seen]:
+        cut = event.origin.begun is not None
+        if event.kind == "command":
+            return self._begin(event, cut)
+        if event.kind == "challenge" and self._login:
+            self._login.challenge(_decoded(_CHALLENGE.search(event.data.strip(b"\r\n"))[1], cut))
+        if event.kind == "credential" and self._login:
+            return [
+                seen
+                for line in _RESPONSE.finditer(event.data)
+                for seen in self._part(line[line.lastindex], line.start(line.lastindex), cut)
+            ]
+        return []
+
+    def _begin(self, event: Event, cut: bool) -> list[_Seen]:
+        match = self._begins.match(event.data)
+        self._login = sasl.Login(text(match["mechanism"])) if match else None
+        return self._part(match["initial"], match.start("initial"), cut) if match and match["initial"] else []
+
+    def _part(self, coded: bytes, start: int, cut: bool) -> list[_Seen]:
+        if coded == _CANCELLED:
+            self._login = None
+        if not self._login:
+            return []
+        told = self._login.respond(_decoded(coded, cut))
+        return [(what, value, start, start + len(coded)) for what, value in told]
+
+
+_CHALLENGE = re.compile(rb'(?:^\S+ )?"?([^\s"]*)"?$')
+"""What stands behind the status of a line, or in quotes."""
+_RESPONSE = re.compile(rb'^(?:"([^"\r\n]*)"|([^\r\n]+))\r?$', re.MULTILINE)
+_CANCELLED = b"*"
+"""What calls a login off (RFC 4954 §4)."""
+_EMPTY = b"="
+"""A response of no bytes (RFC 4954 §4)."""
+
+
+def _decoded(coded: bytes, cut: bool) -> bytes:
+    """What is said in base64, whose end may be `cut` off; as it stands where it is none, because it was not encoded."""
+    try:
+        return b"" if coded == _EMPTY else b64decode(coded, validate=True)
+    except ValueError:
+        return unbase64(coded) if cut and _BASE64.fullmatch(coded) else coded
+
+
+_BASE64 = re.compile(rb"[A-Za-z0-9+/]+=?")
+
+
+def _mail(dialect: Dialect, event: Event) -> Iterator[_Seen]:
+    for start, end in dialect.messages(event.data) if event.kind == "message" else ():
+        yield from _in_message(as_read(event.data[start:end]), start)
+
+
+def _in_message(message: Part, start: int) -> Iterator[_Seen]:
+    """The fields and the text of a message whose first byte stands at `start` of the event."""
+    for match in _HEADER_FIELD.finditer(message.header):
+        at = message.start + start
+        yield text(match[1]).lower(), field_text(match[2]), at + match.start(2), at + match.end(2)
+    for part in message.leaves():
+        if part.inner:
+            yield from _in_message(part.inner, start)
+        elif size := len(part.body.rstrip(b"\r\n")):
+            what = ("message", part.text) if part.is_text else ("attachment", _attachment(part))
+            yield *what, start + part.body_start, start + part.body_start + size
+
+
+def _attachment(part: Part) -> str:
+    """What is attached, not its bytes, which are no text."""
+    kind = "/".join(part.type)
+    return f"{part.file_name} ({kind})" if part.file_name else kind
+
+
+def _handshake(event: Event) -> Iterator[_Seen]:
+    for name, what in _TOLD.get(event.title, ()):
+        for field in fields_named(event.fields, name):
+            yield what, field.value, field.start, field.end
+
+
+_TOLD = {
+    "ClientHello": (("host_name", "server name"),),
+    "ServerHello": (("cipher_suite", "cipher suite"),),
+    "Certificate": (("subject", "certificate of"),),
+    "SERVER-HELLO": (("subject", "certificate of"),),
+    "CLIENT-MASTER-KEY": (("cipher_kind", "cipher suite"),),
+}
+"""Handshake message -> (field, what it gives away)."""

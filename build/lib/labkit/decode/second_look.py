@@ -1,0 +1,93 @@
+"""Dialogues of a capture whose secrets stand elsewhere: behind the packets, or in the session that was resumed.
+
+A session that stays closed is worth a second look: the rest of the file may hold its secrets (pcapng lets them come at
+any place), and up to TLS 1.2 a resumed session has the master secret of an earlier one (RFC 5246 §F.1.4, RFC 5077),
+which may still be going on. Each of them is looked for once, when the first session needs it.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from labkit.capture.conversation import Conversation
+from labkit.decode.dialogue import read
+from labkit.decode.event import TLS, Dialogue
+from labkit.decode.tls import problems
+from labkit.decode.tls.older import OlderSecrets
+from labkit.trust.keylog import RESUMED, Secrets, merge
+
+_OTHER_RESUMPTION = "TLS 1.3"
+"""Resumed sessions of it have secrets of their own."""
+
+
+def read_all(
+    conversations: Sequence[Conversation], secrets: Secrets | None = None, names: Mapping[str, str] | None = None
+) -> Iterator[Dialogue]:
+    """The dialogues in all conversations of a capture, one at a time. None for `secrets` is the eavesdropper's view."""
+    if secrets is None:
+        return (read(conversation, None, names) for conversation in conversations)
+    look = SecondLook(dict(secrets), dict, lambda: conversations, without={})
+    return (look.read(conversation, names) for conversation in conversations)
+
+
+class SecondLook:
+    """Reads the conversations of one capture with its secrets, and with what is found for those that stay closed.
+
+    `secrets` are those that are known at first, which may grow while they are used; `without` is what is read with
+    while there are none, where None gives the eavesdropper's view. `later` gives all that the capture holds, and
+    `everything` its conversations from the beginning.
+    """
+
+    def __init__(
+        self,
+        secrets: Secrets,
+        later: Callable[[], Secrets],
+        everything: Callable[[], Iterable[Conversation]],
+        without: Secrets | None = None,
+    ) -> None:
+        self._secrets = secrets
+        self._without = without
+        self._later = later
+        self._everything = everything
+        self._has_later = self._has_earlier = False
+
+    def read(self, conversation: Conversation, names: Mapping[str, str] | None = None) -> Dialogue:
+        """The dialogue in one of the conversations."""
+        dialogue = read(conversation, self._secrets or self._without, names)
+        if _lacks_secret(dialogue) and not self._has_later:
+            self._has_later = True
+            merge(self._secrets, self._later())
+            dialogue = read(conversation, self._secrets or self._without, names)
+        if _lacks_secret(dialogue) and _is_resumed(dialogue) and self._secrets and not self._has_earlier:
+            self._has_earlier = True
+            merge(self._secrets, self._resumable())
+            dialogue = read(conversation, self._secrets, names)
+        return dialogue
+
+    def _resumable(self) -> Secrets:
+        """The master secrets of all sessions by what a client may resume them with."""
+        found: Secrets = {}
+        waiting = [session for conversation in self._everything() for session in self._sessions(conversation)]
+        progress = True
+        while progress:
+            progress = False
+            for session in waiting:
+                earlier = next((found[name][RESUMED] for name in session.resumes if name in found), b"")
+                if master := session.master() or earlier:
+                    fresh = [name for name in session.names if name not in found]
+                    found.update({name: {RESUMED: master} for name in fresh})
+                    progress = progress or bool(fresh)
+        return found
+
+    def _sessions(self, conversation: Conversation) -> Iterable[OlderSecrets]:
+        """What is known of the secrets of the TLS sessions in a conversation."""
+        streams = {event.origin for event in read(conversation, self._secrets).events if event.layer == TLS}
+        return [stream.older for stream in streams]
+
+
+def _lacks_secret(dialogue: Dialogue) -> bool:
+    session = dialogue.session
+    return session is not None and not session.opened and problems.lacks_secret(session.problem)
+
+
+def _is_resumed(dialogue: Dialogue) -> bool:
+    session = dialogue.session
+    return session is not None and session.resumed and not session.version.startswith(_OTHER_RESUMPTION)

@@ -1,0 +1,116 @@
+"""A long capture file decoded by several processes, for programs that have one thread.
+
+Each process reads the whole file, which is quick, and decodes its part of the conversations, which is not. What they
+tell of them comes in the order in which one process alone would tell it.
+"""
+
+import heapq
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from multiprocessing import Pipe, Process
+from multiprocessing.connection import Connection
+from typing import TypeVar
+
+from labkit.capture.frames import ALL, Share
+from labkit.capture.pcap import CaptureFile, read_frames
+from labkit.capture.reassembly import conversations
+from labkit.decode.event import Dialogue
+from labkit.decode.file import second_look
+from labkit.errors import CaptureError, LabError
+from labkit.trust.keylog import Secrets, merge
+
+_LONG = 4 << 20
+"""Bytes of a file that are worth the start of another process."""
+_MOST = 4
+"""Processes: more of them would mostly read what the others read too."""
+_BATCH = 50
+"""Answers that are sent at once."""
+_PATIENCE = 2.0
+"""Seconds for a process that was told to end."""
+
+T = TypeVar("T")
+Tell = Callable[[CaptureFile, Dialogue], T]
+Placed = tuple[tuple[int, int], T]
+"""Where an answer belongs, and the answer."""
+
+
+def told(file: CaptureFile, secrets: Secrets, tell: Tell[T]) -> Iterator[T]:
+    """What `tell` says of each dialogue in `file`, in the order of `labkit.decode.file.dialogues`.
+
+    `tell` is a function of a module, and what it returns can be pickled. Raises `CaptureError` for what is not a
+    capture and `LabError` when a process ends before it is done.
+    """
+    parts = _parts(file)
+    with ExitStack() as processes:
+        if parts == 1:
+            placed = [_decoded(file, secrets, tell, ALL)]
+        else:
+            placed = [
+                processes.enter_context(_process(file, secrets, tell, Share(number, parts))) for number in range(parts)
+            ]
+        for _, answer in heapq.merge(*placed):  # by place; no two are the same, so answers are not compared
+            yield answer
+
+
+def _parts(file: CaptureFile) -> int:
+    """How many processes are worth it."""
+    if not file.stored.lasting or file.path.stat().st_size < _LONG:
+        return 1
+    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    return min(len(allowed), _MOST)
+
+
+def _decoded(file: CaptureFile, secrets: Secrets, tell: Tell[T], part: Share) -> Iterator[Placed[T]]:
+    merge(file.secrets, secrets)
+    look = second_look(file)
+    for conversation in conversations(file.records(part), part, file.passed_over):
+        place = conversation.over, conversation.began
+        yield place, tell(file, look.read(conversation))
+
+
+@contextmanager
+def _process(file: CaptureFile, secrets: Secrets, tell: Tell[T], part: Share) -> Iterator[Iterator[Placed[T]]]:
+    """A process that decodes one part, and what comes from it; it is gone at the end."""
+    here, there = Pipe(duplex=False)
+    process = Process(target=_work, args=(there, file.path, secrets, tell, part), daemon=True)
+    process.start()
+    there.close()
+    try:
+        yield _received(here, file)
+    finally:
+        here.close()
+        process.terminate()
+        process.join(_PATIENCE)
+
+
+def _received(here: Connection, file: CaptureFile) -> Iterator[Placed[T]]:
+    with suppress(EOFError):
+        while isinstance(batch := here.recv(), list):
+            yield from batch
+        if isinstance(batch, CaptureError):
+            raise batch
+        file.problem, passed_over = batch
+        file.passed_over.join(passed_over)
+        return
+    raise LabError(
+        f"A process that decoded a part of {file.path} ended before it was done: "
+        "what it said above tells why; where it said nothing, the machine may be short of memory."
+    )
+
+
+def _work(there: Connection, path: os.PathLike[str], secrets: Secrets, tell: Tell[T], part: Share) -> None:
+    """Send the answers, and in the end what is wrong with the file and what was passed over in it."""
+    file = read_frames(path)
+    batch: list[Placed[T]] = []
+    with suppress(BrokenPipeError, KeyboardInterrupt):  # nobody wants to know any more
+        try:
+            for answer in _decoded(file, secrets, tell, part):
+                batch.append(answer)
+                if len(batch) == _BATCH:
+                    there.send(batch)
+                    batch = []
+            there.send(batch)
+            there.send((file.problem, file.passed_over))
+        except CaptureError as error:
+            there.send(error)

@@ -1,0 +1,129 @@
+"""What the two hellos settle about a session: version, cipher suite, randoms, server name (RFC 8446 §4.1).
+
+A hello that is cut short gives what it has. Its bytes as fields with a sentence each are for `messages`.
+"""
+
+from struct import Struct
+from typing import NamedTuple
+
+_SERVER_NAME, _TRUNCATED_MAC, _ENCRYPT_THEN_MAC, _EXTENDED_MASTER_SECRET, _TICKET = 0, 4, 22, 23, 35
+_PRE_SHARED_KEY, _EARLY_DATA, _SUPPORTED_VERSIONS = 41, 42, 43
+_DRAFT = 0x7F
+"""The first byte of the version of a draft of TLS 1.3; the second is its number."""
+
+RETRY_RANDOM = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
+"""The server random that makes a ServerHello a HelloRetryRequest: SHA-256 of that word (RFC 8446 §4.1.3)."""
+
+_TELLING = {
+    *(_SERVER_NAME, _TRUNCATED_MAC, _ENCRYPT_THEN_MAC, _EXTENDED_MASTER_SECRET, _TICKET),
+    *(_PRE_SHARED_KEY, _EARLY_DATA, _SUPPORTED_VERSIONS),
+}
+_EXTENSION = Struct(">HH").unpack_from
+_RANDOM = slice(6, 38)
+_SESSION_ID = 38
+
+
+class ClientHello(NamedTuple):
+    """What a ClientHello settles."""
+
+    random: bytes
+    server_name: str
+    """The host name in server_name (RFC 6066 §3); empty without."""
+    early_data: bool
+    """Whether ciphertext may follow before the ServerHello (RFC 8446 §4.2.10)."""
+    suites: bytes
+    """The offered cipher suites, two bytes each."""
+    session: bytes = b""
+    """The identifier of the session to resume (RFC 5246 §7.4.1.2); empty without."""
+    ticket: bytes = b""
+    """The ticket to resume with (RFC 5077 §3.2); empty without."""
+
+    @property
+    def resumes(self) -> tuple[bytes, ...]:
+        """What may name an earlier session up to TLS 1.2."""
+        return tuple(filter(None, (self.ticket, self.session)))
+
+
+class ServerHello(NamedTuple):
+    """What a ServerHello settles."""
+
+    random: bytes
+    version: int
+    suite: int
+    resumed: bool
+    """Whether a pre-shared key was taken: how TLS 1.3 resumes (RFC 8446 §4.2.11)."""
+    session: bytes = b""
+    """The identifier under which the session can be resumed up to TLS 1.2; empty without."""
+    compression: int = 0
+    """How records are compressed; 0 where they are not."""
+    encrypt_then_mac: bool = False
+    """RFC 7366."""
+    extended_master_secret: bool = False
+    """RFC 7627."""
+    truncated_mac: bool = False
+    """RFC 6066 §7."""
+
+    @property
+    def retry(self) -> bool:
+        """Whether it is a HelloRetryRequest."""
+        return self.random == RETRY_RANDOM
+
+
+def client_hello(data: bytes) -> ClientHello:
+    """Read a ClientHello with its handshake header."""
+    position = _SESSION_ID + 1 + _number(data, _SESSION_ID, 1)
+    session = data[_SESSION_ID + 1 : position]
+    suites = data[position + 2 : position + 2 + _number(data, position, 2)]
+    position += 2 + len(suites)
+    position += 1 + _number(data, position, 1)
+    found = _extensions(data, position)
+    name, ticket = _host_name(found.get(_SERVER_NAME, b"")), found.get(_TICKET, b"")
+    return ClientHello(data[_RANDOM], name, _EARLY_DATA in found, suites, session, ticket)
+
+
+def server_hello(data: bytes) -> ServerHello:
+    """Read a ServerHello with its handshake header."""
+    if data[4:5] == bytes([_DRAFT]):
+        return _draft_hello(data)
+    position = _SESSION_ID + 1 + _number(data, _SESSION_ID, 1)
+    suite, compression = _number(data, position, 2), _number(data, position + 2, 1)
+    found = _extensions(data, position + 3)
+    version = int.from_bytes(found.get(_SUPPORTED_VERSIONS, data[4:6])[:2])
+    return ServerHello(
+        data[_RANDOM],
+        version,
+        suite,
+        _PRE_SHARED_KEY in found,
+        data[_SESSION_ID + 1 : position],
+        compression,
+        _ENCRYPT_THEN_MAC in found,
+        _EXTENDED_MASTER_SECRET in found,
+        _TRUNCATED_MAC in found,
+    )
+
+
+def _draft_hello(data: bytes) -> ServerHello:
+    """Drafts 18 to 21 of TLS 1.3 left out session and compression."""
+    found = _extensions(data, _SESSION_ID + 2)
+    return ServerHello(data[_RANDOM], _number(data, 4, 2), _number(data, _SESSION_ID, 2), _PRE_SHARED_KEY in found)
+
+
+def _number(data: bytes, position: int, size: int) -> int:
+    return int.from_bytes(data[position : position + size])
+
+
+def _extensions(data: bytes, position: int) -> dict[int, bytes]:
+    found: dict[int, bytes] = {}
+    position += 2
+    while position + 4 <= len(data):
+        kind, length = _EXTENSION(data, position)
+        end = position + 4 + length
+        if kind in _TELLING:
+            found.setdefault(kind, data[position + 4 : end])
+        position = end
+    return found
+
+
+def _host_name(extension: bytes) -> str:
+    """The name in an extension of one list (2 bytes of length) with one entry: type (1), length (2), name."""
+    return extension[5 : 5 + _number(extension, 3, 2)].decode("ascii", "backslashreplace")

@@ -1,0 +1,143 @@
+"""What a STARTTLS dialect is: the protocol's facts as data, a reader (bytes to phrases) and a writer (`writing`).
+
+A dialect states how to ask what is offered, how the offer looks, how to upgrade, and what the go-ahead is.
+The decoder, the attacks and the pictures all read the same statement. There is no I/O here, and nothing about TLS
+records: bytes in, phrases out.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from labkit.dialects.writing import Writer
+
+CLIENT = "client"
+SERVER = "server"
+OTHER = {CLIENT: SERVER, SERVER: CLIENT}
+"""One side -> the one that it talks to."""
+
+
+class Phrase(NamedTuple):
+    """One whole thing said in a dialect: a greeting, a command, a reply of one or more lines, a message."""
+
+    sender: str
+    """`CLIENT` or `SERVER`."""
+    kind: str
+    """What part it has in the conversation, in every dialect:
+
+    - greeting: with which the server begins, before or behind the client's first words; some dialects have none;
+    - command: what the client asks; continuation: what it adds to a command once a literal or the server lets it go on;
+    - reply: the server's answer; untagged: what the server tells before an answer, or without being asked;
+    - go-ahead: the answer that starts TLS; refusal: the one that does not;
+    - challenge and credential: what the server asks and the client answers in a login;
+    - message: mail, or a part of it;
+    - injected: clear text between the upgrade command and the handshake that follows;
+    - preface: what a proxy says before the conversation (`labkit.decode.preface`);
+    - unknown: what is nothing of these, or was never completed.
+    """
+    title: str
+    """What an engineer would call it: the verb (``EHLO``), the reply code (``250``), or ``message``."""
+    data: bytes
+    """The bytes as sent, line endings included; about `labkit.dialects.reader.LARGEST` at most."""
+
+
+phrase = partial(tuple.__new__, Phrase)
+"""`Phrase` of a tuple, in half the time of `Phrase(…)`; there are many."""
+
+
+class Reader(Protocol):
+    """Follows one conversation in a dialect. Bytes may be split anywhere; a phrase comes out when it is whole."""
+
+    upgraded: bool
+    """True once the go-ahead was read, or a ClientHello began: what follows should be TLS, and is not read."""
+    compressed: bool
+    """True once the server has agreed to compress: what follows comes as unknown phrases titled ``compressed``."""
+    waits: bool
+    """Whether only the server's next answer tells what the client says next."""
+
+    def feed(self, sender: str, data: bytes) -> list[Phrase]:
+        """Take bytes from one side and return the phrases that they complete, in order."""
+
+    def begun(self, sender: str) -> tuple[str, str]:
+        """Kind and title of the phrase that the bytes of one side begin that belong to no phrase yet."""
+
+    def holds(self, sender: str) -> int:
+        """How many bytes of one side belong to no phrase yet."""
+
+    def rest(self, sender: str) -> bytes:
+        """Return the bytes of one side that belong to no phrase yet, and forget them.
+
+        What that side says next is missing, or is no text.
+        """
+
+    def resume(self) -> None:
+        """Read on in clear text: no TLS has followed, or what follows is no longer compressed."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Dialect:
+    """One protocol that can be upgraded to TLS."""
+
+    name: str
+    """The protocol's own name: ``SMTP``."""
+    source: str
+    """Where it is specified: ``RFC 5321, RFC 3207``."""
+    explicit_ports: tuple[int, ...]
+    """Ports on which the conversation starts in clear text."""
+    implicit_ports: tuple[int, ...]
+    """Ports on which TLS comes before the first byte of the protocol (RFC 8314)."""
+    ask: str
+    """The title of the command that asks what is offered; empty where nothing is asked."""
+    token: str
+    """How the capability is named in the answer; empty where nothing is offered."""
+    upgrade: str
+    """The title of the command that asks to start TLS."""
+    go_ahead: str
+    """How the server's permission to start TLS begins."""
+    messages: Callable[[bytes], Sequence[tuple[int, int]]]
+    """Where mail, or parts of it, lie in a phrase of kind message: (first byte, the one behind the last)."""
+    sasl: str
+    """A regular expression for the command that begins a SASL login: groups ``mechanism`` and ``initial``, where the
+    first part of the login may stand."""
+    reader: Callable[[], Reader]
+    """Makes a reader for a new conversation."""
+    writes: "Writer"
+    """How the dialect is written."""
+    recognises: Callable[[bytes, bytes], bool]
+    """(first bytes of the server, first bytes of the client) -> whether they are this dialect. Either may be empty or
+    cut off. A greeting that other protocols use too must be confirmed by the other side."""
+    explain: Callable[[str, str, str], str]
+    """(kind and title of a phrase, one line of its text) -> a sentence on what that line means."""
+    other_upgrades: Collection[str] = ()
+    """Titles of further commands that ask to start TLS: ``AUTH SSL`` of FTP."""
+    tell: Callable[[str, bytes], str] | None = None
+    """(title, bytes of a phrase) -> a line of text on what is in it, for a dialect whose phrases are no text."""
+    again: str = ""
+    """The title of the phrase that begins afresh inside TLS, of either side; by default the one that asks."""
+    steps: Mapping[str, str] = field(default_factory=dict)
+    """Name of a step of `labkit.decode.steps` -> a sentence on what happens in it, where that is not the usual."""
+    tagged: bool = False
+    """Whether each command begins with a tag, which the reply to it repeats: so the go-ahead stands behind the tag."""
+    commands: Mapping[str, str] = field(default_factory=dict)
+    """Verb -> what it asks for."""
+    replies: Mapping[str, str] = field(default_factory=dict)
+    """Reply code -> what it says."""
+    capabilities: Mapping[str, str] = field(default_factory=dict)
+    """Capability keyword -> what it offers."""
+    discloses: Mapping[str, str] = field(default_factory=dict)
+    """Title of a phrase -> a regular expression whose named groups are what it tells: ``(?P<sender>…)``. A command is
+    read together with its continuations. Behind a ``"``, a group is a quoted string (RFC 9051 §4.3). A group
+    ``password_hash`` is made from the password and the timestamp of the greeting."""
+    timestamp: str = r"(?!)"
+    """A regular expression for the challenge in a greeting, as group 1 (RFC 1939 §7); a dialect without one keeps this,
+    which matches nothing."""
+
+    @property
+    def upgrades(self) -> tuple[str, ...]:
+        """The titles of all commands that ask to start TLS."""
+        return (self.upgrade, *self.other_upgrades)
+
+    def __repr__(self) -> str:
+        return f"<dialect {self.name}>"

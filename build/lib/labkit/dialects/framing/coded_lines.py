@@ -1,0 +1,364 @@
+"""Lines with a status code: the client says commands of one line, the server answers each in order (RFC 5321 §4.2).
+
+SMTP, LMTP, FTP, NNTP, POP3 and ManageSieve are framed so. A reply belongs to the first command without an answer, so
+the reader remembers what was asked.
+"""
+
+import re
+from abc import abstractmethod
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, ClassVar
+
+from labkit.dialects.base import CLIENT, SERVER, Phrase, phrase
+from labkit.dialects.reader import COMMAND, LARGEST, MOST_UNANSWERED, WAIT, Buffer, BufferedReader
+
+CREDENTIAL, TEXT, CHUNK = "credential", "text", "chunk"
+"""States of the client: a line of a login, lines up to a single dot, and as many bytes as its command has announced."""
+
+
+_BLANK = "blank line"
+_HEADER = re.compile(rb"[!-9;-~]+:")
+"""The beginning of a header field of mail (RFC 5322 §2.2)."""
+_LONGEST_COMMAND = 512
+"""Bytes in which a command can be told from other text (RFC 5321 §4.5.3.1.4)."""
+_KINDS = {COMMAND: "command", CREDENTIAL: "credential", TEXT: "message", CHUNK: "message"}
+"""State -> kind of what the client says in it."""
+
+
+@dataclass(frozen=True)
+class CodedLines:
+    """The words of a dialect and the order of its states.
+
+    The order: after its command the client is in the state of `after_command`, in COMMAND where there is none; after a
+    line of a login in WAIT; after a message in COMMAND. A reply with a status of `after_reply` puts the client into
+    that state; another reply to a command of `after_command`, or to a line of a login, puts it into COMMAND.
+    """
+
+    verbs: Mapping[bytes, str]
+    """First word of a command, upper case -> its title. Two words are looked up where the first alone is not known."""
+    greetings: AbstractSet[str]
+    """Statuses with which a server greets."""
+    go_aheads: Mapping[str, str]
+    """Command that asks to start TLS -> the status that allows it; another status is a refusal."""
+    after_command: Mapping[str, str]
+    """Command -> the client's next state."""
+    after_reply: Mapping[str, str] = field(default_factory=dict)
+    """Status -> the client's next state."""
+    after_lost_reply: Mapping[str, str] = field(default_factory=dict)
+    """Command of `after_command` whose reply is not in the capture -> the client's next state; COMMAND by default."""
+    answers: Mapping[str, AbstractSet[str]] = field(default_factory=dict)
+    """Status -> the commands that alone it can answer: what was asked before them has had its answer, or never gets
+    one."""
+    errors: tuple[str, ...] = ("5",)
+    """How statuses begin that say an error: a blank line is answered by nothing else, and often not at all."""
+    only_greetings: AbstractSet[str] = frozenset()
+    """Greetings that answer no command but the upgrade: a client that has spoken first is greeted by them, too."""
+    compresses: Mapping[str, str] = field(default_factory=dict)
+    """Command that asks to compress -> the status behind which both sides do (RFC 8054)."""
+    texts: AbstractSet[tuple[str, str]] = frozenset()
+    """(command, status): replies behind whose first line lines up to a single dot follow (RFC 1939 §3)."""
+    mail: AbstractSet[str] = frozenset()
+    """Commands whose reply with such lines is mail."""
+    replies_per: str = ""
+    """The command whose every success brings one more reply to the message: ``RCPT`` in LMTP (RFC 2033 §4.2)."""
+
+    @cached_property
+    def watched(self) -> AbstractSet[str]:
+        """The commands whose reply says more than that they were done or not."""
+        watched = {CREDENTIAL, *self.go_aheads, *self.compresses, *self.after_command, *self.mail, self.replies_per}
+        return watched - {""}
+
+
+class CodedLineReader(BufferedReader):
+    """A dialect's reader gives its `_lines`, and how a reply is cut and named."""
+
+    _lines: ClassVar[CodedLines]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._unanswered: deque[str] = deque(maxlen=MOST_UNANSWERED)
+        self._greeted = False
+        self._chunk = 0
+        """Bytes that the client has announced and not sent."""
+        self._guessed = False
+        """Whether the client's state is only likely, because an answer is missing, or came early: a command that it
+        says all the same is one."""
+        self._answered = False
+        """Whether the chunk that the client sends has its answer already."""
+        self._replied = False
+        """Whether the server has said anything since the client began to wait."""
+        self._accepted = 0
+        """Commands of `replies_per` that the server has accepted for the message that comes next."""
+        self._line_start = 0
+        """Where the last line begins of a reply that is not whole."""
+        self._text_start: int | None = None
+        """Where the text behind a reply's first line begins; None while no text is read."""
+        self._orphaned = False
+        """Whether the last reply answers no command that was captured, so that lines may follow it."""
+        self._begun: Phrase | None = None
+        """The last piece of a reply that is too large to come in one."""
+
+    def begun(self, sender: str) -> tuple[str, str]:
+        if sender == CLIENT:
+            kind = _KINDS[self._after_a_lost_reply() if self._next == WAIT else self._next]
+            return kind, kind if kind != "command" else self._title(self._buffers[CLIENT].split(None, 2))
+        if self._begun:
+            return self._begun.kind, self._begun.title
+        asked = self._unanswered[0] if self._unanswered else ""
+        brings_mail = self._text_start is not None and asked in self._lines.mail
+        return ("message", "message") if brings_mail else ("reply", "unfinished")
+
+    def _after_a_lost_reply(self) -> str:
+        """The client's next state if the reply for which it waits does not come."""
+        return self._lines.after_lost_reply.get(self._unanswered[-1], COMMAND)
+
+    def rest(self, sender: str) -> bytes:
+        if sender == SERVER:
+            self._line_start, self._text_start, self._begun = 0, None, None
+            if self._next == WAIT:
+                self._next, self._guessed = self._after_a_lost_reply(), True
+        elif self._next == CHUNK:
+            self._next = COMMAND
+        if self._next != WAIT:  # a command or a reply may be missing: better not to know what was asked
+            self._unanswered.clear()
+        return super().rest(sender)
+
+    # ---- what a dialect tells
+
+    @abstractmethod
+    def _status(self, reply: bytes) -> str | None:
+        """The status of a reply, which is its title; None where it has none."""
+
+    def _next_line(self, buffer: Buffer, start: int, end: int) -> int:
+        """Where the next line of the reply begins; 0 where the line from `start` to `end` is the last of it."""
+        return 0
+
+    def _question(self, title: str, line: bytes) -> str:
+        """What the command is called in the tables, where its title alone does not tell what answers it."""
+        return title
+
+    def _announced(self, line: bytes) -> int:
+        """How many bytes this command announces; asked where CHUNK follows it."""
+        return 0
+
+    def _chunk_end(self, buffer: Buffer) -> int:
+        """Where the announced bytes end, with what belongs to them; 0 while they are not whole."""
+        return self._chunk if len(buffer) >= self._chunk else 0
+
+    def _speaks_again(self) -> None:
+        if self._replied:  # a client that waits says no more before its answer: that was the last reply
+            self._unanswered.clear()
+            self._next, self._replied = COMMAND, False
+
+    # ---- what the client says next
+
+    def _client(self) -> Phrase | None:
+        if self._guessed and not self._take_guess():
+            return None
+        return self._READS[self._next](self)
+
+    def _take_guess(self) -> bool:
+        """Settle what the client says now, from its first line; gives whether that is there."""
+        buffer = self._buffers[CLIENT]
+        end = buffer.line()
+        if not end and len(buffer) < _LONGEST_COMMAND:
+            return False
+        self._guessed = False
+        if self._title(buffer[: end or _LONGEST_COMMAND].split(None, 2)) != "unknown command":
+            self._next, self._answered = COMMAND, False
+        return True
+
+    def _command(self) -> Phrase | None:
+        buffer = self._buffers[CLIENT]
+        line = buffer.take(buffer.line())
+        if not line:
+            return None
+        lines, words = self._lines, line.split(None, 1)
+        title = lines.verbs.get(words[0].upper()) if words else None
+        if title is None:
+            title = self._title(line.split(None, 2))
+        question = self._question(title, line) if words else _BLANK
+        self._replied = False
+        following = lines.after_command.get(question)
+        if following is None:
+            self._unanswered.append(question)
+        else:
+            self._await(question, following, line)
+        return phrase((CLIENT, "command", title, line))
+
+    def _await(self, question: str, following: str, line: bytes) -> None:
+        """What the client says next follows from this command."""
+        self._chunk = self._announced(line) if following == CHUNK else 0
+        if following == CHUNK and not self._chunk:
+            following = COMMAND
+        self._next = following
+        if following != CHUNK:  # the reply comes after the chunk
+            self._unanswered.append(question)
+
+    def _title(self, words: Sequence[bytes]) -> str:
+        verbs = self._lines.verbs
+        title = verbs.get(bytes(words[0]).upper()) if words else None
+        return title or verbs.get(b" ".join(words[:2]).upper(), "unknown command")
+
+    def _credential(self) -> Phrase | None:
+        line = self._take_line()
+        if not line:
+            return None
+        self._unanswered.append(CREDENTIAL)
+        self._next, self._replied = WAIT, False
+        return Phrase(CLIENT, "credential", "credential", line)
+
+    def _text(self) -> Phrase | None:
+        buffer = self._buffers[CLIENT]
+        if end := buffer.text():
+            return self._message(end)
+        return self._piece(buffer.last_line()) if buffer.full else None
+
+    def _bytes(self) -> Phrase | None:
+        buffer = self._buffers[CLIENT]
+        if end := self._chunk_end(buffer):
+            return self._message(end)
+        if not buffer.full:
+            return None
+        self._chunk -= LARGEST
+        return self._piece(LARGEST)
+
+    def _message(self, end: int) -> Phrase:
+        replies = 0 if self._answered else self._accepted or 1
+        self._next, self._accepted, self._answered = COMMAND, 0, False
+        self._unanswered.extend(["message"] * replies)
+        return self._piece(end)
+
+    def _piece(self, end: int) -> Phrase:
+        return Phrase(CLIENT, "message", "message", self._buffers[CLIENT].take(end))
+
+    _READS: ClassVar[Mapping[str, Callable[[Any], Phrase | None]]] = {
+        COMMAND: _command,
+        CREDENTIAL: _credential,
+        TEXT: _text,
+        CHUNK: _bytes,
+    }
+    """State -> the method that reads what the client says in it."""
+
+    # ---- what the server answers
+
+    def _server(self) -> Phrase | None:
+        buffer = self._buffers[SERVER]
+        if self._begun or self._text_start is not None:
+            return self._text_reply(buffer)
+        end = self._reply_end(buffer)
+        if not end:
+            return None
+        if self._lines.texts and (start := self._text_begin(buffer, end)) is not None:
+            self._text_start = start
+            return self._text_reply(buffer)
+        if self._next == TEXT and not self._unanswered and (dot := self._bare_end(buffer)):
+            return self._message(dot)
+        return self._answer(buffer.take(end))
+
+    def _text_begin(self, buffer: Buffer, end: int) -> int | None:
+        """Where lines up to a single dot begin, if they follow this line, or it is one of them; None if not."""
+        status = self._status(buffer[:end])
+        if not self._unanswered:
+            return 0 if self._orphaned and status is None else None
+        asked = self._unanswered[0]
+        if (asked, status) in self._lines.texts:
+            return end
+        headless = status is None and any(command == asked for command, _ in self._lines.texts)
+        return 0 if headless else None  # its first line was taken for another command's
+
+    def _bare_end(self, buffer: Buffer) -> int:
+        """Where the message ended that the server has taken by saying so, though its end looked otherwise."""
+        return self._buffers[CLIENT].bare_text() if buffer.startswith(b"2") else 0
+
+    def _reply_end(self, buffer: Buffer) -> int:
+        """Where the reply ends: behind the first line that is not followed by another of it."""
+        start = self._line_start
+        end = buffer.line(start)
+        while end and end < self._longest and (following := self._next_line(buffer, start, end)):
+            start, end = following, buffer.line(following)
+        self._line_start = 0 if end else start
+        return end
+
+    def _text_reply(self, buffer: Buffer) -> Phrase | None:
+        """A reply of many lines, or as much of it as one phrase may hold."""
+        start = self._text_start or 0
+        end = buffer.text(start)
+        if not end and not buffer.full:
+            return None
+        data, self._text_start = buffer.take(end or buffer.last_line()), None
+        answer = self._answer if start else self._headless
+        said = self._begun._replace(data=data) if self._begun else answer(data)
+        self._begun = None if end else said
+        return said
+
+    def _headless(self, data: bytes) -> Phrase:
+        """Lines whose status stood in a phrase before: they answer a command, or one that was not captured."""
+        asked, self._orphaned = self._unanswered.popleft() if self._unanswered else "", False
+        if asked in self._lines.mail or (not asked and _HEADER.match(data)):
+            return Phrase(SERVER, "message", "message", data)
+        return Phrase(SERVER, "reply" if asked else "untagged", "lines", data)
+
+    def _answer(self, data: bytes) -> Phrase:
+        title = self._status(data)
+        if title is None:
+            return phrase((SERVER, "unknown", "unknown", data))
+        if not self._greeted:
+            self._greeted = True
+            if self._greets(title):
+                return phrase((SERVER, "greeting", title, data))
+        lines, unanswered, self._replied = self._lines, self._unanswered, True
+        if not unanswered:
+            asked = ""
+            if self._next == CHUNK:
+                self._answered, self._guessed = True, not self._buffers[CLIENT]
+        elif title in lines.answers or unanswered[0] == _BLANK:
+            asked = self._asked(title)
+        else:
+            asked = unanswered.popleft()
+        if lines.texts:
+            self._orphaned = not asked and not title.startswith(lines.errors)
+        following = lines.after_reply.get(title)
+        if following is None and asked not in lines.watched:
+            return phrase((SERVER, "reply", title, data))
+        return self._turn(asked, title, following, data)
+
+    def _turn(self, asked: str, title: str, following: str | None, data: bytes) -> Phrase:
+        """A reply that says more than that its command was done or not."""
+        lines = self._lines
+        if asked and asked == lines.replies_per and title[0] == "2":
+            self._accepted += 1
+        if following or asked in lines.after_command or asked == CREDENTIAL:
+            self._next, self._guessed = following or COMMAND, False
+        kind = self._kind(asked, title, following)
+        return phrase((SERVER, kind, kind if kind == "message" else title, data))
+
+    def _asked(self, title: str) -> str:
+        """The question that a reply with this status answers."""
+        unanswered = self._unanswered
+        only = self._lines.answers.get(title)
+        if only and unanswered[0] not in only and unanswered[-1] in only:
+            last = unanswered[-1]
+            unanswered.clear()
+            return last
+        while unanswered[0] == _BLANK and len(unanswered) > 1 and not title.startswith(self._lines.errors):
+            unanswered.popleft()
+        return unanswered.popleft()
+
+    def _greets(self, title: str) -> bool:
+        if not self._unanswered:
+            return title in self._lines.greetings
+        return title in self._lines.only_greetings and self._unanswered[0] not in self._lines.go_aheads
+
+    def _kind(self, asked: str, title: str, following: str | None) -> str:
+        if self._lines.compresses.get(asked) == title:
+            self.compressed = True
+        if go_ahead := self._lines.go_aheads.get(asked):
+            return "go-ahead" if title == go_ahead else "refusal"
+        if following == CREDENTIAL:
+            return "challenge"
+        return "message" if asked in self._lines.mail and (asked, title) in self._lines.texts else "reply"

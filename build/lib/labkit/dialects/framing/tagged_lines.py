@@ -1,0 +1,261 @@
+"""Tagged lines: each command begins with a tag, which the reply to it repeats; strings may be literals (RFC 9051 §2.2).
+
+A command is cut where it announces a literal, because the server may have a say there: what follows is a continuation,
+or the message that the command brings. A response is one phrase with all its literals.
+"""
+
+import re
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from labkit.dialects.base import CLIENT, SERVER, Phrase
+from labkit.dialects.reader import COMMAND, LARGEST, WAIT, Buffer, BufferedReader
+
+CREDENTIAL, CONTINUATION = "credential", "continuation"
+"""States of the client: a line of a login, and the literal that its command has announced with the rest of its line."""
+
+LITERAL = re.compile(rb"\{(\d{1,19})(\+?)\}\r?\n$")
+"""The end of a line that announces a literal (RFC 9051 §4.3, RFC 7888)."""
+_LONGEST_LITERAL = 25
+"""Bytes of such an end."""
+_LONGEST_COMMAND = 512
+"""Bytes in which a command can be told from other text."""
+_TAG = re.compile(rb"([^\s*+]+) ")
+
+
+@dataclass(frozen=True)
+class TaggedLines:
+    """The order of a dialect's states.
+
+    A line that announces a literal is followed by CONTINUATION, at once where the literal is marked with a plus; a
+    command of `after_invitation` by the state that stands there, and a line of a login by another one. Otherwise the
+    client is in WAIT first, until the server's ``+`` invites it to go on. After anything else, and after the tagged
+    reply to its command, the client is in COMMAND.
+    """
+
+    after_invitation: Mapping[str, str]
+    """Command after which the client waits -> its next state when it is invited to go on."""
+    go_aheads: Mapping[str, str]
+    """Command that asks to start TLS -> the status that allows it; another status is a refusal."""
+    compresses: Mapping[str, str] = field(default_factory=dict)
+    """Command that asks to compress -> the status behind which both sides do (RFC 4978)."""
+
+
+class TaggedLineReader(BufferedReader):
+    """A dialect's reader gives its `_lines`, and what its commands and responses are."""
+
+    _lines: ClassVar[TaggedLines]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._tag = b""
+        self._verb = ""
+        """Tag and title of the client's last command."""
+        self._invited = COMMAND
+        """The client's state once the server lets it go on."""
+        self._guessed = False
+        """Whether the client's state is only likely, because an answer is missing: a command is one all the same."""
+        self._literal = 0
+        """Bytes of the literal that the client sends next."""
+        self._brings_mail = False
+        self._known = 0
+        """Bytes of the server's response in which no end has to be looked for."""
+        self._begun: Phrase | None = None
+        """The last piece of a response that is too large to come in one."""
+        self._tags: dict[bytes, int] = {}
+        """Tag of a line that the client has sent while it should wait -> where the line ends in all it has said."""
+        self._tagged = 0
+        """How far they were looked for."""
+        self._spoken = False
+        """Whether anything was said, so that a response is no greeting."""
+
+    def begun(self, sender: str) -> tuple[str, str]:
+        buffer = self._buffers[sender]
+        if sender == SERVER:
+            said = self._begun or self._beginning(buffer, self._known > 0)
+            return said.kind, said.title
+        state = self._invited if self._next == WAIT else self._next
+        if state == CONTINUATION:
+            return ("message", "message") if self._brings_mail else ("continuation", self._verb)
+        return (state, self._named(buffer)[1] if state == COMMAND else state)
+
+    def rest(self, sender: str) -> bytes:
+        if sender == SERVER:
+            self._known, self._begun = 0, None
+            if self._next == WAIT:  # the answer is missing, and the client most likely went on
+                self._next, self._guessed = self._invited, True
+        elif self._next == CONTINUATION:
+            self._next = COMMAND
+        return super().rest(sender)
+
+    # ---- what a dialect tells
+
+    @abstractmethod
+    def _named(self, line: bytes) -> tuple[bytes, str]:
+        """The tag of a command, empty where it has none, and its title."""
+
+    @abstractmethod
+    def _has_mail(self, line: bytes, first: bool) -> bool:
+        """Whether the literal that this line of the command announces is mail; `first` of the command's first line."""
+
+    @abstractmethod
+    def _is_one_line(self, response: bytes) -> bool:
+        """Whether a response ends in text for people, in which braces announce no literal."""
+
+    @abstractmethod
+    def _beginning(self, data: bytes, has_literals: bool) -> Phrase:
+        """The phrase that a response would be of which these bytes are the beginning."""
+
+    @abstractmethod
+    def _response(self, data: bytes, has_literals: bool) -> Phrase:
+        """The phrase of a response; `_invite` and `_conclude` tell what it changes."""
+
+    # ---- what the client says next
+
+    def _command(self) -> Phrase | None:
+        line = self._take_line()
+        if not line:
+            return None
+        self._spoken = True
+        self._tag, self._verb = self._named(line)
+        self._brings_mail = self._has_mail(line, True)
+        self._go_on_after(line)
+        return Phrase(CLIENT, "command", self._verb, line)
+
+    def _go_on_after(self, line: bytes) -> None:
+        if literal := LITERAL.search(line):
+            self._literal, self._invited = int(literal[1]), CONTINUATION
+            self._next = CONTINUATION if literal[2] else WAIT
+        elif self._verb in self._lines.after_invitation:
+            self._next, self._invited = WAIT, self._lines.after_invitation[self._verb]
+        else:
+            self._next = COMMAND
+
+    def _continuation(self) -> Phrase | None:
+        """A literal, and the rest of the line behind it."""
+        buffer = self._buffers[CLIENT]
+        kind, title = ("message", "message") if self._brings_mail else ("continuation", self._verb)
+        end = buffer.line(self._literal)
+        if end and end <= LARGEST + self._longest:
+            if self._brings_mail and self._literal and buffer[self._literal : end].strip():
+                return self._mail_alone(buffer)
+            data = buffer.take(end)
+            line = data[self._literal :]
+            self._go_on_after(line)
+            self._brings_mail = self._has_mail(line, False)
+            return Phrase(CLIENT, kind, title, data)
+        if not buffer.full:
+            return None
+        self._literal = max(0, self._literal - LARGEST)
+        return Phrase(CLIENT, kind, title, buffer.take(LARGEST))
+
+    def _mail_alone(self, buffer: Buffer) -> Phrase:
+        """The literal; more of the command than the end of its line stands behind it, and is a continuation."""
+        data = buffer.take(self._literal)
+        self._literal, self._brings_mail = 0, False
+        return Phrase(CLIENT, "message", "message", data)
+
+    def _credential(self) -> Phrase | None:
+        line = self._take_line()
+        if not line:
+            return None
+        self._next = WAIT
+        return Phrase(CLIENT, "credential", "credential", line)
+
+    _READS: ClassVar[Mapping[str, Callable[[Any], Phrase | None]]] = {
+        COMMAND: _command,
+        CONTINUATION: _continuation,
+        CREDENTIAL: _credential,
+    }
+    """State -> the method that reads what the client says in it."""
+
+    def _client(self) -> Phrase | None:
+        if self._guessed and not self._take_guess():
+            return None
+        return self._READS[self._next](self)
+
+    def _take_guess(self) -> bool:
+        """Settle what the client says now, from its first line; gives whether that is there."""
+        buffer = self._buffers[CLIENT]
+        end = buffer.line()
+        if not end and len(buffer) < _LONGEST_COMMAND:
+            return False
+        self._guessed = False
+        tag, title = self._named(bytes(buffer[: end or _LONGEST_COMMAND]))
+        if tag and title != "unknown command":
+            self._next = COMMAND
+        return True
+
+    # ---- what the server answers
+
+    def _server(self) -> Phrase | None:
+        buffer = self._buffers[SERVER]
+        end = self._response_end()
+        if not end:
+            return self._piece() if buffer.full else None
+        if self._next == WAIT and self._overtaken(buffer[:end]):
+            self._next = COMMAND
+            return self._command()
+        begun, self._begun, known, self._known = self._begun, None, self._known, 0
+        data = buffer.take(end)
+        said = begun._replace(data=data) if begun else self._response(data, known > 0)
+        self._spoken = True
+        return said
+
+    def _overtaken(self, response: bytes) -> bool:
+        """Whether this answers a command that the client gave later, because it waited no longer."""
+        match = _TAG.match(response)
+        if match is None or match[1] == self._tag:
+            return False
+        self._find_tags()
+        return self._tags.get(bytes(match[1]), 0) > self._buffers[CLIENT].taken
+
+    def _find_tags(self) -> None:
+        """Note the tags of all lines that the client has sent while it should wait; each line is looked at once."""
+        buffer = self._buffers[CLIENT]
+        if self._tagged <= buffer.taken:
+            self._tags.clear()
+        start = max(self._tagged, buffer.taken) - buffer.taken
+        while end := buffer.find(b"\n", start) + 1:
+            if match := _TAG.match(buffer, start, end):
+                self._tags[bytes(match[1])] = buffer.taken + end
+            start = end
+        self._tagged = buffer.taken + start
+
+    def _piece(self) -> Phrase:
+        """As much of a response as one phrase may hold."""
+        data = self._buffers[SERVER].take(LARGEST)
+        self._known = max(0, self._known - LARGEST)
+        self._begun = self._begun._replace(data=data) if self._begun else self._response(data, True)
+        return self._begun
+
+    def _response_end(self) -> int:
+        """Where the response ends: behind the first line that announces no literal."""
+        buffer = self._buffers[SERVER]
+        end = buffer.line(self._known)
+        if not self._known and end and self._is_one_line(buffer):
+            return end
+        while end and (literal := LITERAL.search(buffer, max(self._known, end - _LONGEST_LITERAL), end)):
+            self._known = end + int(literal[1])
+            end = buffer.line(self._known)
+        return end if end <= LARGEST + self._longest else 0
+
+    def _invite(self) -> bool:
+        """The server lets the client go on; gives whether it goes on with a login."""
+        if self._next != WAIT:
+            return False
+        self._next = self._invited
+        return self._next == CREDENTIAL
+
+    def _conclude(self, tag: bytes, status: str) -> str:
+        """The server has answered the command with this tag; gives the kind of the reply."""
+        if self._next != WAIT or tag != self._tag:
+            return "reply"
+        self._next, self._guessed = COMMAND, False
+        self.compressed = self._lines.compresses.get(self._verb) == status
+        go_ahead = self._lines.go_aheads.get(self._verb)
+        if go_ahead is None:
+            return "reply"
+        return "go-ahead" if status == go_ahead else "refusal"

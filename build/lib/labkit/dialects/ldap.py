@@ -1,0 +1,377 @@
+"""LDAP: RFC 4511, whose StartTLS (§4.14) is an extended operation with a binary answer.
+
+Every message is one BER element (RFC 4511 §5.1). What the server offers stands in its root DSE (RFC 4512 §5.1), which
+few clients read before they ask for TLS.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from labkit.dialects.base import CLIENT, SERVER, Dialect, Phrase
+from labkit.dialects.framing.binary_records import REPLY, BinaryRecordReader, BinaryRecords, ber
+from labkit.dialects.reader import COMMAND, WAIT
+from labkit.dialects.writing import (
+    GO_AHEAD,
+    LATER,
+    REFUSED,
+    Capabilities,
+    CapabilityList,
+    Injected,
+    Reply,
+    Writer,
+    counted_on,
+)
+
+STARTTLS = "1.3.6.1.4.1.1466.20037"
+"""The object identifier of StartTLS (RFC 4511 §4.14)."""
+WHO_AM_I = "1.3.6.1.4.1.4203.1.11.3"
+"""RFC 4532."""
+
+SEQUENCE, SET, INTEGER, STRING, ENUMERATED = 0x30, 0x31, 0x02, 0x04, 0x0A
+SUCCESS, PROTOCOL_ERROR, UNAVAILABLE = 0, 2, 52
+"""Result codes of RFC 4511 §4.1.9."""
+
+OPERATIONS = {
+    0x60: "BindRequest",
+    0x61: "BindResponse",
+    0x42: "UnbindRequest",
+    0x63: "SearchRequest",
+    0x64: "SearchResultEntry",
+    0x65: "SearchResultDone",
+    0x73: "SearchResultReference",
+    0x66: "ModifyRequest",
+    0x67: "ModifyResponse",
+    0x68: "AddRequest",
+    0x69: "AddResponse",
+    0x4A: "DelRequest",
+    0x6B: "DelResponse",
+    0x6C: "ModifyDNRequest",
+    0x6D: "ModifyDNResponse",
+    0x6E: "CompareRequest",
+    0x6F: "CompareResponse",
+    0x50: "AbandonRequest",
+    0x77: "ExtendedRequest",
+    0x78: "ExtendedResponse",
+    0x79: "IntermediateResponse",
+}
+"""Tag of the operation -> its name (RFC 4511 §4.2 to §4.13)."""
+
+COMMANDS = {
+    "BindRequest": "The client logs in; a simple bind has the password as it is (RFC 4511 §4.2).",
+    "UnbindRequest": "The client ends the conversation (RFC 4511 §4.3).",
+    "SearchRequest": "The client asks for entries (RFC 4511 §4.5).",
+    "ModifyRequest": "The client changes an entry (RFC 4511 §4.6).",
+    "AddRequest": "The client adds an entry (RFC 4511 §4.7).",
+    "DelRequest": "The client removes an entry (RFC 4511 §4.8).",
+    "ModifyDNRequest": "The client gives an entry another name (RFC 4511 §4.9).",
+    "CompareRequest": "The client asks whether an entry has a value (RFC 4511 §4.10).",
+    "AbandonRequest": "The client gives an operation up (RFC 4511 §4.11).",
+    "ExtendedRequest": "The client asks for an operation that is named by a number (RFC 4511 §4.12).",
+    "StartTLS": "The client asks to start TLS here: an extended operation (RFC 4511 §4.14).",
+}
+
+REPLIES = {
+    "BindResponse": "The server's answer to a login (RFC 4511 §4.2.2).",
+    "SearchResultEntry": "An entry that was found (RFC 4511 §4.5.2).",
+    "SearchResultReference": "Where the search goes on (RFC 4511 §4.5.3).",
+    "SearchResultDone": "The end of the search (RFC 4511 §4.5.2).",
+    "ModifyResponse": "The server's answer to a change (RFC 4511 §4.6).",
+    "AddResponse": "The server's answer to a new entry (RFC 4511 §4.7).",
+    "DelResponse": "The server's answer to a removal (RFC 4511 §4.8).",
+    "ModifyDNResponse": "The server's answer to a new name (RFC 4511 §4.9).",
+    "CompareResponse": "The server's answer to a comparison (RFC 4511 §4.10).",
+    "ExtendedResponse": "The server's answer to an extended operation (RFC 4511 §4.12).",
+    "IntermediateResponse": "A part of the server's answer (RFC 4511 §4.13).",
+}
+_RESULTS = {
+    0: "success",
+    1: "operationsError",
+    2: "protocolError",
+    7: "authMethodNotSupported",
+    8: "strongerAuthRequired",
+    13: "confidentialityRequired",
+    32: "noSuchObject",
+    34: "invalidDNSyntax",
+    49: "invalidCredentials",
+    50: "insufficientAccessRights",
+    51: "busy",
+    52: "unavailable",
+    53: "unwillingToPerform",
+    80: "other",
+}
+"""Result code -> its name (RFC 4511 §4.1.9)."""
+
+
+# ---- BER, as far as LDAP needs it (RFC 4511 §5.1, X.690)
+
+
+class Element(NamedTuple):
+    """One BER element."""
+
+    tag: int
+    content: bytes
+
+
+def element(tag: int, *content: bytes) -> bytes:
+    """An element with definite length."""
+    body = b"".join(content)
+    if len(body) < 0x80:
+        return bytes([tag, len(body)]) + body
+    length = len(body).to_bytes((len(body).bit_length() + 7) // 8, "big")
+    return bytes([tag, 0x80 | len(length)]) + length + body
+
+
+def number(value: int, tag: int = INTEGER) -> bytes:
+    """An integer or enumerated value that is not negative."""
+    return element(tag, value.to_bytes(value.bit_length() // 8 + 1, "big"))
+
+
+def elements(data: bytes) -> Iterator[Element]:
+    """The elements that follow each other in `data`; what is cut off or malformed ends them."""
+    at = 0
+    while at + 2 <= len(data):
+        tag, first = data[at], data[at + 1]
+        at += 2
+        if first & 0x80:
+            width = first & 0x7F
+            if not 1 <= width <= 4 or at + width > len(data):
+                return
+            first, at = int.from_bytes(data[at : at + width], "big"), at + width
+        if at + first > len(data):
+            return
+        yield Element(tag, data[at : at + first])
+        at += first
+
+
+class LDAPMessage(NamedTuple):
+    """An LDAPMessage (RFC 4511 §4.1.1)."""
+
+    number: int
+    operation: int
+    """The tag of the operation."""
+    parts: list[Element]
+    """The elements in the operation."""
+
+
+def message(data: bytes) -> LDAPMessage | None:
+    """The message in these bytes; None where they are none."""
+    outer = next(elements(data), None)
+    inner = list(elements(outer.content)) if outer and outer.tag == SEQUENCE else []
+    if len(inner) < 2 or inner[0].tag != INTEGER or inner[1].tag not in OPERATIONS:
+        return None
+    return LDAPMessage(int.from_bytes(inner[0].content, "big"), inner[1].tag, list(elements(inner[1].content)))
+
+
+def envelope(identifier: int, operation: int, *parts: bytes) -> bytes:
+    """An LDAPMessage."""
+    return element(SEQUENCE, number(identifier), element(operation, *parts))
+
+
+def result(identifier: int, operation: int, code: int, text: str = "", *more: bytes) -> bytes:
+    """A response with an LDAPResult (RFC 4511 §4.1.9)."""
+    parts = number(code, ENUMERATED), element(STRING), element(STRING, text.encode("utf-8", "replace"))
+    return envelope(identifier, operation, *parts, *more)
+
+
+def entry(identifier: int, name: str, attributes: dict[str, tuple[str, ...]]) -> bytes:
+    """A SearchResultEntry (RFC 4511 §4.5.2)."""
+    listed = (
+        element(
+            SEQUENCE,
+            element(STRING, kind.encode()),
+            element(SET, *(element(STRING, value.encode("utf-8", "replace")) for value in values)),
+        )
+        for kind, values in attributes.items()
+    )
+    return envelope(identifier, 0x64, element(STRING, name.encode()), element(SEQUENCE, *listed))
+
+
+def extended(identifier: int, name: str) -> bytes:
+    """An ExtendedRequest (RFC 4511 §4.12)."""
+    return envelope(identifier, 0x77, element(0x80, name.encode()))
+
+
+# ---- reading
+
+
+class _Reader(BinaryRecordReader):
+    """Follows one LDAP conversation. See `labkit.dialects.base.Reader`."""
+
+    _records = BinaryRecords(
+        sizes={(CLIENT, COMMAND): ber(SEQUENCE), (SERVER, REPLY): ber(SEQUENCE)},
+        after={"StartTLS": (WAIT, ""), "ExtendedResponse": (COMMAND, "")},
+        most=1 << 28,
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._upgrade: int | None = None
+        """The number of the message that asked for TLS and has no answer yet."""
+
+    def _named(self, sender: str, data: bytes) -> tuple[str, str]:
+        read = message(data)
+        if read is None:
+            return "unknown", "unknown"
+        title = OPERATIONS[read.operation]
+        if sender == CLIENT:
+            return self._request(read, title)
+        if title == "ExtendedResponse" and read.number == self._upgrade:
+            self._upgrade = None
+            return ("go-ahead" if _code(read) == SUCCESS else "refusal"), title
+        return ("reply", title) if title in REPLIES else ("unknown", "unknown")
+
+    def _request(self, read: LDAPMessage, title: str) -> tuple[str, str]:
+        if title == "ExtendedRequest" and read.parts and read.parts[0] == (0x80, STARTTLS.encode()):
+            self._upgrade = read.number
+            return "command", "StartTLS"
+        return ("command", title) if title in COMMANDS else ("unknown", "unknown")
+
+
+def _code(read: LDAPMessage) -> int | None:
+    """The result code of a response."""
+    first = read.parts[0] if read.parts else Element(0, b"")
+    return int.from_bytes(first.content, "big") if first.tag == ENUMERATED else None
+
+
+_REQUEST = re.compile(
+    rb"\x30(?:[\x00-\x7f]|[\x81-\x84].{1,4}?)"  # a message and its length
+    rb"\x02[\x01-\x04].{1,4}?"  # its number
+    rb"[\x42\x4a\x50\x60\x63\x66\x68\x6c\x6e\x77]",  # a request
+    re.DOTALL,
+)
+
+
+def _recognises(server: bytes, client: bytes) -> bool:
+    """By the client's first message, which must be whole and have a request in it."""
+    read = message(client) if _REQUEST.match(client) else None
+    return read is not None and OPERATIONS[read.operation] in COMMANDS
+
+
+def _tell(title: str, data: bytes) -> str:
+    """The title, the result, and what of the message is text."""
+    read = message(data)
+    code = _code(read) if read is not None and title in REPLIES else None
+    words = [word.decode("latin-1") for word in re.findall(rb"[\x20-\x7e]{3,}", data)]
+    named = [] if code is None else [_RESULTS.get(code, str(code))]
+    return f"{title}: {' '.join((*named, *words))}" if named or words else title
+
+
+def _explain(kind: str, title: str, line: str) -> str:
+    return COMMANDS.get(title) or REPLIES.get(title) or "Not a message of LDAP."
+
+
+# ---- writing
+
+
+def _identifier(tag: str) -> int:
+    """The number of a message: the tag itself, or one that no client counts up to."""
+    return int(tag) if tag.isdecimal() else int.from_bytes(b"ma", "big")
+
+
+def _tag(data: bytes) -> str:
+    read = message(data)
+    return str(read.number) if read else ""
+
+
+def _command(text: str, tag: str) -> bytes:
+    return extended(_identifier(tag), {"StartTLS": STARTTLS, "Who am I?": WHO_AM_I}[text])
+
+
+def _answer(code: int, *more: bytes) -> Reply:
+    return lambda text, tag: result(_identifier(tag), 0x78, code, text, *more)
+
+
+def _willing(phrase: Phrase) -> bytes:
+    read = message(phrase.data)
+    responses = {0x60: 0x61, 0x63: 0x65, 0x66: 0x67, 0x68: 0x69, 0x4A: 0x6B, 0x6C: 0x6D, 0x6E: 0x6F, 0x77: 0x78}
+    return result(read.number, responses[read.operation], SUCCESS) if read and read.operation in responses else b""
+
+
+def _login(user: str, password: str, tag: str) -> bytes:
+    name = element(STRING, f"uid={user},dc=lab,dc=test".encode())
+    return envelope(_identifier(tag), 0x60, number(3), name, element(0x80, password.encode()))
+
+
+def _attributes(data: bytes) -> list[tuple[bytes, list[bytes]]] | None:
+    """The attributes of a SearchResultEntry: (type, values); None where the bytes are none."""
+    read = message(data)
+    if read is None or read.operation != 0x64 or len(read.parts) != 2:
+        return None
+    found = []
+    for attribute in elements(read.parts[1].content):
+        kind, *values = elements(attribute.content) or [Element(0, b"")]
+        found.append((kind.content, [value.content for listed in values for value in elements(listed.content)]))
+    return found
+
+
+def _find(data: bytes) -> Capabilities | None:
+    attributes = dict(_attributes(data) or ())
+    listed = attributes.get(b"supportedExtension")
+    return None if listed is None else tuple(value.decode("latin-1") for value in listed)
+
+
+def _replace(data: bytes, wanted: Capabilities) -> bytes:
+    attributes = {kind.decode("latin-1"): tuple(map(_latin, values)) for kind, values in _attributes(data)}
+    attributes["supportedExtension"] = wanted
+    read = message(data)
+    return entry(read.number, read.parts[0].content.decode("utf-8", "replace"), attributes)
+
+
+def _latin(value: bytes) -> str:
+    return value.decode("latin-1")
+
+
+def _list(wanted: Capabilities, tag: str) -> bytes:
+    identifier = _identifier(tag)
+    return entry(identifier, "", {"supportedExtension": wanted}) + result(identifier, 0x65, SUCCESS)
+
+
+LDAP = Dialect(
+    name="LDAP",
+    source="RFC 4511, RFC 4513",
+    explicit_ports=(389,),
+    implicit_ports=(636,),
+    ask="SearchRequest",
+    token=STARTTLS,
+    upgrade="StartTLS",
+    go_ahead="success",
+    messages=lambda _: (),
+    sasl=r"(?!)(?P<mechanism>)(?P<initial>)",
+    reader=_Reader,
+    writes=Writer(
+        command=_command,
+        replies={
+            REFUSED: _answer(PROTOCOL_ERROR),
+            LATER: _answer(UNAVAILABLE),
+            GO_AHEAD: _answer(SUCCESS, element(0x8A, STARTTLS.encode())),
+        },
+        willing=_willing,
+        login=_login,
+        capabilities=CapabilityList(_find, _replace, _list, unasked=True),
+        tag=_tag,
+        next_tag=counted_on,
+        injected=Injected("Who am I?", r"0[\s\S]{1,3}\x02\x02ma"),
+    ),
+    recognises=_recognises,
+    explain=_explain,
+    tell=_tell,
+    tagged=True,
+    again="BindRequest",
+    steps={
+        "question": "The client may read the root DSE, in which the server says what it can do.",
+        "offer": f"The server names StartTLS by its number, {STARTTLS}, among its extensions.",
+        "upgrade": "The client asks to start TLS: an extended request with that number.",
+        "go-ahead": "The server agrees: an extended response with the result success. The next byte is TLS.",
+        "question inside TLS": "Inside TLS the client logs in: what it was before is forgotten (RFC 4513 §3.1.4).",
+    },
+    commands=COMMANDS,
+    replies=REPLIES,
+    capabilities={STARTTLS: "The server offers StartTLS (RFC 4511 §4.14).", WHO_AM_I: "The server knows Who am I?"},
+    discloses={
+        "BindRequest": (
+            r"(?s).*?\x02\x01\x03\x04[\x00-\x7f](?P<user_name>[^\x80]*)\x80[\x00-\x7f](?P<password>[^\xa0]*)"
+        ),
+        "AddRequest": r"(?s).*?\x68.{1,5}?\x04[\x00-\x7f](?P<entry>[\x20-\x7e]+).*?(?P<message>[\x20-\x7e]+)$",
+    },
+)

@@ -1,0 +1,188 @@
+"""ManageSieve: RFC 5804, with which a client manages its mail filters, with STARTTLS (§2.2).
+
+The server lists its capabilities in its greeting and, unasked, once more inside TLS (§2.2).
+"""
+
+import re
+
+from labkit.dialects.base import Dialect
+from labkit.dialects.framing.coded_lines import CHUNK, CREDENTIAL, CodedLineReader, CodedLines
+from labkit.dialects.reader import LARGEST, WAIT, Buffer
+from labkit.dialects.writing import Capabilities, Injected, Writer, lines, listed, plain, untagged_command, willing
+
+COMMANDS = {
+    "AUTHENTICATE": "The client logs in; what follows is base64, which anyone can decode (RFC 5804 §2.1).",
+    "STARTTLS": "The client asks to start TLS here, and sends nothing more before the go-ahead (RFC 5804 §2.2).",
+    "LOGOUT": "The client ends the conversation (RFC 5804 §2.3).",
+    "CAPABILITY": "The client asks what the server can do (RFC 5804 §2.4).",
+    "HAVESPACE": "The client asks whether a script of this size would fit (RFC 5804 §2.5).",
+    "PUTSCRIPT": "The client stores a script under a name (RFC 5804 §2.6).",
+    "LISTSCRIPTS": "The client asks which scripts there are (RFC 5804 §2.7).",
+    "SETACTIVE": "The client chooses the script that filters its mail (RFC 5804 §2.8).",
+    "GETSCRIPT": "The client asks for a script (RFC 5804 §2.9).",
+    "DELETESCRIPT": "The client removes a script (RFC 5804 §2.10).",
+    "RENAMESCRIPT": "The client gives a script another name (RFC 5804 §2.11).",
+    "CHECKSCRIPT": "The client asks whether a script is right (RFC 5804 §2.12).",
+    "NOOP": "The client asks for nothing but a reply (RFC 5804 §2.13).",
+    "UNAUTHENTICATE": "The client logs out and stays connected (RFC 5804 §2.14.1).",
+}
+
+REPLIES = {
+    "OK": "Done: the server did what was asked (RFC 5804 §1.2).",
+    "NO": "The server did not do it; the text says why (RFC 5804 §1.2).",
+    "BYE": "The server closes the connection (RFC 5804 §1.2).",
+    "string": "The server asks for the next part of the login (RFC 5804 §2.1).",
+}
+
+CAPABILITIES = {
+    "IMPLEMENTATION": "Which program the server is (RFC 5804 §1.7).",
+    "SASL": "The login mechanisms that the server offers; an empty list means not before TLS (RFC 5804 §1.7).",
+    "SIEVE": "The extensions of the filter language that the server knows (RFC 5804 §1.7).",
+    "STARTTLS": "The server offers to start TLS (RFC 5804 §2.2). Nothing protects this line from being removed.",
+    "VERSION": "The version of the protocol (RFC 5804 §1.7).",
+    "NOTIFY": "How a filter may notify its owner (RFC 5804 §1.7).",
+    "LANGUAGE": "The language of the texts for people (RFC 5804 §1.7).",
+    "MAXREDIRECTS": "How often a filter may send a message on (RFC 5804 §1.7).",
+    "OWNER": "Whose scripts these are (RFC 5804 §1.7).",
+    "RENAME": "The server knows RENAMESCRIPT, CHECKSCRIPT and NOOP (RFC 5804 §1.7).",
+}
+
+_LINES = CodedLines(
+    verbs={verb.encode(): verb for verb in COMMANDS},
+    greetings={"OK", "BYE"},
+    go_aheads={"STARTTLS": "OK"},
+    after_command={"STARTTLS": WAIT, "AUTHENTICATE": WAIT, "with literal": CHUNK},
+    after_reply={"string": CREDENTIAL},
+)
+_STATUS = re.compile(rb"(?:[^\n]*\n)*?(OK|NO|BYE)\b", re.IGNORECASE)
+_LAST_LINE = re.compile(rb"(?:OK|NO|BYE)\b", re.IGNORECASE)
+_LITERAL = re.compile(rb"\{(\d{1,9})\+?\}\r?\n$")
+_LOGIN = ("AUTHENTICATE", CREDENTIAL)
+
+
+class _Reader(CodedLineReader):
+    """Follows one ManageSieve conversation. See `labkit.dialects.base.Reader`."""
+
+    _lines = _LINES
+    _longest = 64 << 10
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._in_last_line = False
+        """Whether a literal of the line that ends the reply is being read."""
+
+    def rest(self, sender: str) -> bytes:
+        self._in_last_line = False
+        return super().rest(sender)
+
+    def _status(self, reply: bytes) -> str | None:
+        if self._unanswered and self._unanswered[0] in _LOGIN and reply[:1] in (b'"', b"{"):
+            return "string"
+        if last := _LAST_LINE.match(reply):
+            return last[0].upper().decode()
+        status = _STATUS.match(reply)
+        return status[1].upper().decode() if status else None
+
+    def _next_line(self, buffer: Buffer, start: int, end: int) -> int:
+        """A reply ends with the line that begins with its status; a literal (RFC 5804 §1.2) is skipped."""
+        last = self._in_last_line or bool(_LAST_LINE.match(buffer, start))
+        literal = _LITERAL.search(buffer, max(start, end - 16), end)
+        if literal and int(literal[1]) <= LARGEST:
+            self._in_last_line = last
+            return end + int(literal[1])
+        login = bool(self._unanswered) and self._unanswered[0] in _LOGIN
+        self._in_last_line = False
+        return 0 if last or login else end
+
+    def _question(self, title: str, line: bytes) -> str:
+        return "with literal" if title in ("PUTSCRIPT", "CHECKSCRIPT") and _LITERAL.search(line) else title
+
+    def _announced(self, line: bytes) -> int:
+        return int(_LITERAL.search(line)[1])
+
+    def _chunk_end(self, buffer: Buffer) -> int:
+        return buffer.line(self._chunk) if len(buffer) >= self._chunk else 0
+
+
+def _recognises(server: bytes, client: bytes) -> bool:
+    """By the capability that every greeting has (RFC 5804 §1.7)."""
+    return server[:16].upper() == b'"IMPLEMENTATION"'
+
+
+def _explain(kind: str, title: str, line: str) -> str:
+    words = line.split(None, 1)
+    capability = words[0].strip('"').upper() if words and words[0].startswith('"') else ""
+    if kind in ("greeting", "reply") and capability in CAPABILITIES:
+        return CAPABILITIES[capability]
+    if kind == "greeting" and title == "OK":
+        return "The server greets, behind the list of what it can do (RFC 5804 §1.7)."
+    return COMMANDS.get(title) or REPLIES.get(title) or _OTHERS.get(title, "Not a line of ManageSieve.")
+
+
+_OTHERS = {
+    "message": "The script itself, with as many bytes as the command has announced (RFC 5804 §2.6).",
+    "unknown command": "The lab does not know this command.",
+}
+
+
+def _read_list(text: str) -> Capabilities:
+    return tuple(line.replace('"', "") for line in text.splitlines())
+
+
+def _write_list(capabilities: Capabilities) -> str:
+    named = (capability.partition(" ") for capability in capabilities)
+    return "".join(f'"{name}"' + (f' "{values}"' if space else "") + "\r\n" for name, space, values in named)
+
+
+def _login(user: str, password: str, tag: str) -> bytes:
+    return untagged_command(f'AUTHENTICATE "PLAIN" "{plain(user, password)}"', tag)
+
+
+WRITER = Writer(
+    command=untagged_command,
+    replies=lines(done='OK "{text}"', refused='NO "{text}"', later='NO (TRYLATER) "{text}"', go_ahead='OK "{text}"'),
+    willing=willing({}, b"OK\r\n"),
+    login=_login,
+    capabilities=listed(
+        rb'(?P<head>)(?P<list>(?="IMPLEMENTATION")(?:"[^\n]*\n)+)(?P<tail>OK[^\n]*\n)',
+        _read_list,
+        _write_list,
+        '"IMPLEMENTATION" "mallory"\r\n{list}OK\r\n',
+        unasked=True,
+    ),
+    login_names=frozenset({"SASL"}),
+    clear_login=("SASL PLAIN",),
+    weaker_login=("SASL LOGIN",),
+    injected=Injected('NOOP "mallory"', r'OK \(TAG "mallory"\)'),
+)
+
+MANAGESIEVE = Dialect(
+    name="ManageSieve",
+    source="RFC 5804",
+    explicit_ports=(4190,),
+    implicit_ports=(),
+    ask="CAPABILITY",
+    token="STARTTLS",
+    upgrade="STARTTLS",
+    go_ahead="OK",
+    messages=lambda _: (),
+    sasl=r'AUTHENTICATE +"(?P<mechanism>[^"]+)"(?: +"(?P<initial>[^"]*)")?',
+    reader=_Reader,
+    writes=WRITER,
+    recognises=_recognises,
+    explain=_explain,
+    again="OK",
+    steps={
+        "offer": "The server offers STARTTLS in its greeting, unasked.",
+        "question inside TLS": "Inside TLS the server lists its capabilities again, unasked: only this list counts.",
+    },
+    commands=COMMANDS,
+    replies=REPLIES,
+    capabilities=CAPABILITIES,
+    discloses={
+        "PUTSCRIPT": r'PUTSCRIPT +"(?P<script>[^"]*)"',
+        "GETSCRIPT": r'GETSCRIPT +"(?P<script>[^"]*)"',
+        "SETACTIVE": r'SETACTIVE +"(?P<script>[^"]*)"',
+        "DELETESCRIPT": r'DELETESCRIPT +"(?P<script>[^"]*)"',
+    },
+)

@@ -1,0 +1,122 @@
+"""POP3: RFC 1939, with CAPA (RFC 2449), STLS (RFC 2595) and AUTH (RFC 5034).
+
+Only the command tells whether a reply has one line or many, so the reader remembers what was asked. What the words mean
+is `pop3_words`.
+"""
+
+import re
+
+from labkit.dialects.base import CLIENT, Dialect, Phrase
+from labkit.dialects.framing.coded_lines import CREDENTIAL, CodedLineReader, CodedLines
+from labkit.dialects.pop3_words import CAPABILITIES, COMMANDS, REPLIES, explain
+from labkit.dialects.reader import WAIT, text_end
+from labkit.dialects.writing import (
+    Injected,
+    Writer,
+    as_lines,
+    lines,
+    listed,
+    one_a_line,
+    plain,
+    untagged_command,
+    willing,
+)
+
+_STATUS = re.compile(rb"\+OK|-ERR|\+(?=[ \r\n])", re.IGNORECASE)
+_WITH_ARGUMENT = {"LIST": "LIST one", "UIDL": "UIDL one", "AUTH": "AUTH mechanism", "LANG": "LANG tag"}
+"""Commands that ask for a list, unless they have an argument -> what they ask for then."""
+
+
+_LINES = CodedLines(
+    verbs={verb.encode(): verb for verb in COMMANDS},
+    greetings={"+OK", "-ERR"},
+    errors=("-ERR",),
+    go_aheads={"STLS": "+OK"},
+    after_command={"STLS": WAIT, "AUTH mechanism": WAIT},
+    after_reply={"+": CREDENTIAL},
+    after_lost_reply={"AUTH mechanism": CREDENTIAL, CREDENTIAL: CREDENTIAL},
+    texts={(command, "+OK") for command in ("CAPA", "LIST", "UIDL", "AUTH", "LANG", "RETR", "TOP")},
+    mail={"RETR", "TOP"},
+)
+
+
+class _Reader(CodedLineReader):
+    """Follows one POP3 conversation. See `labkit.dialects.base.Reader`."""
+
+    _lines = _LINES
+    _longest = 64 << 10
+    """RFC 1939 §3 asks for 512, RFC 2449 §4 for 255; a line of a message may have 1,000."""
+
+    def _status(self, reply: bytes) -> str | None:
+        status = _STATUS.match(reply)
+        return status[0].decode().upper() if status else None
+
+    def _question(self, title: str, line: bytes) -> str:
+        return _WITH_ARGUMENT.get(title, title) if len(line.split(None, 1)) == 2 else title
+
+
+def _messages(data: bytes) -> list[tuple[int, int]]:
+    """What stands between the first line, which has the status, and the one with the dot."""
+    start = data.find(b"\n") + 1 if _STATUS.match(data) else 0
+    return [(start, max(start, text_end(data)))]
+
+
+_GREETING = re.compile(rb"\+OK\b[^\n]*(?:POP|ready|<[^<>\s]+@[^<>\s]+>)", re.IGNORECASE)
+_FIRST = re.compile(rb"(?:CAPA|STLS|AUTH(?: +[A-Z0-9_-]{4,20}\b[^\r\n]*)?|(?:USER|APOP) +[^\r\n]+)\r?\n", re.IGNORECASE)
+
+
+def _recognises(server: bytes, client: bytes) -> bool:
+    """By its greeting; where other protocols say the same (Redis does), by what the client says first."""
+    return bool(_GREETING.match(server) or (server[:3].upper() == b"+OK" and _FIRST.match(client)))
+
+
+def _corner(phrase: Phrase) -> bytes | None:
+    """No list of capabilities."""
+    return b"-ERR Try USER\r\n" if (phrase.sender, phrase.title) == (CLIENT, "CAPA") else None
+
+
+WRITER = Writer(
+    command=untagged_command,
+    replies=lines(done="+OK {text}", refused="-ERR {text}", go_ahead="+OK {text}"),
+    willing=willing({}, b"+OK\r\n"),
+    login=lambda user, password, tag: untagged_command(f"AUTH PLAIN {plain(user, password)}", tag),
+    capabilities=listed(
+        rb"(?P<head>\+OK[^\n]*\n)(?P<list>(?:[^.\r\n][^\n]*\n)*)(?P<tail>\.\r?\n)",
+        one_a_line,
+        as_lines,
+        "+OK This is offered\r\n{list}.\r\n",
+    ),
+    login_names=frozenset({"USER", "SASL"}),
+    clear_login=("USER", "SASL PLAIN"),
+    weaker_login=("USER",),
+    user_command="USER",
+    older=(),
+    corner=_corner,
+    injected=Injected("AUTH X-MALLORY", r"-ERR"),
+)
+
+POP3 = Dialect(
+    name="POP3",
+    source="RFC 1939, RFC 2595",
+    explicit_ports=(110,),
+    implicit_ports=(995,),
+    ask="CAPA",
+    token="STLS",
+    upgrade="STLS",
+    go_ahead="+OK",
+    messages=_messages,
+    sasl=r"AUTH +(?P<mechanism>\S+)(?: +(?P<initial>\S+))?",
+    reader=_Reader,
+    writes=WRITER,
+    recognises=_recognises,
+    explain=explain,
+    commands=COMMANDS,
+    replies=REPLIES,
+    capabilities=CAPABILITIES,
+    discloses={
+        "USER": r"USER +(?P<user_name>[^\r\n]+)",
+        "PASS": r"PASS +(?P<password>[^\r\n]+)",
+        "APOP": r"APOP +(?P<user_name>\S+)(?: +(?P<password_hash>\S+))?",
+    },
+    timestamp=r"\+OK[^<\r\n]*(<[^>\s]+>)",
+)

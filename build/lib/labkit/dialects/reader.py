@@ -1,0 +1,235 @@
+"""What the readers of all dialects share: the bytes of each side that are no phrase yet, and whose turn it is.
+
+How a stream is cut into phrases is `labkit.dialects.framing`. No protocol's word is known here.
+"""
+
+import re
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from labkit.dialects.base import CLIENT, SERVER, Phrase
+
+LARGEST = 16 << 20
+"""Bytes of one phrase that are held; a phrase with more of them comes out in pieces."""
+
+MOST_UNANSWERED = 1 << 16
+"""Commands without an answer that are remembered."""
+
+COMMAND = "command"
+"""The state in which the client says a command next: every reader begins with it."""
+WAIT = "wait"
+"""The state in which only the server's answer tells what the client says next."""
+
+_HANDSHAKE = 0x16
+_TLS_HANDSHAKE = b"\x16\x03"
+_DOT = b"\r\n.\r\n"
+_BARE_DOT = re.compile(rb"(?:\n|\A)\.\r?\n")
+_NOWHERE = range(0)
+
+
+def text_end(data: bytes) -> int:
+    """Where the lines of a message end: before the line with a single dot, where there is one."""
+    whole = data == _DOT[2:] or data.endswith(_DOT)
+    return len(data) - 3 if whole else len(data)
+
+
+def begins_hello(data: bytes) -> bool | None:
+    """Whether these bytes begin with the record of a ClientHello (RFC 8446 §4.1.2, §5.1); None if they may."""
+    if not all(low <= data[at] <= high for at, low, high in _HELLO if at < len(data)):
+        return False
+    if len(data) <= _HELLO[-1][0]:
+        return None
+    record, message = int.from_bytes(data[3:5], "big"), int.from_bytes(data[6:9], "big")
+    return message >= _LEAST_HELLO and 4 < record <= message + 4
+
+
+_HELLO = ((0, 0x16, 0x16), (1, 3, 3), (2, 0, 4), (5, 1, 1), (6, 0, 0), (9, 3, 3), (10, 0, 4))
+"""(place, least, most) of the bytes that every ClientHello begins with: handshake, a version, a length, its type."""
+_LEAST_HELLO = 38
+"""Bytes of a ClientHello with one suite, one compression method, no session and no extension."""
+
+
+def handshake_start(data: bytes) -> int:
+    """Where a TLS handshake record begins, or may begin, in bytes that should hold one; their end, where none does."""
+    start = data.find(_TLS_HANDSHAKE)
+    return start if start >= 0 else len(data) - data.endswith(_TLS_HANDSHAKE[:1])
+
+
+class Buffer(bytearray):
+    """What one side has said that belongs to no phrase yet. Where phrases end is an offset; 0 means not here."""
+
+    def __init__(self, longest: int) -> None:
+        super().__init__()
+        self._longest = longest  # bytes after which a line without an end is cut
+        self._no_line = _NOWHERE
+        """Where there is no end of a line."""
+        self._no_dot = 0
+        """How far there is no line with a single dot."""
+        self._no_bare_dot = 0
+        """How far, in all that was said, there is none whose line feeds stand alone."""
+        self.taken = 0
+        """Bytes that were taken out of it so far."""
+
+    @property
+    def full(self) -> bool:
+        """Whether it holds more than a phrase may have."""
+        return len(self) >= LARGEST
+
+    def line(self, start: int = 0) -> int:
+        """Where the line that begins at `start` ends, behind its line feed."""
+        limit = start + self._longest
+        known = self._no_line
+        end = self.find(b"\n", known.stop if known and start in known else start, limit) + 1
+        if end:
+            return end
+        if len(self) >= limit:
+            return limit
+        self._no_line = range(start, len(self))
+        return 0
+
+    def text(self, start: int = 0) -> int:
+        """Where the lines that begin at `start` end: behind the one with a single dot (RFC 5321 §4.1.1.4)."""
+        if self.startswith(_DOT[2:], start):
+            return start + 3
+        end = self.find(_DOT, max(start, self._no_dot)) + len(_DOT)
+        if end >= len(_DOT):
+            return end
+        self._no_dot = max(start, len(self) - len(_DOT) + 1)
+        return 0
+
+    def bare_text(self) -> int:
+        """Where the lines end for a server that takes a bare line feed for the end of a line."""
+        found = _BARE_DOT.search(self, max(0, self._no_bare_dot - self.taken - len(_DOT)))
+        self._no_bare_dot = self.taken + len(self)
+        return found.end() if found else 0
+
+    def last_line(self) -> int:
+        """Where the last whole line of a full buffer ends; where nothing does, all that it may hold."""
+        return self.rfind(b"\n", 0, LARGEST) + 1 or LARGEST
+
+    def take(self, end: int) -> bytes:
+        """Return the first bytes and remove them."""
+        if not end:
+            return b""
+        self._no_line, self._no_dot = _NOWHERE, 0
+        self.taken += end
+        if end < len(self):
+            taken = bytes(self[:end])
+            del self[:end]
+        else:
+            taken = bytes(self)
+            self.clear()
+        return taken
+
+
+class BufferedReader(ABC):
+    """Follows one conversation. See `labkit.dialects.base.Reader`.
+
+    What the client says next is a state, a name in `_next`. `_client` reads it, except in WAIT, and `_server` reads
+    what the server says next; each returns None while the phrase is not whole. A phrase of kind go-ahead, and a
+    ClientHello where a phrase would begin, end the clear text.
+    """
+
+    _longest: ClassVar[int]
+    """Bytes after which a line without an end is cut."""
+
+    def __init__(self) -> None:
+        self.upgraded = False
+        self.compressed = False
+        self._over = False
+        """Whether no text follows: it is TLS, or compressed."""
+        self._buffers = {CLIENT: Buffer(self._longest), SERVER: Buffer(self._longest)}
+        self._next = COMMAND
+
+    @property
+    def waits(self) -> bool:
+        return self._next == WAIT
+
+    def feed(self, sender: str, data: bytes) -> list[Phrase]:
+        if self.compressed:
+            return [Phrase(sender, "unknown", "compressed", bytes(data))] if data else []
+        self._buffers[sender].extend(data)
+        phrases: list[Phrase] = []
+        if sender == SERVER:
+            self._read_server(phrases)
+        else:
+            if self._next == WAIT and data:
+                self._speaks_again()
+            self._read_client(phrases)
+        return phrases
+
+    def holds(self, sender: str) -> int:
+        return len(self._buffers[sender])
+
+    def rest(self, sender: str) -> bytes:
+        return self._buffers[sender].take(len(self._buffers[sender]))
+
+    def resume(self) -> None:
+        self.upgraded = self.compressed = self._over = False
+
+    def _read_client(self, phrases: list[Phrase]) -> None:
+        buffer = self._buffers[CLIENT]
+        while buffer and not self._over:
+            if buffer[0] == _HANDSHAKE and self._tls_begins(buffer):
+                return
+            phrase = self._wait() if self._next == WAIT else self._client()
+            if phrase is None:
+                return
+            phrases.append(phrase)
+
+    def _read_server(self, phrases: list[Phrase]) -> None:
+        buffer, client = self._buffers[SERVER], self._buffers[CLIENT]
+        while buffer and not self._over:
+            if buffer[0] == _HANDSHAKE and self._tls_begins(buffer):
+                return
+            phrase = self._server()
+            if phrase is None:
+                return
+            phrases.append(phrase)
+            if phrase[1] == "go-ahead":
+                self.upgraded = self._over = True
+                phrases += self._injected()
+            elif self.compressed:
+                self._over = True
+                phrases += [self._compressed(side) for side, held in self._buffers.items() if held]
+            elif client:
+                self._read_client(phrases)
+
+    def _speaks_again(self) -> None:  # noqa: B027
+        """The client says more while the reader waits for an answer to what it has said."""
+
+    def _tls_begins(self, buffer: Buffer) -> bool:
+        """Whether a ClientHello begins here, or may: so nothing more can be read."""
+        hello = begins_hello(buffer)
+        if hello:
+            self.upgraded = self._over = True
+        return hello is not False
+
+    def _compressed(self, side: str) -> Phrase:
+        return Phrase(side, "unknown", "compressed", self.rest(side))
+
+    def _injected(self) -> list[Phrase]:
+        """What stood behind the upgrade command or the go-ahead in clear text: RFC 3207 §4.2 says to discard it."""
+        early = ((side, buffer.take(handshake_start(buffer))) for side, buffer in self._buffers.items())
+        return [Phrase(side, "injected", "injected", data) for side, data in early if data]
+
+    @abstractmethod
+    def begun(self, sender: str) -> tuple[str, str]: ...
+
+    @abstractmethod
+    def _client(self) -> Phrase | None:
+        """What the client says next; None while it is not whole."""
+
+    @abstractmethod
+    def _server(self) -> Phrase | None:
+        """What the server says next; None while it is not whole."""
+
+    def _wait(self) -> Phrase | None:
+        """None, unless the client says so much without an answer that it must be let go."""
+        buffer = self._buffers[CLIENT]
+        return Phrase(CLIENT, "unknown", "unknown", buffer.take(LARGEST)) if buffer.full else None
+
+    def _take_line(self) -> bytes:
+        """The client's next line; empty while it is not whole."""
+        buffer = self._buffers[CLIENT]
+        return buffer.take(buffer.line())

@@ -1,0 +1,144 @@
+"""SMTP and submission: RFC 5321, with STARTTLS (RFC 3207), AUTH (RFC 4954), pipelining (RFC 2920) and BDAT (RFC 3030).
+
+What the words mean is `smtp_words`.
+"""
+
+import re
+
+from labkit.dialects.base import Dialect
+from labkit.dialects.framing.coded_lines import CHUNK, CREDENTIAL, TEXT, CodedLineReader, CodedLines
+from labkit.dialects.reader import WAIT, Buffer, text_end
+from labkit.dialects.smtp_words import CAPABILITIES, COMMANDS, REPLIES, explain
+from labkit.dialects.writing import (
+    Capabilities,
+    Credentials,
+    Injected,
+    Writer,
+    lines,
+    listed,
+    plain,
+    untagged_command,
+    willing,
+)
+
+_CODE = re.compile(rb"[2-5][0-9][0-9]")
+_STATUSES = {b"%d%c" % (code, behind): str(code) for code in range(200, 600) for behind in b" -\r\n"}
+"""Reply code with what may stand behind it (RFC 5321 §4.2) -> the code."""
+_BDAT = re.compile(rb"BDAT +(\d{1,12})", re.IGNORECASE)
+
+
+_UPGRADES = ("STARTTLS", "X-ANONYMOUSTLS")
+_LOGINS = ("AUTH", "X-EXPS")
+LINES = CodedLines(
+    verbs={verb.encode(): verb for verb in COMMANDS},
+    greetings={"220", "421", "554"},  # RFC 5321 §3.1, §3.8
+    only_greetings={"220"},
+    answers={
+        "220": {*_UPGRADES},
+        "221": {"QUIT"},
+        "235": {*_LOGINS, CREDENTIAL},
+        "334": {*_LOGINS, CREDENTIAL},
+        "354": {"DATA"},
+        "454": {*_UPGRADES, *_LOGINS, CREDENTIAL},
+    },
+    go_aheads=dict.fromkeys(_UPGRADES, "220"),
+    after_command={**dict.fromkeys(_UPGRADES, WAIT), "AUTH": WAIT, "X-EXPS": WAIT, "DATA": WAIT, "BDAT": CHUNK},
+    after_reply={"354": TEXT, "334": CREDENTIAL},
+    after_lost_reply={"DATA": TEXT, "AUTH": CREDENTIAL, CREDENTIAL: CREDENTIAL},
+)
+
+
+class SMTPReader(CodedLineReader):
+    """Follows one conversation in SMTP, or in a dialect of it such as LMTP."""
+
+    _lines = LINES
+    _longest = 64 << 10
+    """RFC 5321 §4.5.3.1 asks for 512 to 1,000."""
+
+    def _status(self, reply: bytes) -> str | None:
+        return _STATUSES.get(reply[:4])
+
+    def _next_line(self, buffer: Buffer, start: int, end: int) -> int:
+        """RFC 5321 §4.2.1: each line but the last has a hyphen behind its code."""
+        return end if buffer.startswith(b"-", start + 3) and _CODE.match(buffer, start) else 0
+
+    def _announced(self, line: bytes) -> int:
+        size = _BDAT.match(line)
+        return int(size[1]) if size else 0
+
+
+_GREETING = re.compile(rb"(?:(?:220|421|554)-[^\n]*\n)*(?:220|421|554)[ -][^\n]*SMTP", re.IGNORECASE)
+_GREETING_CODE = re.compile(rb"(?:220|421|554)[ -]|$")
+_HELLO = re.compile(rb"(?:EHLO|HELO)[ \r]", re.IGNORECASE)
+
+
+def _recognises(server: bytes, client: bytes) -> bool:
+    """By the word SMTP in the greeting, or else by the command that only an SMTP client begins with."""
+    return bool(_GREETING.match(server) or (_HELLO.match(client) and _GREETING_CODE.match(server)))
+
+
+def _steal(tag: str, account: Credentials, _: int) -> bytes:
+    """Each command earns just the reply that the victim waits for; behind DATA its own words are the message."""
+    commands = ("EHLO mallory.lab.test", f"AUTH PLAIN {plain(account.user, account.password)}")
+    envelope = (f"MAIL FROM:<{account.address}>", f"RCPT TO:<{account.address}>", "DATA")
+    return b"".join(untagged_command(text, tag) for text in (*commands, *envelope))
+
+
+def _write_list(capabilities: Capabilities) -> str:
+    *others, last = capabilities or ("HELP",)
+    return "".join(f"250-{one}\r\n" for one in others) + f"250 {last}\r\n"
+
+
+WRITER = Writer(
+    command=untagged_command,
+    replies=lines(
+        done="250 2.0.0 {text}",
+        refused="502 5.5.1 {text}",
+        later="454 4.7.0 {text}",
+        odd="200 {text}",
+        go_ahead="220 {text}",
+    ),
+    willing=willing({"AUTH": b"235 OK\r\n", "DATA": b"354 OK\r\n"}, b"250 OK\r\n"),
+    login=lambda user, password, tag: untagged_command(f"AUTH PLAIN {plain(user, password)}", tag),
+    capabilities=listed(
+        rb"(?P<head>250-[^\n]*\n)(?P<list>(?:250[ -][^\n]*\n)+)(?P<tail>)",
+        lambda text: tuple(line[4:] for line in text.splitlines()),
+        _write_list,
+        "250-mail.lab.test\r\n{list}",
+    ),
+    message_end=b"\r\n.\r\n",
+    login_names=frozenset({"AUTH"}),
+    clear_login=("AUTH PLAIN",),
+    weaker_login=("AUTH LOGIN",),
+    older=(),
+    corner=lambda _: None,  # it is enough that the client does not log in
+    injected=Injected("VRFY mallory", r"252|502|55[0-3]"),
+    steal=_steal,
+)
+
+SMTP = Dialect(
+    name="SMTP",
+    source="RFC 5321, RFC 3207",
+    explicit_ports=(25, 587, 2525),
+    implicit_ports=(465,),
+    ask="EHLO",
+    token="STARTTLS",
+    upgrade="STARTTLS",
+    other_upgrades=("X-ANONYMOUSTLS",),
+    go_ahead="220",
+    messages=lambda data: [(0, text_end(data))],
+    sasl=r"AUTH +(?P<mechanism>\S+)(?: +(?P<initial>\S+))?",
+    reader=SMTPReader,
+    writes=WRITER,
+    recognises=_recognises,
+    explain=explain,
+    commands=COMMANDS,
+    replies=REPLIES,
+    capabilities=CAPABILITIES,
+    discloses={
+        "EHLO": r"EHLO +(?P<client_name>\S+)",
+        "HELO": r"HELO +(?P<client_name>\S+)",
+        "MAIL": r"MAIL FROM: *<(?P<sender>[^>]*)>",
+        "RCPT": r"RCPT TO: *<(?P<recipient>[^>]*)>",
+    },
+)

@@ -1,0 +1,175 @@
+"""XMPP between client and server: RFC 6120, whose upgrade (§5) begins a new stream inside TLS.
+
+The client opens its stream first. The server offers what it can do in the features behind its own stream header; where
+TLS is refused, the stream is closed (§5.4.2.2).
+"""
+
+import re
+from collections.abc import Mapping
+
+from labkit.dialects.base import SERVER, Dialect, Phrase
+from labkit.dialects.framing.stanzas import StanzaReader, Stanzas
+from labkit.dialects.writing import GO_AHEAD, REFUSED, Capabilities, CapabilityList, Injected, Reply, Writer, plain
+
+TLS_NAMESPACE = "urn:ietf:params:xml:ns:xmpp-tls"
+SASL_NAMESPACE = "urn:ietf:params:xml:ns:xmpp-sasl"
+
+COMMANDS = {
+    "stream": "The client opens its stream and names the domain that it wants (RFC 6120 §4.2).",
+    "starttls": "The client asks to start TLS here (RFC 6120 §5.4.2.1).",
+    "auth": "The client logs in; what follows is base64, which anyone can decode (RFC 6120 §6.4.2).",
+    "response": "The client goes on with its login (RFC 6120 §6.4.3).",
+    "abort": "The client gives its login up (RFC 6120 §6.4.4).",
+    "iq": "The client asks, or answers, about something (RFC 6120 §8.2.3).",
+    "message": "A message to somebody (RFC 6120 §8.2.1).",
+    "presence": "The client says that it is there, or not (RFC 6120 §8.2.2).",
+    "/stream": "The client closes its stream (RFC 6120 §4.4).",
+}
+
+REPLIES = {
+    "stream": "The server opens its stream (RFC 6120 §4.2).",
+    "features": "What the server can do now (RFC 6120 §4.3.2).",
+    "proceed": "The server agrees to start TLS (RFC 6120 §5.4.2.3).",
+    "failure": "The server refuses (RFC 6120 §5.4.2.2, §6.4.5).",
+    "challenge": "The server asks for the next part of the login (RFC 6120 §6.4.3).",
+    "success": "The login was right; both begin a new stream (RFC 6120 §6.4.6).",
+    "iq": "The server asks, or answers, about something (RFC 6120 §8.2.3).",
+    "message": "A message from somebody (RFC 6120 §8.2.1).",
+    "presence": "Who is there, or not (RFC 6120 §8.2.2).",
+    "error": "The stream is broken; it is closed behind this (RFC 6120 §4.9).",
+    "/stream": "The server closes its stream (RFC 6120 §4.4).",
+}
+
+CAPABILITIES = {
+    "starttls": "The server offers to start TLS (RFC 6120 §5.4.1). Nothing protects this element from being removed.",
+    "mechanisms": "The login mechanisms that the server offers (RFC 6120 §6.3.3).",
+    "bind": "The client can take a resource (RFC 6120 §7.4).",
+    "session": "The client may open a session, as RFC 3921 asked.",
+    "register": "New accounts can be made (XEP-0077).",
+    "compression": "What is said can be compressed (XEP-0138).",
+    "sm": "Streams can be resumed (XEP-0198).",
+}
+
+
+class _Reader(StanzaReader):
+    """Follows one XMPP conversation. See `labkit.dialects.base.Reader`."""
+
+    _stanzas = Stanzas(
+        root="stream",
+        kinds={(SERVER, "stream"): "greeting"},
+        go_aheads={"starttls": ("proceed", "failure")},
+    )
+
+
+_STREAM = re.compile(rb"\s*(?:<\?xml[^>]*\?>\s*)?<(?:\w+:)?stream\b[^>]*(?:etherx\.jabber\.org|jabber:)", re.IGNORECASE)
+
+
+def _recognises(server: bytes, client: bytes) -> bool:
+    """By the header with which either side opens its stream (RFC 6120 §4.7)."""
+    return bool(_STREAM.match(server) or _STREAM.match(client))
+
+
+def _explain(kind: str, title: str, line: str) -> str:
+    known: Mapping[str, str] = COMMANDS if kind == "command" else REPLIES
+    return known.get(title) or REPLIES.get(title) or "Not an element of XMPP that the lab knows."
+
+
+_FEATURES = re.compile(
+    rb"(?P<head>\s*<(?:\w+:)?features\b[^>]*>)(?P<list>.*)(?P<tail></(?:\w+:)?features>\s*)", re.DOTALL
+)
+_FEATURE = re.compile(r"<([\w.-]+)(?=[\s/>])[^>]*?(?:/>|>.*?</\1>)", re.DOTALL)
+
+
+def _find(data: bytes) -> Capabilities | None:
+    """Each feature as its name, a space, and its element."""
+    found = _FEATURES.fullmatch(data)
+    listed = _FEATURE.finditer(found["list"].decode("utf-8", "replace")) if found else ()
+    return tuple(f"{one[1]} {one[0]}" for one in listed) if found else None
+
+
+def _written(capabilities: Capabilities) -> bytes:
+    elements = (element or f"<{name}/>" for name, _, element in (one.partition(" ") for one in capabilities))
+    return "".join(elements).encode("utf-8", "replace")
+
+
+def _replace(data: bytes, wanted: Capabilities) -> bytes:
+    found = _FEATURES.fullmatch(data)
+    return found["head"] + _written(wanted) + found["tail"]
+
+
+def _answer(wanted: Capabilities, tag: str) -> bytes:
+    return b"<stream:features>" + _written(wanted) + b"</stream:features>"
+
+
+def header(attributes: str) -> bytes:
+    """The tag that opens a stream, with these further attributes."""
+    spaces = "xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'"
+    return f"<?xml version='1.0'?><stream:stream {spaces} version='1.0' {attributes}>".encode("utf-8", "replace")
+
+
+def _command(text: str, tag: str) -> bytes:
+    if text == "starttls":
+        return f"<starttls xmlns='{TLS_NAMESPACE}'/>".encode()
+    return header("to='mail.lab.test' from='mallory@mail.lab.test'")
+
+
+def _login(user: str, password: str, tag: str) -> bytes:
+    return f"<auth xmlns='{SASL_NAMESPACE}' mechanism='PLAIN'>{plain(user, password)}</auth>".encode()
+
+
+def _willing(phrase: Phrase) -> bytes:
+    return {
+        "auth": f"<success xmlns='{SASL_NAMESPACE}'/>".encode(),
+        "stream": header("id='lab'") + _answer((), ""),
+    }.get(phrase.title, b"<iq type='result'/>")
+
+
+_REPLIES: Mapping[str, Reply] = {
+    REFUSED: lambda text, tag: f"<failure xmlns='{TLS_NAMESPACE}'/></stream:stream>".encode(),
+    GO_AHEAD: lambda text, tag: f"<proceed xmlns='{TLS_NAMESPACE}'/>".encode(),
+}
+_PLAIN = f"mechanisms <mechanisms xmlns='{SASL_NAMESPACE}'><mechanism>PLAIN</mechanism></mechanisms>"
+
+XMPP = Dialect(
+    name="XMPP",
+    source="RFC 6120",
+    explicit_ports=(5222,),
+    implicit_ports=(5223,),
+    ask="",
+    token="starttls",
+    upgrade="starttls",
+    go_ahead="<proceed/>",
+    messages=lambda _: (),
+    sasl=r"\s*<auth\b[^>]*?mechanism=['\"](?P<mechanism>[^'\"]+)['\"][^>]*>(?P<initial>[^<]*)",
+    reader=_Reader,
+    writes=Writer(
+        command=_command,
+        replies=_REPLIES,
+        willing=_willing,
+        login=_login,
+        capabilities=CapabilityList(_find, _replace, _answer, unasked=True),
+        login_names=frozenset({"mechanisms"}),
+        clear_login=(_PLAIN,),
+        weaker_login=(_PLAIN,),
+        injected=Injected("stream", r"[\s\S]*to='mallory@mail\.lab\.test'"),
+    ),
+    recognises=_recognises,
+    explain=_explain,
+    again="stream",
+    steps={
+        "greeting": "The client has opened its stream; the server opens its own.",
+        "offer": "The server offers starttls among its features, unasked.",
+        "upgrade": "The client asks to start TLS: <starttls/>.",
+        "go-ahead": "The server agrees: <proceed/>. The next byte is TLS.",
+        "question inside TLS": "Inside TLS both begin a new stream, and the server lists its features anew.",
+    },
+    commands=COMMANDS,
+    replies=REPLIES,
+    capabilities=CAPABILITIES,
+    discloses={
+        "stream": r"(?s).*?<(?:\w+:)?stream\b[^>]*?\bto=['\"](?P<domain>[^'\"]*)['\"]",
+        "message": (
+            r"(?s)\s*<message\b[^>]*?\bto=['\"](?P<recipient>[^'\"]*)['\"].*?<body\b[^>]*>(?P<message>[^<]*)</body>"
+        ),
+    },
+)

@@ -1,0 +1,33 @@
+"""The errors of the lab. Each message says what was expected, what came, and what to do next."""
+
+
+class LabError(Exception):
+    """Anything that the lab refuses or cannot do; the message is meant to be read by a learner."""
+
+
+class OutsideTheLab(LabError):
+    """An address that is neither loopback nor the lab's own namespace was about to be used."""
+
+
+class PortTaken(LabError):
+    """A host of the lab already listens on that port."""
+
+
+class NotListening(LabError):
+    """Nothing in the lab listens on that host and port."""
+
+
+class CannotSniff(LabError):
+    """This process may not open a packet socket here; the tap serves instead."""
+
+
+class CaptureError(LabError):
+    """A file or a packet that cannot be read as a capture."""
+
+
+class NetworkUnavailable(LabError):
+    """This machine does not allow the network that was asked for."""
+
+
+class VectorFailed(LabError):
+    """A vector raised an error or returned something that is no action; the session in which it did has ended."""

@@ -1,0 +1,143 @@
+"""Where progress is kept: a file beside the notebooks, or one in the home folder where that cannot be written.
+
+Kernels of several notebooks share the file. Each adds what it finds there to what it knows before it writes, and
+writes a new file in the place of the old one, so a file is never half written. A file that cannot be understood is
+renamed, never overwritten. Outside a Jupyter kernel nothing is kept.
+"""
+
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from functools import cache
+from itertools import count
+from pathlib import Path
+
+from labkit.errors import LabError
+from labkit.exercises.drawn import Draw
+from labkit.exercises.record import StudentRecord, read_record
+from labkit.show.frontend import in_kernel
+
+FILE = "progress.json"
+FALLBACK = "starttls-lab-progress.json"
+"""The file's name in the home folder, where it stands beside nothing that explains it."""
+STUDENT = "LABKIT_STUDENT"
+"""The environment variable that names the student, where a class is graded."""
+
+
+class Keeper:
+    """A student's record in memory and in the first of some files that can be written; in memory alone without."""
+
+    def __init__(self, places: Sequence[Path] = ()) -> None:
+        named = os.environ.get(STUDENT, "").strip()
+        self.record = StudentRecord(named or secrets.token_hex(8))
+        self.lesson = ""
+        """The lesson that the student is at."""
+        self.place: Path | None = None
+        """The file in which the record is kept."""
+        self._places = places
+        self._known = bool(named)
+        """Whether it is certain who the student is; until then, it is the one of the file."""
+        self._told: list[str] = []
+        self._news: list[str] = []
+        self.keep()
+
+    def keep(self) -> None:
+        """Write the record, together with what another kernel has written meanwhile."""
+        self.place = next(filter(self._written, self._places), None)
+        self._known = True
+        if self._places and self.place is None:
+            self._tell("Progress cannot be kept on this machine: it lasts only as long as this kernel.")
+
+    def news(self) -> list[str]:
+        """What the student has not been told yet about the file, in sentences; a second call gives nothing."""
+        news, self._news = self._news, []
+        return news
+
+    def _written(self, place: Path) -> bool:
+        try:
+            self._take(place)
+            replace(place, self.record.written())
+        except OSError:
+            return False
+        return True
+
+    def _take(self, place: Path) -> None:
+        """Add what is in that file; rename it where that is not this student's record. Raises OSError."""
+        if not place.exists():
+            return
+        try:
+            found = read_record(place.read_bytes())
+        except ValueError as error:
+            self._set_aside(place, "damaged", str(error))
+            return
+        if self._known and found.student != self.record.student:
+            self._set_aside(place, "other", "it is another student's")
+            return
+        self.record.student = found.student
+        self.record.take(found)
+
+    def _set_aside(self, place: Path, why: str, reason: str) -> None:
+        free = next(path for n in count(1) if not (path := place.with_name(f"{place.stem}.{why}-{n}.json")).exists())
+        place.rename(free)
+        self._tell(
+            f"{place.name} could not be used, because {reason}: it is kept as {free.name}, "
+            f"and progress goes on in a new {place.name}."
+        )
+
+    def _tell(self, sentence: str) -> None:
+        if sentence not in self._told:
+            self._told.append(sentence)
+            self._news.append(sentence)
+
+
+@cache
+def keeper() -> Keeper:
+    """The record of the student who uses this process."""
+    return Keeper((Path.cwd() / FILE, Path.home() / FALLBACK) if in_kernel() else ())
+
+
+def replace(path: Path, text: str) -> None:
+    """Put a file with that text in the place of another, at once. Raises OSError, and then leaves the old one."""
+    new = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        new.write_text(text, "utf-8")
+        os.replace(new, path)
+    finally:
+        with suppress(OSError):
+            new.unlink(missing_ok=True)
+
+
+def save_as(path: Path, record: StudentRecord) -> None:
+    """Write a record to a file that the student names, with what an earlier one there has. Raises `LabError`."""
+    try:
+        if path.exists():
+            earlier = read_record(path.read_bytes())
+            if earlier.student != record.student:
+                raise LabError(f"{path} holds the progress of another student; choose another name.")
+            earlier.take(record)
+            record = earlier
+        replace(path, record.written())
+    except OSError as error:
+        raise LabError(f"Progress cannot be kept in {path}: {error.strerror}; choose another place.") from error
+    except ValueError as error:
+        raise LabError(f"{path} is there already and holds no saved progress; choose another name.") from error
+
+
+_graded: ContextVar[str] = ContextVar("the student whose answers are looked at")
+
+
+def draw() -> Draw:
+    """What is drawn for the student: of this process, or of the `drawn_for` block that is under way."""
+    return Draw(_graded.get(None) or keeper().record.student)
+
+
+@contextmanager
+def drawn_for(student: str) -> Iterator[None]:
+    """Inside the block, draw for another student, whose answers are graded."""
+    before = _graded.set(student)
+    try:
+        yield
+    finally:
+        _graded.reset(before)

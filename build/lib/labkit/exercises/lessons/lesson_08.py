@@ -1,0 +1,307 @@
+"""Stripping: an attacker takes the encryption away."""
+
+from collections.abc import Iterator
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from labkit.attacks import StripCapability, Vector
+from labkit.attacks.actions import Answer, Pass, Replace
+from labkit.attacks.vector import Answered, Line
+from labkit.attacks.verdict import LEAKED, STOPPED
+from labkit.clients import policies
+from labkit.dialects import SMTP
+from labkit.exercises.checkers import as_text, shown
+from labkit.exercises.drawn import Draw
+from labkit.exercises.functions import Call, returned, tried_on
+from labkit.exercises.question import Exercise, Lesson, Prediction
+from labkit.exercises.staged import attacked
+
+if TYPE_CHECKING:
+    from labkit.attack import Attack
+    from labkit.show.capture import Capture
+
+_EXCUSE = b"454 4.7.0 TLS not available\r\n"
+
+
+class RemovedLine(Vector):
+    """Removes one line from the server's answer to EHLO."""
+
+    id = "removed line"
+
+    def __init__(self, keyword: str) -> None:
+        self.keyword = keyword.encode()
+
+    def on_line(self, line: Line) -> Answered:
+        if line.sender != "server" or b"250-" + self.keyword not in line.data:
+            return None
+        kept = [each for each in line.data.splitlines(keepends=True) if each[4:].split()[0] != self.keyword]
+        return Replace(b"".join(kept))
+
+
+def _some_attack(of: Draw) -> "tuple[Capture, Capture]":
+    """What the victim and what the server saw of an attack that removed one line."""
+    attack = attacked(RemovedLine(of.one("08.1", ("SIZE", "8BITMIME", "AUTH"))), server={"auth": "always"})
+    return attack.victim_side, attack.server_side
+
+
+def _offered(side: "Capture") -> list[str]:
+    """The lines of the server's answers to EHLO, in the clear."""
+    events = [event for dialogue in side.dialogues for event in dialogue.events if not event.encrypted]
+    answers = [event.text for event in events if event.sender == "server" and event.title == "250"]
+    return answers[0].splitlines() if answers else []
+
+
+def _removed(answer: object, sides: object) -> str:
+    from labkit.show.capture import Capture
+
+    if not isinstance(sides, tuple) or [type(side) for side in sides] != [Capture, Capture]:
+        return "What the answer is about is the pair of captures that you were given."
+    victim, server = map(_offered, sides)
+    gone, said = [line for line in server if line[4:] not in {each[4:] for each in victim}], as_text(answer)
+    if said is None:
+        return f"The answer is a line of text in quotes, and yours is {shown(answer)}."
+    if said in gone or (gone and said == gone[0].replace("-", " ", 1)):
+        return ""
+    if said in [line[4:] for line in gone]:
+        return "That is the right one. The line of the server has a reply code in front: give it whole."
+    if said in victim:
+        return "Both sides have that line. Which one has only the server's?"
+    if said.upper().endswith("STARTTLS"):
+        return "That was removed in the first attack of the lesson. This is another one."
+    return f"It is not {shown(answer)}: compare the answers to EHLO on both sides, line by line."
+
+
+def _attack(answer: object, kind: type[Vector], named: str) -> str:
+    """What is wrong with an attack before it is looked at more closely."""
+    from labkit.attack import Attack
+
+    if not isinstance(answer, Attack):
+        return (
+            "The answer is the attack itself, the name after `as` in `with lab.mallory(…) as …`, "
+            f"and yours is {shown(answer)}."
+        )
+    if not isinstance(answer.vector, kind):
+        return f"This attack was {answer.vector.name}: the question is about `attacks.{named}()`."
+    if answer.under_way:
+        return "The attack is still under way: hand it in below its `with` block."
+    return "" if answer.reports else "No client came by: let one send or fetch inside the `with` block."
+
+
+def _stolen(answer: "Attack") -> str:
+    if complaint := _attack(answer, StripCapability, "StripCapability"):
+        return complaint
+    dialects = {dialogue.dialect.name for dialogue in answer.victim_side.dialogues if dialogue.dialect}
+    if "IMAP" not in dialects:
+        return (
+            f"This attack was on {' and '.join(sorted(dialects)) or 'no protocol of mail'}: the question is about IMAP."
+        )
+    if answer.verdict.outcome != LEAKED:
+        return f"She read no password. The verdict is: {answer.verdict.outcome}, {answer.verdict.why}."
+    users = [item.value for item in answer.loot if item.what == "user name"]
+    if "password" not in answer.verdict.secrets or "bob" not in users:
+        return "She has read something, but not bob's password: give `lab.fetch` his login."
+    return ""
+
+
+def _survived(answer: "Attack") -> str:
+    from labkit.attacks import RefuseUpgrade
+
+    if complaint := _attack(answer, RefuseUpgrade, "RefuseUpgrade"):
+        return complaint
+    if not answer.edits:
+        return "She never got to refuse: this client did not ask for STARTTLS."
+    if answer.verdict.secrets:
+        return f"She read the {' and the '.join(answer.verdict.secrets)}: which policy does not go on without TLS?"
+    return "" if answer.verdict.outcome == STOPPED else f"The client did not stop: {answer.verdict.why}."
+
+
+def _line(sender: str, kind: str, title: str, data: bytes) -> Any:
+    return Line(sender, kind, title, data, False, SMTP)
+
+
+_PASSES = (
+    ("server", "greeting", "220", b"220 mail.lab.test ESMTP\r\n"),
+    ("client", "command", "EHLO", b"EHLO alice.lab.test\r\n"),
+    ("server", "reply", "250", b"250-mail.lab.test\r\n250 STARTTLS\r\n"),
+    ("client", "command", "VRFY", b"VRFY STARTTLS\r\n"),
+    ("client", "message", "message", b"Subject: STARTTLS\r\n\r\nSay STARTTLS first.\r\n.\r\n"),
+    ("client", "command", "QUIT", b"QUIT\r\n"),
+)
+_ASKS = ("client", "command", "STARTTLS", b"STARTTLS\r\n")
+
+
+def _excuse(answer: object) -> str:
+    vector, complaint = returned(answer) if isinstance(answer, type) and issubclass(answer, Vector) else (answer, "")
+    if complaint:
+        return f"Making one of your class: {complaint}"
+    if not isinstance(vector, Vector):
+        return f"The answer is a class that is made from `attacks.Vector`, and yours is {shown(answer)}."
+    for said in _PASSES:
+        got, complaint = _asked(vector, said)
+        if complaint or not all(isinstance(action, Pass) for action in got):
+            return complaint or f"It does something to {_line(*said).text.splitlines()[0]!r}, which should pass."
+    got, complaint = _asked(vector, _ASKS)
+    return complaint or _answers(got)
+
+
+def _asked(vector: Any, said: tuple[str, str, str, bytes]) -> tuple[tuple[Any, ...], str]:
+    """What a vector does about a line, and what is wrong with it where it stops with an error."""
+    line = _line(*said)
+    got, complaint = returned(vector.on_line, line, on=f"the line {line.text.splitlines()[0]!r}")
+    return () if got is None else tuple(got) if isinstance(got, tuple | list) else (got,), complaint
+
+
+def _answers(got: tuple[Any, ...]) -> str:
+    if not got:
+        return "It lets `STARTTLS` pass: look at `line.title`."
+    if len(got) > 1 or not isinstance(got[0], Answer):
+        return f"For `STARTTLS` it returns {shown(got[0])}, and it should return `attacks.Answer(...)` alone."
+    data = got[0].data
+    if isinstance(data, str):
+        return "The reply must be bytes: put a `b` in front of the quotes."
+    if data == _EXCUSE.rstrip():
+        return "The reply is right but for its end: every line of SMTP ends with `\\r\\n`."
+    return "" if data == _EXCUSE else f"It answers {shown(data)}, and it should answer {_EXCUSE!r}."
+
+
+@cache
+def _attacks() -> "tuple[tuple[Attack, bool, str], ...]":
+    """Attacks, whether STARTTLS was taken away in them, and what they are called; made once."""
+    from labkit.attacks import Mangle, RefuseUpgrade
+
+    telling = "The server said 250-STARTTLS, and you did not hear it."
+    found = (
+        (StripCapability(), {}, True, "an attack in which the offer was removed"),
+        (Vector(), {}, False, "an attacker who only listened"),
+        (Vector(), {"server": {"starttls": "off"}}, False, "a server that never offered it"),
+        (Vector(), {"policy": policies.none}, False, "a client that did not want TLS"),
+        (StripCapability(), {"text": telling}, True, "an attack on a mail whose text speaks of 250-STARTTLS"),
+        (Vector(), {"text": telling, "server": {"starttls": "off"}}, False, "a mail that only speaks of 250-STARTTLS"),
+        (RefuseUpgrade(), {}, False, "an attack that left the offer in place and refused it later"),
+        (Mangle(), {}, True, "an attack in which the offer was overwritten"),
+    )
+    return tuple((attacked(vector, **how), taken, called) for vector, how, taken, called in found)
+
+
+def _both_sides() -> Iterator[Call]:
+    return (Call((it.victim_side, it.server_side), taken, called) for it, taken, called in _attacks())
+
+
+LESSON = Lesson(
+    "08",
+    "Stripping",
+    Prediction(
+        "Somebody on the path removes the line `250-STARTTLS` from the server's answer. What does an opportunistic "
+        "client do?",
+        {
+            "a": "it notices, because the answer is signed",
+            "b": "it tries STARTTLS all the same",
+            "c": "it sends login and mail in the clear",
+            "d": "it stops",
+        },
+        right="c",
+        because=(
+            "To the client it looks like one of the many servers without TLS, and its policy is to go on. Nothing "
+            "before the handshake is signed (RFC 3207 §6)."
+        ),
+        wrong={
+            "a": "Nothing before the handshake is signed, neither the answer to EHLO nor the greeting.",
+            "b": "A client asks for what was offered. STARTTLS was not, as far as it can see.",
+            "d": "That would be a client that insists on TLS. An opportunistic one prefers mail in the clear to no "
+            "mail.",
+        },
+    ),
+    (
+        Exercise(
+            "08.1",
+            "Which line did mallory remove in this attack?",
+            _removed,
+            given=_some_attack,
+            hints=(
+                "Compare the server's answers to `EHLO` in the two captures: `victim` and `server` are their names.",
+                "The lines of a capture: `[event.text for event in server.dialogue.events]`. One line is only in the "
+                "server's.",
+            ),
+            solution=(
+                'answers = [next(e.text for e in side.dialogue.events if "8BITMIME" in e.text or "SIZE" in e.text)\n'
+                "           for side in (victim, server)]\n"
+                "heard, said = (answer.splitlines() for answer in answers)\n"
+                "line = next(line for line in said if line not in heard)"
+            ),
+            because="From the victim's side alone it cannot be seen: a server may as well not offer it.",
+        ),
+        Exercise(
+            "08.2",
+            "Read bob's password by stripping an IMAP session, and hand in the attack.",
+            _stolen,
+            hints=(
+                'The server: `lab.imap(auth="always")`. The client: `lab.fetch(server, login=("bob", "swordfish"), '
+                "policy=policies.opportunistic)`.",
+                "`lab.fetch` goes inside `with lab.mallory(attacks.StripCapability()) as stolen:`.",
+            ),
+            solution=(
+                'imap = lab.imap(auth="always", replace=True)\n'
+                "with lab.mallory(attacks.StripCapability(), at=imap) as stolen:\n"
+                '    lab.fetch(imap, login=("bob", "swordfish"), policy=policies.opportunistic)'
+            ),
+            because="The same attack, the same result, in another protocol: what was removed is again the word "
+            "STARTTLS.",
+        ),
+        Exercise(
+            "08.3",
+            "Find a policy with which `attacks.RefuseUpgrade()` gets nothing.",
+            _survived,
+            hints=(
+                "In 07 you found the policies that never send anything in the clear.",
+                "`policies.mandatory` or `policies.verified`, in a `with lab.mallory(attacks.RefuseUpgrade()) as "
+                "survived:`.",
+            ),
+            solution=(
+                "with lab.mallory(attacks.RefuseUpgrade()) as survived:\n"
+                '    lab.send(mail, "The PIN is 4921", login=("alice", "hunter2"), policy=policies.mandatory)'
+            ),
+            because="The mail did not arrive, and nobody else has it. Only the client can make this choice.",
+        ),
+        Exercise(
+            "08.4",
+            "Write a vector that answers `STARTTLS` with `454 4.7.0 TLS not available`.",
+            _excuse,
+            hints=(
+                "`def on_line(self, line):` looks at `line.title`, which is `STARTTLS` for that command.",
+                'For it, `return attacks.Answer(b"454 4.7.0 TLS not available\\r\\n")`. A method that returns nothing '
+                "returns None, and so lets the line pass.",
+            ),
+            solution=(
+                "class Excuse(attacks.Vector):\n"
+                '    """Says that TLS is not available just now."""\n\n'
+                "    def on_line(self, line):\n"
+                '        if line.title == "STARTTLS":\n'
+                '            return attacks.Answer(b"454 4.7.0 TLS not available\\r\\n")'
+            ),
+            because="That is the whole attack. The rest of the lab carries it out for you: `lab.mallory(Excuse())`.",
+        ),
+        Exercise(
+            "08.5",
+            "Write the detector that needs two sides.",
+            tried_on(_both_sides),
+            hints=(
+                "What was said on a side: `[event.text for event in victim.dialogue.events]`.",
+                "Ask of each side whether a *reply of the server* has the line `250-STARTTLS`. The word alone will "
+                "not do: it "
+                "stands in the greeting, too, and a mail may speak of it.",
+                "It was stripped if the server said it and the victim did not hear it.",
+            ),
+            solution=(
+                "def stripped(victim, server):\n"
+                "    offered = []\n"
+                "    for side in (victim, server):\n"
+                '        replies = [e.text for e in side.dialogue.events if e.sender == "server" and not e.encrypted]\n'
+                '        offered.append(any("250-STARTTLS" in reply for reply in replies))\n'
+                "    return offered == [False, True]"
+            ),
+            because=(
+                "With one side only, `False` would mean either that nobody offered it, or that somebody took it away."
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,424 @@
+"""The stage: three hosts, the servers that run on them, the client, and the captures; starts and cleans up everything.
+
+What a lesson can do with the lab is here; how it is done is in the rooms below, which load when they are first needed.
+"""
+
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from functools import cached_property, partial
+from importlib import import_module
+from threading import Thread
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from labkit.errors import LabError
+from labkit.network import HOSTS, Host, make, names
+
+if TYPE_CHECKING:
+    import ssl
+    from contextlib import AbstractContextManager
+
+    from labkit.attack import Attacker, Site
+    from labkit.attacks.vector import Vector
+    from labkit.attacks.victims.report import Report
+    from labkit.clients.outcome import Fetched, Outcome, Sent
+    from labkit.clients.policies import Policy
+    from labkit.mail.mailbox import Mailbox
+    from labkit.network import Network
+    from labkit.servers.imap.server import IMAPServer
+    from labkit.servers.older import OlderSMTPServer
+    from labkit.servers.pop3 import POP3Server
+    from labkit.servers.provider import Provider
+    from labkit.servers.server import Server
+    from labkit.servers.smtp import SMTPServer
+    from labkit.show.capture import Capture
+    from labkit.show.grid import Grid
+    from labkit.trials.attacks import Client, Matrix
+    from labkit.trust.keylog import KeyLog
+
+    S = TypeVar("S", bound=Server)
+    Said = TypeVar("Said", bound=Outcome)
+
+CAPTURES = ("auto", "af_packet", "tap")
+"""How packets may be captured; ``auto`` is the first of the others that this machine allows."""
+
+
+_FIRST_SESSION = ("labkit.servers.smtp", "labkit.show.capture")
+"""What a first session needs and takes long to load."""
+
+
+class Lab:
+    """A laboratory with the hosts `alice` (client), `mail` (server) and `mallory` (on the path).
+
+    `hosts` are names of others that are wanted, for example ``("provider",)``.
+
+    Works in plain cells and as a context manager. It is cleaned up by `close`, at the end of ``with``, when nothing
+    refers to it any more, and when Python ends. Raises `LabError` for a network or a way to capture that does not
+    exist.
+    """
+
+    def __init__(self, network: str = "auto", capture: str = "auto", hosts: tuple[str, ...] = ()) -> None:
+        from labkit.mail.postoffice import PostOffice
+        from labkit.trust.certificates import Authority
+        from labkit.trust.keylog import KeyLog
+
+        if capture not in CAPTURES:
+            raise LabError(
+                f"There is no way to capture called {capture!r}: use one of {', '.join(map(repr, CAPTURES))}."
+            )
+        with _loading(*_FIRST_SESSION):  # another process makes the network meanwhile
+            self.network = make(network, (*HOSTS, *names(hosts)))
+        self.keylog = KeyLog()
+        self.authority = Authority()
+        self.post = PostOffice()
+        """Everybody's mailboxes, which the servers share."""
+        self.servers: dict[tuple[str, int], Server] = {}
+        """(host name, port) -> the server that runs there."""
+        self._capture = capture
+        self._stage = ExitStack()
+        self._stage.callback(self.keylog.close)
+        self._stage.callback(self.network.close)
+        self._stage.callback(_close_all, self.servers)
+        self._finalizer = weakref.finalize(self, self._stage.close)
+
+    @property
+    def alice(self) -> Host:
+        """The host of the client."""
+        return self.network.host("alice")
+
+    @property
+    def mail(self) -> Host:
+        """The host of the server."""
+        return self.network.host("mail")
+
+    @cached_property
+    def mallory(self) -> "Attacker":
+        """The host of the attacker; ``lab.mallory(vector)`` puts her on the path between the other two."""
+        from labkit.attack import Attacker
+
+        return Attacker(self.site, self.network.host("mallory"), self._stage)
+
+    @property
+    def site(self) -> "Site":
+        """What an attack, or a trial, uses of this lab."""
+        from labkit.attack import Site
+
+        capture = partial(_captured, self.network, self._capture, self.keylog)
+        return Site(self.network, self.authority, self.keylog, self.post, self.servers, capture)
+
+    def start(
+        self,
+        protocol: str,
+        port: int | None = None,
+        certificate: str = "right",
+        host: str = "mail",
+        replace: bool = False,
+        **settings: Any,
+    ) -> "Server":
+        """Start a server for any protocol that the lab speaks: ``lab.start("xmpp", starttls="required")``.
+
+        `port` is the explicit port of the protocol, or the implicit one with ``implicit=True``, unless given.
+        `certificate` is ``right``, ``wrong name``, ``expired``, ``self-signed`` or ``unknown root``. `settings` are
+        those of `labkit.servers.settings.Settings`: `starttls` is ``offered``, ``off`` or ``required``; `implicit` is
+        TLS before the first byte; `auth` is ``after TLS``, ``always`` or ``none``; `tls` are versions of TLS; `ciphers`
+        is a list for TLS 1.2 in OpenSSL's notation; `mechanisms` are SASL mechanisms; `quirks` are mistakes from
+        `labkit.servers.quirks`. alice may log in with ``hunter2``, bob with ``swordfish``.
+
+        Raises `LabError` for anything else, and where a server runs on this port already: close that one first, or say
+        ``replace=True``.
+        """
+        from labkit.servers import server_for
+
+        return self._start(server_for(protocol), port, certificate, host, replace, settings)
+
+    def smtp(self, port: int | None = None, **settings: Any) -> "SMTPServer":
+        """Start an SMTP server for submission on port 587, or 465 with ``implicit=True``. The settings are those of
+        `start`."""
+        return self.start("smtp", port, **settings)
+
+    def imap(self, port: int | None = None, **settings: Any) -> "IMAPServer":
+        """Start an IMAP server over the lab's mailboxes on port 143, or 993 with ``implicit=True``. The settings are
+        those of `start`."""
+        return self.start("imap", port, **settings)
+
+    def pop3(self, port: int | None = None, **settings: Any) -> "POP3Server":
+        """Start a POP3 server over the lab's mailboxes on port 110, or 995 with ``implicit=True``. The settings are
+        those of `start`; STARTTLS is called STLS here."""
+        return self.start("pop3", port, **settings)
+
+    def older_smtp(
+        self, version: str = "1.4.5", port: int = 587, auth: str = "always", replace: bool = False
+    ) -> "OlderSMTPServer":
+        """Start an SMTP server that is a real aiosmtpd of another version, fetched from the Python Package Index.
+
+        1.4.5 is the last that kept its buffer across STARTTLS. Raises `LabError` where it cannot be fetched, and where
+        a server runs on this port already.
+        """
+        from labkit.servers.older import OlderSMTPServer
+
+        kind = partial(OlderSMTPServer, version=version, keylog=self.keylog.path)
+        return self._start(kind, port, "right", "mail", replace, {"auth": auth})
+
+    def provider(
+        self,
+        next_hop: "SMTPServer",
+        policy: "Policy | None" = None,
+        port: int | None = None,
+        certificate: str = "right",
+        host: str = "provider",
+        replace: bool = False,
+        **settings: Any,
+    ) -> "Provider":
+        """Start a provider, which takes mail from its customers as `smtp` does and relays it to the server `next_hop`.
+
+        It relays under `policy`, opportunistic unless given; what it drops is in `blocks`. alice is a customer. Its
+        host is one more than the three: ``Lab(hosts=("provider",))``. The settings, and what is raised, are those of
+        `start`.
+        """
+        from labkit.clients import smtp
+        from labkit.servers.provider import PATIENCE, Provider
+        from labkit.show.blocks import Blocks
+
+        policy, context = self._terms(policy, ("TLS 1.2", "TLS 1.3"))
+        at = self.network.host(host), next_hop.host, next_hop.port
+        relay = partial(smtp.send, *at, policy=policy, context=context, timeout=PATIENCE)
+        kind = partial(Provider, relay=relay, policy=policy, blocks=Blocks())
+        port = Provider.ports[bool(settings.get("implicit"))] if port is None else port
+        return self._start(kind, port, certificate, host, replace, settings)
+
+    def mailbox(self, user: str = "bob", name: str = "INBOX") -> "Mailbox":
+        """A mailbox of a user, which the lab's SMTP servers fill. Raises `LabError` for one that is not there."""
+        return self.post.mailbox(user, name)
+
+    def send(
+        self,
+        server: "SMTPServer",
+        text: str,
+        subject: str = "Hello from the lab",
+        login: tuple[str, str] | None = None,
+        policy: "Policy | None" = None,
+        sender: str = "alice@lab.test",
+        recipient: str | Sequence[str] = "bob@lab.test",
+        tls: tuple[str, ...] = ("TLS 1.2", "TLS 1.3"),
+        timeout: float = 5.0,
+    ) -> "Sent":
+        """Send a message from alice to `server` and say what happened; a server that refuses or fails raises nothing.
+
+        `login` is (user, password); `policy` is one of `labkit.policies`, opportunistic unless given; `recipient` may
+        be several addresses, with commas between them or as a list; `timeout` is the seconds for the whole attempt.
+        Raises `LabError` for arguments that cannot be sent.
+        """
+        from labkit.clients import smtp
+        from labkit.mail.message import compose
+
+        if not (hasattr(server, "host") and hasattr(server, "port")) or getattr(server, "protocol", "SMTP") != "SMTP":
+            raise LabError(f"Mail is sent to an SMTP server, as lab.smtp() starts one, not to {server!r}.")
+        policy, context = self._terms(policy, tls)
+        message = compose(text, subject, sender, recipient)
+        return self._told(smtp.send(self.alice, server.host, server.port, message, policy, context, login, timeout))
+
+    def fetch(
+        self,
+        server: "IMAPServer | POP3Server",
+        login: tuple[str, str] = ("bob", "swordfish"),
+        policy: "Policy | None" = None,
+        tls: tuple[str, ...] = ("TLS 1.2", "TLS 1.3"),
+        timeout: float = 5.0,
+    ) -> "Fetched":
+        """Fetch the mail in a user's inbox to alice and say what happened; the mail stays on the server, too.
+
+        The arguments are those of `send`; a server that refuses or fails raises nothing. The messages are in the
+        outcome. Raises `LabError` for arguments that cannot be sent and for a server that speaks neither.
+        """
+        from labkit.clients.fetching import CLIENTS, fetch
+
+        if getattr(server, "protocol", "") not in CLIENTS:
+            raise LabError(f"Mail is fetched from what lab.imap() or lab.pop3() has started, not from {server!r}.")
+        policy, context = self._terms(policy, tls)
+        at = server.protocol, self.alice, server.host, server.port
+        return self._told(fetch(*at, policy, context, login, timeout))
+
+    def visit(self, victim: str) -> "Report":
+        """Let a client of `labkit.attacks.victims` do its work, in any protocol: ``lab.visit("XMPP, careful")``.
+
+        Gives what its user would be told; an attack that is under way is told, too. Raises `LabError` for a name that
+        does not exist, and where no server speaks the protocol.
+        """
+        from labkit.attack import scene
+        from labkit.attacks import victims
+
+        self.network.still_open()
+        chosen = victims.named(victim)
+        attack = self.mallory.attack
+        if attack is not None and attack.under_way:
+            return attack.visit(victim)
+        return chosen.run(scene(self.site, chosen.protocol))
+
+    def capture(self, host: str | None = None) -> "AbstractContextManager[Capture]":
+        """Capture what crosses the lab's network inside the ``with`` block; the capture is complete at its end.
+
+        With `host`, what the interface of this host sees; on loopback all hosts share one, so that is everything.
+        Raises `CannotSniff` when the lab was told to use AF_PACKET and this process may not.
+        """
+        return _captured(self.network, self._capture, self.keylog, host)
+
+    def versions(self, ranges: "Mapping[str, tuple[str, ...]] | None" = None) -> "Grid":
+        """Let every client range of TLS versions meet every server range, live, and show who agreed on what.
+
+        `ranges` is name -> versions, oldest first, from ``SSL 2.0`` to ``TLS 1.3``; unless given it is
+        `labkit.trials.versions.RANGES`. Raises `LabError` for a range that nobody speaks.
+        """
+        from labkit.show.version_grid import version_grid
+        from labkit.trials.versions import meet_all
+
+        self.network.still_open()
+        return version_grid(meet_all(self.network, self.authority, ranges))
+
+    def policies(self) -> "Grid":
+        """Let a client try to send a mail under every policy to every kind of server, live, and show what became of it.
+
+        The kinds are `labkit.trials.policies.SERVERS`; they stand in for each other on port 25 of the host mail.
+        """
+        from labkit.show.policy_grid import policy_grid
+        from labkit.trials.policies import PATIENCE, every_policy
+
+        start = partial(self.smtp, port=25)
+        return policy_grid(
+            every_policy(start, lambda server, policy: self.send(server, "Hello", policy=policy, timeout=PATIENCE)),
+            "SMTP",
+        )
+
+    def attacks(
+        self, vectors: "Iterable[type[Vector]] | None" = None, clients: "Sequence[Client] | None" = None
+    ) -> "Matrix":
+        """Run every attack on every client in SMTP, IMAP and POP3, live, each in a lab of its own on loopback.
+
+        `vectors` are classes of `labkit.attacks`, all unless given; `clients` are policies or victims, all policies
+        unless given. A progress bar shows how far it is. Raises `LabError` for what is no attack or no client.
+        """
+        from tqdm.auto import tqdm
+
+        from labkit.attacks import ALL
+        from labkit.attacks.catalogue import kinds
+        from labkit.clients import policies
+        from labkit.trials.attacks import count, every_attack, known
+
+        self.network.still_open()
+        chosen = kinds(ALL if vectors is None else vectors), known(policies.ALL if clients is None else clients)
+        with tqdm(total=count(*chosen), desc="attacks", unit="session") as bar:
+            return every_attack(partial(Lab, "loopback"), *chosen, step=bar.update)
+
+    def close(self) -> None:
+        """Stop the servers and remove everything that the lab made. A second call does nothing."""
+        if "mallory" in vars(self):
+            self.mallory.close()
+        self._finalizer()
+
+    def _told(self, outcome: "Said") -> "Said":
+        """An outcome, of which an attack that is under way hears, too."""
+        if "mallory" in vars(self):
+            self.mallory.heard(outcome)
+        return outcome
+
+    def _terms(self, policy: "Policy | None", tls: tuple[str, ...]) -> "tuple[Policy, ssl.SSLContext]":
+        """A client's policy, and how it speaks TLS under it."""
+        from labkit.clients import policies
+        from labkit.trust.contexts import client_context
+
+        self.network.still_open()
+        policy = policies.opportunistic if policy is None else policy
+        if not isinstance(policy, policies.Policy):
+            raise LabError(f"A policy is one of labkit.policies, for example policies.verified, not {policy!r}.")
+        return policy, client_context(self.authority, policy.verify, tls, keylog=self.keylog.path)
+
+    def _start(
+        self,
+        kind: "Callable[..., S]",
+        port: int | None,
+        certificate: str,
+        host: str,
+        replace: bool,
+        settings: "Mapping[str, Any]",
+    ) -> "S":
+        """Start a server of this kind; without a port it has the one that `kind.ports` states."""
+        from labkit.servers.settings import settings as checked
+        from labkit.trust.contexts import server_context
+
+        self.network.still_open()
+        port = kind.ports[bool(settings.get("implicit"))] if port is None else port
+        told = checked(port, **settings)
+        on = self.network.host(host)
+        shown = self.authority.certificate(certificate)
+        context = server_context(shown, told.tls, told.ciphers, self.keylog.path)
+        self._make_room(host, port, replace)
+        server = self.servers[host, port] = kind(on, told, shown, context, self.post)
+        return server
+
+    def _make_room(self, host: str, port: int, replace: bool) -> None:
+        """Close the server that runs there, if it is to be replaced. Raises `LabError` if it is not."""
+        running = self.servers.get((host, port))
+        if running is None:
+            return
+        if not (replace or running.closed):
+            raise LabError(
+                f"Port {port} of {host} has a server already, {running!r}: close it first with its close(), "
+                "or start the new one with replace=True."
+            )
+        self.servers.pop((host, port)).close()
+
+    def __enter__(self) -> "Lab":
+        self.network.still_open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _repr_html_(self) -> str:
+        from labkit.show.page import sentence
+        from labkit.show.stage import stage
+
+        if not self._finalizer.alive:
+            return sentence(repr(self)).html
+        return stage(self.network, self.servers.values(), self._capture).html
+
+    def __repr__(self) -> str:
+        if not self._finalizer.alive:
+            return "<Lab, closed>"
+        hosts = ", ".join(self.network.hosts)
+        lines = [f"<Lab with {hosts}. {self.network.describe()}"]
+        lines += [f"  {server!r}" for server in self.servers.values()] or [
+            "  No server runs yet: start one with lab.smtp()."
+        ]
+        return "\n".join(lines) + ">"
+
+
+@contextmanager
+def _captured(network: "Network", method: str, keylog: "KeyLog", host: str | None = None) -> Iterator["Capture"]:
+    network.still_open()
+    from labkit.capture import record
+    from labkit.show.capture import Capture
+
+    with record(network, method=method, keylog=keylog, into=Capture(), host=host) as trace:
+        yield trace
+
+
+@contextmanager
+def _loading(*modules: str) -> Iterator[None]:
+    """Load these modules while the block waits for something else."""
+    loading = Thread(target=_load, args=modules, name="labkit loading", daemon=True)
+    loading.start()
+    try:
+        yield
+    finally:
+        loading.join()
+
+
+def _load(*modules: str) -> None:
+    with suppress(ImportError):  # what is missing is said where it is needed
+        for module in modules:
+            import_module(module)
+
+
+def _close_all(servers: "dict[tuple[str, int], Server]") -> None:
+    while servers:
+        servers.popitem()[1].close()

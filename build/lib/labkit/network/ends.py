@@ -1,0 +1,119 @@
+"""One end of a connection that is carried on the loop: a non-blocking socket, and the bytes that it has not taken yet.
+
+The relay of a capture and an attacker's machine carry with two of these. What the bytes are, and to whom they go, does
+not belong here. All of it runs in the loop's thread.
+"""
+
+import asyncio
+import errno
+import os
+import socket
+import struct
+from collections.abc import Callable
+from contextlib import suppress
+
+_UNDER_WAY = (0, errno.EINPROGRESS, errno.EWOULDBLOCK)
+_RESET_ON_CLOSE = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
+"""SO_LINGER with no time at all: closing sends RST instead of FIN."""
+
+
+class CarriedEnd:
+    """Owns a TCP socket from construction to `close` or `reset`.
+
+    `drained` is called when all that waited was taken, `lost` with the error when the end takes nothing any more.
+    """
+
+    def __init__(
+        self,
+        events: asyncio.AbstractEventLoop,
+        sock: socket.socket,
+        drained: Callable[["CarriedEnd"], object],
+        lost: Callable[["CarriedEnd", OSError], object],
+    ) -> None:
+        self.socket = sock
+        self.fileno = sock.fileno()
+        """For asyncio, which formats a socket that it does not know yet, and that takes time."""
+        self.pending = bytearray()
+        """What was said to this end and it has not taken yet."""
+        self._events = events
+        self._drained = drained
+        self._lost = lost
+        self._writing = False
+        self._hearing: Callable[[], object] | None = None
+        sock.setblocking(False)
+
+    def connect(self, address: tuple[object, ...], connected: Callable[[int], object]) -> None:
+        """Connect to an address; `connected` gets the error number (errno.h), 0 for none."""
+        error = self.socket.connect_ex(address)
+        if error in _UNDER_WAY:
+            self._events.add_writer(self.fileno, self._connected, connected)
+        else:
+            self._events.call_soon(connected, error)
+
+    def _connected(self, then: Callable[[int], object]) -> None:
+        self._events.remove_writer(self.fileno)
+        then(self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+
+    def hear(self, call: Callable[[], object] | None) -> None:
+        """Call `call` whenever bytes, or the end of them, can be received; None to leave them in the system."""
+        if call is not None and self._hearing is None:
+            self._events.add_reader(self.fileno, call)
+        elif call is None and self._hearing is not None:
+            self._events.remove_reader(self.fileno)
+        self._hearing = call
+
+    def receive(self, size: int) -> bytes | None:
+        """At most `size` bytes; none at the end of the stream (FIN), None when nothing is there. Raises `OSError`."""
+        try:
+            return self.socket.recv(size)
+        except BlockingIOError:
+            return None
+
+    def send(self, data: bytes) -> None:
+        """Send bytes behind those that wait."""
+        self.pending += data
+        self._push()
+
+    def finish(self) -> None:
+        """Say that no more bytes follow (FIN); for an end with nothing pending."""
+        with suppress(OSError):  # it may have gone altogether
+            self.socket.shutdown(socket.SHUT_WR)
+
+    def reset(self) -> None:
+        """Drop the connection in a way that the end notices (RST), behind what it still takes at once."""
+        with suppress(OSError):
+            self.socket.send(self.pending)
+        with suppress(OSError):
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        self.close()
+
+    def close(self) -> None:
+        """Close the socket. A second call does nothing."""
+        if self.socket.fileno() >= 0:
+            self._events.remove_reader(self.fileno)
+            self._events.remove_writer(self.fileno)
+            self._hearing = None
+            self.pending.clear()
+            self.socket.close()
+
+    def _push(self) -> None:
+        try:
+            del self.pending[: self.socket.send(self.pending)]
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            self._write(False)
+            self._lost(self, error)
+            return
+        if self._writing and not self.pending:
+            self._write(False)
+            self._drained(self)
+        else:
+            self._write(bool(self.pending))
+
+    def _write(self, wanted: bool) -> None:
+        if wanted and not self._writing:
+            self._events.add_writer(self.fileno, self._push)
+        elif self._writing and not wanted:
+            self._events.remove_writer(self.fileno)
+        self._writing = wanted

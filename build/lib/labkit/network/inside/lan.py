@@ -1,0 +1,189 @@
+"""The private LAN: one network namespace for each host, and a switch that joins them (bridge, and cables of veth(4)).
+
+Made with pyroute2, by a process that is root of a user namespace and has one thread. What is asked of the LAN later, a
+socket, a detour, a slow link, is here too; who asks is not known here.
+"""
+
+import contextlib
+import errno
+import os
+import socket
+import time
+
+from pyroute2 import IPRoute, NetlinkError
+from pyroute2.ethtool.ioctl import IoctlEthtool
+from syscalls import NETWORK, enter, unshare
+from wire import Wire
+
+INTERFACE = "eth0"
+"""What every host calls its interface."""
+_SWITCH = "lan"
+_LOOPBACK = 1
+"""The index of `lo`, the first interface of every network namespace."""
+_ROOT = 0xFFFFFFFF
+"""TC_H_ROOT of <linux/pkt_sched.h>."""
+_FORWARDING = 3
+"""BR_STATE_FORWARDING of <linux/if_bridge.h>."""
+_PATIENCE, _PAUSE = 5.0, 0.001
+"""Seconds."""
+_DETOUR = 100
+"""Our routing table and the priority of its rules: before the main table, behind the host's own addresses."""
+_SETTINGS = {
+    "ipv6/conf/all/disable_ipv6": "1",
+    "ipv6/conf/default/disable_ipv6": "1",
+    "ipv4/igmp_link_local_mcast_reports": "0",
+    "ipv4/ip_forward": "1",
+    "ipv4/conf/all/send_redirects": "0",
+    "ipv4/conf/default/send_redirects": "0",
+}
+"""Only what the lab sends is on the LAN: no IPv6, and no word of being a router (IGMP). A host that gets on the path
+hands on what is not meant for it, and does not tell anybody of a shorter way (ICMP redirect, RFC 1122 §3.2.2.2)."""
+
+
+class Lan:
+    """`hosts` is name -> {"address": IPv4, "mac": MAC}, `prefix` the bits of the network. Raises `OSError`."""
+
+    def __init__(self, hosts: dict[str, dict[str, str]], prefix: int) -> None:
+        self.wires: dict[str, Wire] = {}
+        """Host -> the wire that delays its frames, where the kernel cannot."""
+        self._slow: set[str] = set()
+        self.namespaces = {_SWITCH: _namespace()} | {name: _new_namespace() for name in hosts}
+        """Host, or the switch -> this process's descriptor of its network namespace."""
+        self._routes: dict[str, IPRoute] = {}
+        ip = self._routing(_SWITCH)
+        ip.link("add", ifname=_SWITCH, kind="bridge")
+        ip.link("set", index=_index(ip, _SWITCH), state="up")
+        for name, host in hosts.items():
+            end = {"ifname": INTERFACE, "address": host["mac"], "net_ns_fd": self.namespaces[name]}
+            ip.link("add", ifname=name, kind="veth", peer=end)
+            ip.link("set", index=_index(ip, name), master=_index(ip, _SWITCH), state="up")
+        for name, host in hosts.items():
+            _bring_up(self._routing(name), host["address"], prefix)
+        _until_forwarding(ip, *hosts)
+
+    def socket(self, host: str, family: int, kind: int, protocol: int) -> socket.socket:
+        """A new socket on a host or on the switch."""
+        self._inside(host)
+        return socket.socket(family, kind, protocol)
+
+    def detour(self, host: str, server: str, port: int) -> None:
+        """Have `host` take for itself what reaches it for this address and TCP port of another one."""
+        ip = self._routing(host)
+        ip.route("replace", table=_DETOUR, type="local", scope="host", dst="0.0.0.0/0", oif=_LOOPBACK)
+        ip.rule("add", **_rule(server, port))
+
+    def straight(self, host: str, server: str, port: int) -> None:
+        """Take a detour back."""
+        self._routing(host).rule("del", **_rule(server, port))
+
+    def link(self, host: str, delay: float, loss: float) -> str:
+        """Let every frame between a host and the switch take `delay` seconds more, and be lost with probability `loss`.
+
+        Says what does it: ``netem`` (tc-netem(8)), ``relay`` where this kernel has no netem, or an empty text for none.
+        """
+        ip = self._routing(_SWITCH)
+        if host in self._slow:
+            self._shorten(ip, host)
+        if not delay and not loss:
+            return ""
+        near, far = self._lengthen(ip, host)
+        if _netem(ip, (host, far), delay, loss):
+            _join(ip, f"{host}-wire", (host, far))
+            _until_forwarding(ip, near, host, far)
+            return "netem"
+        self.wires[host] = Wire(host, far, delay, loss)
+        _until_forwarding(ip, near)
+        return "relay"
+
+    def _lengthen(self, ip: IPRoute, host: str) -> tuple[str, str]:
+        """Take a host off the switch and put a second cable there: its end at the switch, and its free end."""
+        self._slow.add(host)
+        near, far = f"{host}-lan", f"{host}-far"
+        ip.link("set", index=_index(ip, host), master=0)
+        ip.link("add", ifname=near, kind="veth", peer={"ifname": far})
+        ip.link("set", index=_index(ip, near), master=_index(ip, _SWITCH), state="up")
+        ip.link("set", index=_index(ip, far), state="up")
+        return near, far
+
+    def _shorten(self, ip: IPRoute, host: str) -> None:
+        self._slow.discard(host)
+        if wire := self.wires.pop(host, None):
+            wire.close()
+        else:
+            ip.link("del", index=_index(ip, f"{host}-wire"))
+            ip.tc("del", index=_index(ip, host), parent=_ROOT)
+        ip.link("del", index=_index(ip, f"{host}-lan"))
+        ip.link("set", index=_index(ip, host), master=_index(ip, _SWITCH))
+        _until_forwarding(ip, host)
+
+    def _inside(self, name: str) -> None:
+        enter(self.namespaces[name], NETWORK)
+
+    def _routing(self, name: str) -> IPRoute:
+        """Step into the namespace of a host or of the switch; rtnetlink there, which is slow to open and so kept."""
+        self._inside(name)
+        if name not in self._routes:
+            self._routes[name] = IPRoute()
+        return self._routes[name]
+
+
+def _namespace() -> int:
+    """A descriptor of this process's network namespace, with our settings in it."""
+    for setting, value in _SETTINGS.items():
+        # Without IPv6 in the kernel there is nothing to set; in some containers nothing may be.
+        with contextlib.suppress(OSError), open(f"/proc/sys/net/{setting}", "w", encoding="ascii") as file:
+            file.write(value)
+    return os.open("/proc/self/ns/net", os.O_RDONLY)
+
+
+def _new_namespace() -> int:
+    unshare(NETWORK)
+    return _namespace()
+
+
+def _index(ip: IPRoute, name: str) -> int:
+    return ip.link_lookup(ifname=name)[0]
+
+
+def _bring_up(ip: IPRoute, address: str, prefix: int) -> None:
+    ip.addr("add", index=_index(ip, INTERFACE), address=address, prefixlen=prefix)
+    for index in (_LOOPBACK, _index(ip, INTERFACE)):
+        ip.link("set", index=index, state="up")
+    # A real card would fill in the checksums; here nobody does, and a capture would show them half done.
+    card = IoctlEthtool(INTERFACE)
+    card.set_offload_flag("tx-checksumming", 0)
+    card.close()
+
+
+def _until_forwarding(ip: IPRoute, *ports: str) -> None:
+    """Wait until these ports of a bridge are on: the kernel does it in its own time, and drops frames until then."""
+    deadline = time.monotonic() + _PATIENCE
+    for index in [_index(ip, port) for port in ports]:
+        while ip.get_links(index)[0].get(("linkinfo", "slave_data", "state")) != _FORWARDING:
+            if time.monotonic() > deadline:
+                raise TimeoutError(errno.ETIMEDOUT, "the ports of the switch do not come up")
+            time.sleep(_PAUSE)
+
+
+def _rule(server: str, port: int) -> dict[str, object]:
+    what = {"dst": server, "dst_len": 32, "ip_proto": socket.IPPROTO_TCP, "dport_range": f"{port}:{port}"}
+    return {"table": _DETOUR, "priority": _DETOUR, "iifname": INTERFACE, **what}
+
+
+def _netem(ip: IPRoute, ends: tuple[str, ...], delay: float, loss: float) -> bool:
+    """Have the kernel delay and lose what leaves at these ends; False when it cannot."""
+    try:
+        for end in ends:
+            ip.tc("add", "netem", index=_index(ip, end), delay=round(delay * 1e6), loss=loss * 100)
+    except NetlinkError as error:
+        if error.code not in (errno.ENOENT, errno.EOPNOTSUPP):
+            raise
+        return False
+    return True
+
+
+def _join(ip: IPRoute, name: str, ends: tuple[str, ...]) -> None:
+    ip.link("add", ifname=name, kind="bridge")
+    for end in ends:
+        ip.link("set", index=_index(ip, end), master=_index(ip, name))
+    ip.link("set", index=_index(ip, name), state="up")

@@ -1,0 +1,92 @@
+"""The selected mailbox as one IMAP session knows it: its messages by number, and what it has yet to be told.
+
+Numbers change only when the client is told (RFC 3501 §7.4.1), whatever other sessions do to the mailbox meanwhile.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from labkit.mail.mailbox import DELETED, Entry, Mailbox
+from labkit.servers.imap.responses import listed
+from labkit.servers.imap.syntax import Numbers
+
+RECENT = "\\Recent"
+"""The flag of messages that no earlier session was told of; only the server sets it (RFC 3501 §2.3.2)."""
+
+
+class Listed(NamedTuple):
+    """A message under the number that it has in this session."""
+
+    number: int
+    entry: Entry
+    recent: bool
+    last: bool
+    """Whether it has the largest number, and so the largest UID too: what ``*`` stands for."""
+
+    @property
+    def flags(self) -> bytes:
+        """The flags as they are shown."""
+        return listed([*sorted(self.entry.flags), *[RECENT] * self.recent])
+
+
+class Selection:
+    """A mailbox from SELECT or EXAMINE to CLOSE."""
+
+    def __init__(self, mailbox: Mailbox, read_only: bool) -> None:
+        self.mailbox = mailbox
+        self.read_only = read_only
+        self._entries: list[Entry] = []
+        self._recent: set[int] = set()
+        self._told: dict[int, frozenset[str]] = {}
+        """UID -> the flags that the client knows."""
+        self._admit(mailbox.entries)
+
+    def all(self) -> list[Listed]:
+        """Every message, by number."""
+        last = len(self._entries)
+        return [Listed(n, entry, entry.uid in self._recent, n == last) for n, entry in enumerate(self._entries, 1)]
+
+    def chosen(self, numbers: Numbers, by_uid: bool) -> list[Listed]:
+        """The messages with these numbers; a number without a message is passed over."""
+        return [one for one in self.all() if numbers.has(one.entry.uid if by_uid else one.number, one.last)]
+
+    def deleted(self) -> list[Entry]:
+        r"""The messages with the flag \Deleted."""
+        return [entry for entry in self._entries if DELETED in entry.flags]
+
+    def counts(self) -> list[bytes]:
+        """How many messages there are, and how many of them are recent."""
+        return [b"%d EXISTS" % len(self._entries), b"%d RECENT" % len(self._recent)]
+
+    def told(self, one: Listed) -> None:
+        """The client knows the flags that this message has now."""
+        self._told[one.entry.uid] = frozenset(one.entry.flags)
+
+    def news(self, expunges: bool) -> list[bytes]:
+        """What has happened to the mailbox, as untagged responses; messages that went only where `expunges` says so."""
+        there = self.mailbox.entries
+        responses = self._forget({entry.uid for entry in there}) if expunges else []
+        for one in self.all():
+            if self._told[one.entry.uid] != one.entry.flags:
+                self.told(one)
+                responses.append(b"%d FETCH (FLAGS %s)" % (one.number, one.flags))
+        if arrived := [entry for entry in there if entry.uid not in self._told]:
+            self._admit(arrived)
+            responses += self.counts()
+        return responses
+
+    def _admit(self, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            self._entries.append(entry)
+            self._told[entry.uid] = frozenset(entry.flags)
+            if entry.recent:
+                self._recent.add(entry.uid)
+                entry.recent = self.read_only
+
+    def _forget(self, there: set[int]) -> list[bytes]:
+        gone = [one for one in reversed(self.all()) if one.entry.uid not in there]
+        for one in gone:
+            del self._entries[one.number - 1]
+            del self._told[one.entry.uid]
+            self._recent.discard(one.entry.uid)
+        return [b"%d EXPUNGE" % one.number for one in gone]

@@ -1,0 +1,21 @@
+"""A server's own log: what it was asked and answered, when TLS began. Passwords are left out, as in any good log."""
+
+_KEPT = 5000
+"""Lines; older ones are dropped in a server that runs for long."""
+
+
+class ServerLog(list[str]):
+    """Lines of text, oldest first; shown one below the other."""
+
+    def write(self, connection: int, text: str) -> None:
+        """Add a line about a connection, counted from 1."""
+        self.append(f"#{connection} {''.join(map(_shown, text))}")
+        if len(self) > _KEPT:
+            del self[0]
+
+    def __repr__(self) -> str:
+        return "\n".join(self) or "<nothing happened yet>"
+
+
+def _shown(character: str) -> str:
+    return character if character.isprintable() else f"\\x{ord(character):02x}"

@@ -1,0 +1,72 @@
+"""The program of the other process: whatever aiosmtpd its path leads to, on a socket that it inherits.
+
+It is told what to do in one line of JSON on its standard input, writes a line of JSON for each message, and ends when
+its input does. It runs without labkit, because labkit's own aiosmtpd is another one.
+"""
+
+import asyncio
+import base64
+import json
+import logging
+import socket
+import ssl
+import sys
+from typing import Any
+
+import aiosmtpd
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+# What aiosmtpd warns of belongs to its developers.
+logging.getLogger("mail.log").addHandler(logging.NullHandler())
+logging.getLogger("mail.log").propagate = False
+
+
+class Handler:
+    """aiosmtpd's hooks."""
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        tls = server.transport.get_extra_info("ssl_object")
+        say(
+            sender=envelope.mail_from,
+            recipients=envelope.rcpt_tos,
+            data=base64.b64encode(envelope.content).decode(),
+            over=tls.version().replace("TLSv", "TLS ") if tls else "clear text",
+            user=session.auth_data or "",
+        )
+        return "250 2.0.0 Stored"
+
+
+def say(**facts: Any) -> None:
+    print(json.dumps(facts), flush=True)
+
+
+async def main() -> None:
+    loop = asyncio.get_running_loop()
+    told = json.loads(await loop.run_in_executor(None, sys.stdin.readline))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(told["certificate"])
+    context.keylog_filename = told["keylog"]
+
+    def check(server: SMTP, session: Session, envelope: Envelope, mechanism: str, given: LoginPassword) -> AuthResult:
+        user, password = given.login.decode(), given.password.decode()
+        right = told["users"].get(user) == password
+        return AuthResult(success=right, handled=False, auth_data=user)
+
+    def session() -> SMTP:
+        return SMTP(
+            Handler(),
+            hostname=told["name"],
+            ident=f"aiosmtpd {aiosmtpd.__version__}",
+            tls_context=context,
+            auth_require_tls=told["auth"] == "after TLS",
+            authenticator=check,
+            loop=loop,
+        )
+
+    listening = socket.socket(fileno=told["socket"])
+    async with await loop.create_server(session, sock=listening):
+        say(version=aiosmtpd.__version__)
+        await loop.run_in_executor(None, sys.stdin.read)
+
+
+asyncio.run(main())

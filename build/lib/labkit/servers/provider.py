@@ -1,0 +1,84 @@
+"""A mail provider: takes mail from its customers and relays it to the recipient's server, under a policy about TLS.
+
+Providers are opportunistic unless a customer asks for more. What several of them call *enforced TLS* is here a policy
+that stops without TLS: a message that cannot go that way is dropped, and a block event says so.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import Any
+
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from labkit.clients.outcome import Sent
+from labkit.clients.policies import Policy
+from labkit.mail.mailbox import Message
+from labkit.mail.message import Outgoing
+from labkit.servers.smtp import SMTPServer
+from labkit.trust.certificates import DOMAIN
+
+PATIENCE = 3.0
+"""Seconds for one relay; the customer waits for the reply meanwhile."""
+
+Relay = Callable[[Outgoing], Sent]
+"""Brings a message to the next hop and says what became of it."""
+
+
+@dataclass(frozen=True)
+class BlockEvent:
+    """A message that was not relayed."""
+
+    recipient: str
+    reason: str
+    time: datetime
+    """When it was dropped, UTC."""
+
+
+class Provider(SMTPServer):
+    """A running provider. `mailbox` is all that it took: whoever relays a message can read it."""
+
+    def __init__(self, *arguments: Any, relay: Relay, policy: Policy, blocks: list[BlockEvent]) -> None:
+        self.policy = policy
+        """What it does about TLS on the way to the next hop."""
+        self.blocks = blocks
+        """What it dropped, oldest first."""
+        self.relayed: list[Sent] = []
+        """What became of every message on its way to the next hop, oldest first."""
+        self._relay = relay
+        super().__init__(*arguments)
+
+    @property
+    def facts(self) -> str:
+        """What it was told to do, in one line."""
+        return f"{super().facts}, relays under the policy {self.policy.name}"
+
+    async def take(self, message: Message, client: str) -> str:
+        """Relay to each recipient. The customer hears that all is well, as from a provider that queues messages."""
+        self.mailbox.keep(message)
+        data = self._trace(message, client) + message.data
+        for recipient in message.recipients:
+            await asyncio.to_thread(self._pass_on, Outgoing(message.sender, (recipient,), data))
+        return "250 2.0.0 Taken for delivery"
+
+    async def handle_MAIL(self, _: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
+        """aiosmtpd's hook for the beginning of a message: only customers may send, or it would be an open relay."""
+        if not session.authenticated:
+            return "530 5.7.0 Customers log in first"
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 2.1.0 Go on"
+
+    def _pass_on(self, mail: Outgoing) -> None:
+        outcome = self._relay(mail)
+        self.relayed.append(outcome)
+        if not outcome:
+            self.blocks.append(BlockEvent(", ".join(mail.recipients), outcome.why, datetime.now(UTC)))
+
+    def _trace(self, message: Message, client: str) -> bytes:
+        """The field that every relay puts before a message (RFC 5321 §4.4, with the words of RFC 3848)."""
+        protocol = "ESMTPA" if message.over == "clear text" else "ESMTPSA"
+        when = format_datetime(message.arrived)
+        return f"Received: from {client} by {self.host}.{DOMAIN} with {protocol}; {when}\r\n".encode()

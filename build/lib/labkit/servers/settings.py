@@ -1,0 +1,65 @@
+"""What a server of the lab can be told: the same settings for every protocol."""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from labkit.errors import LabError
+from labkit.trust.contexts import CURRENT, versions
+
+STARTTLS = ("offered", "off", "required")
+AUTH = ("after TLS", "always", "none")
+MECHANISMS = ("PLAIN", "LOGIN")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a server does. Raises `LabError` for a value that means nothing."""
+
+    port: int
+    starttls: str = "offered"
+    """One of `STARTTLS`; ``required`` means that little else is answered before it."""
+    implicit: bool = False
+    """TLS before the first byte of the protocol; STARTTLS is then not offered."""
+    auth: str = "after TLS"
+    """When logging in is possible: one of `AUTH`."""
+    mechanisms: tuple[str, ...] = MECHANISMS
+    """SASL mechanisms of an SMTP server; IMAP and POP3 have PLAIN and a command of their own."""
+    tls: tuple[str, ...] = CURRENT
+    ciphers: str | None = None
+    quirks: tuple[str, ...] = ()
+    """Names from `labkit.servers.quirks`."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tls", versions(self.tls))
+        if isinstance(self.mechanisms, str):  # one alone needs no tuple, as with `tls`
+            object.__setattr__(self, "mechanisms", (self.mechanisms,))
+        _one_of("starttls", self.starttls, STARTTLS)
+        _one_of("auth", self.auth, AUTH)
+        for mechanism in self.mechanisms:
+            _one_of("mechanisms", mechanism, MECHANISMS)
+
+    def login_now(self, encrypted: bool) -> bool:
+        """Whether a connection in this state may log in."""
+        return self.auth == "always" or (self.auth == "after TLS" and encrypted)
+
+    def tls_first(self, encrypted: bool) -> bool:
+        """Whether nothing else is answered before STARTTLS."""
+        return self.starttls == "required" and not encrypted
+
+    def upgrade_now(self, encrypted: bool) -> bool:
+        """Whether STARTTLS is offered to a connection in this state."""
+        return self.starttls != "off" and not encrypted
+
+
+def settings(port: int, **given: Any) -> Settings:
+    """Settings from keyword arguments. Raises `LabError` for one that does not exist or a value that means nothing."""
+    known = [field.name for field in fields(Settings)][1:]
+    if unknown := given.keys() - set(known):
+        others = "port, certificate, host and replace"
+        raise LabError(f"A server has no setting {min(unknown)!r}: it has {', '.join(known)}, {others}.")
+    return Settings(port, **given)
+
+
+def _one_of(name: str, value: str, possible: tuple[str, ...]) -> None:
+    if value not in possible:
+        raise LabError(f"{name} cannot be {value!r}: use {' or '.join(map(repr, possible))}.")

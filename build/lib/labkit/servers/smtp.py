@@ -1,0 +1,181 @@
+"""An SMTP submission server (RFC 6409) that takes mail for anybody: aiosmtpd with the lab's settings, mailbox and log.
+
+STARTTLS is RFC 3207, AUTH is RFC 4954 with PLAIN (RFC 4616) and LOGIN, TLS from the first byte is RFC 8314 §3.3. The
+protocol itself is aiosmtpd's; only what a lesson wants to switch or to see is here.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, ClassVar
+
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session, TLSSetupException, sanitize, syntax
+
+from labkit.mail.mailbox import Mailbox, Message
+from labkit.servers.quirks import KEEPS_BUFFER, KEEPS_LOGIN
+from labkit.servers.server import Note, Server
+from labkit.servers.settings import MECHANISMS
+from labkit.servers.tls import ServerTLS, encryption, over
+from labkit.trust.certificates import SERVER_NAME
+
+_IDENT = "ESMTP ready"
+"""What the greeting says; the word STARTTLS stands only where it is offered."""
+_IDLE_LIMIT = 300.0
+"""Seconds; RFC 5321 §4.5.3.2.7 asks a server to wait at least five minutes for a command."""
+
+# aiosmtpd reports every hang-up as a warning or a traceback; what a learner should see stands in the server's log.
+logging.getLogger("mail.log").addHandler(logging.NullHandler())
+logging.getLogger("mail.log").propagate = False
+
+_UNREADABLE = (IndexError, ValueError, AttributeError, RecursionError)
+"""What the standard library's parser of addresses raises, besides its own error, where one is cut or deeply nested."""
+
+
+class _NotAnAddress(Exception):
+    """A command names an address that cannot be read."""
+
+
+class SMTPServer(Server):
+    """A running server. `mailbox` is what it took, from anybody for anybody; bob's share is in his inbox, too."""
+
+    protocol = "SMTP"
+    ports: ClassVar = {False: 587, True: 465}
+
+    def __init__(self, *arguments: Any) -> None:
+        self.mailbox = Mailbox()
+        super().__init__(*arguments)
+
+    @property
+    def mechanisms(self) -> tuple[str, ...]:
+        """The ways to log in."""
+        return self.settings.mechanisms if self.settings.auth != "none" else ()
+
+    def _session(self, note: Note) -> asyncio.Protocol:
+        return SMTPSession(self, note)
+
+    async def take(self, message: Message, client: str) -> str:
+        """Do what is to be done with a message from the client of that name; the reply to it."""
+        self.mailbox.keep(message)
+        self.post.deliver(message)
+        return f"250 2.0.0 Stored as message {len(self.mailbox)}"
+
+    async def handle_EHLO(
+        self, smtp: SMTP, session: Session, _: Envelope, hostname: str, lines: list[str]
+    ) -> list[str]:
+        """aiosmtpd's hook for the answer to EHLO: as one piece, and without a mechanism there is no AUTH to offer."""
+        session.host_name = hostname
+        return ["\r\n".join(line for line in lines if line.strip() != "250-AUTH")]
+
+    async def handle_DATA(self, smtp: SMTP, session: Session, envelope: Envelope) -> str:
+        """aiosmtpd's hook for a message that has arrived."""
+        message = Message(
+            sender=envelope.mail_from or "",
+            recipients=tuple(envelope.rcpt_tos),
+            data=bytes(envelope.content or b""),
+            over=over(smtp.transport),
+            user=session.auth_data or "",
+        )
+        return await self.take(message, session.host_name or "")
+
+    async def handle_exception(self, error: Exception) -> str:
+        """aiosmtpd's hook for what stopped a command; a failed handshake is in the log already and gets no reply."""
+        if isinstance(error, _NotAnAddress):
+            return "501 5.1.3 That is not an address"
+        return "451 4.3.0 Something went wrong on the server: the command was not carried out"
+
+
+class SMTPSession(SMTP):
+    """One client's conversation, written into the server's log."""
+
+    protocol_ident = _IDENT
+    """What stands behind the server's name in its greeting."""
+
+    AuthLoginUsernameChallenge = "Username:"
+    AuthLoginPasswordChallenge = "Password:"
+
+    def __init__(self, server: SMTPServer, note: Note) -> None:
+        settings = server.settings
+        super().__init__(
+            server,
+            hostname=SERVER_NAME,
+            ident=self.protocol_ident,
+            tls_context=None if settings.implicit or settings.starttls == "off" else server.context,
+            require_starttls=settings.starttls == "required",
+            timeout=_IDLE_LIMIT,
+            # aiosmtpd counts only STARTTLS as TLS; on an implicit port everything is inside it.
+            auth_require_tls=settings.auth == "after TLS" and not settings.implicit,
+            auth_exclude_mechanism=[name for name in MECHANISMS if name not in server.mechanisms],
+            authenticator=self._check,
+            loop=asyncio.get_running_loop(),
+        )
+        self._quirks = settings.quirks
+        self._knows = server.post.knows
+        self.note = note
+        self._smtp_methods = {verb: partial(self._heard, verb, act) for verb, act in self._smtp_methods.items()}
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if self.transport is None:
+            super().connection_made(transport)
+            return
+        clear, behind = self.session, bytes(self._reader._buffer)
+        super().connection_made(transport)  # it is inside TLS now; this forgets the session and what is in the buffer
+        if KEEPS_LOGIN in self._quirks:
+            self.session.authenticated, self.session.auth_data = clear.authenticated, clear.auth_data
+        if KEEPS_BUFFER in self._quirks:
+            self._reader.feed_data(behind)
+        elif behind:
+            self.note(f"{len(behind)} bytes behind the command that starts TLS are thrown away")
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.note(f"connection lost: {error}" if isinstance(error, OSError) else "connection closed")
+        super().connection_lost(error)
+
+    async def push(self, status: str | bytes) -> None:
+        # A client can leave many commands behind; its leaving is heard only while this waits, and ends the session.
+        await asyncio.sleep(0)
+        if self.transport is None or self.transport.is_closing():
+            raise asyncio.CancelledError
+        text = status if isinstance(status, str) else status.decode("utf-8", "backslashreplace")
+        for line in text.split("\r\n"):
+            self.note(f"S: {line}")
+        await super().push(status)
+
+    @syntax("STARTTLS", when="tls_context")
+    async def smtp_STARTTLS(self, arg: str) -> None:
+        if any(encryption(self.transport)):
+            await self.push("503 5.5.1 TLS is already active")
+            return
+        if self.tls_context is None:
+            await self.push("502 5.5.1 This server does not speak STARTTLS")
+            return
+        if arg:
+            await self.push("501 5.5.4 STARTTLS takes no argument")
+            return
+        await self.push("220 Ready to start TLS")
+        self._original_transport = self.transport
+        self._tls_protocol = ServerTLS(self, self.tls_context, self.note)
+        await self._tls_protocol.take_over(self._original_transport)
+        if not any(encryption(self.transport)):
+            raise TLSSetupException
+
+    def _getaddr(self, arg: str) -> tuple[str, str]:
+        try:
+            address, rest = super()._getaddr(arg)
+        except _UNREADABLE as error:
+            raise _NotAnAddress from error
+        if address is None:
+            raise _NotAnAddress
+        return address, rest
+
+    async def _heard(self, verb: str, act: Callable[[str | None], Awaitable[None]], arg: str | None) -> None:
+        shown = sanitize(f"{verb} {arg or ''}".encode("utf-8", "surrogateescape")).decode("utf-8", "backslashreplace")
+        self.note(f"C: {shown.rstrip()}")
+        await act(arg)
+
+    def _check(self, _: SMTP, __: Session, ___: Envelope, mechanism: str, given: LoginPassword) -> AuthResult:
+        user, password = (part.decode("utf-8", "replace") for part in given)
+        return AuthResult(success=self._knows(user, password), handled=False, auth_data=user)
+
+
+SERVER = SMTPServer

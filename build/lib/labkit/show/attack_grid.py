@@ -1,0 +1,87 @@
+"""Attacks to look at: what they do, as a table, and what came of them, as a grid.
+
+In the grid each attack has a row, each client a column, and each cell its verdict (`labkit.attacks.verdict`); where
+the protocols differ, a cell names each of them.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from labkit.attacks import catalogue
+from labkit.attacks.vector import Vector
+from labkit.attacks.verdict import BROKEN, DECEIVED, LEAKED, OUTCOMES, STOPPED, UNHARMED, Verdict
+from labkit.dialects import ALL
+from labkit.show.grid import Cell, Grid
+from labkit.show.page import Page
+from labkit.show.table import table
+
+_LOOKS = {
+    LEAKED: ("✘", "wrong"),
+    DECEIVED: ("!", "clear"),
+    STOPPED: ("∅", "soft"),
+    UNHARMED: ("✔", "right"),
+    BROKEN: ("~", "soft"),
+}
+"""What a verdict may be, the gravest first -> its mark and its colour."""
+_DIFFERS = "≠"
+_COLUMNS = ("number", "name", "spoken", "what it does", "source")
+
+
+def attack_table(vectors: Iterable[type[Vector]] = catalogue.ALL) -> Page:
+    """These attacks of the catalogue, or all, by their numbers; with those of their sections that are not run.
+
+    Raises `LabError` for what is no attack.
+    """
+    rows = [_row(kind) for kind in catalogue.kinds(vectors)]
+    sections = {number[:1] for number, *_ in rows}
+    not_run = [(number, why) for number, why in catalogue.NOT_RUN.items() if number[:1] in sections]
+    rows += [(number, "not run here", "", why, "") for number, why in not_run]
+    return table("Attacks", _COLUMNS, sorted(rows, key=_place))
+
+
+def _row(kind: type[Vector]) -> tuple[str, ...]:
+    return (
+        kind.id,
+        kind.__name__,
+        ", ".join(dialect.name for dialect in ALL if kind.applies_to(dialect)),
+        kind().summary,
+        kind.source,
+    )
+
+
+def _place(row: tuple[str, ...]) -> tuple[str, int, str]:
+    """N2 stands before N10, and what has no number first."""
+    number = row[0]
+    return number[:1], len(number), number
+
+
+def attack_grid(cells: Iterable[tuple[str, str, str, Verdict]]) -> Grid:
+    """The grid of these cells: (protocol, number of the attack, client, verdict)."""
+    found: dict[tuple[str, str], dict[str, Verdict]] = {}
+    for protocol, number, client, verdict in cells:
+        found.setdefault((_name(number), client), {})[protocol] = verdict
+    rows, columns = (list(dict.fromkeys(names)) for names in zip(*found, strict=True))
+    present = {verdict.outcome for verdicts in found.values() for verdict in verdicts.values()}
+    every = {(row, column): _cell(found.get((row, column), {})) for row in rows for column in columns}
+    legend = {mark: f"{outcome}: {OUTCOMES[outcome]}" for outcome, (mark, _) in _LOOKS.items() if outcome in present}
+    if any(cell.mark == _DIFFERS for cell in every.values()):
+        legend[_DIFFERS] = "not the same in every protocol; coloured like the gravest"
+    total = sum(map(len, found.values()))
+    return Grid(f"Attacks against clients: {total} live sessions.", ("attack", "client"), every, legend)
+
+
+def _name(number: str) -> str:
+    return f"{number} {catalogue.vector(number).name}"
+
+
+def _cell(verdicts: Mapping[str, Verdict]) -> Cell:
+    """One cell; its colour is that of the gravest verdict in it."""
+    if not verdicts:
+        return Cell(" ", "not run", "soft")
+    outcomes = {protocol: verdict.outcome for protocol, verdict in verdicts.items()}
+    gravest = next(outcome for outcome in _LOOKS if outcome in outcomes.values())
+    mark, role = _LOOKS[gravest]
+    more = " ".join(f"{protocol}: {verdict.outcome}, {verdict.why}." for protocol, verdict in verdicts.items())
+    if len(set(outcomes.values())) == 1:
+        return Cell(mark, gravest, role, more)
+    each = ", ".join(f"{protocol}\N{NO-BREAK SPACE}{_LOOKS[outcome][0]}" for protocol, outcome in outcomes.items())
+    return Cell(_DIFFERS, each, role, more)

@@ -1,0 +1,64 @@
+"""The dialects beside each other: one idea, spoken in different words. The words are those of `labkit.dialects`."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING
+
+from labkit.decode.steps import NAMES
+from labkit.dialects import ALL
+from labkit.show import html
+from labkit.show.page import Page
+from labkit.show.printed import printable
+from labkit.show.steps import said
+from labkit.show.table import Column, build, in_columns
+
+if TYPE_CHECKING:
+    from labkit.show.capture import Capture
+
+_MISSING = "(not taken)"
+
+
+def dialect_table() -> Page:
+    """What each dialect says at each step, and on which ports."""
+    words = {word: list(map(put, ALL)) for word, put in _WORDS.items()}
+    return _table("The words of each dialect", "", [dialect.name for dialect in ALL], words)
+
+
+def step_table(captures: "Mapping[str, Capture]") -> Page:
+    """The steps of the upgrade in several captures, one a column, as they were said. Raises `LabError` as they do."""
+    columns = {name: capture.steps() for name, capture in captures.items()}
+    rows = {
+        f"{number}. {name}": [
+            next((said(steps.dialogue, step) for step in steps.steps if step.number == number), _MISSING)
+            for steps in columns.values()
+        ]
+        for number, name in enumerate(NAMES, 1)
+    }
+    return _table("The steps of the upgrade in each capture", "step", list(columns), rows)
+
+
+def _ports(ports: tuple[int, ...]) -> str:
+    return ", ".join(map(str, ports)) or "none"
+
+
+_WORDS = {
+    "ask": lambda dialect: dialect.ask,
+    "offered as": lambda dialect: dialect.token,
+    "upgrade": lambda dialect: f"tag {dialect.upgrade}" if dialect.tagged else dialect.upgrade,
+    "go-ahead": lambda dialect: f"tag {dialect.go_ahead}" if dialect.tagged else dialect.go_ahead,
+    "explicit ports": lambda dialect: _ports(dialect.explicit_ports),
+    "implicit ports": lambda dialect: _ports(dialect.implicit_ports),
+    "source": lambda dialect: dialect.source,
+}
+"""What is compared -> how a dialect says it."""
+
+
+def _table(label: str, corner: str, columns: list[str], rows: Mapping[str, list[str]]) -> Page:
+    lines = [[corner, *columns], *([name, *row] for name, row in rows.items())]
+    text = "\n".join(in_columns([list(map(printable, line)) for line in lines]))
+    return Page(partial(_grid, label, [corner, *columns], rows), text)
+
+
+def _grid(label: str, names: list[str], rows: Mapping[str, list[str]]) -> html.Node:
+    columns = [Column(name, heads=not number) for number, name in enumerate(names)]
+    return build(columns, ([name, *(html.code[said] for said in row)] for name, row in rows.items()), label=label)

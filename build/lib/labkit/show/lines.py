@@ -1,0 +1,132 @@
+"""An event as the lines that a transcript prints: their bytes, their meaning, and which of them give something away.
+
+Offsets are in bytes of the event's data. How lines look is for `transcript` and `ladder`.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+from labkit.decode.event import TEXT, Event
+from labkit.decode.privacy import Exposure
+from labkit.show.printed import decoded, printable
+
+LABEL_SHOWN = 90
+"""Characters of what a phrase gives away that are printed."""
+
+
+class _Limit(NamedTuple):
+    """How much of a long phrase is printed."""
+
+    lines: int
+    bytes: int
+
+
+_WHOLE = _Limit(20, 1200)
+_EXPLAINED = _Limit(200, 20_000)
+"""For a phrase each of whose lines has its own meaning: longer than any honest one."""
+_SAMPLE = _Limit(20, 160)
+"""For bytes that are no text: pictures, for example."""
+_ALIKE = ("message", "injected", "unknown")
+"""Kinds of phrases whose lines all have the same meaning."""
+
+
+class Line(NamedTuple):
+    """One line of a phrase."""
+
+    data: bytes
+    """Without its line ending."""
+    start: int
+    """Offset of its first byte in the event's data."""
+    meaning: str
+    """Its own meaning; empty where only the whole phrase has one."""
+
+
+class Piece(NamedTuple):
+    """A run of a line that is either plain or gives away the things named in `labels`."""
+
+    text: str
+    labels: tuple[str, ...]
+
+
+def lines_of(event: Event) -> tuple[list[Line], int]:
+    """The lines to print, and how many bytes of a long phrase are left out."""
+    if event.layer != TEXT:
+        return [Line(event.title.encode(), 0, event.meaning)], 0
+    data = event.data
+    if event.kind in _ALIKE:
+        limit = _SAMPLE if event.kind == "unknown" and not _is_text(data[: _WHOLE.bytes]) else _WHOLE
+        return _with_one_meaning(event, limit)
+    known = event.lines
+    split = _split(data)
+    if len(known) != len(split):
+        return _with_one_meaning(event, _WHOLE)
+    lines = [
+        Line(line.rstrip(b"\r\n"), start, meaning)
+        for (start, line), (_, meaning) in zip(split[: _EXPLAINED.lines], known, strict=False)
+    ]
+    return _shortened(lines, data, _EXPLAINED)
+
+
+def _with_one_meaning(event: Event, limit: _Limit) -> tuple[list[Line], int]:
+    """The lines of a phrase that has one meaning as a whole, which stands beside the first."""
+    split = _split(event.data[: limit.bytes + 1])[: limit.lines]
+    lines = [Line(line.rstrip(b"\r\n"), start, "") for start, line in split]
+    lines[0] = lines[0]._replace(meaning=event.meaning)
+    return _shortened(lines, event.data, limit)
+
+
+def _is_text(data: bytes) -> bool:
+    """Whether these bytes are text: no NUL, and four of five are UTF-8, for old mail has some that are not."""
+    return b"\0" not in data and 5 * len(data.decode("utf-8", "ignore").encode()) >= 4 * len(data)
+
+
+def _split(data: bytes) -> list[tuple[int, bytes]]:
+    found, start = [], 0
+    for line in data.split(b"\n"):
+        end = min(start + len(line) + 1, len(data))
+        found.append((start, data[start:end]))
+        start = end
+    return found[:-1] if len(found) > 1 and not found[-1][1] else found
+
+
+def _shortened(lines: list[Line], data: bytes, limit: _Limit) -> tuple[list[Line], int]:
+    kept = [line for line in lines if line.start < limit.bytes]
+    last = kept[-1]
+    if last.start + len(last.data) > limit.bytes:
+        last = kept[-1] = last._replace(data=last.data[: limit.bytes - last.start])
+    shown = last.start + len(last.data)
+    return kept, len(data) - shown if data[shown:].lstrip(b"\r").removeprefix(b"\n") else 0
+
+
+def label(exposure: Exposure) -> str:
+    """What is given away, with its value; ``password: hunter2``."""
+    value = exposure.value[:LABEL_SHOWN]
+    said = printable(f"{exposure.what}: {value}" if value else exposure.what)
+    return said if len(said) <= LABEL_SHOWN else f"{said[: LABEL_SHOWN - 1]}…"
+
+
+def pieces(line: Line, exposures: Sequence[Exposure]) -> list[Piece]:
+    """The line cut where something readable begins or ends; the pieces together are the whole line."""
+    end = line.start + len(line.data)
+    inside = [e for e in exposures if e.start < end and e.end > line.start]
+    cuts = sorted({line.start, end, *(min(max(edge, line.start), end) for e in inside for edge in (e.start, e.end))})
+    return [_piece(line, left, right, inside) for left, right in pairwise(cuts)]
+
+
+def labels(line: Line, exposures: Sequence[Exposure]) -> list[str]:
+    """What a line gives away, each thing once."""
+    return list(dict.fromkeys(text for piece in pieces(line, exposures) for text in piece.labels))
+
+
+def _piece(line: Line, left: int, right: int, exposures: Sequence[Exposure]) -> Piece:
+    text = decoded(line.data[left - line.start : right - line.start])
+    return Piece(text, tuple(_new(e, text) for e in exposures if e.start <= left and e.end >= right))
+
+
+def _new(exposure: Exposure, text: str) -> str:
+    """The label without a value that the piece itself already shows."""
+    value = exposure.value
+    # The value may be a whole message: where it is longer than the piece, the piece cannot contain it.
+    shown = (len(value) <= len(text) and printable(value) in text) or text in value
+    return printable(exposure.what) if shown else label(exposure)

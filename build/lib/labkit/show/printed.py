@@ -1,0 +1,26 @@
+"""Text that came over the wire, made safe to look at: every control and direction character becomes visible."""
+
+import re
+
+from labkit.decode.escaped import escaped
+
+# C0 and C1 controls, DEL, and the invisible characters that reorder or hide text (Unicode TR 36, section 3).
+INVISIBLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff\ufff0-\uffff\ud800-\udfff]"
+)
+"""A character that is not visible as what it is."""
+
+
+def _name(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return chr(0x2400 + code) if code < 0x20 else f"\\u{code:04x}" if code > 0xFF else f"\\x{code:02x}"
+
+
+def printable(text: str) -> str:
+    """Text in which nothing is invisible: control characters as their pictures (␍, ␛), others as ``\\u202e``."""
+    return text if text.isascii() and text.isprintable() else INVISIBLE.sub(_name, text)
+
+
+def decoded(data: bytes) -> str:
+    """Bytes from the wire as printable text: UTF-8, with ``\\xNN`` for what is not."""
+    return printable(str(data, "ascii") if data.isascii() else escaped(data))

@@ -1,0 +1,102 @@
+"""What every transcript says of a dialogue, on a page or in a terminal: who, in which protocol, what became of TLS."""
+
+from collections.abc import Sequence
+from itertools import takewhile
+from typing import NamedTuple
+
+from labkit.decode.event import CLIENT, SERVER, TEXT, TLS, Dialogue, Event
+from labkit.decode.privacy import Exposure
+from labkit.decode.tls_start import is_text
+from labkit.show.printed import printable
+
+EVENTS_SHOWN = 400
+
+
+class Reading(NamedTuple):
+    """A dialogue with what someone on the path can read of it."""
+
+    dialogue: Dialogue
+    exposures: Sequence[Exposure]
+
+
+def heading(dialogue: Dialogue) -> str:
+    """Who with whom: ``alice (127.0.0.1:50412) → mail (127.0.0.1:587)``."""
+    return printable(f"{dialogue.client_name} ({dialogue.client}) → {dialogue.server_name} ({dialogue.server})")
+
+
+def summary(dialogue: Dialogue) -> str:
+    """In which protocol, and what became of TLS, in a sentence or three."""
+    protocol = dialogue.dialect.name if dialogue.dialect else "a protocol that the lab does not know"
+    size = f"{len(dialogue.events):,} {plural(len(dialogue.events), 'event')}"
+    return printable(f"{protocol[0].upper()}{protocol[1:]}, {size}. {_tls(dialogue)}")
+
+
+def _tls(dialogue: Dialogue) -> str:
+    session = dialogue.session
+    said = [event for event in dialogue.events if event.layer == TEXT]
+    if session is None and not said:
+        return "Nothing was said."
+    if session is None:
+        return _ALL_CLEAR if _is_all_read(dialogue, said) else "No TLS was seen in what was captured."
+    start = _start(session.started, dialogue)
+    facts = [session.version or "no version agreed", session.cipher]
+    facts.append(f"server name {session.server_name}" if session.server_name else "no server name sent")
+    facts.append("resumed session" if session.resumed else "")
+    state = "Opened with the session's secrets." if session.opened else session.problem or "Not opened."
+    return f"{start}: {', '.join(fact for fact in facts if fact)}. {state}"
+
+
+_ALL_CLEAR = "No TLS: everything crossed the wire in clear text."
+
+
+def _is_all_read(dialogue: Dialogue, said: Sequence[Event]) -> bool:
+    """Whether all that crossed the wire was captured, from the first byte, and read as text of a known protocol."""
+    begins = dialogue.events[0].kind in ("syn", "syn-ack")
+    both = {event.sender for event in said} == {CLIENT, SERVER}
+    missing = any(event.kind == "gap" for event in dialogue.events)
+    unread = any(event.kind == "unknown" and not is_text(event.data) for event in said)
+    return dialogue.dialect is not None and begins and both and not (missing or unread)
+
+
+def _start(started: str, dialogue: Dialogue) -> str:
+    """How the TLS began, as far as that was seen."""
+    before = [event.kind for event in takewhile(lambda event: event.layer != TLS, dialogue.events)]
+    if started == "implicit":
+        spoken = any(event.layer == TEXT and event.kind != "preface" for event in dialogue.events[: len(before)])
+        return "TLS that was not asked for" if spoken else "Implicit TLS, from the first byte"
+    return "Explicit TLS, after an upgrade" if "go-ahead" in before else "Explicit TLS, whose go-ahead was not seen"
+
+
+def shown(reading: Reading) -> list[tuple[Event, list[Exposure]]]:
+    """The events that a transcript shows, each with what it gives away."""
+    by_event: dict[int, list[Exposure]] = {}
+    for exposure in reading.exposures:
+        by_event.setdefault(exposure.event_index, []).append(exposure)
+    return [(event, by_event.get(index, [])) for index, event in enumerate(reading.dialogue.events[:EVENTS_SHOWN])]
+
+
+def milliseconds(dialogue: Dialogue, event: Event) -> str:
+    """Since the first event of the dialogue."""
+    return f"{(event.time - dialogue.events[0].time) * 1000:.1f}"
+
+
+def direction(dialogue: Dialogue, sender: str) -> str:
+    """From whom to whom: ``alice → mail``."""
+    ends = (dialogue.client_name, dialogue.server_name)
+    return printable(" → ".join(ends if sender == CLIENT else ends[::-1]))
+
+
+def more_events(dialogue: Dialogue) -> str:
+    """How many events are not shown; empty when all are."""
+    rest = len(dialogue.events) - EVENTS_SHOWN
+    return f"… {rest:,} more {plural(rest, 'event')}." if rest > 0 else ""
+
+
+def left_out(size: int) -> str:
+    """That so many bytes of a long phrase are not shown."""
+    return f"… {size:,} {plural(size, 'byte')} more"
+
+
+def plural(number: int, noun: str) -> str:
+    """The noun as it stands behind this number."""
+    return noun if number == 1 else f"{noun}s"

@@ -1,0 +1,39 @@
+"""The captures that come with the lab, for whoever cannot capture or wants to start from a file: see data/README.md.
+
+They lie in the folder data of the checkout, which an editable installation knows. How they are made is data/record.py.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from labkit.errors import LabError
+
+if TYPE_CHECKING:
+    from labkit.show.capture import Capture
+
+FOLDER = Path(__file__).resolve().parents[2] / "data"
+_ENDING = ".pcapng"
+
+
+def recorded(name: str) -> "Capture":
+    """The recording of that name, for example ``starttls_tls13``, with the secrets of its sessions.
+
+    Raises `LabError` for one that does not exist; the error names those that do.
+    """
+    from labkit.show.capture import read_capture
+
+    known = names()
+    if not known:
+        raise LabError(
+            f"The recordings are not in {FOLDER}, because labkit was installed without its checkout: "
+            "install it with pip install --editable in the folder of the lab."
+        )
+    wanted = str(name).removesuffix(_ENDING)
+    if wanted not in known:
+        raise LabError(f"There is no recording {name!r}: there are {', '.join(known)}.")
+    return read_capture(FOLDER / f"{wanted}{_ENDING}")
+
+
+def names() -> list[str]:
+    """What recordings there are."""
+    return sorted(path.stem for path in FOLDER.glob(f"*{_ENDING}"))

@@ -1,0 +1,155 @@
+"""The transcript of a dialogue for a terminal: plain text in five columns.
+
+The command ``decode`` writes hundreds of thousands of these lines, so what is the same for all events of a dialogue is
+made once, and a line that needs no wrapping is one format.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import zip_longest
+from textwrap import wrap
+from typing import NamedTuple
+
+from labkit.decode.event import CLIENT, SERVER, TLS, Dialogue, Event
+from labkit.decode.privacy import Exposure
+from labkit.show.forms import FORMS, form_of
+from labkit.show.lines import Line, label, labels, lines_of
+from labkit.show.printed import decoded, printable
+from labkit.show.readings import (
+    Reading,
+    direction,
+    heading,
+    left_out,
+    more_events,
+    shown,
+    summary,
+)
+
+WIDTH = 110
+"""Characters of a line."""
+_MS, _HOW, _WIDEST_NAMES = 8, 13, 24
+"""Characters of the columns "ms" and "how", and the most that "from → to" takes."""
+_GAP = "  "
+
+
+_TAGS = {form.tag: f"  {form.tag:<{_HOW}}  " for form in FORMS}
+"""The word for how an event crossed the wire -> its column."""
+
+
+class _Columns(NamedTuple):
+    """The widths of one dialogue's columns, and what does not change from line to line."""
+
+    who: int
+    content: int
+    meaning: int
+    names: dict[str, tuple[str, list[str]]]
+    """The sender -> who said it to whom: the column's first line, and those below it."""
+    margin: str
+    """What stands left of a line that continues another."""
+    turn: str
+    """What leads from a line to the one that continues it."""
+
+
+def plain_text(reading: Reading, how: str = "") -> str:
+    """The transcript of one dialogue; `how` says in a sentence how it was captured."""
+    dialogue = reading.dialogue
+    columns = _columns(dialogue)
+    rows = [line for said in (heading(dialogue), summary(dialogue), printable(how)) for line in _wrap(said, WIDTH)]
+    rows += ["", f"{'ms':>{_MS}}  {'from → to':<{columns.who}}  {'how':<{_HOW}}  {'what':<{columns.content}}  meaning"]
+    began = dialogue.events[0].time if dialogue.events else 0.0
+    for event, exposures in shown(reading):
+        _add(rows, columns, (event.time - began) * 1000, event, exposures)
+    rows += filter(None, [more_events(dialogue)])
+    return "\n".join(rows)
+
+
+def _columns(dialogue: Dialogue) -> _Columns:
+    names = {sender: direction(dialogue, sender) for sender in (CLIENT, SERVER)}
+    who = min(len(names[CLIENT]), _WIDEST_NAMES)
+    room = WIDTH - (_MS + who + _HOW) - 4 * len(_GAP)
+    content = room * 43 // 100
+    margin = " " * (WIDTH - room - len(_GAP))
+    return _Columns(
+        who,
+        content,
+        room - content,
+        {sender: _names(_wrap(said, who), who) for sender, said in names.items()},
+        margin,
+        f"\n{margin}",
+    )
+
+
+def _names(lines: list[str], who: int) -> tuple[str, list[str]]:
+    first, *more = lines
+    return f"  {first:<{who}}", [f"{'':{_MS}}  {each:<{who}}  {'':{_HOW}}  " for each in more]
+
+
+def _add(rows: list[str], columns: _Columns, milliseconds: float, event: Event, exposures: list[Exposure]) -> None:
+    """Add the lines of an event to the rows."""
+    lines, rest = lines_of(event)
+    first, below = columns.names[event.sender]
+    left = f"{milliseconds:{_MS}.1f}{first}{_TAGS[form_of(event).tag]}"
+    for line in lines:
+        readable = _readable(event, line, exposures) if exposures else ()
+        right = _beside(line.data, line.meaning, readable, columns.content, columns.meaning)
+        if below or "" in right:
+            pairs = zip_longest([left, *below], right, fillvalue="")
+            rows += [f"{before or columns.margin}{words}".rstrip() for before, words in pairs]
+            below = []
+        else:
+            rows.append(left + columns.turn.join(right))
+        left = columns.margin
+    if rest:
+        rows.append(left + left_out(rest))
+
+
+@lru_cache(4096)
+def _beside(data: bytes, meaning: str, readable: tuple[str, ...], content: int, means: int) -> list[str]:
+    """A line of a phrase in a column of `content` characters, and beside it its meaning in one of `means`."""
+    right = _wrap(printable(meaning), means)
+    if readable:
+        right = right + [
+            part for each in readable for part in wrap(f"» readable: {each}", means, subsequent_indent="  ")
+        ]
+    left = chopped(decoded(data), content if right else content + len(_GAP) + means)
+    if not right:
+        return [words.rstrip() for words in left]
+    return [f"{words:<{content}}  {each}".rstrip() for words, each in zip_longest(left, right, fillvalue="")]
+
+
+@lru_cache(4096)
+def _wrap(text: str, width: int) -> list[str]:
+    """The lines of a sentence; the same ones come again and again."""
+    return [text] if 0 < len(text) <= width and text.strip() == text else wrap(text, width)
+
+
+def _readable(event: Event, line: Line, exposures: Sequence[Exposure]) -> tuple[str, ...]:
+    """What someone on the path can read in a line."""
+    return tuple(label(exposure) for exposure in exposures) if event.layer == TLS else tuple(labels(line, exposures))
+
+
+def chopped(text: str, width: int) -> list[str]:
+    """A printable text in lines of at most `width` characters, broken at spaces; no character is lost.
+
+    As ``textwrap.wrap(text, width, drop_whitespace=False, break_on_hyphens=False)``, without its regular expressions.
+    """
+    lines, start, size = [], 0, len(text)
+    while size - start > width:
+        end = start + width
+        if (text[end] == " ") == (text[end - 1] == " "):
+            end = _before_word(text, start, end) or end
+        lines.append(text[start:end])
+        start = end
+    return [*lines, text[start:]]
+
+
+def _before_word(text: str, start: int, end: int) -> int:
+    """Where the word, or the run of spaces, begins that crosses `end`; 0 where it is too long for a line of its own."""
+    width = end - start
+    if text[end] == " ":
+        begin = start + len(text[start:end].rstrip(" "))
+        beyond = text[begin : begin + width + 1].strip(" ")
+    else:
+        begin = text.rfind(" ", start, end) + 1 or start
+        beyond = " " in text[begin : begin + width + 1]
+    return begin if beyond or len(text) - begin <= width else 0

@@ -1,0 +1,38 @@
+"""The matrix of versions: who agreed with whom on what, as a grid. How they met is `labkit.trials.versions`."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from labkit.show.grid import Cell, Grid
+
+if TYPE_CHECKING:
+    from labkit.trials.versions import Meeting
+
+_FORBIDDEN = {"SSL 2.0": "RFC 6176", "SSL 3.0": "RFC 7568"}
+_DEPRECATED = {"TLS 1.0": "RFC 8996", "TLS 1.1": "RFC 8996"}
+
+
+def version_grid(meetings: Mapping[tuple[str, str], "Meeting"]) -> Grid:
+    """The grid of these meetings: (client's range, server's range) -> what became of them."""
+    return Grid(
+        f"Which version a client and a server agree on: {len(meetings)} live sessions.",
+        ("client", "server"),
+        {names: _cell(meeting) for names, meeting in meetings.items()},
+        {
+            "✔": "agreed on a version that is recommended (RFC 9325)",
+            "!": "agreed on one that is deprecated and must not be used (RFC 8996)",
+            "✘": "agreed on one that is forbidden (RFC 6176, RFC 7568)",
+            "∅": "nothing in common: no session",
+        },
+    )
+
+
+def _cell(meeting: "Meeting") -> Cell:
+    version, with_cipher = meeting.version, f"with {meeting.cipher}"
+    if not version:
+        return Cell("∅", "none", "soft", meeting.why)
+    if version in _FORBIDDEN:
+        return Cell("✘", version, "wrong", f"{with_cipher}; forbidden by {_FORBIDDEN[version]}")
+    if version in _DEPRECATED:
+        return Cell("!", version, "clear", f"{with_cipher}; deprecated by {_DEPRECATED[version]}")
+    return Cell("✔", version, "right", with_cipher)

@@ -1,0 +1,164 @@
+"""Every client against every attack: one live session for each, and the verdict on it.
+
+Each attack is run in a lab of its own, on a server that is open to it; the caller says what makes that lab. How the
+result looks is for `labkit.show`.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
+
+from labkit.attack import Aftermath, scene, targets
+from labkit.attacks import catalogue
+from labkit.attacks.account import NAME
+from labkit.attacks.engine.interceptor import Interceptor
+from labkit.attacks.vector import Vector
+from labkit.attacks.vectors.buffering import MARK
+from labkit.attacks.verdict import Verdict, judge
+from labkit.attacks.victims import LOGIN, TEXT, Victim
+from labkit.attacks.victims.report import Report
+from labkit.clients import policies
+from labkit.clients.policies import IMPLICIT, Policy
+from labkit.dialects import named
+from labkit.errors import LabError
+from labkit.mail.mailbox import Message
+from labkit.trust.certificates import DOMAIN
+
+if TYPE_CHECKING:
+    from labkit.lab import Lab
+    from labkit.show.grid import Grid
+
+PROTOCOLS = ("SMTP", "IMAP", "POP3")
+PATIENCE = 2.0
+"""Seconds for an attempt: some attacks let the client wait for an answer that never comes."""
+_AT_ONCE = 4
+"""Attacks that are run at the same time; waiting attacks use no CPU."""
+
+Client = Policy | Victim
+
+
+class Trial(NamedTuple):
+    """One attack on one client."""
+
+    protocol: str
+    vector: str
+    """The number of the attack: ``N1``."""
+    client: str
+    """The name of the policy or of the victim."""
+    verdict: Verdict
+
+
+class Matrix(tuple[Trial, ...]):
+    """The cells, attack by attack."""
+
+    def verdict(self, protocol: str, vector: str, client: str) -> Verdict:
+        """The verdict in one cell. Raises KeyError where there is none."""
+        for cell in self:
+            if cell[:3] == (protocol, vector, client):
+                return cell.verdict
+        raise KeyError((protocol, vector, client))
+
+    @property
+    def grid(self) -> "Grid":
+        """The cells as a grid of attacks and clients."""
+        from labkit.show.attack_grid import attack_grid
+
+        return attack_grid(self)
+
+    def _repr_html_(self) -> str:
+        return self.grid.html
+
+    def __repr__(self) -> str:
+        rows = (f"{protocol:5} {vector:4} {client}: {verdict.outcome}" for protocol, vector, client, verdict in self)
+        return "\n".join(rows)
+
+
+def every_attack(
+    make: "Callable[[], Lab]",
+    vectors: Iterable[type[Vector]] = catalogue.ALL,
+    clients: Sequence[Client] = policies.ALL,
+    protocols: Sequence[str] = PROTOCOLS,
+    step: Callable[[], object] = lambda: None,
+) -> Matrix:
+    """Run each attack against each client, in each protocol that both know; `make` makes a lab for each attack.
+
+    `clients` are policies, which the lab's own clients follow, and victims; `step` is called after each session.
+    """
+    rows = [_Row(protocol, vector(), _able(clients, protocol)) for protocol, vector in _pairs(vectors, protocols)]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        found = pool.map(lambda row: row.run(make, step), rows)
+        return Matrix(chain.from_iterable(found))
+
+
+def known(clients: Iterable[Client]) -> tuple[Client, ...]:
+    """These clients. Raises `LabError` when one of them is none, or there is none at all."""
+    given = tuple(clients) if isinstance(clients, Iterable) else (clients,)
+    for client in given or (None,):
+        if not isinstance(client, Client):
+            raise LabError(f"Clients are a list of policies or victims, like [policies.verified], not {client!r}.")
+    return given
+
+
+def count(
+    vectors: Iterable[type[Vector]] = catalogue.ALL,
+    clients: Sequence[Client] = policies.ALL,
+    protocols: Sequence[str] = PROTOCOLS,
+) -> int:
+    """How many sessions `every_attack` has with these arguments."""
+    return sum(len(_able(clients, protocol)) for protocol, _ in _pairs(vectors, protocols))
+
+
+def _pairs(vectors: Iterable[type[Vector]], protocols: Sequence[str]) -> list[tuple[str, type[Vector]]]:
+    return [(protocol, vector) for vector in vectors for protocol in protocols if vector.applies_to(named(protocol))]
+
+
+def _able(clients: Sequence[Client], protocol: str) -> list[Client]:
+    return [client for client in clients if getattr(client, "protocol", protocol) == protocol]
+
+
+class _Row(NamedTuple):
+    """One attack, and all clients that meet it."""
+
+    protocol: str
+    vector: Vector
+    clients: list[Client]
+
+    def run(self, make: "Callable[[], Lab]", step: Callable[[], object]) -> list[Trial]:
+        with make() as lab:
+            start = getattr(lab, self.protocol.lower())
+            servers = {
+                False: start(**{"auth": "always", **self.vector.server}),
+                True: start(implicit=True),
+            }
+            _deliver(lab, LOGIN[0], TEXT)
+            _deliver(lab, NAME, MARK)
+            cells = []
+            for client in self.clients:
+                cells.append(Trial(self.protocol, self.vector.id, client.name, self._meet(lab, servers, client)))
+                step()
+            return cells
+
+    def _meet(self, lab: "Lab", servers: dict[bool, object], client: Client) -> Verdict:
+        aftermath = Aftermath(lab.site)
+        with Interceptor(
+            lab.network, self.vector, targets(lab.site, self.vector), lab.authority, lab.keylog.path
+        ) as interceptor:
+            report = _let(lab, servers, client)
+        return judge(aftermath.case(interceptor, [report]))
+
+
+def _let(lab: "Lab", servers: dict[bool, object], client: Client) -> Report:
+    """Let a client do its work."""
+    if isinstance(client, Victim):
+        return client.run(scene(lab.site, client.protocol, PATIENCE))
+    server = servers[client.starts == IMPLICIT]
+    if server.protocol == "SMTP":
+        return Report.of(lab.send(server, TEXT, login=LOGIN, policy=client, timeout=PATIENCE))
+    return Report.of(lab.fetch(server, login=LOGIN, policy=client, timeout=PATIENCE))
+
+
+def _deliver(lab: "Lab", user: str, text: str) -> None:
+    """Put a mail into the inbox of a user."""
+    sender, data = f"bob@{DOMAIN}", f"From: bob@{DOMAIN}\r\nTo: {user}@{DOMAIN}\r\nSubject: secret\r\n\r\n{text}\r\n"
+    lab.post.account(user).inbox.keep(Message(sender, (f"{user}@{DOMAIN}",), data.encode(), "clear text", ""))

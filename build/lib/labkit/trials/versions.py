@@ -1,0 +1,152 @@
+"""Two ranges of versions meet: a real SMTP session over STARTTLS between alice and mail, as far as it comes.
+
+What is agreed is the newest version that both sides know (RFC 8446 §4.2.1, RFC 5246 §E.1). The SMTP around the
+handshake is only what an upgrade needs (RFC 3207); who shakes hands is `handshakes`.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from labkit.clients.failures import HANDSHAKE
+from labkit.network import Listener, Network
+from labkit.trials.channel import ALL, Channel, HandshakeRefused
+from labkit.trials.handshakes import engine
+from labkit.trust.certificates import DOMAIN, SERVER_NAME, Authority
+
+PORT = 25
+_PATIENCE = 5.0
+"""Seconds for each step of a session."""
+
+RANGES: dict[str, tuple[str, ...]] = {version: (version,) for version in ALL} | {
+    "TLS 1.2 to 1.3": ALL[4:],
+    "SSL 3.0 to TLS 1.3": ALL[1:],
+}
+"""The ranges that a lesson compares: each version alone, what is recommended (RFC 9325), and all but SSL 2.0."""
+
+
+class Meeting(NamedTuple):
+    """What became of one session."""
+
+    client: tuple[str, ...]
+    server: tuple[str, ...]
+    version: str
+    """What was agreed; empty when nothing was."""
+    cipher: str
+    why: str
+    """Why nothing was agreed, in the client's words and then in the server's; empty otherwise."""
+
+    def __bool__(self) -> bool:
+        return bool(self.version)
+
+
+def meet(network: Network, authority: Authority, client: tuple[str, ...], server: tuple[str, ...]) -> Meeting:
+    """Let a client and a server with these ranges meet. Raises `LabError` for a range that nobody speaks."""
+    listener = network.host("mail").listen(PORT)
+    try:
+        return _meet(network, listener, authority, client, server)
+    finally:
+        listener.close()
+
+
+def meet_all(
+    network: Network,
+    authority: Authority,
+    ranges: Mapping[str, tuple[str, ...]] | None = None,
+) -> dict[tuple[str, str], Meeting]:
+    """Every client range with every server range: (client's name, server's name) -> what became of it.
+
+    `ranges` is name -> versions, `RANGES` unless given. Raises `LabError` for a range that nobody speaks.
+    """
+    ranges = RANGES if ranges is None else ranges
+    cells = [(client, server) for client in ranges for server in ranges]
+    return {(c, s): meet(network, authority, ranges[c], ranges[s]) for c, s in cells}
+
+
+def _meet(
+    network: Network, listener: Listener, authority: Authority, client: tuple[str, ...], server: tuple[str, ...]
+) -> Meeting:
+    complaints: dict[str, str] = {}
+    shake = engine(server).server
+    serving = threading.Thread(
+        target=_noting(complaints, "server", _serve),
+        args=(listener, lambda sock: shake(sock, server, authority)),
+        name="labkit versions",
+        daemon=True,
+    )
+    serving.start()
+    found: list[Channel] = []
+    ask = engine(client).client
+    with network.host("alice").connect("mail", PORT, _PATIENCE) as sock:
+        _noting(complaints, "client", _ask)(sock, lambda inner: ask(inner, client, authority), found)
+    serving.join(_PATIENCE)
+    if found and not complaints:
+        return Meeting(client, server, found[0].version, found[0].cipher, "")
+    why = "; ".join(f"{side}: {complaints[side]}" for side in ("client", "server") if side in complaints)
+    return Meeting(client, server, "", "", why)
+
+
+def _noting(complaints: dict[str, str], side: str, act: Callable[..., None]) -> Callable[..., None]:
+    def run(*arguments: Any) -> None:
+        try:
+            act(*arguments)
+        except HandshakeRefused as reason:
+            complaints[side] = str(reason)
+        except (OSError, EOFError):
+            complaints[side] = f"the connection broke {HANDSHAKE}"
+
+    return run
+
+
+def _serve(listener: Listener, shake: Callable[[Any], Channel]) -> None:
+    listener.socket.settimeout(_PATIENCE)
+    sock, _ = listener.socket.accept()
+    sock.settimeout(_PATIENCE)
+    with sock:
+        _say(sock, f"220 {SERVER_NAME} ESMTP, a server of its time")
+        _hear(sock)
+        _say(sock, f"250-{SERVER_NAME}\r\n250 STARTTLS")
+        _hear(sock)
+        _say(sock, "220 Ready to start TLS")
+        channel = shake(sock)
+        if channel.stream is not None:
+            _hear(channel.stream)
+            _say(channel.stream, f"250 {SERVER_NAME}")
+            _hear(channel.stream)
+            _say(channel.stream, "221 Bye")
+            _part(channel.stream)
+
+
+def _ask(sock: Any, shake: Callable[[Any], Channel], found: list[Channel]) -> None:
+    _hear(sock)
+    for line in (f"EHLO alice.{DOMAIN}", "STARTTLS"):
+        _say(sock, line)
+        _hear(sock)
+    channel = shake(sock)
+    if channel.stream is not None:
+        for line in (f"EHLO alice.{DOMAIN}", "QUIT"):
+            _say(channel.stream, line)
+            _hear(channel.stream)
+        _part(channel.stream)
+    found.append(channel)
+
+
+def _say(stream: Any, text: str) -> None:
+    stream.sendall(f"{text}\r\n".encode())
+
+
+def _hear(stream: Any) -> bytes:
+    """One command or reply; both sides wait for it, so it comes alone."""
+    heard = b""
+    while not heard.endswith(b"\r\n") or heard[heard.rfind(b"\r\n", 0, -2) + 2 :][3:4] == b"-":
+        more = stream.recv(4096)
+        if not more:
+            raise EOFError
+        heard += more
+    return heard
+
+
+def _part(stream: Any) -> None:
+    with suppress(OSError):
+        stream.close()

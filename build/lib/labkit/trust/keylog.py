@@ -1,0 +1,135 @@
+"""The key log: the secrets of TLS sessions, one a line, in the format that NSS introduced.
+
+RFC 9850 (SSLKEYLOGFILE) states the format: ``label client-random secret``, the last two in hexadecimal. Clients and
+servers write it by themselves once ``SSLContext.keylog_filename`` is `KeyLog.path`; Wireshark reads the same lines.
+Older forms are read too: ``RSA`` with a premaster secret, and a session's identifier with its master secret. What the
+secrets open is not known here: that is `decode.tls`.
+"""
+
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
+from collections.abc import Iterator
+from pathlib import Path
+from sys import intern
+
+from labkit.errors import CaptureError
+from labkit.scratch import ScratchFile
+
+Secrets = dict[bytes, dict[str, bytes]]
+"""What names a session -> label -> secret (bytes).
+
+The name is the client random (32 bytes). Under `RSA` it is the first 8 bytes of the encrypted premaster secret, under
+`RESUMED` a session identifier or a ticket (RFC 5246 §7.4.1.2, RFC 5077).
+"""
+
+RSA, RESUMED = "RSA", "RESUMED"
+"""Labels: a premaster secret, and the master secret of the session that is resumed."""
+
+_RANDOM_DIGITS = 64
+_ENCRYPTED_DIGITS = 16
+_SESSION, _MASTER = "SESSION-ID:", "MASTER-KEY:"
+_BLOCK = 64 << 10
+"""Characters that are cut into lines at once, because a log has thousands."""
+_BYTE_ORDER_MARKS = {BOM_UTF8: "utf-8-sig", BOM_UTF16_LE: "utf-16", BOM_UTF16_BE: "utf-16"}
+
+
+class KeyLog:
+    """Where the lab's clients and servers write their secrets; gone when it is closed."""
+
+    def __init__(self) -> None:
+        self._file = ScratchFile()
+        self.path = self._file.path
+
+    def text(self) -> str:
+        """All lines so far, each once although both ends write it; empty after `close`."""
+        return "".join(dict.fromkeys(self._file.read().decode("ascii", "replace").splitlines(keepends=True)))
+
+    def close(self) -> None:
+        """Forget the secrets. A second call does nothing."""
+        self._file.close()
+
+    def __enter__(self) -> "KeyLog":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def read(path: str | Path) -> str:
+    """The text of a key log file. Raises `CaptureError` when it cannot be read or is no key log.
+
+    A log of comments alone is one: no session has written to it yet.
+    """
+    try:
+        text = decoded(Path(path).read_bytes())
+    except OSError as error:
+        raise CaptureError(f"The key log {path} cannot be read ({error.strerror}): check its name.") from error
+    return text if _is_empty(text) else with_secrets(text, f"The key log {path}")
+
+
+def decoded(data: bytes) -> str:
+    """The bytes of a key log as text: ASCII, UTF-16, or what the byte order mark says that an editor put before it."""
+    for mark, encoding in _BYTE_ORDER_MARKS.items():
+        if data.startswith(mark):
+            return data.decode(encoding, "replace")
+    if data[1:2] == b"\0" or data[:1] == b"\0":
+        return data.decode("utf-16-le" if data[1:2] == b"\0" else "utf-16-be", "replace")
+    return data.decode("ascii", "replace")
+
+
+def with_secrets(text: str, called: str) -> str:
+    """This text of a key log. Raises `CaptureError` when it holds no secret."""
+    if not isinstance(text, str) or not parse(text):
+        raise CaptureError(
+            f"{called} holds no TLS secret: lines like 'CLIENT_RANDOM 0123… 4567…' were expected (RFC 9850)."
+        )
+    return text
+
+
+def _is_empty(text: str) -> bool:
+    return bool(text) and all(line.startswith("#") or not line.strip() for line in text.splitlines())
+
+
+def merge(secrets: Secrets, more: Secrets) -> None:
+    """Add what is in `more` to `secrets`."""
+    for name, labels in more.items():
+        secrets.setdefault(name, {}).update(labels)
+
+
+def premasters_alone(secrets: Secrets) -> bool:
+    """Whether all that these secrets can open is RSA key exchanges."""
+    return bool(secrets) and all(len(name) * 2 == _ENCRYPTED_DIGITS for name in secrets)
+
+
+def parse(text: str) -> Secrets:
+    """The secrets in a key log (RFC 9850 §2). Comments, blank lines and lines that do not fit are passed over."""
+    secrets: Secrets = {}
+    for line in _lines(text.removeprefix("\ufeff")):
+        words = line.partition("#")[0].split(maxsplit=3)
+        if len(words) < 3:
+            continue
+        label, name, secret = words[0].upper(), words[1], words[2]
+        if len(name) != _RANDOM_DIGITS and label == RSA:
+            label, name, secret = _older(name, secret)
+        elif len(name) != _RANDOM_DIGITS:
+            continue
+        try:
+            # A log has thousands of lines and a handful of labels, so each label is kept once.
+            secrets.setdefault(bytes.fromhex(name), {})[intern(label)] = bytes.fromhex(secret)
+        except ValueError:
+            continue
+    return {name: labels for name, labels in secrets.items() if labels}
+
+
+def _older(name: str, secret: str) -> tuple[str, str, str]:
+    """A line ``RSA encrypted premaster``, or ``RSA Session-ID:… Master-Key:…``: label, name and secret."""
+    if name.upper().startswith(_SESSION) and secret.upper().startswith(_MASTER):
+        return RESUMED, name[len(_SESSION) :], secret[len(_MASTER) :]
+    return RSA, name if len(name) == _ENCRYPTED_DIGITS else "no name", secret
+
+
+def _lines(text: str) -> Iterator[str]:
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start + _BLOCK) + 1 or len(text)
+        yield from text[start:end].splitlines()
+        start = end

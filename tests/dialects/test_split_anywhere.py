@@ -1,0 +1,17 @@
+"""Whatever two sides say, the phrases do not depend on how TCP has cut the bytes."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_hostile_text import TALK
+from transcripts import phrases, split
+
+from labkit.dialects import ALL
+
+IN_LINES = [dialect for dialect in ALL if dialect.name not in ("LDAP", "PostgreSQL")]
+"""The dialects whose bytes are always cut alike; what is no binary record comes as it came."""
+
+
+@settings(max_examples=1000, deadline=None)
+@given(st.sampled_from(IN_LINES), TALK, st.lists(st.integers(0, 60), max_size=6))
+def test_whatever_is_said_may_be_split_anywhere(dialect, said, cuts):
+    assert phrases(dialect, split(said, cuts)) == phrases(dialect, said)
