@@ -27,7 +27,9 @@ def heading(dialogue: Dialogue) -> str:
 
 def summary(dialogue: Dialogue) -> str:
     """In which protocol, and what became of TLS, in a sentence or three."""
-    protocol = dialogue.dialect.name if dialogue.dialect else "a protocol that the lab does not know"
+    protocol = (
+        dialogue.dialect.name if dialogue.dialect else dialogue.part_of or "a protocol that the lab does not know"
+    )
     size = f"{len(dialogue.events):,} {plural(len(dialogue.events), 'event')}"
     return printable(f"{protocol[0].upper()}{protocol[1:]}, {size}. {_tls(dialogue)}")
 
@@ -56,6 +58,8 @@ def _is_all_read(dialogue: Dialogue, said: Sequence[Event]) -> bool:
     both = {event.sender for event in said} == {CLIENT, SERVER}
     missing = any(event.kind == "gap" for event in dialogue.events)
     unread = any(event.kind == "unknown" and not is_text(event.data) for event in said)
+    if dialogue.part_of:
+        return begins and not missing
     return dialogue.dialect is not None and begins and both and not (missing or unread)
 
 
