@@ -225,7 +225,7 @@ FTP = Dialect(
     discloses={
         "USER": r"USER +(?P<user_name>[^\r\n]+)",
         "PASS": r"PASS +(?P<password>[^\r\n]+)",
-        "STOR": r"STOR +(?P<file>[^\r\n]+)",
-        "RETR": r"RETR +(?P<file>[^\r\n]+)",
+        "STOR": r"STOR +(?P<file_name>[^\r\n]+)",
+        "RETR": r"RETR +(?P<file_name>[^\r\n]+)",
     },
 )

@@ -3,8 +3,10 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from networks import made
 
-from labkit import recorded
+from labkit import Lab, attacks, recorded
+from labkit.attacks.verdict import LEAKED, UNHARMED
 from labkit.dialects import FTP
 
 FILE = "The PIN is 4921."
@@ -40,3 +42,16 @@ def test_the_port_is_read_out_of_both_replies_and_out_of_no_nonsense(port, nonse
     assert FTP.further("226", b"226 (127,0,0,1,1,2)\r\n") == 0
     for title in ("227", "229"):
         assert FTP.further(title, title.encode() + b" " + nonsense) >= 0
+
+
+@pytest.mark.parametrize("network", ("loopback", "namespace"))
+def test_a_file_in_clear_text_is_leaked_though_the_login_is_not(network):
+    made(network).close()
+    for victim, outcome in (("FTP, careful (half protected)", LEAKED), ("FTP, careful", UNHARMED)):
+        with Lab(network) as lab:
+            lab.start("ftp")
+            with lab.mallory(attacks.Vector()) as mallory:
+                assert lab.visit(victim).done
+            assert mallory.verdict.outcome == outcome, mallory.verdict
+            assert mallory.verdict.secrets == (("file",) if outcome == LEAKED else ())
+            assert (FILE in repr(mallory.loot)) is (outcome == LEAKED)
