@@ -50,8 +50,8 @@ class Deed(NamedTuple):
 
 
 class Evidence:
-    """Of one session. `secrets` open the TLS between the victim and the real server; `others` gives the conversations that
-    crossed the same network, among which are those that belong to this one."""
+    """Of one session. `secrets` open the TLS between the victim and the real server; `others` gives the conversations
+    that crossed the same network, among which are those that belong to this one."""
 
     def __init__(self, session: VictimSession, secrets: Secrets, others: Others = tuple) -> None:
         self.number = session.number
