@@ -139,7 +139,7 @@ class Attack:
         self.reports: list[Report] = []
         """What the victims' programs say of their attempts."""
         self._site = site
-        self._aftermath = Aftermath(site)
+        self._aftermath = Aftermath(site, lambda: self._capture.conversations)
         self._before = frozenset(site.network.interceptions.values())
         self._taken: frozenset[Interception] | None = None
         """The paths on which the attacker stands since the attack began; None until it has."""
@@ -291,8 +291,10 @@ class Aftermath:
     Each session is read once when it is over; one that goes on is read again when it has.
     """
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, others: "Callable[[], Sequence[Conversation]]" = tuple) -> None:
         self._site = site
+        self._others = others
+        """All conversations that have crossed the network since."""
         self._known = {place for place, _ in _mail(site)}
         self._evidence: dict[int, tuple[object, Evidence]] = {}
 
@@ -333,7 +335,7 @@ class Aftermath:
         state = session.over.is_set() or (said, known, session.failure is None)
         before, evidence = self._evidence.get(session.number, (None, None))
         if before != state:
-            evidence = Evidence(session, secrets())
+            evidence = Evidence(session, secrets(), self._others)
             self._evidence[session.number] = state, evidence
         return evidence
 

@@ -7,18 +7,22 @@ The judge may open the TLS between the victim and the server; the attacker may n
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import takewhile
 from typing import NamedTuple
 
 from labkit.attacks.engine.victim_session import VictimSession
 from labkit.attacks.loot import CLEAR, OWN_TLS, Item, as_if_clear, genuine, items
+from labkit.capture.conversation import Conversation
 from labkit.decode.dialogue import read
 from labkit.decode.event import CLIENT, SERVER, TCP, TEXT, TLS, Dialogue, Event
+from labkit.decode.further import joined
 from labkit.decode.privacy import visible
 from labkit.dialects.base import Dialect
 from labkit.dialects.writing import DONE
 from labkit.trust.keylog import Secrets
+
+Others = Callable[[], Iterable[Conversation]]
 
 LOGIN, MESSAGE = "login", "message"
 CREDENTIALS = ("password", "bearer token", "password hash")
@@ -46,9 +50,10 @@ class Deed(NamedTuple):
 
 
 class Evidence:
-    """Of one session. `secrets` open the TLS between the victim and the real server."""
+    """Of one session. `secrets` open the TLS between the victim and the real server; `others` gives the conversations
+    that crossed the same network, among which are those that belong to this one."""
 
-    def __init__(self, session: VictimSession, secrets: Secrets) -> None:
+    def __init__(self, session: VictimSession, secrets: Secrets, others: Others = tuple) -> None:
         self.number = session.number
         self.failure = session.failure
         self.dialect = session.opening.dialect
@@ -57,6 +62,7 @@ class Evidence:
         outside, own = read(victim.wire), read(victim.inside)
         opened = genuine(victim, secrets) if outside.session else outside
         self.read = [*items(outside, CLEAR, self.number), *items(own, OWN_TLS, self.number)]
+        self.read += [item for one in _belonging(opened, others) for item in items(one, CLEAR, self.number)]
         """What the attacker could read."""
         self.sealed = items(as_if_clear(opened), "", self.number)
         """What was said inside TLS with the real server."""
@@ -109,6 +115,12 @@ def _unopened(dialogue: Dialogue) -> str:
     sealed = [e for e in dialogue.events if e.sender == CLIENT and e.kind == "application-data" and e.encrypted]
     own = 1 if session.version == "TLS 1.3" else 0  # the Finished, or the alert, is a record of that kind too
     return (session.problem or "there are no secrets for it") if len(sealed) > own else ""
+
+
+def _belonging(dialogue: Dialogue, others: Others) -> Iterator[Dialogue]:
+    """The further connections of a conversation, as they crossed the wire."""
+    if dialogue.dialect is not None and dialogue.dialect.further is not None:
+        yield from (one for one in joined([dialogue, *map(read, others())]) if one.part_of)
 
 
 def _farewell(dialogue: Dialogue) -> str:
