@@ -128,11 +128,13 @@ class Attack:
         self._site = site
         self._aftermath = Aftermath(site)
         self._before = frozenset(site.network.interceptions.values())
+        chosen = targets(site, vector, at)
+        self._hosts = {target.host for target in chosen}
         with ExitStack() as stack:
             stack.callback(self._leave)
             self._capture: Capture = stack.enter_context(site.capture())
             self.interceptor: Interceptor = stack.enter_context(
-                Interceptor(site.network, vector, targets(site, vector, at), site.authority, site.keylog.path, attacker)
+                Interceptor(site.network, vector, chosen, site.authority, site.keylog.path, attacker)
             )
             self._stage = stack.pop_all()
         self.under_way = True
@@ -227,8 +229,8 @@ class Attack:
         return f"<attack {self.vector.name}, {state}: {victims} connections, {changed} changes>\n{self.verdict!r}"
 
     def _paths(self) -> "list[Interception]":
-        """Where the attacker stands on the path since the attack began."""
-        now = self._site.network.interceptions.values()
+        """Where the attacker stands on the path to the servers that it is on, since the attack began."""
+        now = [path for path in self._site.network.interceptions.values() if path.server in self._hosts]
         return [path for path in now if path.attacker == self.name and path not in self._before]
 
     def _leave(self) -> None:
