@@ -5,7 +5,7 @@ What a lesson can do with the lab is here; how it is done is in the rooms below,
 
 import os
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import cached_property, partial
 from importlib import import_module
@@ -169,8 +169,8 @@ class Lab(Publishing):
         from labkit.servers.older import OlderSMTPServer, fetch
 
         self.network.still_open()
-        kind = partial(OlderSMTPServer, version=version, wheel=fetch(version), keylog=self.keylog.path)
-        return self._start(kind, port, "right", "mail", replace, {"auth": auth})
+        of = {"version": version, "wheel": fetch(version), "keylog": self.keylog.path}
+        return self._start(OlderSMTPServer, port, "right", "mail", replace, {"auth": auth}, **of)
 
     def mailbox(self, user: str = "bob", name: str = "INBOX") -> "Mailbox":
         """A mailbox of a user, which the lab's SMTP servers fill. Raises `LabError` for one that is not there."""
@@ -324,6 +324,7 @@ class Lab(Publishing):
         self.network.still_open()
         if "mallory" in vars(self):
             self.mallory.check()
+            self.mallory.expects()
         policy = policies.opportunistic if policy is None else policy
         if not isinstance(policy, policies.Policy):
             raise LabError(f"A policy is one of labkit.policies, for example policies.verified, not {policy!r}.")
@@ -332,25 +333,31 @@ class Lab(Publishing):
 
     def _start(
         self,
-        kind: "Callable[..., S]",
+        kind: "type[S]",
         port: int | None,
         certificate: str,
         host: str,
         replace: bool,
         settings: "Mapping[str, Any]",
+        **of: Any,
     ) -> "S":
-        """Start a server of this kind; without a port it has the one that `kind.ports` states."""
+        """Start a server of this kind; without a port it has the one that `kind.ports` states. `of` are arguments that
+        only this kind takes."""
         from labkit.servers.settings import settings as checked
 
-        port = kind.ports[bool(settings.get("implicit"))] if port is None else port
+        self.network.still_open()
+        port = kind.ports.get(bool(settings.get("implicit")), 0) if port is None else port
         told = checked(port, **settings)
+        kind.check_settings(told)
         self.network.host(host)
         with within_limits("Preparing a server"):
             shown = self.authority.certificate(certificate)
-        return self._stand(kind, told, shown, host, replace)
+        return self._stand(kind, told, shown, host, replace, **of)
 
-    def _stand(self, kind: "Callable[..., S]", told: "Settings", shown: "Certificate", host: str, replace: bool) -> "S":
-        """Start a server that shows this certificate."""
+    def _stand(
+        self, kind: "type[S]", told: "Settings", shown: "Certificate", host: str, replace: bool, **of: Any
+    ) -> "S":
+        """Start a server that shows this certificate; `of` are arguments that only this kind takes."""
         from labkit.trust.contexts import server_context
 
         self.network.still_open()
@@ -361,7 +368,7 @@ class Lab(Publishing):
         try:
             with uninterrupted(), within_limits(f"Starting a server on port {told.port} of {host}"):
                 self._make_room(host, told.port, replace)
-                server = self.servers[host, told.port] = kind(on, told, shown, context, self.post)
+                server = self.servers[host, told.port] = kind(on, told, shown, context, self.post, **of)
         except BaseException:  # an interrupt: its user does not have the server
             if server is not None:
                 self.servers.pop((host, told.port)).close()

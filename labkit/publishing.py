@@ -150,14 +150,13 @@ class Publishing:
         """
         from labkit.servers.provider import Provider
 
-        port = Provider.ports[bool(settings.get("implicit"))] if port is None else port
         if next_hop is None:
             from labkit.defences.sending import Configuration
             from labkit.show.blocks import Blocks
 
             configuration = Configuration(level=level, mta_sts=mta_sts, dane=dane, preload=preload)
             sender = self.registry.sender(self.network.host(host), configuration)
-            kind: Any = partial(Provider, relay=sender.send, under=configuration.words, blocks=Blocks(), sender=sender)
+            of = {"relay": sender.send, "under": configuration.words, "blocks": Blocks(), "sender": sender}
         else:
-            kind = partial(Provider, **self._onward(host, next_hop, policy))
-        return self._start(kind, port, certificate, host, replace, settings)
+            of = self._onward(host, next_hop, policy)
+        return self._start(Provider, port, certificate, host, replace, settings, **of)

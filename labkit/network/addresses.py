@@ -1,4 +1,4 @@
-"""The addresses of the hosts in the lab's DNS, the same on every network: 192.0.2.0/24, for documentation (RFC 5737).
+"""Addresses of the hosts in the lab's own DNS, the same on every network: 192.0.2.0/24, for documentation (RFC 5737).
 
 On a LAN they are the hosts' own; on loopback they stand for them, as a nominal port stands for a real one.
 """

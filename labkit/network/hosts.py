@@ -78,7 +78,8 @@ class Host(ABC):
         self.network.still_open()
         self.network.admit(self.address)
         try:
-            sock = self.bound(0)
+            with within_limits(f"Listening on a free port of {self.name}"):
+                sock = self.bound(0)
         except OSError as error:
             raise PortTaken(f"{self.name} has no free port to listen on ({error.strerror}).") from error
         return self.network.remember(Listener(self.name, sock.getsockname()[1], sock, self.network.forget))

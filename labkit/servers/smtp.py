@@ -41,6 +41,7 @@ class SMTPServer(Server):
 
     protocol = "SMTP"
     ports: ClassVar = {False: 587, True: 465}
+    choice = MECHANISMS
 
     def __init__(self, *arguments: Any) -> None:
         self.mailbox = Mailbox()
@@ -49,7 +50,8 @@ class SMTPServer(Server):
     @property
     def mechanisms(self) -> tuple[str, ...]:
         """The ways to log in."""
-        return self.settings.mechanisms if self.settings.auth != "none" else ()
+        chosen = self.settings.mechanisms
+        return () if self.settings.auth == "none" else MECHANISMS if chosen is None else chosen
 
     def _session(self, note: Note) -> asyncio.Protocol:
         return SMTPSession(self, note)

@@ -133,7 +133,7 @@ VIEWS = {
     "dialects, the table": lambda _: dialect_table(),
     "exercises": lambda _: with_news(solution(NASTY, NASTY, f"`{NASTY}` {NASTY}"), [NASTY]),
     "exercises, the progress": lambda _: progress_table(
-        [(NASTY, [ProgressRow(NASTY, "!", NASTY, NASTY)]), (NASTY, [])], [NASTY]
+        [(NASTY, NASTY, [ProgressRow(NASTY, "!", NASTY, NASTY)]), (NASTY, NASTY, [])], [NASTY]
     ),
     "grid": lambda _: Grid(NASTY, (NASTY, NASTY), {(NASTY, NASTY): Cell("!", NASTY, "soft", NASTY)}, {"!": NASTY}),
     "ladder": lambda _: ladder(_upgrade(), {3: NASTY}),
