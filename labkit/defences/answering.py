@@ -75,7 +75,10 @@ def answered_with(response: bytes | None) -> str:
     """What a response says, in words: ``2 records``."""
     if response is None:
         return "no answer"
-    message = dns.message.from_wire(response)
+    try:
+        message = dns.message.from_wire(response, ignore_trailing=True)
+    except (dns.exception.DNSException, ValueError):
+        return "bytes that are no answer"
     if message.flags & dns.flags.TC:
         return "too long, to be asked for over TCP (TC)"
     records = sum(len(rrset) for rrset in message.answer if rrset.rdtype != _RD.RRSIG)
