@@ -144,7 +144,7 @@ RECORDINGS = (
     ),
     Recording(
         "signed_dns",
-        "On a LAN, as alice's interface sees it: what a sender asks about a signed domain, and one name that is absent.",
+        "On a LAN, as alice's interface sees it: what a sender asks about a signed domain, and what is absent.",
         _look_up,
         _publish,
         network="namespace",
