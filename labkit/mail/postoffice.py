@@ -1,4 +1,4 @@
-"""Everybody's mailboxes: what the SMTP servers of a lab deliver and its IMAP and POP3 servers hand out."""
+"""The mailboxes of all users: what the SMTP servers of a lab deliver and its IMAP and POP3 servers hand out."""
 
 from collections.abc import Mapping
 
@@ -7,7 +7,7 @@ from labkit.mail.mailbox import Mailbox, Message
 from labkit.trust.certificates import DOMAIN
 
 USERS = {"alice": "hunter2", "bob": "swordfish", "mallory": "letmein"}
-"""User -> password. Mail to ``bob@lab.test`` is bob's; mallory has an account like everybody else."""
+"""User -> password. Mail to ``bob@lab.test`` is bob's; mallory has an account, too."""
 
 INBOX = "INBOX"
 """The one name that every user has and that no case matters in (RFC 3501 §5.1)."""

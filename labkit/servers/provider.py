@@ -42,7 +42,7 @@ def _onward(message: Message) -> tuple[str, ...]:
 
 
 class Provider(SMTPServer):
-    """A running provider. `mailbox` is all that it took: whoever relays a message can read it."""
+    """A running provider. `mailbox` is all that it took: a relay can read what it relays."""
 
     def __init__(
         self, *arguments: Any, relay: Relay, under: str, blocks: list[BlockEvent], sender: object = None

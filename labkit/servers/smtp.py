@@ -1,4 +1,4 @@
-"""An SMTP submission server (RFC 6409) that takes mail for anybody: aiosmtpd with the lab's settings, mailbox and log.
+"""An SMTP submission server (RFC 6409) for any recipient: aiosmtpd with the settings, mailbox and log of the lab.
 
 STARTTLS is RFC 3207, AUTH is RFC 4954 with PLAIN (RFC 4616) and LOGIN, TLS from the first byte is RFC 8314 §3.3. The
 protocol itself is aiosmtpd's; only what a lesson wants to switch or to see is here.
@@ -37,7 +37,7 @@ class _NotAnAddress(Exception):
 
 
 class SMTPServer(Server):
-    """A running server. `mailbox` is what it took, from anybody for anybody; bob's share is in his inbox, too."""
+    """A running server. `mailbox` is what it took, for any recipient; bob's share is in his inbox, too."""
 
     protocol = "SMTP"
     ports: ClassVar = {False: 587, True: 465}

@@ -29,7 +29,7 @@ class SelfSigned(FullInterception):
 
 
 class UnknownRoot(FullInterception):
-    """Is the server, with a certificate from an authority that nobody trusts."""
+    """Is the server, with a certificate from an authority that clients do not trust."""
 
     id = "C2"
     certificate = "unknown root"
@@ -92,7 +92,7 @@ def offers_tls13(hello: bytes) -> bool:
 class RewrittenHello(Vector):
     """Takes TLS 1.3 out of the ClientHello, so that the server agrees on less, and touches nothing else.
 
-    Nobody falls for it: the server marks its random (RFC 8446 §4.1.3), and both ends hash what they said and heard.
+    It does not work: the server marks its random (RFC 8446 §4.1.3), and both ends hash what they said and heard.
     """
 
     id = "C7"

@@ -37,7 +37,7 @@ _SETTINGS = {
     "ipv4/conf/default/send_redirects": "0",
 }
 """Only what the lab sends is on the LAN: no IPv6, and no word of being a router (IGMP). A host that gets on the path
-hands on what is not meant for it, and does not tell anybody of a shorter way (ICMP redirect, RFC 1122 §3.2.2.2)."""
+hands on what is not meant for it, and announces no shorter way (ICMP redirect, RFC 1122 §3.2.2.2)."""
 
 
 class Lan:
