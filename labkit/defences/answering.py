@@ -1,6 +1,6 @@
 """Questions answered from zones: the algorithm of RFC 1034 §4.3.2, with the proofs that RFC 4035 §3.1 adds. Pure.
 
-Bytes of a query in, bytes of a response out. Who carries them is in `nameserver`.
+Bytes of a query in, bytes of a response out. The sockets are in `nameserver`.
 """
 
 from collections.abc import Callable, Sequence

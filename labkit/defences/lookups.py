@@ -42,7 +42,7 @@ class Lookup:
     time: int
     """When it was asked, in nanoseconds since 1970."""
     client: str
-    """``ip:port`` of who asked."""
+    """``ip:port`` of the client."""
     name: str
     type: str
     answer: str

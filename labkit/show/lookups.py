@@ -14,7 +14,7 @@ _LONGEST = 60
 
 
 def lookup_table(frames: Sequence[Frame], names: Mapping[str, str]) -> Page:
-    """The table of what was asked in these frames; `names` is ``ip:port`` or ``ip`` -> who that is."""
+    """The table of what was asked in these frames; `names` is ``ip:port`` or ``ip`` -> the name of that host."""
     found = lookups(frames)
     began = frames[0].time if frames else 0
     rows = [
