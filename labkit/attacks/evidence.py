@@ -5,6 +5,7 @@ The judge may open the TLS between the victim and the server; the attacker may n
 """
 
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import takewhile
@@ -25,6 +26,8 @@ CREDENTIALS = ("password", "bearer token", "password hash")
 _CONTENT = ("message", "attachment")
 _SAID = ("command", "credential", "message")
 """What a client says and a server replies to, once to each; before the first message."""
+_MOST_PIPELINED = 100
+"""Replies among which that of a tagged command is looked for."""
 _REPLIES = ("greeting", "reply", "refusal", "go-ahead", "challenge")
 """Inside TLS, behind an upgrade, there is no greeting: what is read as one is a reply."""
 
@@ -52,7 +55,7 @@ class Evidence:
         self.implicit = session.opening.implicit
         victim = session.legs[0]
         outside, own = read(victim.wire), read(victim.inside)
-        opened = genuine(victim, secrets)
+        opened = genuine(victim, secrets) if outside.session else outside
         self.read = [*items(outside, CLEAR, self.number), *items(own, OWN_TLS, self.number)]
         """What the attacker could read."""
         self.sealed = items(as_if_clear(opened), "", self.number)
@@ -81,7 +84,7 @@ class Evidence:
     def _read_server(self, session: VictimSession, secrets: Secrets) -> None:
         server = session.legs[1]
         outside, own = read(server.wire), read(server.inside)
-        inside = as_if_clear(genuine(server, secrets))
+        inside = as_if_clear(genuine(server, secrets) if outside.session else outside)
         self.clear = [*_deeds(outside), *_deeds(own)]
         self.inside = _deeds(inside)
         self.passed_on = _recipients([*items(outside, CLEAR, self.number), *items(own, OWN_TLS, self.number)])
@@ -126,43 +129,53 @@ def _deeds(dialogue: Dialogue) -> list[Deed]:
 
 def _found(dialogue: Dialogue) -> Iterator[Deed]:
     names: list[str] = []
+    replies = _Replies(dialogue)
     begins = re.compile(dialogue.dialect.sasl.encode(), re.IGNORECASE)
     for index, event in enumerate(dialogue.events):
         match = begins.match(event.data) if event.sender == CLIENT and event.kind == "command" else None
-        if match and not match["initial"] and _fate(dialogue, index)[0] is False:
-            yield Deed(LOGIN, (), *_fate(dialogue, index))
+        if match and not match["initial"] and replies.fate(index)[0] is False:
+            yield Deed(LOGIN, (), *replies.fate(index))
     for exposure in visible(dialogue):
         event = dialogue.events[exposure.event_index]
         if exposure.what == "user name":
             names.append(exposure.value)
-            accepted, reply = _fate(dialogue, exposure.event_index)
+            accepted, reply = replies.fate(exposure.event_index)
             if accepted is False:
                 yield Deed(LOGIN, (exposure.value,), False, reply)
         if exposure.what in CREDENTIALS:
-            yield Deed(LOGIN, (*names[-1:], exposure.value), *_fate(dialogue, exposure.event_index))
+            yield Deed(LOGIN, (*names[-1:], exposure.value), *replies.fate(exposure.event_index))
         elif exposure.what in _CONTENT and event.sender == CLIENT:
-            yield Deed(MESSAGE, (), *_fate(dialogue, exposure.event_index))
+            yield Deed(MESSAGE, (), *replies.fate(exposure.event_index))
         elif exposure.what in _CONTENT:
             yield Deed(MESSAGE, (), True, event.text.split("\n", 1)[0])
 
 
-def _fate(dialogue: Dialogue, index: int) -> tuple[bool | None, str]:
-    """Whether the server accepted what a client asked in the event of that index, and its reply; not a challenge."""
-    events = dialogue.events
-    tag = _tag(dialogue.dialect, events[: index + 1])
-    for event in events[index + 1 :]:
-        if event.sender == SERVER and event.kind in ("reply", "refusal") and (not tag or event.text.startswith(tag)):
-            return accepts(dialogue.dialect, event), event.text.split("\n", 1)[0].rstrip("\r")
-    return None, ""
+class _Replies:
+    """What the server replied to each thing that a client said in a dialogue."""
 
+    def __init__(self, dialogue: Dialogue) -> None:
+        self._dialect = dialogue.dialect
+        self._events = dialogue.events
+        told = list(enumerate(dialogue.events))
+        self._replies = [n for n, e in told if e.sender == SERVER and e.kind in ("reply", "refusal")]
+        self._commands = [n for n, e in told if e.sender == CLIENT and e.kind == "command"]
 
-def _tag(dialect: Dialect, events: tuple[Event, ...]) -> str:
-    """The tag of the last command, with the space behind it; empty where there are no tags."""
-    if not dialect.tagged:
-        return ""
-    commands = (event for event in reversed(events) if event.sender == CLIENT and event.kind == "command")
-    last = next(commands, None)
-    return f"{dialect.writes.tag(last.data)} " if last else ""
+    def fate(self, index: int) -> tuple[bool | None, str]:
+        """Whether the server did what was asked in the event of that index, and its reply, which is no challenge."""
+        tag = self._tag(index)
+        after = bisect_right(self._replies, index)
+        for number in self._replies[after : after + _MOST_PIPELINED]:
+            reply = self._events[number]
+            if not tag or reply.text.startswith(tag):
+                return accepts(self._dialect, reply), reply.text.split("\n", 1)[0].rstrip("\r")
+        return None, ""
+
+    def _tag(self, index: int) -> str:
+        """The tag of the last command, with the space behind it; empty where there are no tags."""
+        before = bisect_right(self._commands, index)
+        if not (self._dialect.tagged and before):
+            return ""
+        return f"{self._dialect.writes.tag(self._events[self._commands[before - 1]].data)} "
 
 
 def accepts(dialect: Dialect, reply: Event) -> bool | None:
