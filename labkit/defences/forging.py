@@ -1,4 +1,4 @@
-"""Answers of the DNS as an attacker on the path would change them: bytes of a true answer in, of a forged one out. Pure.
+"""Answers of the DNS as an attacker on the path would change them: a true answer in, a forged one out. Pure.
 
 None of the keys is needed for it; that is why a validating resolver notices. What for is not said here.
 """
