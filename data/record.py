@@ -29,6 +29,8 @@ class Recording(NamedTuple):
     """What has happened until then."""
     network: str = "loopback"
     """Where it is recorded; on ``namespace``, a private LAN, with a packet socket of alice's."""
+    hosts: tuple[str, ...] = ()
+    """Hosts beside the usual three."""
 
 
 def _mail_has_come(lab: Lab) -> object:
@@ -66,6 +68,22 @@ def _stripped(protocol: str, vector: Callable[[], attacks.Vector]) -> Callable[[
             lab.visit(f"{protocol}, if offered")
 
     return session
+
+
+def _publish(lab: Lab) -> None:
+    lab.domain("bob.test").sign().tlsa("3 1 1").sts("enforce").reports()
+
+
+def _look_up(lab: Lab) -> None:
+    for name, type in (
+        ("bob.test", "MX"),
+        ("mail.bob.test", "A"),
+        ("_25._tcp.mail.bob.test", "TLSA"),
+        ("_mta-sts.bob.test", "TXT"),
+        ("_smtp._tls.bob.test", "TXT"),
+        ("nobody.bob.test", "A"),
+    ):
+        lab.resolve(name, type)
 
 
 RECORDINGS = (
@@ -236,6 +254,14 @@ RECORDINGS = (
         _poison,
         network="namespace",
     ),
+    Recording(
+        "signed_dns",
+        "On a LAN, as alice's interface sees it: what a sender asks about a signed domain, and what is absent.",
+        _look_up,
+        _publish,
+        network="namespace",
+        hosts=("dns", "www"),
+    ),
 )
 
 
@@ -246,7 +272,7 @@ _CAPTURED = {"loopback": ("tap", None), "namespace": ("af_packet", "alice")}
 def record(recording: Recording, folder: Path) -> Path:
     """Run the session in a new lab and write its capture into `folder`."""
     how, host = _CAPTURED[recording.network]
-    with Lab(network=recording.network, capture=how) as lab:
+    with Lab(network=recording.network, capture=how, hosts=recording.hosts) as lab:
         recording.before(lab)
         with lab.capture(host) as capture:
             recording.session(lab)

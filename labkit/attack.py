@@ -143,12 +143,13 @@ class Attack:
         self._before = frozenset(site.network.interceptions.values())
         self._taken: frozenset[Interception] | None = None
         """The paths on which the attacker stands since the attack began; None until it has."""
+        chosen = targets(site, vector, at)
         self._judged: tuple[Case, Verdict] | None = None
         with ExitStack() as stack:
             stack.callback(self._leave)
             self._capture: Capture = stack.enter_context(site.capture())
             self.interceptor: Interceptor = stack.enter_context(
-                Interceptor(site.network, vector, targets(site, vector, at), site.authority, site.keylog.path, attacker)
+                Interceptor(site.network, vector, chosen, site.authority, site.keylog.path, attacker)
             )
             self._stage = stack.pop_all()
         self._taken = frozenset(site.network.interceptions.values()) - self._before

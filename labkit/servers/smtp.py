@@ -155,11 +155,6 @@ class SMTPSession(SMTP):
         elif behind:
             self.note(f"{len(behind)} bytes behind the command that starts TLS are thrown away")
 
-    def eof_received(self) -> bool:
-        # aiosmtpd cancels the conversation here; one that has not begun yet would never close the connection.
-        super().eof_received()
-        return False
-
     def _getparams(self, params: Sequence[str]) -> dict[str, str | bool] | None:
         """aiosmtpd's parameters of MAIL, less the one that it does not know (RFC 8689 §2)."""
         found = super()._getparams(params)

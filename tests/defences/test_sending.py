@@ -317,3 +317,11 @@ def test_nothing_is_left_of_a_lab_that_has_published_and_sent():
     assert gone() is None
     after = process.num_fds() if hasattr(process, "num_fds") else 0, threading.active_count()
     assert after[0] <= before[0] and after[1] <= before[1] + 1
+
+
+def test_the_stage_shows_who_publishes(lab):
+    assert "lab.domain(&#34;bob.test&#34;)" in lab._repr_html_()
+    lab.domain("bob.test").sign()
+    shown = lab._repr_html_()
+    assert "DNS, port 53" in shown and "HTTPS, port 443" in shown and "bob.test (signed)" in shown
+    assert "name server on dns" in repr(lab)
