@@ -44,7 +44,9 @@ def test_every_port_has_a_history_with_a_source():
 
 def test_a_table_shows_all_ports_or_those_that_are_asked_for():
     assert len(ports.table().text.split("\nport ")) == 9
-    assert "port 465\n  name: submissions" in ports.table(465).text and "143" not in ports.table(465).text
+    one = ports.table(465).text
+    assert "465   submissions  SMTP    implicit  Submission inside TLS" in one and "143" not in one
+    assert "port 465\n  registered: As smtps in 1997" in one
     read_page(ports.table().html)
     for number in (80, "25"):
         with pytest.raises(LabError, match="25, 587, 465"):
