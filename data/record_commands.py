@@ -1,4 +1,4 @@
-"""Records what the tools of the lessons say, for machines where they are not installed: ``python data/record_commands.py``.
+"""Records what the tools of the lessons say, for machines without them: ``python data/record_commands.py``.
 
 One row a command line, as a lesson runs it; it is run against a fresh lab, with the attack of the lesson on the path.
 The output goes into commands.json, with the version of the tool.
