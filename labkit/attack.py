@@ -349,7 +349,9 @@ def targets(site: Site, vector: "Vector", at: "Server | None" = None) -> "list[T
     if not chosen:
         known = " or ".join(f"lab.{dialect.name.lower()}()" for dialect in ALL if vector.applies_to(dialect))
         raise LabError(f"There is nothing for {vector.name} to attack: start a server first, with {known}.")
-    return [Target(one.host, one.port, named(one.protocol), one.settings.implicit) for one in chosen]
+    return [
+        Target(one.host, one.port, named(one.protocol), one.settings.implicit, one.certificate.name) for one in chosen
+    ]
 
 
 def scene(site: Site, protocol: str, timeout: float = 5.0) -> "Scene":

@@ -42,7 +42,7 @@ class Session(asyncio.Protocol, ABC):
         self.settings = server.settings
         self.note = note
         self.buffer = bytearray()
-        """What the client sent and nobody has read yet."""
+        """What the client sent and the conversation has not read yet."""
         self._transport: asyncio.Transport | None = None
         self._ended = self._lost = False
         self._arrived = asyncio.Event()

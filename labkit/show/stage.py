@@ -23,6 +23,8 @@ ROLES = {
     CLIENT_HOST: "client, sends and fetches mail",
     "mail": "server, takes mail and hands it out",
     "provider": "relays mail for its customers",
+    "dns": "name server, says what domains publish",
+    "www": "policy host, serves what MTA-STS asks",
     ON_THE_PATH: "on the path between them",
 }
 """Host name -> what it is there for."""

@@ -42,6 +42,8 @@ class Certificate:
     """How good it is: one of `KINDS`."""
     pem: bytes
     key: bytes = field(repr=False)
+    name: str = SERVER_NAME
+    """Whom it stands for: the name that a client wants, which is in it unless it is of a wrong kind."""
 
     def load_into(self, context: ssl.SSLContext) -> None:
         """Let a server's context present this certificate."""
@@ -69,7 +71,7 @@ class Authority:
         if kind not in KINDS:
             raise LabError(f"There is no certificate {kind!r}: use one of {', '.join(map(repr, KINDS))}.")
         if (kind, name) not in self._issued:
-            self._issued[kind, name] = _written(kind, KINDS[kind](self._root, name))
+            self._issued[kind, name] = _written(kind, KINDS[kind](self._root, name), name)
         return self._issued[kind, name]
 
     def renewed(self, kind: str = "right", name: str = SERVER_NAME) -> Certificate:
@@ -104,11 +106,11 @@ def _pem(certificate: "x509.Certificate") -> bytes:
     return certificate.public_bytes(Encoding.PEM)
 
 
-def _written(kind: str, signed: _Signed) -> Certificate:
+def _written(kind: str, signed: _Signed, name: str = SERVER_NAME) -> Certificate:
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
     key = signed.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return Certificate(kind, _pem(signed.certificate), key)
+    return Certificate(kind, _pem(signed.certificate), key, name)
 
 
 def _new_key() -> "PrivateKey":
@@ -223,5 +225,8 @@ KINDS: dict[str, Callable[[_Signed, str], _Signed]] = {
     "expired": _expired,
     "self-signed": _self_signed,
     "unknown root": _unknown_root,
+    "mis-issued": _right,
 }
-"""What a certificate may be like -> how it is made from the lab's authority, for a name."""
+"""What a certificate may be like -> how it is made from the lab's authority, for a name.
+
+One that was mis-issued is right in every respect, but its key is not the server's."""

@@ -23,7 +23,7 @@ from labkit.network import Network
 from labkit.network.dialling import Dialling
 from labkit.network.entrance import Entrance
 from labkit.network.listener import Address
-from labkit.trust.certificates import Authority
+from labkit.trust.certificates import SERVER_NAME, Authority
 
 ATTACKER = "mallory"
 SETTLE = 1.0
@@ -49,6 +49,8 @@ class Target(NamedTuple):
     """What it speaks; what is said in no dialect passes unread."""
     implicit: bool
     """Whether TLS comes before the first byte."""
+    name: str = SERVER_NAME
+    """The name that its certificate is for."""
 
 
 class Doorway(NamedTuple):
@@ -89,7 +91,8 @@ class Interceptor:
         """What was changed, oldest first."""
         self.sessions: deque[VictimSession] = deque(maxlen=_SESSIONS_KEPT)
         """The conversations that went through the attacker, oldest first."""
-        self._disguises = Disguises(authority, keylog)
+        targets = list(targets)
+        self._disguises = Disguises(authority, keylog, *{target.name for target in targets[:1]})
         self._count = 0
         self._closed = False
         self._carriages: set[Carriage] = set()
@@ -99,7 +102,7 @@ class Interceptor:
         self._entrances: list[Entrance] = []
         self._loop = network.loop
         with ExitStack() as stack:
-            self._doorways = _open(stack, network, vector, list(targets), attacker)
+            self._doorways = _open(stack, network, vector, targets, attacker)
             self._stage = stack.pop_all()
         self._loop.endings.add(self._end)
         self._loop.call(self._accept)
@@ -227,7 +230,7 @@ def _open(stack: ExitStack, network: Network, vector: Vector, targets: list[Targ
 def _door(stack: ExitStack, network: Network, target: Target, attacker: str) -> Doorway:
     path = stack.enter_context(network.intercept(attacker, target.host, target.port))
     dial = _dialler(network, attacker, target.host, target.port)
-    return Doorway(Opening(*target[1:]), path.pose, path.address, path.listener.socket, path.met, dial)
+    return Doorway(Opening(*target[1:4]), path.pose, path.address, path.listener.socket, path.met, dial)
 
 
 def _dialler(network: Network, attacker: str, host: str, port: int) -> Callable[[], Dialling]:

@@ -1,8 +1,8 @@
 """One victim's conversation through the attacker, without sockets, threads and clocks of its own.
 
 What happened goes in: a victim came, the server was reached, an end said bytes, ended or was lost, time passed. What is
-to be done comes out: the `session_commands` of each. Between them stands the vector: whole phrases and TLS records are shown to
-it, what it decides is carried out, and bytes that it lets pass go on as they came. Which attack it is is not known.
+to be done comes out: `session_commands`. Between them stands the vector: whole phrases and TLS records are shown to it,
+what it decides is carried out, and bytes that it lets pass go on as they came. Which attack it is is not known.
 
     opened → on_open → Connect → connected → [Begin: speak to the server first] → carry ⇄ held → ending → over
 
