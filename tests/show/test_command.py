@@ -26,9 +26,9 @@ def run_by(path):
             continue
         for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
-                names[node.targets[0].id] = node.value.value
+                names[ast.unparse(node.targets[0])] = node.value.value
             elif isinstance(node, ast.AugAssign) and isinstance(node.value, ast.Constant):
-                names[node.target.id] += node.value.value
+                names[ast.unparse(node.target)] += node.value.value
         calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
         lines = [call.args[2] for call in calls if getattr(call.func, "id", "") == "command"]
         found += [eval(compile(ast.Expression(line), path.name, "eval"), {}, names) for line in lines]

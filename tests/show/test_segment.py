@@ -14,7 +14,7 @@ def test_a_command_behind_the_upgrade_lies_in_the_buffer_of_the_server(protocol,
         with lab.mallory(attacks.CommandInjection()) as mallory:
             mallory.visit(f"{protocol.upper()}, careful")
         shown = buffer(mallory.server_side)
-        added = mallory.edits[0].added[0].decode()
+        added = mallory.edits[0].added[0].decode().rstrip()
     first, *lines = shown.text.splitlines()
     assert "in the buffer of the server" in first
     assert f"{command}␍␊" in lines[1] and "what it was waiting for" in lines[1]
