@@ -41,8 +41,8 @@ class Message(Content):
 
     def __repr__(self) -> str:
         if not self.recipients:  # it came by IMAP's APPEND, which has no envelope
-            return f"<uploaded by {self.user} over {self.over}: {self.subject!r}>"
-        return f"<from {self.sender} to {', '.join(self.recipients)} over {self.over}: {self.subject!r}>"
+            return f"<uploaded by {self.user} over {self.over}, subject {self.subject!r}>"
+        return f"<from {self.sender} to {', '.join(self.recipients)}, sent over {self.over}, subject {self.subject!r}>"
 
 
 @dataclass(eq=False)
