@@ -13,8 +13,10 @@ JUPYTER = --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb \
 	--LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
 AS_ROOT = $(shell test "$$(id -u)" = 0 && echo --allow-root)
 
+# Four tests run at once: most of them wait, for a time limit or for another program.
 # What runs on a network, the notebooks too, is tested twice: on the best one that this machine allows, and again on
-# loopback, then by somebody without any privilege.
+# loopback, then by a user without any privilege.
+AT_ONCE = -n 4 --dist loadgroup
 AGAIN = tests/network tests/capture tests/servers tests/clients tests/attacks tests/test_lab.py tests/notebooks/test_run.py
 NOBODY = unshare --user --map-user=1000 --map-group=1000
 ORDINARY = $(shell $(NOBODY) true 2>/dev/null && echo $(NOBODY))
@@ -30,8 +32,8 @@ test:
 	@PYTHON="$(PYTHON)" sh setup/install.sh '.[test]'
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
-	$(PY) -m pytest $(ARGS)
-	$(if $(ARGS),,LABKIT_NETWORK=loopback $(ORDINARY) $(PY) -m pytest $(AGAIN))
+	$(PY) -m pytest $(or $(ARGS),$(AT_ONCE))
+	$(if $(ARGS),,LABKIT_NETWORK=loopback $(ORDINARY) $(PY) -m pytest $(AT_ONCE) $(AGAIN))
 
 bench:
 	@PYTHON="$(PYTHON)" sh setup/install.sh '.[test]'

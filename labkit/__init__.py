@@ -15,6 +15,8 @@ _HOMES = {
     "compare": "labkit.show.comparison",
     "side_by_side": "labkit.show.comparison",
     "entropy_curve": "labkit.show.comparison",
+    "buffer": "labkit.show.segment",
+    "command": "labkit.show.command",
     "dialect_table": "labkit.show.dialects",
     "step_table": "labkit.show.dialects",
     "arp_table": "labkit.show.arp_table",

@@ -4,8 +4,9 @@ What an attack is and does is `labkit.attacks`; here it is tied to the servers, 
 of a lab.
 """
 
+import threading
 from contextlib import ExitStack
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from labkit.errors import LabError
@@ -20,12 +21,15 @@ if TYPE_CHECKING:
 
     from labkit.attacks.engine.edits import Edits
     from labkit.attacks.engine.interceptor import Interceptor, Target
+    from labkit.attacks.engine.victim_session import VictimSession
+    from labkit.attacks.evidence import Evidence
     from labkit.attacks.loot import Loot
     from labkit.attacks.vector import Vector
     from labkit.attacks.verdict import Case, Verdict
     from labkit.attacks.victims import Scene
     from labkit.attacks.victims.report import Report
-    from labkit.mail.mailbox import Message
+    from labkit.capture.conversation import Conversation
+    from labkit.mail.mailbox import Mailbox, Message
     from labkit.mail.postoffice import PostOffice
     from labkit.network import Network
     from labkit.network.interception import Interception
@@ -34,7 +38,11 @@ if TYPE_CHECKING:
     from labkit.show.capture import Capture
     from labkit.show.twosided import TwoSided
     from labkit.trust.certificates import Authority
-    from labkit.trust.keylog import KeyLog
+    from labkit.trust.keylog import KeyLog, Secrets
+
+
+Place = tuple[int, int]
+"""UIDVALIDITY of a mailbox and UID in it, which together belong to one message for ever (RFC 3501 §2.3.1.1)."""
 
 
 class Site(NamedTuple):
@@ -61,6 +69,7 @@ class Attacker:
         self.before_close = ExitStack()
         """What is to be done before the attack that is under way ends."""
         self._running: list[Interceptor] = []
+        self._begun = threading.local()
         stage.callback(_close_all, self._running)  # for an attack that is not closed, in a lab that is not closed
 
     def __getattr__(self, name: str) -> Any:
@@ -84,12 +93,16 @@ class Attacker:
             raise
         return self.attack
 
+    def expects(self) -> None:
+        """Tell the attack that is under way that a client of the lab begins, in this thread."""
+        self._begun.sessions = self.attack.sessions if self.attack is not None else 0
+
     def heard(self, outcome: object) -> None:
         """Tell the attack that is under way what a client of the lab says of its attempt."""
         if self.attack is not None and self.attack.under_way:
             from labkit.attacks.victims.report import Report
 
-            self.attack.reports.append(Report.of(outcome))
+            self.attack.report(Report.of(outcome), getattr(self._begun, "sessions", 0))
 
     def close(self) -> None:
         """End the attack that is under way."""
@@ -126,15 +139,20 @@ class Attack:
         self.reports: list[Report] = []
         """What the victims' programs say of their attempts."""
         self._site = site
-        self._aftermath = Aftermath(site)
+        self._aftermath = Aftermath(site, lambda: self._capture.conversations)
         self._before = frozenset(site.network.interceptions.values())
+        self._taken: frozenset[Interception] | None = None
+        """The paths on which the attacker stands since the attack began; None until it has."""
+        chosen = targets(site, vector, at)
+        self._judged: tuple[Case, Verdict] | None = None
         with ExitStack() as stack:
             stack.callback(self._leave)
             self._capture: Capture = stack.enter_context(site.capture())
             self.interceptor: Interceptor = stack.enter_context(
-                Interceptor(site.network, vector, targets(site, vector, at), site.authority, site.keylog.path, attacker)
+                Interceptor(site.network, vector, chosen, site.authority, site.keylog.path, attacker)
             )
             self._stage = stack.pop_all()
+        self._taken = frozenset(site.network.interceptions.values()) - self._before
         self.under_way = True
 
     @property
@@ -155,21 +173,27 @@ class Attack:
 
     @property
     def verdict(self) -> "Verdict":
-        """What came of it, decided from the bytes on both sides and from what the victims say."""
+        """What came of it, decided from the bytes on both sides and from what the victims say; once for all of that."""
         with within_limits("Judging an attack"):
             from labkit.attacks.verdict import judge
 
-            return judge(self._case())
+            case = self._case()
+            if self._judged is None or self._judged[0] != case:
+                self._judged = case, judge(case)
+            return self._judged[1]
 
     @cached_property
     def victim_side(self) -> "Capture":
         """What the victims saw: their connections to the attacker. Complete when the attack is closed."""
-        return self._side(lambda names, client: names.get(f"{client}>", "").startswith(self.name))
+        doorways, names = self.interceptor.called, self._capture.names
+        return self._side(lambda one: (names.get(f"{one.client}>", ""), one.server.port) in doorways)
 
     @cached_property
     def server_side(self) -> "Capture":
         """What the real servers saw: the attacker's connections to them. Complete when the attack is closed."""
-        return self._side(lambda names, client: names.get(client) == self.name)
+        legs = [session.legs[1] for session in self.interceptor.sessions if len(session.legs) > 1]
+        onward = {leg.wire.client for leg in legs}
+        return self._side(lambda one: one.client in onward)
 
     @property
     def sides(self) -> "TwoSided":
@@ -193,9 +217,19 @@ class Attack:
         from labkit.attacks import victims
 
         chosen = victims.named(victim)
-        report = chosen.run(scene(self._site, chosen.protocol))
-        self.reports.append(report)
-        return report
+        begun = self.sessions
+        return self.report(chosen.run(scene(self._site, chosen.protocol)), begun)
+
+    def report(self, report: "Report", begun: int) -> "Report":
+        """Take down what a victim says of the sessions behind the one numbered `begun`."""
+        self.reports.append(report._replace(sessions=(begun, self.sessions)))
+        return self.reports[-1]
+
+    @property
+    def sessions(self) -> int:
+        """How many connections of victims there were."""
+        sessions = self.interceptor.sessions
+        return sessions[-1].number if sessions else 0
 
     def close(self) -> None:
         """Leave the path, and let what was changed heal. A second call does nothing."""
@@ -223,13 +257,14 @@ class Attack:
 
     def __repr__(self) -> str:
         state = "under way" if self.under_way else "over"
-        changed, victims = len(self.edits), len(self.interceptor.sessions)
+        changed, victims = len(self.edits), self.sessions
         return f"<attack {self.vector.name}, {state}: {victims} connections, {changed} changes>\n{self.verdict!r}"
 
     def _paths(self) -> "list[Interception]":
         """Where the attacker stands on the path since the attack began."""
         now = self._site.network.interceptions.values()
-        return [path for path in now if path.attacker == self.name and path not in self._before]
+        taken = now if self._taken is None else self._taken.intersection(now)
+        return [path for path in taken if path.attacker == self.name and path not in self._before]
 
     def _leave(self) -> None:
         """Leave the path, also where the interceptor could not."""
@@ -239,25 +274,30 @@ class Attack:
     def _case(self) -> "Case":
         return self._aftermath.case(self.interceptor, self.reports)
 
-    def _side(self, belongs: "Callable[[dict[str, str], str], bool]") -> "Capture":
-        """The conversations whose client, ``ip:port``, belongs there."""
+    def _side(self, belongs: "Callable[[Conversation], bool]") -> "Capture":
+        """The conversations that belong there."""
         if self.under_way:
             raise LabError("The captures of both sides are complete when the attack is over: close it first.")
         from labkit.capture.frame_selection import frames_of
         from labkit.show.capture import Capture
 
         whole = self._capture
-        clients = {str(conversation.client) for conversation in whole.conversations}
-        chosen = {client for client in clients if belongs(whole.names, client)}
+        chosen = {str(conversation.client) for conversation in whole.conversations if belongs(conversation)}
         return Capture(frames_of(whole.frames, chosen), whole.keylog, whole.names, whole.how)
 
 
 class Aftermath:
-    """What an attack leaves behind in a lab: secrets of TLS sessions, and mail; counted from construction."""
+    """What an attack leaves behind in a lab: secrets of TLS sessions, and mail; counted from construction.
 
-    def __init__(self, site: Site) -> None:
+    Each session is read once when it is over; one that goes on is read again when it has.
+    """
+
+    def __init__(self, site: Site, others: "Callable[[], Sequence[Conversation]]" = tuple) -> None:
         self._site = site
-        self._known = {id(message) for message in _mail(site)}
+        self._others = others
+        """All conversations that have crossed the network since."""
+        self._known = {place for place, _ in _mail(site)}
+        self._evidence: dict[int, tuple[object, Evidence]] = {}
 
     def case(self, interceptor: "Interceptor", reports: "Sequence[Report]") -> "Case":
         """What the verdict on an attack is decided from, as it is now."""
@@ -265,17 +305,40 @@ class Aftermath:
         from labkit.attacks.verdict import Case
         from labkit.trust import keylog
 
-        new = {id(message): message for message in _mail(self._site) if id(message) not in self._known}
-        hers = {id(message) for message in _mail_of(self._site, NAME)}
+        text = self._site.keylog.text()
+        secrets = cache(lambda: keylog.parse(text))
+        new = {place: message for place, message in _mail(self._site) if place not in self._known}
+        hers = {place for place, _ in _mail_of(self._site, NAME)}
+        as_her = dict.fromkeys(message for message in new.values() if message.user == NAME)
         return Case(
             interceptor.vector,
-            tuple(interceptor.sessions),
-            tuple(interceptor.edits),
+            tuple(self._read(session, len(text), secrets) for session in list(interceptor.sessions)),
+            bool(interceptor.edits),
             tuple(reports),
-            keylog.parse(self._site.keylog.text()),
-            [message.data for number, message in new.items() if number in hers],
-            [message.sender for message in new.values() if message.user == NAME and message.sender != ADDRESS],
+            tuple(message.data for place, message in new.items() if place in hers),
+            tuple(message.sender for message in as_her if message.sender != ADDRESS),
+            self._knows,
         )
+
+    def _knows(self, login: tuple[str, ...]) -> bool:
+        """Whether nothing is wrong with a login, as far as it has come."""
+        match login:
+            case (user, password):
+                return self._site.post.knows(user, password)
+            case (user,):
+                return user in USERS
+        return True
+
+    def _read(self, session: "VictimSession", known: int, secrets: "Callable[[], Secrets]") -> "Evidence":
+        from labkit.attacks.evidence import Evidence
+
+        said = tuple(len(one.said) for leg in session.legs for one in (leg.wire, leg.inside))
+        state = session.over.is_set() or (said, known, session.failure is None)
+        before, evidence = self._evidence.get(session.number, (None, None))
+        if before != state:
+            evidence = Evidence(session, secrets(), self._others)
+            self._evidence[session.number] = state, evidence
+        return evidence
 
 
 def _close_all(running: "list[Interceptor]") -> None:
@@ -293,7 +356,9 @@ def targets(site: Site, vector: "Vector", at: "Server | None" = None) -> "list[T
     if not chosen:
         known = " or ".join(f"lab.{dialect.name.lower()}()" for dialect in ALL if vector.applies_to(dialect))
         raise LabError(f"There is nothing for {vector.name} to attack: start a server first, with {known}.")
-    return [Target(one.host, one.port, named(one.protocol), one.settings.implicit) for one in chosen]
+    return [
+        Target(one.host, one.port, named(one.protocol), one.settings.implicit, one.certificate.name) for one in chosen
+    ]
 
 
 def scene(site: Site, protocol: str, timeout: float = 5.0) -> "Scene":
@@ -308,14 +373,19 @@ def scene(site: Site, protocol: str, timeout: float = 5.0) -> "Scene":
     return Scene(site.network.host("alice"), ports.get(False, 0), ports.get(True, 0), trust, timeout)
 
 
-def _mail(site: Site) -> "Iterator[Message]":
-    """All mail in the lab."""
+def _mail(site: Site) -> "Iterator[tuple[Place, Message]]":
+    """All mail in the lab, and where each lies."""
     for server in site.servers.values():
-        yield from getattr(server, "mailbox", ())
+        yield from _entries(getattr(server, "mailbox", None))
     for user in USERS:
         yield from _mail_of(site, user)
 
 
-def _mail_of(site: Site, user: str) -> "Iterator[Message]":
+def _mail_of(site: Site, user: str) -> "Iterator[tuple[Place, Message]]":
     for mailbox in site.post.account(user).mailboxes.values():
-        yield from mailbox
+        yield from _entries(mailbox)
+
+
+def _entries(mailbox: "Mailbox | None") -> "Iterator[tuple[Place, Message]]":
+    for entry in mailbox.entries if mailbox is not None else ():
+        yield (mailbox.validity, entry.uid), entry.message

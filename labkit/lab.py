@@ -5,7 +5,7 @@ What a lesson can do with the lab is here; how it is done is in the rooms below,
 
 import os
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import cached_property, partial
 from importlib import import_module
@@ -17,6 +17,7 @@ from labkit.errors import LabError
 from labkit.interrupts import uninterrupted
 from labkit.limits import within_limits
 from labkit.network import HOSTS, Host, make, names
+from labkit.publishing import Publishing
 
 if TYPE_CHECKING:
     import ssl
@@ -32,12 +33,13 @@ if TYPE_CHECKING:
     from labkit.servers.imap.server import IMAPServer
     from labkit.servers.older import OlderSMTPServer
     from labkit.servers.pop3 import POP3Server
-    from labkit.servers.provider import Provider
     from labkit.servers.server import Server
+    from labkit.servers.settings import Settings
     from labkit.servers.smtp import SMTPServer
     from labkit.show.capture import Capture
     from labkit.show.grid import Grid
     from labkit.trials.attacks import Client, Matrix
+    from labkit.trust.certificates import Certificate
     from labkit.trust.keylog import KeyLog
 
     S = TypeVar("S", bound=Server)
@@ -51,7 +53,7 @@ _FIRST_SESSION = ("labkit.servers.smtp", "labkit.show.capture")
 """What a first session needs and takes long to load."""
 
 
-class Lab:
+class Lab(Publishing):
     """A laboratory with the hosts `alice` (client), `mail` (server) and `mallory` (on the path).
 
     `hosts` are names of others that are wanted, for example ``("provider",)``.
@@ -167,35 +169,8 @@ class Lab:
         from labkit.servers.older import OlderSMTPServer, fetch
 
         self.network.still_open()
-        kind = partial(OlderSMTPServer, version=version, wheel=fetch(version), keylog=self.keylog.path)
-        return self._start(kind, port, "right", "mail", replace, {"auth": auth})
-
-    def provider(
-        self,
-        next_hop: "SMTPServer",
-        policy: "Policy | None" = None,
-        port: int | None = None,
-        certificate: str = "right",
-        host: str = "provider",
-        replace: bool = False,
-        **settings: Any,
-    ) -> "Provider":
-        """Start a provider, which takes mail from its customers as `smtp` does and relays it to the server `next_hop`.
-
-        It relays under `policy`, opportunistic unless given; what it drops is in `blocks`. alice is a customer. Its
-        host is one more than the three: ``Lab(hosts=("provider",))``. The settings, and what is raised, are those of
-        `start`.
-        """
-        from labkit.clients import smtp
-        from labkit.servers.provider import PATIENCE, Provider
-        from labkit.show.blocks import Blocks
-
-        policy, context = self._terms(policy, ("TLS 1.2", "TLS 1.3"))
-        at = self.network.host(host), next_hop.host, next_hop.port
-        relay = partial(smtp.send, *at, policy=policy, context=context, timeout=PATIENCE)
-        kind = partial(Provider, relay=relay, policy=policy, blocks=Blocks())
-        port = Provider.ports[bool(settings.get("implicit"))] if port is None else port
-        return self._start(kind, port, certificate, host, replace, settings)
+        of = {"version": version, "wheel": fetch(version), "keylog": self.keylog.path}
+        return self._start(OlderSMTPServer, port, "right", "mail", replace, {"auth": auth}, **of)
 
     def mailbox(self, user: str = "bob", name: str = "INBOX") -> "Mailbox":
         """A mailbox of a user, which the lab's SMTP servers fill. Raises `LabError` for one that is not there."""
@@ -212,12 +187,14 @@ class Lab:
         recipient: str | Sequence[str] = "bob@lab.test",
         tls: tuple[str, ...] = ("TLS 1.2", "TLS 1.3"),
         timeout: float = 5.0,
+        requiretls: bool = False,
     ) -> "Sent":
         """Send a message from alice to `server` and say what happened; a server that refuses or fails raises nothing.
 
         `login` is (user, password); `policy` is one of `labkit.policies`, opportunistic unless given; `recipient` may
         be several addresses, with commas between them or as a list; `timeout` is the seconds for the whole attempt.
-        Raises `LabError` for arguments that cannot be sent.
+        With `requiretls` the message asks for TLS on every further hop (RFC 8689). Raises `LabError` for arguments
+        that cannot be sent.
         """
         from labkit.clients import smtp
         from labkit.mail.message import compose
@@ -225,7 +202,7 @@ class Lab:
         if not (hasattr(server, "host") and hasattr(server, "port")) or getattr(server, "protocol", "SMTP") != "SMTP":
             raise LabError(f"Mail is sent to an SMTP server, as lab.smtp() starts one, not to {server!r}.")
         policy, context = self._terms(policy, tls)
-        message = compose(text, subject, sender, recipient)
+        message = compose(text, subject, sender, recipient, ("REQUIRETLS",) * requiretls)
         return self._told(smtp.send(self.alice, server.host, server.port, message, policy, context, login, timeout))
 
     def fetch(
@@ -347,6 +324,7 @@ class Lab:
         self.network.still_open()
         if "mallory" in vars(self):
             self.mallory.check()
+            self.mallory.expects()
         policy = policies.opportunistic if policy is None else policy
         if not isinstance(policy, policies.Policy):
             raise LabError(f"A policy is one of labkit.policies, for example policies.verified, not {policy!r}.")
@@ -355,32 +333,45 @@ class Lab:
 
     def _start(
         self,
-        kind: "Callable[..., S]",
+        kind: "type[S]",
         port: int | None,
         certificate: str,
         host: str,
         replace: bool,
         settings: "Mapping[str, Any]",
+        **of: Any,
     ) -> "S":
-        """Start a server of this kind; without a port it has the one that `kind.ports` states."""
+        """Start a server of this kind; without a port it has the one that `kind.ports` states. `of` are arguments that
+        only this kind takes."""
         from labkit.servers.settings import settings as checked
+
+        self.network.still_open()
+        port = kind.ports.get(bool(settings.get("implicit")), 0) if port is None else port
+        told = checked(port, **settings)
+        kind.check_settings(told)
+        self.network.host(host)
+        with within_limits("Preparing a server"):
+            shown = self.authority.certificate(certificate)
+        return self._stand(kind, told, shown, host, replace, **of)
+
+    def _stand(
+        self, kind: "type[S]", told: "Settings", shown: "Certificate", host: str, replace: bool, **of: Any
+    ) -> "S":
+        """Start a server that shows this certificate; `of` are arguments that only this kind takes."""
         from labkit.trust.contexts import server_context
 
         self.network.still_open()
-        port = kind.ports[bool(settings.get("implicit"))] if port is None else port
-        told = checked(port, **settings)
         on = self.network.host(host)
         with within_limits("Preparing a server"):
-            shown = self.authority.certificate(certificate)
             context = server_context(shown, told.tls, told.ciphers, self.keylog.path)
         server: S | None = None
         try:
-            with uninterrupted(), within_limits(f"Starting a server on port {port} of {host}"):
-                self._make_room(host, port, replace)
-                server = self.servers[host, port] = kind(on, told, shown, context, self.post)
+            with uninterrupted(), within_limits(f"Starting a server on port {told.port} of {host}"):
+                self._make_room(host, told.port, replace)
+                server = self.servers[host, told.port] = kind(on, told, shown, context, self.post, **of)
         except BaseException:  # an interrupt: its user does not have the server
             if server is not None:
-                self.servers.pop((host, port)).close()
+                self.servers.pop((host, told.port)).close()
             raise
         return server
 
@@ -413,16 +404,14 @@ class Lab:
 
         if not self._finalizer.alive:
             return sentence(repr(self)).html
-        return stage(self.network, self.servers.values(), self._capture).html
+        return stage(self.network, self._standing, self._capture).html
 
     def __repr__(self) -> str:
         if not self._finalizer.alive:
             return "<Lab, closed>"
         hosts = ", ".join(self.network.hosts)
         lines = [f"<Lab with {hosts}. {self.network.describe()}"]
-        lines += [f"  {server!r}" for server in self.servers.values()] or [
-            "  No server runs yet: start one with lab.smtp()."
-        ]
+        lines += [f"  {server!r}" for server in self._standing] or ["  No server runs yet: start one with lab.smtp()."]
         return "\n".join(lines) + ">"
 
 

@@ -1,4 +1,4 @@
-"""What every test shares: patience for property tests, and interrupts as in a shell.
+"""What every test shares: patience for property tests, interrupts as in a shell, and which tests run in one process.
 
 A shell starts a job in the background with SIGINT ignored, and every process that it starts inherits that: then no test
 could press Control-C, in this process or in another one.
@@ -6,9 +6,19 @@ could press Control-C, in this process or in another one.
 
 import signal
 
+import pytest
 from hypothesis import settings
 
 settings.register_profile("labkit", deadline=None)
 settings.load_profile("labkit")
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share what their module has made run in one process, one after the other (pytest-xdist)."""
+    for item in items:
+        names = getattr(item, "_fixtureinfo", None)
+        made = [found for each in names.name2fixturedefs.values() for found in each] if names else []
+        if any(one.scope == "module" for one in made):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))

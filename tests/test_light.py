@@ -1,12 +1,17 @@
 """What is loaded when, seen in fresh processes: a student waits only for what a cell really uses."""
 
+import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import labkit
+
+ROOT = Path(labkit.__file__).parent
 HEAVY = ("scapy", "matplotlib", "IPython", "numpy", "pandas")
-RUNTIME = ("asyncio", "ssl", "aiosmtpd", "cryptography")
+RUNTIME = ("asyncio", "ssl", "aiosmtpd", "cryptography", "dns")
 
 SESSION = """
 from labkit import Lab
@@ -40,9 +45,18 @@ def test_importing_labkit_loads_nothing_that_takes_time(tmp_path):
 
 @pytest.mark.parametrize("capture", ("auto", "tap"))
 def test_a_session_is_captured_decrypted_and_printed_without_a_library_for_packets_or_pictures(capture, tmp_path):
-    assert not _loaded(SESSION.format(capture=capture), tmp_path) & set(HEAVY)
+    assert not _loaded(SESSION.format(capture=capture), tmp_path) & {*HEAVY, "dns"}
 
 
 def test_a_capture_file_is_decoded_without_what_runs_a_lab(tmp_path):
     _loaded(SESSION.format(capture="auto"), tmp_path)
     assert not _loaded(FILE, tmp_path) & {*HEAVY, "asyncio", "ssl", "aiosmtpd"}
+
+
+def test_the_dns_loads_in_the_room_of_the_defences_alone():
+    rooms = [path for path in ROOT.rglob("*.py") if ROOT / "defences" not in path.parents]
+    for path in rooms:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        names = [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+        names += [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+        assert "dns" not in {name.partition(".")[0] for name in names}, path

@@ -5,12 +5,40 @@
 or `Later` for a decision that is not made yet.
 """
 
+from importlib import import_module
+from typing import Any
+
 from labkit.attacks import catalogue, victims
 from labkit.attacks.actions import Answer, Begin, Close, Delay, Drop, Inject, Later, Pass, Replace, TakeOverTLS
 from labkit.attacks.catalogue import ALL, NOT_RUN, vector
 from labkit.attacks.vector import Line, Opening, Record, Vector
+from labkit.attacks.vectors.identity import MisIssued
+
+PUBLICATION = (
+    "DropSignatures",
+    "ForgeMX",
+    "ForgeTLSA",
+    "HideTLSA",
+    "DenyTLSA",
+    "BlockPolicyRecord",
+    "BlockPolicyHost",
+    "OwnPolicyHost",
+    "RedirectPolicy",
+    "PlantPolicy",
+    "HideReports",
+    "PublicationVector",
+    "Together",
+)
+"""Attacks on what a domain publishes, for ``lab.spoof(…)``: they load when they are asked for, because of the DNS."""
 
 globals().update({kind.__name__: kind for kind in ALL})
+
+
+def __getattr__(name: str) -> Any:
+    if name not in PUBLICATION:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.vectors.publication"), name)
+
 
 __all__ = [
     "ALL",
@@ -23,6 +51,7 @@ __all__ = [
     "Inject",
     "Later",
     "Line",
+    "MisIssued",
     "Opening",
     "Pass",
     "Record",
@@ -33,4 +62,5 @@ __all__ = [
     "vector",
     "victims",
     *(kind.__name__ for kind in ALL),
+    *PUBLICATION,
 ]

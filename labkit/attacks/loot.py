@@ -10,7 +10,6 @@ from itertools import count
 from typing import NamedTuple
 
 from labkit.attacks.engine.side import Leg
-from labkit.attacks.engine.victim_session import VictimSession
 from labkit.capture.conversation import CLIENT, SERVER, Chunk, Conversation, Endpoint
 from labkit.decode.dialogue import read
 from labkit.decode.event import TEXT, Dialogue
@@ -18,7 +17,7 @@ from labkit.decode.privacy import visible
 from labkit.dialects.base import Dialect
 from labkit.trust.keylog import Secrets
 
-SECRETS = ("password", "bearer token", "password hash", "user name", "message", "attachment", "subject")
+SECRETS = ("password", "bearer token", "password hash", "user name", "message", "file", "attachment", "subject")
 """What must not be read by others; names and addresses are on the envelope."""
 
 CLEAR, OWN_TLS, MAILBOX = "in clear text", "inside TLS of her own", "in her own mailbox"
@@ -28,7 +27,7 @@ class Item(NamedTuple):
     """One thing that the attacker has read."""
 
     what: str
-    """password, user name, message, sender, … as in `labkit.decode.privacy`."""
+    """password, bearer token, user name, message, sender, … as in `labkit.decode.privacy`."""
     value: str
     """What it is, decoded."""
     where: str
@@ -55,16 +54,15 @@ class Loot(list[Item]):
         return "\n".join(map(repr, self)) or "<nothing was read>"
 
 
-def read_by_attacker(session: VictimSession) -> list[Item]:
-    """What could be read in one session on the connection with the victim."""
-    leg = session.legs[0]
-    return [*_items(read(leg.wire), CLEAR, session.number), *_items(read(leg.inside), OWN_TLS, session.number)]
-
-
-def sealed(session: VictimSession, secrets: Secrets) -> list[Item]:
-    """What the victim said, or was told, inside TLS with the real server, which the attacker could not read."""
-    leg = session.legs[0]
-    return _items(as_if_clear(genuine(leg, secrets)), "", session.number)
+def items(dialogue: Dialogue, where: str, session: int) -> list[Item]:
+    """What can be read in a dialogue."""
+    found = []
+    for exposure in visible(dialogue):
+        event = dialogue.events[exposure.event_index]
+        line = event.data[: exposure.end].rpartition(b"\n")[2] + event.data[exposure.end :].split(b"\n", 1)[0]
+        shown = line.decode("utf-8", "backslashreplace").strip() if event.layer == TEXT else event.title
+        found.append(Item(exposure.what, exposure.value, where, shown, session))
+    return found
 
 
 def genuine(leg: Leg, secrets: Secrets) -> Dialogue:
@@ -89,7 +87,7 @@ def _spoken(data: bytes, dialect: Dialect | None) -> list[Item]:
         return []
     nobody, server = Endpoint("0.0.0.0", 0), Endpoint("0.0.0.0", dialect.explicit_ports[0])
     whole = data + dialect.writes.message_end
-    return _items(read(Conversation(nobody, server, list(_answered(whole, dialect)))), MAILBOX, 0)
+    return items(read(Conversation(nobody, server, list(_answered(whole, dialect)))), MAILBOX, 0)
 
 
 def _answered(data: bytes, dialect: Dialect) -> Iterator[Chunk]:
@@ -107,13 +105,3 @@ def _answered(data: bytes, dialect: Dialect) -> Iterator[Chunk]:
 def _quoted(data: bytes, known: Iterable[Item]) -> list[Item]:
     text = data.decode("utf-8", "backslashreplace")
     return [item._replace(where=MAILBOX, session=0) for item in known if item.what in SECRETS and item.value in text]
-
-
-def _items(dialogue: Dialogue, where: str, session: int) -> list[Item]:
-    found = []
-    for exposure in visible(dialogue):
-        event = dialogue.events[exposure.event_index]
-        line = event.data[: exposure.end].rpartition(b"\n")[2] + event.data[exposure.end :].split(b"\n", 1)[0]
-        shown = line.decode("utf-8", "backslashreplace").strip() if event.layer == TEXT else event.title
-        found.append(Item(exposure.what, exposure.value, where, shown, session))
-    return found

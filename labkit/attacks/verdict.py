@@ -1,28 +1,27 @@
-"""The verdict on an attack, decided from what crossed both sides of the attacker, and from what the victim says.
+"""The verdict on an attack, decided from what crossed both sides of the attacker, and from what the victims say.
 
-No verb is taken for a proof: a leak is a secret that can be read in the bytes, and being unharmed is one that was said
-inside TLS with the real server, which only the judge can open.
+No verb is taken for a proof. A leak is a secret that can be read in the bytes of the victim's connection. Being
+unharmed is work that the real server did inside TLS with the victim, which only the judge can open. What cannot be
+known is called unknown, with what is missing. What one session shows is `evidence`.
 """
 
-import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
-from labkit.attacks.engine.edits import Edit
-from labkit.attacks.engine.victim_session import VictimSession
-from labkit.attacks.loot import SECRETS, Item, Loot, as_if_clear, genuine, read_by_attacker, sealed, stored
+from labkit.attacks.account import NAME
+from labkit.attacks.evidence import LOGIN, MESSAGE, Deed, Evidence
+from labkit.attacks.loot import SECRETS, Item, Loot, stored
 from labkit.attacks.vector import Vector
 from labkit.attacks.vectors.identity import offers_tls13
 from labkit.attacks.victims.report import Report
-from labkit.decode.dialogue import read
-from labkit.decode.event import CLIENT, SERVER, TCP, TEXT, TLS, Event
-from labkit.trust.keylog import Secrets
 
 LEAKED = "leaked"
 DECEIVED = "deceived"
 STOPPED = "stopped"
 UNHARMED = "unharmed"
 BROKEN = "broken"
+UNKNOWN = "unknown"
 
 OUTCOMES = {
     LEAKED: "the attacker has read a secret",
@@ -30,8 +29,10 @@ OUTCOMES = {
     STOPPED: "the client went no further, and no secret was read",
     UNHARMED: "the client did its work inside TLS with the real server",
     BROKEN: "no secret was read, but the work was not done, or not as the client believes",
+    UNKNOWN: "no secret was read, and what became of the work cannot be known; the verdict says what is missing",
 }
-"""What a verdict may be, the gravest first."""
+"""What a verdict may be."""
+_GRAVEST = (LEAKED, DECEIVED, BROKEN, UNKNOWN, STOPPED, UNHARMED)
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class Verdict:
     """Which secrets were read: of `labkit.attacks.loot.SECRETS`."""
     evidence: tuple[str, ...] = field(default=(), repr=False)
     """Lines from the wire, or of the victim's report, that show it."""
+    each: tuple["Verdict", ...] = field(default=(), repr=False)
+    """One for each victim, where there were several."""
 
     def __repr__(self) -> str:
         what = f" ({', '.join(self.secrets)})" if self.secrets else ""
@@ -57,137 +60,225 @@ class Case:
     """All that a verdict is decided from."""
 
     vector: Vector
-    sessions: Sequence[VictimSession]
-    edits: Sequence[Edit]
+    sessions: Sequence[Evidence]
+    edited: bool
+    """Whether the attacker changed anything."""
     reports: Sequence[Report]
     """What the victims' programs say, in order; there are none where the victim is no program of the lab."""
-    secrets: Secrets
-    """What opens the TLS sessions between the victim and the real server."""
     mail: Sequence[bytes] = ()
     """What has come into the attacker's own mailboxes since the attack began."""
     as_attacker: Sequence[str] = ()
     """Senders whose mail a server has taken, since then, as the attacker's."""
+    knows: Callable[[tuple[str, ...]], bool] = lambda login: False
+    """Whether this user name, or this user name and password, are those of an account of the lab; for none, true."""
 
     @property
     def loot(self) -> Loot:
         """What the attacker has read."""
-        read_on_the_way = [item for session in self.sessions for item in read_by_attacker(session)]
-        dialect = self.sessions[0].opening.dialect if self.sessions else None
-        return Loot([*read_on_the_way, *stored(self.mail, dialect, self.sealed)])
+        on_the_way = [item for session in self.sessions for item in session.read]
+        dialect = self.sessions[0].dialect if self.sessions else None
+        return Loot([*on_the_way, *stored(self.mail, dialect, self.sealed)])
 
     @property
     def sealed(self) -> list[Item]:
         """The secrets that were said inside TLS with the real server."""
-        said = (item for session in self.sessions for item in sealed(session, self.secrets))
-        return [item for item in said if item.what in SECRETS]
+        return [item for session in self.sessions for item in session.sealed if item.what in SECRETS]
 
 
 def judge(case: Case) -> Verdict:
     """The verdict on an attack."""
-    loot = case.loot
+    victims = _victims(case)
+    if not victims:
+        return Verdict(UNHARMED, "nobody came by")
+    verdicts = tuple(_judge(case, victim, alone=len(victims) == 1) for victim in victims)
+    return verdicts[0] if len(verdicts) == 1 else _together(verdicts)
+
+
+class Visit(NamedTuple):
+    """A program, the sessions that it had, and what it says of them."""
+
+    sessions: tuple[Evidence, ...]
+    reports: tuple[Report, ...]
+    """One; none for a program that is not the lab's; several where programs ran at the same time and cannot be told
+    apart."""
+
+    @property
+    def sealed(self) -> list[Item]:
+        """The secrets that it said, or was told, inside TLS with the real server."""
+        return [item for session in self.sessions for item in session.sealed if item.what in SECRETS]
+
+    @property
+    def done(self) -> bool | None:
+        """Whether it says that it has done its work; None where it says nothing."""
+        return all(report.done for report in self.reports) if self.reports else None
+
+
+def _victims(case: Case) -> list[Visit]:
+    """Who came by, in the order of their first sessions. A session without a report stands alone."""
+    found: list[Visit] = []
+    for report in case.reports:
+        first, last = report.sessions
+        own = Visit(tuple(session for session in case.sessions if first < session.number <= last), (report,))
+        same = [victim for victim in found if set(victim.sessions) & set(own.sessions)]  # they ran at the same time
+        found = [victim for victim in found if victim not in same]
+        found += [_joined([*same, own])] if own.sessions else []
+    told = {session for victim in found for session in victim.sessions}
+    found += [Visit((session,), ()) for session in case.sessions if session not in told]
+    return sorted(found, key=lambda victim: victim.sessions[0].number)
+
+
+def _joined(victims: list[Visit]) -> Visit:
+    sessions = {session.number: session for victim in victims for session in victim.sessions}
+    reports = tuple(report for victim in victims for report in victim.reports)
+    return Visit(tuple(sessions[number] for number in sorted(sessions)), reports)
+
+
+def _together(verdicts: tuple[Verdict, ...]) -> Verdict:
+    """The gravest of several verdicts, with all of them in the evidence."""
+    gravest = min(verdicts, key=lambda verdict: _GRAVEST.index(verdict.outcome))
+    secrets = tuple(what for what in SECRETS if any(what in verdict.secrets for verdict in verdicts))
+    lines = []
+    for number, verdict in enumerate(verdicts, 1):
+        lines += [f"victim {number}, {verdict.outcome}: {verdict.why}", *verdict.evidence]
+    count = f"victim {verdicts.index(gravest) + 1} of {len(verdicts)}"
+    return Verdict(gravest.outcome, f"{gravest.why} ({count})", secrets, tuple(lines), verdicts)
+
+
+def _judge(case: Case, victim: Visit, alone: bool) -> Verdict:
+    own = replace(case, sessions=victim.sessions, reports=victim.reports)
+    loot = own.loot if alone else _own_loot(own)
     if loot.secrets:
-        return _leak(case, loot)
-    if deceit := _deceit(case):
-        return Verdict(DECEIVED, deceit[0], evidence=tuple(deceit[1:]))
-    if failure := next((session.failure for session in case.sessions if session.failure), None):
+        return _with_rewritten(_leak(own, loot), victim)
+    if deceit := _deceit(own, victim):
+        return _with_rewritten(Verdict(DECEIVED, deceit[0], evidence=tuple(deceit[1:])), victim)
+    if failure := next((session.failure for session in victim.sessions if session.failure), None):
         return Verdict(BROKEN, str(failure))
-    return _harmless(case)
+    return _harmless(victim)
+
+
+def _own_loot(case: Case) -> Loot:
+    """What was read of one of several victims: in a mailbox, only what it is known to have said."""
+    known = {(item.what, item.value) for item in case.sealed}
+    return Loot([item for item in case.loot if item.session or (item.what, item.value) in known])
 
 
 def _leak(case: Case, loot: Loot) -> Verdict:
     items = [item for item in loot if item.what in SECRETS]
     places = " and ".join(dict.fromkeys(item.where for item in items))
-    how = "" if case.edits else "; nothing had to be changed for it"
+    how = "" if case.edited else "; nothing had to be changed for it"
     lines = tuple(f"{item.what} {item.value!r} in {item.line!r}" for item in items)
     return Verdict(LEAKED, f"the attacker read it {places}{how}", loot.secrets, lines)
 
 
-def _deceit(case: Case) -> list[str]:
+# ---- an end was deceived
+
+
+def _deceit(case: Case, victim: Visit) -> list[str]:
     """Why and with what evidence an end was deceived; empty where none was."""
-    for find in (_believed, _ran_injected, _fixed, _downgraded):
-        if found := find(case):
+    for find in (_believed, _ran_injected, _fixed, _downgraded, _rewritten):
+        if found := find(case, victim):
             return found
     return []
 
 
-def _believed(case: Case) -> list[str]:
-    words = [text for report in case.reports for text in (report.said, *report.believed)]
+def _believed(case: Case, victim: Visit) -> list[str]:
+    words = [text for report in victim.reports for text in (report.said, *report.believed)]
     lines = [text for text in words if any(mark in text for mark in case.vector.marks)]
     return ["the victim repeats what only the attacker has said", *lines] if lines else []
 
 
-def _ran_injected(case: Case) -> list[str]:
-    """Inside TLS a server answers what was asked there; its first words show whether it was asked something else."""
-    for session in case.sessions:
-        dialect = session.opening.dialect
-        clear = dialect is not None and not session.opening.implicit and dialect.writes.injected is not None
-        pattern = dialect.writes.injected.reply if clear and case.vector.injects else None
-        first = next((event.text for event in _inside(session, case.secrets) if event.sender == SERVER), "")
-        if pattern and re.match(pattern, first):
-            return ["the server ran the injected command inside TLS, and answered it there", first]
+def _ran_injected(case: Case, victim: Visit) -> list[str]:
+    proof = next((session.proof for session in victim.sessions if session.proof), "")
+    if proof and case.vector.injects:
+        return ["the server ran the injected command inside TLS, and answered it there", proof]
     return []
 
 
-def _inside(session: VictimSession, secrets: Secrets) -> tuple[Event, ...]:
-    """What was said inside TLS with the real server."""
-    said = as_if_clear(genuine(session.legs[1], secrets)).events if len(session.legs) > 1 else ()
-    return tuple(event for event in said if event.layer == TEXT)
+def _fixed(case: Case, victim: Visit) -> list[str]:
+    if lines := [f"from {sender}" for sender in case.as_attacker]:
+        return ["the server took the victim's mail as the attacker's, who had logged in before", *lines]
+    for session in victim.sessions:
+        hers = next((d for d in session.clear if d.what == LOGIN and d.accepted and d.values[:1] == (NAME,)), None)
+        if hers is None:
+            continue
+        before = f"to the attacker, in clear text: {hers.reply}"
+        inside = (deed for deed in session.inside if deed.what == LOGIN and deed.accepted is False)
+        if refused := next((deed for deed in inside if case.knows(deed.values)), None):
+            why = "the server kept the attacker's login across the upgrade, and refused the victim's, which is right"
+            return [why, before, f"to the victim, inside TLS: {refused.reply}"]
+        if session.shut_out and not any(deed.what == LOGIN for deed in session.inside):
+            return ["the server kept the attacker's login across the upgrade: it offers the victim none", before]
+    return []
 
 
-def _fixed(case: Case) -> list[str]:
-    lines = [f"from {sender}" for sender in case.as_attacker]
-    return ["the server took the victim's mail as the attacker's, who had logged in before", *lines] if lines else []
-
-
-def _downgraded(case: Case) -> list[str]:
+def _downgraded(case: Case, victim: Visit) -> list[str]:
     """A victim that offered TLS 1.3, and came again without offering it."""
-    hellos = [hello for session in case.sessions for hello in _hellos(session)]
-    if hellos and offers_tls13(hellos[0]) and not offers_tls13(hellos[-1]):
+    hellos = [hello for session in victim.sessions for hello in session.hellos]
+    if len(victim.reports) < 2 and hellos and offers_tls13(hellos[0]) and not offers_tls13(hellos[-1]):
         return ["the victim tried again with less than both ends can", "its last ClientHello does not offer TLS 1.3"]
     return []
 
 
-def _hellos(session: VictimSession) -> list[bytes]:
-    """Each ClientHello of a victim, with its handshake header."""
-    said = read(session.legs[0].wire).events
-    return [event.data for event in said if event.sender == CLIENT and event.title == "ClientHello"]
+def _rewritten(case: Case, victim: Visit) -> list[str]:
+    lines = _rewritten_lines(victim)
+    return ["the server took the attacker's recipient for the victim's", *lines] if lines else []
 
 
-# ---- no secret was read and nobody was deceived
+def _rewritten_lines(victim: Visit) -> list[str]:
+    return [
+        f"the mail for {', '.join(session.recipients)} went to {', '.join(session.passed_on)}"
+        for session in victim.sessions
+        if session.recipients and session.passed_on and set(session.passed_on) != set(session.recipients)
+    ]
 
 
-def _harmless(case: Case) -> Verdict:
-    if not case.sessions:
-        return Verdict(UNHARMED, "nobody came by")
-    done = case.reports[-1].done if case.reports else bool(case.sealed)
-    said = _last_words(case)
-    if done and case.sealed:
-        return Verdict(
-            UNHARMED, "the victim did its work inside TLS with the real server", evidence=_titles(case.sealed)
-        )
-    if done:
+def _with_rewritten(verdict: Verdict, victim: Visit) -> Verdict:
+    """The verdict, with whom the attacker has made the mail go to."""
+    lines = [line for line in _rewritten_lines(victim) if line not in verdict.evidence]
+    if not lines:
+        return verdict
+    return replace(verdict, why=f"{verdict.why}; {lines[0]}", evidence=(*verdict.evidence, *lines))
+
+
+# ---- no secret was read and no end was deceived
+
+
+def _harmless(victim: Visit) -> Verdict:
+    said = _last_words(victim)
+    last = _last_deeds(victim)
+    refused = next((deed for deed in last if deed.accepted is False), None)
+    unanswered = [deed for deed in last if deed.accepted is None and not deed.reply]
+    if unopened := next((session.unopened for session in victim.sessions if session.unopened), ""):
+        return Verdict(UNKNOWN, f"what the victim said inside TLS is not known: {unopened}", evidence=said)
+    if refused:
+        return Verdict(BROKEN, f"the server refused the victim's {refused.what}", evidence=(refused.reply, *said))
+    if victim.done is False or unanswered:
+        begun = "began its work inside TLS and could not end it"
+        return Verdict(BROKEN, f"the victim {begun}", evidence=said) if victim.sealed else _stopped(said)
+    if last:
+        return Verdict(UNHARMED, "the victim did its work inside TLS with the real server", evidence=_titles(victim))
+    if victim.done:
         return Verdict(BROKEN, "the victim says that it is done, but nothing of it came by", evidence=said)
-    if case.sealed:
+    if victim.sealed:
         return Verdict(BROKEN, "the victim began its work inside TLS and could not end it", evidence=said)
+    return _stopped(said)
+
+
+def _stopped(said: tuple[str, ...]) -> Verdict:
     return Verdict(STOPPED, "the victim went no further", evidence=said)
 
 
-def _titles(items: Iterable[Item]) -> tuple[str, ...]:
-    return tuple(f"{item.what}, inside TLS" for item in items)
+def _last_deeds(victim: Visit) -> list[Deed]:
+    """The last login and the last message inside TLS with the real server: what became of earlier ones is past."""
+    done = [deed for session in victim.sessions for deed in session.inside]
+    return [deeds[-1] for what in (LOGIN, MESSAGE) if (deeds := [deed for deed in done if deed.what == what])]
 
 
-def _last_words(case: Case) -> tuple[str, ...]:
+def _titles(victim: Visit) -> tuple[str, ...]:
+    return tuple(f"{item.what}, inside TLS" for item in victim.sealed)
+
+
+def _last_words(victim: Visit) -> tuple[str, ...]:
     """How the victim said that it stops: in its report, and on the wire."""
-    wire = [last for session in case.sessions if (last := _farewell(session))]
-    return (*(report.said for report in case.reports[-1:]), *wire[-1:])
-
-
-def _farewell(session: VictimSession) -> str:
-    """The last thing that the victim said in a session."""
-    said = [event for event in read(session.legs[0].wire).events if event.sender == CLIENT and event.layer != TCP]
-    if not said:
-        return ""
-    last = said[-1]
-    return (
-        f"on the wire: {last.text if last.layer == TEXT else f'TLS {last.title}' if last.layer == TLS else last.title}"
-    )
+    wire = [f"on the wire: {session.farewell}" for session in victim.sessions if session.farewell]
+    return (*(report.said for report in victim.reports), *wire[-1:])

@@ -1,6 +1,6 @@
 """You are Mallory: a console on which each line of a conversation waits until you say what becomes of it.
 
-Where nobody can click, because a notebook is run from top to bottom, a vector decides in your place. What happens
+Where there is no one to click, because a notebook is run from top to bottom, a vector decides instead. What happens
 behind the console is `labkit.byhand.encounter`, and what is clicked `labkit.byhand.desk`.
 """
 
@@ -34,7 +34,7 @@ PATIENCE = 600.0
 def you_are_mallory(lab: "Lab", seconds: float = 60.0, script: "Vector | None" = None) -> "Console":
     """A console for an attacker of flesh and blood on the path to the servers of the lab.
 
-    A line is held for `seconds`, and passes then. `script` is the vector that decides where nobody can click; unless
+    A line is held for `seconds`, and passes then. `script` is the vector that decides where no person can click; unless
     given it removes the offer of TLS. Raises `LabError` for a time of no use and for what is no vector.
     """
     from labkit.attacks.vector import Vector
@@ -49,7 +49,7 @@ def you_are_mallory(lab: "Lab", seconds: float = 60.0, script: "Vector | None" =
 
 
 class Console:
-    """In a notebook with somebody in front of it, buttons and a text; elsewhere what became of each line."""
+    """In a notebook with a person in front of it, buttons and a text; elsewhere what became of each line."""
 
     def __init__(self, lab: "Lab", seconds: float, script: "Vector") -> None:
         self.seconds = seconds
@@ -60,7 +60,7 @@ class Console:
     def run(self, action: "Callable[..., object]", *arguments: Any, **more: Any) -> "Console":
         """Let a victim do something: ``console.run(lab.send, mail, "The PIN is 4921")``.
 
-        In a notebook with somebody in front of it this returns at once, and the victim gets `PATIENCE`, if it takes a
+        In a notebook with a person in front of it this returns at once, and the victim gets `PATIENCE`, if it takes a
         ``timeout``; elsewhere the script decides, and it returns when all is over. Who runs a second victim before the
         first is done has both on the console. Raises `LabError` where there is no server to attack.
         """
@@ -81,7 +81,7 @@ class Console:
             self._encounter.expect(victim)
 
     def _hurry(self) -> None:
-        """The next cell has begun at once: somebody who wants to decide would have waited."""
+        """The next cell has begun at once: a person who wants to decide would have waited."""
         if not self._encounter.byhand.decided:
             self._depute("Nobody clicked before the next cell began")
 

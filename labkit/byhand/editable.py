@@ -1,7 +1,7 @@
 r"""Bytes from the wire as text that a person can edit, and back: exact to the byte, whatever they are.
 
 A line of the text is a line on the wire and stands for its CRLF, too; a text that ends with a single backslash has no
-CRLF at its end. What nobody could see or type is written as ``\x1b``, a backslash as ``\\``.
+CRLF at its end. What cannot be seen or typed is written as ``\x1b``, a backslash as ``\\``.
 """
 
 import re

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from labkit.lab import Lab
 
 FINISH = 5.0
-"""Seconds for the end of what nobody holds up any more; it needs less than one."""
+"""Seconds for the end of what no longer waits for a person; it needs less than one."""
 _SETTLE = 2.0
 """Seconds in which victims can come to an end by themselves."""
 _TICK = 1.0

@@ -34,7 +34,7 @@ class Situation(NamedTuple):
 
     names: Names
     byhand: ByHand | None
-    """What is held and what was; None where nobody has come by yet."""
+    """What is held and what was; None before the first victim."""
     note: str = ""
     """A sentence on who decides, or on what to do first."""
     ending: tuple[html.Node, str] | None = None

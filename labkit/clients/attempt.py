@@ -45,15 +45,21 @@ class Client(Protocol):
 class Attempt:
     """What a client does once. `step` says, for an error message, where in the conversation it is."""
 
-    def __init__(self, host: Host, policy: Policy, context: ssl.SSLContext, timeout: float) -> None:
+    def __init__(
+        self, host: Host, policy: Policy, context: ssl.SSLContext, timeout: float, name: str = SERVER_NAME
+    ) -> None:
         check_timeout(timeout)
+        self.name = name
+        """The name of the server that is wanted: it goes into SNI and is compared with the certificate."""
         self.policy = policy
         self.timeout = timeout
         self.how = CLEAR
         self.step = "while connecting"
         self._host = host
         self._context = context
-        self._version, self._cipher, self._password, self._why_clear = "", "", "", ""
+        self.version = ""
+        """The TLS version, once TLS has begun."""
+        self._cipher, self._password, self._why_clear = "", "", ""
         self._alarm: socket.socket | None = None
         self._expired = False
 
@@ -106,16 +112,14 @@ class Attempt:
 
     def _shake_hands(self, sock: socket.socket, how: str) -> ssl.SSLSocket:
         self.step = HANDSHAKE
-        inside = self._context.wrap_socket(sock, server_hostname=SERVER_NAME)
-        self.how, self._version = how, spoken(inside.version())
+        inside = self._context.wrap_socket(sock, server_hostname=self.name)
+        self.how, self.version = how, spoken(inside.version())
         self._cipher = (inside.cipher() or ("",))[0]
         return inside
 
     def _outcome(self, kind: type[O], done: bool, why: str, more: dict[str, Any]) -> O:
         verified = self.policy.verify and self.how != CLEAR
-        return kind(
-            done, self.policy.name, self.how, self._version, self._cipher, verified, self._password, why, **more
-        )
+        return kind(done, self.policy.name, self.how, self.version, self._cipher, verified, self._password, why, **more)
 
     def _reason(self, error: Exception, client: Client) -> str:
         late = self._expired and not isinstance(error, (Stopped, *client.answers))

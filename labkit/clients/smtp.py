@@ -14,7 +14,7 @@ from labkit.clients.outcome import Sent
 from labkit.clients.policies import Policy
 from labkit.mail.message import Outgoing
 from labkit.network import Host
-from labkit.trust.certificates import DOMAIN, SERVER_NAME
+from labkit.trust.certificates import DOMAIN
 
 _MECHANISMS = {"PLAIN": smtplib.SMTP.auth_plain, "LOGIN": smtplib.SMTP.auth_login}
 """The ways to log in, in the order of preference (RFC 4616; LOGIN has no RFC) -> what the client says."""
@@ -43,11 +43,11 @@ def send(
         check_login(login)
     check_words(mail.sender, *mail.recipients)
     attempt = Attempt(host, policy, context, timeout)
-    client = _Client(attempt, f"{host.name}.{DOMAIN}")
+    client = SMTPClient(attempt, f"{host.name}.{DOMAIN}")
     return attempt.run(client, Sent, partial(client.submit, to, port, mail, login))
 
 
-class _Client(smtplib.SMTP):
+class SMTPClient(smtplib.SMTP):
     """smtplib as a client of the lab. See `labkit.clients.attempt.Client`."""
 
     ehlo_msg = "EHLO"
@@ -55,23 +55,29 @@ class _Client(smtplib.SMTP):
 
     def __init__(self, attempt: Attempt, name: str) -> None:
         super().__init__(local_hostname=name, timeout=attempt.timeout)
-        self._host = SERVER_NAME  # smtplib's name for what goes into SNI and is compared with the certificate
+        self._host = attempt.name  # smtplib's name for what goes into SNI and is compared with the certificate
         self._attempt = attempt
         self.words = _WORDS
 
     def submit(self, to: str, port: int, mail: Outgoing, login: tuple[str, str] | None) -> dict[str, Any]:
         """The whole conversation up to the server's word that it has the message."""
-        code, text = self.connect(to, port)
-        if code != 220:
-            raise smtplib.SMTPConnectError(code, text)
-        self.ehlo_or_helo_if_needed()
+        self.greet(to, port)
         if self._attempt.wants_upgrade:
             self._upgrade()
         self.ehlo_or_helo_if_needed()  # again after STARTTLS: what was offered before is forgotten (RFC 3207 §4.2)
         if login:
             self._log_in(*login)
-        refused = self.sendmail(mail.sender, mail.recipients, mail.data)
-        return {"refused": _refusals(refused)}
+        if "REQUIRETLS" in mail.options and not (self._attempt.version and self.has_extn("requiretls")):
+            raise Stopped("the server does not offer REQUIRETLS inside TLS, which the message asks for")
+        refused = self.sendmail(mail.sender, mail.recipients, mail.data, mail.options)
+        return {"refused": refusals(refused)}
+
+    def greet(self, to: str, port: int) -> None:
+        """Connect, read the greeting, and say EHLO."""
+        code, text = self.connect(to, port)
+        if code != 220:
+            raise smtplib.SMTPConnectError(code, text)
+        self.ehlo_or_helo_if_needed()
 
     def farewell(self) -> None:
         """QUIT if the server still listens, and close TLS properly (RFC 8446 §6.1)."""
@@ -105,7 +111,7 @@ class _Client(smtplib.SMTP):
         except smtplib.SMTPResponseException as refusal:
             if refusal.smtp_code == -1:
                 raise
-            said = _reply(refusal.smtp_code, refusal.smtp_error)
+            said = reply(refusal.smtp_code, refusal.smtp_error)
             self._attempt.without_tls(f"the server refused STARTTLS with {said}")
 
     def _log_in(self, user: str, password: str) -> None:
@@ -129,20 +135,20 @@ class _Client(smtplib.SMTP):
 def _greeting(error: smtplib.SMTPConnectError, _: str) -> str:
     if error.smtp_code == -1:
         return "the server greeted with something that is not SMTP (a greeting begins with 220)"
-    return f"the server greeted with {_reply(error.smtp_code, error.smtp_error)}, not with 220"
+    return f"the server greeted with {reply(error.smtp_code, error.smtp_error)}, not with 220"
 
 
 def _login(error: smtplib.SMTPAuthenticationError, _: str) -> str:
-    return f"the server refused the login with {_reply(error.smtp_code, error.smtp_error)}"
+    return f"the server refused the login with {reply(error.smtp_code, error.smtp_error)}"
 
 
 def _recipients(error: smtplib.SMTPRecipientsRefused, _: str) -> str:
-    return f"the server refused {' and '.join(_refusals(error.recipients))}"
+    return f"the server refused {' and '.join(refusals(error.recipients))}"
 
 
-def _refusals(refused: Mapping[str, tuple[int, bytes]]) -> tuple[str, ...]:
+def refusals(refused: Mapping[str, tuple[int, bytes]]) -> tuple[str, ...]:
     """Recipients that a server refused, each with its words."""
-    return tuple(f"{who} with {_reply(*answer)}" for who, answer in refused.items())
+    return tuple(f"{who} with {reply(*answer)}" for who, answer in refused.items())
 
 
 def _answer(error: smtplib.SMTPResponseException, step: str) -> str:
@@ -150,7 +156,7 @@ def _answer(error: smtplib.SMTPResponseException, step: str) -> str:
         return f"the server's answer {step} is longer than a line may be"
     if error.smtp_code == -1:
         return f"the server's answer {step} is not SMTP (a reply begins with three digits)"
-    return f"the server answered {_reply(error.smtp_code, error.smtp_error)} {step}"
+    return f"the server answered {reply(error.smtp_code, error.smtp_error)} {step}"
 
 
 def _disconnected(error: smtplib.SMTPServerDisconnected, step: str) -> str:
@@ -160,7 +166,8 @@ def _disconnected(error: smtplib.SMTPServerDisconnected, step: str) -> str:
     return f"the server closed the connection {step}"
 
 
-def _reply(code: int, text: bytes | str) -> str:
+def reply(code: int, text: bytes | str) -> str:
+    """A reply in one line: the code, and what the server said."""
     return f"{code} {shown(text)}".strip()
 
 

@@ -1,7 +1,7 @@
 """ARP on a LAN: who asks for whom, and who says to have which address (RFC 826). Nothing in it is ever proved.
 
 A claim is contradicted where one address is claimed by two machines, and the claiming machine claims a second address:
-that is what poisoning looks like to somebody who only listens.
+that is what poisoning looks like to a host that only listens.
 """
 
 import socket
@@ -13,7 +13,7 @@ from labkit.capture.frames import ETHERNET
 from labkit.capture.pcap import Frame
 
 QUESTION, ANSWER = "question", "answer"
-EVERYBODY = "ff:ff:ff:ff:ff:ff"
+BROADCAST = "ff:ff:ff:ff:ff:ff"
 
 _TYPE = b"\x08\x06"
 _ARP = Struct("!6s6s2sHHBBH6s4s6s4s").unpack_from
@@ -32,13 +32,13 @@ class Claim(NamedTuple):
     source: str
     """The hardware address that the frame came from."""
     target: str
-    """The hardware address that it went to; `EVERYBODY` for a broadcast."""
+    """The hardware address that it went to; `BROADCAST` for a broadcast."""
     kind: str
     """`QUESTION` or `ANSWER`."""
     hardware: str
     """The hardware address that `ip` is said to have."""
     ip: str
-    """The IP address of whoever speaks, or pretends to."""
+    """The IP address that the sender has, or claims."""
     about: str
     """The IP address that is asked for or answered to."""
 
@@ -50,7 +50,7 @@ def claims(frames: Iterable[Frame]) -> list[Claim]:
 
 
 def contradicted(found: Iterable[Claim]) -> set[Claim]:
-    """The claims that look like lies to somebody who has heard all of them."""
+    """The claims that contradict an earlier one."""
     found = list(found)
     pairs = {(claim.ip, claim.hardware) for claim in found}
     machines, addresses = ([pair[side] for pair in pairs] for side in (0, 1))

@@ -36,7 +36,7 @@ def read(
     and whom the client at ``ip:port>`` talks to.
     """
     conversation = _with_roles(conversation)
-    before, dialect = _recognised([(chunk[2], chunk[4]) for chunk in conversation.said], conversation.server.port)
+    before, dialect = _recognised(conversation.said, conversation.server.port)
     walk = _Walk(conversation, secrets, dialect, before)
     if dialect is None and (inside := _recognised(walk.texts(), 0)[1]):
         walk = _Walk(conversation, secrets, inside, before)
@@ -63,7 +63,7 @@ def _end(end: Endpoint) -> str:
 # ---- what the first bytes tell
 
 
-def _recognised(said: Sequence[tuple[str, bytes]], port: int) -> tuple[list[Part], Dialect | None]:
+def _recognised(said: Sequence[Said], port: int) -> tuple[list[Part], Dialect | None]:
     """What proxies say first, and the dialect of what follows."""
     server, client = _first_words(said, _GREETING)
     before: list[Part] = []
@@ -75,14 +75,16 @@ def _recognised(said: Sequence[tuple[str, bytes]], port: int) -> tuple[list[Part
     return before, recognise(server, client, port)
 
 
-def _first_words(said: Iterable[tuple[str, bytes]], size: int) -> tuple[bytes, bytes]:
-    """The first bytes of the server and of the client, in what was said by whom."""
+def _first_words(said: Sequence[Said], size: int) -> tuple[bytes, bytes]:
+    """The first bytes of the server and of the client."""
     words = {SERVER: bytearray(), CLIENT: bytearray()}
-    for sender, data in said:
-        if len(words[sender]) < size:
+    lacking = 2
+    for _, _, sender, _, data, _ in said:
+        if data and len(words[sender]) < size:
             words[sender] += data
-        elif len(words[OTHER[sender]]) >= size:
-            break
+            lacking -= len(words[sender]) >= size
+            if not lacking:
+                break
     return bytes(words[SERVER]), bytes(words[CLIENT])
 
 
@@ -110,7 +112,7 @@ def _is_turned(said: list[Said]) -> bool:
     hello = next((chunk[2] for chunk in said if chunk[4][:1] == b"\x16" and begins_hello(chunk[4])), None)
     if hello:
         return hello == SERVER
-    server, client = _first_words(((chunk[2], chunk[4]) for chunk in said), _GREETING)
+    server, client = _first_words(said, _GREETING)
     return recognise(server, client) is None and recognise(client, server) is not None
 
 
@@ -174,9 +176,10 @@ class _Walk:
         else:
             self._outside(sender, data)
 
-    def texts(self) -> list[tuple[str, bytes]]:
-        """What was said by whom, in clear and inside TLS."""
-        return [(event.sender, event.data) for event in self.events if event.layer == TEXT and event.kind != "preface"]
+    def texts(self) -> list[Said]:
+        """What was said, in clear and inside TLS, as if it were all that crossed the wire."""
+        said = (event for event in self.events if event.layer == TEXT and event.kind != "preface")
+        return [(0, event.frame, event.sender, "data", event.data, len(event.data)) for event in said]
 
     def _signal(self, sender: str, kind: str, size: int) -> None:
         if kind == "gap":

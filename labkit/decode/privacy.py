@@ -54,6 +54,8 @@ def visible(dialogue: Dialogue) -> list[Exposure]:
     ]
     if dialogue.dialect:
         found += _said(dialogue.dialect, texts)
+    elif dialogue.part_of:
+        found += [Exposure("file", text(event.data), index, 0, len(event.data)) for index, event in texts]
     return sorted(found, key=lambda exposure: (exposure.event_index, exposure.start))
 
 

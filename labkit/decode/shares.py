@@ -103,7 +103,7 @@ def _work(there: Connection, path: os.PathLike[str], secrets: Secrets, tell: Tel
     """Send the answers, and in the end what is wrong with the file and what was passed over in it."""
     file = read_frames(path)
     batch: list[Placed[T]] = []
-    with suppress(BrokenPipeError, KeyboardInterrupt):  # nobody wants to know any more
+    with suppress(BrokenPipeError, KeyboardInterrupt):  # the reader is gone
         try:
             for answer in _decoded(file, secrets, tell, part):
                 batch.append(answer)

@@ -118,7 +118,7 @@ GREETINGS = {
 }
 
 CODES = {
-    "ALERT": "The text must be shown to the user, whoever wrote it.",
+    "ALERT": "The text must be shown to the user, even if an attacker wrote it.",
     "APPENDUID": "Which unique number the new message has (RFC 4315).",
     "AUTHENTICATIONFAILED": "The login was wrong.",
     "AUTHORIZATIONFAILED": "The login was right, but not for this.",
@@ -141,7 +141,7 @@ CODES = {
     "UIDNEXT": "The unique number that the next message will have.",
     "UIDVALIDITY": "Unique numbers of messages stay good while this number stays the same.",
     "UNAVAILABLE": "Something that the server needs is not there now.",
-    "UNSEEN": "The first message that nobody has seen (RFC 3501).",
+    "UNSEEN": "The first message that was not seen yet (RFC 3501).",
 }
 """Response code, in brackets -> what it adds (RFC 9051 §7.1)."""
 

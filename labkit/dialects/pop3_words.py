@@ -38,7 +38,7 @@ GREETINGS = {
 
 CODES = {
     "LOGIN-DELAY": "The last login was too short a time ago (RFC 2449 §8.1.1).",
-    "IN-USE": "Somebody else has the mailbox open (RFC 2449 §8.1.2).",
+    "IN-USE": "Another client has the mailbox open (RFC 2449 §8.1.2).",
     "SYS/TEMP": "Something in the server failed; the client may try later (RFC 3206).",
     "SYS/PERM": "Something in the server failed, and waiting will not help (RFC 3206).",
     "AUTH": "The login was wrong (RFC 3206).",

@@ -16,7 +16,7 @@ USER, PASSWORD, TOKEN, HASH = "user name", "password", "bearer token", "password
 
 
 class Told(NamedTuple):
-    """One thing that a response gives away to whoever reads it."""
+    """One thing that a response gives away to a reader."""
 
     what: str
     value: str

@@ -138,7 +138,7 @@ SMTP = Dialect(
     discloses={
         "EHLO": r"EHLO +(?P<client_name>\S+)",
         "HELO": r"HELO +(?P<client_name>\S+)",
-        "MAIL": r"MAIL FROM: *<(?P<sender>[^>]*)>",
-        "RCPT": r"RCPT TO: *<(?P<recipient>[^>]*)>",
+        "MAIL": r"MAIL FROM: *<?(?P<sender>(?<=<)[^>\r\n]*|[^<>\s]+)",
+        "RCPT": r"RCPT TO: *<?(?P<recipient>(?<=<)[^>\r\n]*|[^<>\s]+)",
     },
 )

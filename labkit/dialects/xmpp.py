@@ -21,7 +21,7 @@ COMMANDS = {
     "response": "The client goes on with its login (RFC 6120 §6.4.3).",
     "abort": "The client gives its login up (RFC 6120 §6.4.4).",
     "iq": "The client asks, or answers, about something (RFC 6120 §8.2.3).",
-    "message": "A message to somebody (RFC 6120 §8.2.1).",
+    "message": "A message to another user (RFC 6120 §8.2.1).",
     "presence": "The client says that it is there, or not (RFC 6120 §8.2.2).",
     "/stream": "The client closes its stream (RFC 6120 §4.4).",
 }
@@ -34,7 +34,7 @@ REPLIES = {
     "challenge": "The server asks for the next part of the login (RFC 6120 §6.4.3).",
     "success": "The login was right; both begin a new stream (RFC 6120 §6.4.6).",
     "iq": "The server asks, or answers, about something (RFC 6120 §8.2.3).",
-    "message": "A message from somebody (RFC 6120 §8.2.1).",
+    "message": "A message from another user (RFC 6120 §8.2.1).",
     "presence": "Who is there, or not (RFC 6120 §8.2.2).",
     "error": "The stream is broken; it is closed behind this (RFC 6120 §4.9).",
     "/stream": "The server closes its stream (RFC 6120 §4.4).",

@@ -30,7 +30,7 @@ class Progress(Page):
         return Path(path)
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
-        return bundle(download(self.html, FILE, self._record.written())) if in_kernel() else {}
+        return bundle(download(self, FILE, self._record.written())) if in_kernel() else {}
 
 
 def progress() -> Progress:

@@ -33,14 +33,16 @@ class Message(Content):
     over: str
     """How it came in: ``clear text`` or the TLS version."""
     user: str
-    """Who had logged in; empty for nobody."""
+    """The user who had logged in; empty without a login."""
     arrived: datetime = field(default_factory=lambda: datetime.now(UTC))
     """When it came in: what IMAP calls the internal date."""
+    options: tuple[str, ...] = ()
+    """Parameters of MAIL FROM (RFC 5321 §4.1.1.2), in capitals."""
 
     def __repr__(self) -> str:
         if not self.recipients:  # it came by IMAP's APPEND, which has no envelope
-            return f"<uploaded by {self.user} over {self.over}: {self.subject!r}>"
-        return f"<from {self.sender} to {', '.join(self.recipients)} over {self.over}: {self.subject!r}>"
+            return f"<uploaded by {self.user} over {self.over}, subject {self.subject!r}>"
+        return f"<from {self.sender} to {', '.join(self.recipients)}, sent over {self.over}, subject {self.subject!r}>"
 
 
 @dataclass(eq=False)
@@ -85,7 +87,7 @@ class Mailbox(Sequence[Message]):
         self.changed()
 
     def changed(self) -> None:
-        """Tell everybody who watches that a message came or went, or a flag changed."""
+        """Notify the watchers that a message came or went, or a flag changed."""
         for tell in list(self._watchers):
             tell()
 

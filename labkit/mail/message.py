@@ -25,6 +25,8 @@ class Outgoing:
     """The forward-paths, one or more."""
     data: bytes
     """The message itself, header and body."""
+    options: tuple[str, ...] = ()
+    """Parameters of MAIL FROM (RFC 5321 §4.1.1.2): ``REQUIRETLS``."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,13 @@ class Mail(Content):
         return f"<mail from {repr(self.author)[1:-1]}: {self.subject!r}>"
 
 
-def compose(text: str, subject: str, sender: str, recipient: str | Sequence[str]) -> Outgoing:
+def compose(
+    text: str, subject: str, sender: str, recipient: str | Sequence[str], options: tuple[str, ...] = ()
+) -> Outgoing:
     """A message with the fields that every message should have.
 
-    `recipient` is one address, several with commas between them, or a list. Raises `LabError` for what is no text, and
-    for an address that cannot be read.
+    `recipient` is one address, several with commas between them, or a list; `options` are parameters of MAIL FROM.
+    Raises `LabError` for what is no text, and for an address that cannot be read.
     """
     message = EmailMessage(policy=_WIRE_FORMAT)
     recipient = recipient if isinstance(recipient, str) else _joined(recipient)
@@ -64,7 +68,7 @@ def compose(text: str, subject: str, sender: str, recipient: str | Sequence[str]
         message.set_content(text)
     except UnicodeEncodeError as error:
         raise LabError(f"The text holds a character that no message can carry: {error.reason}.") from error
-    return Outgoing(sender, recipients, message.as_bytes())
+    return Outgoing(sender, recipients, message.as_bytes(), options)
 
 
 def _joined(recipients: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Everybody's mailboxes: what the SMTP servers of a lab deliver and its IMAP and POP3 servers hand out."""
+"""The mailboxes of all users: what the SMTP servers of a lab deliver and its IMAP and POP3 servers hand out."""
 
 from collections.abc import Mapping
 
@@ -7,7 +7,7 @@ from labkit.mail.mailbox import Mailbox, Message
 from labkit.trust.certificates import DOMAIN
 
 USERS = {"alice": "hunter2", "bob": "swordfish", "mallory": "letmein"}
-"""User -> password. Mail to ``bob@lab.test`` is bob's; mallory has an account like everybody else."""
+"""User -> password. Mail to ``bob@lab.test`` is bob's; mallory has an account, too."""
 
 INBOX = "INBOX"
 """The one name that every user has and that no case matters in (RFC 3501 §5.1)."""
@@ -32,6 +32,8 @@ class PostOffice:
     """The users of a lab and their accounts; all its servers share them."""
 
     def __init__(self, users: Mapping[str, str] = USERS) -> None:
+        self.domains = {DOMAIN}
+        """The domains whose mail is kept here."""
         self._passwords = dict(users)
         self._accounts = {user: Account() for user in users}
 
@@ -54,11 +56,10 @@ class PostOffice:
 
     def deliver(self, message: Message) -> None:
         """Put a message into the inbox of every recipient who has one."""
-        for user in dict.fromkeys(map(_user, message.recipients)):
+        for user in dict.fromkeys(map(self._user, message.recipients)):
             if user in self._accounts:
                 self._accounts[user].inbox.keep(message)
 
-
-def _user(address: str) -> str:
-    name, _, domain = address.lower().rpartition("@")
-    return name if domain == DOMAIN else ""
+    def _user(self, address: str) -> str:
+        name, _, domain = address.lower().rpartition("@")
+        return name if domain in self.domains else ""

@@ -6,11 +6,11 @@ import re
 from labkit.errors import LabError, NetworkUnavailable
 from labkit.network.hosts import Host, Network
 from labkit.network.interception import Interception
-from labkit.network.listener import Listener
+from labkit.network.listener import TCP, UDP, Listener
 from labkit.network.loopback import Loopback
 from labkit.network.namespace import Namespace
 
-__all__ = ["HOSTS", "KINDS", "Host", "Interception", "Listener", "Network", "make", "names"]
+__all__ = ["HOSTS", "KINDS", "TCP", "UDP", "Host", "Interception", "Listener", "Network", "make", "names"]
 
 HOSTS = ("alice", "mail", "mallory")
 """Who is on the stage: the client, the server, and the attacker on the path."""

@@ -13,13 +13,14 @@ import threading
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import NamedTuple
 
 from labkit.errors import LabError, NotListening, OutsideTheLab, PortTaken
 from labkit.interrupts import uninterrupted
 from labkit.limits import within_limits
 from labkit.network.checks import check_port, check_timeout
 from labkit.network.interception import Interception
-from labkit.network.listener import Address, Listener
+from labkit.network.listener import TCP, UDP, Address, Listener
 from labkit.network.loop import Loop
 
 Diversion = Callable[[str, str, int, Address], Address]
@@ -31,6 +32,15 @@ _SLOWEST = 10.0
 """Seconds; a slower link would look like a broken one."""
 
 
+class Tables(NamedTuple):
+    """What is known of the ports of one transport; the keys are (host name, nominal port)."""
+
+    listeners: dict[tuple[str, int], Listener]
+    """What listens there."""
+    interceptions: dict[tuple[str, int], Interception]
+    """The host that is on the path to it."""
+
+
 class Host(ABC):
     """A named host of a network."""
 
@@ -39,11 +49,11 @@ class Host(ABC):
         self.name = name
         self.address = address
 
-    def listen(self, port: int) -> Listener:
+    def listen(self, port: int, transport: str = TCP) -> Listener:
         """Listen on a nominal port (1 to 65535). Raises `PortTaken` when this host already does."""
         check_port(port)
         self.network.still_open()
-        if (self.name, port) in self.network.listeners:
+        if (self.name, port) in self.network.tables[transport].listeners:
             raise PortTaken(
                 f"Port {port} on {self.name} is taken: close the server that listens there, or use another port."
             )
@@ -51,7 +61,8 @@ class Host(ABC):
         listener: Listener | None = None
         try:
             with uninterrupted(), within_limits(f"Listening on port {port} of {self.name}"):
-                listener = self.network.remember(Listener(self.name, port, self.bound(port), self.network.forget))
+                sock = self.bound(port, transport)
+                listener = self.network.remember(Listener(self.name, port, sock, self.network.forget, transport))
         except OSError as error:
             raise PortTaken(
                 f"{self.name} cannot listen on port {port} ({error.strerror}): try another port."
@@ -67,32 +78,34 @@ class Host(ABC):
         self.network.still_open()
         self.network.admit(self.address)
         try:
-            sock = self.bound(0)
+            with within_limits(f"Listening on a free port of {self.name}"):
+                sock = self.bound(0)
         except OSError as error:
             raise PortTaken(f"{self.name} has no free port to listen on ({error.strerror}).") from error
-        return self.network.remember(Listener(self.network, self.name, sock.getsockname()[1], sock))
+        return self.network.remember(Listener(self.name, sock.getsockname()[1], sock, self.network.forget))
 
-    def connect(self, host: str, port: int, timeout: float = 10.0) -> socket.socket:
-        """A TCP connection to a host of the lab (by name and nominal port) or to an address inside it (and real port).
+    def connect(self, host: str, port: int, timeout: float = 10.0, transport: str = TCP) -> socket.socket:
+        """A connection to a host of the lab (by name, or address in its DNS, and nominal port) or to a real address.
 
-        `timeout` (seconds) limits the connecting and stays on the socket. Raises `NotListening`, `OutsideTheLab`, or
-        `LabError` when nothing answers in time.
+        `timeout` (seconds) limits the connecting and stays on the socket. A UDP socket is bound to that peer, and takes
+        datagrams from no other. Raises `NotListening`, `OutsideTheLab`, or `LabError` when nothing answers in time.
         """
         check_port(port)
         self.network.still_open()
         check_timeout(timeout)
-        address = self.network.locate(host, port, self.name)
+        host = self.network.named(host)
+        address = self.network.locate(host, port, self.name, transport)
         self.network.admit(address[0])
         try:
             with within_limits(f"Connecting to port {port} of {host}"):
-                sock = self._connected_socket(address, timeout)
+                sock = self._connected_socket(address, timeout, transport)
         except ConnectionRefusedError as error:
             raise NotListening(f"Nothing listens on port {port} of {host}: start a server there first.") from error
         except OSError as error:
             raise LabError(f"{self.name} cannot reach port {port} of {host} within {timeout:g} s: {error}.") from error
         end = "{}:{}".format(*sock.getsockname()[:2])
         self.network.name(end, self.name)
-        self.network.name(f"{end}>", self.network.reached(host, port, self.name))
+        self.network.name(f"{end}>", self.network.reached(host, port, self.name, transport))
         return sock
 
     def run(self, command: list[str], input: bytes = b"", timeout: float = 30.0) -> subprocess.CompletedProcess[bytes]:
@@ -115,27 +128,35 @@ class Host(ABC):
         except OSError as error:
             raise LabError(f"{command[0]!r} cannot be started ({error.strerror}): try it in a terminal.") from error
 
-    def bound(self, port: int) -> socket.socket:
+    def bound(self, port: int, transport: str = TCP) -> socket.socket:
         """A listening socket that stands for this port; for 0 it has a free port of the system. Raises `OSError`."""
-        sock = self.tcp()
+        sock = self._socket(transport)
         try:
             sock.bind((self.address, port))
-            sock.listen(_BACKLOG)
+            if transport == TCP:
+                sock.listen(_BACKLOG)
         except BaseException:
             sock.close()
             raise
         return sock
+
+    def _socket(self, transport: str, family: int = socket.AF_INET) -> socket.socket:
+        return self.tcp(family) if transport == TCP else self.udp(family)
 
     @abstractmethod
     def tcp(self, family: int = socket.AF_INET) -> socket.socket:
         """A TCP socket of this host that is not connected yet, with Nagle's algorithm off. Raises `OSError`."""
 
     @abstractmethod
+    def udp(self, family: int = socket.AF_INET) -> socket.socket:
+        """A UDP socket of this host that is not bound yet. Raises `OSError`."""
+
+    @abstractmethod
     def sniff(self) -> socket.socket:
         """A packet socket (packet(7)) that sees what this host's interface carries. Raises `CannotSniff`."""
 
-    def _connected_socket(self, address: Address, timeout: float) -> socket.socket:
-        sock = self.tcp(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
+    def _connected_socket(self, address: Address, timeout: float, transport: str) -> socket.socket:
+        sock = self._socket(transport, socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
         try:
             sock.settimeout(timeout)
             sock.connect(address)
@@ -164,8 +185,7 @@ class Network(ABC):
 
     def __init__(self) -> None:
         self.hosts: dict[str, Host] = {}
-        self.listeners: dict[tuple[str, int], Listener] = {}
-        """(host name, nominal port) -> what listens there."""
+        self.tables = {TCP: Tables({}, {}), UDP: Tables({}, {})}
         self.nominal: dict[int, int] = {}
         """Real port -> nominal port of the open listeners."""
         self.opened: list[tuple[int, int]] = []
@@ -173,8 +193,6 @@ class Network(ABC):
         self.names: dict[str, str] = {}
         """``ip:port`` or ``ip`` -> host name: what an address in a capture is called; ``ip:port>`` -> whom the client
         at that end talks to, where several hosts share an address or one poses as another."""
-        self.interceptions: dict[tuple[str, int], Interception] = {}
-        """(server, nominal port) -> the host that is on the path to it."""
         self.diversion: Diversion | None = None
         """Asked on every connection to a host by name where to connect instead."""
         self.instead = ""
@@ -187,6 +205,16 @@ class Network(ABC):
     @abstractmethod
     def contains(self, ip: str) -> bool:
         """Whether this IP address belongs to the lab."""
+
+    @property
+    def listeners(self) -> dict[tuple[str, int], Listener]:
+        """(host name, nominal port) -> what listens there over TCP."""
+        return self.tables[TCP].listeners
+
+    @property
+    def interceptions(self) -> dict[tuple[str, int], Interception]:
+        """(server, nominal port) -> the host that is on the path to it over TCP."""
+        return self.tables[TCP].interceptions
 
     @property
     def loop(self) -> "Loop":
@@ -226,13 +254,21 @@ class Network(ABC):
         if self._closed:
             raise LabError("This lab is closed: make a new one with Lab().")
 
+    @abstractmethod
+    def published(self, host: str) -> str:
+        """The address that the lab's DNS gives for a host: see `labkit.network.addresses`."""
+
+    def named(self, address: str) -> str:
+        """The name of the host that this address in the lab's DNS stands for; anything else as it is."""
+        return next((name for name in self.hosts if self.published(name) == address), address)
+
     def host(self, name: str) -> Host:
         """The host of that name. Raises `LabError` for an unknown one."""
         if name not in self.hosts:
             raise LabError(f"There is no host {name!r} in the lab: it has {', '.join(self.hosts)}.")
         return self.hosts[name]
 
-    def intercept(self, attacker: str, server: str, port: int) -> Interception:
+    def intercept(self, attacker: str, server: str, port: int, transport: str = TCP) -> Interception:
         """Put a host on the path to a nominal port of another one, until the interception is closed.
 
         Raises `OutsideTheLab` for a server that is not in the lab, and `LabError` for a host that does not exist or a
@@ -244,13 +280,14 @@ class Network(ABC):
             self.admit(self.hosts[name].address if name in self.hosts else name)
         if attacker == server:
             raise LabError(f"{attacker} cannot be on the path to itself: name another host as the attacker.")
-        if (server, port) in self.interceptions:
-            raise LabError(f"{self.interceptions[server, port]!r} already: close that interception first.")
+        under_way = self.tables[transport].interceptions
+        if (server, port) in under_way:
+            raise LabError(f"{under_way[server, port]!r} already: close that interception first.")
         interception: Interception | None = None
         try:
             with uninterrupted(), within_limits(f"Getting on the path to {server}"):
-                interception = self._intercept(self.host(attacker), self.host(server), port)
-                self.interceptions[server, port] = interception
+                interception = self._intercept(self.host(attacker), self.host(server), port, transport)
+                under_way[server, port] = interception
         except BaseException:  # an interrupt: its user does not have the interception
             if interception is not None:
                 interception.close()
@@ -260,17 +297,18 @@ class Network(ABC):
     def leave(self, interception: Interception) -> None:
         """Take an attacker off the path again; without effect when it has left, and in a forked process."""
         where = interception.server, interception.port
-        if self.interceptions.get(where) is not interception or not self.is_here:
+        under_way = self.tables[interception.listener.transport].interceptions
+        if under_way.get(where) is not interception or not self.is_here:
             return
         with uninterrupted():
-            del self.interceptions[where]
+            del under_way[where]
             try:
                 self._heal(interception)
             finally:
                 interception.listener.close()
 
     @abstractmethod
-    def _intercept(self, attacker: Host, server: Host, port: int) -> Interception:
+    def _intercept(self, attacker: Host, server: Host, port: int, transport: str) -> Interception:
         """Put a host on the path. Raises `OSError`."""
 
     @abstractmethod
@@ -300,30 +338,35 @@ class Network(ABC):
     def _link(self, host: Host, delay: float, loss: float) -> str:
         """What `link` does on this network. Raises `OSError`."""
 
-    def reached(self, host: str, port: int, sender: str) -> str:
+    def reached(self, host: str, port: int, sender: str, transport: str = TCP) -> str:
         """The name of the host that `sender` talks to when it connects to this host and nominal port."""
-        interception = self.interceptions.get((host, port))
+        interception = self.tables[transport].interceptions.get((host, port))
         return interception.pose if interception and interception.applies_to(sender) else self._known(host, port)
 
     def _known(self, host: str, port: int) -> str:
         return host if host in self.hosts else self.names.get(f"{host}:{port}", host)
 
-    def locate(self, host: str, port: int, sender: str = "") -> Address:
+    def locate(self, host: str, port: int, sender: str = "", transport: str = TCP) -> Address:
         """Where `sender`'s connection to this host and nominal port really goes; an IP address is taken as it is."""
         if host not in self.hosts:
             return host, port
-        listener = self._listener(host, port, sender)
+        listener = self._listener(host, port, sender, transport)
         if listener is None:
             raise NotListening(f"Nothing listens on port {port} of {host}: start a server there first.")
-        return self.diversion(sender, host, port, listener.address) if self.diversion else listener.address
+        return self._diverted(sender, host, port, listener.address, transport)
 
-    def _listener(self, host: str, port: int, sender: str) -> Listener | None:
+    def _diverted(self, sender: str, host: str, port: int, address: Address, transport: str) -> Address:
+        """Where the tap leads, which carries TCP alone."""
+        diverts = self.diversion is not None and transport == TCP
+        return self.diversion(sender, host, port, address) if diverts else address
+
+    def _listener(self, host: str, port: int, sender: str, transport: str) -> Listener | None:
         """The listener that `sender` reaches at this host and nominal port."""
-        return self.listeners.get((host, port))
+        return self.tables[transport].listeners.get((host, port))
 
     def remember(self, listener: Listener) -> Listener:
         """Enter a new listener in the tables."""
-        self.listeners[listener.host, listener.port] = listener
+        self.tables[listener.transport].listeners[listener.host, listener.port] = listener
         self.nominal[listener.address[1]] = listener.port
         self.opened.append((listener.address[1], listener.port))
         for port in (listener.port, listener.address[1]):
@@ -332,9 +375,11 @@ class Network(ABC):
 
     def forget(self, listener: Listener) -> None:
         """Take a listener out of the tables; its name stays for the captures that still show it."""
-        if self.listeners.get((listener.host, listener.port)) is listener:
-            del self.listeners[listener.host, listener.port]
-            self.nominal.pop(listener.address[1], None)
+        listeners = self.tables[listener.transport].listeners
+        if listeners.get((listener.host, listener.port)) is listener:
+            del listeners[listener.host, listener.port]
+            if all(other.address[1] != listener.address[1] for other in self._open()):
+                self.nominal.pop(listener.address[1], None)
 
     def name(self, endpoint: str, host: str) -> None:
         """Note which host uses this ``ip:port``; the oldest notes are dropped when there are more than 4096."""
@@ -344,10 +389,13 @@ class Network(ABC):
             oldest = next(key for key in self.names if not self._listens(key))
             del self.names[oldest]
 
+    def _open(self) -> list[Listener]:
+        return [listener for tables in self.tables.values() for listener in tables.listeners.values()]
+
     def _listens(self, endpoint: str) -> bool:
         if endpoint.endswith(">"):
             return False
-        ports = {port for listener in self.listeners.values() for port in (listener.port, listener.address[1])}
+        ports = {port for listener in self._open() for port in (listener.port, listener.address[1])}
         return ":" not in endpoint or int(endpoint.rpartition(":")[2]) in ports
 
     def close(self) -> None:
@@ -362,7 +410,8 @@ class Network(ABC):
             self.diversion = None
             if self._loop is not None:
                 self._loop.close()
-            for running in (*self.interceptions.values(), *self.listeners.values()):
+            standing = [each for tables in self.tables.values() for each in tables.interceptions.values()]
+            for running in (*standing, *self._open()):
                 with contextlib.suppress(OSError, LabError):
                     running.close()
             self._take_down()

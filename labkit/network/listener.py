@@ -5,17 +5,23 @@ import os
 import socket
 from collections.abc import Callable
 
+TCP, UDP = "TCP", "UDP"
+"""The transports that a port may belong to."""
 Address = tuple[str, int]
 """(IP address, port in host order)."""
 
 
 class Listener:
-    """A listening socket on a host. `port` is the nominal one, `address` the real one; they differ on loopback.
+    """A socket on a host that clients reach; for UDP, it gets what they send.
 
-    `forget` is called with the listener before its socket is closed.
+    `port` is the nominal one, `address` the real one; they differ on loopback. `transport` is `TCP` or `UDP`. `forget`
+    is called with the listener before its socket is closed.
     """
 
-    def __init__(self, host: str, port: int, sock: socket.socket, forget: "Callable[[Listener], None]") -> None:
+    def __init__(
+        self, host: str, port: int, sock: socket.socket, forget: "Callable[[Listener], None]", transport: str = TCP
+    ) -> None:
+        self.transport = transport
         self.host = host
         self.port = port
         self.socket = sock

@@ -16,10 +16,11 @@ from pathlib import Path
 from labkit.errors import CannotSniff, LabError
 from labkit.limits import within_limits
 from labkit.network import tool
+from labkit.network.addresses import address, numbered
 from labkit.network.checks import is_loopback
 from labkit.network.hosts import Host, Network
 from labkit.network.interception import Interception
-from labkit.network.listener import Listener, without_delay
+from labkit.network.listener import TCP, UDP, Listener, without_delay
 
 _ADDRESS = "127.0.0.1"
 _INTERFACE = "lo"
@@ -57,13 +58,24 @@ class LoopbackHost(Host):
             ) from error
         return sock
 
-    def bound(self, port: int) -> socket.socket:
-        """A listening socket that stands for this port and has a free one. Raises `OSError`."""
-        return super().bound(0)
+    def bound(self, port: int, transport: str = TCP) -> socket.socket:
+        """A listening socket that stands for this port and has a free one. Raises `OSError`.
+
+        For UDP it is the one that the host has for TCP already, where that is free: tools take one number for both.
+        """
+        both = self.network.listeners.get((self.name, port)) if transport == UDP else None
+        if both:
+            with suppress(OSError):
+                return super().bound(both.address[1], transport)
+        return super().bound(0, transport)
 
     def tcp(self, family: int = socket.AF_INET) -> socket.socket:
         """A TCP socket that is not connected yet, with Nagle's algorithm off. Raises `OSError`."""
         return without_delay(socket.socket(family, socket.SOCK_STREAM))
+
+    def udp(self, family: int = socket.AF_INET) -> socket.socket:
+        """A UDP socket that is not bound yet. Raises `OSError`."""
+        return socket.socket(family, socket.SOCK_DGRAM)
 
     def _run(self, command: list[str], input: bytes, timeout: float) -> subprocess.CompletedProcess[bytes]:
         if os.name == "nt":
@@ -87,6 +99,11 @@ class Loopback(Network):
     def __init__(self, hosts: tuple[str, ...]) -> None:
         super().__init__()
         self.hosts = {name: LoopbackHost(self, name, _ADDRESS) for name in hosts}
+        self._numbers = numbered(hosts)
+
+    def published(self, host: str) -> str:
+        """The address that the lab's DNS gives for a host; it stands for it."""
+        return address(self._numbers[host])
 
     def contains(self, ip: str) -> bool:
         """Whether the address is one of the loopback addresses, 127.0.0.0/8 and ::1 (RFC 6890)."""
@@ -101,15 +118,15 @@ class Loopback(Network):
             raise LabError(f"There is no link at {host.name}: all hosts share {_ADDRESS}. {_WITH_LINKS}")
         return f"{host.name} is on loopback, which takes no time."
 
-    def _intercept(self, attacker: Host, server: Host, port: int) -> Interception:
-        listener = attacker.listen(port)
+    def _intercept(self, attacker: Host, server: Host, port: int, transport: str) -> Interception:
+        listener = attacker.listen(port, transport)
         self.name(f"{server.address}:{port}", server.name)  # both have this address; the name stays with the server
         return Interception(
             attacker.name,
             server.name,
             listener,
             _HOW,
-            connect=partial(attacker.connect, server.name, port),
+            connect=partial(attacker.connect, server.name, port, transport=transport),
             name=self.name,
             leave=self.leave,
         )
@@ -117,11 +134,11 @@ class Loopback(Network):
     def _heal(self, interception: Interception) -> None:
         """Nothing was changed on other hosts."""
 
-    def _listener(self, host: str, port: int, sender: str) -> Listener | None:
-        interception = self.interceptions.get((host, port))
+    def _listener(self, host: str, port: int, sender: str, transport: str) -> Listener | None:
+        interception = self.tables[transport].interceptions.get((host, port))
         if interception and interception.applies_to(sender):
             return interception.listener
-        return super()._listener(host, port, sender)
+        return super()._listener(host, port, sender, transport)
 
     def describe(self) -> str:
         """One sentence on how this network is made."""

@@ -5,7 +5,6 @@ them, so there is real ARP, a real switch and real sniffing, and nothing of it c
 for Linux, and only where user namespaces are allowed (`labkit.network.obstacles`).
 """
 
-import itertools
 import socket
 import subprocess
 import sys
@@ -16,16 +15,15 @@ from functools import partial
 from labkit.errors import CannotSniff, NetworkUnavailable
 from labkit.limits import within_limits
 from labkit.network import tool
+from labkit.network.addresses import address, numbered
 from labkit.network.broker import INSIDE, PYTHON, Broker
 from labkit.network.hosts import Host, Network
 from labkit.network.interception import Interception
-from labkit.network.listener import Address, Listener, stop_listening, without_delay
+from labkit.network.listener import TCP, Address, Listener, stop_listening, without_delay
 from labkit.network.poisoning import ARP_FRAMES, NeighbourEntries, Poisoning
 
 DOMAIN = "lab.test"
 """The domain of the hosts; RFC 6761 keeps ``test`` for this."""
-NUMBERS = {"alice": 10, "mail": 25, "dns": 53, "mallory": 66, "www": 80}
-"""The last number of the addresses of a host; another one gets a number from 81 on."""
 _PREFIX = 24
 _INTERFACE = "eth0"
 _ALL_PROTOCOLS = 0x0003
@@ -45,7 +43,7 @@ class NamespaceHost(Host):
     network: "Namespace"
 
     def __init__(self, network: "Namespace", name: str, number: int) -> None:
-        super().__init__(network, name, f"192.0.2.{number}")  # for documentation (RFC 5737)
+        super().__init__(network, name, address(number))
         self.mac = f"00:00:5e:00:53:{number:02d}"  # likewise (RFC 9542 §2.1.2), with the digits of the IP address
 
     def sniff(self, protocol: int = _ALL_PROTOCOLS) -> socket.socket:
@@ -65,6 +63,12 @@ class NamespaceHost(Host):
         self.network.sockets.add(sock)
         return sock
 
+    def udp(self, family: int = socket.AF_INET) -> socket.socket:
+        """A UDP socket of this host that is not bound yet. Raises `OSError`."""
+        sock = self.network.broker.socket(self.name, family, socket.SOCK_DGRAM)
+        self.network.sockets.add(sock)
+        return sock
+
     def _run(self, command: list[str], input: bytes, timeout: float) -> subprocess.CompletedProcess[bytes]:
         broker = self.network.broker  # which ends what runs in the namespaces, at the latest with the lab
         place = (str(broker.pid), str(broker.namespaces[self.name]), f"{self.name}.{DOMAIN}")
@@ -81,8 +85,7 @@ class Namespace(Network):
         super().__init__()
         if sys.platform != "linux":
             raise NetworkUnavailable("A private LAN needs the network namespaces of Linux.")
-        free = itertools.count(max(NUMBERS.values()) + 1)
-        self.hosts = {name: NamespaceHost(self, name, NUMBERS.get(name) or next(free)) for name in hosts}
+        self.hosts = {name: NamespaceHost(self, name, number) for name, number in numbered(hosts).items()}
         self.cables = frozenset((_INTERFACE, *hosts))
         self.names = {host.address: name for name, host in self.hosts.items()}
         lan = {name: {"address": host.address, "mac": host.mac} for name, host in self.hosts.items()}
@@ -98,12 +101,15 @@ class Namespace(Network):
         resolver = f"nameserver {self.hosts['dns'].address}\n" if "dns" in self.hosts else ""
         return {"/etc/hosts": f"127.0.0.1 localhost\n{names}", "/etc/resolv.conf": resolver}
 
-    def locate(self, host: str, port: int, sender: str = "") -> Address:
+    def published(self, host: str) -> str:
+        """The address that the lab's DNS gives for a host: its own."""
+        return self.hosts[host].address
+
+    def locate(self, host: str, port: int, sender: str = "", transport: str = TCP) -> Address:
         """Where `sender`'s connection to this host and port goes; an IP address is taken as it is."""
         if host not in self.hosts:
             return host, port
-        address = self.hosts[host].address, port
-        return self.diversion(sender, host, port, address) if self.diversion else address
+        return self._diverted(sender, host, port, (self.hosts[host].address, port), transport)
 
     def _link(self, host: Host, delay: float, loss: float) -> str:
         carrier = self.broker.ask("link", host.name, delay, loss)
@@ -113,23 +119,24 @@ class Namespace(Network):
         slow = f"every frame takes {delay * 1000:g} ms more each way{lost}"
         return f"Between {host.name} and the switch {slow}; {_CARRIERS[carrier]}."
 
-    def _intercept(self, attacker: Host, server: Host, port: int) -> Interception:
+    def _intercept(self, attacker: Host, server: Host, port: int, transport: str) -> Interception:
         with ExitStack() as undo:
-            sock = attacker.tcp()
+            sock = attacker.tcp() if transport == TCP else attacker.udp()
             undo.callback(stop_listening, sock)
             sock.setsockopt(socket.IPPROTO_IP, socket.IP_TRANSPARENT, 1)  # it answers with the server's address
             sock.bind((server.address, port))
-            sock.listen()
-            self.broker.ask("detour", attacker.name, server.address, port)
-            undo.callback(self.broker.ask, "straight", attacker.name, server.address, port)
+            if transport == TCP:
+                sock.listen()
+            self.broker.ask("detour", attacker.name, server.address, port, transport)
+            undo.callback(self.broker.ask, "straight", attacker.name, server.address, port, transport)
             how = self._poison(attacker, server)
             undo.pop_all()
         return Interception(
             attacker.name,
             server.name,
-            Listener(attacker.name, port, sock, self.forget),
+            Listener(attacker.name, port, sock, self.forget, transport),
             how,
-            connect=partial(attacker.connect, server.name, port),
+            connect=partial(attacker.connect, server.name, port, transport=transport),
             name=self.name,
             leave=self.leave,
         )
@@ -156,11 +163,14 @@ class Namespace(Network):
     def _heal(self, interception: Interception) -> None:
         """End the poisoning, unless the attacker is still there for another port."""
         path = interception.attacker, interception.server
+        listener = interception.listener
+        left = [each for tables in self.tables.values() for each in tables.interceptions.values()]
         try:
-            if path not in [(other.attacker, other.server) for other in self.interceptions.values()]:
+            if path not in [(other.attacker, other.server) for other in left]:
                 self._poisonings.pop(path).close()
         finally:
-            self.broker.ask("straight", interception.attacker, interception.listener.address[0], interception.port)
+            where = listener.address[0], listener.port, listener.transport
+            self.broker.ask("straight", interception.attacker, *where)
 
     def watch(self) -> socket.socket:
         """A packet socket (packet(7)) on all ports of the switch; it sees each frame that a host sends once.

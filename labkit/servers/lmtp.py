@@ -20,7 +20,7 @@ class LMTPServer(SMTPServer):
     """A running server. `mailbox` is what it took; the share of each user is in the inbox, too."""
 
     protocol = "LMTP"
-    ports: ClassVar = {False: 24, True: 24}
+    ports: ClassVar = {False: 24}
 
     async def handle_DATA(self, smtp: SMTP, session: Session, envelope: Envelope) -> str:
         """aiosmtpd's hook for a message that has arrived: one reply for each recipient (RFC 2033 §4.2)."""

@@ -24,7 +24,7 @@ class ManageSieveServer(Server):
     """A running server. `scripts` are those that were stored: (user, name) -> script."""
 
     protocol = "ManageSieve"
-    ports: ClassVar = {False: 4190, True: 4190}
+    ports: ClassVar = {False: 4190}
 
     def __init__(self, *arguments: object) -> None:
         self.scripts: dict[tuple[str, str], bytes] = {}
@@ -103,7 +103,7 @@ class _Session(Session):
         settings, encrypted = self.settings, self.encrypted
         login = settings.login_now(encrypted) and not settings.tls_first(encrypted) and not self._user
         offered = ['"IMPLEMENTATION" "labkit"', f'"SASL" "{"PLAIN" if login else ""}"', '"SIEVE" "fileinto"']
-        offered += ['"STARTTLS"'] if settings.upgrade_now(encrypted) and not settings.implicit else []
+        offered += ['"STARTTLS"'] if settings.upgrade_now(encrypted) else []
         await self._say(*offered, '"VERSION" "1.0"', 'OK "ManageSieve of the lab"')
 
     async def _starttls(self, _: list[str]) -> None:

@@ -14,7 +14,6 @@ from typing import Any
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from labkit.clients.outcome import Sent
-from labkit.clients.policies import Policy
 from labkit.mail.mailbox import Message
 from labkit.mail.message import Outgoing
 from labkit.servers.smtp import SMTPServer
@@ -34,15 +33,24 @@ class BlockEvent:
     recipient: str
     reason: str
     time: datetime
-    """When it was dropped, UTC."""
+    """When that was, UTC."""
+
+
+def _onward(message: Message) -> tuple[str, ...]:
+    """The parameters of MAIL FROM that go with a message from hop to hop."""
+    return tuple(option for option in message.options if option == "REQUIRETLS")
 
 
 class Provider(SMTPServer):
-    """A running provider. `mailbox` is all that it took: whoever relays a message can read it."""
+    """A running provider. `mailbox` is all that it took: a relay can read what it relays."""
 
-    def __init__(self, *arguments: Any, relay: Relay, policy: Policy, blocks: list[BlockEvent]) -> None:
-        self.policy = policy
-        """What it does about TLS on the way to the next hop."""
+    def __init__(
+        self, *arguments: Any, relay: Relay, under: str, blocks: list[BlockEvent], sender: object = None
+    ) -> None:
+        self.under = under
+        """What it does about TLS on the way to the next hop, in words."""
+        self.sender = sender
+        """The sending server behind it, with its story, its queue and its policies; none where it has one next hop."""
         self.blocks = blocks
         """What it dropped, oldest first."""
         self.relayed: list[Sent] = []
@@ -53,14 +61,14 @@ class Provider(SMTPServer):
     @property
     def facts(self) -> str:
         """What it was told to do, in one line."""
-        return f"{super().facts}, relays under the policy {self.policy.name}"
+        return f"{super().facts}, relays under {self.under}"
 
     async def take(self, message: Message, client: str) -> str:
         """Relay to each recipient. The customer hears that all is well, as from a provider that queues messages."""
         self.mailbox.keep(message)
         data = self._trace(message, client) + message.data
         for recipient in message.recipients:
-            await asyncio.to_thread(self._pass_on, Outgoing(message.sender, (recipient,), data))
+            await asyncio.to_thread(self._pass_on, Outgoing(message.sender, (recipient,), data, _onward(message)))
         return "250 2.0.0 Taken for delivery"
 
     async def handle_MAIL(self, _: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
@@ -75,10 +83,22 @@ class Provider(SMTPServer):
         outcome = self._relay(mail)
         self.relayed.append(outcome)
         if not outcome:
-            self.blocks.append(BlockEvent(", ".join(mail.recipients), outcome.why, datetime.now(UTC)))
+            state = getattr(outcome, "state", "")
+            reason = f"{state}: {outcome.why}" if state else outcome.why
+            self.blocks.append(BlockEvent(", ".join(mail.recipients), reason, datetime.now(UTC)))
 
     def _trace(self, message: Message, client: str) -> bytes:
         """The field that every relay puts before a message (RFC 5321 §4.4, with the words of RFC 3848)."""
         protocol = "ESMTPA" if message.over == "clear text" else "ESMTPSA"
         when = format_datetime(message.arrived)
         return f"Received: from {client} by {self.host}.{DOMAIN} with {protocol}; {when}\r\n".encode()
+
+
+class Gateway(Provider):
+    """The mail server that a domain shows to the world: it takes mail from every client, and passes it on."""
+
+    async def handle_MAIL(self, _: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
+        """aiosmtpd's hook for the beginning of a message."""
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 2.1.0 Go on"

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, ClassVar
 from weakref import WeakSet
 
+from labkit.errors import LabError
 from labkit.mail.postoffice import PostOffice
 from labkit.network import Host
 from labkit.network.entrance import Entrance
@@ -36,7 +37,9 @@ class Server(Standing, ABC):
     protocol: ClassVar[str]
     """The name of the dialect that it speaks: ``IMAP``."""
     ports: ClassVar[Mapping[bool, int]]
-    """Implicit TLS or not -> the port that it has unless another is given."""
+    """Implicit TLS or not -> the port that it has unless another is given. A protocol without implicit TLS has one."""
+    choice: ClassVar[tuple[str, ...]] = ()
+    """The SASL mechanisms of which the setting `mechanisms` chooses some; empty where a login has one form."""
     quirks: ClassVar[tuple[str, ...]] = (KEEPS_BUFFER, KEEPS_LOGIN)
     """The mistakes of `labkit.servers.quirks` that it can be told to make."""
 
@@ -48,7 +51,6 @@ class Server(Standing, ABC):
         context: ssl.SSLContext,
         post: PostOffice,
     ) -> None:
-        check(settings.quirks, self.quirks, self.protocol)
         self.settings = settings
         self.certificate = certificate
         self.context = context
@@ -65,6 +67,20 @@ class Server(Standing, ABC):
         except BaseException:
             self._listener.close()
             raise
+
+    @classmethod
+    def check_settings(cls, settings: Settings) -> None:
+        check(settings.quirks, cls.quirks, cls.protocol)
+        if settings.implicit and True not in cls.ports:
+            raise LabError(
+                f"{cls.protocol} has no implicit TLS: no port is registered for it. Leave out implicit=True; "
+                "the server offers to upgrade unless starttls is 'off'."
+            )
+        if settings.mechanisms is not None and not cls.choice:
+            raise LabError(
+                f"The setting mechanisms means nothing for {cls.protocol}: its server gives no choice of them. "
+                "Leave it out."
+            )
 
     @property
     def facts(self) -> str:

@@ -22,10 +22,12 @@ class Settings:
     """TLS before the first byte of the protocol; STARTTLS is then not offered."""
     auth: str = "after TLS"
     """When logging in is possible: one of `AUTH`."""
-    mechanisms: tuple[str, ...] = MECHANISMS
-    """SASL mechanisms of an SMTP server; IMAP and POP3 have PLAIN and a command of their own."""
+    mechanisms: tuple[str, ...] | None = None
+    """SASL mechanisms among which a client may choose, in a protocol whose server has several; None is all of them."""
     tls: tuple[str, ...] = CURRENT
     ciphers: str | None = None
+    requiretls: bool = False
+    """Whether an SMTP server offers REQUIRETLS inside TLS (RFC 8689 §2)."""
     quirks: tuple[str, ...] = ()
     """Names from `labkit.servers.quirks`."""
 
@@ -35,7 +37,7 @@ class Settings:
             object.__setattr__(self, "mechanisms", (self.mechanisms,))
         _one_of("starttls", self.starttls, STARTTLS)
         _one_of("auth", self.auth, AUTH)
-        for mechanism in self.mechanisms:
+        for mechanism in self.mechanisms or ():
             _one_of("mechanisms", mechanism, MECHANISMS)
 
     def login_now(self, encrypted: bool) -> bool:

@@ -1,4 +1,4 @@
-"""An SMTP submission server (RFC 6409) that takes mail for anybody: aiosmtpd with the lab's settings, mailbox and log.
+"""An SMTP submission server (RFC 6409) for any recipient: aiosmtpd with the settings, mailbox and log of the lab.
 
 STARTTLS is RFC 3207, AUTH is RFC 4954 with PLAIN (RFC 4616) and LOGIN, TLS from the first byte is RFC 8314 §3.3. The
 protocol itself is aiosmtpd's; only what a lesson wants to switch or to see is here.
@@ -6,7 +6,7 @@ protocol itself is aiosmtpd's; only what a lesson wants to switch or to see is h
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -37,10 +37,11 @@ class _NotAnAddress(Exception):
 
 
 class SMTPServer(Server):
-    """A running server. `mailbox` is what it took, from anybody for anybody; bob's share is in his inbox, too."""
+    """A running server. `mailbox` is what it took, for any recipient; bob's share is in his inbox, too."""
 
     protocol = "SMTP"
     ports: ClassVar = {False: 587, True: 465}
+    choice = MECHANISMS
 
     def __init__(self, *arguments: Any) -> None:
         self.mailbox = Mailbox()
@@ -49,7 +50,8 @@ class SMTPServer(Server):
     @property
     def mechanisms(self) -> tuple[str, ...]:
         """The ways to log in."""
-        return self.settings.mechanisms if self.settings.auth != "none" else ()
+        chosen = self.settings.mechanisms
+        return () if self.settings.auth == "none" else MECHANISMS if chosen is None else chosen
 
     def _session(self, note: Note) -> asyncio.Protocol:
         return SMTPSession(self, note)
@@ -65,7 +67,14 @@ class SMTPServer(Server):
     ) -> list[str]:
         """aiosmtpd's hook for the answer to EHLO: as one piece, and without a mechanism there is no AUTH to offer."""
         session.host_name = hostname
-        return ["\r\n".join(line for line in lines if line.strip() != "250-AUTH")]
+        offered = [line for line in lines if line.strip() != "250-AUTH"]
+        if self.requires_tls_now(smtp.transport):
+            offered.insert(-1, "250-REQUIRETLS")
+        return ["\r\n".join(offered)]
+
+    def requires_tls_now(self, transport: asyncio.BaseTransport | None) -> bool:
+        """Whether a connection may ask that every further hop has TLS."""
+        return self.settings.requiretls and any(encryption(transport))
 
     async def handle_DATA(self, smtp: SMTP, session: Session, envelope: Envelope) -> str:
         """aiosmtpd's hook for a message that has arrived."""
@@ -75,6 +84,7 @@ class SMTPServer(Server):
             data=bytes(envelope.content or b""),
             over=over(smtp.transport),
             user=session.auth_data or "",
+            options=tuple(envelope.mail_options),
         )
         return await self.take(message, session.host_name or "")
 
@@ -83,6 +93,21 @@ class SMTPServer(Server):
         if isinstance(error, _NotAnAddress):
             return "501 5.1.3 That is not an address"
         return "451 4.3.0 Something went wrong on the server: the command was not carried out"
+
+
+class Exchanger(SMTPServer):
+    """The mail server of one domain: what is for others comes into its own `mailbox`, and into no inbox."""
+
+    def __init__(self, *arguments: Any, domain: str) -> None:
+        self.domain = domain
+        super().__init__(*arguments)
+
+    async def take(self, message: Message, client: str) -> str:
+        """Keep a message, and deliver it if a recipient is of the domain."""
+        self.mailbox.keep(message)
+        if any(recipient.lower().endswith(f"@{self.domain}") for recipient in message.recipients):
+            self.post.deliver(message)
+        return f"250 2.0.0 Stored as message {len(self.mailbox)}"
 
 
 class SMTPSession(SMTP):
@@ -109,6 +134,8 @@ class SMTPSession(SMTP):
             authenticator=self._check,
             loop=asyncio.get_running_loop(),
         )
+        self._ended = False
+        """Whether the client has said that no more follows."""
         self._quirks = settings.quirks
         self._knows = server.post.knows
         self.note = note
@@ -117,6 +144,7 @@ class SMTPSession(SMTP):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if self.transport is None:
             super().connection_made(transport)
+            self._reader.readuntil = partial(_until, self._reader.readuntil)
             return
         clear, behind = self.session, bytes(self._reader._buffer)
         super().connection_made(transport)  # it is inside TLS now; this forgets the session and what is in the buffer
@@ -126,6 +154,19 @@ class SMTPSession(SMTP):
             self._reader.feed_data(behind)
         elif behind:
             self.note(f"{len(behind)} bytes behind the command that starts TLS are thrown away")
+
+    def _getparams(self, params: Sequence[str]) -> dict[str, str | bool] | None:
+        """aiosmtpd's parameters of MAIL, less the one that it does not know (RFC 8689 §2)."""
+        found = super()._getparams(params)
+        if found and not self.envelope.mail_from and self.event_handler.requires_tls_now(self.transport):
+            found.pop("REQUIRETLS", None)
+        return found
+
+    def eof_received(self) -> bool:
+        """In clear text, what was asked before the end is still answered; aiosmtpd would give it up."""
+        self._ended = True
+        self._reader.feed_eof()
+        return not any(encryption(self.transport))
 
     def connection_lost(self, error: Exception | None) -> None:
         self.note(f"connection lost: {error}" if isinstance(error, OSError) else "connection closed")
@@ -153,6 +194,9 @@ class SMTPSession(SMTP):
             await self.push("501 5.5.4 STARTTLS takes no argument")
             return
         await self.push("220 Ready to start TLS")
+        if self._ended:
+            self.note("TLS handshake failed: the client closed the connection")
+            raise asyncio.CancelledError
         self._original_transport = self.transport
         self._tls_protocol = ServerTLS(self, self.tls_context, self.note)
         await self._tls_protocol.take_over(self._original_transport)
@@ -176,6 +220,14 @@ class SMTPSession(SMTP):
     def _check(self, _: SMTP, __: Session, ___: Envelope, mechanism: str, given: LoginPassword) -> AuthResult:
         user, password = (part.decode("utf-8", "replace") for part in given)
         return AuthResult(success=self._knows(user, password), handled=False, auth_data=user)
+
+
+async def _until(read: Callable[..., Awaitable[bytes]], separator: bytes = b"\n") -> bytes:
+    """The next bytes up to a separator; their end without one ends the session, as aiosmtpd expects it."""
+    try:
+        return await read(separator)
+    except asyncio.IncompleteReadError:
+        raise asyncio.CancelledError from None
 
 
 SERVER = SMTPServer

@@ -1,12 +1,17 @@
 """Where a server of the lab stands: what each of them tells of its listener, whatever serves there."""
 
 from labkit.network import Listener
+from labkit.servers.settings import Settings
 
 
 class Standing:
     """Something that listens on a host."""
 
     _listener: Listener
+
+    @classmethod
+    def check_settings(cls, settings: Settings) -> None:
+        """Raises `LabError` for a setting that means nothing to this kind of server."""
 
     @property
     def host(self) -> str:

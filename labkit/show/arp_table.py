@@ -3,7 +3,7 @@
 from functools import partial
 from typing import TYPE_CHECKING
 
-from labkit.decode.arp import ANSWER, EVERYBODY, Claim, claims, contradicted
+from labkit.decode.arp import ANSWER, BROADCAST, Claim, claims, contradicted
 from labkit.show import html
 from labkit.show.page import Page, sentence
 from labkit.show.printed import printable
@@ -34,7 +34,7 @@ def _row(claim: Claim, start: float, names: dict[str, str], lie: bool) -> tuple[
 
     has = f"I, {name(claim.ip)}, have {claim.hardware}"
     said = f"{has}." if claim.kind == ANSWER else f"Who has {name(claim.about)}? {has}."
-    to = "everybody" if claim.target == EVERYBODY else name(claim.about)
+    to = "everybody" if claim.target == BROADCAST else name(claim.about)
     return f"{(claim.time - start) * 1000:.1f}", to, said, _LIE if lie else ""
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from labkit.attacks import catalogue
 from labkit.attacks.vector import Vector
-from labkit.attacks.verdict import BROKEN, DECEIVED, LEAKED, OUTCOMES, STOPPED, UNHARMED, Verdict
+from labkit.attacks.verdict import BROKEN, DECEIVED, LEAKED, OUTCOMES, STOPPED, UNHARMED, UNKNOWN, Verdict
 from labkit.dialects import ALL
 from labkit.show.grid import Cell, Grid
 from labkit.show.page import Page
@@ -20,6 +20,7 @@ _LOOKS = {
     STOPPED: ("∅", "soft"),
     UNHARMED: ("✔", "right"),
     BROKEN: ("~", "soft"),
+    UNKNOWN: ("?", "soft"),
 }
 """What a verdict may be, the gravest first -> its mark and its colour."""
 _DIFFERS = "≠"

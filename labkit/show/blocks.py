@@ -8,7 +8,7 @@ from labkit.show.table import table
 if TYPE_CHECKING:
     from labkit.servers.provider import BlockEvent
 
-_CAPTION = "Block events: messages that the provider dropped"
+_CAPTION = "Block events: messages that the provider did not send on"
 _COLUMNS = ("time (UTC)", "recipient", "reason")
 
 

@@ -130,13 +130,9 @@ def _sized(size: int) -> str:
 
 def _place(field: Field) -> str:
     size = field.end - field.start
-    return (
-        f"byte {field.start}"
-        if size == 1
-        else f"bytes {field.start} to {field.end - 1}, {size:,} in all"
-        if size
-        else "empty"
-    )
+    if size < 2:
+        return f"at {field.start:04x}, 1 byte" if size else "empty"
+    return f"at {field.start:04x} to {field.end - 1:04x}, {size:,} bytes"
 
 
 # ---- HTML
@@ -180,8 +176,14 @@ def _grid(data: bytes, leaves: Sequence[_Node]) -> html.Node:
             if node.field.end > end:
                 break
             node = next(following)
-        rows += [html.br, html.i[f"{start:04x}  "], runs[1:]]
+        blank = " " * (3 * (_ROW - (end - start)) + 2)
+        rows += [html.br, html.i[f"{start:04x}  "], runs[1:], html.i[f"{blank}{_ascii(data[start:end])}"]]
     return rows[1:]
+
+
+def _ascii(data: bytes) -> str:
+    """The bytes as characters; a dot for each that is none of ASCII's printable ones."""
+    return "".join(chr(byte) if 0x20 <= byte < 0x7F else "." for byte in data)
 
 
 def _run(data: bytes, node: _Node, start: int, end: int) -> html.Node:
@@ -231,7 +233,7 @@ def _text_rows(data: bytes, node: _Node) -> list[str]:
     field, indent = node.field, "  " * len(node.above)
     own = b"" if node.children else data[field.start : field.end]
     cells = [own[at : at + _TEXT_ROW].hex(" ") for at in range(0, len(own), _TEXT_ROW)]
-    room = max(_WIDTH - 6 - (3 * _TEXT_ROW + 1) - len(indent), 20)
+    room = max(_WIDTH - 6 - (4 * _TEXT_ROW + 2) - len(indent), 20)
     value = "" if own and field.value == own.hex() else f": {printable(field.value)}"
     said = wrap(f"{printable(field.name)}{value}", room, subsequent_indent="  ")
     said += wrap(printable(field.meaning), room, initial_indent="  ", subsequent_indent="  ")
@@ -240,5 +242,6 @@ def _text_rows(data: bytes, node: _Node) -> list[str]:
         offset = f"{field.start + number * _TEXT_ROW:04x}" if number < max(len(cells), 1) else ""
         cell = cells[number] if number < len(cells) else ""
         words = f"{indent}{said[number]}" if number < len(said) else ""
-        rows.append(f"{offset:4}  {cell:<{3 * _TEXT_ROW}} {words}".rstrip())
+        letters = _ascii(bytes.fromhex(cell))
+        rows.append(f"{offset:4}  {cell:<{3 * _TEXT_ROW}} {letters:<{_TEXT_ROW}} {words}".rstrip())
     return rows

@@ -34,6 +34,8 @@ _LEGEND = {
 _LEFT, _TOP, _BAR, _ROW = 130.0, 34.0, 20.0, 46.0
 _SAID = 46
 """Characters of a line in a column."""
+_LINES = 8
+"""Lines of a reply in a column."""
 
 
 def compare(captures: "Mapping[str, Capture]") -> Picture:
@@ -49,11 +51,17 @@ def compare(captures: "Mapping[str, Capture]") -> Picture:
 def side_by_side(captures: "Mapping[str, Capture]") -> Page:
     """What an eavesdropper sees of each capture's dialogue, in columns. Raises `LabError` as `compare` does."""
     dialogues = {name: capture.dialogue for name, capture in captures.items()}
-    text = "\n\n".join(
-        "\n".join([printable(name), *(f"  {_arrow(event)} {_seen(event)}" for event in _with_payload(dialogue))])
-        for name, dialogue in dialogues.items()
-    )
+    text = "\n\n".join("\n".join([printable(name), *_told(dialogue)]) for name, dialogue in dialogues.items())
     return Page(partial(_columns, dialogues), text)
+
+
+def _told(dialogue: Dialogue) -> list[str]:
+    """What an eavesdropper sees of a dialogue, as lines of plain text."""
+    rows = []
+    for event in _with_payload(dialogue):
+        first, *others = _seen(event)
+        rows += [f"  {_arrow(event)} {first}", *(f"    {line}" for line in others)]
+    return rows
 
 
 def entropy_curve(capture: "Capture") -> Picture:
@@ -138,27 +146,37 @@ def _arrow(event: Event) -> str:
     return "→" if event.sender == CLIENT else "←"
 
 
-def _seen(event: Event) -> str:
-    """What an eavesdropper sees of an event, in one line."""
+def _seen(event: Event) -> list[str]:
+    """What an eavesdropper sees of an event: the lines of a reply, of a message the first."""
     if event.encrypted:
-        return f"▒▒▒▒▒▒ {event.wire:,} bytes"
+        return [f"▒▒▒▒▒▒ {event.wire:,} bytes"]
     if event.layer != TEXT:
-        return f"{event.title}, {event.wire:,} bytes"
-    first, *others = event.text.splitlines() or [""]
-    more = f" … {len(others)} lines more" if others else ""
-    return printable(first[: _SAID - len(more)] + more)
+        return [f"{event.title}, {event.wire:,} bytes"]
+    lines = [printable(line) for line in event.text.splitlines()] or [""]
+    shown = lines[: 1 if event.kind == "message" else _LINES]
+    short = [line if len(line) <= _SAID else f"{line[: _SAID - 1]}…" for line in shown]
+    return short if len(lines) == len(shown) else [*short, f"… {len(lines) - len(shown)} more lines"]
 
 
 def _columns(dialogues: Mapping[str, Dialogue]) -> html.Node:
     columns = [Column(name) for name in dialogues]
-    return build(columns, [[_column(dialogue) for dialogue in dialogues.values()]], label="What can be read of each")
+    return build(
+        columns,
+        [[_column(dialogue) for dialogue in dialogues.values()]],
+        label="What can be read of each",
+        css="lk-equal",
+    )
 
 
 def _column(dialogue: Dialogue) -> list[html.Node]:
     return [
-        html.div(f"lk-line lk-{form_of(event).name}")[html.span[_arrow(event), " ", html.code[_seen(event)]]]
+        html.div(f"lk-line lk-{form_of(event).name}")[html.span[_arrow(event), " ", _stacked(_seen(event))]]
         for event in _with_payload(dialogue)
     ]
+
+
+def _stacked(lines: list[str]) -> list[html.Node]:
+    return [part for line in lines for part in (html.br, html.code[line])][1:]
 
 
 # ---- entropy

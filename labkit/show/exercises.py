@@ -113,13 +113,13 @@ def with_news(page: Page, news: Iterable[str]) -> Page:
     return Page(lambda: [each.body() for each in pages], "\n".join(each.text for each in pages))
 
 
-def download(page: str, name: str, content: str) -> "Widget":
-    """The HTML of a page, and a button with which the browser keeps `content` as a file of that name."""
+def download(page: Page, name: str, content: str) -> "Widget":
+    """A page, and a button with which the browser keeps `content` as a file of that name."""
     import ipywidgets
 
     href = f"data:application/json;base64,{b64encode(content.encode()).decode()}"
     button = html.div("labkit")[html.a("jupyter-button", download=name, href=href)[f"Download {name}"]]
-    box = ipywidgets.VBox([ipywidgets.HTML(page), ipywidgets.HTML(html.render(button))])
+    box = ipywidgets.VBox([ipywidgets.HTML(page.html), ipywidgets.HTML(html.render(button))])
     return box.add_class("labkit")
 
 

@@ -4,13 +4,15 @@ Registrations are those of IANA's Service Name and Transport Protocol Port Numbe
 a server of the lab listens is said by the server.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from textwrap import wrap
 
 from labkit.errors import LabError
-
-if TYPE_CHECKING:
-    from labkit.show.page import Page
+from labkit.show import html
+from labkit.show.page import Page
+from labkit.show.table import Column, build, in_columns
 
 EXPLICIT = "explicit"
 IMPLICIT = "implicit"
@@ -139,7 +141,7 @@ ALL = (
 )
 """The ports that mail programs ask for."""
 
-_COLUMNS = ("port", "name", "spoken", "TLS", "used for", "registered", "history", "blocked by", "sources")
+_COLUMNS = (Column("port", heads=True), Column("name"), Column("spoken"), Column("TLS"), Column("used for"))
 
 
 def port(number: int) -> Port:
@@ -150,23 +152,39 @@ def port(number: int) -> Port:
     raise LabError(f"{number!r} is no port of mail: there are {', '.join(str(known.number) for known in ALL)}.")
 
 
-def table(*numbers: int) -> "Page":
+def table(*numbers: int) -> Page:
     """These ports, or all, to look at. Raises `LabError` for one that is not a port of mail."""
-    from labkit.show.table import table
-
     chosen = [port(number) for number in numbers] or ALL
-    return table("The ports of mail", _COLUMNS, [_row(known) for known in chosen])
+    lines = in_columns([[str(column.name) for column in _COLUMNS], *map(_row, chosen)])
+    return Page(partial(_body, chosen), "\n".join(["The ports of mail", *lines, *map(_story, chosen)]))
 
 
 def _row(known: Port) -> tuple[str, ...]:
-    return (
-        str(known.number),
-        known.service or "none",
-        known.protocol,
-        known.tls,
-        known.use,
-        known.registered,
-        known.history,
-        known.blocked,
-        ", ".join(known.sources),
-    )
+    return str(known.number), known.service or "none", known.protocol, known.tls, known.use
+
+
+def _more(known: Port) -> dict[str, str]:
+    return {
+        "registered": known.registered,
+        "history": known.history,
+        "blocked by": known.blocked,
+        "sources": ", ".join(known.sources),
+    }
+
+
+def _body(chosen: Sequence[Port]) -> html.Node:
+    return build(_COLUMNS, map(_row, chosen), "The ports of mail"), [_folded(known) for known in chosen]
+
+
+def _folded(known: Port) -> html.Node:
+    said = [html.div[html.b[name], ": ", words] for name, words in _more(known).items()]
+    return html.details[
+        html.summary[f"{known.number} {known.service or 'none'}: who registered it, and what came of it"],
+        html.div("lk-inside")[said],
+    ]
+
+
+def _story(known: Port) -> str:
+    said = (f"{name}: {words}" for name, words in _more(known).items())
+    parts = [wrap(one, 100, initial_indent="  ", subsequent_indent="    ") for one in said]
+    return "\n".join([f"port {known.number}", *(line for part in parts for line in part)])

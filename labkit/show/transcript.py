@@ -6,6 +6,7 @@ name. Nothing is decided here: events come from `labkit.decode`, exposures from 
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import groupby
 
 from labkit.decode.event import TLS, Dialogue, Event, Field
 from labkit.decode.privacy import Exposure
@@ -28,6 +29,9 @@ from labkit.show.table import Column, build
 from labkit.show.terminal import plain_text
 
 DIALOGUES_SHOWN = 6
+_RECORD = "encrypted record"
+Shown = tuple[Event, list[Exposure]]
+"""An event, and what it gives away."""
 
 
 def transcript(readings: Sequence[Reading], how: str = "", total: int = 0) -> Page:
@@ -65,9 +69,29 @@ def _sections(readings: Sequence[Reading], how: str, more: str) -> html.Node:
 def _section(reading: Reading, how: str) -> html.Node:
     dialogue = reading.dialogue
     head = [html.b[heading(dialogue)], html.br, summary(dialogue), [html.br, html.small[how]] if how else None]
-    rows = (_row(dialogue, event, exposures) for event, exposures in shown(reading))
+    rows = [_runs(dialogue, list(run)) for _, run in groupby(enumerate(shown(reading)), _sealed_or_alone)]
     table = build(_COLUMNS, rows, label=f"Transcript: {heading(dialogue)}")
     return html.div("lk-head")[head], table, _paragraph(more_events(dialogue))
+
+
+def _sealed_or_alone(numbered: tuple[int, Shown]) -> tuple[str, int]:
+    """The same for records in a row that one side sent and that tell nothing but their size; else of its own."""
+    number, (event, exposures) = numbered
+    alike = event.title == _RECORD and not exposures
+    return (event.sender, -1) if alike else (event.sender, number)
+
+
+def _runs(dialogue: Dialogue, run: list[tuple[int, Shown]]) -> tuple[html.Node, ...]:
+    """The row of one event, or of several records that differ in nothing but their size and time."""
+    events = [event for _, (event, _) in run]
+    if len(run) == 1:
+        return _row(dialogue, *run[0][1])
+    form = form_of(events[0])
+    sizes = html.small[f"{sum(event.wire for event in events):,} bytes on the wire"]
+    said = html.span("lk-said")[html.code[f"{len(run)} encrypted records"], " ", sizes], html.small[events[0].meaning]
+    each = [html.div[f"{milliseconds(dialogue, event)} ms: {event.wire:,} bytes"] for event in events]
+    content = html.details[html.summary(f"lk-line lk-{form.name}")[said], html.div("lk-inside")[each]]
+    return milliseconds(dialogue, events[0]), direction(dialogue, events[0].sender), tag(form), content
 
 
 def _paragraph(said: str) -> html.Node:

@@ -28,7 +28,7 @@ class Engine(NamedTuple):
 
 
 def engine(versions: tuple[str, ...]) -> Engine:
-    """Who can speak these versions. Raises `LabError` when nobody can speak them together."""
+    """The library that can speak these versions. Raises `LabError` when none can speak them together."""
     if not versions or not set(versions) <= set(ALL):
         raise LabError(f"A range of versions is a tuple of {', '.join(map(repr, ALL))}, not {versions!r}.")
     if versions == (SSL2,):

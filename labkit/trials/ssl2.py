@@ -16,7 +16,7 @@ _CIPHER = 0x0700C0
 _CIPHER_NAME = "SSL_CK_DES_192_EDE3_CBC_WITH_MD5"
 _CLIENT_HELLO = 1
 _FROM_HERE = {"server": "127.0.0.1", "verbose": False}
-"""Arguments that scapy wants and that nobody uses: the sockets are connected already."""
+"""Arguments that scapy requires; they are not used, because the sockets are connected already."""
 
 
 def client(sock: socket.socket, versions: tuple[str, ...], authority: Authority) -> Channel:
@@ -25,7 +25,7 @@ def client(sock: socket.socket, versions: tuple[str, ...], authority: Authority)
 
 
 def server(sock: socket.socket, versions: tuple[str, ...], authority: Authority) -> Channel:
-    """Shake hands as the server, with nobody who speaks something newer. Raises `HandshakeRefused`."""
+    """Shake hands as the server, with a client that speaks SSL 2.0 alone. Raises `HandshakeRefused`."""
     head = sock.recv(3, socket.MSG_PEEK)
     if len(head) < 3 or not head[0] & 0x80 or head[2] != _CLIENT_HELLO:
         raise HandshakeRefused("what the client sent is not a hello of SSL 2.0")
@@ -79,7 +79,7 @@ def _automata() -> tuple[type, type]:
 
         @ATMT.state(final=1)
         def FINAL(self) -> None:
-            """The socket is closed by whoever gave it."""
+            """The caller closes the socket."""
 
     class Server(TLSServerAutomaton):
         complete = False
@@ -104,6 +104,6 @@ def _automata() -> tuple[type, type]:
 
         @ATMT.state(final=1)
         def FINAL(self) -> None:
-            """The socket is closed by whoever gave it."""
+            """The caller closes the socket."""
 
     return Client, Server

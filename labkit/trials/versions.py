@@ -46,7 +46,7 @@ class Meeting(NamedTuple):
 
 
 def meet(network: Network, authority: Authority, client: tuple[str, ...], server: tuple[str, ...]) -> Meeting:
-    """Let a client and a server with these ranges meet. Raises `LabError` for a range that nobody speaks."""
+    """Let a client and a server with these ranges meet. Raises `LabError` for a range that no library speaks."""
     listener: Listener | None = None
     try:
         with uninterrupted():
@@ -64,7 +64,7 @@ def meet_all(
 ) -> dict[tuple[str, str], Meeting]:
     """Every client range with every server range: (client's name, server's name) -> what became of it.
 
-    `ranges` is name -> versions, `RANGES` unless given. Raises `LabError` for a range that nobody speaks.
+    `ranges` is name -> versions, `RANGES` unless given. Raises `LabError` for a range that no library speaks.
     """
     ranges = RANGES if ranges is None else ranges
     cells = [(client, server) for client in ranges for server in ranges]

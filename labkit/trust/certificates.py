@@ -24,6 +24,8 @@ DOMAIN = "lab.test"
 SERVER_NAME = f"mail.{DOMAIN}"
 """The reference identifier: the name that a client of the lab wants to talk to."""
 WRONG_NAME = f"www.{DOMAIN}"
+MIS_ISSUED = "mis-issued"
+"""The kind of a certificate that an attacker got by mistake: it is right, but its key is not the server's."""
 
 _ORGANIZATION = "Mail lab"
 """No word of a protocol: a certificate of TLS 1.2 crosses in clear text, where a student searches for such words."""
@@ -42,6 +44,8 @@ class Certificate:
     """How good it is: one of `KINDS`."""
     pem: bytes
     key: bytes = field(repr=False)
+    name: str = SERVER_NAME
+    """Whom it stands for: the name that a client wants, which is in it unless it is of a wrong kind."""
 
     def load_into(self, context: ssl.SSLContext) -> None:
         """Let a server's context present this certificate."""
@@ -65,11 +69,11 @@ class Authority:
         context.load_verify_locations(cadata=self.pem.decode("ascii"))
 
     def certificate(self, kind: str = "right", name: str = SERVER_NAME) -> Certificate:
-        """The certificate of that kind for a name, made once. Raises `LabError` for a kind not in `KINDS`."""
-        if kind not in KINDS:
+        """The certificate of that kind for a name, made once: one of `KINDS`, or `MIS_ISSUED`. Raises `LabError`."""
+        if kind not in _EVERY:
             raise LabError(f"There is no certificate {kind!r}: use one of {', '.join(map(repr, KINDS))}.")
         if (kind, name) not in self._issued:
-            self._issued[kind, name] = _written(kind, KINDS[kind](self._root, name))
+            self._issued[kind, name] = _written(kind, _EVERY[kind](self._root, name), name)
         return self._issued[kind, name]
 
     def renewed(self, kind: str = "right", name: str = SERVER_NAME) -> Certificate:
@@ -104,11 +108,11 @@ def _pem(certificate: "x509.Certificate") -> bytes:
     return certificate.public_bytes(Encoding.PEM)
 
 
-def _written(kind: str, signed: _Signed) -> Certificate:
+def _written(kind: str, signed: _Signed, name: str = SERVER_NAME) -> Certificate:
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
     key = signed.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return Certificate(kind, _pem(signed.certificate), key)
+    return Certificate(kind, _pem(signed.certificate), key, name)
 
 
 def _new_key() -> "PrivateKey":
@@ -225,3 +229,5 @@ KINDS: dict[str, Callable[[_Signed, str], _Signed]] = {
     "unknown root": _unknown_root,
 }
 """What a certificate may be like -> how it is made from the lab's authority, for a name."""
+
+_EVERY = {**KINDS, MIS_ISSUED: _right}

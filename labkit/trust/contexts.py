@@ -78,7 +78,7 @@ def _context(side: int, tls: Sequence[str], ciphers: str | None, keylog: str | N
     context = ssl.SSLContext(side)
     wanted = versions(tls)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # whoever asks for TLS 1.0 by name knows
+        warnings.simplefilter("ignore", DeprecationWarning)  # TLS 1.0 was asked for by name
         context.minimum_version = VERSIONS[wanted[0]]
         context.maximum_version = VERSIONS[wanted[-1]]
     try:

@@ -3,8 +3,8 @@
 import ssl
 from contextlib import suppress
 
-from labkit.attacks.engine.commands import Await, Connect, Finish, HangUp, Reset, Send
 from labkit.attacks.engine.disguise import Disguises
+from labkit.attacks.engine.session_commands import Await, Connect, Finish, HangUp, Reset, Send
 from labkit.attacks.engine.victim_session import VictimSession
 from labkit.attacks.vector import Opening
 from labkit.capture.conversation import Endpoint

@@ -22,7 +22,7 @@ from labkit.attacks import (
     TakeOverTLS,
     Vector,
 )
-from labkit.attacks.engine.commands import HangUp, Reset
+from labkit.attacks.engine.session_commands import HangUp, Reset
 from labkit.attacks.engine.victim_session import CONNECT_LIMIT, IDLE_LIMIT
 from labkit.dialects import ALL
 from labkit.dialects.base import CLIENT, SERVER
@@ -32,7 +32,8 @@ from labkit.trust.contexts import client_context, server_context
 GREETING = b"220 mail.lab.test ESMTP\r\n"
 OFFER = b"250-mail.lab.test\r\n250-STARTTLS\r\n250 HELP\r\n"
 GO = b"220 Go\r\n"
-HELLO = b"\x16\x03\x01\x00\x05hello"
+HELLO = b"\x16\x03\x01\x00\x2d\x01\x00\x00\x29\x03\x03" + bytes(range(32)) + b"\x00\x00\x02\x13\x01\x01\x00"
+"""The least ClientHello: a random, no session, one suite, no compression (RFC 8446 §4.1.2)."""
 
 
 class On(Vector):
@@ -215,8 +216,19 @@ def test_closing_comes_behind_what_was_said_and_both_ends_may_still_finish():
 def test_a_closed_session_does_not_wait_for_ends_that_stay():
     play = Play(On(b"EHLO", Close()))
     play.alice_says(b"EHLO x\r\n")
-    play.passes(2)
+    play.passes(6)
     assert play.end is HangUp
+
+
+def test_what_a_victim_says_behind_the_end_is_read_and_goes_no_further():
+    play = Play(attacks.BreakHandshake())
+    play.alice_says(b"STARTTLS\r\n")
+    play.mail_says(GREETING + GO)
+    play.alice_says(HELLO)
+    play.mail_hears()
+    play.alice_says(b"AUTH PLAIN AGFsaWNlAGh1bnRlcjI=\r\n")
+    assert play.mail_hears() == b""
+    assert play.session.legs[0].wire.stream(CLIENT).endswith(b"AUTH PLAIN AGFsaWNlAGh1bnRlcjI=\r\n")
 
 
 def test_a_broken_off_connection_says_what_was_decided_first():
@@ -248,7 +260,7 @@ def test_a_victim_that_breaks_off_is_not_waited_for_but_what_it_said_reaches_the
     assert play.mail_hears() == b"EHLO x\r\n" and SERVER in play.finished and play.end is None
     play.mail_says(b"250 late\r\n")
     assert play.alice_hears() == b""
-    play.passes(2)
+    play.passes(6)
     assert play.end is HangUp
 
 

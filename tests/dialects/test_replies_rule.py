@@ -1,5 +1,7 @@
 """What the server answers decides what the client's next bytes are; where no answer is, the bytes themselves do."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -184,6 +186,14 @@ def test_smtp_commands_beyond_rfc_5321_are_named(line):
 def test_imap_commands_beyond_rfc_9051_are_named(line):
     ((_, title),) = seen(IMAP, f"C: a {line}")
     assert line.startswith(title) and IMAP.explain("command", title, line) != IMAP.explain("command", "?", line)
+
+
+@pytest.mark.parametrize("path", ["<a@b.example>", "a@b.example", " <a@b.example> SIZE=9", " a@b.example BODY=7BIT"])
+def test_an_address_may_stand_without_brackets(path):
+    for verb, who in (("MAIL FROM:", "sender"), ("RCPT TO:", "recipient")):
+        match = re.match(SMTP.discloses[verb.split()[0]], f"{verb}{path}\r\n", re.IGNORECASE)
+        assert match[who] == "a@b.example"
+    assert re.match(SMTP.discloses["MAIL"], "MAIL FROM:<>\r\n")["sender"] == ""
 
 
 APPENDS = [

@@ -45,7 +45,7 @@ def test_any_bytes_are_a_message_that_can_be_shown(data):
 
 def test_a_message_tells_its_envelope_and_its_subject():
     message = _message(b"Subject: =?utf-8?q?caf=C3=A9?=\r\nContent-Type: text/plain\r\n\r\none\r\ntwo\r\n")
-    assert repr(message) == "<from alice@lab.test to bob@lab.test, carol@lab.test over TLS 1.3: 'café'>"
+    assert repr(message) == "<from alice@lab.test to bob@lab.test, carol@lab.test, sent over TLS 1.3, subject 'café'>"
     assert (message.subject, message.text) == ("café", "one\ntwo")
 
 

@@ -1,5 +1,6 @@
 """Where packet sockets are refused and user namespaces are not, as in some containers, only what needs one changes."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,8 @@ import pytest
 from networks import made
 from refusals import NO_PACKET_SOCKETS
 from tools import tool
+
+from labkit.network import CHOICE
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,7 +22,12 @@ def allowed():
 
 def _without_packet_sockets(code: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", NO_PACKET_SOCKETS + code], cwd=ROOT, capture_output=True, text=True, timeout=100
+        [sys.executable, "-c", NO_PACKET_SOCKETS + code],
+        cwd=ROOT,
+        env={**os.environ, CHOICE: "namespace"},
+        capture_output=True,
+        text=True,
+        timeout=100,
     )
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     return done.stdout

@@ -12,6 +12,11 @@ from labkit.exercises.lessons import lesson
 LONGEST = 6
 """Lines of a cell that a student takes in at a glance."""
 
+WIDEST = 72
+"""Characters of a line of code: more is cut off, or scrolls, in a window of 1024 pixels."""
+NARROW = [path for path in NOTEBOOKS if number_of(path) <= "10"]
+"""The lessons that keep to it."""
+
 PARTS = ("Predict", "Run", "See", "Explain", "Your turn", "Recap")
 """What the headings of a lesson begin with; each comes at least once."""
 
@@ -118,6 +123,12 @@ def test_a_lesson_leads_to_the_next(path, notebook):
 def test_a_cell_is_short(notebook):
     too_long = [source for source in sources(notebook) if len(list(filter(str.strip, source.splitlines()))) > LONGEST]
     assert too_long == []
+
+
+@pytest.mark.parametrize("path", NARROW, ids=[path.stem for path in NARROW])
+def test_a_line_of_code_fits_a_window_of_1024_pixels(path):
+    lines = [line for cell in code_cells(read(path)) for line in cell.source.splitlines()]
+    assert [line for line in lines if len(line) > WIDEST] == []
 
 
 def test_a_cell_calls_the_lab_and_defines_nothing_but_an_answer(notebook):

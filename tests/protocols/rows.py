@@ -8,10 +8,14 @@ class Row(NamedTuple):
 
     name: str
     """The name of its dialect."""
+    openssl: tuple[str, ...]
+    """Its name behind ``openssl s_client -starttls``, and what openssl has to be told besides."""
     implicit: bool = True
     """Whether it has a port with implicit TLS."""
     tshark: str = ""
     """tshark's name for it; empty where tshark does not know it."""
+    alpn: tuple[str, ...] = ()
+    """What openssl has to be told where TLS comes first."""
     stripped: str = "N1"
     """The number of the attack that takes the offer of TLS away."""
     refusal_ends: bool = False
@@ -21,12 +25,12 @@ class Row(NamedTuple):
 
 
 ROWS: tuple[Row, ...] = (
-    Row("LMTP", implicit=False, tshark="smtp"),
-    Row("ManageSieve", implicit=False),
-    Row("FTP", tshark="ftp"),
-    Row("NNTP", tshark="nntp"),
-    Row("XMPP", tshark="xmpp", refusal_ends=True),
-    Row("LDAP", tshark="ldap"),
-    Row("PostgreSQL", tshark="pgsql", stripped="N2"),
+    Row("LMTP", ("lmtp",), implicit=False, tshark="smtp"),
+    Row("ManageSieve", ("sieve",), implicit=False),
+    Row("FTP", ("ftp",), tshark="ftp"),
+    Row("NNTP", ("nntp",), tshark="nntp"),
+    Row("XMPP", ("xmpp", "-xmpphost", "mail.lab.test"), tshark="xmpp", refusal_ends=True),
+    Row("LDAP", ("ldap",), tshark="ldap"),
+    Row("PostgreSQL", ("postgres",), tshark="pgsql", alpn=("-alpn", "postgresql"), stripped="N2"),
 )
 NAMES = tuple(row.name for row in ROWS)

@@ -136,3 +136,20 @@ def _protocols(path, decode_as):
 def test_what_the_lab_does_not_speak_is_refused():
     with Lab("loopback") as lab, pytest.raises(LabError, match="The lab does not speak 'gopher'"):
         lab.start("gopher")
+
+
+@pytest.mark.parametrize("name", [dialect.name for dialect in dialects.ALL])
+def test_a_setting_that_means_nothing_in_a_protocol_is_an_error_and_closes_no_server(name):
+    row = next((row for row in ROWS if row.name == name), None)
+    with Lab("loopback") as lab:
+        running = lab.start(name)
+        if name not in ("SMTP", "LMTP"):
+            with pytest.raises(LabError, match=f"The setting mechanisms means nothing for {name}"):
+                lab.start(name, mechanisms="PLAIN", replace=True)
+        if row is not None and not row.implicit:
+            for port in (None, running.port, 4443):
+                with pytest.raises(LabError, match=f"{name} has no implicit TLS"):
+                    lab.start(name, port, implicit=True, replace=True)
+        with pytest.raises(LabError, match="given as a tuple"):
+            lab.start(name, quirks=("forgets",), replace=True)
+        assert not running.closed and len(lab.servers) == 1

@@ -15,9 +15,9 @@ from labkit.mail.mailbox import Mailbox, Message
 from labkit.mail.mime import divide
 from labkit.servers.imap.fetch import read_items
 from labkit.servers.imap.mailboxes import fits
+from labkit.servers.imap.opened import Selection
 from labkit.servers.imap.responses import string
 from labkit.servers.imap.search import read_search
-from labkit.servers.imap.selection import Selection
 from labkit.servers.imap.structure import body_structure, envelope
 from labkit.servers.imap.syntax import Malformed, Scanner
 

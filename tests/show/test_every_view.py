@@ -25,7 +25,9 @@ from labkit.show.attack_grid import attack_grid, attack_table
 from labkit.show.blocks import Blocks
 from labkit.show.byteview import byteview
 from labkit.show.capture import Capture
+from labkit.show.command import command
 from labkit.show.comparison import compare, entropy_curve, side_by_side
+from labkit.show.defence_grid import defence_grid
 from labkit.show.diagnosis import WORKS, Check, Diagnosis
 from labkit.show.dialects import dialect_table, step_table
 from labkit.show.exercises import ProgressRow, progress_table, solution, with_news
@@ -36,6 +38,7 @@ from labkit.show.policy_grid import policy_grid
 from labkit.show.ports import table as port_table
 from labkit.show.printed import INVISIBLE
 from labkit.show.readings import Reading
+from labkit.show.segment import buffer
 from labkit.show.stage import stage
 from labkit.show.step_list import Steps
 from labkit.show.table import table
@@ -97,6 +100,24 @@ def _transcript(_):
     return transcript([Reading(dialogue, everything), Reading(sealed, [Exposure(NASTY, NASTY, 0, 0, 2)])], NASTY, 9)
 
 
+def _buffer(_):
+    lines = NASTY.encode() + b"\r\n"
+    event = SimpleNamespace(kind="injected", sender=CLIENT, data=lines)
+    chunk = SimpleNamespace(sender=CLIENT, data=b"STARTTLS\r\n" + lines, size=10 + len(lines), frame=7)
+    dialogue = SimpleNamespace(events=[event])
+    spoken = [SimpleNamespace(chunks=[chunk])]
+    return buffer(SimpleNamespace(dialogue=dialogue, dialogues=[dialogue], conversations=spoken))
+
+
+def _command(monkeypatch):
+    said = NASTY.encode()
+    alice = SimpleNamespace(name="alice", run=lambda *_: SimpleNamespace(stdout=said, stderr=b""))
+    network = SimpleNamespace(locate=lambda *_: ("192.0.2.25", 587))
+    lab = SimpleNamespace(alice=alice, network=network, authority=SimpleNamespace(pem=b""))
+    monkeypatch.setattr("shutil.which", lambda name: name)
+    return command(lab, SimpleNamespace(host="mail", port=587), "swaks {host}")
+
+
 def _empty(_):
     capture = Capture()
     capture.path = NASTY
@@ -125,21 +146,26 @@ VIEWS = {
     "byhand": _by_hand,
     "byteview": lambda _: byteview(_message()),
     "capture": _empty,
+    "command": _command,
     "comparison": lambda _: compare({NASTY: _capture()}),
     "comparison, the columns": lambda _: side_by_side({NASTY: _capture()}),
     "comparison, the curve": lambda _: entropy_curve(_capture()),
+    "defence_grid": lambda _: defence_grid(
+        {(NASTY, NASTY): SimpleNamespace(outcome="leaked", why=NASTY)}, {NASTY: NASTY}, {"leaked": NASTY}
+    ),
     "diagnosis": lambda _: Diagnosis([Check(NASTY, WORKS, NASTY)]),
     "dialects": lambda _: step_table({NASTY: _capture()}),
     "dialects, the table": lambda _: dialect_table(),
     "exercises": lambda _: with_news(solution(NASTY, NASTY, f"`{NASTY}` {NASTY}"), [NASTY]),
     "exercises, the progress": lambda _: progress_table(
-        [(NASTY, [ProgressRow(NASTY, "!", NASTY, NASTY)]), (NASTY, [])], [NASTY]
+        [(NASTY, NASTY, [ProgressRow(NASTY, "!", NASTY, NASTY)]), (NASTY, NASTY, [])], [NASTY]
     ),
     "grid": lambda _: Grid(NASTY, (NASTY, NASTY), {(NASTY, NASTY): Cell("!", NASTY, "soft", NASTY)}, {"!": NASTY}),
     "ladder": lambda _: ladder(_upgrade(), {3: NASTY}),
     "page": lambda _: sentence(NASTY),
     "policy_grid": lambda _: policy_grid({(NASTY, NASTY): Outcome(False, NASTY, why=NASTY)}, NASTY),
     "ports": lambda _: port_table(),
+    "segment": _buffer,
     "stage": _stage,
     "step_list": lambda _: Steps(_upgrade()),
     "table": lambda _: table(NASTY, (NASTY, NASTY), [(NASTY, NASTY)]),

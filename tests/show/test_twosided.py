@@ -75,7 +75,7 @@ def test_without_a_visitor_there_are_no_sides():
         lab.smtp()
         with lab.mallory(attacks.StripCapability()) as mallory:
             pass
-        with pytest.raises(LabError, match="nobody came by"):
+        with pytest.raises(LabError, match="no victim came by"):
             mallory.sides  # noqa: B018 (reading it is the test)
 
 

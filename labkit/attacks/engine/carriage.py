@@ -11,7 +11,7 @@ from contextlib import suppress
 from functools import partial
 from math import inf
 
-from labkit.attacks.engine.commands import Await, Command, Connect, Finish, HangUp, Reset, Send
+from labkit.attacks.engine.session_commands import Await, Command, Connect, Finish, HangUp, Reset, Send
 from labkit.attacks.engine.victim_session import CONNECT_LIMIT, VictimSession
 from labkit.capture.conversation import Endpoint
 from labkit.dialects.base import CLIENT, SERVER

@@ -1,18 +1,24 @@
 """Asking a vector: its answer is put in order, a decision that is not made yet is kept, and a mistake is blamed."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
 from labkit.attacks.actions import Decision, Later, decision
+from labkit.attacks.engine.agenda import Step
 from labkit.attacks.engine.edits import Edit, edit
 from labkit.attacks.vector import Line, Opening, Record, Vector
+from labkit.dialects.base import Phrase
 from labkit.errors import LabError, VectorFailed
 
 Event = Opening | Line | Record
-Step = Callable[[], None]
 
+_REMEMBERED = 100
+"""Lines and records of the past that a vector is shown."""
+_SHOWN = 4096
+"""Bytes of each of them."""
 _ASKED = {Opening: "on_open", Line: "on_line", Record: "on_record"}
 
 
@@ -20,17 +26,34 @@ class Consultation:
     """The vector of one session. What it changes goes to `keep`, with the time of `clock`: nanoseconds since 1970."""
 
     def __init__(
-        self, vector: Vector, number: int, keep: Callable[[Edit], None], clock: Callable[[], int] = time.time_ns
+        self,
+        vector: Vector,
+        number: int,
+        opening: Opening,
+        keep: Callable[[Edit], None],
+        clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self.sees_records = type(vector).on_record is not Vector.on_record
         self.pending: Later | None = None
         """The decision that is waited for."""
         self._vector = vector
         self._number = number
+        self._opening = opening
+        self._lines: deque[Line] = deque(maxlen=_REMEMBERED)
+        self._records: deque[Record] = deque(maxlen=_REMEMBERED)
         self._keep = keep
         self._clock = clock
         self._event: Event
         self._then: Callable[[Decision], None]
+
+    def line(self, phrase: Phrase, inside: bool) -> Line:
+        """A phrase as the vector is shown it."""
+        opening = self._opening
+        return Line(*phrase, inside, opening.dialect, opening.port, tuple(self._lines), self._number)
+
+    def record(self, sender: str, kind: int, data: bytes) -> Record:
+        """A TLS record as the vector is shown it."""
+        return Record(sender, kind, data, self._opening.dialect, tuple(self._records))
 
     def ask(self, event: Event, then: Callable[[Decision], None]) -> None:
         """Call `then` with the vector's decision, now or in `settled`. Raises `VectorFailed`."""
@@ -63,7 +86,13 @@ class Consultation:
     def _decided(self, chosen: Decision) -> None:
         if chosen.edits:
             self._keep(edit(self._number, self._clock(), self._event, chosen))
+        self._remember(self._event)
         self._then(chosen)
+
+    def _remember(self, event: Event) -> None:
+        past = {Line: self._lines, Record: self._records}.get(type(event))
+        if past is not None:
+            past.append(event._replace(data=event.data[:_SHOWN], earlier=()))
 
     @contextmanager
     def _blamed(self) -> Iterator[None]:

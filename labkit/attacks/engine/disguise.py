@@ -16,15 +16,17 @@ _PIECE = 1 << 16
 class Disguises:
     """The TLS settings of an attacker; her secrets go into the lab's key log, so that captures can be opened."""
 
-    def __init__(self, authority: Authority, keylog: str | None = None) -> None:
+    def __init__(self, authority: Authority, keylog: str | None = None, name: str = SERVER_NAME) -> None:
         self._authority = authority
+        self._name = name
+        """Whom the attacker claims to be."""
         self._keylog = keylog
         self._servers: dict[str, ssl.SSLContext] = {}
 
     def as_server(self, kind: str) -> ssl.SSLContext:
         """How to be a server that shows a certificate of this kind. Raises `LabError` for one that does not exist."""
         if kind not in self._servers:
-            self._servers[kind] = server_context(self._authority.certificate(kind), keylog=self._keylog)
+            self._servers[kind] = server_context(self._authority.certificate(kind, self._name), keylog=self._keylog)
         return self._servers[kind]
 
     @cached_property

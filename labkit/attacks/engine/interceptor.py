@@ -23,11 +23,13 @@ from labkit.network import Network
 from labkit.network.dialling import Dialling
 from labkit.network.entrance import Entrance
 from labkit.network.listener import Address
-from labkit.trust.certificates import Authority
+from labkit.trust.certificates import SERVER_NAME, Authority
 
 ATTACKER = "mallory"
 SETTLE = 1.0
-"""Seconds that `close` waits for conversations that have not ended."""
+"""Seconds without a word in any conversation, after which `close` waits no longer for those that have not ended."""
+_PATIENCE = 10
+"""How often `close` waits for so long while they go on."""
 _AT_ONCE = 256
 """Victims that are served at once; more are sent away."""
 _ACCEPTED = 16
@@ -47,12 +49,16 @@ class Target(NamedTuple):
     """What it speaks; what is said in no dialect passes unread."""
     implicit: bool
     """Whether TLS comes before the first byte."""
+    name: str = SERVER_NAME
+    """The name that its certificate is for."""
 
 
 class Doorway(NamedTuple):
     """A listening socket of the attacker's, for victims that mean one server."""
 
     opening: Opening
+    called: str
+    """Whom a victim talks to here, in the names of the network."""
     address: Address
     """Where a tool connects: (IP address, real port)."""
     socket: socket.socket
@@ -85,7 +91,8 @@ class Interceptor:
         """What was changed, oldest first."""
         self.sessions: deque[VictimSession] = deque(maxlen=_SESSIONS_KEPT)
         """The conversations that went through the attacker, oldest first."""
-        self._disguises = Disguises(authority, keylog)
+        targets = list(targets)
+        self._disguises = Disguises(authority, keylog, *{target.name for target in targets[:1]})
         self._count = 0
         self._closed = False
         self._carriages: set[Carriage] = set()
@@ -95,10 +102,15 @@ class Interceptor:
         self._entrances: list[Entrance] = []
         self._loop = network.loop
         with ExitStack() as stack:
-            self._doorways = _open(stack, network, vector, list(targets), attacker)
+            self._doorways = _open(stack, network, vector, targets, attacker)
             self._stage = stack.pop_all()
         self._loop.endings.add(self._end)
         self._loop.call(self._accept)
+
+    @property
+    def called(self) -> frozenset[tuple[str, int]]:
+        """(whom, nominal port) that victims talk to."""
+        return frozenset((door.called, door.opening.port) for door in self._doorways)
 
     def address(self, port: int) -> Address:
         """Where a tool outside the lab connects to become a victim on this nominal port: (IP address, real port).
@@ -112,7 +124,7 @@ class Interceptor:
         raise LabError(f"Port {port} is not attacked: only {attacked}.")
 
     def close(self) -> None:
-        """Step out of the path; conversations have `SETTLE` seconds to end. A second call does nothing."""
+        """Step out of the path; conversations that go on have time to end. A second call does nothing."""
         if self._closed:
             return
         self._closed = True
@@ -120,7 +132,7 @@ class Interceptor:
         self._stage.close()
         self.vector.release()
         if not self._loop.here:
-            self._idle.wait(SETTLE)
+            self._hear_out()
         self._do(self._end)
 
     def __enter__(self) -> "Interceptor":
@@ -128,6 +140,23 @@ class Interceptor:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _hear_out(self) -> None:
+        """Wait until every session has ended, or nothing is said any more."""
+        said = self._said
+        for _ in range(_PATIENCE):
+            if self._idle.wait(SETTLE):
+                return
+            self._do(lambda: None)  # the loop has dealt with what was there
+            before, said = said, self._said
+            if before == said:
+                return
+
+    @property
+    def _said(self) -> int:
+        """How much was said in the sessions that are under way."""
+        legs = [leg for carriage in list(self._carriages) for leg in carriage.session.legs]
+        return sum(len(leg.wire.said) for leg in legs)
 
     # ---- for the loop's thread
 
@@ -201,7 +230,7 @@ def _open(stack: ExitStack, network: Network, vector: Vector, targets: list[Targ
 def _door(stack: ExitStack, network: Network, target: Target, attacker: str) -> Doorway:
     path = stack.enter_context(network.intercept(attacker, target.host, target.port))
     dial = _dialler(network, attacker, target.host, target.port)
-    return Doorway(Opening(*target[1:]), path.address, path.listener.socket, path.met, dial)
+    return Doorway(Opening(*target[1:4]), path.pose, path.address, path.listener.socket, path.met, dial)
 
 
 def _dialler(network: Network, attacker: str, host: str, port: int) -> Callable[[], Dialling]:
@@ -218,4 +247,4 @@ def _lure(stack: ExitStack, network: Network, vector: Vector, first: Doorway, at
     """Victims that were sent to the attacker's own host."""
     listener = stack.enter_context(closing(network.host(attacker).listen(vector.lure)))
     opening = first.opening._replace(port=vector.lure)
-    return Doorway(opening, listener.address, listener.socket, lambda _: None, first.dial)
+    return Doorway(opening, attacker, listener.address, listener.socket, lambda _: None, first.dial)

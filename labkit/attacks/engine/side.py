@@ -9,7 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from labkit.attacks.engine.disguise import OwnTLS
-from labkit.capture.conversation import Conversation
+from labkit.attacks.vector import Opening
+from labkit.capture.conversation import Conversation, Endpoint
 from labkit.decode.tls.records import Cutter
 from labkit.dialects.base import CLIENT, OTHER, Reader
 
@@ -34,6 +35,14 @@ class Leg:
         if data and self.kept < KEPT:
             self.kept += len(data)
             conversation.said.append((*next(self.events), sender, "data", bytes(data), len(data)))
+
+
+def facing(end: str, client: Endpoint, server: Endpoint, opening: Opening, events: Iterator[tuple[int, int]]) -> "Side":
+    """The side that faces this end of a new connection, which goes to the nominal port of the opening."""
+    ends = client, Endpoint(server.host, opening.port)
+    readable = opening.dialect is not None and not opening.implicit
+    leg = Leg(Conversation(*ends), Conversation(*ends), events)
+    return Side(end, leg, opening.dialect.reader() if readable else None)
 
 
 class Side:

@@ -1,8 +1,8 @@
 """One victim's conversation through the attacker, without sockets, threads and clocks of its own.
 
 What happened goes in: a victim came, the server was reached, an end said bytes, ended or was lost, time passed. What is
-to be done comes out: the `commands` of each. Between them stands the vector: whole phrases and TLS records are shown to
-it, what it decides is carried out, and bytes that it lets pass go on as they came. Which attack it is is not known.
+to be done comes out: `session_commands`. Between them stands the vector: whole phrases and TLS records are shown to it,
+what it decides is carried out, and bytes that it lets pass go on as they came. Which attack it is is not known.
 
     opened → on_open → Connect → connected → [Begin: speak to the server first] → carry ⇄ held → ending → over
 
@@ -14,10 +14,8 @@ import itertools
 import ssl
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from functools import partial
-from math import inf
 
 from labkit.attacks.actions import (
     Action,
@@ -32,13 +30,14 @@ from labkit.attacks.actions import (
     Replace,
     TakeOverTLS,
 )
-from labkit.attacks.engine.commands import Await, Command, Connect, Finish, HangUp, Reset, Send
-from labkit.attacks.engine.consultation import Consultation, Event, Step
+from labkit.attacks.engine.agenda import Agenda, Step
+from labkit.attacks.engine.consultation import Consultation, Event
 from labkit.attacks.engine.disguise import Disguises
 from labkit.attacks.engine.edits import Edit
-from labkit.attacks.engine.side import Leg, Side
-from labkit.attacks.vector import Line, Opening, Record, Vector
-from labkit.capture.conversation import Conversation, Endpoint
+from labkit.attacks.engine.session_commands import Await, Command, Connect, Finish, HangUp, Reset, Send
+from labkit.attacks.engine.side import Leg, Side, facing
+from labkit.attacks.vector import Line, Opening, Vector
+from labkit.capture.conversation import Endpoint
 from labkit.decode.tls import starts
 from labkit.dialects.base import CLIENT, OTHER, SERVER, Phrase
 from labkit.errors import LabError, VectorFailed
@@ -47,12 +46,9 @@ CONNECT_LIMIT = 5.0
 """Seconds for the connection to the real server, and for each answer of its that `Begin` waits for."""
 IDLE_LIMIT = 300.0
 """Seconds without a byte from either end, after which the connections end; servers of mail wait as long."""
-_LINGER = 1.0
-"""Seconds that an ended session goes on listening, because an end that is still speaking would lose our last words."""
-_REMEMBERED = 100
-"""Lines and records of the past that a vector is shown."""
-_SHOWN = 4096
-"""Bytes of each of them."""
+_LINGER = 5.0
+"""Seconds that an ended session goes on listening to ends that have not ended: what they say is read, and an end that
+still speaks would lose our last words."""
 _BROKEN_OFF = "the attacker broke the connection off"
 _WHO = {CLIENT: "the victim", SERVER: "the server"}
 _AT_ONCE = (Delay, TakeOverTLS, Begin, Close)
@@ -87,19 +83,12 @@ class VictimSession:
         """The mistake in the vector that ended it."""
         self.over = threading.Event()
         """Set when both connections are closed."""
-        self._vector = Consultation(vector, number, keep, clock)
+        self._vector = Consultation(vector, number, opening, keep, clock)
         self._disguises = disguises
         self._events = zip(iter(clock, None), itertools.count(1), strict=False)
-        self._lines: deque[Line] = deque(maxlen=_REMEMBERED)
-        self._records: deque[Record] = deque(maxlen=_REMEMBERED)
         self._sides: list[Side] = []
         self._spoken = False
-        self._steps: deque[Step] = deque()
-        """What is left to do for the thing that was decided last."""
-        self._waiting: deque[Step] = deque()
-        """What was said and is to be shown to the vector."""
-        self._heard: deque[tuple[str, bytes]] = deque()
-        """(end, bytes from the wire, none for their end) that came while the session was held."""
+        self._agenda = Agenda()
         self._greeted = True
         self._first_words: bytes | None = None
         """What `Begin` is to say to the server; None when it was said, or there is nothing to say."""
@@ -109,8 +98,6 @@ class VictimSession:
         """Both ends were told that no more follows."""
         self._ended = False
         """Nothing more is done."""
-        self._now = 0.0
-        self._wake, self._woken = inf, self._hang_up
         self._commands: list[Command] = []
         self._finishes: list[Command] = []
 
@@ -122,13 +109,11 @@ class VictimSession:
     @property
     def wake_at(self) -> float:
         """When to call `tick` at the latest."""
-        return self._vector.pending.until if self._vector.pending else self._wake
+        return self._vector.pending.until if self._vector.pending else self._agenda.wake_at
 
     def hears(self, end: str) -> bool:
         """Whether bytes of this end are wanted now."""
-        if self._deaf or self._vector.pending or (end == CLIENT and self._beginning):
-            return False
-        if any(end == one for one, _ in self._heard):
+        if self._deaf or self._vector.pending or self._agenda.holds(end) or (end == CLIENT and self._beginning):
             return False
         return any(side.end == end and not side.finished for side in self._sides)
 
@@ -136,16 +121,16 @@ class VictimSession:
 
     def opened(self, client: Endpoint, server: Endpoint, now: float) -> list[Command]:
         """A victim at `client` has connected to the attacker at `server`."""
-        self._sides.append(self._side(CLIENT, client, server))
-        self._steps.append(partial(self._ask, self.opening, self._connect))
-        self._now = now
+        self._sides.append(facing(CLIENT, client, server, self.opening, self._events))
+        self._agenda.steps.append(partial(self._ask, self.opening, self._connect))
+        self._agenda.now = now
         self._go_on()
         return self._go(now)
 
     def connected(self, client: Endpoint, server: Endpoint, now: float) -> list[Command]:
         """The attacker at `client` has connected to the server."""
-        self._sides.append(self._side(SERVER, client, server))
-        self._now = now
+        self._sides.append(facing(SERVER, client, server, self.opening, self._events))
+        self._agenda.now = now
         self._go_on()
         return self._go(now)
 
@@ -157,8 +142,8 @@ class VictimSession:
 
     def received(self, end: str, data: bytes, now: float) -> list[Command]:
         """An end has sent bytes; none when it sends no more (FIN)."""
-        self._heard.append((end, data))
-        self._now = now
+        self._agenda.heard.append((end, data))
+        self._agenda.now = now
         self._stir()
         return self._go(now)
 
@@ -173,20 +158,20 @@ class VictimSession:
 
     def tick(self, now: float) -> list[Command]:
         """Time has passed, or a pending decision has changed."""
-        self._now = now
-        if not self._vector.pending and now >= self._wake:
-            self._woken()
+        self._agenda.now = now
+        if not self._vector.pending:
+            self._agenda.wake()
         return self._go(now)
 
     def stop(self) -> list[Command]:
         """The attack is over: end at once."""
         self._hang_up()
-        return self._go(self._now)
+        return self._go(self._agenda.now)
 
     # ---- one thing at a time
 
     def _go(self, now: float) -> list[Command]:
-        self._now = now
+        self._agenda.now = now
         try:
             while step := self._next():
                 step()
@@ -206,33 +191,23 @@ class VictimSession:
             return None
         if self._beginning:
             return self._next_heard(SERVER)
-        if self._steps or self._waiting:
-            return (self._steps or self._waiting).popleft()
+        if step := self._agenda.next_step():
+            return step
         for side in self._sides:
             if side.reader is not None and side.reader.upgraded:  # what it says from now on is TLS
                 return partial(self._seal, side)
         return self._next_heard(CLIENT, SERVER)
 
     def _next_heard(self, *ends: str) -> Step | None:
-        for number, (end, data) in enumerate(self._heard):
-            if end in ends:
-                del self._heard[number]
-                side = next(side for side in self._sides if side.end == end)
-                return partial(self._hear, side, data)
-        return None
+        heard = self._agenda.next_heard(*ends)
+        return partial(self._hear, self._facing(heard[0]), heard[1]) if heard else None
 
     @property
     def _done(self) -> bool:
         """Whether both ends have said all, and all of it was dealt with."""
-        if (
-            self._deaf
-            or self._vector.pending
-            or self._steps
-            or self._waiting
-            or not (self._ending or len(self._sides) == 2)
-        ):
-            return False
-        return all(side.finished for side in self._sides)
+        left = self._vector.pending or self._agenda.steps or self._agenda.waiting
+        whole = self._ending or len(self._sides) == 2
+        return not (self._deaf or left) and whole and all(side.finished for side in self._sides)
 
     def _handed_over(self) -> list[Command]:
         sent = [Send(side.end, data) for side in self._sides if (data := side.outgoing())]
@@ -246,10 +221,8 @@ class VictimSession:
         if any(isinstance(action, Close) for action in chosen.actions):
             self._break_off(_BROKEN_OFF)
             return
-        client = self._sides[0]
-        self._steps.extend(
-            partial(self._do, client, action, b"") for action in chosen.actions if type(action) in _AT_ONCE
-        )
+        at_once = tuple(action for action in chosen.actions if type(action) in _AT_ONCE)
+        self._will_do(self._sides[0], at_once, b"")
         self._deaf = True  # until the server is reached
         self._commands.append(Connect())
 
@@ -264,7 +237,7 @@ class VictimSession:
         server = self._sides[1]
         server.reader = self.opening.dialect.reader()
         self._first_words, self._greeted = data, False
-        self._wait(CONNECT_LIMIT, partial(self._break_off, f"{_WHO[SERVER]} gave no answer"))
+        self._agenda.wait(CONNECT_LIMIT, partial(self._break_off, f"{_WHO[SERVER]} gave no answer"))
 
     def _hear_first_words(self, server: Side, data: bytes) -> None:
         if server.finished:
@@ -274,26 +247,23 @@ class VictimSession:
         if self._first_words is not None:
             said, self._first_words = self._first_words, None
             self._say(server, said)
-            self._wait(CONNECT_LIMIT, self._woken)
+            self._agenda.again(CONNECT_LIMIT)
             return
         self._greeted = True
         self._idle()
         self._seal(server)
 
     def _idle(self) -> None:
-        self._wait(IDLE_LIMIT, self._hang_up)
+        self._agenda.wait(IDLE_LIMIT, self._hang_up)
 
     def _stir(self) -> None:
         """It is not idle."""
-        if self._woken == self._hang_up and not self._ending:
+        if self._agenda.waits_for(self._hang_up) and not self._ending:
             self._idle()
-
-    def _wait(self, seconds: float, woken: Step) -> None:
-        self._wake, self._woken = self._now + seconds, woken
 
     def _sleep(self, seconds: float) -> None:
         self._deaf = True
-        self._wait(seconds, self._go_on)
+        self._agenda.wait(seconds, self._go_on)
 
     def _go_on(self) -> None:
         self._deaf = False
@@ -305,7 +275,7 @@ class VictimSession:
         self._deaf, self._ending = False, True
         for side in self._sides:
             self._finish(side)
-        self._wait(_LINGER, self._hang_up)
+        self._agenda.wait(_LINGER, self._hang_up)
 
     def _break_off(self, problem: str) -> None:
         self.problem = self.problem or problem
@@ -319,22 +289,18 @@ class VictimSession:
             self._commands.append(command)
         self._forget()
         self._deaf, self._ending, self._ended = True, True, True
-        self._wake = inf
+        self._agenda.silence()
 
     def _forget(self) -> None:
         """Leave undone what is left to do."""
         self._first_words, self._greeted = None, True
         self._vector.cancel()
-        for queue in (self._steps, self._waiting, self._heard):
-            queue.clear()
+        self._agenda.clear()
 
     # ---- what is heard
 
-    def _side(self, end: str, client: Endpoint, server: Endpoint) -> Side:
-        ends = client, Endpoint(server.host, self.opening.port)
-        leg = Leg(Conversation(*ends), Conversation(*ends), self._events)
-        readable = self.opening.dialect is not None and not self.opening.implicit
-        return Side(end, leg, self.opening.dialect.reader() if readable else None)
+    def _facing(self, end: str) -> Side:
+        return next(side for side in self._sides if side.end == end)
 
     def _other(self, side: Side) -> Side:
         return next(one for one in self._sides if one is not side)
@@ -343,12 +309,12 @@ class VictimSession:
         if side.finished:
             return
         side.finished = not data
-        if self._ending:
-            return
         try:
             text = side.hear(data)
         except ssl.SSLError as error:
             self._tls_failed(side, error)
+            return
+        if self._ending:  # it is read, and goes no further
             return
         if self._beginning:
             self._hear_first_words(side, text)
@@ -364,7 +330,7 @@ class VictimSession:
         else:
             self._show(_of(side, side.reader.feed(side.end, text)))
         if side.finished:
-            self._waiting.append(partial(self._hear_end, side))
+            self._agenda.waiting.append(partial(self._hear_end, side))
 
     def _hear_end(self, side: Side) -> None:
         """The end will say no more: what it began is passed on, and then the other end is told."""
@@ -372,7 +338,7 @@ class VictimSession:
             self._say(self._other(side), side.cutter.release())
         elif rest := side.reader.rest(side.end):
             self._show([(side, Phrase(side.end, "unknown", "unfinished", rest))])
-        self._waiting.append(partial(self._finish, self._other(side)))
+        self._agenda.waiting.append(partial(self._finish, self._other(side)))
 
     def _finish(self, side: Side) -> None:
         """Say to an end that no more follows."""
@@ -380,24 +346,24 @@ class VictimSession:
         self._finishes.append(Finish(side.end))
 
     def _tls_failed(self, side: Side, error: ssl.SSLError) -> None:
+        if self._ending:
+            return
         self.problem = f"TLS with {_WHO[side.end]} failed: {(error.reason or str(error)).replace('_', ' ').lower()}"
         self._close()
 
     # ---- what is shown to the vector
 
     def _show(self, said: list[Said]) -> None:
-        self._waiting.extend(partial(self._show_line, side, phrase) for side, phrase in said)
+        self._agenda.waiting.extend(partial(self._show_line, side, phrase) for side, phrase in said)
 
     def _show_line(self, side: Side, phrase: Phrase) -> None:
-        inside, past = side.tls is not None, tuple(self._lines)
-        line = Line(*phrase, inside, self.opening.dialect, self.opening.port, past, self.number)
+        line = self._vector.line(phrase, inside=side.tls is not None)
         self._ask(line, partial(self._deal_with_line, side, line))
 
     def _deal_with_line(self, side: Side, line: Line, chosen: Decision) -> None:
-        self._lines.append(line._replace(data=line.data[:_SHOWN], earlier=()))
-        self._steps.extend(partial(self._do, side, action, line.data) for action in chosen.actions)
+        self._will_do(side, chosen.actions, line.data)
         if side.end == CLIENT and not chosen.forwards:
-            self._steps.append(partial(self._read_anew, side))
+            self._agenda.steps.append(partial(self._read_anew, side))
 
     def _read_anew(self, side: Side) -> None:
         """No answer will come to what was not passed on: if the victim waits no longer, we do not either."""
@@ -415,17 +381,13 @@ class VictimSession:
     def _pass_unread(self, side: Side, data: bytes) -> None:
         """Pass on what is no text: record by record where the vector wants to see them."""
         if self._vector.sees_records:
-            self._waiting.extend(partial(self._show_record, side, *record) for record in side.cutter.feed(data))
+            self._agenda.waiting.extend(partial(self._show_record, side, *record) for record in side.cutter.feed(data))
         else:
             self._say(self._other(side), data)
 
     def _show_record(self, side: Side, kind: int, head: bytes, body: bytes) -> None:
-        record = Record(side.end, kind, head + body, self.opening.dialect, tuple(self._records))
-        self._ask(record, partial(self._deal_with_record, side, record))
-
-    def _deal_with_record(self, side: Side, record: Record, chosen: Decision) -> None:
-        self._records.append(record._replace(data=record.data[:_SHOWN], earlier=()))
-        self._steps.extend(partial(self._do, side, action, record.data) for action in chosen.actions)
+        record = self._vector.record(side.end, kind, head + body)
+        self._ask(record, lambda chosen: self._will_do(side, chosen.actions, record.data))
 
     def _ask(self, event: Event, then: Callable[[Decision], None]) -> None:
         self._vector.ask(event, then)
@@ -433,12 +395,15 @@ class VictimSession:
             self._commands.append(Await(self._vector.pending))
 
     def _settled(self) -> Step | None:
-        step = self._vector.settled(self._now)
+        step = self._vector.settled(self._agenda.now)
         if step:
             self._stir()
         return step
 
     # ---- what is done
+
+    def _will_do(self, side: Side, actions: tuple[Action, ...], data: bytes) -> None:
+        self._agenda.steps.extend(partial(self._do, side, action, data) for action in actions)
 
     def _do(self, side: Side, action: Action, data: bytes) -> None:
         """Carry out an action on `data` that came from `side`."""
@@ -450,7 +415,7 @@ class VictimSession:
             case Answer(answer):
                 self._say(side, answer)
             case Inject(to, more):
-                self._say(next(one for one in self._sides if one.end == to), more)
+                self._say(self._facing(to), more)
             case Drop():
                 pass
             case Delay(seconds):
@@ -463,9 +428,9 @@ class VictimSession:
             case Begin(first):
                 self._begin(first)
             case Close(reset=True):
-                self._steps.append(partial(self._break_off, _BROKEN_OFF))
+                self._agenda.steps.append(partial(self._break_off, _BROKEN_OFF))
             case Close():
-                self._steps.append(self._close)
+                self._agenda.steps.append(self._close)
 
     def _say(self, side: Side, data: bytes) -> None:
         side.say(data)

@@ -1,4 +1,4 @@
-"""Attacks on the buffer, B1 to B5: what was said in clear text crosses into TLS, because somebody has kept it.
+"""Attacks on the buffer, B1 to B5: what was said in clear text crosses into TLS, because an end has kept it.
 
 Both ends of the TLS are genuine, so no certificate helps. RFC 3207 §4.2, RFC 9051 §6.2.1 and RFC 2595 §4 say what to
 forget.
@@ -13,7 +13,7 @@ from labkit.attacks.vector import Answered, Line, Opening, Vector
 from labkit.dialects.writing import Capabilities
 
 MARK = "X-MALLORY"
-"""A capability that no server has: whoever believes in it has believed the attacker."""
+"""A capability that no server has: a client that takes it for offered has believed the attacker."""
 _KEEPS_BUFFER = {"quirks": ("keeps the buffer",)}
 
 

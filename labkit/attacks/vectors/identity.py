@@ -29,7 +29,7 @@ class SelfSigned(FullInterception):
 
 
 class UnknownRoot(FullInterception):
-    """Is the server, with a certificate from an authority that nobody trusts."""
+    """Is the server, with a certificate from an authority that clients do not trust."""
 
     id = "C2"
     certificate = "unknown root"
@@ -60,6 +60,13 @@ class NothingVerified(FullInterception):
     certificate = "self-signed"
 
 
+class MisIssued(FullInterception):
+    """Is the server, with a certificate for its name that a trusted authority should not have issued to her."""
+
+    source = "RFC 8461 §10.1"
+    certificate = "mis-issued"
+
+
 class OldVersion(Vector):
     """Answers a ClientHello that offers TLS 1.3 as if the server were too old: will the client try again with less?
 
@@ -85,7 +92,7 @@ def offers_tls13(hello: bytes) -> bool:
 class RewrittenHello(Vector):
     """Takes TLS 1.3 out of the ClientHello, so that the server agrees on less, and touches nothing else.
 
-    Nobody falls for it: the server marks its random (RFC 8446 §4.1.3), and both ends hash what they said and heard.
+    It does not work: the server marks its random (RFC 8446 §4.1.3), and both ends hash what they said and heard.
     """
 
     id = "C7"

@@ -1,6 +1,6 @@
 """Attacks on the negotiation, N1 to N16: the client is made to believe that there is no TLS here.
 
-They work because nobody has signed the clear text before the handshake (RFC 3207 §6). N9 is not run: `catalogue`.
+They work because the clear text is not authenticated before the handshake (RFC 3207 §6). N9 is not run: `catalogue`.
 """
 
 from typing import ClassVar
@@ -215,7 +215,7 @@ class Mangle(Vector):
 
 class CornerCase(Vector):
     """Only puts the client into a corner in which some forget that TLS was required: a greeting that makes no sense, a
-    list of capabilities that is refused; in SMTP it is enough that nobody logs in."""
+    list of capabilities that is refused; in SMTP it is enough that there is no login."""
 
     id = "N16"
     needs = ("corner",)

@@ -24,7 +24,7 @@ __all__ = ["ALL", "LOGIN", "TEXT", "Scene", "Victim", "named"]
 
 @dataclass(frozen=True)
 class Victim:
-    """A program, and the habit of whoever uses it."""
+    """A program, and the habit of its user."""
 
     protocol: str
     """``IMAP``."""

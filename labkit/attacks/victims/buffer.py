@@ -12,7 +12,7 @@ class KeptBuffer:
     def __init__(self, client: Any) -> None:
         self._client = client
         self.held = b""
-        """What was read and nobody has asked for yet."""
+        """What was read from the socket and not handed out yet."""
 
     def readline(self, limit: int = -1) -> bytes:
         while b"\n" not in self.held and (data := self._client.sock.recv(4096)):

@@ -14,6 +14,9 @@ class Report(NamedTuple):
     """What it tells its user."""
     believed: tuple[str, ...] = ()
     """What it holds for true about the server: capabilities, folders, alerts, mail."""
+    sessions: tuple[int, int] = (0, 1 << 62)
+    """The number of the attacker's last session when the program began, and when it ended: it speaks of those between;
+    unless known, of all."""
 
     @classmethod
     def of(cls, outcome: Outcome) -> "Report":

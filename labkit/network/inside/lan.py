@@ -37,7 +37,7 @@ _SETTINGS = {
     "ipv4/conf/default/send_redirects": "0",
 }
 """Only what the lab sends is on the LAN: no IPv6, and no word of being a router (IGMP). A host that gets on the path
-hands on what is not meant for it, and does not tell anybody of a shorter way (ICMP redirect, RFC 1122 §3.2.2.2)."""
+hands on what is not meant for it, and announces no shorter way (ICMP redirect, RFC 1122 §3.2.2.2)."""
 
 
 class Lan:
@@ -66,15 +66,15 @@ class Lan:
         self._inside(host)
         return socket.socket(family, kind, protocol)
 
-    def detour(self, host: str, server: str, port: int) -> None:
-        """Have `host` take for itself what reaches it for this address and TCP port of another one."""
+    def detour(self, host: str, server: str, port: int, transport: str) -> None:
+        """Have `host` take for itself what reaches it for this address and port of another one, ``TCP`` or ``UDP``."""
         ip = self._routing(host)
         ip.route("replace", table=_DETOUR, type="local", scope="host", dst="0.0.0.0/0", oif=_LOOPBACK)
-        ip.rule("add", **_rule(server, port))
+        ip.rule("add", **_rule(server, port, transport))
 
-    def straight(self, host: str, server: str, port: int) -> None:
+    def straight(self, host: str, server: str, port: int, transport: str) -> None:
         """Take a detour back."""
-        self._routing(host).rule("del", **_rule(server, port))
+        self._routing(host).rule("del", **_rule(server, port, transport))
 
     def neighbour(self, host: str, address: str, mac: str) -> None:
         """Write into a host's neighbour table that this IP address is at `mac`; without `mac`, remove the entry."""
@@ -178,8 +178,9 @@ def _until_forwarding(ip: IPRoute, *ports: str) -> None:
             time.sleep(_PAUSE)
 
 
-def _rule(server: str, port: int) -> dict[str, object]:
-    what = {"dst": server, "dst_len": 32, "ip_proto": socket.IPPROTO_TCP, "dport_range": f"{port}:{port}"}
+def _rule(server: str, port: int, transport: str) -> dict[str, object]:
+    protocol = socket.IPPROTO_TCP if transport == "TCP" else socket.IPPROTO_UDP
+    what = {"dst": server, "dst_len": 32, "ip_proto": protocol, "dport_range": f"{port}:{port}"}
     return {"table": _DETOUR, "priority": _DETOUR, "iifname": INTERFACE, **what}
 
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from labkit.mail.mime import Entity, divide
+from labkit.servers.imap.opened import Listed
 from labkit.servers.imap.responses import astring, date_time, literal
-from labkit.servers.imap.selection import Listed
 from labkit.servers.imap.structure import body_structure, envelope
 from labkit.servers.imap.syntax import Malformed, Scanner
 

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 from labkit.mail.mailbox import FLAGS, SEEN, Mailbox, Message
 from labkit.mail.postoffice import INBOX
+from labkit.servers.imap.opened import Selection
 from labkit.servers.imap.responses import Refused, listed, quoted
-from labkit.servers.imap.selection import Selection
 from labkit.servers.imap.session import IMAPSession
 from labkit.servers.imap.syntax import Malformed, Scanner
 

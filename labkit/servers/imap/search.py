@@ -7,8 +7,8 @@ from email.utils import parsedate_to_datetime
 from labkit.mail.charset import field_text
 from labkit.mail.mailbox import ANSWERED, DELETED, DRAFT, FLAGGED, SEEN, Entry
 from labkit.mail.mime import divide
+from labkit.servers.imap.opened import Listed
 from labkit.servers.imap.responses import Refused
-from labkit.servers.imap.selection import Listed
 from labkit.servers.imap.syntax import Malformed, Scanner
 
 CHARSETS = ("US-ASCII", "UTF-8")

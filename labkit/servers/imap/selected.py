@@ -6,9 +6,9 @@ from functools import partial
 from labkit.mail.mailbox import DELETED, SEEN
 from labkit.servers.imap.fetch import FLAGS, UID, FetchItem, read_items
 from labkit.servers.imap.mailboxes import find, known_flags, name_of
+from labkit.servers.imap.opened import Listed
 from labkit.servers.imap.responses import Refused
 from labkit.servers.imap.search import read_search
-from labkit.servers.imap.selection import Listed
 from labkit.servers.imap.session import MESSAGE_LIMIT, IMAPSession
 from labkit.servers.imap.syntax import Malformed, Scanner
 

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
 from labkit.mail.postoffice import Account
+from labkit.servers.imap.opened import Selection
 from labkit.servers.imap.responses import Refused
-from labkit.servers.imap.selection import Selection
 from labkit.servers.imap.syntax import Malformed, Scanner
 from labkit.servers.quirks import PREAUTH
 from labkit.servers.server import Note, Server

@@ -1,0 +1,50 @@
+"""Where datagrams come in: a UDP socket that is read in the loop's thread, and answered from there or from another."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+_LARGEST = 1 << 16
+_AT_ONCE = 64
+"""Datagrams that are read before others get their turn."""
+
+Reply = Callable[[bytes], None]
+"""Sends a datagram to whom one came from; any thread may call it."""
+
+
+class Datagrams:
+    """Reads from construction to `close`; `received` gets each datagram, and how to answer it, in the loop's thread."""
+
+    def __init__(
+        self, events: asyncio.AbstractEventLoop, sock: socket.socket, received: Callable[[bytes, Reply], None]
+    ) -> None:
+        self._events = events
+        self._socket = sock
+        self._received = received
+        self._closed = False
+        sock.setblocking(False)
+        events.call_soon_threadsafe(self._open)
+
+    def close(self) -> None:
+        """Read no more; the socket stays its owner's. For the loop's thread."""
+        self._closed = True
+        self._events.remove_reader(self._socket)
+
+    def _open(self) -> None:
+        if not self._closed:
+            self._events.add_reader(self._socket, self._read)
+
+    def _read(self) -> None:
+        with suppress(BlockingIOError, ConnectionError):  # a client may be gone already, which Windows tells here
+            for _ in range(_AT_ONCE):
+                data, client = self._socket.recvfrom(_LARGEST)
+                self._received(data, self._reply_to(client))
+
+    def _reply_to(self, client: Any) -> Reply:
+        def reply(data: bytes) -> None:
+            with suppress(OSError):  # the socket is closed, or the network has no room: as if it was lost on the way
+                self._socket.sendto(data, client)
+
+        return reply

@@ -1,0 +1,106 @@
+"""Every attack on mail between servers against every defence: what the RFCs say should happen is what happens."""
+
+import pytest
+
+from labkit import Lab
+from labkit.errors import LabError
+from labkit.trials.defences import COLUMNS, OUTCOMES, ROWS, count
+
+TABLE = """
+1    safe     safe     safe     safe     safe     safe     safe     safe
+2    leaked   held     held     leaked   held     held     held     safe
+3    leaked   held     held     leaked   held     held     held     safe
+4    leaked   held     held     leaked   held     held     held     held
+5    theft    theft    held     theft    held     held     held     held
+6    theft    theft    held     theft    held     held     held     held
+7    theft    theft    theft    theft    theft    theft    held     theft
+8    theft    theft    theft    theft    held     held     held     -
+8b   -        -        -        -        -        -        theft    -
+9    -        -        -        -        -        -        held     -
+10   -        -        -        leaked   held     leaked   held     -
+11   -        -        -        leaked   held     leaked   held     -
+12   -        -        -        leaked   held     leaked   held     -
+12b  -        -        -        leaked   held     leaked   held     -
+13   leaked   held     held     leaked   leaked   leaked   held     -
+14   theft    theft    theft    theft    theft    theft    held     -
+15   injected injected injected injected injected injected injected safe
+16   injected injected injected injected injected injected injected safe
+17   injected injected injected injected injected injected injected safe
+18   held     held     held     held     held     held     held     held
+19   leaked   held     held     leaked   held     held     held     -
+20   safe     safe     safe     held     held     held     safe     -
+21   leaked   leaked   leaked   leaked   leaked   leaked   leaked   leaked
+22   safe     safe     held     safe     held     held     safe     held
+22b  -        -        -        -        -        -        held     -
+23   safe     safe     safe     safe     safe     safe     held     -
+"""
+"""What should happen, row by row, in the order of `COLUMNS`: RFC 3207, 7671, 7672, 8460, 8461, 8689."""
+
+
+def expected():
+    for line in TABLE.strip().splitlines():
+        number, *outcomes = line.split()
+        for column, outcome in zip(COLUMNS, outcomes, strict=True):
+            if outcome != "-":
+                yield (number, column.name), outcome
+
+
+@pytest.fixture(scope="module")
+def matrix():
+    with Lab("loopback") as lab:
+        return lab.defences()
+
+
+def test_every_cell_is_as_the_rfcs_say(matrix):
+    assert {cell: finding.outcome for cell, finding in matrix.items()} == dict(expected())
+
+
+def test_every_cell_has_a_reason_and_evidence(matrix):
+    assert len(matrix) == count() == 165
+    for cell, finding in matrix.items():
+        assert finding.outcome in OUTCOMES and finding.why, cell
+        assert finding.evidence, cell
+
+
+def test_no_policy_about_certificates_stops_what_is_injected_and_implicit_tls_does(matrix):
+    for row in ("15", "16", "17"):
+        assert {matrix[row, column.name].outcome for column in COLUMNS} == {"injected", "safe"}
+        assert matrix[row, "implicit TLS"].outcome == "safe"
+
+
+def test_mta_sts_is_evaded_only_at_first_contact_or_after_its_policy_has_expired(matrix):
+    for row in ("10", "11", "12", "12b"):
+        assert matrix[row, "MTA-STS, kept"].outcome == "held"
+        assert matrix[row, "MTA-STS, first contact"].outcome == "leaked"
+    assert matrix["13", "MTA-STS, kept"].outcome == "leaked"
+
+
+def test_dane_is_evaded_when_the_domain_is_not_signed(matrix):
+    assert (matrix["8", "DANE"].outcome, matrix["8b", "DANE"].outcome) == ("held", "theft")
+
+
+def test_the_evidence_names_what_was_seen(matrix):
+    assert "in clear text" in matrix["2", "may"].why and "The PIN is 4921" in matrix["2", "may"].evidence[0]
+    assert "inside TLS of her own" in matrix["5", "encrypt"].why
+    assert "nothing proves that _25._tcp.mail.bob.test has no TLSA record" in matrix["9", "DANE"].why
+    assert "302 and not 200" in repr(matrix["12b", "MTA-STS, first contact"])
+    assert repr(matrix.why("8", "DANE")).startswith("held: whom bob.test names as its mail servers cannot be known")
+    with pytest.raises(LabError, match="There is no cell"):
+        matrix.why("9", "may")
+
+
+def test_the_matrix_is_a_picture_in_which_every_cell_is_told_without_colour(matrix):
+    grid = matrix.grid
+    text, html = repr(grid), grid.html
+    assert "165 live messages" in text and "✘ leaked" in text and "✔ safe" in text
+    assert all(row.what in text for row in ROWS) and html.count("<tr>") == len(ROWS) + 1
+
+
+def test_some_rows_and_columns_can_be_asked_for_and_what_does_not_exist_is_said_so():
+    with Lab("loopback") as lab:
+        part = lab.defences(rows=["1", "9"], columns=["DANE", "may"])
+        assert set(part) == {("1", "DANE"), ("1", "may"), ("9", "DANE")}
+        with pytest.raises(LabError, match="There is no row '99'"):
+            lab.defences(rows=["99"])
+        with pytest.raises(LabError, match="There is no column 'SPF'"):
+            lab.defences(columns=["SPF"])
