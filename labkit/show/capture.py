@@ -129,7 +129,7 @@ class Capture(Trace):
 
     def lookups(self) -> Page:
         """The questions to the name server and its answers, as a table; what they are about is said with each."""
-        from labkit.show.dns_questions import lookup_table
+        from labkit.show.lookup_table import lookup_table
 
         return lookup_table(self.frames, self.names)
 
