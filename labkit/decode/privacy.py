@@ -46,7 +46,12 @@ def visible(dialogue: Dialogue) -> list[Exposure]:
     """Everything that someone on the path can read, in the order in which it was sent."""
     clear = [(index, event) for index, event in enumerate(dialogue.events) if not event.encrypted]
     texts = [(index, _as_begun(event)) for index, event in clear if event.layer == TEXT]
-    found = [Exposure(what, value, index, *span) for index, event in clear for what, value, *span in _handshake(event)]
+    found = [
+        Exposure(what, value, index, *span)
+        for index, event in clear
+        if event.layer == TLS
+        for what, value, *span in _handshake(event)
+    ]
     if dialogue.dialect:
         found += _said(dialogue.dialect, texts)
     elif dialogue.part_of:
@@ -198,8 +203,7 @@ def _attachment(part: Entity) -> str:
 
 
 def _handshake(event: Event) -> Iterator[_Seen]:
-    told = _TOLD.get(event.title) if event.layer == TLS else None
-    if told:
+    if told := _TOLD.get(event.title):
         name, what, *groups = told
         for field in fields_named(event.origin.fields_in(event, groups), name):
             yield what, field.value, field.start, field.end

@@ -48,7 +48,8 @@ def _said(segment: Chunk) -> str:
 def _parts(lines: list[bytes]) -> list[tuple[str, str, str]]:
     """(its bytes as text, its size, what it is) of each line."""
     meanings = ["what it was waiting for", *["behind it: from here on it should be TLS"] * (len(lines) - 1)]
-    return [(decoded(line), f"{len(line)} bytes", words) for line, words in zip(lines, meanings, strict=True)]
+    shown = [decoded(line).replace("␍", r"\r").replace("␊", r"\n") for line in lines]
+    return [(text, f"{len(line)} bytes", words) for line, text, words in zip(lines, shown, meanings, strict=True)]
 
 
 def _boxes(segment: Chunk, lines: list[bytes]) -> html.Node:

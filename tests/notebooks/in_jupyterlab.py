@@ -191,6 +191,20 @@ class Notebook:
         cell.locator(".cm-content").click()
         self.page.keyboard.press("ControlOrMeta+Enter")
 
+    @contextmanager
+    def unrolled(self, width: int) -> Iterator[None]:
+        """As much of the notebook as Chromium can draw at once, in a window of that many pixels' width."""
+        scrolled = self.page.locator(f"{_PANEL} .jp-WindowedPanel-outer")
+        self.page.set_viewport_size({"width": width, "height": _WINDOW["height"]})
+        for _ in range(2):  # how high a cell is JupyterLab only guesses until it has been in view
+            height = scrolled.evaluate("it => it.firstElementChild.scrollHeight")
+            self.page.set_viewport_size({"width": width, "height": min(height + 120, _TALLEST)})
+            self.page.wait_for_timeout(400)
+        try:
+            yield
+        finally:
+            self.page.set_viewport_size(_WINDOW)
+
     def photograph(self, path: Path) -> None:
         """The whole notebook as a picture."""
         scrolled = self.page.locator(f"{_PANEL} .jp-WindowedPanel-outer")

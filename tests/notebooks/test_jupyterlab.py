@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from in_jupyterlab import browser, server
 from lesson_files import NAMES, NOTEBOOKS, number_of
 from playwright.sync_api import expect
@@ -27,6 +28,15 @@ WITHOUT_ALTERNATIVE = """pictures => pictures
 WIDER_THAN_THEIR_PLACE = """pages => pages
     .filter(it => it.scrollWidth > it.clientWidth + 1)
     .map(it => it.innerText.slice(0, 200))"""
+
+CUT_OFF_OR_SCROLLING = """page => ['.jp-RenderedMarkdown', '.jp-OutputArea-output', '.cm-scroller']
+    .flatMap(name => [...page.querySelectorAll(name)])
+    .flatMap(part => [part, ...part.querySelectorAll('*')])
+    .filter(it => !it.closest('svg') && it.clientWidth && getComputedStyle(it).overflowX != 'visible')
+    .filter(it => it.scrollWidth > it.clientWidth + 1)
+    .map(it => `${it.className}: ${it.scrollWidth} in ${it.clientWidth}: ${it.innerText.slice(0, 80)}`)"""
+NARROW_WINDOW = 1024
+"""Pixels."""
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +79,24 @@ def test_every_picture_has_an_alternative_in_words(notebook):
 
 def test_nothing_is_wider_than_its_place(notebook):
     assert notebook.body.locator(".labkit").evaluate_all(WIDER_THAN_THEIR_PLACE) == []
+
+
+@pytest.mark.parametrize("width", (NARROW_WINDOW, 1280))
+def test_nothing_is_cut_off_or_scrolls_sideways(notebook, path, width):
+    if number_of(path) > "10" and width == NARROW_WINDOW:
+        pytest.skip("written for wider windows")
+    with notebook.unrolled(width):
+        assert notebook.body.evaluate(CUT_OFF_OR_SCROLLING) == []
+
+
+@pytest.mark.parametrize("light", ("true", "false"))
+def test_every_word_that_the_lab_shows_has_enough_contrast(lab, notebook, light):
+    shown = notebook.body.locator(".labkit").evaluate_all("parts => parts.map(it => it.outerHTML)")
+    with lab.page.context.browser.new_page(viewport={"width": 1280, "height": 900}) as page:
+        page.set_content(f'<body data-jp-theme-light="{light}"><main>{"".join(shown)}</main>')
+        found = Axe().run(page, options={"runOnly": ["color-contrast"]}).response
+    assert found["passes"] and found["passes"][0]["nodes"]
+    assert [node["html"] for broken in found["violations"] for node in broken["nodes"]] == []
 
 
 def test_a_prediction_is_clicked_and_recalled(notebook, asked):

@@ -17,7 +17,7 @@ def test_a_command_behind_the_upgrade_lies_in_the_buffer_of_the_server(protocol,
         added = mallory.edits[0].added[0].decode().rstrip()
     first, *lines = shown.text.splitlines()
     assert "in the buffer of the server" in first
-    assert f"{command}␍␊" in lines[1] and "what it was waiting for" in lines[1]
+    assert f"{command}\\r\\n" in lines[1] and "what it was waiting for" in lines[1]
     assert added in lines[2] and "behind it" in lines[2]
     read_page(shown.html)
 
@@ -28,7 +28,7 @@ def test_a_reply_behind_the_go_ahead_lies_in_the_buffer_of_the_client():
         with lab.mallory(attacks.ResponseInjection()) as mallory:
             mallory.visit("SMTP, careful")
         shown = buffer(mallory.victim_side)
-    assert "in the buffer of the client" in shown.text and "220 Ready to start TLS␍␊" in shown.text
+    assert "in the buffer of the client" in shown.text and "220 Ready to start TLS\\r\\n" in shown.text
     assert "X-MALLORY" in shown.text
 
 

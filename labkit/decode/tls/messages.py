@@ -61,9 +61,7 @@ def ciphertext_fields(data: bytes, setting: Setting) -> tuple[Field, ...]:
     return _fields(data, setting, _ciphertext)
 
 
-def _fields(
-    data: bytes, setting: Setting, layout: Layout, groups: Collection[str] | None = None
-) -> tuple[Field, ...]:
+def _fields(data: bytes, setting: Setting, layout: Layout, groups: Collection[str] | None = None) -> tuple[Field, ...]:
     cursor = FieldCursor(data, setting, groups=groups)
     cursor.fill(layout)
     return tuple(cursor.fields)
