@@ -307,7 +307,7 @@ class MailSender:
             unsupported = any("REQUIRETLS" in stop.why for stop in stops)
             return self._back(mail, best(stops), mx, requiretls.UNSUPPORTED if unsupported else requiretls.UNPROTECTED)
         if stops[-1].action == BOUNCE:
-            return self._back(mail, best(stops), mx, "5.1.10")
+            return self._back(mail, best(stops), mx, stops[-1].code)
         self._tell(f"held: {best(stops)}")
         results = tuple(dict.fromkeys(stop.result for stop in stops if stop.result))
         return Relayed(False, stops[-1].source, why=best(stops), state=HELD, mx=mx, results=results)

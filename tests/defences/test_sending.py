@@ -155,9 +155,19 @@ def test_mail_for_nobody_named_goes_back(lab):
     bob = lab.domain("bob.test")
     bob.zone.put("@", "MX", "0 .")
     provider = lab.provider()
-    assert sent(lab, provider).state == "returned"
+    outcome = sent(lab, provider)
+    assert (outcome.state, outcome.code) == ("returned", "5.1.10")
     (bounce,) = lab.mailbox("alice")
     assert "takes no mail (null MX, RFC 7505)" in bounce.text and "PIN is" not in bounce.text and bounce.sender == ""
+
+
+def test_mail_for_a_domain_that_does_not_exist_goes_back_at_once(lab):
+    lab.domain("bob.test")
+    provider = lab.provider()
+    lab.send(provider, PIN, login=LOGIN, recipient="bob@nowhere.test")
+    outcome = provider.relayed[-1]
+    assert (outcome.state, outcome.code) == ("returned", "5.1.2") and not provider.sender.queue
+    assert "neither mail servers nor an address" in lab.mailbox("alice")[0].text
 
 
 def test_a_domain_without_mx_is_its_own_mail_server(lab):
