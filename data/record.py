@@ -8,7 +8,7 @@ thing whatever machine recorded them; what needs a LAN is recorded where there i
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from labkit import Lab, attacks, policies, read_capture
 from labkit.errors import NetworkUnavailable
@@ -29,6 +29,8 @@ class Recording(NamedTuple):
     """What has happened until then."""
     network: str = "loopback"
     """Where it is recorded; on ``namespace``, a private LAN, with a packet socket of alice's."""
+    hosts: tuple[str, ...] = ()
+    """Hosts beside the usual three."""
 
 
 def _mail_has_come(lab: Lab) -> object:
@@ -39,6 +41,49 @@ def _poison(lab: Lab) -> None:
     mail = lab.smtp()
     with lab.mallory(attacks.Vector()):
         lab.send(mail, TEXT, policy=policies.verified)
+
+
+def _visits(victim: str, **settings: Any) -> Callable[[Lab], object]:
+    """A session of a client of `labkit.attacks.victims` with a server that has these settings."""
+
+    def session(lab: Lab) -> object:
+        lab.start(victim.partition(",")[0], **settings)
+        return lab.visit(victim)
+
+    return session
+
+
+def _clear(protocol: str) -> Callable[[Lab], object]:
+    return _visits(f"{protocol}, if offered", starttls="off", auth="always")
+
+
+def _upgraded(protocol: str) -> Callable[[Lab], object]:
+    return _visits(f"{protocol}, careful", tls="TLS 1.3")
+
+
+def _stripped(protocol: str, vector: Callable[[], attacks.Vector]) -> Callable[[Lab], object]:
+    def session(lab: Lab) -> None:
+        lab.start(protocol, auth="always")
+        with lab.mallory(vector()):
+            lab.visit(f"{protocol}, if offered")
+
+    return session
+
+
+def _publish(lab: Lab) -> None:
+    lab.domain("bob.test").sign().tlsa("3 1 1").sts("enforce").reports()
+
+
+def _look_up(lab: Lab) -> None:
+    for name, type in (
+        ("bob.test", "MX"),
+        ("mail.bob.test", "A"),
+        ("_25._tcp.mail.bob.test", "TLSA"),
+        ("_mta-sts.bob.test", "TXT"),
+        ("_smtp._tls.bob.test", "TXT"),
+        ("nobody.bob.test", "A"),
+    ):
+        lab.resolve(name, type)
 
 
 RECORDINGS = (
@@ -119,10 +164,103 @@ RECORDINGS = (
         _mail_has_come,
     ),
     Recording(
+        "lmtp_clear",
+        "LMTP on port 24 in clear text: a login and a message, with one reply for each recipient.",
+        _clear("LMTP"),
+    ),
+    Recording(
+        "lmtp_starttls_tls13",
+        "LMTP with STARTTLS and TLS 1.3: LHLO once more behind the upgrade, a login and a message.",
+        _upgraded("LMTP"),
+    ),
+    Recording(
+        "managesieve_clear",
+        "ManageSieve on port 4190 in clear text: a login with AUTHENTICATE, and a script that comes as a literal.",
+        _clear("ManageSieve"),
+    ),
+    Recording(
+        "managesieve_starttls_tls13",
+        "ManageSieve with STARTTLS and TLS 1.3: the server lists its capabilities anew behind the upgrade.",
+        _upgraded("ManageSieve"),
+    ),
+    Recording(
+        "ftp_clear",
+        "FTP on port 21 in clear text: USER, PASS, and a file over a data connection of its own.",
+        _clear("FTP"),
+    ),
+    Recording(
+        "ftp_auth_tls_tls13",
+        "FTP with AUTH TLS, PBSZ and PROT P: the control connection and the data connection have TLS 1.3 each.",
+        _upgraded("FTP"),
+    ),
+    Recording(
+        "ftp_half_protected",
+        "FTP with AUTH TLS, but without PROT P: the login is protected, and the file crosses in clear text.",
+        _visits("FTP, careful (half protected)", tls="TLS 1.3"),
+    ),
+    Recording(
+        "ftp_stripped",
+        "FTP whose offer of AUTH TLS an attacker removes: both of her sides, the password and the file in clear text.",
+        _stripped("FTP", attacks.StripCapability),
+    ),
+    Recording(
+        "nntp_clear",
+        "NNTP on port 119 in clear text: AUTHINFO USER and PASS, and an article.",
+        _clear("NNTP"),
+    ),
+    Recording(
+        "nntp_starttls_tls13",
+        "NNTP with STARTTLS and TLS 1.3: the upgrade, a login and an article.",
+        _upgraded("NNTP"),
+    ),
+    Recording(
+        "xmpp_clear",
+        "XMPP on port 5222 in clear text: a stream, a login with PLAIN and a message.",
+        _clear("XMPP"),
+    ),
+    Recording(
+        "xmpp_starttls_tls13",
+        "XMPP with starttls and TLS 1.3: a new stream begins inside TLS, with a login and a message.",
+        _upgraded("XMPP"),
+    ),
+    Recording(
+        "ldap_clear",
+        "LDAP on port 389 in clear text: the root DSE, a simple bind and a new entry.",
+        _clear("LDAP"),
+    ),
+    Recording(
+        "ldap_starttls_tls13",
+        "LDAP with StartTLS, an extended operation, and TLS 1.3: a simple bind and a new entry inside.",
+        _upgraded("LDAP"),
+    ),
+    Recording(
+        "postgresql_clear",
+        "PostgreSQL on port 5432 in clear text: SSLRequest is answered with N, and the client goes on.",
+        _clear("PostgreSQL"),
+    ),
+    Recording(
+        "postgresql_sslrequest_tls13",
+        "PostgreSQL with SSLRequest, answered with S, and TLS 1.3: a login and a query inside.",
+        _upgraded("PostgreSQL"),
+    ),
+    Recording(
+        "postgresql_stripped",
+        "PostgreSQL whose answer S an attacker has replaced by N: both of her sides, with the password in clear text.",
+        _stripped("PostgreSQL", attacks.RefuseUpgrade),
+    ),
+    Recording(
         "arp_poisoning",
         "On a LAN, as alice's interface sees it: mallory poisons ARP, passes a mail on unread, and heals the caches.",
         _poison,
         network="namespace",
+    ),
+    Recording(
+        "signed_dns",
+        "On a LAN, as alice's interface sees it: what a sender asks about a signed domain, and what is absent.",
+        _look_up,
+        _publish,
+        network="namespace",
+        hosts=("dns", "www"),
     ),
 )
 
@@ -134,7 +272,7 @@ _CAPTURED = {"loopback": ("tap", None), "namespace": ("af_packet", "alice")}
 def record(recording: Recording, folder: Path) -> Path:
     """Run the session in a new lab and write its capture into `folder`."""
     how, host = _CAPTURED[recording.network]
-    with Lab(network=recording.network, capture=how) as lab:
+    with Lab(network=recording.network, capture=how, hosts=recording.hosts) as lab:
         recording.before(lab)
         with lab.capture(host) as capture:
             recording.session(lab)

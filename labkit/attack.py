@@ -139,16 +139,20 @@ class Attack:
         self.reports: list[Report] = []
         """What the victims' programs say of their attempts."""
         self._site = site
-        self._aftermath = Aftermath(site)
+        self._aftermath = Aftermath(site, lambda: self._capture.conversations)
         self._before = frozenset(site.network.interceptions.values())
+        self._taken: frozenset[Interception] | None = None
+        """The paths on which the attacker stands since the attack began; None until it has."""
+        chosen = targets(site, vector, at)
         self._judged: tuple[Case, Verdict] | None = None
         with ExitStack() as stack:
             stack.callback(self._leave)
             self._capture: Capture = stack.enter_context(site.capture())
             self.interceptor: Interceptor = stack.enter_context(
-                Interceptor(site.network, vector, targets(site, vector, at), site.authority, site.keylog.path, attacker)
+                Interceptor(site.network, vector, chosen, site.authority, site.keylog.path, attacker)
             )
             self._stage = stack.pop_all()
+        self._taken = frozenset(site.network.interceptions.values()) - self._before
         self.under_way = True
 
     @property
@@ -259,7 +263,8 @@ class Attack:
     def _paths(self) -> "list[Interception]":
         """Where the attacker stands on the path since the attack began."""
         now = self._site.network.interceptions.values()
-        return [path for path in now if path.attacker == self.name and path not in self._before]
+        taken = now if self._taken is None else self._taken.intersection(now)
+        return [path for path in taken if path.attacker == self.name and path not in self._before]
 
     def _leave(self) -> None:
         """Leave the path, also where the interceptor could not."""
@@ -287,8 +292,10 @@ class Aftermath:
     Each session is read once when it is over; one that goes on is read again when it has.
     """
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, others: "Callable[[], Sequence[Conversation]]" = tuple) -> None:
         self._site = site
+        self._others = others
+        """All conversations that have crossed the network since."""
         self._known = {place for place, _ in _mail(site)}
         self._evidence: dict[int, tuple[object, Evidence]] = {}
 
@@ -329,7 +336,7 @@ class Aftermath:
         state = session.over.is_set() or (said, known, session.failure is None)
         before, evidence = self._evidence.get(session.number, (None, None))
         if before != state:
-            evidence = Evidence(session, secrets())
+            evidence = Evidence(session, secrets(), self._others)
             self._evidence[session.number] = state, evidence
         return evidence
 

@@ -138,6 +138,22 @@ def _lab() -> Iterator[Check]:
         return
     yield from sessions
     yield _openssl(any(check.verdict == WORKS for check in sessions))
+    yield _signed_dns()
+
+
+def _signed_dns() -> Check:
+    """Publish a domain in a signed zone, and look it up over the network."""
+    from labkit.lab import Lab
+
+    try:
+        with Lab(hosts=("dns", "www")) as lab:
+            lab.domain("bob.test").sign()
+            answer = lab.resolve("bob.test")
+    except LabError as error:
+        return Check("signed DNS", INSTEAD, f"{error} Lesson 11 needs it.")
+    if not answer.secure:
+        return Check("signed DNS", INSTEAD, f"The answer is {answer.status}: {answer.why}. Lesson 11 needs it.")
+    return Check("signed DNS", WORKS, "A domain was signed, asked for over UDP, and its answer validated.")
 
 
 def _capture(lab: "Lab") -> Iterator[Check]:

@@ -404,16 +404,14 @@ class Lab(Publishing):
 
         if not self._finalizer.alive:
             return sentence(repr(self)).html
-        return stage(self.network, self.servers.values(), self._capture).html
+        return stage(self.network, self._standing, self._capture).html
 
     def __repr__(self) -> str:
         if not self._finalizer.alive:
             return "<Lab, closed>"
         hosts = ", ".join(self.network.hosts)
         lines = [f"<Lab with {hosts}. {self.network.describe()}"]
-        lines += [f"  {server!r}" for server in self.servers.values()] or [
-            "  No server runs yet: start one with lab.smtp()."
-        ]
+        lines += [f"  {server!r}" for server in self._standing] or ["  No server runs yet: start one with lab.smtp()."]
         return "\n".join(lines) + ">"
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from labkit.mail.postoffice import PostOffice
     from labkit.network import Network
     from labkit.servers.provider import Provider
+    from labkit.servers.server import Server
     from labkit.servers.smtp import SMTPServer
     from labkit.trials.defences import DefenceMatrix
     from labkit.trust.certificates import Authority, Certificate
@@ -35,6 +36,7 @@ class Publishing:
     keylog: "KeyLog"
     authority: "Authority"
     post: "PostOffice"
+    servers: "dict[tuple[str, int], Server]"
     _stage: ExitStack
     _start: "Callable[..., Any]"
     _stand: "Callable[..., Any]"
@@ -51,6 +53,12 @@ class Publishing:
         registry = Registry(self.network, self.authority, self.keylog.path, self.post)
         self._stage.callback(registry.close)
         return registry
+
+    @property
+    def _standing(self) -> list[Any]:
+        """All servers that run, those that publish included."""
+        published = (self.registry.dns, self.registry.www) if "registry" in vars(self) else ()
+        return [*self.servers.values(), *published]
 
     @property
     def clock(self) -> "Clock":

@@ -5,19 +5,24 @@ The judge may open the TLS between the victim and the server; the attacker may n
 """
 
 import re
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import takewhile
 from typing import NamedTuple
 
 from labkit.attacks.engine.victim_session import VictimSession
 from labkit.attacks.loot import CLEAR, OWN_TLS, Item, as_if_clear, genuine, items
+from labkit.capture.conversation import Conversation
 from labkit.decode.dialogue import read
 from labkit.decode.event import CLIENT, SERVER, TCP, TEXT, TLS, Dialogue, Event
+from labkit.decode.further import joined
 from labkit.decode.privacy import visible
 from labkit.dialects.base import Dialect
 from labkit.dialects.writing import DONE
 from labkit.trust.keylog import Secrets
+
+Others = Callable[[], Iterable[Conversation]]
 
 LOGIN, MESSAGE = "login", "message"
 CREDENTIALS = ("password", "bearer token", "password hash")
@@ -25,6 +30,8 @@ CREDENTIALS = ("password", "bearer token", "password hash")
 _CONTENT = ("message", "attachment")
 _SAID = ("command", "credential", "message")
 """What a client says and a server replies to, once to each; before the first message."""
+_MOST_PIPELINED = 100
+"""Replies among which that of a tagged command is looked for."""
 _REPLIES = ("greeting", "reply", "refusal", "go-ahead", "challenge")
 """Inside TLS, behind an upgrade, there is no greeting: what is read as one is a reply."""
 
@@ -43,17 +50,19 @@ class Deed(NamedTuple):
 
 
 class Evidence:
-    """Of one session. `secrets` open the TLS between the victim and the real server."""
+    """Of one session. `secrets` open the TLS between the victim and the real server; `others` gives the conversations
+    that crossed the same network, among which are those that belong to this one."""
 
-    def __init__(self, session: VictimSession, secrets: Secrets) -> None:
+    def __init__(self, session: VictimSession, secrets: Secrets, others: Others = tuple) -> None:
         self.number = session.number
         self.failure = session.failure
         self.dialect = session.opening.dialect
         self.implicit = session.opening.implicit
         victim = session.legs[0]
         outside, own = read(victim.wire), read(victim.inside)
-        opened = genuine(victim, secrets)
+        opened = genuine(victim, secrets) if outside.session else outside
         self.read = [*items(outside, CLEAR, self.number), *items(own, OWN_TLS, self.number)]
+        self.read += [item for one in _belonging(opened, others) for item in items(one, CLEAR, self.number)]
         """What the attacker could read."""
         self.sealed = items(as_if_clear(opened), "", self.number)
         """What was said inside TLS with the real server."""
@@ -81,7 +90,7 @@ class Evidence:
     def _read_server(self, session: VictimSession, secrets: Secrets) -> None:
         server = session.legs[1]
         outside, own = read(server.wire), read(server.inside)
-        inside = as_if_clear(genuine(server, secrets))
+        inside = as_if_clear(genuine(server, secrets) if outside.session else outside)
         self.clear = [*_deeds(outside), *_deeds(own)]
         self.inside = _deeds(inside)
         self.passed_on = _recipients([*items(outside, CLEAR, self.number), *items(own, OWN_TLS, self.number)])
@@ -108,6 +117,12 @@ def _unopened(dialogue: Dialogue) -> str:
     return (session.problem or "there are no secrets for it") if len(sealed) > own else ""
 
 
+def _belonging(dialogue: Dialogue, others: Others) -> Iterator[Dialogue]:
+    """The further connections of a conversation, as they crossed the wire."""
+    if dialogue.dialect is not None and dialogue.dialect.further is not None:
+        yield from (one for one in joined([dialogue, *map(read, others())]) if one.part_of)
+
+
 def _farewell(dialogue: Dialogue) -> str:
     said = [event for event in dialogue.events if event.sender == CLIENT and event.layer != TCP]
     if not said:
@@ -126,43 +141,53 @@ def _deeds(dialogue: Dialogue) -> list[Deed]:
 
 def _found(dialogue: Dialogue) -> Iterator[Deed]:
     names: list[str] = []
+    replies = _Replies(dialogue)
     begins = re.compile(dialogue.dialect.sasl.encode(), re.IGNORECASE)
     for index, event in enumerate(dialogue.events):
         match = begins.match(event.data) if event.sender == CLIENT and event.kind == "command" else None
-        if match and not match["initial"] and _fate(dialogue, index)[0] is False:
-            yield Deed(LOGIN, (), *_fate(dialogue, index))
+        if match and not match["initial"] and replies.fate(index)[0] is False:
+            yield Deed(LOGIN, (), *replies.fate(index))
     for exposure in visible(dialogue):
         event = dialogue.events[exposure.event_index]
         if exposure.what == "user name":
             names.append(exposure.value)
-            accepted, reply = _fate(dialogue, exposure.event_index)
+            accepted, reply = replies.fate(exposure.event_index)
             if accepted is False:
                 yield Deed(LOGIN, (exposure.value,), False, reply)
         if exposure.what in CREDENTIALS:
-            yield Deed(LOGIN, (*names[-1:], exposure.value), *_fate(dialogue, exposure.event_index))
+            yield Deed(LOGIN, (*names[-1:], exposure.value), *replies.fate(exposure.event_index))
         elif exposure.what in _CONTENT and event.sender == CLIENT:
-            yield Deed(MESSAGE, (), *_fate(dialogue, exposure.event_index))
+            yield Deed(MESSAGE, (), *replies.fate(exposure.event_index))
         elif exposure.what in _CONTENT:
             yield Deed(MESSAGE, (), True, event.text.split("\n", 1)[0])
 
 
-def _fate(dialogue: Dialogue, index: int) -> tuple[bool | None, str]:
-    """Whether the server accepted what a client asked in the event of that index, and its reply; not a challenge."""
-    events = dialogue.events
-    tag = _tag(dialogue.dialect, events[: index + 1])
-    for event in events[index + 1 :]:
-        if event.sender == SERVER and event.kind in ("reply", "refusal") and (not tag or event.text.startswith(tag)):
-            return accepts(dialogue.dialect, event), event.text.split("\n", 1)[0].rstrip("\r")
-    return None, ""
+class _Replies:
+    """What the server replied to each thing that a client said in a dialogue."""
 
+    def __init__(self, dialogue: Dialogue) -> None:
+        self._dialect = dialogue.dialect
+        self._events = dialogue.events
+        told = list(enumerate(dialogue.events))
+        self._replies = [n for n, e in told if e.sender == SERVER and e.kind in ("reply", "refusal")]
+        self._commands = [n for n, e in told if e.sender == CLIENT and e.kind == "command"]
 
-def _tag(dialect: Dialect, events: tuple[Event, ...]) -> str:
-    """The tag of the last command, with the space behind it; empty where there are no tags."""
-    if not dialect.tagged:
-        return ""
-    commands = (event for event in reversed(events) if event.sender == CLIENT and event.kind == "command")
-    last = next(commands, None)
-    return f"{dialect.writes.tag(last.data)} " if last else ""
+    def fate(self, index: int) -> tuple[bool | None, str]:
+        """Whether the server did what was asked in the event of that index, and its reply, which is no challenge."""
+        tag = self._tag(index)
+        after = bisect_right(self._replies, index)
+        for number in self._replies[after : after + _MOST_PIPELINED]:
+            reply = self._events[number]
+            if not tag or reply.text.startswith(tag):
+                return accepts(self._dialect, reply), reply.text.split("\n", 1)[0].rstrip("\r")
+        return None, ""
+
+    def _tag(self, index: int) -> str:
+        """The tag of the last command, with the space behind it; empty where there are no tags."""
+        before = bisect_right(self._commands, index)
+        if not (self._dialect.tagged and before):
+            return ""
+        return f"{self._dialect.writes.tag(self._events[self._commands[before - 1]].data)} "
 
 
 def accepts(dialect: Dialect, reply: Event) -> bool | None:

@@ -8,6 +8,12 @@ from functools import cached_property, partial
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
+from labkit.attacks.vector import Vector
+from labkit.attacks.vectors.negotiation import StripCapability
+from labkit.byhand.desk import Desk
+from labkit.byhand.encounter import FINISH, Encounter, Victim
+from labkit.byhand.situation import Situation, ending, page, sentences
+from labkit.byhand.waiting import ByHand
 from labkit.dialects.base import CLIENT, SERVER
 from labkit.errors import LabError
 from labkit.show import html
@@ -19,11 +25,7 @@ if TYPE_CHECKING:
 
     from labkit.attacks.engine.edits import Edits
     from labkit.attacks.loot import Loot
-    from labkit.attacks.vector import Vector
     from labkit.attacks.verdict import Verdict
-    from labkit.byhand.desk import Desk
-    from labkit.byhand.encounter import Encounter, Victim
-    from labkit.byhand.situation import Situation
     from labkit.lab import Lab
     from labkit.show.twosided import TwoSided
 
@@ -37,10 +39,6 @@ def you_are_mallory(lab: "Lab", seconds: float = 60.0, script: "Vector | None" =
     A line is held for `seconds`, and passes then. `script` is the vector that decides where no person can click; unless
     given it removes the offer of TLS. Raises `LabError` for a time of no use and for what is no vector.
     """
-    from labkit.attacks.vector import Vector
-    from labkit.attacks.vectors.negotiation import StripCapability
-    from labkit.byhand.waiting import ByHand
-
     script = StripCapability() if script is None else script
     if not isinstance(script, Vector):
         raise LabError(f"A script is a vector, for example attacks.StripCapability(), not {script!r}.")
@@ -89,9 +87,6 @@ class Console:
             self._depute("Nobody clicked before the next cell began")
 
     def _fresh(self) -> "Encounter":
-        from labkit.byhand.encounter import Encounter
-        from labkit.byhand.waiting import ByHand
-
         return Encounter(self._lab, ByHand(self.seconds), self._paint)
 
     def _depute(self, why: str) -> None:
@@ -136,13 +131,9 @@ class Console:
         if encounter is None:
             raise LabError(_NOBODY)
         if not encounter.held_up:
-            from labkit.byhand.encounter import FINISH
-
             encounter.over.wait(FINISH)
         if encounter.over.is_set():
             return of(encounter)
-        from labkit.byhand.situation import sentences
-
         return UnderWay(" ".join(sentences(self._situation())))
 
     # ---- what is shown
@@ -154,8 +145,6 @@ class Console:
 
     @cached_property
     def _desk(self) -> "Desk":
-        from labkit.byhand.desk import Desk
-
         desk = Desk(self._names, self._end)
         desk.paint(self._situation())
         return desk
@@ -168,8 +157,6 @@ class Console:
         self._desk.paint(self._situation())
 
     def _situation(self) -> "Situation":
-        from labkit.byhand.situation import Situation, ending
-
         encounter = self._encounter
         if encounter is None:
             return Situation(self._names, None, _NOBODY)
@@ -181,13 +168,9 @@ class Console:
         return bundle(self._desk.box) if attended() else {}
 
     def _repr_html_(self) -> str:
-        from labkit.byhand.situation import page
-
         return page(self._situation()).html
 
     def __repr__(self) -> str:
-        from labkit.byhand.situation import page
-
         return page(self._situation()).text
 
 

@@ -20,7 +20,7 @@ Origin = tuple[str, int, int, int, bytes]
 
 
 class ServersOnLoopback:
-    """TCP over IPv4 to and from the lab's listeners, those that open and close meanwhile included.
+    """TCP and UDP over IPv4 to and from the lab's listeners, those that open and close meanwhile included.
 
     `nominal` is real port -> nominal port of those that are open, `opened` the list to which all others are added.
     """
@@ -28,9 +28,10 @@ class ServersOnLoopback:
     said = "shown with the nominal ports and with the checksums that belong to them"
     program: Program = (
         (_LOAD_HALF, 0, 0, 12),
-        (_IF_EQUAL, 0, 7, 0x0800),  # IPv4
+        (_IF_EQUAL, 0, 8, 0x0800),  # IPv4
         (_LOAD_BYTE, 0, 0, 23),
-        (_IF_EQUAL, 0, 5, 6),  # TCP
+        (_IF_EQUAL, 1, 0, 6),  # TCP
+        (_IF_EQUAL, 0, 5, 17),  # UDP
         (_LOAD_WORD, 0, 0, _KIND_OF_HARDWARE),
         (_IF_EQUAL, 0, 2, _ARPHRD_LOOPBACK),
         (_LOAD_WORD, 0, 0, _KIND_OF_PACKET),

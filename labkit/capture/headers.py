@@ -24,6 +24,9 @@ _FRAGMENT = 0x3FFF
 """More-fragments flag and fragment offset."""
 _TTL = 64
 _PROTOCOL_TCP = 6
+_PROTOCOL_UDP = 17
+_HEADERS = {_PROTOCOL_TCP: (20, 16), _PROTOCOL_UDP: (8, 6)}
+"""Protocol -> bytes of its header, and where in it the checksum is."""
 _WINDOW = 0xFFFF
 _SYN_OPTIONS = bytes((2, 4)) + PAYLOAD_LIMIT.to_bytes(2, "big") + bytes((1, 3, 3, 7))
 """Maximum segment size, and a window scale of 7 (RFC 7323 §2.2), as Linux offers them on loopback."""
@@ -47,31 +50,39 @@ def build(segment: Segment, identification: int) -> bytes:
     length, number = 20 + len(tcp), identification & 0xFFFF
     ip = _IP.pack(0x45, 0, length, number, _DONT_FRAGMENT, _TTL, _PROTOCOL_TCP, 0, hosts)
     ip = _with_checksum(ip, 10, checksum(ip))
-    return _ETHERNET + ip + _with_checksum(tcp, 16, _tcp_checksum(hosts, tcp))
+    return _ETHERNET + ip + _with_checksum(tcp, 16, _checksum_of(_PROTOCOL_TCP, hosts, tcp))
 
 
 def renumber(frame: bytes, ports: Mapping[int, int]) -> bytes | None:
-    """An Ethernet frame with its TCP ports replaced as `ports` says, and the right TCP checksum.
+    """An Ethernet frame with its TCP or UDP ports replaced as `ports` says, and the right checksum.
 
-    None for everything that is not a whole IPv4 TCP segment to or from one of these ports. The checksum is made anew:
-    on loopback the kernel leaves it half done, because nothing can damage such a frame.
+    None for everything that is not a whole IPv4 TCP segment or UDP datagram to or from one of these ports. The checksum
+    is made anew: on loopback the kernel leaves it half done, because nothing can damage such a frame.
     """
     at = _AT_IP + (frame[_AT_IP] & 15) * 4 if len(frame) > _AT_IP else 0
-    if len(frame) < at + 20 or frame[12:14] != b"\x08\x00" or frame[_AT_IP + 9] != _PROTOCOL_TCP:
+    if len(frame) < _AT_IP + 20 or frame[12:14] != b"\x08\x00" or frame[_AT_IP + 9] not in _HEADERS:
+        return None
+    protocol = frame[_AT_IP + 9]
+    size, place = _HEADERS[protocol]
+    if len(frame) < at + size:
         return None
     source, target = _PORTS.unpack_from(frame, at)
     if (source not in ports and target not in ports) or _U16.unpack_from(frame, _AT_IP + 6)[0] & _FRAGMENT:
         return None
     end = _AT_IP + _U16.unpack_from(frame, _AT_IP + 2)[0]
-    tcp = _PORTS.pack(ports.get(source, source), ports.get(target, target)) + frame[at + 4 : end]
-    tcp = _with_checksum(tcp, 16, 0)
+    inside = _PORTS.pack(ports.get(source, source), ports.get(target, target)) + frame[at + 4 : end]
+    inside = _with_checksum(inside, place, 0)
     hosts = frame[_AT_IP + 12 : _AT_IP + 20]
-    return frame[:at] + _with_checksum(tcp, 16, _tcp_checksum(hosts, tcp))
+    return frame[:at] + _with_checksum(inside, place, _checksum_of(protocol, hosts, inside))
 
 
-def _tcp_checksum(hosts: bytes, tcp: bytes) -> int:
-    """Over the pseudo-header (RFC 9293 §3.1) and the segment, whose own checksum field is zero."""
-    return checksum(hosts + _PORTS.pack(_PROTOCOL_TCP, len(tcp)) + tcp)
+def _checksum_of(protocol: int, hosts: bytes, inside: bytes) -> int:
+    """Over the pseudo-header (RFC 9293 §3.1, RFC 768) and the segment, whose own checksum field is zero.
+
+    For UDP a checksum of zero would mean that there is none, and is sent as its complement.
+    """
+    value = checksum(hosts + _PORTS.pack(protocol, len(inside)) + inside)
+    return value or 0xFFFF if protocol == _PROTOCOL_UDP else value
 
 
 def _with_checksum(data: bytes, at: int, value: int) -> bytes:

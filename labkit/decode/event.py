@@ -133,6 +133,8 @@ class Dialogue:
     events: tuple[Event, ...]
     session: TLSSession | None
     """None where no TLS was seen."""
+    part_of: str = ""
+    """``FTP data of 127.0.0.1:50412`` for a further connection of that conversation; otherwise empty."""
 
     def __repr__(self) -> str:
         protocol = self.dialect.name if self.dialect else "unknown protocol"

@@ -13,7 +13,7 @@ from functools import cache
 from itertools import accumulate
 from typing import NamedTuple
 
-from labkit.decode.event import TEXT, Dialogue, Event, fields_named
+from labkit.decode.event import TEXT, TLS, Dialogue, Event, fields_named
 from labkit.dialects import sasl
 from labkit.dialects.base import Dialect
 from labkit.mail.charset import field_text, text, unbase64
@@ -46,9 +46,16 @@ def visible(dialogue: Dialogue) -> list[Exposure]:
     """Everything that someone on the path can read, in the order in which it was sent."""
     clear = [(index, event) for index, event in enumerate(dialogue.events) if not event.encrypted]
     texts = [(index, _as_begun(event)) for index, event in clear if event.layer == TEXT]
-    found = [Exposure(what, value, index, *span) for index, event in clear for what, value, *span in _handshake(event)]
+    found = [
+        Exposure(what, value, index, *span)
+        for index, event in clear
+        if event.layer == TLS
+        for what, value, *span in _handshake(event)
+    ]
     if dialogue.dialect:
         found += _said(dialogue.dialect, texts)
+    elif dialogue.part_of:
+        found += [Exposure("file", text(event.data), index, 0, len(event.data)) for index, event in texts]
     return sorted(found, key=lambda exposure: (exposure.event_index, exposure.start))
 
 
@@ -196,16 +203,21 @@ def _attachment(part: Entity) -> str:
 
 
 def _handshake(event: Event) -> Iterator[_Seen]:
-    for name, what in _TOLD.get(event.title, ()):
-        for field in fields_named(event.fields, name):
+    if told := _TOLD.get(event.title):
+        name, what, *groups = told
+        for field in fields_named(event.origin.fields_in(event, groups), name):
             yield what, field.value, field.start, field.end
 
 
+_SUBJECT = (
+    *("subject", "certificate of", "certificate_list", "certificate_entry", "certificate", "Certificate"),
+    *("tbsCertificate", "subject", "relativeName", "attribute", "type", "value"),
+)
 _TOLD = {
-    "ClientHello": (("host_name", "server name"),),
-    "ServerHello": (("cipher_suite", "cipher suite"),),
-    "Certificate": (("subject", "certificate of"),),
-    "SERVER-HELLO": (("subject", "certificate of"),),
-    "CLIENT-MASTER-KEY": (("cipher_kind", "cipher suite"),),
+    "ClientHello": ("host_name", "server name", "extensions", "server_name", "server_name_list", "host_name"),
+    "ServerHello": ("cipher_suite", "cipher suite"),
+    "Certificate": _SUBJECT,
+    "SERVER-HELLO": _SUBJECT,
+    "CLIENT-MASTER-KEY": ("cipher_kind", "cipher suite"),
 }
-"""Handshake message -> (field, what it gives away)."""
+"""Handshake message -> the field that tells, what it gives away, and the groups of fields that lead to it."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from labkit.capture.conversation import Conversation
 from labkit.decode.dialogue import read
 from labkit.decode.event import TLS, Dialogue
+from labkit.decode.further import joined
 from labkit.decode.tls import problems
 from labkit.decode.tls.older import OlderSecrets
 from labkit.trust.keylog import RESUMED, Secrets, merge
@@ -23,9 +24,9 @@ def read_all(
 ) -> Iterator[Dialogue]:
     """The dialogues in all conversations of a capture, one at a time. None for `secrets` is the eavesdropper's view."""
     if secrets is None:
-        return (read(conversation, None, names) for conversation in conversations)
+        return joined(read(conversation, None, names) for conversation in conversations)
     look = SecondLook(dict(secrets), dict, lambda: conversations, without={})
-    return (look.read(conversation, names) for conversation in conversations)
+    return joined(look.read(conversation, names) for conversation in conversations)
 
 
 class SecondLook:

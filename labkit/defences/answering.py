@@ -1,6 +1,6 @@
 """Questions answered from zones: the algorithm of RFC 1034 §4.3.2, with the proofs that RFC 4035 §3.1 adds. Pure.
 
-Bytes of a query in, bytes of a response out. Who carries them is in `nameserver`.
+Bytes of a query in, bytes of a response out. The sockets are in `nameserver`.
 """
 
 from collections.abc import Callable, Sequence
@@ -75,7 +75,10 @@ def answered_with(response: bytes | None) -> str:
     """What a response says, in words: ``2 records``."""
     if response is None:
         return "no answer"
-    message = dns.message.from_wire(response)
+    try:
+        message = dns.message.from_wire(response, ignore_trailing=True)
+    except (dns.exception.DNSException, ValueError):
+        return "bytes that are no answer"
     if message.flags & dns.flags.TC:
         return "too long, to be asked for over TCP (TC)"
     records = sum(len(rrset) for rrset in message.answer if rrset.rdtype != _RD.RRSIG)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
@@ -43,6 +43,18 @@ class Match:
 
     def __bool__(self) -> bool:
         return self.matched is not None
+
+
+_NOTHING = Match(None, "the server showed no certificate that can be read", "validation-failure")
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+"""What `cryptography` raises on certificates that are none."""
 
 
 def usable(records: Iterable[TLSA]) -> tuple[TLSA, ...]:
@@ -83,11 +95,14 @@ def match(records: Sequence[TLSA], chain: Sequence[bytes], names: Sequence[str],
     at neither names nor dates (§3.1.1).
     """
     try:
-        certificates = [x509.load_der_x509_certificate(der) for der in chain[:_DEEPEST]]
-    except ValueError:
-        certificates = []
+        return _matched(records, [x509.load_der_x509_certificate(der) for der in chain[:_DEEPEST]], names, now)
+    except _UNREADABLE:
+        return _NOTHING
+
+
+def _matched(records: Sequence[TLSA], certificates: list[x509.Certificate], names: Sequence[str], now: float) -> Match:
     if not certificates:
-        return Match(None, "the server showed no certificate that can be read", "validation-failure")
+        return _NOTHING
     counted = strongest(usable(records))
     for record in counted:
         if record.usage == DANE_EE and _fits(record, certificates[0]):
@@ -119,7 +134,7 @@ def _by_anchor(record: TLSA, certificates: list[x509.Certificate], names: Sequen
 def _read(der: bytes) -> list[x509.Certificate]:
     try:
         return [x509.load_der_x509_certificate(der)]
-    except ValueError:
+    except _UNREADABLE:
         return []
 
 
@@ -138,7 +153,7 @@ def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(issuer)
         return issuer.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except (ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
+    except (*_UNREADABLE, InvalidSignature, x509.ExtensionNotFound):
         return False
 
 

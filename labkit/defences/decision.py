@@ -34,6 +34,8 @@ class Stop:
     """The result type of RFC 8460 §4.3; empty where nothing is to be reported."""
     source: str = NO_POLICY
     action: str = NEXT
+    code: str = ""
+    """The enhanced status code (RFC 3463) with which a message is given back."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def candidates(domain: str, mx: DNSAnswer) -> tuple[MX, ...] | Stop:
     if not found:
         return (MX(0, domain),)  # a domain without MX records is its own mail server
     if any(not record.host for record in found):
-        return Stop(f"{domain} says that it takes no mail (null MX, RFC 7505)", action=BOUNCE)
+        return Stop(f"{domain} says that it takes no mail (null MX, RFC 7505)", action=BOUNCE, code="5.1.10")
     return tuple(found)
 
 
@@ -115,6 +117,8 @@ def terms(
     its TLSA records: nothing where the sender does not do DANE. `policy` is the one of MTA-STS that counts. Usable
     TLSA records decide alone: a certificate that passes MTA-STS may not override DANE (RFC 8461 §2).
     """
+    if not (address.failed or address.records or mx.records):
+        return Stop(f"{domain} has neither mail servers nor an address (RFC 5321 §5.1)", action=BOUNCE, code="5.1.2")
     if address.failed or not address.records:
         why = address.why or "it has no address"
         return Stop(f"where {host} is cannot be known: {why}", "dnssec-invalid" if address.status == "bogus" else "")

@@ -1,4 +1,4 @@
-"""Answers of the DNS as somebody on the path would change them: bytes of a true answer in, of a forged one out. Pure.
+"""Answers of the DNS as an attacker on the path would change them: a true answer in, a forged one out. Pure.
 
 None of the keys is needed for it; that is why a validating resolver notices. What for is not said here.
 """
@@ -35,6 +35,26 @@ def question(query: bytes) -> Question | None:
     except (dns.exception.DNSException, ValueError, IndexError):
         return None
     return Question(asked.name.to_text(omit_final_dot=True).lower(), _RD.to_text(asked.rdtype))
+
+
+class Contents(NamedTuple):
+    """What an answer holds."""
+
+    said: tuple[str, ...]
+    """Its records, in the notation of zone files, without signatures."""
+    signed: bool
+    """Whether there are signatures."""
+
+
+def records_in(answer: bytes) -> Contents:
+    """What an answer holds; nothing for bytes that are none."""
+    try:
+        message = dns.message.from_wire(answer, ignore_trailing=True)
+    except (dns.exception.DNSException, ValueError):
+        return Contents((), False)
+    kept = [rrset for rrset in message.answer if rrset.rdtype != _RD.RRSIG]
+    signed = any(rrset.rdtype == _RD.RRSIG for rrset in (*message.answer, *message.authority))
+    return Contents(tuple(rdata.to_text() for rrset in kept for rdata in rrset), signed)
 
 
 def unsigned(answer: bytes) -> bytes:

@@ -1,7 +1,7 @@
 """MTA-STS (RFC 8461): a domain says over HTTPS that its mail servers have TLS and a certificate. Pure.
 
 Here are the record that announces a policy, the policy itself, and the cache of a sender, whose clock is an argument.
-Who fetches a policy is in `policyhost`; what a sender does with it is in `decision`.
+How a policy is fetched is in `policyhost`; what a sender does with it is in `decision`.
 """
 
 import re

@@ -27,7 +27,7 @@ from labkit.trust.contexts import server_context
 
 PORT = 443
 PATIENCE = 3.0
-"""Seconds for a whole fetch; §3.3 suggests a minute, and nobody in a lesson waits that long."""
+"""Seconds for a whole fetch; §3.3 suggests a minute, which is long for a lesson."""
 _LONGEST_REQUEST = 8192
 _IDLE = 5.0
 """Seconds that a client has for its request."""

@@ -28,7 +28,7 @@ from labkit.trust.certificates import Authority, Certificate
 from labkit.trust.contexts import client_context
 
 TOP = "test"
-"""The zone whose key everyone in the lab trusts; RFC 6761 keeps the name for this."""
+"""The zone whose key every resolver of the lab trusts; RFC 6761 keeps the name for this."""
 HOSTS = ("dns", "www")
 ISSUER = "ca.lab.test"
 """The lab's authority, as CAA records name it."""

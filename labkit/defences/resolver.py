@@ -141,7 +141,7 @@ class Resolver:
                     return status, None, doubt
                 if ds is not None and ds.rdtype == _RD.DS:
                     if not _understood(ds):
-                        return INSECURE, rrset, f"nobody here understands the keys of {_text(cut)}"
+                        return INSECURE, rrset, f"the algorithm of the keys of {_text(cut)} is not known here"
                     zone = cut
                 elif Absence(self._response(cut, _RD.DS), zone, self._keys(zone), self._clock()).delegation(cut):
                     return INSECURE, rrset, f"{_text(cut)} is not signed: {_text(zone)} has no DS record for it"

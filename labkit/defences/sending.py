@@ -288,7 +288,7 @@ class MailSender:
             self._tell(f"{domain}: {'the kept policy counts' if policy else 'no policy of MTA-STS'}: {why}")
             self._tally.policy_failed(domain, failure)
         elif policy is not None:
-            self._tell(f"{domain}: its policy is {policy.mode}, for {' and '.join(policy.mx) or 'nobody'}")
+            self._tell(f"{domain}: its policy is {policy.mode}, for {' and '.join(policy.mx) or 'no server'}")
         return policy or self._given(domain)
 
     def _kept(self, domain: str) -> STSPolicy | None:
@@ -302,12 +302,12 @@ class MailSender:
     # ---- the end of a message
 
     def _end(self, mail: Outgoing, stops: list[Stop], wish: str, mx: str = "") -> Relayed:
-        """No server took it: hold it, or give it back where that would help nobody (RFC 8689 §4.2.1)."""
+        """No server took it: hold it, or give it back where waiting cannot help (RFC 8689 §4.2.1)."""
         if wish == requiretls.REQUIRED:
             unsupported = any("REQUIRETLS" in stop.why for stop in stops)
             return self._back(mail, best(stops), mx, requiretls.UNSUPPORTED if unsupported else requiretls.UNPROTECTED)
         if stops[-1].action == BOUNCE:
-            return self._back(mail, best(stops), mx, "5.1.10")
+            return self._back(mail, best(stops), mx, stops[-1].code)
         self._tell(f"held: {best(stops)}")
         results = tuple(dict.fromkeys(stop.result for stop in stops if stop.result))
         return Relayed(False, stops[-1].source, why=best(stops), state=HELD, mx=mx, results=results)

@@ -1,7 +1,7 @@
 """TLS reports (RFC 8460): a sender tells a domain once a day how TLS went; written strictly, read leniently. Pure.
 
-A report blocks nothing. Where it goes is said by the record at ``_smtp._tls``; whoever can hide that record can hide
-what is done to the mail, too (§7).
+A report blocks nothing. The record at ``_smtp._tls`` says where it goes; an attacker who can hide that record hides
+what she does to the mail, too (§7).
 """
 
 import gzip

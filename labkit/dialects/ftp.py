@@ -163,6 +163,18 @@ def _explain(kind: str, title: str, line: str) -> str:
 _OTHERS = {"unknown command": "The lab does not know this command."}
 
 
+_PORT = {
+    "227": re.compile(rb"227[^\r\n]*?\d+,\d+,\d+,\d+,(?P<high>\d{1,3}),(?P<low>\d{1,3})"),
+    "229": re.compile(rb"229[^\r\n]*?\(([!-~])\1\1(?P<low>\d{1,5})\1\)"),
+}
+"""Reply -> where it names the port for a data connection (RFC 959 §4.1.2, RFC 2428 §3)."""
+
+
+def _further(title: str, data: bytes) -> int:
+    found = _PORT[title].match(data) if title in _PORT else None
+    return (int(found.groupdict().get("high") or 0) << 8) + int(found["low"]) if found else 0
+
+
 def _write_list(capabilities: Capabilities) -> str:
     return "".join(f" {one}\r\n" for one in capabilities or ("UTF8",))
 
@@ -204,6 +216,7 @@ FTP = Dialect(
     recognises=_recognises,
     explain=_explain,
     other_upgrades=("AUTH SSL",),
+    further=_further,
     again="USER",
     steps={"question inside TLS": "Inside TLS the client logs in. Data connections are still to be protected."},
     commands=COMMANDS,
@@ -212,7 +225,7 @@ FTP = Dialect(
     discloses={
         "USER": r"USER +(?P<user_name>[^\r\n]+)",
         "PASS": r"PASS +(?P<password>[^\r\n]+)",
-        "STOR": r"STOR +(?P<file>[^\r\n]+)",
-        "RETR": r"RETR +(?P<file>[^\r\n]+)",
+        "STOR": r"STOR +(?P<file_name>[^\r\n]+)",
+        "RETR": r"RETR +(?P<file_name>[^\r\n]+)",
     },
 )

@@ -251,14 +251,33 @@ def _recognises(server: bytes, client: bytes) -> bool:
 def _tell(title: str, data: bytes) -> str:
     """The title, the result, and what of the message is text."""
     read = message(data)
-    code = _code(read) if read is not None and title in REPLIES else None
-    words = [word.decode("latin-1") for word in re.findall(rb"[\x20-\x7e]{3,}", data)]
+    if read is None:
+        return title
+    code = _code(read) if title in REPLIES else None
     named = [] if code is None else [_RESULTS.get(code, str(code))]
-    return f"{title}: {' '.join((*named, *words))}" if named or words else title
+    words = [*named, *(text for part in read.parts for text in _texts(part, 0))]
+    return f"{title}: {' '.join(words)}" if words else title
+
+
+def _texts(part: Element, depth: int) -> Iterator[str]:
+    """The strings in an element and in those inside it; what is nested deeper than LDAP nests is left out."""
+    if part.tag & _CONSTRUCTED and depth < _DEEPEST:
+        for inner in elements(part.content):
+            yield from _texts(inner, depth + 1)
+    elif part.tag not in (INTEGER, ENUMERATED, _BOOLEAN) and part.content:
+        text = part.content.decode("utf-8", "replace")
+        if text.isprintable():
+            yield text
 
 
 def _explain(kind: str, title: str, line: str) -> str:
     return COMMANDS.get(title) or REPLIES.get(title) or "Not a message of LDAP."
+
+
+_CONSTRUCTED = 0x20
+"""The bit of a tag whose content is elements (X.690 §8.1.2.5)."""
+_BOOLEAN = 0x01
+_DEEPEST = 20
 
 
 # ---- writing
@@ -372,6 +391,9 @@ LDAP = Dialect(
         "BindRequest": (
             r"(?s).*?\x02\x01\x03\x04[\x00-\x7f](?P<user_name>[^\x80]*)\x80[\x00-\x7f](?P<password>[^\xa0]*)"
         ),
-        "AddRequest": r"(?s).*?\x68.{1,5}?\x04[\x00-\x7f](?P<entry>[\x20-\x7e]+).*?(?P<message>[\x20-\x7e]+)$",
+        "AddRequest": (
+            r"(?s).*?\x68.{1,5}?\x04[\x00-\x7f](?P<entry>[\x20-\x7e]+?)"
+            r"(?=\x30(?:[\x00-\x7f]|\x81.|\x82..)\x30.{1,3}\x04).*?(?P<message>[\x20-\x7e]+)$"
+        ),
     },
 )

@@ -8,6 +8,7 @@ import encodings
 import pkgutil
 import re
 from base64 import b64decode
+from functools import lru_cache
 from quopri import decodestring
 
 _NO_CHARSETS = {"idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape", "mbcs", "oem"}
@@ -46,6 +47,7 @@ def _utf8(data: bytes) -> str:
         return data.decode("utf-8", "surrogateescape").translate(_ESCAPED)
 
 
+@lru_cache(64)
 def _codec(charset: str) -> str:
     """Python's name for a charset, or UTF-8; RFC 2231 §5 allows a language behind an asterisk."""
     name = encodings.normalize_encoding(charset.partition("*")[0].strip()).lower()

@@ -204,7 +204,7 @@ class _Session(Session):
         try:
             async with asyncio.timeout(_DATA_LIMIT):
                 self._data.socket.setblocking(False)
-                sock, _ = await loop.sock_accept(self._data.socket)
+                sock, _ = await self.while_here(loop.sock_accept(self._data.socket))
                 tls = self.server.context if self._private else None
                 transport, _ = await loop.connect_accepted_socket(lambda: protocol, sock, ssl=tls)
         except (OSError, TimeoutError) as error:

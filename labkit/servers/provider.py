@@ -95,7 +95,7 @@ class Provider(SMTPServer):
 
 
 class Gateway(Provider):
-    """The mail server that a domain shows to the world: it takes mail for the domain from anybody, and passes it on."""
+    """The mail server that a domain shows to the world: it takes mail from every client, and passes it on."""
 
     async def handle_MAIL(self, _: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
         """aiosmtpd's hook for the beginning of a message."""

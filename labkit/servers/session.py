@@ -6,12 +6,15 @@ what was asked for.
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections.abc import Coroutine
 from contextlib import suppress
-from typing import ClassVar, NoReturn
+from typing import Any, ClassVar, NoReturn, TypeVar
 
 from labkit.servers.quirks import KEEPS_BUFFER
 from labkit.servers.server import Note, Server
 from labkit.servers.tls import ServerTLS, encryption, over
+
+T = TypeVar("T")
 
 LINE_LIMIT = 8192
 """Bytes of a line, its end included; RFC 7162 §4 asks an IMAP server to take as many, RFC 2449 §4 a POP3 server 255."""
@@ -44,7 +47,9 @@ class Session(asyncio.Protocol, ABC):
         self.buffer = bytearray()
         """What the client sent and the conversation has not read yet."""
         self._transport: asyncio.Transport | None = None
-        self._ended = self._lost = False
+        self._ended = asyncio.Event()
+        """Set when the client says no more."""
+        self._lost = False
         self._arrived = asyncio.Event()
         self._writable = asyncio.Event()
         self._writable.set()
@@ -93,11 +98,23 @@ class Session(asyncio.Protocol, ABC):
     async def more(self) -> None:
         """Wait until more has arrived. Raises EOFError when nothing more will come, TimeoutError."""
         self._arrived.clear()
-        if self._ended:
+        if self._ended.is_set():
             raise EOFError
         self._transport.resume_reading()
         async with asyncio.timeout(self.idle_limit):
             await self._arrived.wait()
+
+    async def while_here(self, work: Coroutine[Any, Any, T]) -> T:
+        """What this piece of work gives; it is given up when the client says no more. Raises EOFError then."""
+        working, ended = asyncio.ensure_future(work), asyncio.ensure_future(self._ended.wait())
+        try:
+            done, _ = await asyncio.wait((working, ended), return_when=asyncio.FIRST_COMPLETED)
+            if working not in done:
+                raise EOFError
+            return working.result()
+        finally:
+            working.cancel()
+            ended.cancel()
 
     async def send(self, data: bytes) -> None:
         """Say something, and wait until the client takes it. Raises OSError when it does not."""
@@ -132,7 +149,7 @@ class Session(asyncio.Protocol, ABC):
         if self.buffer and KEEPS_BUFFER not in self.settings.quirks:
             self.note(f"{len(self.buffer)} bytes behind the command that starts TLS are thrown away")
             self.buffer.clear()
-        if self._transport.is_closing():
+        if self._transport.is_closing() or self._ended.is_set():
             raise ConnectionResetError
         await ServerTLS(self, self.server.context, self.note).take_over(self._transport)
         if not self.encrypted:
@@ -169,7 +186,7 @@ class Session(asyncio.Protocol, ABC):
         self._writable.set()
 
     def _end(self) -> None:
-        self._ended = True
+        self._ended.set()
         self._arrived.set()
 
     async def _live(self) -> None:

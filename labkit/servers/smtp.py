@@ -134,6 +134,8 @@ class SMTPSession(SMTP):
             authenticator=self._check,
             loop=asyncio.get_running_loop(),
         )
+        self._ended = False
+        """Whether the client has said that no more follows."""
         self._quirks = settings.quirks
         self._knows = server.post.knows
         self.note = note
@@ -142,6 +144,7 @@ class SMTPSession(SMTP):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if self.transport is None:
             super().connection_made(transport)
+            self._reader.readuntil = partial(_until, self._reader.readuntil)
             return
         clear, behind = self.session, bytes(self._reader._buffer)
         super().connection_made(transport)  # it is inside TLS now; this forgets the session and what is in the buffer
@@ -158,6 +161,12 @@ class SMTPSession(SMTP):
         if found and not self.envelope.mail_from and self.event_handler.requires_tls_now(self.transport):
             found.pop("REQUIRETLS", None)
         return found
+
+    def eof_received(self) -> bool:
+        """In clear text, what was asked before the end is still answered; aiosmtpd would give it up."""
+        self._ended = True
+        self._reader.feed_eof()
+        return not any(encryption(self.transport))
 
     def connection_lost(self, error: Exception | None) -> None:
         self.note(f"connection lost: {error}" if isinstance(error, OSError) else "connection closed")
@@ -185,6 +194,9 @@ class SMTPSession(SMTP):
             await self.push("501 5.5.4 STARTTLS takes no argument")
             return
         await self.push("220 Ready to start TLS")
+        if self._ended:
+            self.note("TLS handshake failed: the client closed the connection")
+            raise asyncio.CancelledError
         self._original_transport = self.transport
         self._tls_protocol = ServerTLS(self, self.tls_context, self.note)
         await self._tls_protocol.take_over(self._original_transport)
@@ -208,6 +220,14 @@ class SMTPSession(SMTP):
     def _check(self, _: SMTP, __: Session, ___: Envelope, mechanism: str, given: LoginPassword) -> AuthResult:
         user, password = (part.decode("utf-8", "replace") for part in given)
         return AuthResult(success=self._knows(user, password), handled=False, auth_data=user)
+
+
+async def _until(read: Callable[..., Awaitable[bytes]], separator: bytes = b"\n") -> bytes:
+    """The next bytes up to a separator; their end without one ends the session, as aiosmtpd expects it."""
+    try:
+        return await read(separator)
+    except asyncio.IncompleteReadError:
+        raise asyncio.CancelledError from None
 
 
 SERVER = SMTPServer

@@ -127,6 +127,12 @@ class Capture(Trace):
         opened._start()
         return opened
 
+    def lookups(self) -> Page:
+        """The questions to the name server and its answers, as a table; what they are about is said with each."""
+        from labkit.show.lookup_table import lookup_table
+
+        return lookup_table(self.frames, self.names)
+
     def visible(self) -> list[Exposure]:
         """What someone on the path can read, conversation by conversation; the indices are those of its events."""
         return [exposure for dialogue in self.dialogues for exposure in visible(dialogue)]

@@ -5,7 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from labkit.decode.steps import NAMES
-from labkit.dialects import ALL
+from labkit.dialects import ALL, named
 from labkit.show import html
 from labkit.show.page import Page
 from labkit.show.printed import printable
@@ -16,12 +16,17 @@ if TYPE_CHECKING:
     from labkit.show.capture import Capture
 
 _MISSING = "(not taken)"
+_NOTHING = "(nothing)"
 
 
-def dialect_table() -> Page:
-    """What each dialect says at each step, and on which ports."""
-    words = {word: list(map(put, ALL)) for word, put in _WORDS.items()}
-    return _table("The words of each dialect", "", [dialect.name for dialect in ALL], words)
+def dialect_table(*names: str) -> Page:
+    """What each dialect says at each step, and on which ports: ``dialect_table("SMTP", "IMAP", "POP3")``.
+
+    Without names, all of them. Raises `LabError` for a name of which the lab knows no dialect.
+    """
+    chosen = [named(name) for name in names] or ALL
+    words = {dialect.name: [put(dialect) for put in _WORDS.values()] for dialect in chosen}
+    return _table("The words of each dialect", "", list(_WORDS), words)
 
 
 def step_table(captures: "Mapping[str, Capture]") -> Page:
@@ -42,8 +47,8 @@ def _ports(ports: tuple[int, ...]) -> str:
 
 
 _WORDS = {
-    "ask": lambda dialect: dialect.ask,
-    "offered as": lambda dialect: dialect.token,
+    "ask": lambda dialect: dialect.ask or _NOTHING,
+    "offered as": lambda dialect: dialect.token or _NOTHING,
     "upgrade": lambda dialect: f"tag {dialect.upgrade}" if dialect.tagged else dialect.upgrade,
     "go-ahead": lambda dialect: f"tag {dialect.go_ahead}" if dialect.tagged else dialect.go_ahead,
     "explicit ports": lambda dialect: _ports(dialect.explicit_ports),

@@ -1,6 +1,7 @@
 """Text that came over the wire, made safe to look at: every control and direction character becomes visible."""
 
 import re
+from functools import cache
 
 from labkit.decode.escaped import escaped
 
@@ -11,14 +12,15 @@ INVISIBLE = re.compile(
 """A character that is not visible as what it is."""
 
 
-def _name(match: re.Match[str]) -> str:
-    code = ord(match[0])
+@cache
+def _name(char: str) -> str:
+    code = ord(char)
     return chr(0x2400 + code) if code < 0x20 else f"\\u{code:04x}" if code > 0xFF else f"\\x{code:02x}"
 
 
 def printable(text: str) -> str:
     """Text in which nothing is invisible: control characters as their pictures (␍, ␛), others as ``\\u202e``."""
-    return text if text.isascii() and text.isprintable() else INVISIBLE.sub(_name, text)
+    return text if text.isascii() and text.isprintable() else INVISIBLE.sub(lambda found: _name(found[0]), text)
 
 
 def decoded(data: bytes) -> str:

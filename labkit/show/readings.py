@@ -8,6 +8,7 @@ from labkit.decode.event import CLIENT, SERVER, TEXT, TLS, Dialogue, Event
 from labkit.decode.privacy import Exposure
 from labkit.decode.tls_start import is_text
 from labkit.show.printed import printable
+from labkit.show.told import moved, told
 
 EVENTS_SHOWN = 400
 
@@ -26,7 +27,9 @@ def heading(dialogue: Dialogue) -> str:
 
 def summary(dialogue: Dialogue) -> str:
     """In which protocol, and what became of TLS, in a sentence or three."""
-    protocol = dialogue.dialect.name if dialogue.dialect else "a protocol that the lab does not know"
+    protocol = (
+        dialogue.dialect.name if dialogue.dialect else dialogue.part_of or "a protocol that the lab does not know"
+    )
     size = f"{len(dialogue.events):,} {plural(len(dialogue.events), 'event')}"
     return printable(f"{protocol[0].upper()}{protocol[1:]}, {size}. {_tls(dialogue)}")
 
@@ -55,6 +58,8 @@ def _is_all_read(dialogue: Dialogue, said: Sequence[Event]) -> bool:
     both = {event.sender for event in said} == {CLIENT, SERVER}
     missing = any(event.kind == "gap" for event in dialogue.events)
     unread = any(event.kind == "unknown" and not is_text(event.data) for event in said)
+    if dialogue.part_of:
+        return begins and not missing
     return dialogue.dialect is not None and begins and both and not (missing or unread)
 
 
@@ -68,11 +73,16 @@ def _start(started: str, dialogue: Dialogue) -> str:
 
 
 def shown(reading: Reading) -> list[tuple[Event, list[Exposure]]]:
-    """The events that a transcript shows, each with what it gives away."""
+    """The events that a transcript shows, each with what it gives away; phrases that are no text as they are told."""
     by_event: dict[int, list[Exposure]] = {}
     for exposure in reading.exposures:
         by_event.setdefault(exposure.event_index, []).append(exposure)
-    return [(event, by_event.get(index, [])) for index, event in enumerate(reading.dialogue.events[:EVENTS_SHOWN])]
+    dialogue = reading.dialogue
+    events = ((event, by_event.get(index, [])) for index, event in enumerate(dialogue.events[:EVENTS_SHOWN]))
+    if dialogue.dialect is None or dialogue.dialect.tell is None:
+        return list(events)
+    readable = ((event, told(dialogue.dialect, event), exposures) for event, exposures in events)
+    return [(line, exposures if line is event else moved(exposures, line.data)) for event, line, exposures in readable]
 
 
 def milliseconds(dialogue: Dialogue, event: Event) -> str:

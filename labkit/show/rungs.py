@@ -11,6 +11,7 @@ from typing import NamedTuple
 from labkit.decode.event import CLIENT, TCP, TEXT, TLS, Dialogue, Event
 from labkit.show.forms import CONTENT, Form, form_of
 from labkit.show.printed import printable
+from labkit.show.told import told
 
 SHOWN = 80
 
@@ -63,6 +64,7 @@ def _fold(index: int, event: Event, phase: str) -> tuple[object, ...]:
 
 
 def _rung(dialogue: Dialogue, index: int, phase: str, events: list[Event]) -> Rung:
+    events = [told(dialogue.dialect, event) for event in events]
     first = events[0]
     times = f" × {len(events)}" if len(events) > 1 else ""  # noqa: RUF001
     milliseconds = (first.time - dialogue.events[0].time) * 1000
@@ -122,7 +124,7 @@ def _title(event: Event) -> str:
 
 def _said(event: Event) -> list[str]:
     """The lines of a phrase, each without the title that they all begin with."""
-    repeated = re.compile(rf"{re.escape(_title(event))}(?:[ -]|$)", re.IGNORECASE)
+    repeated = re.compile(rf"{re.escape(_title(event))}(?:: |[ -]|$)", re.IGNORECASE)
     lines = event.data[:_LONGEST].decode("utf-8", "backslashreplace").split("\n")
     return [said for line in lines if (said := repeated.sub("", line.strip("\r"), count=1))]
 

@@ -4,6 +4,7 @@ All measures are points; y grows downwards. What a picture says is not decided h
 """
 
 from collections.abc import Sequence
+from math import cos, pi, sin
 from typing import TYPE_CHECKING, NamedTuple
 
 from labkit.show.forms import Form
@@ -127,8 +128,6 @@ def cross(axes: "Axes", x: float, y: float, role: str) -> None:
 
 def lock(axes: "Axes", x: float, y: float, form: Form) -> None:
     """A padlock: closed, or with its shackle swung open where the ciphertext was opened."""
-    from math import cos, pi, sin
-
     hinge = -3.0 if form.name == "opened" else 0.0
     lift = 1.2 if form.name == "opened" else 0.0
     angles = [pi * step / 12 for step in range(13)]

@@ -28,6 +28,8 @@ ROLES = {
     ON_THE_PATH: "on the path between them",
 }
 """Host name -> what it is there for."""
+_STARTS = dict.fromkeys(("dns", "www"), 'lab.domain("bob.test")') | {"provider": "lab.provider()"}
+"""Host name -> what starts its server, where that is not ``lab.smtp()``."""
 _WIDTH = 120
 """Characters of a line of the plain text."""
 
@@ -85,7 +87,8 @@ def _box(host: Host, servers: list["Server"], listening: str) -> html.Node:
     own = [server for server in servers if server.host == host.name]
     notes = [html.div[html.small[listening]]] if host.name == ON_THE_PATH else []
     if not own and host.name not in (CLIENT_HOST, ON_THE_PATH):
-        notes.append(html.div[html.small["No server runs yet: start one with ", html.code["lab.smtp()"], "."]])
+        start = _STARTS.get(host.name, "lab.smtp()")
+        notes.append(html.div[html.small["No server runs yet: start one with ", html.code[start], "."]])
     name = html.b[host.name], " ", html.small[host.address]
     return html.div("lk-host")[name, html.div[_role(host)], notes, map(_server, own)]
 

@@ -150,6 +150,8 @@ def _before_word(text: str, start: int, end: int) -> int:
         begin = start + len(text[start:end].rstrip(" "))
         beyond = text[begin : begin + width + 1].strip(" ")
     else:
-        begin = text.rfind(" ", start, end) + 1 or start
+        begin = text.rfind(" ", start, end) + 1
+        if not begin:
+            return 0
         beyond = " " in text[begin : begin + width + 1]
     return begin if beyond or len(text) - begin <= width else 0

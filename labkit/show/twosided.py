@@ -7,6 +7,7 @@ attacker meant to do is not asked.
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 from functools import partial
+from math import cos, pi, sin
 from typing import TYPE_CHECKING, NamedTuple
 
 from labkit.decode.event import CLIENT, TCP, TEXT, TLS, Dialogue, Event
@@ -251,8 +252,6 @@ def _rung(axes: "Axes", row: Pair, y: float) -> None:
 
 
 def _disc(x: float, y: float) -> tuple[list[float], list[float]]:
-    from math import cos, pi, sin
-
     angles = [pi * step / 12 for step in range(24)]
     return [x + _DISC * cos(a) for a in angles], [y + _DISC * sin(a) for a in angles]
 

@@ -1,7 +1,7 @@
 """Every attack on mail between servers against every defence: one live message for each, and a machine's verdict on it.
 
 A row is what happens, a column what the sender or the domain does against it. The verdict is decided from what the
-attacker has read, what lies in the mailboxes, and what the sender says. Who makes the lab is for the caller.
+attacker has read, what lies in the mailboxes, and what the sender says. The caller makes the lab.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -208,9 +208,9 @@ ROWS = (
         "20", "planted a long policy; later mail", "RFC 8461 §10.3", None, _plant, _RELAYING, before=_silent, later=True
     ),
     Threat("21", "strips on the next hop only", "RFC 8689 §1", _strip, inner=True),
-    Threat("22", "nobody: the certificate has expired", "RFC 7671 §5.1", before=_expired, certificate="expired"),
+    Threat("22", "no attack: the certificate has expired", "RFC 7671 §5.1", before=_expired, certificate="expired"),
     Threat("22b", "the same, with TLSA 2 0 1", "RFC 7671 §5.2", columns=("DANE",), before=_expired_below_anchor),
-    Threat("23", "nobody: a new key, the old TLSA record", "RFC 7671 §8", columns=_RELAYING, before=_new_key),
+    Threat("23", "no attack: a new key, the old TLSA record", "RFC 7671 §8", columns=_RELAYING, before=_new_key),
 )
 
 

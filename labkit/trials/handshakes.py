@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from labkit.clients.failures import HANDSHAKE, put
+from labkit.decode.tls.registry import ALERTS
 from labkit.errors import LabError
 from labkit.trials import ssl2
 from labkit.trials.channel import ALL, SSL2, SSL3, Channel, HandshakeRefused
@@ -111,8 +112,6 @@ def _tlslite(connection: Any, shake: Callable[[], None]) -> Channel:
 
 
 def _alert(number: int) -> str:
-    from labkit.decode.tls.registry import ALERTS
-
     return ALERTS.get(number, str(number))
 
 

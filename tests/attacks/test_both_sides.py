@@ -168,7 +168,8 @@ def test_nothing_outside_the_lab_can_be_attacked(lab, address):
     server = lab.smtp()
 
     class Elsewhere:
-        protocol, host, port, settings = "SMTP", address, 587, server.settings
+        protocol, host, port = "SMTP", address, 587
+        settings, certificate = server.settings, server.certificate
 
     with pytest.raises(OutsideTheLab):
         lab.network.intercept("mallory", address, 587)

@@ -176,10 +176,25 @@ def test_a_renumbered_frame_differs_only_in_its_ports_and_checksum(payload, upst
     assert bytes(_summed_anew(read)) == frame
 
 
-def test_only_segments_of_the_lab_are_renumbered():
+@given(st.binary(max_size=100), st.booleans())
+def test_a_renumbered_datagram_differs_only_in_its_ports_and_checksum(payload, upstream):
+    ends = {"sport": 50000, "dport": 43210} if upstream else {"sport": 43210, "dport": 50000}
+    frame = bytes(ETHER / V4 / UDP(**ends) / payload)
+    read = Ether(renumber(frame, {43210: 53}))
+    assert (read[UDP].sport, read[UDP].dport) == ((50000, 53) if upstream else (53, 50000))
+    fresh = Ether(bytes(read))
+    del fresh[UDP].chksum
+    assert bytes(fresh) == bytes(read), "the checksum is the one that scapy would write"
+    read[UDP].sport, read[UDP].dport = ends["sport"], ends["dport"]
+    del read[UDP].chksum
+    assert bytes(read) == frame
+
+
+def test_only_segments_and_datagrams_of_the_lab_are_renumbered():
     others = [
         ETHER / V4 / SEGMENT,
-        ETHER / V4 / UDP(dport=43210),
+        ETHER / V4 / UDP(dport=43211),
+        ETHER / V4 / ICMP(),
         ETHER / V6 / TCP(dport=43210),
         ETHER / ARP(psrc="192.0.2.1", hwsrc=MACS["src"]),
     ]

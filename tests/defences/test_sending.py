@@ -155,9 +155,19 @@ def test_mail_for_nobody_named_goes_back(lab):
     bob = lab.domain("bob.test")
     bob.zone.put("@", "MX", "0 .")
     provider = lab.provider()
-    assert sent(lab, provider).state == "returned"
+    outcome = sent(lab, provider)
+    assert (outcome.state, outcome.code) == ("returned", "5.1.10")
     (bounce,) = lab.mailbox("alice")
     assert "takes no mail (null MX, RFC 7505)" in bounce.text and "PIN is" not in bounce.text and bounce.sender == ""
+
+
+def test_mail_for_a_domain_that_does_not_exist_goes_back_at_once(lab):
+    lab.domain("bob.test")
+    provider = lab.provider()
+    lab.send(provider, PIN, login=LOGIN, recipient="bob@nowhere.test")
+    outcome = provider.relayed[-1]
+    assert (outcome.state, outcome.code) == ("returned", "5.1.2") and not provider.sender.queue
+    assert "neither mail servers nor an address" in lab.mailbox("alice")[0].text
 
 
 def test_a_domain_without_mx_is_its_own_mail_server(lab):
@@ -317,3 +327,11 @@ def test_nothing_is_left_of_a_lab_that_has_published_and_sent():
     assert gone() is None
     after = process.num_fds() if hasattr(process, "num_fds") else 0, threading.active_count()
     assert after[0] <= before[0] and after[1] <= before[1] + 1
+
+
+def test_the_stage_shows_who_publishes(lab):
+    assert "lab.domain(&#34;bob.test&#34;)" in lab._repr_html_()
+    lab.domain("bob.test").sign()
+    shown = lab._repr_html_()
+    assert "DNS, port 53" in shown and "HTTPS, port 443" in shown and "bob.test (signed)" in shown
+    assert "name server on dns" in repr(lab)

@@ -34,7 +34,9 @@ def lab():
 @pytest.fixture
 def start(lab):
     """protocol -> a server that takes the login before TLS."""
-    return lambda protocol: {"SMTP": lab.smtp, "IMAP": lab.imap, "POP3": lab.pop3}[protocol](auth="always")
+    return lambda protocol: {"SMTP": lab.smtp, "IMAP": lab.imap, "POP3": lab.pop3}[protocol](
+        auth="always", replace=True
+    )
 
 
 def _all_gone(server):

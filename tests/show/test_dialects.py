@@ -1,9 +1,11 @@
 """The dialects beside each other: the table is the dialects' own data, the steps are those of live sessions."""
 
+import pytest
 from page_checks import read_page
 
 from labkit import Lab, dialect_table, policies, recorded, step_table
 from labkit.dialects import ALL
+from labkit.errors import LabError
 
 
 def test_the_table_says_what_each_dialect_says():
@@ -25,3 +27,20 @@ def test_the_steps_of_two_captures_stand_in_one_row():
     assert "250-STARTTLS" in rows[3] and "(not taken)" in rows[3]
     assert "(not taken)" in rows[7] and "EHLO" in rows[7]
     read_page(table.html)
+
+
+def test_the_table_shows_the_dialects_that_are_named():
+    table = dialect_table("smtp", "IMAP")
+    assert "SMTP" in table.text and "IMAP" in table.text and "XMPP" not in table.text
+    with pytest.raises(LabError, match="The lab does not speak 'gopher'"):
+        dialect_table("gopher")
+
+
+@pytest.mark.parametrize("name", ("ldap_clear", "postgresql_clear"))
+def test_phrases_that_are_no_text_are_shown_as_text(name):
+    capture = recorded(name)
+    for shown in (capture.transcript().text, capture.transcript().html, repr(capture.ladder())):
+        assert not any("\u2400" <= letter <= "\u241f" for letter in shown)
+        assert "hunter2" in shown and "The PIN is 4921." in shown
+    lines = capture.transcript().text
+    assert "readable: password" in lines and "readable: user name" in lines

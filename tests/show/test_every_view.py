@@ -33,11 +33,13 @@ from labkit.show.dialects import dialect_table, step_table
 from labkit.show.exercises import ProgressRow, progress_table, solution, with_news
 from labkit.show.grid import Cell, Grid
 from labkit.show.ladder import ladder
+from labkit.show.lookup_table import lookup_table
 from labkit.show.page import sentence
 from labkit.show.policy_grid import policy_grid
 from labkit.show.ports import table as port_table
 from labkit.show.printed import INVISIBLE
 from labkit.show.readings import Reading
+from labkit.show.recordings import recorded
 from labkit.show.segment import buffer
 from labkit.show.stage import stage
 from labkit.show.step_list import Steps
@@ -162,6 +164,7 @@ VIEWS = {
     ),
     "grid": lambda _: Grid(NASTY, (NASTY, NASTY), {(NASTY, NASTY): Cell("!", NASTY, "soft", NASTY)}, {"!": NASTY}),
     "ladder": lambda _: ladder(_upgrade(), {3: NASTY}),
+    "lookup_table": lambda _: lookup_table(recorded("signed_dns").frames, {"192.0.2.10": NASTY}),
     "page": lambda _: sentence(NASTY),
     "policy_grid": lambda _: policy_grid({(NASTY, NASTY): Outcome(False, NASTY, why=NASTY)}, NASTY),
     "ports": lambda _: port_table(),

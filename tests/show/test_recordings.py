@@ -64,7 +64,9 @@ def test_the_readme_says_what_is_in_it_and_so_does_the_file(recording):
 def test_a_recording_is_small_and_decodes_without_a_gap(name):
     assert (FOLDER / f"{name}.pcapng").stat().st_size < LARGEST
     for dialogue in recorded(name).decrypted().dialogues:
-        assert dialogue.dialect is not None
+        if dialogue.dialect is None:
+            assert name.startswith("ftp_")  # a data connection, which holds a file and nothing else
+            continue
         assert [event.title for event in dialogue.events[:3]] == ["SYN", "SYN, ACK", "ACK"]
         assert not [event for event in dialogue.events if event.kind in ("gap", "unknown", "injected")]
         assert dialogue.session is None or not dialogue.session.problem
@@ -82,20 +84,47 @@ FIELDS = ("tcp.stream", "smtp.req.command", "smtp.response.code", "tls.handshake
 
 @pytest.mark.parametrize("name", ALL)
 def test_tshark_reads_the_same_out_of_it(name):
-    dialogues = recorded(name).decrypted().dialogues
-    rows = _tshark(FOLDER / f"{name}.pcapng")
-    assert len({row["tcp.stream"] for row in rows if row["tcp.stream"]}) == len(dialogues)
-    smtp = [event for d in dialogues if d.dialect.name == "SMTP" for event in d.events if event.layer == TEXT]
-    # tshark shows the first four letters of a command.
-    assert _all(rows, "smtp.req.command") == [event.title[:4] for event in smtp if event.kind == "command"]
+    every = recorded(name).decrypted().dialogues
+    dialogues = [dialogue for dialogue in every if dialogue.dialect is not None]  # tshark leaves FTP's data unread
+    rows = _tshark(FOLDER / f"{name}.pcapng", *(word for one in dialogues for word in _decoded_as(one)))
+    assert len({row["tcp.stream"] for row in rows if row["tcp.stream"]}) == len(every)
+    smtp = [
+        event
+        for d in dialogues
+        if d.dialect and d.dialect.name in ("SMTP", "LMTP")
+        for event in d.events
+        if event.layer == TEXT
+    ]
+    # tshark shows the first four letters of a command, in small ones where it does not know it.
+    assert [verb.upper() for verb in _all(rows, "smtp.req.command")] == [
+        event.title[:4] for event in smtp if event.kind == "command"
+    ]
     assert _all(rows, "smtp.response.code") == [event.title for event in smtp if event.sender == SERVER]
     messages = [event for d in dialogues for event in d.events if event.layer == TLS and event.kind == "handshake"]
     assert sorted(map(int, _all(rows, "tls.handshake.type"))) == sorted(event.data[0] for event in messages)
 
 
-def _tshark(path: Path) -> list[dict[str, str]]:
+def _decoded_as(dialogue) -> tuple[str, ...]:
+    """What tshark has to be told of a conversation that it does not recognise by its port."""
+    return ("-d", f"tcp.port=={dialogue.server.port},smtp") if dialogue.dialect.name == "LMTP" else ()
+
+
+def _tshark(path: Path, *options: str) -> list[dict[str, str]]:
     fields = [word for field in FIELDS for word in ("-e", field)]
-    command = [tool("tshark"), "-r", str(path), "-2", "-T", "fields", "-E", "header=y", "-E", "separator=/t", *fields]
+    command = [
+        tool("tshark"),
+        "-r",
+        str(path),
+        *options,
+        "-2",
+        "-T",
+        "fields",
+        "-E",
+        "header=y",
+        "-E",
+        "separator=/t",
+        *fields,
+    ]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     return list(csv.DictReader(result.stdout.splitlines(), delimiter="\t"))
 

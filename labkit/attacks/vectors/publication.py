@@ -140,7 +140,7 @@ class BlockPolicyHost(PublicationVector):
 
 
 class OwnPolicyHost(PublicationVector):
-    """Is the policy host, with a certificate from an authority that nobody trusts, and a policy that asks nothing."""
+    """Is the policy host, with a certificate from an untrusted authority, and a policy that asks nothing."""
 
     id = "P8"
     source = "RFC 8461 §3.3"

@@ -5,7 +5,7 @@ as a reader would write it. What does not fit is named as such; no byte is left 
 here.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
 from labkit.decode.event import Field
@@ -62,8 +62,17 @@ def named(names: Mapping[int, str], size: int) -> Callable[[int], str]:
 class FieldCursor:
     """A run of a message's bytes, with the fields that were named in it so far."""
 
-    def __init__(self, data: bytes, setting: Setting, start: int = 0, end: int | None = None) -> None:
+    def __init__(
+        self,
+        data: bytes,
+        setting: Setting,
+        start: int = 0,
+        end: int | None = None,
+        groups: Collection[str] | None = None,
+    ) -> None:
         self.setting = setting
+        self.groups = groups
+        """The names of the groups whose bytes are named one by one, the others stay whole; None for all groups."""
         self.fields: list[Field] = []
         self._data = data
         self._position = start
@@ -100,7 +109,10 @@ class FieldCursor:
     def group(self, name: str, size: int, layout: Layout, meaning: str) -> str:
         """Name some bytes that have a layout of their own; return what it returns. Raises `Short`."""
         self.peek(size)
-        inner = FieldCursor(self._data, self.setting, self._position, self._position + size)
+        if self.groups is not None and name not in self.groups:
+            self._add(name, size, "", meaning)
+            return ""
+        inner = FieldCursor(self._data, self.setting, self._position, self._position + size, self.groups)
         value = inner.fill(layout)
         self._add(name, size, value, meaning, tuple(inner.fields))
         return value

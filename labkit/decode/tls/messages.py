@@ -5,6 +5,8 @@ RFC 5077 (tickets). Extensions are `extensions`, certificates `certificate`, mes
 is for as a whole is `meanings`.
 """
 
+from collections.abc import Collection
+
 from labkit.decode.event import Field
 from labkit.decode.tls.certificate import certificate
 from labkit.decode.tls.ciphers import AEAD, BLOCK, cipher_of
@@ -40,9 +42,13 @@ from labkit.decode.tls.registry import (
 from labkit.decode.tls.suites import SUITES
 
 
-def handshake_fields(data: bytes, setting: Setting) -> tuple[Field, ...]:
-    """The fields of a handshake message with its header of 4 bytes. Never raises."""
-    return _fields(data, setting, _handshake)
+def handshake_fields(data: bytes, setting: Setting, groups: Collection[str] | None = None) -> tuple[Field, ...]:
+    """The fields of a handshake message with its header of 4 bytes. Never raises.
+
+    With `groups`, only groups of fields with these names are taken apart; the others are one field each, without a
+    value.
+    """
+    return _fields(data, setting, _handshake, groups)
 
 
 def record_fields(kind: str, data: bytes, setting: Setting) -> tuple[Field, ...]:
@@ -55,8 +61,8 @@ def ciphertext_fields(data: bytes, setting: Setting) -> tuple[Field, ...]:
     return _fields(data, setting, _ciphertext)
 
 
-def _fields(data: bytes, setting: Setting, layout: Layout) -> tuple[Field, ...]:
-    cursor = FieldCursor(data, setting)
+def _fields(data: bytes, setting: Setting, layout: Layout, groups: Collection[str] | None = None) -> tuple[Field, ...]:
+    cursor = FieldCursor(data, setting, groups=groups)
     cursor.fill(layout)
     return tuple(cursor.fields)
 

@@ -5,7 +5,7 @@ which secret they are made of is `secrets_of`, how a record is opened `protectio
 `meanings`, and its fields are `messages`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from labkit.decode.event import CLIENT, SERVER, Event, Field
 from labkit.decode.tls import problems, ssl2
@@ -236,12 +236,21 @@ class Stream:
         if event.title in ssl2.TITLES:
             return ssl2.fields(event.title, event.data)
         title = event.title.removeprefix(f"{UNFINISHED} ") if event.kind == "handshake" else event.title
-        setting = Setting(title, TLS13 if self._tls13 else self.version, self.cipher)
+        setting = self._setting(title)
         if event.encrypted and event.title in SEALED:
             return ciphertext_fields(event.data, setting)
         if event.kind == "handshake":
             return handshake_fields(event.data, setting)
         return record_fields(event.kind, event.data, setting)
+
+    def fields_in(self, event: Event, groups: Collection[str]) -> tuple[Field, ...]:
+        """The same, with only these groups taken apart: a ClientHello costs a tenth when only its name is wanted."""
+        if event.title in ssl2.TITLES:
+            return ssl2.fields(event.title, event.data)
+        return handshake_fields(event.data, self._setting(event.title), groups)
+
+    def _setting(self, title: str) -> Setting:
+        return Setting(title, TLS13 if self._tls13 else self.version, self.cipher)
 
     # ---- what is inside a record
 

@@ -1,0 +1,35 @@
+"""The questions to a name server in a capture, as a table."""
+
+from collections.abc import Mapping, Sequence
+
+from labkit.capture.pcap import Frame
+from labkit.defences.lookups import lookups
+from labkit.show.page import Page
+from labkit.show.table import table
+
+_CAPTION = "Questions to the name server"
+_COLUMNS = ("ms", "who asks", "for", "answer", "signed", "about")
+_LONGEST = 60
+"""Characters of an answer that are shown."""
+
+
+def lookup_table(frames: Sequence[Frame], names: Mapping[str, str]) -> Page:
+    """The table of what was asked in these frames; `names` is ``ip:port`` or ``ip`` -> the name of that host."""
+    found = lookups(frames)
+    began = frames[0].time if frames else 0
+    rows = [
+        (
+            f"{(each.time - began) / 1e6:.1f}",
+            names.get(each.client) or names.get(each.client.partition(":")[0], each.client),
+            f"{each.name} {each.type}",
+            _short(each.answer) or "no answer was seen",
+            "yes" if each.signed else "no",
+            each.about,
+        )
+        for each in found
+    ]
+    return table(_CAPTION, _COLUMNS, rows)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

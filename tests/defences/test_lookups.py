@@ -1,0 +1,67 @@
+"""Questions to the name server are read out of a capture as tshark reads them, and said in words."""
+
+import subprocess
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tools import tool
+
+from labkit import Lab
+from labkit.capture.frames import ETHERNET
+from labkit.capture.pcap import Frame
+from labkit.defences.lookups import lookups
+from labkit.errors import CannotSniff, NetworkUnavailable
+from labkit.network import KINDS
+
+
+@pytest.fixture(params=KINDS)
+def lab(request):
+    try:
+        lab = Lab(request.param, hosts=("dns", "www", "provider"))
+    except NetworkUnavailable as refusal:
+        pytest.skip(str(refusal))
+    with lab:
+        yield lab
+
+
+def test_a_capture_holds_what_was_asked_and_answered_and_tshark_agrees(lab, tmp_path):
+    if lab.network.kind == "loopback":
+        try:
+            lab.alice.sniff().close()
+        except CannotSniff as refusal:  # then there is only the tap, which carries TCP alone
+            pytest.skip(str(refusal))
+    lab.domain("bob.test").sign().tlsa("3 1 1").sts("enforce")
+    with lab.capture() as capture:
+        for name, type in (("bob.test", "MX"), ("_25._tcp.mail.bob.test", "TLSA"), ("_mta-sts.bob.test", "TXT")):
+            lab.resolve(name, type)
+        lab.resolve("nobody.bob.test", "A")
+    found = lookups(capture.frames)
+    assert [each.name for each in found if each.type == "MX"] == ["bob.test"]
+    mx = next(each for each in found if each.type == "MX")
+    assert (mx.answer, mx.signed) == ("10 mail.bob.test.", True) and "which servers take mail" in mx.about
+    absent = next(each for each in found if each.name == "nobody.bob.test")
+    assert (absent.answer, absent.signed) == ("NXDOMAIN", True)
+    capture.save(tmp_path / "dns.pcapng")
+    command = [tool("tshark"), "-r", tmp_path / "dns.pcapng", "-Y", "dns.flags.response == 0", "-T", "fields"]
+    asked = subprocess.run([*command, "-e", "dns.qry.name"], capture_output=True, text=True, timeout=60).stdout
+    assert asked.split() == [each.name for each in found]
+    command = [tool("tshark"), "-r", tmp_path / "dns.pcapng", "-o", "udp.check_checksum:TRUE"]
+    wrong = [*command, "-Y", "dns && udp.checksum.status == 0"]
+    bad = subprocess.run(wrong, capture_output=True, text=True, timeout=60)
+    assert bad.stdout == ""
+    table = repr(capture.lookups())
+    assert "whether there is a policy of MTA-STS" in table and "alice" in table
+    assert not capture.passed_over, "datagrams hide no conversation"
+
+
+@given(st.lists(st.binary(max_size=120), max_size=4))
+def test_any_frames_are_read_without_harm(datas):
+    udp = bytes(12) + b"\x08\x00\x45" + bytes(8) + b"\x11" + bytes(10)
+    frames = [
+        Frame(number, ETHERNET, head + data, len(head + data))
+        for number, data in enumerate(datas)
+        for head in (b"", udp, udp + b"\x30\x39\x00\x35\x00\x00\x00\x00", udp + b"\x00\x35\x30\x39\x00\x00\x00\x00")
+    ]
+    for each in lookups(frames):
+        assert each.name or each.type
