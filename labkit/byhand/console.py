@@ -54,6 +54,7 @@ class Console:
         self.script = script
         self._lab = lab
         self._encounter: Encounter | None = None
+        self._patience = 0.0
 
     def run(self, action: "Callable[..., object]", *arguments: Any, **more: Any) -> "Console":
         """Let a victim do something: ``console.run(lab.send, mail, "The PIN is 4921")``.
@@ -64,7 +65,9 @@ class Console:
         """
         if attended():
             patient = {"timeout": PATIENCE} if "timeout" in signature(action).parameters else {}
-            self._expect(partial(action, *arguments, **patient | more))
+            told = patient | more
+            self._patience = told.get("timeout", 0.0)
+            self._expect(partial(action, *arguments, **told))
             when_hurried(self._hurry)
         else:
             self._encounter = self._fresh()
@@ -159,7 +162,7 @@ class Console:
             return Situation(self._names, None, _NOBODY)
         over = encounter.over.is_set()
         end = ending(encounter.outcome, encounter.verdict, self._names) if over else None
-        return Situation(self._names, encounter.byhand, encounter.note, end)
+        return Situation(self._names, encounter.byhand, encounter.note, end, self._patience)
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
         return bundle(self._desk.box) if attended() else {}

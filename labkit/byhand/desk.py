@@ -61,7 +61,9 @@ class Desk:
         self._means, self._end_of_it, self._log = ipywidgets.HTML(), ipywidgets.HTML(), ipywidgets.HTML()
         self._text = ipywidgets.Textarea(description="The line, which you may change", rows=_ROWS, **_FIELD)
         self._own = ipywidgets.Text(description="A line of your own, which goes out ahead of that one", **_FIELD)
-        clicked = [self._text, self._fates(), self._own, self._additions(), self._others()]
+        fates, additions = self._fates(), self._additions()
+        self._for_a_line = [*fates.children, *additions.children]
+        clicked = [self._text, fates, self._own, additions, self._others()]
         self._controls = ipywidgets.VBox([self._clock, *clicked, self._notice, self._means])
         head = ipywidgets.HTML(html.render([style_sheet(), views.head()]))
         parts = [head, self._state, self._controls, self._end_of_it, self._log]
@@ -125,6 +127,8 @@ class Desk:
             self._turn_to(situation.held)
             held, complaint = self._held, self._complaint
         self._controls.layout.display = None if situation.by_hand else "none"
+        for button in self._for_a_line:
+            button.disabled = held is None
         self._state.value = html.render(html.div(role="status")[_listed(views.sentences(situation))])
         self._clock.value = html.render(_listed([views.clock(held)]))
         alert = html.div(role="alert")[_listed(filter(None, [complaint]))]

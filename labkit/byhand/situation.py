@@ -39,6 +39,8 @@ class Situation(NamedTuple):
     """A sentence on who decides, or on what to do first."""
     ending: tuple[html.Node, str] | None = None
     """HTML and text of what came of it, when it is over."""
+    patience: float = 0.0
+    """Seconds for which the last victim waits for an answer; 0 where that is not known."""
 
     @property
     def by_hand(self) -> bool:
@@ -68,7 +70,21 @@ def _now(situation: Situation) -> str:
         what = printable(f"{line.kind} {line.title}")
         return f"Held: {_way(line, situation.names)}, {what}, session {line.session}.{queue}"
     sealed = f" {records} TLS records have passed, and you cannot read them." if records else ""
-    return f"Nothing is held.{sealed}"
+    return f"Nothing is held.{sealed}{_after_a_drop(situation)}"
+
+
+def _after_a_drop(situation: Situation) -> str:
+    """That the client waits in vain, where the last decision was to drop a line and to say nothing in its place."""
+    last = next(reversed(situation.byhand.decided), None)
+    if last is None or last.actions != (Drop(),):
+        return ""
+    client = situation.names[CLIENT]
+    time = f", for up to {situation.patience:g} s from then" if situation.patience else ""
+    return (
+        f" You dropped the last line, so {client} waits for an answer{time}. Nothing more comes unless the other end "
+        "speaks by itself: end the attack to cut the waiting short. To answer in the place of a line, say something "
+        "first and drop it then."
+    )
 
 
 def clock(held: HeldLine | None) -> str:

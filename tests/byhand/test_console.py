@@ -313,3 +313,14 @@ while not console._encounter.byhand.waiting:
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_button_that_does_nothing_now_is_grey(person):
+    words = ("Pass it on", "Send what I wrote", "Drop it", "More time", "Say it to")
+    person.until("Held: ")
+    assert not [word for word in words if person.named(word).disabled]
+    person.click("Drop it")
+    person.until("Nothing is held")
+    assert [word for word in words if person.named(word).disabled] == list(words)
+    assert not person.named("End the attack").disabled
+    person.click("End the attack")

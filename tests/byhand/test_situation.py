@@ -82,3 +82,25 @@ def test_a_long_line_and_a_long_conversation_are_cut():
     for number in range(200):
         byhand.on_line(Line(CLIENT, "command", "NOOP", b"NOOP %d\r\n" % number, False, SMTP))
     assert "the last 60 of 200" in page(Situation(NAMES, byhand)).text
+
+
+def held_then(decide):
+    """How things stand behind a line of the client's that was decided so, by hand."""
+    byhand = ByHand()
+    held = byhand.on_line(Line(CLIENT, "command", "STARTTLS", b"STARTTLS\r\n", False, SMTP, 587, (), 3))
+    decide(held)
+    return page(Situation(NAMES, byhand, patience=600.0)).text
+
+
+def test_behind_a_dropped_line_it_is_said_who_waits_and_for_how_long():
+    said = held_then(lambda held: held.drop())
+    assert "alice waits for an answer, for up to 600 s from then" in said and "end the attack" in said
+
+
+def test_where_an_answer_went_out_or_the_line_passed_nobody_waits():
+    def answered(held):
+        held.say(CLIENT, b"454 Not now\r\n")
+        held.drop()
+
+    assert "waits for an answer" not in held_then(answered)
+    assert "waits for an answer" not in held_then(lambda held: held.pass_on())
