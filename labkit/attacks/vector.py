@@ -83,7 +83,29 @@ class Record(NamedTuple):
     """The records before it, of both ends, oldest first; the last hundred, with at most 4,096 bytes of each."""
 
 
-class Vector:
+class Described:
+    """What every attack says of itself; its summary is the first paragraph of its docstring."""
+
+    id: ClassVar[str] = ""
+    """Its number in the catalogue: ``N1``."""
+    source: ClassVar[str] = ""
+    """Where it was described first, or found."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return type(self).__name__
+
+    @property
+    def summary(self) -> str:
+        """What it does, in one sentence."""
+        return " ".join((type(self).__doc__ or "").split("\n\n", 1)[0].split())
+
+    def __repr__(self) -> str:
+        return f"<{self.name}{f' ({self.id})' if self.id else ''}: {self.summary}>"
+
+
+class Vector(Described):
     """Lets everything pass: an attacker who only reads. An attack overrides one of the three methods.
 
     Each method returns an action of `labkit.attacks.actions`, a tuple of them, `Later`, or None to let it pass.
@@ -93,14 +115,10 @@ class Vector:
     other raises `LabError` when the class is made: it would be misspelt, and silent.
     """
 
-    id: ClassVar[str] = ""
-    """Its number in the catalogue: ``N1``."""
     protocols: ClassVar[tuple[str, ...]] = ()
     """The names of the only dialects that it is for; empty for every dialect that has what it needs."""
     needs: ClassVar[tuple[str, ...]] = ()
     """What a dialect must have: kinds of replies, or parts of `labkit.dialects.writing.Writer`."""
-    source: ClassVar[str] = ""
-    """Where it was described first, or found."""
     marks: ClassVar[tuple[str, ...]] = ()
     """Words that only the attacker says: a victim that repeats them has believed her."""
     injects: ClassVar[bool] = False
@@ -127,7 +145,7 @@ class Vector:
                 asked = ", ".join(method for method in vars(Vector) if method.startswith("on_"))
                 raise LabError(f"{cls.__name__}.{name} is never called: a vector is asked in {asked}.")
             if not _is_code(value):
-                settings = ", ".join(get_annotations(Vector))
+                settings = ", ".join([*get_annotations(Described), *get_annotations(Vector)])
                 raise LabError(
                     f"{cls.__name__}.{name} means nothing: a vector has {settings}. "
                     f"Write {name}: ClassVar = … for a setting of its own."
@@ -153,19 +171,6 @@ class Vector:
 
     def release(self) -> None:
         """The attack ends: each `Later` that is not settled must be."""
-
-    @property
-    def name(self) -> str:
-        """What it is called."""
-        return type(self).__name__
-
-    @property
-    def summary(self) -> str:
-        """What it does, in one sentence."""
-        return " ".join((type(self).__doc__ or "").split("\n\n", 1)[0].split())
-
-    def __repr__(self) -> str:
-        return f"<{self.name}{f' ({self.id})' if self.id else ''}: {self.summary}>"
 
 
 def _is_code(value: object) -> bool:

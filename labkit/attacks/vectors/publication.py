@@ -4,8 +4,9 @@ A sender of mail learns there whom to send to, and what to ask of it (RFC 8461 Â
 one of these keeps nothing and touches no socket.
 """
 
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
+from labkit.attacks.vector import Described
 from labkit.defences import forging
 from labkit.defences.forging import Question
 from labkit.defences.mta_sts import LONGEST, STSPolicy
@@ -20,11 +21,8 @@ class Served(NamedTuple):
     """A kind of `labkit.trust.certificates.KINDS`, for the policy host's name."""
 
 
-class PublicationVector:
+class PublicationVector(Described):
     """Lets every answer and every policy pass. An attack overrides one of the three methods."""
-
-    id: ClassVar[str] = ""
-    source: ClassVar[str] = ""
 
     def on_answer(self, question: Question, answer: bytes) -> bytes | None:
         """The answer of the name server as it is passed on; None to pass nothing on."""
@@ -41,19 +39,6 @@ class PublicationVector:
     def on_policy(self) -> Served | str:
         """What is done about a connection to the policy host: `PASS`, `BLOCK`, or a page of the attacker's own."""
         return PASS
-
-    @property
-    def name(self) -> str:
-        """What it is called."""
-        return type(self).__name__
-
-    @property
-    def summary(self) -> str:
-        """What it does, in one sentence."""
-        return " ".join((type(self).__doc__ or "").split("\n\n", 1)[0].split())
-
-    def __repr__(self) -> str:
-        return f"<{self.name}{f' ({self.id})' if self.id else ''}: {self.summary}>"
 
 
 PASS, BLOCK = "pass", "block"

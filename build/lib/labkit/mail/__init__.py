@@ -1,1 +1,0 @@
-"""A message, its content, mailboxes, and the post office that the servers of a lab share. No protocol is known here."""
