@@ -5,17 +5,17 @@ What a lesson can do with the lab is here; how it is done is in the rooms below,
 
 import os
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from functools import cached_property, partial
-from importlib import import_module
-from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from labkit import outputs
+from labkit.capturing import NotBegun, captured
 from labkit.errors import LabError
 from labkit.interrupts import uninterrupted
 from labkit.limits import within_limits
+from labkit.loading import loading
 from labkit.network import HOSTS, Host, make, names
 from labkit.publishing import Publishing
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from labkit.clients.outcome import Fetched, Outcome, Sent
     from labkit.clients.policies import Policy
     from labkit.mail.mailbox import Mailbox
-    from labkit.network import Network
     from labkit.servers.imap.server import IMAPServer
     from labkit.servers.older import OlderSMTPServer
     from labkit.servers.pop3 import POP3Server
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
     from labkit.show.grid import Grid
     from labkit.trials.attacks import Client, Matrix
     from labkit.trust.certificates import Certificate
-    from labkit.trust.keylog import KeyLog
 
     S = TypeVar("S", bound=Server)
     Said = TypeVar("Said", bound=Outcome)
@@ -84,7 +82,7 @@ class Lab(Publishing):
             with uninterrupted(), within_limits("Making a lab"):
                 self.keylog = KeyLog()
                 self._stage.callback(self.keylog.close)
-                with _loading(*_FIRST_SESSION):  # another process makes the network meanwhile
+                with loading(*_FIRST_SESSION):  # another process makes the network meanwhile
                     self.network = make(network, (*HOSTS, *names(hosts)))
                 self._stage.callback(self.network.close)
                 self._stage.callback(_close_all, self.servers)
@@ -115,7 +113,7 @@ class Lab(Publishing):
         """What an attack, or a trial, uses of this lab."""
         from labkit.attack import Site
 
-        capture = partial(_captured, self.network, self._capture, self.keylog)
+        capture = partial(captured, self.network, self._capture, self.keylog)
         return Site(self.network, self.authority, self.keylog, self.post, self.servers, capture)
 
     def start(
@@ -248,7 +246,7 @@ class Lab(Publishing):
         With `host`, what the interface of this host sees; on loopback all hosts share one, so that is everything.
         Raises `CannotSniff` when the lab was told to use AF_PACKET and this process may not.
         """
-        return NotBegun(_captured(self.network, self._capture, self.keylog, host))
+        return NotBegun(captured(self.network, self._capture, self.keylog, host))
 
     def versions(self, ranges: "Mapping[str, tuple[str, ...]] | None" = None) -> "Grid":
         """Let every client range of TLS versions meet every server range, live, and show who agreed on what.
@@ -413,65 +411,6 @@ class Lab(Publishing):
         lines = [f"<Lab with {hosts}. {self.network.describe()}"]
         lines += [f"  {server!r}" for server in self._standing] or ["  No server runs yet: start one with lab.smtp()."]
         return "\n".join(lines) + ">"
-
-
-class NotBegun(AbstractContextManager["Capture"]):
-    """What `Lab.capture` gives: a capture that begins with a ``with`` block. Anything else that is asked of it fails.
-
-    Raises `LabError`.
-    """
-
-    def __init__(self, capture: "AbstractContextManager[Capture]") -> None:
-        self._capture = capture
-
-    def __enter__(self) -> "Capture":
-        return self._capture.__enter__()
-
-    def __exit__(self, *error: Any) -> bool | None:
-        return self._capture.__exit__(*error)
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):  # what copies and shows objects asks for, and can do without
-            raise AttributeError(name)
-        raise LabError(f"There is no {name} yet. {_WITH}")
-
-    def __repr__(self) -> str:
-        return f"<a capture that has not begun. {_WITH}>"
-
-
-_WITH = "A capture begins and ends with a block: with lab.capture() as capture: …"
-
-
-@contextmanager
-def _captured(network: "Network", method: str, keylog: "KeyLog", host: str | None = None) -> Iterator["Capture"]:
-    network.still_open()
-    from labkit.capture import record
-    from labkit.show.capture import Capture
-
-    with record(network, method=method, keylog=keylog, into=Capture(), host=host) as trace:
-        yield trace
-
-
-@contextmanager
-def _loading(*modules: str) -> Iterator[None]:
-    """Load these modules while the block waits for something else.
-
-    From a fresh Python to the first session printed: 0.88 s with it, 1.19 s without (median of 10, two busy cores).
-    """
-    loading = Thread(target=_load, args=modules, name="labkit loading", daemon=True)
-    with suppress(RuntimeError):  # no thread can be started: they are loaded where they are needed
-        loading.start()
-    try:
-        yield
-    finally:
-        if loading.ident is not None:
-            loading.join()
-
-
-def _load(*modules: str) -> None:
-    with suppress(ImportError, OSError, MemoryError):  # what is missing is said where it is needed
-        for module in modules:
-            import_module(module)
 
 
 def _clean_up(stage: ExitStack, maker: int) -> None:

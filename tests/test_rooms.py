@@ -14,7 +14,7 @@ from labkit.dialects import ALL
 ROOT = Path(labkit.__file__).parent
 FLOORS = (
     {"errors"},
-    {"interrupts", "limits", "scratch"},
+    {"interrupts", "limits", "loading", "scratch"},
     {"dialects", "trust", "network"},
     {"mail"},
     {"servers", "clients", "capture"},
@@ -24,6 +24,7 @@ FLOORS = (
     {"attack"},
     {"trials"},
     {"outputs"},
+    {"capturing"},
     {"lab", "publishing"},
     {"byhand", "exercises", "checkup"},
     {"labkit"},

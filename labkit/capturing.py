@@ -1,0 +1,50 @@
+"""What `Lab.capture` gives: a capture that begins and ends with a block."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from labkit.errors import LabError
+
+if TYPE_CHECKING:
+    from labkit.network import Network
+    from labkit.show.capture import Capture
+    from labkit.trust.keylog import KeyLog
+
+
+class NotBegun(AbstractContextManager["Capture"]):
+    """What `Lab.capture` gives: a capture that begins with a ``with`` block. Anything else that is asked of it fails.
+
+    Raises `LabError`.
+    """
+
+    def __init__(self, capture: "AbstractContextManager[Capture]") -> None:
+        self._capture = capture
+
+    def __enter__(self) -> "Capture":
+        return self._capture.__enter__()
+
+    def __exit__(self, *error: Any) -> bool | None:
+        return self._capture.__exit__(*error)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # what copies and shows objects asks for, and can do without
+            raise AttributeError(name)
+        raise LabError(f"There is no {name} yet. {_WITH}")
+
+    def __repr__(self) -> str:
+        return f"<a capture that has not begun. {_WITH}>"
+
+
+_WITH = "A capture begins and ends with a block: with lab.capture() as capture: …"
+
+
+@contextmanager
+def captured(network: "Network", method: str, keylog: "KeyLog", host: str | None = None) -> Iterator["Capture"]:
+    """Record what crosses this network while the block runs; see `Lab.capture`."""
+    network.still_open()
+    from labkit.capture import record
+    from labkit.show.capture import Capture
+
+    with record(network, method=method, keylog=keylog, into=Capture(), host=host) as trace:
+        yield trace
