@@ -47,6 +47,7 @@ fuzz:
 data:
 	@PYTHON="$(PYTHON)" sh setup/install.sh .
 	$(PY) data/record.py $(ARGS)
+	$(PY) data/record_commands.py
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis build *.egg-info
