@@ -91,7 +91,7 @@ def call(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def _end(thread: threading.Thread) -> None:
-    """Raise `OutOfTime` inside a thread, as often as it takes: a bare except swallows some of them."""
+    """Raise `OutOfTime` inside a thread, for a second: a loop around a bare except may swallow them all, and go on."""
     deadline = time.monotonic() + 1
     while thread.is_alive() and time.monotonic() < deadline:
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(OutOfTime))

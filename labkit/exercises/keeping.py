@@ -1,12 +1,14 @@
 """Where progress is kept: a file beside the notebooks, or one in the home folder where that cannot be written.
 
-Kernels of several notebooks share the file. Each adds what it finds there to what it knows before it writes, and
-writes a new file in the place of the old one, so a file is never half written. A file that cannot be understood is
-renamed, never overwritten. Outside a Jupyter kernel nothing is kept.
+Kernels of several notebooks share the file. Each adds what it finds there to what it knows before it writes, while
+the others wait for it, and writes a new file in the place of the old one, so a file is never half written. A file that
+cannot be understood is renamed, never overwritten. Outside a Jupyter kernel nothing is kept.
 """
 
+import fcntl
 import os
 import secrets
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -24,6 +26,8 @@ FALLBACK = "starttls-lab-progress.json"
 """The file's name in the home folder, where it stands beside nothing that explains it."""
 STUDENT = "LABKIT_STUDENT"
 """The environment variable that names the student, where a class is graded."""
+_PATIENCE = 2.0
+"""Seconds that a kernel waits for another that writes its record."""
 NOTEBOOK = "JPY_SESSION_NAME"
 """The environment variable in which Jupyter's server tells a kernel the path of its notebook."""
 
@@ -59,8 +63,9 @@ class Keeper:
 
     def _written(self, place: Path) -> bool:
         try:
-            self._take(place)
-            replace(place, self.record.written())
+            with _alone_in(place.parent):
+                self._take(place)
+                replace(place, self.record.written())
         except OSError:
             return False
         return True
@@ -106,6 +111,33 @@ def _places() -> Iterator[Path]:
         yield Path.cwd() / FILE
     with suppress(RuntimeError):
         yield Path.home() / FALLBACK
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """No other kernel reads and writes its record in this folder meanwhile, unless it takes longer than `_PATIENCE`.
+
+    Raises OSError where there is no such folder.
+    """
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        deadline = time.monotonic() + _PATIENCE
+        while not _locked(opened) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        yield
+    finally:
+        os.close(opened)
+
+
+def _locked(opened: int) -> bool:
+    """Whether the lock is ours, or there are no locks on this file system."""
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def replace(path: Path, text: str) -> None:

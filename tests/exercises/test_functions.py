@@ -38,11 +38,14 @@ def test_a_function_that_does_not_come_back_is_given_up(hang):
 
 
 def test_a_function_that_was_given_up_has_stopped():
-    before = threading.active_count()
-    for hang in (_forever, _stubborn):
+    before = set(threading.enumerate())
+    for hang in (_forever, _asleep):
         with pytest.raises(functions.OutOfTime):
             call(hang)
-    assert threading.active_count() == before
+    left = [thread for thread in threading.enumerate() if thread.name == "a student's function"]
+    for thread in set(left) - before:
+        thread.join(10)  # it has been told, and is asleep or has still to be scheduled
+        assert not thread.is_alive()
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), RecursionError("deep"), ValueError()])

@@ -113,7 +113,7 @@ def _blocking(answer: object) -> str:
         )
     if answer.relayed:
         return (
-            f"It has relayed what it got, under the policy {answer.policy.name}: give it one that looks at the "
+            f"It has relayed what it got, under {answer.under}: give it one that looks at the "
             "certificate, and let the next server have a wrong one."
         )
     return "This provider has blocked nothing yet, and relayed nothing: send a mail through it."
