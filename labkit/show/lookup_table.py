@@ -5,10 +5,17 @@ from collections.abc import Mapping, Sequence
 from labkit.capture.pcap import Frame
 from labkit.defences.lookups import lookups
 from labkit.show.page import Page
-from labkit.show.table import table
+from labkit.show.table import Column, table_of
 
 _CAPTION = "Questions to the name server"
-_COLUMNS = ("ms", "who asks", "for", "answer", "signed", "about")
+_COLUMNS = (
+    Column("ms", heads=True),
+    Column("who asks"),
+    Column("for", "lk-long"),
+    Column("answer", "lk-long"),
+    Column("signed"),
+    Column("about"),
+)
 _LONGEST = 60
 """Characters of an answer that are shown."""
 
@@ -28,7 +35,7 @@ def lookup_table(frames: Sequence[Frame], names: Mapping[str, str]) -> Page:
         )
         for each in found
     ]
-    return table(_CAPTION, _COLUMNS, rows)
+    return table_of(_CAPTION, _COLUMNS, rows)
 
 
 def _short(text: str) -> str:

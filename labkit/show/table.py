@@ -69,8 +69,13 @@ def _group(group: RowGroup, width: int) -> "Element":
 def table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Page:
     """A table of words; the first column names the row."""
     first, *others = columns
-    heads = [Column(first, heads=True), *map(Column, others)]
-    return Page(lambda: build(heads, rows, caption), _text(caption, columns, rows))
+    return table_of(caption, [Column(first, heads=True), *map(Column, others)], rows)
+
+
+def table_of(caption: str, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Page:
+    """A table of words in these columns, whose names are words, too."""
+    names = [str(column.name) for column in columns]
+    return Page(lambda: build(columns, rows, caption), _text(caption, names, rows))
 
 
 def in_columns(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -82,9 +82,7 @@ def test_nothing_is_wider_than_its_place(notebook):
 
 
 @pytest.mark.parametrize("width", (NARROW_WINDOW, 1280))
-def test_nothing_is_cut_off_or_scrolls_sideways(notebook, path, width):
-    if number_of(path) > "10" and width == NARROW_WINDOW:
-        pytest.skip("written for wider windows")
+def test_nothing_is_cut_off_or_scrolls_sideways(notebook, width):
     with notebook.unrolled(width):
         assert notebook.body.evaluate(CUT_OFF_OR_SCROLLING) == []
 

@@ -14,8 +14,6 @@ LONGEST = 6
 
 WIDEST = 72
 """Characters of a line of code: more is cut off, or scrolls, in a window of 1024 pixels."""
-NARROW = [path for path in NOTEBOOKS if number_of(path) <= "10"]
-"""The lessons that keep to it."""
 
 PARTS = ("Predict", "Run", "See", "Explain", "Your turn", "Recap")
 """What the headings of a lesson begin with; each comes at least once."""
@@ -125,9 +123,8 @@ def test_a_cell_is_short(notebook):
     assert too_long == []
 
 
-@pytest.mark.parametrize("path", NARROW, ids=[path.stem for path in NARROW])
-def test_a_line_of_code_fits_a_window_of_1024_pixels(path):
-    lines = [line for cell in code_cells(read(path)) for line in cell.source.splitlines()]
+def test_a_line_of_code_fits_a_window_of_1024_pixels(notebook):
+    lines = [line for cell in code_cells(notebook) for line in cell.source.splitlines()]
     assert [line for line in lines if len(line) > WIDEST] == []
 
 
