@@ -96,7 +96,18 @@ def fetchmail(lab, mallory, server, tmp_path, *options):
         f"  user alice password hunter2 {tls} fetchall keep mda 'cat > {tmp_path}/arrived'\n"
     )
     settings.chmod(0o600)
-    return run(["env", f"FETCHMAILHOME={tmp_path}", tool("fetchmail"), "-f", str(settings), "--nosyslog"])
+    return run(
+        [
+            "env",
+            f"FETCHMAILHOME={tmp_path}",
+            tool("fetchmail"),
+            "-f",
+            str(settings),
+            "--nosyslog",
+            "--pidfile",
+            str(tmp_path / "pid"),
+        ]
+    )
 
 
 def mbsync(lab, mallory, server, tmp_path, *options):

@@ -147,7 +147,16 @@ def _fetchmail(lab, server, options, tmp_path):
         f"  user bob password swordfish {options} fetchall keep mda 'cat >> {arrived}'\n"
     )
     settings.chmod(0o600)
-    command = ["env", f"FETCHMAILHOME={tmp_path}", tool("fetchmail"), "-f", str(settings), "--nosyslog"]
+    command = [
+        "env",
+        f"FETCHMAILHOME={tmp_path}",
+        tool("fetchmail"),
+        "-f",
+        str(settings),
+        "--nosyslog",
+        "--pidfile",
+        str(tmp_path / "pid"),
+    ]
     return lab.alice.run(command), arrived
 
 
