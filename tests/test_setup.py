@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -255,3 +256,29 @@ def test_the_workflow_does_what_ci_does():
     workflow = (ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8")
     assert re.findall(r"^      - run: (.*)$", workflow, re.MULTILINE) == ["bash .ci/run"]
     assert (ROOT / ".ci" / "run").exists()
+
+
+# ---- tests side by side
+
+SHARING = """
+import pytest
+
+@pytest.fixture(scope="module")
+def made():
+    return 1
+
+@pytest.mark.parametrize("number", range(4))
+def test_it(made, number):
+    assert made
+"""
+
+
+def test_tests_that_share_what_their_module_made_run_in_one_process(tmp_path):
+    shutil.copy(ROOT / "tests" / "conftest.py", tmp_path)
+    for name in ("test_one.py", "test_other.py"):
+        (tmp_path / name).write_text(SHARING)
+    command = [sys.executable, "-m", "pytest", "-v", "-n", "3", "--dist", "loadgroup", "--rootdir", tmp_path, tmp_path]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path).stdout
+    ran = re.findall(r"\[(gw\d)\].* PASSED (test_\w+)\.py::", told)
+    assert len(ran) == 8, told
+    assert len(set(ran)) == 2

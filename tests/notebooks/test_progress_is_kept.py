@@ -18,8 +18,6 @@ LOOK = "progress()"
 NAME = "02_kept.ipynb"
 KERNEL = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
 
-pytestmark = pytest.mark.xdist_group("progress is kept")
-
 
 @pytest.fixture(scope="module")
 def lab(jupyter_of_its_own):
