@@ -5,11 +5,13 @@ a list for a tuple or a set, anything true for True, text in other letters.
 """
 
 import ctypes
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import copy_context
 from itertools import islice
+from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
 from labkit.exercises.checkers import kind_named, named, nearly, same, shown, spelled_alike
@@ -69,8 +71,11 @@ def call(function: Callable[..., Any], *arguments: Any) -> Any:
     """What the function returns. Raises what it raises, and `OutOfTime` after `LIMIT` seconds."""
     outcome: list[tuple[Any, BaseException | None]] = []
     context = copy_context()
+    watch = _Watch()
 
     def work() -> None:
+        if sys.gettrace() is None:  # a debugger's stays
+            sys.settrace(watch.enter)
         try:
             outcome.append((context.run(function, *arguments), None))
         except BaseException as error:
@@ -81,7 +86,7 @@ def call(function: Callable[..., Any], *arguments: Any) -> Any:
     try:
         thread.join(LIMIT)
     finally:
-        _end(thread)
+        watch.end(thread, work.__code__)
     if not outcome or isinstance(outcome[0][1], OutOfTime):
         raise OutOfTime
     value, error = outcome[0]
@@ -90,12 +95,37 @@ def call(function: Callable[..., Any], *arguments: Any) -> Any:
     return value
 
 
-def _end(thread: threading.Thread) -> None:
-    """Raise `OutOfTime` inside a thread, for a second: a loop around a bare except may swallow them all, and go on."""
-    deadline = time.monotonic() + 1
-    while thread.is_alive() and time.monotonic() < deadline:
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(OutOfTime))
-        thread.join(0.005)
+class _Watch:
+    """Ends a function in another thread.
+
+    An exception that comes from outside strikes inside a ``try`` nearly always, and a bare ``except`` in a loop
+    swallows each. So while one is being handled, the next line of the function raises it again. Two such loops around
+    each other, or a handler that waits in a function of C, still go on.
+    """
+
+    def __init__(self) -> None:
+        self._over = False
+
+    def enter(self, frame: FrameType, event: str, argument: Any) -> Callable[..., Any] | None:
+        """Python's trace function, called for each call: lines are only looked at when the time is over."""
+        return self._line if self._over else None
+
+    def _line(self, frame: FrameType, event: str, argument: Any) -> Callable[..., Any]:
+        if event == "line" and sys.exc_info()[0] is OutOfTime:
+            raise OutOfTime
+        return self._line
+
+    def end(self, thread: threading.Thread, outermost: CodeType) -> None:
+        """Raise `OutOfTime` in that thread as often as it takes, for a second, inside all that `outermost` calls."""
+        self._over = True
+        frame = sys._current_frames().get(thread.ident or 0)
+        while frame is not None and frame.f_code is not outermost:
+            frame.f_trace = self._line
+            frame = frame.f_back
+        deadline = time.monotonic() + 1
+        while thread.is_alive() and time.monotonic() < deadline:
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(OutOfTime))
+            thread.join(0.005)
 
 
 def _tried(answer: Callable, case: Call, mistakes: Mapping[Any, str]) -> str:

@@ -37,14 +37,13 @@ def test_a_function_that_does_not_come_back_is_given_up(hang):
         call(hang)
 
 
-def test_a_function_that_was_given_up_has_stopped():
+@pytest.mark.parametrize("hang", [_forever, _stubborn, _asleep])
+def test_a_function_that_was_given_up_has_stopped(hang):
     before = set(threading.enumerate())
-    for hang in (_forever, _asleep):
-        with pytest.raises(functions.OutOfTime):
-            call(hang)
-    left = [thread for thread in threading.enumerate() if thread.name == "a student's function"]
-    for thread in set(left) - before:
-        thread.join(10)  # it has been told, and is asleep or has still to be scheduled
+    with pytest.raises(functions.OutOfTime):
+        call(hang)
+    for thread in set(threading.enumerate()) - before:
+        thread.join(5)  # it is told while it sleeps, and hears it afterwards
         assert not thread.is_alive()
 
 
