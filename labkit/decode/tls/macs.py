@@ -5,6 +5,7 @@ takes its initialization vectors from the records before), RFC 3749 (compression
 """
 
 import zlib
+from abc import ABC, abstractmethod
 from functools import cache
 from hmac import compare_digest, digest
 from typing import Any, NamedTuple, Protocol
@@ -44,7 +45,7 @@ def _algorithm(cipher: CipherSpec, key: bytes) -> Any:
     return make(key * 3 if len(key) == 8 else key)  # DES is triple DES with one key three times
 
 
-class MacOpener:
+class MacOpener(ABC):
     """What all of them do: number the records, and check their MAC."""
 
     def __init__(self, cipher: CipherSpec, keys: DirectionKeys, mac_length: int) -> None:
@@ -60,8 +61,9 @@ class MacOpener:
         self._sequence += 1
         return header[0], content
 
+    @abstractmethod
     def _content(self, header: bytes, body: bytes) -> bytes | None:
-        raise NotImplementedError
+        """What is in the record; None where its MAC or its padding does not fit."""
 
     def _checked(self, header: bytes, data: bytes) -> bytes | None:
         """These bytes without the MAC at their end, when it fits."""
