@@ -5,7 +5,7 @@ What a lesson can do with the lab is here; how it is done is in the rooms below,
 
 import os
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,13 +18,13 @@ from labkit.limits import within_limits
 from labkit.loading import loading
 from labkit.network import HOSTS, Host, make, names
 from labkit.publishing import Publishing
+from labkit.trying import Trying
 
 if TYPE_CHECKING:
     import ssl
     from contextlib import AbstractContextManager
 
     from labkit.attack import Attacker, Site
-    from labkit.attacks.vector import Vector
     from labkit.attacks.victims.report import Report
     from labkit.clients.outcome import Fetched, Outcome, Sent
     from labkit.clients.policies import Policy
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from labkit.servers.settings import Settings
     from labkit.servers.smtp import SMTPServer
     from labkit.show.capture import Capture
-    from labkit.show.grid import Grid
-    from labkit.trials.attacks import Client, Matrix
     from labkit.trust.certificates import Certificate
 
     S = TypeVar("S", bound=Server)
@@ -51,7 +49,7 @@ _FIRST_SESSION = ("labkit.servers.smtp", "labkit.show.capture")
 """What a first session needs and takes long to load."""
 
 
-class Lab(Publishing):
+class Lab(Publishing, Trying):
     """A laboratory with the hosts `alice` (client), `mail` (server) and `mallory` (on the path).
 
     `hosts` are names of others that are wanted, for example ``("provider",)``.
@@ -247,52 +245,6 @@ class Lab(Publishing):
         Raises `CannotSniff` when the lab was told to use AF_PACKET and this process may not.
         """
         return NotBegun(captured(self.network, self._capture, self.keylog, host))
-
-    def versions(self, ranges: "Mapping[str, tuple[str, ...]] | None" = None) -> "Grid":
-        """Let every client range of TLS versions meet every server range, live, and show who agreed on what.
-
-        `ranges` is name -> versions, oldest first, from ``SSL 2.0`` to ``TLS 1.3``; unless given it is
-        `labkit.trials.versions.RANGES`. Raises `LabError` for a range that nothing here speaks.
-        """
-        from labkit.show.version_grid import version_grid
-        from labkit.trials.versions import meet_all
-
-        self.network.still_open()
-        return version_grid(meet_all(self.network, self.authority, ranges))
-
-    def policies(self) -> "Grid":
-        """Let a client try to send a mail under every policy to every kind of server, live, and show what became of it.
-
-        The kinds are `labkit.trials.policies.SERVERS`; they stand in for each other on port 25 of the host mail.
-        """
-        from labkit.show.policy_grid import policy_grid
-        from labkit.trials.policies import PATIENCE, every_policy
-
-        start = partial(self.smtp, port=25)
-        return policy_grid(
-            every_policy(start, lambda server, policy: self.send(server, "Hello", policy=policy, timeout=PATIENCE)),
-            "SMTP",
-        )
-
-    def attacks(
-        self, vectors: "Iterable[type[Vector]] | None" = None, clients: "Sequence[Client] | None" = None
-    ) -> "Matrix":
-        """Run every attack on every client in SMTP, IMAP and POP3, live, each in a lab of its own on loopback.
-
-        `vectors` are classes of `labkit.attacks`, all unless given; `clients` are policies or victims, all policies
-        unless given. A progress bar shows how far it is. Raises `LabError` for what is no attack or no client.
-        """
-        from tqdm.auto import tqdm
-
-        from labkit.attacks import ALL
-        from labkit.attacks.catalogue import kinds
-        from labkit.clients import policies
-        from labkit.trials.attacks import count, every_attack, known
-
-        self.network.still_open()
-        chosen = kinds(ALL if vectors is None else vectors), known(policies.ALL if clients is None else clients)
-        with tqdm(total=count(*chosen), desc="attacks", unit="session") as bar:
-            return every_attack(partial(Lab, "loopback"), *chosen, step=bar.update)
 
     def close(self) -> None:
         """Stop the servers and remove everything that the lab made. A second call does nothing.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from labkit.attacks.engine.misleading import Misleader
     from labkit.attacks.vectors.publication import PublicationVector
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from labkit.servers.provider import Provider
     from labkit.servers.server import Server
     from labkit.servers.smtp import SMTPServer
-    from labkit.trials.defences import DefenceMatrix
     from labkit.trust.certificates import Authority, Certificate
     from labkit.trust.keylog import KeyLog
 
@@ -116,24 +115,6 @@ class Publishing:
         _ = self.registry
         with Misleader(self.network, vector, self.authority, self.keylog.path) as misleader:
             yield misleader
-
-    def defences(self, rows: "Iterable[str] | None" = None, columns: "Iterable[str] | None" = None) -> "DefenceMatrix":
-        """Try every attack on mail between servers against every defence, live, in a lab of its own on loopback.
-
-        `rows` are numbers and `columns` names from `labkit.trials.defences`, all unless given. A progress bar shows how
-        far it is. Raises `LabError` for one that does not exist.
-        """
-        from tqdm.auto import tqdm
-
-        from labkit.trials.defences import HOSTS, chosen, count, every_defence
-
-        self.network.still_open()
-        wanted = chosen(rows, columns)
-        with (
-            type(self)("loopback", hosts=HOSTS) as lab,
-            tqdm(total=count(*wanted), desc="defences", unit="message") as bar,
-        ):
-            return every_defence(lab, *wanted, step=bar.update)
 
     def provider(
         self,

@@ -25,7 +25,7 @@ FLOORS = (
     {"trials"},
     {"outputs"},
     {"capturing"},
-    {"lab", "publishing"},
+    {"lab", "publishing", "trying"},
     {"byhand", "exercises", "checkup"},
     {"labkit"},
     {"__main__"},

@@ -1,0 +1,90 @@
+"""The part of the stage where everything is tried against everything, live.
+
+A verb hands what it needs of the lab to a room that knows how, which loads when it is called.
+"""
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from labkit.attacks.vector import Vector
+    from labkit.network import Network
+    from labkit.show.grid import Grid
+    from labkit.trials.attacks import Client, Matrix
+    from labkit.trials.defences import DefenceMatrix
+    from labkit.trust.certificates import Authority
+
+
+class Trying:
+    """What `labkit.lab.Lab` can try."""
+
+    network: "Network"
+    authority: "Authority"
+    smtp: "Callable[..., Any]"
+    send: "Callable[..., Any]"
+
+    def versions(self, ranges: "Mapping[str, tuple[str, ...]] | None" = None) -> "Grid":
+        """Let every client range of TLS versions meet every server range, live, and show who agreed on what.
+
+        `ranges` is name -> versions, oldest first, from ``SSL 2.0`` to ``TLS 1.3``; unless given it is
+        `labkit.trials.versions.RANGES`. Raises `LabError` for a range that nothing here speaks.
+        """
+        from labkit.show.version_grid import version_grid
+        from labkit.trials.versions import meet_all
+
+        self.network.still_open()
+        return version_grid(meet_all(self.network, self.authority, ranges))
+
+    def policies(self) -> "Grid":
+        """Let a client try to send a mail under every policy to every kind of server, live, and show what became of it.
+
+        The kinds are `labkit.trials.policies.SERVERS`; they stand in for each other on port 25 of the host mail.
+        """
+        from labkit.show.policy_grid import policy_grid
+        from labkit.trials.policies import PATIENCE, every_policy
+
+        start = partial(self.smtp, port=25)
+        return policy_grid(
+            every_policy(start, lambda server, policy: self.send(server, "Hello", policy=policy, timeout=PATIENCE)),
+            "SMTP",
+        )
+
+    def attacks(
+        self, vectors: "Iterable[type[Vector]] | None" = None, clients: "Sequence[Client] | None" = None
+    ) -> "Matrix":
+        """Run every attack on every client in SMTP, IMAP and POP3, live, each in a lab of its own on loopback.
+
+        `vectors` are classes of `labkit.attacks`, all unless given; `clients` are policies or victims, all policies
+        unless given. A progress bar shows how far it is. Raises `LabError` for what is no attack or no client.
+        """
+        from tqdm.auto import tqdm
+
+        from labkit.attacks import ALL
+        from labkit.attacks.catalogue import kinds
+        from labkit.clients import policies
+        from labkit.trials.attacks import count, every_attack, known
+
+        self.network.still_open()
+        chosen = kinds(ALL if vectors is None else vectors), known(policies.ALL if clients is None else clients)
+        with tqdm(total=count(*chosen), desc="attacks", unit="session") as bar:
+            return every_attack(partial(type(self), "loopback"), *chosen, step=bar.update)
+
+    def defences(self, rows: "Iterable[str] | None" = None, columns: "Iterable[str] | None" = None) -> "DefenceMatrix":
+        """Try every attack on mail between servers against every defence, live, in a lab of its own on loopback.
+
+        `rows` are numbers and `columns` names from `labkit.trials.defences`, all unless given. A progress bar shows how
+        far it is. Raises `LabError` for one that does not exist.
+        """
+        from tqdm.auto import tqdm
+
+        from labkit.trials.defences import HOSTS, chosen, count, every_defence
+
+        self.network.still_open()
+        wanted = chosen(rows, columns)
+        with (
+            type(self)("loopback", hosts=HOSTS) as lab,
+            tqdm(total=count(*wanted), desc="defences", unit="message") as bar,
+        ):
+            return every_defence(lab, *wanted, step=bar.update)
