@@ -145,13 +145,17 @@ class Console:
 
     @cached_property
     def _desk(self) -> "Desk":
-        desk = Desk(self._names, self._end)
+        desk = Desk(self._names, self._end, self._speak)
         desk.paint(self._situation())
         return desk
 
     def _end(self) -> None:
         if self._encounter is not None:
             self._encounter.end()
+
+    def _speak(self, to: str, data: bytes) -> None:
+        if self._encounter is not None:
+            self._encounter.speak(to, data)
 
     def _paint(self) -> None:
         self._desk.paint(self._situation())
