@@ -215,6 +215,7 @@ FTP = Dialect(
         injected=Injected("STAT", r"211 "),
         ask=lambda name, tag: untagged_command("FEAT", tag),
         leave=lambda tag: untagged_command("QUIT", tag),
+        welcome=r"230",
         logged_in=Injected("PWD", r"257"),
         kept=Kept("USER {user}", "PASS {password}", r"230"),
     ),

@@ -202,6 +202,7 @@ WRITER = Writer(
     ask=lambda name, tag: tagged_command("CAPABILITY", tag),
     leave=lambda tag: tagged_command("LOGOUT", tag),
     passwords=offering(r"AUTH=(?:PLAIN|LOGIN)$", otherwise="LOGIN", unless="LOGINDISABLED"),
+    welcome=r"\S+ OK",
     logged_in=Injected("STATUS INBOX (MESSAGES)", r"\* STATUS"),
     steal=_steal,
 )

@@ -383,6 +383,7 @@ LDAP = Dialect(
         injected=Injected("Who am I?", r"0[\s\S]{1,3}\x02\x02ma"),
         ask=_ask,
         leave=lambda tag: envelope(_identifier(tag), 0x42),
+        welcome=r"[\s\S]*?\x61[\x00-\x7f]\x0a\x01\x00",
         logged_in=Injected("Who am I?", r"[\s\S]*\x8b[\x01-\x7f]"),
     ),
     recognises=_recognises,

@@ -167,6 +167,7 @@ WRITER = Writer(
     ask=lambda name, tag: untagged_command("CAPABILITY", tag),
     leave=lambda tag: untagged_command("LOGOUT", tag),
     passwords=offering(r"SASL (?:.* )?(?:PLAIN|LOGIN)\b"),
+    welcome=r"OK",
     logged_in=Injected("LISTSCRIPTS", r'"|OK'),
 )
 

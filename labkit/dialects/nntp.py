@@ -208,6 +208,7 @@ WRITER = Writer(
     ask=lambda name, tag: untagged_command("CAPABILITIES", tag),
     leave=lambda tag: untagged_command("QUIT", tag),
     passwords=offering(r"AUTHINFO (?:.* )?USER\b|SASL (?:.* )?(?:PLAIN|LOGIN)\b"),
+    welcome=r"281",
     logged_in=Injected("AUTHINFO USER alice", r"502"),  # RFC 4643 §2.2: no second login
     kept=Kept("AUTHINFO USER {user}", "AUTHINFO PASS {password}", r"281"),
 )

@@ -98,6 +98,7 @@ WRITER = Writer(
     ask=lambda name, tag: untagged_command("CAPA", tag),
     leave=lambda tag: untagged_command("QUIT", tag),
     passwords=offering(r"USER$|SASL (?:.* )?(?:PLAIN|LOGIN)\b"),
+    welcome=r"\+OK",
     logged_in=Injected("STAT", r"\+OK"),
     kept=Kept("USER {user}", "PASS {password}", r"\+OK"),
 )

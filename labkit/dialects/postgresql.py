@@ -281,6 +281,7 @@ POSTGRESQL = Dialect(
         login=_login,
         injected=Injected("StartupMessage", r"v[\s\S]*_pq_\.mallory"),
         begin=lambda name, tag: startup({"user": "alice", "database": "alice"}),
+        welcome=r"R\x00{3}\x08\x00{4}",
         leave=lambda _: message(b"X", b""),
     ),
     recognises=_recognises,

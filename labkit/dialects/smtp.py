@@ -118,7 +118,8 @@ WRITER = Writer(
     ask=lambda name, tag: untagged_command("EHLO alice.lab.test", tag),
     leave=lambda tag: untagged_command("QUIT", tag),
     passwords=offering(r"AUTH[ =](?:.* )?(?:PLAIN|LOGIN)\b"),
-    logged_in=Injected("AUTH PLAIN", r"503"),  # RFC 4954 §4: no second login
+    welcome=r"235",
+    logged_in=Injected("AUTH PLAIN", r"503[^\n]*already"),  # RFC 4954 §4: no second login
     kept=Kept("MAIL FROM:<{address}>", "RCPT TO:<{address}>", r"2"),
     steal=_steal,
 )

@@ -110,6 +110,8 @@ class Writer:
     """A tag -> how a client ends the conversation."""
     passwords: Callable[[Capabilities], Capabilities] | None = None
     """What of these capabilities lets a client log in with the password itself; None where a list does not say."""
+    welcome: str = r"(?!)"
+    """A regular expression for the beginning of the reply to a login that was right."""
     logged_in: Injected | None = None
     """A command, and the reply to it that only a client gets which is logged in."""
     kept: Kept | None = None
