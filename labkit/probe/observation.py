@@ -8,6 +8,7 @@ from labkit.dialects.writing import Capabilities
 from labkit.probe.domain_records import Published
 from labkit.probe.shown_certificate import ShownCertificate
 from labkit.probe.tls_survey import VersionSupport
+from labkit.probe.visit import CONNECTING, HANDSHAKE, INSIDE
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Observation:
     """Why the first visit ended before its end; empty where it did not."""
     step: str = ""
     """The step at which it ended, one of those of `visit`."""
+    silent: bool = False
+    """Whether it ended because the server said nothing more in time."""
     hint: str = ""
     """What to try instead, a sentence."""
     greeting: Phrase | None = None
@@ -82,4 +85,9 @@ class Observation:
     @property
     def reached(self) -> bool:
         """Whether something answered the connection."""
-        return self.step != "while connecting"
+        return self.step != CONNECTING
+
+    @property
+    def spoken(self) -> bool:
+        """Whether the server speaks the dialect: the first visit came at least as far as the handshake."""
+        return not self.trouble or self.step in (HANDSHAKE, INSIDE)

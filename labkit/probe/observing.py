@@ -66,15 +66,15 @@ def observe(target: ProbeTarget) -> Observation:
     try:
         shown, session = _first_visit(target, deadline, context, seen)
     except Broken as trouble:
-        seen.trouble, seen.step = str(trouble), trouble.step
+        seen.trouble, seen.step, seen.silent = str(trouble), trouble.step, isinstance(trouble, Silent)
         seen.hint = _hint(target, deadline, trouble)
     if seen.version:
         seen.certificate = read_certificate(shown)
         seen.untrusted = _untrusted(target, deadline)
         seen.resumed = _resumed(target, deadline, context, session)
-    if seen.version or seen.step == HANDSHAKE:
+    if seen.version or (seen.step == HANDSHAKE and not seen.silent):
         _survey(target, deadline, seen)
-    if seen.reached:
+    if seen.spoken:
         _implicit(target, deadline, seen)
         experiments.run(target, deadline, seen)
         _published(target, seen, shown)
@@ -277,11 +277,11 @@ def _hint(target: ProbeTarget, deadline: Deadline, trouble: Broken) -> str:
     if isinstance(trouble, OtherProtocol):
         said = str(trouble)
         other = next((each for each in ALL if f"is {each.name} and" in said), None)
-        return f"Probe it as {other.name}: --protocol {other.name.lower()}." if other else ""
+        return f"Probe it as {other.name}." if other else ""
     if trouble.step == GREETING and not target.implicit and isinstance(trouble, Silent):
-        return "TLS begins at once on this port: probe it with --implicit." if _tls_at_once(target, deadline) else ""
+        return "TLS begins at once on this port: probe it with implicit TLS." if _tls_at_once(target, deadline) else ""
     if trouble.step == HANDSHAKE and target.implicit:
-        return "The server may begin in clear text here: probe it with --explicit."
+        return "The server may begin in clear text here: probe it without implicit TLS."
     return ""
 
 

@@ -5,16 +5,17 @@ import re
 from labkit.dialects.writing import Capabilities
 from labkit.probe.findings import UPGRADE, Said, ServerCheck, fault, good, note, unknown
 from labkit.probe.observation import Observation, Unseen
-from labkit.probe.visit import HANDSHAKE, INSIDE, told
+from labkit.probe.visit import HANDSHAKE, told
 
 
 def _reach(seen: Observation) -> Said:
     where = f"port {seen.port} of {seen.host}"
     if not seen.reached:
         return fault(f"The server could not be reached: {seen.trouble}.")
-    if seen.trouble and seen.step not in (HANDSHAKE, INSIDE):
+    if not seen.spoken:
         hint = f" {seen.hint}" if seen.hint else ""
-        return fault(f"The conversation with {where} came to no good end: {seen.trouble}.{hint}")
+        greeted = f"; it had greeted with {told(seen.dialect, seen.greeting)!r}" if seen.greeting else ""
+        return fault(f"The conversation with {where} came to no good end: {seen.trouble}{greeted}.{hint}")
     return good(f"A server answers on {where} and speaks {seen.dialect.name}.")
 
 
@@ -32,7 +33,7 @@ def _offer(seen: Observation) -> Said | None:
     if seen.implicit or not token:
         return None
     if seen.clear is None:
-        return None if not seen.reached or seen.greeting is None else unknown("the server listed nothing")
+        return unknown("the server listed nothing") if seen.spoken else None
     if _offered(token, seen.clear):
         return good(f"The server offers to start TLS: {_name(seen)} is in its list.")
     return fault(f"The server does not offer to start TLS: its list has no {_name(seen)}.")
@@ -77,7 +78,7 @@ def _behind(seen: Observation) -> Said | None:
 
 
 def _clear_login(seen: Observation) -> Said | None:
-    if seen.implicit or not seen.reached or (seen.greeting is None and seen.clear is None and seen.answered is None):
+    if seen.implicit or not seen.spoken:
         return None
     passwords = seen.dialect.writes.passwords
     offered = passwords(seen.clear) if passwords and seen.clear is not None else ()
@@ -89,7 +90,7 @@ def _clear_login(seen: Observation) -> Said | None:
         return good("No login with the password itself is offered before TLS.")
     if seen.clear_login is False:
         return good("A login with the password itself is refused before TLS.")
-    return unknown(f"{seen.dialect.name} lists no logins, and none is tried where it could only fail")
+    return unknown("the server lists no logins, and none is tried where it could only fail")
 
 
 def _short(offered: Capabilities) -> str:

@@ -26,8 +26,8 @@ GREETING, QUESTION, UPGRADE, HANDSHAKE, INSIDE = (
 )
 """Steps of a visit, in the words of a sentence."""
 CONNECTING = "while connecting"
-MOST = 256 << 10
-"""Bytes of one answer."""
+MOST, LONGEST = 256 << 10, 32 << 10
+"""Bytes of all that is said up to the end of an answer, and of one phrase."""
 _ANSWERS = ("reply", "go-ahead", "refusal", "challenge")
 
 
@@ -132,7 +132,9 @@ class ClientVisit:
         if not self.encrypted:
             self._step = UPGRADE
         self.say(self.dialect.writes.command(self.dialect.upgrade, self._tag()) + behind)
-        return self.hear(lambda phrase: phrase.kind in ("go-ahead", "refusal", "unknown"))[-1]
+        said = self.hear(lambda phrase: phrase.kind in ("go-ahead", "refusal", "unknown"))[-1]
+        self._check_protocol(unknown=said.kind == "unknown")
+        return said
 
     def upgrade(self) -> None:
         """Ask to start TLS. Raises `Broken` where the server refuses."""
@@ -148,6 +150,8 @@ class ClientVisit:
         self.sock.settimeout(min(self.target.patience, self._deadline.left))
         try:
             self.sock = context.wrap_socket(self.sock, server_hostname=self.target.sni, session=session)
+        except TimeoutError as error:
+            raise Silent(HANDSHAKE, "the server did not finish the TLS handshake in time") from error
         except (OSError, ValueError) as error:
             raise Broken(HANDSHAKE, put(error, HANDSHAKE, {})) from error
         self.encrypted_badly = False
@@ -199,6 +203,8 @@ class ClientVisit:
             for index, phrase in enumerate(self._heard):
                 if phrase.sender == SERVER:
                     heard.append(phrase)
+                    if len(phrase.data) > LONGEST:
+                        raise self._endless(len(phrase.data))
                     self._note(phrase)
                     if ends(phrase):
                         del self._heard[: index + 1]
@@ -207,8 +213,11 @@ class ClientVisit:
             data = self._received(patience)
             size += len(data)
             if size > MOST:
-                raise Broken(self._step, f"the server talks on and on {self._step}: {MOST >> 10} KiB without an end")
+                raise self._endless(size)
             self._heard += self._reader.feed(SERVER, data)
+
+    def _endless(self, size: int) -> Broken:
+        return Broken(self._step, f"the server talks on and on {self._step}: {size >> 10} KiB without an end")
 
     def _received(self, patience: Deadline) -> bytes:
         if patience.over:
