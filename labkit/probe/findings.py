@@ -27,7 +27,7 @@ GRADES = {
     "B": "a fault that only helps together with another one",
     "C": "TLS that is obsolete or weak is spoken",
     "D": "a careful client cannot tell the server from an impostor, or a careless one gives its password away",
-    "F": "there is no TLS to be had, or what an attacker says in clear text counts inside TLS",
+    "F": "there is no TLS to be had, or an attacker's command or login from before TLS counts inside it",
 }
 """Letter -> what the worst fault is."""
 NO_GRADE = "-"

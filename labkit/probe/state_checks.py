@@ -84,6 +84,6 @@ CHECKS = (
         look=_state,
         means="An attacker on the path decides a part of what the client does inside TLS, its sender for example.",
         mend={"": "Forget everything but the connection itself when TLS begins."},
-        leaves="F",
+        leaves="B",
     ),
 )

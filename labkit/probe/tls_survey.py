@@ -21,8 +21,6 @@ _NO_VERSION = "protocol_version"
 """The alert of a server that does not speak the version, with whatever suites."""
 _LONGEST = 1 << 16
 """Bytes of a first answer that are read."""
-_AT_ONCE = 120
-"""Suites in one hello: some old servers choke on more."""
 _NOT_OFFERED = ("SCSV", "KRB5", "PSK", "SRP", "ECCPWD", "NULL_WITH_NULL", "TLS_SHA256_SHA256", "TLS_SHA384_SHA384")
 """What stands in the names of suites that need more than a certificate, or are none."""
 _TLS13 = tuple(number for number in SUITES if 0x1301 <= number <= 0x1307)
@@ -31,6 +29,11 @@ _OLDER = tuple(
     for number, name in SUITES.items()
     if number not in _TLS13 and not any(word in name for word in _NOT_OFFERED) and not 0xC0B4 <= number <= 0xC0B5
 )
+_EXCHANGES = ("TLS_ECDHE_", "TLS_RSA_", "TLS_DHE_", "TLS_")
+"""How names begin of the suites that share a hello, the usual ones first; the last are all others.
+
+A server may fail at a suite that it has chosen, where it has no key for it; then it fails at those of one exchange.
+"""
 NUMBERS = {name: number for number, name in VERSIONS.items()}
 """``TLS 1.3`` -> 0x0304."""
 
@@ -91,7 +94,7 @@ def support(version: str, name: str | None, exchange: Exchange, in_time: Callabl
         answer = exchange(ssl2_hello())
         return VersionSupport(version, bool(answer), why=answer.alert)
     suites, why, compression = [], "", False
-    for some in _pieces(_TLS13 if number == TLS13 else _OLDER):
+    for some in _PIECES[number == TLS13]:
         if why == _NO_VERSION:
             break
         left = list(some)
@@ -108,5 +111,13 @@ def support(version: str, name: str | None, exchange: Exchange, in_time: Callabl
     return VersionSupport(version, bool(suites), tuple(suites), "" if suites else why, compression)
 
 
-def _pieces(suites: Sequence[int]) -> list[Sequence[int]]:
-    return [suites[start : start + _AT_ONCE] for start in range(0, len(suites), _AT_ONCE)]
+def _apart(suites: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+    """The suites by their key exchange."""
+    kinds = [next(kind for kind in _EXCHANGES if SUITES[suite].startswith(kind)) for suite in suites]
+    return tuple(
+        tuple(suite for suite, kind in zip(suites, kinds, strict=True) if kind == wanted) for wanted in _EXCHANGES
+    )
+
+
+_PIECES = {False: _apart(_OLDER), True: (_TLS13,)}
+"""Whether the version is TLS 1.3 -> the suites of one hello each."""
