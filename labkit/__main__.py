@@ -1,4 +1,4 @@
-"""The lab in a terminal: ``python -m labkit doctor``, ``demo`` and ``decode FILE``.
+"""The lab in a terminal: ``python -m labkit doctor``, ``demo``, ``decode FILE`` and ``probe HOST:PORT``.
 
 The exit status is 0 when all went well; 1 when the lab cannot run here, or when what was printed is not all that there
 is (the file is cut, the key log opens nothing, frames were passed over, the reader has left); 2 when a file or an
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labkit.errors import LabError
+from labkit.probe import in_terminal
 
 if TYPE_CHECKING:
     from labkit.capture.pcap import CaptureFile
@@ -75,6 +76,11 @@ def _parser() -> argparse.ArgumentParser:
         "--json", action="store_true", help="one JSON object a line and conversation; labkit.show.json_lines has fields"
     )
     decode.set_defaults(command=_decode)
+
+    probe = commands.add_parser(
+        "probe", help=in_terminal.SAYS, description=in_terminal.SAYS, epilog=in_terminal.STATUSES
+    )
+    in_terminal.add_arguments(probe)
     return parser
 
 

@@ -17,6 +17,7 @@ from labkit.interrupts import uninterrupted
 from labkit.limits import within_limits
 from labkit.loading import loading
 from labkit.network import HOSTS, Host, make, names
+from labkit.probing import Probing
 from labkit.publishing import Publishing
 from labkit.trying import Trying
 
@@ -49,7 +50,7 @@ _FIRST_SESSION = ("labkit.servers.smtp", "labkit.show.capture")
 """What a first session needs and takes long to load."""
 
 
-class Lab(Publishing, Trying):
+class Lab(Publishing, Probing, Trying):
     """A laboratory with the hosts `alice` (client), `mail` (server) and `mallory` (on the path).
 
     `hosts` are names of others that are wanted, for example ``("provider",)``.

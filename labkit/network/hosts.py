@@ -84,11 +84,14 @@ class Host(ABC):
             raise PortTaken(f"{self.name} has no free port to listen on ({error.strerror}).") from error
         return self.network.remember(Listener(self.name, sock.getsockname()[1], sock, self.network.forget))
 
-    def connect(self, host: str, port: int, timeout: float = 10.0, transport: str = TCP) -> socket.socket:
+    def connect(
+        self, host: str, port: int, timeout: float = 10.0, transport: str = TCP, source: str = ""
+    ) -> socket.socket:
         """A connection to a host of the lab (by name, or address in its DNS, and nominal port) or to a real address.
 
         `timeout` (seconds) limits the connecting and stays on the socket. A UDP socket is bound to that peer, and takes
-        datagrams from no other. Raises `NotListening`, `OutsideTheLab`, or `LabError` when nothing answers in time.
+        datagrams from no other. `source` is an address of this host to connect from, the usual one unless given. Raises
+        `NotListening`, `OutsideTheLab`, or `LabError` when nothing answers in time.
         """
         check_port(port)
         self.network.still_open()
@@ -96,9 +99,11 @@ class Host(ABC):
         host = self.network.named(host)
         address = self.network.locate(host, port, self.name, transport)
         self.network.admit(address[0])
+        if source:
+            self.network.admit(source)
         try:
             with within_limits(f"Connecting to port {port} of {host}"):
-                sock = self._connected_socket(address, timeout, transport)
+                sock = self._connected_socket(address, timeout, transport, source)
         except ConnectionRefusedError as error:
             raise NotListening(f"Nothing listens on port {port} of {host}: start a server there first.") from error
         except OSError as error:
@@ -155,10 +160,12 @@ class Host(ABC):
     def sniff(self) -> socket.socket:
         """A packet socket (packet(7)) that sees what this host's interface carries. Raises `CannotSniff`."""
 
-    def _connected_socket(self, address: Address, timeout: float, transport: str) -> socket.socket:
+    def _connected_socket(self, address: Address, timeout: float, transport: str, source: str) -> socket.socket:
         sock = self._socket(transport, socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
         try:
             sock.settimeout(timeout)
+            if source:
+                sock.bind((source, 0))
             sock.connect(address)
         except BaseException:
             sock.close()
