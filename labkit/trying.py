@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from labkit.network import Network
     from labkit.show.grid import Grid
     from labkit.trials.attacks import Client, Matrix
+    from labkit.trials.cost import Costs
     from labkit.trials.defences import DefenceMatrix
     from labkit.trust.certificates import Authority
 
@@ -88,3 +89,23 @@ class Trying:
             tqdm(total=count(*wanted), desc="defences", unit="message") as bar,
         ):
             return every_defence(lab, *wanted, step=bar.update)
+
+    def cost(self, ways: "Iterable[str] | str | None" = None, delays: "Iterable[float] | None" = None) -> "Costs":
+        """Measure what each way to a server costs, live, in a lab of its own on the same kind of network.
+
+        `ways` are words, for example ``"STARTTLS, TLS 1.3, login"`` (`labkit.trials.way`), and `delays` the seconds of
+        a round trip; `labkit.trials.cost.WAYS` and `DELAYS` unless given. Gives the round trips that are predicted,
+        counted in the capture and measured. A progress bar shows how far it is. Raises `LabError` for what means
+        nothing, and where a session fails.
+        """
+        from tqdm.auto import tqdm
+
+        from labkit.trials.cost import chosen, clients, count, every_way
+
+        self.network.still_open()
+        wanted, distances = chosen(ways, delays)
+        with (
+            type(self)(self.network.kind, hosts=clients(distances)) as lab,
+            tqdm(total=count(wanted, distances), desc="cost", unit="session") as bar,
+        ):
+            return every_way(lab, wanted, distances, step=bar.update)

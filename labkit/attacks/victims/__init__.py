@@ -82,7 +82,7 @@ _HABITS = (
 
 
 def _of(dialect: Dialect) -> Iterator[Victim]:
-    """The victims of a protocol; none where it has no file here, and none that wants implicit TLS where there is no such thing."""
+    """The victims of a protocol: none where it has no file here, and none for implicit TLS that does not exist."""
     name = f"{__name__}.{dialect.name.lower()}"
     if find_spec(name) is None:
         return
