@@ -1,4 +1,4 @@
-"""The lab in a terminal: ``python -m labkit doctor``, ``demo`` and ``decode FILE``.
+"""The lab in a terminal: ``python -m labkit doctor``, ``demo``, ``decode FILE`` and ``attack -- COMMAND``.
 
 The exit status is 0 when all went well; 1 when the lab cannot run here, or when what was printed is not all that there
 is (the file is cut, the key log opens nothing, frames were passed over, the reader has left); 2 when a file or an
@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from labkit import client_command
 from labkit.errors import LabError
 
 if TYPE_CHECKING:
@@ -75,6 +76,12 @@ def _parser() -> argparse.ArgumentParser:
         "--json", action="store_true", help="one JSON object a line and conversation; labkit.show.json_lines has fields"
     )
     decode.set_defaults(command=_decode)
+
+    attack = commands.add_parser(
+        "attack", help=client_command.SAYS, description=client_command.SAYS, epilog=client_command.STATUSES
+    )
+    client_command.add_arguments(attack)
+    attack.set_defaults(command=client_command.attack)
     return parser
 
 

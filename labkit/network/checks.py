@@ -1,5 +1,6 @@
-"""Checks of what a caller gives to a network: ports, time limits, and whether an address is a loopback address."""
+"""Checks of what a caller gives to a network: ports, time limits, programs, loopback addresses."""
 
+import shutil
 from ipaddress import ip_address
 from numbers import Real
 
@@ -19,6 +20,12 @@ def check_timeout(timeout: float) -> None:
     """Raises `LabError` for an invalid time limit."""
     if not isinstance(timeout, Real) or not 0 < timeout <= _LONGEST_WAIT:
         raise LabError(f"A time limit is a number of seconds above 0, a day at most, not {timeout!r}.")
+
+
+def check_installed(program: str) -> None:
+    """Raises `LabError` unless there is a program of this name, or at this path."""
+    if shutil.which(program) is None:
+        raise LabError(f"The tool {program!r} is not installed here: install it, or leave this step out.")
 
 
 def is_loopback(ip: str) -> bool:
