@@ -22,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("words", metavar="COMMAND", nargs="+", help=f"the words of the program, with {words} in them")
     parser.add_argument("--protocol", default="smtp", help="what the program speaks: smtp, imap, pop3, …; default smtp")
     parser.add_argument("--implicit", metavar="COMMAND", default="", help="its words for implicit TLS, in one argument")
+    parser.add_argument("--attacks", metavar="N1,C3,…", default="", help="only these, by their numbers; default all")
     parser.add_argument("--timeout", type=float, default=8.0, help="seconds after which a run is ended; default 8")
     parser.add_argument("--network", default="auto", help="auto, loopback, or namespace: a private LAN")
     parser.add_argument("--json", action="store_true", help="print JSON; labkit.show.client_report has its fields")
@@ -32,9 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def attack(chosen: argparse.Namespace) -> int:
     """Run it, print the matrix, and give the exit status. Raises `LabError` for an argument that is of no use."""
     from labkit import Lab
+    from labkit.attacks import catalogue
     from labkit.trials.any_client import every_run, mail_program
 
-    program = mail_program(chosen.words, chosen.protocol, chosen.implicit, chosen.timeout)
+    numbers = [number for number in chosen.attacks.split(",") if number]
+    vectors = [type(catalogue.vector(number)) for number in numbers] or catalogue.ALL
+    program = mail_program(chosen.words, chosen.protocol, chosen.implicit, chosen.timeout, vectors)
     with Lab(chosen.network) as lab:  # so that the network is one that can be made here
         kind = lab.network.kind
     matrix = every_run(partial(Lab, kind), program, lambda: None)

@@ -78,6 +78,7 @@ class Trying:
         protocol: str = "smtp",
         implicit: "Sequence[str] | str" = (),
         timeout: float = 8.0,
+        vectors: "Iterable[type[Vector]] | None" = None,
     ) -> "ClientMatrix":
         """Let any mail program meet every attack on its protocol: in the clear, upgraded and with implicit TLS.
 
@@ -85,14 +86,16 @@ class Trying:
         ``{scheme}`` where it takes them (`labkit.trials.any_client.PLACEHOLDERS`); `implicit` are its words for
         implicit TLS where they are others. It runs once for each attack and mode, `timeout` seconds at most, on the
         host alice of a lab of its own on a network of this kind: ``lab.victim("curl --ssl smtp://{host}:{port} …")``.
-        A progress bar shows how far it is. Raises `LabError` for a command that cannot be run or is told no server.
+        `vectors` are classes of `labkit.attacks`, all unless given. A progress bar shows how far it is. Raises
+        `LabError` for a command that cannot be run or is told no server, and for what is no attack.
         """
         from tqdm.auto import tqdm
 
+        from labkit.attacks import ALL
         from labkit.trials.any_client import count, every_run, mail_program
 
         self.network.still_open()
-        program = mail_program(command, protocol, implicit, timeout)
+        program = mail_program(command, protocol, implicit, timeout, ALL if vectors is None else vectors)
         with tqdm(total=count(program), desc="attacks", unit="run") as bar:
             return every_run(partial(type(self), self.network.kind), program, bar.update)
 

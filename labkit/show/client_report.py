@@ -68,14 +68,18 @@ def client_page(matrix: "ClientMatrix") -> Page:
 
 
 def leaked(matrix: "ClientMatrix") -> list[tuple[str, tuple[str, ...]]]:
-    """The runs in which the same was read, and the lines that show it: ``upgraded: N1, X2``."""
-    same: dict[tuple[str, ...], dict[str, list[str]]] = {}
+    """The runs in which the same was read in the same way (``upgraded: N1, X2``), and the lines that show one."""
+    same: dict[tuple[str, ...], list[ClientTrial]] = {}
     for trial in matrix.leaks:
-        runs = same.setdefault((trial.verdict.why, *trial.verdict.evidence), {})
-        runs.setdefault(trial.mode, []).append(trial.vector or NO_ATTACK)
-    return [
-        ("; ".join(f"{mode}: {', '.join(one)}" for mode, one in runs.items()), lines) for lines, runs in same.items()
-    ]
+        same.setdefault((trial.verdict.why, *trial.verdict.secrets), []).append(trial)
+    return [(_runs(alike), (alike[0].verdict.why, *alike[0].verdict.evidence)) for alike in same.values()]
+
+
+def _runs(trials: "list[ClientTrial]") -> str:
+    modes: dict[str, list[str]] = {}
+    for trial in trials:
+        modes.setdefault(trial.mode, []).append(trial.vector or NO_ATTACK)
+    return "; ".join(f"{mode}: {', '.join(vectors)}" for mode, vectors in modes.items())
 
 
 def open_points(matrix: "ClientMatrix") -> list[str]:

@@ -8,7 +8,7 @@ import os
 import re
 import shlex
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -96,17 +96,13 @@ class MailProgram:
     """Its words for implicit TLS, where they are others."""
     timeout: float = PATIENCE
     """Seconds after which a run is ended."""
+    vectors: tuple[type[Vector], ...] = ()
+    """The attacks that it meets."""
 
     @property
     def modes(self) -> tuple[str, ...]:
         """The modes that its protocol has."""
         return tuple(MODES) if True in server_for(self.protocol).ports else (CLEAR, UPGRADED)
-
-    @property
-    def vectors(self) -> tuple[type[Vector], ...]:
-        """The attacks that apply: all on its protocol whose victims are no browsers."""
-        dialect = named(self.protocol)
-        return tuple(kind for kind in catalogue.ALL if kind.applies_to(dialect) and not kind.facade)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -126,15 +122,21 @@ class MailProgram:
 
 
 def mail_program(
-    command: Sequence[str] | str, protocol: str = "smtp", implicit: Sequence[str] | str = (), timeout: float = PATIENCE
+    command: Sequence[str] | str,
+    protocol: str = "smtp",
+    implicit: Sequence[str] | str = (),
+    timeout: float = PATIENCE,
+    vectors: Iterable[type[Vector]] = catalogue.ALL,
 ) -> MailProgram:
     """The program of a command, which is a list of words, or one text as for a shell.
 
-    Raises `LabError` for a protocol or a program that does not exist, and for a command that is not told where to go.
+    It meets those of the `vectors` that apply to its protocol and whose victims are no browsers. Raises `LabError` for
+    a protocol, a program or an attack that does not exist, and for a command that is not told where to go.
     """
     check_timeout(timeout)
-    dialect = named(protocol).name
-    server_for(dialect)
+    dialect = named(protocol)
+    server_for(dialect.name)
+    kinds = tuple(kind for kind in catalogue.kinds(vectors) if kind.applies_to(dialect) and not kind.facade)
     given = [_words(one) for one in (command, implicit) if one]
     for words in given or [()]:
         if not words:
@@ -146,7 +148,7 @@ def mail_program(
                 f"The command {shlex.join(words)!r} has no {' and no '.join(missing)}, so it would go elsewhere: "
                 f"write the placeholder where the program takes it. There are {_every()}."
             )
-    return MailProgram(given[0], dialect, given[1] if len(given) > 1 else (), timeout)
+    return MailProgram(given[0], dialect.name, given[1] if len(given) > 1 else (), timeout, kinds)
 
 
 def _words(command: Sequence[str] | str) -> tuple[str, ...]:
@@ -334,7 +336,10 @@ def _run(lab: "Lab", program: MailProgram, vector: Vector, mode: str, folder: Pa
         told = tell(lab, server, interceptor, folder)
         trusted = dict.fromkeys(TRUSTED, told["ca"])
         ended = lab.alice.try_out(
-            program.words(mode, told), MAIL.encode(), program.timeout, environment={**os.environ, **trusted}
+            program.words(mode, told),
+            MAIL.encode(),
+            program.timeout,
+            environment={**os.environ, **trusted, "TMPDIR": str(folder)},
         )
     said = _said(ended)
     shown = tuple(line for line in _lines(ended) if WORDS in line)

@@ -15,11 +15,10 @@ import pytest
 from networks import made
 from tools import tool
 
-from labkit import Lab
+from labkit import Lab, attacks
 from labkit.__main__ import main
 from labkit.attacks.verdict import DECEIVED, LEAKED, STOPPED, UNHARMED, UNKNOWN
 from labkit.errors import LabError
-from labkit.trials import any_client
 from labkit.trials.any_client import CLEAR, IMPLICIT, UPGRADED, every_run, mail_program
 
 NETWORKS = ("loopback", "namespace")
@@ -29,16 +28,12 @@ MAIL = "--mail-from alice@lab.test --mail-rcpt bob@lab.test --upload-file {messa
 CURL = f"curl -sS --max-time 5 --cacert {{ca}} --user {{user}}:{{password}} {MAIL} {{scheme}}://{{host}}:{{port}}/"
 
 
-def few(monkeypatch, *numbers: str) -> None:
-    """Only these attacks."""
-    chosen = tuple(kind for kind in any_client.catalogue.ALL if kind.id in numbers)
-    monkeypatch.setattr(any_client.catalogue, "ALL", chosen)
-
-
-def matrix_of(command, protocol="smtp", network="loopback", **more):
+def matrix_of(command, protocol="smtp", network="loopback", numbers="", **more):
+    """The matrix of a command: under these attacks, or under all."""
     made(network).close()  # or the test is skipped
+    vectors = [type(attacks.vector(number)) for number in numbers.split()] or None
     with Lab(network) as lab:
-        return lab.victim(command, protocol, **more)
+        return lab.victim(command, protocol, vectors=vectors, **more)
 
 
 def outcomes(matrix, mode=UPGRADED):
@@ -104,11 +99,10 @@ def test_the_matrix_is_told_as_a_picture_as_text_as_json_and_as_junit(wished):
 
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("protocol", ("imap", "pop3"))
-def test_curl_fetches_from_every_network(monkeypatch, protocol, network):
-    few(monkeypatch, "N1", "C3")
+def test_curl_fetches_from_every_network(protocol, network):
     path = {"imap": "INBOX;MAILINDEX=1", "pop3": "1"}[protocol]
     words = ["--cacert", "{ca}", "--user", "{user}:{password}", f"{{scheme}}://{{host}}:{{port}}/{path}"]
-    matrix = matrix_of([tool("curl"), "-sS", "--max-time", "5", "--ssl", *words], protocol, network)
+    matrix = matrix_of([tool("curl"), "-sS", "--max-time", "5", "--ssl", *words], protocol, network, numbers="N1 C3")
     assert outcomes(matrix) == {"": UNHARMED, "N1": LEAKED, "C3": STOPPED}
     assert outcomes(matrix, IMPLICIT) == {"": UNHARMED, "N1": UNHARMED, "C3": STOPPED}
     assert {"password", "message"} <= set(matrix.verdict("N1").secrets)
@@ -119,20 +113,18 @@ LOGIN = "--auth-user {user} --auth-password {password} --body 'The PIN is 4921'"
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_swaks_stops_without_tls_when_told_and_verifies_nothing(monkeypatch, network):
-    few(monkeypatch, "N1", "C2", "T2")
+def test_swaks_stops_without_tls_when_told_and_verifies_nothing(network):
     swaks = f"{tool('swaks')} {SWAKS} {LOGIN}"
-    matrix = matrix_of(f"{swaks} --tls", network=network, implicit=f"{swaks} --tls-on-connect")
+    matrix = matrix_of(f"{swaks} --tls", network=network, implicit=f"{swaks} --tls-on-connect", numbers="N1 C2 T2")
     assert outcomes(matrix) == {"": UNHARMED, "N1": STOPPED, "T2": UNHARMED, "C2": LEAKED}
     assert outcomes(matrix, IMPLICIT) == {"": UNHARMED, "N1": UNHARMED, "T2": UNHARMED, "C2": LEAKED}
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_a_program_meets_the_real_port_and_its_host_has_a_name_on_the_lan(monkeypatch, network, tmp_path):
-    few(monkeypatch, "N1")
+def test_a_program_meets_the_real_port_and_its_host_has_a_name_on_the_lan(network, tmp_path):
     seen = tmp_path / "seen"
     script = 'echo "$1 $2 $(hostname)" >> "$0"; cat "$3" > "$0.mail"; cat > "$0.given"'
-    matrix_of(["sh", "-c", script, str(seen), "{host}", "{port}", "{message}"], network=network)
+    matrix_of(["sh", "-c", script, str(seen), "{host}", "{port}", "{message}"], network=network, numbers="N1")
     told = {tuple(line.split()) for line in seen.read_text().splitlines()}
     if network == "namespace":
         assert told == {("mail.lab.test", port, "alice.lab.test") for port in ("587", "465")}
@@ -144,9 +136,8 @@ def test_a_program_meets_the_real_port_and_its_host_has_a_name_on_the_lan(monkey
 # ---- what a program may do instead of its work
 
 
-def ends(monkeypatch, script, timeout=2.0, *numbers):
-    few(monkeypatch, *(numbers or ("N1",)))
-    return matrix_of(["sh", "-c", script, "sh", "{host}", "{port}"], timeout=timeout)
+def ends(script):
+    return matrix_of(["sh", "-c", script, "sh", "{host}", "{port}"], timeout=2.0, numbers="N1")
 
 
 @pytest.mark.parametrize(
@@ -161,19 +152,18 @@ def ends(monkeypatch, script, timeout=2.0, *numbers):
     ],
     ids=["ends at once", "refuses", "hangs", "floods", "crashes", "goes elsewhere"],
 )
-def test_a_program_that_never_comes_by_is_unknown_and_not_unharmed(monkeypatch, script, said):
-    matrix = ends(monkeypatch, script)
+def test_a_program_that_never_comes_by_is_unknown_and_not_unharmed(script, said):
+    matrix = ends(script)
     assert {trial.verdict.outcome for trial in matrix.trials} == {UNKNOWN} and not matrix.tested
     assert said in matrix.verdict().why and "does not do its work either" in matrix.verdict("N1").why
     assert said in repr(matrix) and "leaked:" not in repr(matrix)
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_nothing_that_a_program_has_started_is_left(monkeypatch, network):
-    few(monkeypatch, "N1")
+def test_nothing_that_a_program_has_started_is_left(network):
     mark = f"48{os.getpid()}"
     script = f"setsid sleep {mark} & (setsid sh -c 'sleep {mark} & sleep {mark}' &); sleep {mark}"
-    matrix_of(["sh", "-c", script, "sh", "{host}", "{port}"], network=network, timeout=1.0)
+    matrix_of(["sh", "-c", script, "sh", "{host}", "{port}"], network=network, timeout=1.0, numbers="N1")
     assert not [process for process in psutil.process_iter(["cmdline"]) if mark in (process.info["cmdline"] or ())]
 
 
@@ -193,30 +183,27 @@ with socket.create_connection(sys.argv[1:3]) as sock:
     [(b"AUTH PLAIN AGFsaWNlAGh1bnRlcjI=\r\n", LEAKED), (b"NOOP\r\n", UNKNOWN)],
     ids=["behind its leak", "before it could"],
 )
-def test_a_program_that_hangs_is_judged_by_what_it_has_said(monkeypatch, said, outcome):
-    few(monkeypatch, "U2")
-    matrix = matrix_of([sys.executable, "-c", SAYS.format(said=said), "{host}", "{port}"], timeout=2.0)
+def test_a_program_that_hangs_is_judged_by_what_it_has_said(said, outcome):
+    matrix = matrix_of([sys.executable, "-c", SAYS.format(said=said), "{host}", "{port}"], timeout=2.0, numbers="U2")
     assert matrix.verdict().outcome == matrix.verdict(mode=CLEAR).outcome == outcome
     assert outcome == LEAKED or "was still running after 2 s" in matrix.verdict().why
 
 
-def test_work_that_was_done_inside_tls_is_unharmed_although_the_program_goes_on_running(monkeypatch):
-    few(monkeypatch, "N1")
-    matrix = matrix_of(["sh", "-c", f"{CURL} --ssl-reqd && sleep 60"], timeout=3.0)
+def test_work_that_was_done_inside_tls_is_unharmed_although_the_program_goes_on_running():
+    matrix = matrix_of(["sh", "-c", f"{CURL} --ssl-reqd && sleep 60"], timeout=3.0, numbers="N1")
     assert matrix.verdict().outcome == UNHARMED and matrix.verdict("N1").outcome == STOPPED
 
 
-def test_a_program_that_never_works_is_not_called_safe_for_stopping(monkeypatch):
-    few(monkeypatch, "N1", "C1")
-    matrix = matrix_of(f"{CURL} --ssl-reqd --cacert /dev/null")
+def test_a_program_that_never_works_is_not_called_safe_for_stopping():
+    matrix = matrix_of(f"{CURL} --ssl-reqd --cacert /dev/null", numbers="N1 C1")
     assert matrix.verdict().outcome == STOPPED and "exit status 77" in repr(matrix)
     assert {matrix.verdict(number).outcome for number in ("N1", "C1")} == {UNKNOWN}
     assert "does not do its work either" in matrix.verdict("C1").why
 
 
-def test_a_program_without_implicit_tls_is_unknown_there_and_known_elsewhere(monkeypatch):
-    few(monkeypatch, "N1", "C1")
-    matrix = matrix_of(f"{CURL} --ssl".replace("{scheme}", "smtp").replace("--max-time 5", "--max-time 1"))
+def test_a_program_without_implicit_tls_is_unknown_there_and_known_elsewhere():
+    curl = f"{CURL} --ssl".replace("{scheme}", "smtp").replace("--max-time 5", "--max-time 1")
+    matrix = matrix_of(curl, numbers="N1 C1")
     assert outcomes(matrix) == {"": UNHARMED, "N1": LEAKED, "C1": STOPPED}
     assert set(list(outcomes(matrix, IMPLICIT).values())[1:]) == {UNKNOWN}
 
@@ -251,27 +238,27 @@ def test_what_the_command_leaves_untested_is_told():
 # ---- the command line
 
 
-def attack(*arguments):
+def command_line(*arguments):
     return main(["attack", "--network", "loopback", *arguments])
 
 
-def test_the_exit_status_says_whether_something_leaked(monkeypatch, capsys, tmp_path):
-    few(monkeypatch, "N1")
+def test_the_exit_status_says_whether_something_leaked(capsys, tmp_path):
     junit, page = tmp_path / "junit.xml", tmp_path / "matrix.html"
-    assert attack("--junit", str(junit), "--html", str(page), "--", *shlex.split(f"{CURL} --ssl")) == 1
+    files = ["--junit", str(junit), "--html", str(page)]
+    assert command_line("--attacks", "N1", *files, "--", *shlex.split(f"{CURL} --ssl")) == 1
     assert "✘ leaked: password" in capsys.readouterr().out
     assert ElementTree.parse(junit).getroot().tag == "testsuites" and page.read_text().startswith("<!doctype html>")
-    assert attack("--json", "--", *shlex.split(f"{CURL} --ssl-reqd")) == 0
+    assert command_line("--attacks", "N1", "--json", "--", *shlex.split(f"{CURL} --ssl-reqd")) == 0
     assert json.loads(capsys.readouterr().out)["leaked"] == 0
 
 
-def test_what_tests_nothing_is_no_success(monkeypatch, capsys):
-    few(monkeypatch, "N1")
-    assert attack("--", "true", "{host}", "{port}") == 2
+def test_what_tests_nothing_is_no_success(capsys):
+    assert command_line("--", "true", "{host}", "{port}") == 2
     assert "Nothing was tested: the program never came by" in capsys.readouterr().err
-    assert attack("--", "no-such-program", "{host}", "{port}") == 2
-    assert attack("--protocol", "gopher", "--", "true", "{host}", "{port}") == 2
-    assert attack("--timeout", "0", "--", "true", "{host}", "{port}") == 2
+    assert command_line("--", "no-such-program", "{host}", "{port}") == 2
+    assert command_line("--protocol", "gopher", "--", "true", "{host}", "{port}") == 2
+    assert command_line("--timeout", "0", "--", "true", "{host}", "{port}") == 2
+    assert command_line("--attacks", "N99", "--", "true", "{host}", "{port}") == 2
 
 
 def test_an_interrupt_ends_it_and_leaves_nothing(tmp_path):
@@ -292,9 +279,9 @@ def _running(mark: str) -> bool:
     return any(mark in (process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"]))
 
 
-def test_programs_run_at_the_same_time_and_each_meets_its_own_attack(monkeypatch):
-    few(monkeypatch, "N1", "N2", "C1")
-    program = mail_program(f"{CURL} --ssl")
+def test_programs_run_at_the_same_time_and_each_meets_its_own_attack():
+    vectors = [attacks.StripCapability, attacks.RefuseUpgrade, attacks.SelfSigned]
+    program = mail_program(f"{CURL} --ssl", vectors=vectors)
     runs = [every_run(partial(Lab, "loopback"), program, lambda: None) for _ in range(2)]
     assert outcomes(runs[0]) == outcomes(runs[1]) == {"": UNHARMED, "N1": LEAKED, "N2": LEAKED, "C1": STOPPED}
     assert DECEIVED not in outcomes(runs[0]).values()
