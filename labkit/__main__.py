@@ -1,4 +1,4 @@
-"""The lab in a terminal: ``python -m labkit doctor``, ``demo``, ``decode FILE`` and ``probe HOST:PORT``.
+"""The lab in a terminal: ``python -m labkit doctor``, ``demo``, ``decode FILE``, ``probe HOST:PORT``, ``attack -- COMMAND``.
 
 The exit status is 0 when all went well; 1 when the lab cannot run here, or when what was printed is not all that there
 is (the file is cut, the key log opens nothing, frames were passed over, the reader has left); 2 when a file or an
@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from labkit import client_command
 from labkit.errors import LabError
 from labkit.probe import in_terminal
 
@@ -81,6 +82,11 @@ def _parser() -> argparse.ArgumentParser:
         "probe", help=in_terminal.SAYS, description=in_terminal.SAYS, epilog=in_terminal.STATUSES
     )
     in_terminal.add_arguments(probe)
+    attack = commands.add_parser(
+        "attack", help=client_command.SAYS, description=client_command.SAYS, epilog=client_command.STATUSES
+    )
+    client_command.add_arguments(attack)
+    attack.set_defaults(command=client_command.attack)
     return parser
 
 

@@ -29,6 +29,7 @@ FLOORS = (
     {"lab", "publishing", "trying", "probing"},
     {"byhand", "exercises", "checkup"},
     {"labkit"},
+    {"client_command"},
     {"__main__"},
 )
 """The rooms from the ground up: each may use those below it and, without circles, those beside it."""

@@ -6,21 +6,21 @@ inside the lab is here too (`Network.admit`): no listener and no connection exis
 
 import contextlib
 import os
-import shutil
 import socket
 import subprocess
 import threading
 import time
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from labkit.errors import LabError, NotListening, OutsideTheLab, PortTaken
 from labkit.interrupts import uninterrupted
 from labkit.limits import within_limits
-from labkit.network.checks import check_link, check_port, check_timeout
+from labkit.network.bounded import Ended, Running, run_bounded
+from labkit.network.checks import check_installed, check_link, check_port, check_timeout
 from labkit.network.interception import Interception
 from labkit.network.listener import TCP, UDP, Address, Listener
 from labkit.network.loop import Loop
@@ -125,13 +125,34 @@ class Host(ABC):
         check_timeout(timeout)
         if isinstance(command, str) or not command:
             raise LabError(f"A command is a list of words, for example ['openssl', 'version'], not {command!r}.")
-        if shutil.which(command[0]) is None:
-            raise LabError(f"The tool {command[0]!r} is not installed here: install it, or leave this step out.")
+        check_installed(command[0])
         try:
             with within_limits(f"Starting {command[0]!r}"):
                 return self._run(command, input, timeout)
         except subprocess.TimeoutExpired as error:
             raise LabError(f"{command[0]!r} was still running after {timeout:g} s and was stopped.") from error
+        except OSError as error:
+            raise LabError(f"{command[0]!r} cannot be started ({error.strerror}): try it in a terminal.") from error
+
+    def try_out(
+        self,
+        command: list[str],
+        input: bytes = b"",
+        timeout: float = 8.0,
+        most: int = 1 << 20,
+        environment: Mapping[str, str] | None = None,
+    ) -> Ended:
+        """Run any program on this host: whatever it does, it ends, and nothing that it has started is left.
+
+        After `timeout` seconds, or `most` bytes of output, it is ended; that is no error. The other arguments are those
+        of `run_bounded`. Raises `LabError` where it is not installed.
+        """
+        self.network.still_open()
+        check_timeout(timeout)
+        check_installed(command[0])
+        try:
+            with within_limits(f"Starting {command[0]!r}"):
+                return run_bounded(self._placed(command), input, timeout, most, environment, self.network.programs)
         except OSError as error:
             raise LabError(f"{command[0]!r} cannot be started ({error.strerror}): try it in a terminal.") from error
 
@@ -182,6 +203,10 @@ class Host(ABC):
         return sock
 
     @abstractmethod
+    def _placed(self, command: list[str]) -> list[str]:
+        """The words that start a tool on this host."""
+
+    @abstractmethod
     def _run(self, command: list[str], input: bytes, timeout: float) -> subprocess.CompletedProcess[bytes]:
         """Run a tool on this host to its end. Raises `OSError` and `subprocess.TimeoutExpired`."""
 
@@ -216,6 +241,8 @@ class Network(ABC):
         """Host name -> seconds that its link takes, for those that were told one."""
         self.instead = ""
         """Why this machine has not a better network, in a sentence; empty when this one was asked for."""
+        self.programs: set[Running] = set()
+        """What was started by `Host.try_out` and has not ended."""
         self._closed = False
         self._maker = os.getpid()
         self._loop: Loop | None = None
@@ -442,6 +469,8 @@ class Network(ABC):
         with uninterrupted():
             self._closed = True
             self.diversion = None
+            for program in tuple(self.programs):
+                program.end()
             if self._loop is not None:
                 self._loop.close()
             standing = [each for tables in self.tables.values() for each in tables.interceptions.values()]
