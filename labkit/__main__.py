@@ -1,4 +1,4 @@
-"""The lab in a terminal: ``python -m labkit doctor``, ``demo``, ``decode FILE``, ``probe HOST:PORT``, ``attack -- COMMAND``.
+"""The lab in a terminal: ``python -m labkit doctor``, ``demo``, ``decode``, ``probe`` and ``attack``.
 
 The exit status is 0 when all went well; 1 when the lab cannot run here, or when what was printed is not all that there
 is (the file is cut, the key log opens nothing, frames were passed over, the reader has left); 2 when a file or an
