@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from labkit import classroom
 from labkit.errors import LabError
 
 if TYPE_CHECKING:
@@ -75,6 +76,8 @@ def _parser() -> argparse.ArgumentParser:
         "--json", action="store_true", help="one JSON object a line and conversation; labkit.show.json_lines has fields"
     )
     decode.set_defaults(command=_decode)
+
+    classroom.add_export(commands, _STATUSES)
     return parser
 
 

@@ -26,7 +26,7 @@ FLOORS = (
     {"outputs"},
     {"capturing"},
     {"lab", "publishing", "trying"},
-    {"byhand", "exercises", "checkup"},
+    {"byhand", "exercises", "checkup", "classroom"},
     {"labkit"},
     {"__main__"},
 )
