@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from labkit import client_command
+from labkit import classroom, client_command
 from labkit.errors import LabError
 from labkit.probe import in_terminal
 
@@ -87,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     client_command.add_arguments(attack)
     attack.set_defaults(command=client_command.attack)
+    classroom.add_export(commands, _STATUSES)
     return parser
 
 

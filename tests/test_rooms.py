@@ -27,7 +27,7 @@ FLOORS = (
     {"outputs"},
     {"capturing"},
     {"lab", "publishing", "trying", "probing"},
-    {"byhand", "exercises", "checkup"},
+    {"byhand", "exercises", "checkup", "classroom"},
     {"labkit"},
     {"client_command"},
     {"__main__"},
