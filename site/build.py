@@ -40,6 +40,7 @@ def build(place: Path, run: Collection[str] | None = None) -> Path:
     shutil.rmtree(place, ignore_errors=True)
     shutil.copytree(HERE, source, ignore=shutil.ignore_patterns("*.py", "__pycache__", "README.md"))
     shutil.copy(HERE / "conf.py", source)
+    shutil.copytree(ROOT / "data", source / "pictures", ignore=lambda _, names: {n for n in names if n[-4:] != ".svg"})
     shutil.copy(ROOT / "CHANGELOG.md", source / "changelog.md")
     shutil.copy(ROOT / "CITATION.cff", source)
     for name, page in PAGES.items():
