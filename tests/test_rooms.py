@@ -14,7 +14,8 @@ from labkit.dialects import ALL
 ROOT = Path(labkit.__file__).parent
 FLOORS = (
     {"errors"},
-    {"interrupts", "limits", "loading", "scratch"},
+    {"interrupts", "limits", "loading", "scratch", "shipped"},
+    {"surveys"},
     {"dialects", "trust", "network"},
     {"mail"},
     {"servers", "clients", "capture"},

@@ -1,17 +1,17 @@
 """The captures that come with the lab, for machines that cannot capture, and to start from a file: see data/README.md.
 
-They lie in the folder data of the checkout, which an editable installation knows. How they are made is data/record.py.
+They lie in the folder data, which `labkit.shipped` finds. How they are made is data/record.py.
 """
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from labkit import shipped
 from labkit.errors import LabError
 
 if TYPE_CHECKING:
     from labkit.show.capture import Capture
 
-FOLDER = Path(__file__).resolve().parents[2] / "data"
+FOLDER = shipped.folder("data")
 _ENDING = ".pcapng"
 
 

@@ -31,6 +31,7 @@ from labkit.show.defence_grid import defence_grid
 from labkit.show.diagnosis import WORKS, Check, Diagnosis
 from labkit.show.dialects import dialect_table, step_table
 from labkit.show.exercises import ProgressRow, progress_table, solution, with_news
+from labkit.show.fallback_grid import fallback_grid
 from labkit.show.grid import Cell, Grid
 from labkit.show.ladder import ladder
 from labkit.show.lookup_table import lookup_table
@@ -38,6 +39,7 @@ from labkit.show.page import sentence
 from labkit.show.policy_grid import policy_grid
 from labkit.show.ports import table as port_table
 from labkit.show.printed import INVISIBLE
+from labkit.show.published import Published
 from labkit.show.readings import Reading
 from labkit.show.recordings import recorded
 from labkit.show.segment import buffer
@@ -47,6 +49,7 @@ from labkit.show.table import table
 from labkit.show.transcript import transcript
 from labkit.show.twosided import TwoSided
 from labkit.show.version_grid import version_grid
+from labkit.surveys import PublishedFigure
 
 NASTY = f"{HOSTILE}\r\n</style></td></table>'&amp;\x00\x9b\u200b"
 """Markup of every kind, the end of a style sheet and of a table, controls of C0 and C1, an invisible space."""
@@ -133,6 +136,13 @@ def _stage(_):
     return stage(network, [server], "tap")
 
 
+def _finding(date="2020"):
+    words = dict.fromkeys(PublishedFigure._fields, NASTY)
+    return PublishedFigure(
+        **{**words, "date": date, "value": 10.0, "bound": "about", "unit": "%", "grade": "secondary"}
+    )
+
+
 def _by_hand(_):
     byhand = ByHand()
     byhand.follow(Vector(), NASTY)
@@ -166,6 +176,11 @@ VIEWS = {
     "ladder": lambda _: ladder(_upgrade(), {3: NASTY}),
     "lookup_table": lambda _: lookup_table(recorded("signed_dns").frames, {"192.0.2.10": NASTY}),
     "page": lambda _: sentence(NASTY),
+    "fallback_grid": lambda _: fallback_grid(
+        [SimpleNamespace(dialect=SMTP, library=NASTY, habit=NASTY, verdict=Verdict(BROKEN, NASTY))]
+    ),
+    "published": lambda _: Published(NASTY, [_finding(), _finding(date="2021")]),
+    "published, the picture": lambda _: Published(NASTY, [_finding(), _finding(date="2021")]).picture(),
     "policy_grid": lambda _: policy_grid({(NASTY, NASTY): Outcome(False, NASTY, why=NASTY)}, NASTY),
     "ports": lambda _: port_table(),
     "segment": _buffer,
