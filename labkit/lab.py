@@ -73,6 +73,8 @@ class Lab(Publishing, Trying):
         """The mailboxes of all users, which the servers share."""
         self.servers: dict[tuple[str, int], Server] = {}
         """(host name, port) -> the server that runs there."""
+        self._started: dict[tuple[str, int], outputs.CellRun | None] = {}
+        """(host name, port) -> the execution of a notebook's cell in which the server there was started."""
         self._capture = capture
         self._stage = ExitStack()
         self._finalizer = weakref.finalize(self, _clean_up, self._stage, os.getpid())
@@ -133,7 +135,7 @@ class Lab(Publishing, Trying):
         `labkit.servers.quirks`. alice may log in with ``hunter2``, bob with ``swordfish``.
 
         Raises `LabError` for anything else, and where a server runs on this port already: close that one first, or say
-        ``replace=True``.
+        ``replace=True``. A cell of a notebook that runs again replaces the server that it has started before.
         """
         from labkit.servers import server_for
 
@@ -319,6 +321,7 @@ class Lab(Publishing, Trying):
             with uninterrupted(), within_limits(f"Starting a server on port {told.port} of {host}"):
                 self._make_room(host, told.port, replace)
                 server = self.servers[host, told.port] = kind(on, told, shown, context, self.post, **of)
+                self._started[host, told.port] = outputs.running()
         except BaseException:  # an interrupt: its user does not have the server
             if server is not None:
                 self.servers.pop((host, told.port)).close()
@@ -326,11 +329,14 @@ class Lab(Publishing, Trying):
         return server
 
     def _make_room(self, host: str, port: int, replace: bool) -> None:
-        """Close the server that runs there, if it is to be replaced. Raises `LabError` if it is not."""
+        """Close the server that runs there, if it is to be replaced. Raises `LabError` if it is not.
+
+        A cell of a notebook that runs again replaces what it has started before.
+        """
         running = self.servers.get((host, port))
         if running is None:
             return
-        if not (replace or running.closed):
+        if not (replace or running.closed or outputs.repeats(self._started.get((host, port)))):
             raise LabError(
                 f"Port {port} of {host} has a server already, {running!r}: close it first with its close(), "
                 "or start the new one with replace=True."
