@@ -22,7 +22,7 @@ FLOORS = (
     {"attacks"},
     {"show"},
     {"attack"},
-    {"trials"},
+    {"trials", "mystery"},
     {"outputs"},
     {"capturing"},
     {"lab", "publishing", "trying"},
