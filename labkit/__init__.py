@@ -35,6 +35,7 @@ _HOMES = {
     "progress": "labkit.exercises",
     "predict": "labkit.exercises",
     "recall": "labkit.exercises",
+    "series": "labkit.exercises.series",
 }
 
 __all__ = list(_HOMES)

@@ -47,8 +47,8 @@ def lessons() -> str:
     return _page(
         "The lessons",
         "Each page below is a notebook with everything that it showed when it ran: a real server and a real client "
-        "spoke with each other, and these are their packets. Run it yourself, and the packets are yours; then the exercises "
-        "answer, too.",
+        "spoke with each other, and these are their packets. Run it yourself, and the packets are yours; then the "
+        "exercises answer, too.",
         _table(("Lesson", "The question", "Time"), rows),
         toctree,
     )
@@ -69,8 +69,8 @@ def attacks() -> str:
     not_run = "\n".join(f"- **{number}**: {why}" for number, why in catalogue.NOT_RUN.items())
     return _page(
         "Attacks",
-        f"The lab has {len(catalogue.ALL)} attacks on a conversation, for `lab.mallory(…)`, and {len(published)} on what "
-        "a domain publishes, for `lab.spoof(…)`. Each is a few lines, which decide and touch no socket.",
+        f"The lab has {len(catalogue.ALL)} attacks on a conversation, for `lab.mallory(…)`, and {len(published)} on "
+        "what a domain publishes, for `lab.spoof(…)`. Each is a few lines, which decide and touch no socket.",
         *(part for module, kinds in seen.items() for part in _family(module, kinds)),
         "## Not run here",
         not_run,

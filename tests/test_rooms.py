@@ -23,7 +23,7 @@ FLOORS = (
     {"attacks"},
     {"show"},
     {"attack"},
-    {"trials"},
+    {"trials", "mystery"},
     {"probe"},
     {"outputs"},
     {"capturing"},
