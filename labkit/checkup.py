@@ -132,6 +132,7 @@ def _lab() -> Iterator[Check]:
     try:
         with Lab() as lab:
             yield from _capture(lab)
+            yield _slow_link(lab)
             sessions = [_session(lab, version) for version in VERSIONS]
     except LabError as error:
         yield Check("lab", MISSING, str(error))
@@ -168,6 +169,16 @@ def _capture(lab: "Lab") -> Iterator[Check]:
         yield Check("capture", WORKS, how_captured(lab.network, "auto"))
 
 
+def _slow_link(lab: "Lab") -> Check:
+    """Make a link slow and quick again: what delays its segments is said by the network."""
+    try:
+        said = lab.network.link("alice", delay=0.01)
+        lab.network.link("alice")
+    except LabError as error:
+        return Check("slow links", INSTEAD, f"{error} Lesson 13 needs them.")
+    return Check("slow links", WORKS, f"Tried with 10 ms. {said}")
+
+
 def _session(lab: "Lab", version: str) -> Check:
     """Send a message over this version of TLS, capture it, and open the capture."""
     from labkit.clients import policies
@@ -197,9 +208,7 @@ def _openssl(works: bool) -> Check:
 def _recordings() -> Check:
     known = recordings.names()
     if not known:
-        return Check(
-            "recordings", INSTEAD, "Not here, because labkit was installed without its checkout: capture anew."
-        )
+        return Check("recordings", INSTEAD, "Not here: capture anew, or install labkit again.")
     return Check("recordings", WORKS, f'{len(known)} in data/; recorded("{known[-1]}") reads one.')
 
 

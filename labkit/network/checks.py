@@ -1,5 +1,6 @@
-"""Checks of what a caller gives to a network: ports, time limits, links, and whether an address is a loopback one."""
+"""Checks of what a caller gives to a network: ports, time limits, links, programs, loopback addresses."""
 
+import shutil
 from ipaddress import ip_address
 from numbers import Real
 
@@ -33,6 +34,12 @@ def check_link(delay: float, loss: float) -> None:
             f"A link has a delay of 0 to {_SLOWEST:g} seconds and loses a part of 0 up to 1, "
             f"not {delay:g} and {loss:g}."
         )
+
+
+def check_installed(program: str) -> None:
+    """Raises `LabError` unless there is a program of this name, or at this path."""
+    if shutil.which(program) is None:
+        raise LabError(f"The tool {program!r} is not installed here: install it, or leave this step out.")
 
 
 def is_loopback(ip: str) -> bool:

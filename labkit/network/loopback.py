@@ -81,6 +81,9 @@ class LoopbackHost(Host):
         """A UDP socket that is not bound yet. Raises `OSError`."""
         return socket.socket(family, socket.SOCK_DGRAM)
 
+    def _placed(self, command: list[str]) -> list[str]:
+        return command
+
     def _run(self, command: list[str], input: bytes, timeout: float) -> subprocess.CompletedProcess[bytes]:
         if os.name == "nt":
             return tool.run(command, command, input, timeout)

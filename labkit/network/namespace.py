@@ -70,9 +70,13 @@ class NamespaceHost(Host):
         return sock
 
     def _run(self, command: list[str], input: bytes, timeout: float) -> subprocess.CompletedProcess[bytes]:
-        broker = self.network.broker  # which ends what runs in the namespaces, at the latest with the lab
+        # The broker ends what runs in the namespaces, at the latest with the lab.
+        return tool.run(self._placed(command), command, input, timeout)
+
+    def _placed(self, command: list[str]) -> list[str]:
+        broker = self.network.broker
         place = (str(broker.pid), str(broker.namespaces[self.name]), f"{self.name}.{DOMAIN}")
-        return tool.run([*PYTHON, str(INSIDE / "enter.py"), *place, *command], command, input, timeout)
+        return [*PYTHON, str(INSIDE / "enter.py"), *place, *command]
 
 
 class Namespace(Network):
