@@ -25,7 +25,7 @@ FLOORS = (
     {"trials"},
     {"outputs"},
     {"capturing"},
-    {"lab", "publishing", "trying"},
+    {"lab", "adopting", "publishing", "trying"},
     {"byhand", "exercises", "checkup"},
     {"labkit"},
     {"__main__"},

@@ -6,14 +6,12 @@ inside the lab is here too (`Network.admit`): no listener and no connection exis
 
 import contextlib
 import os
-import shutil
 import socket
-import subprocess
 import threading
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, TypeVar
 
 from labkit.errors import LabError, NotListening, OutsideTheLab, PortTaken
 from labkit.interrupts import uninterrupted
@@ -22,9 +20,13 @@ from labkit.network.checks import check_port, check_timeout
 from labkit.network.interception import Interception
 from labkit.network.listener import TCP, UDP, Address, Listener
 from labkit.network.loop import Loop
+from labkit.network.processes import Processes
+from labkit.network.started import StartedProgram
 
 Diversion = Callable[[str, str, int, Address], Address]
 """(sender, host name, nominal port, real address) -> where to connect instead: how a tap gets into the path."""
+
+L = TypeVar("L", bound=Listener)
 
 _NAMES_KEPT = 4096
 _BACKLOG = 128
@@ -41,7 +43,7 @@ class Tables(NamedTuple):
     """The host that is on the path to it."""
 
 
-class Host(ABC):
+class Host(Processes):
     """A named host of a network."""
 
     def __init__(self, network: "Network", name: str, address: str) -> None:
@@ -108,26 +110,6 @@ class Host(ABC):
         self.network.name(f"{end}>", self.network.reached(host, port, self.name, transport))
         return sock
 
-    def run(self, command: list[str], input: bytes = b"", timeout: float = 30.0) -> subprocess.CompletedProcess[bytes]:
-        """Run a tool on this host with `input` on its standard input; `timeout` in seconds, output in bytes.
-
-        Raises `LabError` when the tool is not installed or does not end in time. It is stopped then, and when this
-        process ends, together with the processes that it has started.
-        """
-        self.network.still_open()
-        check_timeout(timeout)
-        if isinstance(command, str) or not command:
-            raise LabError(f"A command is a list of words, for example ['openssl', 'version'], not {command!r}.")
-        if shutil.which(command[0]) is None:
-            raise LabError(f"The tool {command[0]!r} is not installed here: install it, or leave this step out.")
-        try:
-            with within_limits(f"Starting {command[0]!r}"):
-                return self._run(command, input, timeout)
-        except subprocess.TimeoutExpired as error:
-            raise LabError(f"{command[0]!r} was still running after {timeout:g} s and was stopped.") from error
-        except OSError as error:
-            raise LabError(f"{command[0]!r} cannot be started ({error.strerror}): try it in a terminal.") from error
-
     def bound(self, port: int, transport: str = TCP) -> socket.socket:
         """A listening socket that stands for this port; for 0 it has a free port of the system. Raises `OSError`."""
         sock = self._socket(transport)
@@ -142,10 +124,6 @@ class Host(ABC):
 
     def _socket(self, transport: str, family: int = socket.AF_INET) -> socket.socket:
         return self.tcp(family) if transport == TCP else self.udp(family)
-
-    @abstractmethod
-    def tcp(self, family: int = socket.AF_INET) -> socket.socket:
-        """A TCP socket of this host that is not connected yet, with Nagle's algorithm off. Raises `OSError`."""
 
     @abstractmethod
     def udp(self, family: int = socket.AF_INET) -> socket.socket:
@@ -164,10 +142,6 @@ class Host(ABC):
             sock.close()
             raise
         return sock
-
-    @abstractmethod
-    def _run(self, command: list[str], input: bytes, timeout: float) -> subprocess.CompletedProcess[bytes]:
-        """Run a tool on this host to its end. Raises `OSError` and `subprocess.TimeoutExpired`."""
 
     def __repr__(self) -> str:
         return f"<{self.name}, {self.address}>"
@@ -193,6 +167,10 @@ class Network(ABC):
         self.names: dict[str, str] = {}
         """``ip:port`` or ``ip`` -> host name: what an address in a capture is called; ``ip:port>`` -> whom the client
         at that end talks to, where several hosts share an address or one poses as another."""
+        self.programs: list[StartedProgram] = []
+        """What was started on the hosts."""
+        self.environment: Callable[[], Mapping[str, str]] = dict
+        """Gives the environment variables that a program gets when it is started."""
         self.diversion: Diversion | None = None
         """Asked on every connection to a host by name where to connect instead."""
         self.instead = ""
@@ -364,7 +342,15 @@ class Network(ABC):
         """The listener that `sender` reaches at this host and nominal port."""
         return self.tables[transport].listeners.get((host, port))
 
-    def remember(self, listener: Listener) -> Listener:
+    @abstractmethod
+    def reserve(self, host: str, port: int) -> int:
+        """The real port that stands for a nominal port of a host, for a program to listen on. Raises `LabError`."""
+
+    @abstractmethod
+    def real_port(self, host: str, port: int) -> int:
+        """The real port that was reserved for a nominal port of a host. Raises `LabError` where none was."""
+
+    def remember(self, listener: L) -> L:
         """Enter a new listener in the tables."""
         self.tables[listener.transport].listeners[listener.host, listener.port] = listener
         self.nominal[listener.address[1]] = listener.port
@@ -399,7 +385,7 @@ class Network(ABC):
         return ":" not in endpoint or int(endpoint.rpartition(":")[2]) in ports
 
     def close(self) -> None:
-        """End what serves and what carries, close every listener and admit no more.
+        """End what serves, what carries and what was started, close every listener and admit no more.
 
         A second call does nothing; nor does one in a forked process, where the network still belongs to its maker.
         """
@@ -411,7 +397,7 @@ class Network(ABC):
             if self._loop is not None:
                 self._loop.close()
             standing = [each for tables in self.tables.values() for each in tables.interceptions.values()]
-            for running in (*standing, *self._open()):
+            for running in (*self.programs, *standing, *self._open()):
                 with contextlib.suppress(OSError, LabError):
                     running.close()
             self._take_down()

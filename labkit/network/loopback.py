@@ -89,6 +89,14 @@ class LoopbackHost(Host):
                 raise OSError(number, os.strerror(number))
         return done
 
+    def _prefix(self, as_root: bool) -> list[str]:
+        if as_root and getattr(os, "geteuid", int)() != 0:
+            raise LabError(
+                "On loopback a program cannot be root, because this process is not: "
+                'a private LAN has a root of its own, Lab(network="namespace").'
+            )
+        return []
+
 
 class Loopback(Network):
     """Hosts by name on the loopback interface of this machine."""
@@ -100,10 +108,28 @@ class Loopback(Network):
         super().__init__()
         self.hosts = {name: LoopbackHost(self, name, _ADDRESS) for name in hosts}
         self._numbers = numbered(hosts)
+        self._reserved: dict[tuple[str, int], int] = {}
+        """(host name, nominal port) -> the real port of a program that stands for it."""
 
     def published(self, host: str) -> str:
         """The address that the lab's DNS gives for a host; it stands for it."""
         return address(self._numbers[host])
+
+    def reserve(self, host: str, port: int) -> int:
+        """A real port that is free now and stands for a nominal port of a host; the same each time."""
+        if (host, port) not in self._reserved:
+            with within_limits("Looking for a free port"), self.hosts[host].bound(port) as sock:
+                self._reserved[host, port] = sock.getsockname()[1]
+        return self._reserved[host, port]
+
+    def real_port(self, host: str, port: int) -> int:
+        """The real port that was reserved for a nominal port of a host. Raises `LabError` where none was."""
+        if (host, port) not in self._reserved:
+            raise LabError(
+                f"On loopback a program cannot listen on port {port} itself: let it listen on the real port that "
+                f"lab.network.host({host!r}).free_port({port}) gives, or say on which one it does with real=…."
+            )
+        return self._reserved[host, port]
 
     def contains(self, ip: str) -> bool:
         """Whether the address is one of the loopback addresses, 127.0.0.0/8 and ::1 (RFC 6890)."""

@@ -70,9 +70,12 @@ class NamespaceHost(Host):
         return sock
 
     def _run(self, command: list[str], input: bytes, timeout: float) -> subprocess.CompletedProcess[bytes]:
+        return tool.run([*self._prefix(True), *command], command, input, timeout)
+
+    def _prefix(self, as_root: bool) -> list[str]:
         broker = self.network.broker  # which ends what runs in the namespaces, at the latest with the lab
         place = (str(broker.pid), str(broker.namespaces[self.name]), f"{self.name}.{DOMAIN}")
-        return tool.run([*PYTHON, str(INSIDE / "enter.py"), *place, *command], command, input, timeout)
+        return [*PYTHON, str(INSIDE / "enter.py"), *place, "root" if as_root else "user"]
 
 
 class Namespace(Network):
@@ -104,6 +107,14 @@ class Namespace(Network):
     def published(self, host: str) -> str:
         """The address that the lab's DNS gives for a host: its own."""
         return self.hosts[host].address
+
+    def reserve(self, host: str, port: int) -> int:
+        """The port itself: every host has its real ones."""
+        return port
+
+    def real_port(self, host: str, port: int) -> int:
+        """The port itself."""
+        return port
 
     def locate(self, host: str, port: int, sender: str = "", transport: str = TCP) -> Address:
         """Where `sender`'s connection to this host and port goes; an IP address is taken as it is."""
