@@ -47,11 +47,15 @@ class Carrier(ipywidgets.Button):
 
 
 class Desk:
-    """The widgets, as one: `box`. `end` is called when the attacker has had enough."""
+    """The widgets, as one: `box`.
 
-    def __init__(self, names: views.Names, end: Callable[[], None]) -> None:
+    `end` is called when the attacker has had enough, `speak` when she says something while no line is held.
+    """
+
+    def __init__(self, names: views.Names, end: Callable[[], None], speak: Callable[[str, bytes], None]) -> None:
         self._names = names
         self._end = end
+        self._speak = speak
         self._byhand: ByHand | None = None
         self._held: HeldLine | None = None
         self._slipped = 0.0
@@ -62,7 +66,7 @@ class Desk:
         self._text = ipywidgets.Textarea(description="The line, which you may change", rows=_ROWS, **_FIELD)
         self._own = ipywidgets.Text(description="A line of your own, which goes out ahead of that one", **_FIELD)
         fates, additions = self._fates(), self._additions()
-        self._for_a_line = [*fates.children, *additions.children]
+        self._for_a_line, self._for_words = fates.children, (self._own, *additions.children)
         clicked = [self._text, fates, self._own, additions, self._others()]
         self._controls = ipywidgets.VBox([self._clock, *clicked, self._notice, self._means])
         head = ipywidgets.HTML(html.render([style_sheet(), views.head()]))
@@ -78,7 +82,7 @@ class Desk:
         )
 
     def _additions(self) -> ipywidgets.Widget:
-        ahead = "Your line goes out ahead of the one that is held, as soon as you decide that one"
+        ahead = "Your line goes out ahead of the one that is held, as soon as you decide that one; if none is, at once"
         ends = ((f"Say it to {self._names[end]}", partial(self._say, end)) for end in (CLIENT, SERVER))
         return _row(*(Carrier(self._own, word, ahead, say) for word, say in ends))
 
@@ -104,10 +108,13 @@ class Desk:
         self._decide(lambda held: held.pass_on() if self._text.disabled else held.send(read(written)))
 
     def _say(self, end: str, written: str) -> None:
-        if written:
+        if not written:
+            self._complain("Write a line of your own first.")
+        elif self._held is not None:
             self._decide(lambda held: held.say(end, read(written)))
         else:
-            self._complain("Write a line of your own first.")
+            self._complain("")
+            self._speak(end, read(written))
 
     def _pass_all(self) -> None:
         if self._byhand is not None:
@@ -129,6 +136,8 @@ class Desk:
         self._controls.layout.display = None if situation.by_hand else "none"
         for button in self._for_a_line:
             button.disabled = held is None
+        for widget in self._for_words:
+            widget.disabled = not situation.speaks
         self._state.value = html.render(html.div(role="status")[_listed(views.sentences(situation))])
         self._clock.value = html.render(_listed([views.clock(held)]))
         alert = html.div(role="alert")[_listed(filter(None, [complaint]))]

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from labkit.attacks.actions import Inject
 from labkit.byhand.waiting import ByHand
 
 if TYPE_CHECKING:
@@ -75,6 +76,14 @@ class Encounter:
             self._victims.append(_started(self._visit, victim))
             self._director = self._director or _started(self._direct)
             return True
+
+    def speak(self, to: str, data: bytes) -> None:
+        """Say something to one end, `CLIENT` or `SERVER`, after a line was dropped and before the next one comes."""
+        dropped = self.byhand.dropped
+        if dropped is not None and not self.over.is_set():
+            said = Inject(to, data)
+            self.attack.interceptor.interject(dropped.line, said)
+            dropped.add(said)
 
     def end(self) -> None:
         """End it soon."""

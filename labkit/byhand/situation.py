@@ -52,6 +52,11 @@ class Situation(NamedTuple):
         """The line to decide now."""
         return next(iter(self.byhand.waiting), None) if self.by_hand else None
 
+    @property
+    def speaks(self) -> bool:
+        """Whether something can be said now: ahead of a line, or in the silence behind one that was dropped."""
+        return self.by_hand and bool(self.byhand.waiting or self.byhand.dropped)
+
 
 # ---- what is held
 
@@ -75,15 +80,16 @@ def _now(situation: Situation) -> str:
 
 def _after_a_drop(situation: Situation) -> str:
     """That the client waits in vain, where the last decision was to drop a line and to say nothing in its place."""
-    last = next(reversed(situation.byhand.decided), None)
-    if last is None or last.actions != (Drop(),):
+    last = situation.byhand.dropped
+    if last is None:
         return ""
     client = situation.names[CLIENT]
+    if last.actions != (Drop(),):
+        return " You dropped the last line, and have said something in its place. You may say more."
     time = f", for up to {situation.patience:g} s from then" if situation.patience else ""
     return (
-        f" You dropped the last line, so {client} waits for an answer{time}. Nothing more comes unless the other end "
-        "speaks by itself: end the attack to cut the waiting short. To answer in the place of a line, say something "
-        "first and drop it then."
+        f" You dropped the last line, so {client} waits for an answer{time}. Give one, with a line of your own, or end "
+        "the attack to cut the waiting short."
     )
 
 

@@ -85,6 +85,12 @@ class HeldLine(Later):
         self._changed()
         return True
 
+    def add(self, said: Inject) -> None:
+        """Note what was said after the decision."""
+        with self._queue.lock:
+            self.actions += (said,)
+            self._queue.news.set()
+
     def begin(self, seconds: float) -> None:
         """It is the first in the queue now: from now on its time runs."""
         self.until = time.monotonic() + seconds
@@ -157,6 +163,13 @@ class ByHand(Vector):
         """The lines that had their decision, oldest first; the last thousand."""
         with self.lock:
             return tuple(self._decided)
+
+    @property
+    def dropped(self) -> HeldLine | None:
+        """The line that was dropped last, as long as nothing has come since."""
+        with self.lock:
+            last = self._decided[-1] if self._decided and not self._waiting else None
+            return last if last is not None and Drop() in last.actions else None
 
     @property
     def deputised(self) -> bool:

@@ -49,6 +49,9 @@ class Play:
     def mail_says(self, data):
         self._do(self.session.received(SERVER, data, self.now))
 
+    def mallory_adds(self, line, said):
+        self._do(self.session.interject(line, said, self.now))
+
     def lost(self, end):
         self._do(self.session.lost(end, "connection reset by peer", self.now))
 

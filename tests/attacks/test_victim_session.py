@@ -93,6 +93,40 @@ def test_stripping_is_a_play_in_six_lines():
     assert [edit.removed for edit in play.edits] == [(b"250-STARTTLS\r\n",)]
 
 
+class Seen(On):
+    """Keeps the lines that it is shown."""
+
+    def __init__(self, *how):
+        super().__init__(*how)
+        self.lines = []
+
+    def on_line(self, line):
+        self.lines.append(line)
+        return super().on_line(line)
+
+
+@pytest.mark.parametrize("end", (CLIENT, SERVER))
+def test_behind_a_line_that_was_dropped_more_can_be_said_to_either_end_until_the_session_is_over(end):
+    vector = Seen(b"EHLO", Drop())
+    play = Play(vector)
+    play.mail_says(GREETING)
+    play.alice_says(b"EHLO alice\r\n")
+    assert play.alice_hears() == GREETING and play.mail_hears() == b""
+    play.passes(30)
+    play.mallory_adds(vector.lines[-1], Inject(end, b"250 hello\r\n"))
+    assert (play.alice_hears(), play.mail_hears()) == (
+        (b"250 hello\r\n", b"") if end == CLIENT else (b"", b"250 hello\r\n")
+    )
+    assert [(one.before, one.back, one.after) for one in play.edits[1:]] == [
+        (b"EHLO alice\r\n", *((b"250 hello\r\n", b"") if end == CLIENT else (b"", b"250 hello\r\n")))
+    ]
+    play.alice_says(b"MAIL FROM:<alice@lab.test>\r\n")
+    assert play.mail_hears() == b"MAIL FROM:<alice@lab.test>\r\n"
+    play.session.stop()
+    play.mallory_adds(vector.lines[-1], Inject(end, b"too late\r\n"))
+    assert play.alice_hears() == play.mail_hears() == b""
+
+
 @given(st.lists(st.tuples(st.sampled_from((CLIENT, SERVER)), st.binary(min_size=1, max_size=80)), max_size=12))
 def test_what_is_not_touched_arrives_byte_for_byte_in_whatever_pieces(said):
     play = Play(Vector())

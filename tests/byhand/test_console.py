@@ -321,6 +321,21 @@ def test_a_button_that_does_nothing_now_is_grey(person):
     assert not [word for word in words if person.named(word).disabled]
     person.click("Drop it")
     person.until("Nothing is held")
-    assert [word for word in words if person.named(word).disabled] == list(words)
+    assert [word for word in words if person.named(word).disabled] == list(words[:-1])
     assert not person.named("End the attack").disabled
     person.click("End the attack")
+
+
+def test_behind_a_line_that_was_dropped_one_can_still_speak(person):
+    person.click("Drop it")
+    person.until("You dropped the last line, so alice waits for an answer, for up to 600 s from then")
+    person.writes("220 mallory at your service", "A line of your own", "Say it to alice", "Say it to mail")
+    person.click("Say it to alice")
+    person.until("alice → mail, command EHLO")
+    person.until("alice was told: “220 mallory at your service”")
+    person.click("Pass all from now on")
+    person.until("alice says")
+    said = [(edit.title, edit.before[:4], edit.after) for edit in person.console.edits]
+    assert said == [("220", b"220 ", b""), ("220", b"220 ", b"220 mallory at your service\r\n")]
+    greeting = person.console.sides.differences[0]
+    assert "mallory at your service" in greeting.left.text and person.console.outcome.done

@@ -104,3 +104,15 @@ def test_where_an_answer_went_out_or_the_line_passed_nobody_waits():
 
     assert "waits for an answer" not in held_then(answered)
     assert "waits for an answer" not in held_then(lambda held: held.pass_on())
+
+
+def test_one_can_speak_while_a_line_is_held_and_behind_one_that_was_dropped():
+    byhand = ByHand()
+    said = Line(CLIENT, "command", "NOOP", b"NOOP\r\n", False, SMTP, 587, (), 3)
+    assert not Situation(NAMES, byhand).speaks and not Situation(NAMES, None).speaks
+    held = byhand.on_line(said)
+    assert Situation(NAMES, byhand).speaks
+    held.drop()
+    assert Situation(NAMES, byhand).speaks and byhand.dropped is held
+    byhand.on_line(said).pass_on()
+    assert not Situation(NAMES, byhand).speaks and byhand.dropped is None

@@ -11,8 +11,10 @@ from contextlib import suppress
 from functools import partial
 from math import inf
 
+from labkit.attacks.actions import Inject
 from labkit.attacks.engine.session_commands import Await, Command, Connect, Finish, HangUp, Reset, Send
 from labkit.attacks.engine.victim_session import CONNECT_LIMIT, VictimSession
+from labkit.attacks.vector import Line
 from labkit.capture.conversation import Endpoint
 from labkit.dialects.base import CLIENT, SERVER
 from labkit.errors import LabError
@@ -58,6 +60,11 @@ class Carriage:
     def begin(self) -> None:
         """Tell the session that its victim has come."""
         self._do(self.session.opened(self._victim, self._address, self._events.time()))
+
+    def interject(self, line: Line, said: Inject) -> None:
+        """Say something more than what was decided about a line."""
+        if not self._over:
+            self._do(self.session.interject(line, said, self._events.time()))
 
     def stop(self) -> None:
         """End at once."""

@@ -83,9 +83,13 @@ class Consultation:
             self.pending.cancel()
             self.pending = None
 
-    def _decided(self, chosen: Decision) -> None:
+    def note(self, event: Event, chosen: Decision) -> None:
+        """Keep what is changed by a decision."""
         if chosen.edits:
-            self._keep(edit(self._number, self._clock(), self._event, chosen))
+            self._keep(edit(self._number, self._clock(), event, chosen))
+
+    def _decided(self, chosen: Decision) -> None:
+        self.note(self._event, chosen)
         self._remember(self._event)
         self._then(chosen)
 

@@ -12,11 +12,12 @@ from contextlib import ExitStack, closing
 from functools import partial
 from typing import Any, NamedTuple
 
+from labkit.attacks.actions import Inject
 from labkit.attacks.engine.carriage import Carriage
 from labkit.attacks.engine.disguise import Disguises
 from labkit.attacks.engine.edits import Edit, Edits
 from labkit.attacks.engine.victim_session import VictimSession
-from labkit.attacks.vector import Opening, Vector
+from labkit.attacks.vector import Line, Opening, Vector
 from labkit.dialects import ALL, Dialect
 from labkit.errors import LabError
 from labkit.network import Network
@@ -123,6 +124,13 @@ class Interceptor:
         attacked = ", ".join(str(door.opening.port) for door in self._doorways)
         raise LabError(f"Port {port} is not attacked: only {attacked}.")
 
+    def interject(self, line: Line, said: Inject) -> None:
+        """Say something to an end of the session in which this line came, more than what was decided about the line.
+
+        Nothing is said where that session is over.
+        """
+        self._do(partial(self._interject, line, said))
+
     def close(self) -> None:
         """Step out of the path; conversations that go on have time to end. A second call does nothing."""
         if self._closed:
@@ -191,6 +199,11 @@ class Interceptor:
         self._carriages.add(carriage)
         self._idle.clear()
         carriage.begin()
+
+    def _interject(self, line: Line, said: Inject) -> None:
+        for carriage in tuple(self._carriages):
+            if carriage.session.number == line.session:
+                carriage.interject(line, said)
 
     def _forget(self, carriage: Carriage) -> None:
         self._carriages.discard(carriage)

@@ -163,6 +163,16 @@ class VictimSession:
             self._agenda.wake()
         return self._go(now)
 
+    def interject(self, line: Line, said: Inject, now: float) -> list[Command]:
+        """Say something more than what was decided about a line; when all is over, nothing is said."""
+        if self._ending or len(self._sides) < 2:
+            return []
+        self._vector.note(line, Decision((said,)))
+        self._agenda.steps.append(partial(self._do, self._sides[0], said, b""))
+        self._agenda.now = now
+        self._stir()
+        return self._go(now)
+
     def stop(self) -> list[Command]:
         """The attack is over: end at once."""
         self._hang_up()
