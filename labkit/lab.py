@@ -132,8 +132,9 @@ class Lab(Adopting, Publishing, Trying):
         `certificate` is ``right``, ``wrong name``, ``expired``, ``self-signed`` or ``unknown root``. `settings` are
         those of `labkit.servers.settings.Settings`: `starttls` is ``offered``, ``off`` or ``required``; `implicit` is
         TLS before the first byte; `auth` is ``after TLS``, ``always`` or ``none``; `tls` are versions of TLS; `ciphers`
-        is a list for TLS 1.2 in OpenSSL's notation; `mechanisms` are SASL mechanisms; `quirks` are mistakes from
-        `labkit.servers.quirks`. alice may log in with ``hunter2``, bob with ``swordfish``.
+        is a list for TLS 1.2 in OpenSSL's notation; `mechanisms` are SASL mechanisms; `relay` is ``always`` for
+        an open relay; `quirks` are mistakes from `labkit.servers.quirks`. alice may log in with ``hunter2``, bob with
+        ``swordfish``.
 
         Raises `LabError` for anything else, and where a server runs on this port already: close that one first, or say
         ``replace=True``.

@@ -119,7 +119,7 @@ sys.path[:0] = {folders!r}
 from test_adopting import EXPLICIT, IMPLICIT, adopted
 from labkit import attacks, policies
 with adopted("namespace") as (lab, program, servers):
-    assert lab.network.broker.users == 1
+    assert lab.network.users == 1
     for name in EXPLICIT:
         assert lab.fetch(servers[name], policy=policies.verified), program.output
         with lab.mallory(attacks.StripCapability(), at=servers[name]) as mallory:

@@ -157,6 +157,9 @@ class Network(ABC):
     cables: frozenset[str] = frozenset()
     """The interfaces that carry nothing but the lab's frames; none where the lab shares those of the machine."""
 
+    users: int | None = None
+    """How many users of the machine a program may be on its hosts; None where they are those of the machine."""
+
     def __init__(self) -> None:
         self.hosts: dict[str, Host] = {}
         self.tables = {TCP: Tables({}, {}), UDP: Tables({}, {})}

@@ -97,6 +97,7 @@ class Namespace(Network):
         self._poisonings: dict[tuple[str, str], Poisoning | NeighbourEntries] = {}
         """(attacker, server) -> how the first got on the path to the second."""
         self.broker = Broker({"hosts": lan, "prefix": _PREFIX, "files": self._files()})
+        self.users = self.broker.users
 
     def _files(self) -> dict[str, str]:
         """Files of the machine -> what a tool that runs on a host reads in their place."""

@@ -9,6 +9,7 @@ from labkit.trust.contexts import CURRENT, versions
 STARTTLS = ("offered", "off", "required")
 AUTH = ("after TLS", "always", "none")
 MECHANISMS = ("PLAIN", "LOGIN")
+RELAY = ("after login", "always")
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class Settings:
     ciphers: str | None = None
     requiretls: bool = False
     """Whether an SMTP server offers REQUIRETLS inside TLS (RFC 8689 §2)."""
+    relay: str = "after login"
+    """When an SMTP server takes mail for other domains than its own: one of `RELAY`; ``always`` is an open relay."""
     quirks: tuple[str, ...] = ()
     """Names from `labkit.servers.quirks`."""
 
@@ -37,6 +40,7 @@ class Settings:
             object.__setattr__(self, "mechanisms", (self.mechanisms,))
         _one_of("starttls", self.starttls, STARTTLS)
         _one_of("auth", self.auth, AUTH)
+        _one_of("relay", self.relay, RELAY)
         for mechanism in self.mechanisms or ():
             _one_of("mechanisms", mechanism, MECHANISMS)
 

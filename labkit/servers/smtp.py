@@ -1,12 +1,15 @@
-"""An SMTP submission server (RFC 6409) for any recipient: aiosmtpd with the settings, mailbox and log of the lab.
+"""An SMTP submission server (RFC 6409): aiosmtpd with the settings, mailbox and log of the lab.
 
 STARTTLS is RFC 3207, AUTH is RFC 4954 with PLAIN (RFC 4616) and LOGIN, TLS from the first byte is RFC 8314 §3.3. The
-protocol itself is aiosmtpd's; only what a lesson wants to switch or to see is here.
+lab's network is the protected one from which RFC 6409 §4.3 lets mail be taken without a login; for other domains than
+its own the server wants one, so that it is no open relay (RFC 5321 §7.9). The protocol itself is aiosmtpd's; only what
+a lesson wants to switch or to see is here.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, ClassVar
 
@@ -24,6 +27,14 @@ _IDENT = "ESMTP ready"
 _IDLE_LIMIT = 300.0
 """Seconds; RFC 5321 §4.5.3.2.7 asks a server to wait at least five minutes for a command."""
 
+_REFUSALS = 20
+"""Negative replies after which a client is dismissed (RFC 5321 §7.8 leaves the number open; it is Postfix's)."""
+_DISMISSAL = "421 4.7.0 Too many commands were refused: goodbye"
+_TOO_MANY_UNKNOWN = "502 5.5.1 Too many unrecognized commands, goodbye."
+"""How aiosmtpd dismisses a client, with a code that does not say so (RFC 5321 §3.8)."""
+_HEARD_OUT = 1.0
+"""Seconds that a client may still talk after the dismissal."""
+
 # aiosmtpd reports every hang-up as a warning or a traceback; what a learner should see stands in the server's log.
 logging.getLogger("mail.log").addHandler(logging.NullHandler())
 logging.getLogger("mail.log").propagate = False
@@ -37,15 +48,21 @@ class _NotAnAddress(Exception):
 
 
 class SMTPServer(Server):
-    """A running server. `mailbox` is what it took, for any recipient; bob's share is in his inbox, too."""
+    """A running server. `mailbox` is what it took, for whom it may be; bob's share is in his inbox, too."""
 
     protocol = "SMTP"
     ports: ClassVar = {False: 587, True: 465}
     choice = MECHANISMS
+    relays = True
 
     def __init__(self, *arguments: Any) -> None:
         self.mailbox = Mailbox()
         super().__init__(*arguments)
+
+    @property
+    def facts(self) -> str:
+        """What it was told to do, in one line."""
+        return super().facts + ", an open relay" * (self.settings.relay == "always")
 
     @property
     def mechanisms(self) -> tuple[str, ...]:
@@ -76,6 +93,22 @@ class SMTPServer(Server):
         """Whether a connection may ask that every further hop has TLS."""
         return self.settings.requiretls and any(encryption(transport))
 
+    async def handle_RCPT(self, _: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
+        """aiosmtpd's hook for a recipient: others than the server's own are for clients that have logged in."""
+        if not (session.authenticated or self.settings.relay == "always" or self._is_own(address)):
+            return f"550 5.7.1 No relaying without a login: only {' and '.join(sorted(self.post.domains))} is here"
+        envelope.rcpt_tos.append(address)
+        envelope.rcpt_options.extend(options)
+        return "250 OK"
+
+    async def handle_VRFY(self, _: SMTP, __: Session, ___: Envelope, ____: str) -> str:
+        """aiosmtpd's hook for the question whether a user exists: the reply is the same for all (RFC 5321 §7.3)."""
+        return "252 2.0.0 Send it, and delivery will be tried"
+
+    def _is_own(self, address: str) -> bool:
+        """Whether mail to this address ends here."""
+        return "@" not in address or address.lower().rpartition("@")[2] in self.post.domains
+
     async def handle_DATA(self, smtp: SMTP, session: Session, envelope: Envelope) -> str:
         """aiosmtpd's hook for a message that has arrived."""
         message = Message(
@@ -101,6 +134,10 @@ class Exchanger(SMTPServer):
     def __init__(self, *arguments: Any, domain: str) -> None:
         self.domain = domain
         super().__init__(*arguments)
+
+    def _is_own(self, address: str) -> bool:
+        """It takes all, and keeps what is for others: a relay would pass it on."""
+        return True
 
     async def take(self, message: Message, client: str) -> str:
         """Keep a message, and deliver it if a recipient is of the domain."""
@@ -136,6 +173,8 @@ class SMTPSession(SMTP):
         )
         self._ended = False
         """Whether the client has said that no more follows."""
+        self._refusals = 0
+        """Negative replies so far."""
         self._quirks = settings.quirks
         self._knows = server.post.knows
         self.note = note
@@ -178,9 +217,23 @@ class SMTPSession(SMTP):
         if self.transport is None or self.transport.is_closing():
             raise asyncio.CancelledError
         text = status if isinstance(status, str) else status.decode("utf-8", "backslashreplace")
-        for line in text.split("\r\n"):
+        self._refusals += text[:1] in "45"
+        dismissed = self._refusals > _REFUSALS or text == _TOO_MANY_UNKNOWN
+        for line in (_DISMISSAL if dismissed else text).split("\r\n"):
             self.note(f"S: {line}")
-        await super().push(status)
+        await super().push(_DISMISSAL if dismissed else status)
+        if dismissed:
+            await self._hear_out()
+
+    async def _hear_out(self) -> None:
+        """Close the connection behind the dismissal, when the client has stopped talking: see `Session.dismiss`."""
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_HEARD_OUT):
+                while await self._reader.read(self._reader._limit):
+                    pass
+        raise asyncio.CancelledError
 
     @syntax("STARTTLS", when="tls_context")
     async def smtp_STARTTLS(self, arg: str) -> None:
