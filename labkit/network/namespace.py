@@ -21,6 +21,7 @@ from labkit.network.hosts import Host, Network
 from labkit.network.interception import Interception
 from labkit.network.listener import TCP, Address, Listener, stop_listening, without_delay
 from labkit.network.poisoning import ARP_FRAMES, NeighbourEntries, Poisoning
+from labkit.network.processes import ROOT
 
 DOMAIN = "lab.test"
 """The domain of the hosts; RFC 6761 keeps ``test`` for this."""
@@ -70,12 +71,16 @@ class NamespaceHost(Host):
         return sock
 
     def _run(self, command: list[str], input: bytes, timeout: float) -> subprocess.CompletedProcess[bytes]:
-        return tool.run([*self._prefix(True), *command], command, input, timeout)
+        # The broker ends what runs in the namespaces, at the latest with the lab.
+        return tool.run(self._placed(command), command, input, timeout)
 
-    def _prefix(self, as_root: bool) -> list[str]:
-        broker = self.network.broker  # which ends what runs in the namespaces, at the latest with the lab
+    def _placed(self, command: list[str], rights: str = ROOT) -> list[str]:
+        broker = self.network.broker
         place = (str(broker.pid), str(broker.namespaces[self.name]), f"{self.name}.{DOMAIN}")
-        return [*PYTHON, str(INSIDE / "enter.py"), *place, "root" if as_root else "user"]
+        return [*PYTHON, str(INSIDE / "enter.py"), *place, rights, *command]
+
+    def _check_root(self) -> None:
+        """Every LAN has a root."""
 
 
 class Namespace(Network):
@@ -89,7 +94,9 @@ class Namespace(Network):
         if sys.platform != "linux":
             raise NetworkUnavailable("A private LAN needs the network namespaces of Linux.")
         self.hosts = {name: NamespaceHost(self, name, number) for name, number in numbered(hosts).items()}
-        self.cables = frozenset((_INTERFACE, *hosts))
+        self.cables = {_INTERFACE, *hosts}
+        self._ends = {name: name for name in hosts}
+        """Host -> the end of its cable at the switch."""
         self.names = {host.address: name for name, host in self.hosts.items()}
         lan = {name: {"address": host.address, "mac": host.mac} for name, host in self.hosts.items()}
         self.sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
@@ -124,7 +131,11 @@ class Namespace(Network):
         return self._diverted(sender, host, port, (self.hosts[host].address, port), transport)
 
     def _link(self, host: Host, delay: float, loss: float) -> str:
-        carrier = self.broker.ask("link", host.name, delay, loss)
+        carrier, end = self.broker.ask("link", host.name, delay, loss)
+        before, self._ends[host.name] = self._ends[host.name], end
+        if end != before:  # a capture under way looks there from now on
+            self.cables.add(end)
+            self.cables.discard(before)
         if not carrier:
             return f"Between {host.name} and the switch is a plain cable."
         lost = f" and {loss:.0%} of them are lost" if loss else ""

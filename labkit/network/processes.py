@@ -4,7 +4,6 @@ How a program gets onto the host is known to each kind of network.
 """
 
 import os
-import shutil
 import socket
 import subprocess
 import time
@@ -16,7 +15,8 @@ from typing import TYPE_CHECKING
 from labkit.errors import LabError, NotListening, PortTaken
 from labkit.interrupts import uninterrupted
 from labkit.limits import within_limits
-from labkit.network.checks import check_port, check_timeout
+from labkit.network.bounded import Ended, run_bounded
+from labkit.network.checks import check_installed, check_port, check_timeout
 from labkit.network.listener import ForeignListener, reset_on_close
 from labkit.network.started import StartedProgram
 
@@ -28,12 +28,15 @@ _TRY, _PAUSE = 1.0, 0.05
 """Seconds for a connection, and between two of them."""
 
 
+ROOT, USER = "root", "user"
+"""Whom a program is on a private LAN: its root, or the user of this process."""
+
+
 def check_command(command: list[str]) -> None:
     """Raises `LabError` for what is no list of words, and for a program that is not installed."""
     if isinstance(command, str) or not command or not all(isinstance(word, str | os.PathLike) for word in command):
         raise LabError(f"A command is a list of words, for example ['openssl', 'version'], not {command!r}.")
-    if shutil.which(command[0]) is None:
-        raise LabError(f"The tool {command[0]!r} is not installed here: install it, or leave this step out.")
+    check_installed(command[0])
 
 
 class Processes(ABC):
@@ -60,6 +63,28 @@ class Processes(ABC):
         except OSError as error:
             raise LabError(f"{command[0]!r} cannot be started ({error.strerror}): try it in a terminal.") from error
 
+    def try_out(
+        self,
+        command: list[str],
+        input: bytes = b"",
+        timeout: float = 8.0,
+        most: int = 1 << 20,
+        environment: Mapping[str, str] | None = None,
+    ) -> Ended:
+        """Run any program on this host: whatever it does, it ends, and nothing that it has started is left.
+
+        After `timeout` seconds, or `most` bytes of output, it is ended; that is no error. The other arguments are those
+        of `run_bounded`. Raises `LabError` where it is not installed.
+        """
+        self.network.still_open()
+        check_timeout(timeout)
+        check_installed(command[0])
+        try:
+            with within_limits(f"Starting {command[0]!r}"):
+                return run_bounded(self._placed(command), input, timeout, most, environment, self.network.programs)
+        except OSError as error:
+            raise LabError(f"{command[0]!r} cannot be started ({error.strerror}): try it in a terminal.") from error
+
     def start(
         self, command: list[str], environment: Mapping[str, str] = _NOTHING, as_root: bool = False
     ) -> StartedProgram:
@@ -71,18 +96,20 @@ class Processes(ABC):
         """
         self.network.still_open()
         check_command(command)
-        prefix = self._prefix(as_root)
+        if as_root:
+            self._check_root()
+        prefix = self._placed([], ROOT if as_root else USER)
         program: StartedProgram | None = None
         try:
             with uninterrupted(), within_limits(f"Starting {command[0]!r}"):
                 around = {**self.network.environment(), **environment}
                 program = StartedProgram(self.name, command, prefix, around)
-                self.network.programs.append(program)
+                self.network.started.append(program)
             program.check()
         except BaseException as error:
             if program is not None:
                 program.close()
-                self.network.programs.remove(program)
+                self.network.started.remove(program)
             if isinstance(error, OSError):
                 raise LabError(f"{command[0]!r} cannot be started ({error.strerror}): try it in a terminal.") from error
             raise
@@ -122,7 +149,7 @@ class Processes(ABC):
         deadline = time.monotonic() + timeout
         where = f"port {port} of {self.name}{'' if real == port else f', really {self.address}:{real}'}"
         while not self._answers(real):
-            here = [program for program in self.network.programs if program.host == self.name]
+            here = [program for program in self.network.started if program.host == self.name]
             told = f" {here[-1].told}." if here else ""
             if here and not any(program.running for program in here):
                 raise NotListening(f"Nothing listens on {where}, and what was started there has ended.{told}")
@@ -151,5 +178,9 @@ class Processes(ABC):
         """Run a tool on this host to its end. Raises `OSError` and `subprocess.TimeoutExpired`."""
 
     @abstractmethod
-    def _prefix(self, as_root: bool) -> list[str]:
-        """A command that becomes the one behind it, on this host. Raises `LabError` where nobody can be root."""
+    def _placed(self, command: list[str], rights: str = ROOT) -> list[str]:
+        """The words that start a tool on this host, with the rights of `ROOT` or `USER` where there is a choice."""
+
+    @abstractmethod
+    def _check_root(self) -> None:
+        """Raises `LabError` where no program can be root."""

@@ -13,13 +13,16 @@ from tls_sessions import certificate
 
 
 @contextmanager
-def dovecot() -> Iterator[dict[str, tuple[str, int]]]:
-    """A running server with `dovecot_home.MAIL` in alice's mailbox: protocol -> where it listens."""
+def dovecot(more: str = "") -> Iterator[dict[str, tuple[str, int]]]:
+    """A running server with `dovecot_home.MAIL` in alice's mailbox: protocol -> where it listens.
+
+    `more` are lines of its configuration, which count more than those of `dovecot_home`.
+    """
     ports = {name: _free_port() for name in PORTS}
     pem = certificate().private_key_and_cert_chain_pem.bytes()
     with (
         tempfile.TemporaryFile() as log,
-        dovecot_home(pem, ports) as command,
+        dovecot_home(pem, ports, more=more) as command,
         subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log) as running,
     ):
         try:

@@ -83,7 +83,7 @@ def test_a_program_that_is_missing_or_ends_at_once_is_named_with_what_it_said(ne
     for command in ("sleep 5", [], [1]):
         with pytest.raises(LabError, match="list of words"):
             mail.start(command)
-    assert not network.programs
+    assert not network.started
 
 
 def test_a_flood_of_output_fills_no_memory(network):
