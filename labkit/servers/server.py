@@ -42,6 +42,8 @@ class Server(Standing, ABC):
     """The SASL mechanisms of which the setting `mechanisms` chooses some; empty where a login has one form."""
     relays: ClassVar[bool] = False
     """Whether the setting `relay` means something to it."""
+    secret = False
+    """Whether it does not show what it was told."""
     quirks: ClassVar[tuple[str, ...]] = (KEEPS_BUFFER, KEEPS_LOGIN)
     """The mistakes of `labkit.servers.quirks` that it can be told to make."""
 
@@ -89,6 +91,8 @@ class Server(Standing, ABC):
     @property
     def facts(self) -> str:
         """What it was told to do, in one line."""
+        if self.secret:
+            return "what it was told is not shown"
         settings = self.settings
         start = "implicit TLS" if settings.implicit else f"STARTTLS {settings.starttls}"
         mistakes = [f"quirk: {' and '.join(settings.quirks)}"] if settings.quirks else []

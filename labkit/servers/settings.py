@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from labkit.errors import LabError
+from labkit.servers.quirks import KEEPS_LIST
 from labkit.trust.contexts import CURRENT, versions
 
 STARTTLS = ("offered", "off", "required")
@@ -57,6 +58,11 @@ class Settings:
     def upgrade_now(self, encrypted: bool) -> bool:
         """Whether STARTTLS is offered to a connection in this state."""
         return self.starttls != "off" and not encrypted
+
+    def lists_upgrade(self, encrypted: bool) -> bool:
+        """Whether STARTTLS is in the list of capabilities in this state."""
+        kept = encrypted and not self.implicit and KEEPS_LIST in self.quirks
+        return self.upgrade_now(encrypted) or (self.starttls != "off" and kept)
 
 
 def settings(port: int, **given: Any) -> Settings:

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session, TLSSetupException, sanitize, syntax
 
 from labkit.mail.mailbox import Mailbox, Message
-from labkit.servers.quirks import KEEPS_BUFFER, KEEPS_LOGIN
+from labkit.servers.quirks import KEEPS_BUFFER, KEEPS_LOGIN, MAIL, REFUSES
 from labkit.servers.server import Note, Server
 from labkit.servers.settings import MECHANISMS
 from labkit.servers.tls import ServerTLS, encryption, over
@@ -54,6 +54,7 @@ class SMTPServer(Server):
     ports: ClassVar = {False: 587, True: 465}
     choice = MECHANISMS
     relays = True
+    quirks = MAIL
 
     def __init__(self, *arguments: Any) -> None:
         self.mailbox = Mailbox()
@@ -62,7 +63,7 @@ class SMTPServer(Server):
     @property
     def facts(self) -> str:
         """What it was told to do, in one line."""
-        return super().facts + ", an open relay" * (self.settings.relay == "always")
+        return super().facts + ", an open relay" * (self.settings.relay == "always" and not self.secret)
 
     @property
     def mechanisms(self) -> tuple[str, ...]:
@@ -87,6 +88,9 @@ class SMTPServer(Server):
         offered = [line for line in lines if line.strip() != "250-AUTH"]
         if self.settings.pipelining:
             offered.insert(-1, "250-PIPELINING")
+        encrypted = any(encryption(smtp.transport))
+        if encrypted and self.settings.lists_upgrade(encrypted):
+            offered.insert(-1, "250-STARTTLS")
         if self.requires_tls_now(smtp.transport):
             offered.insert(-1, "250-REQUIRETLS")
         return ["\r\n".join(offered)]
@@ -247,6 +251,9 @@ class SMTPSession(SMTP):
             return
         if arg:
             await self.push("501 5.5.4 STARTTLS takes no argument")
+            return
+        if REFUSES in self._quirks:
+            await self.push("454 4.7.0 TLS is not available just now")
             return
         await self.push("220 Ready to start TLS")
         if self._ended:
