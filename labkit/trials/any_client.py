@@ -7,6 +7,7 @@ mistake: what a client cannot help is not its verdict. How the result looks is f
 import os
 import re
 import shlex
+import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -57,9 +58,11 @@ PLACEHOLDERS = {
     "password": "its password",
     "ca": "the path of a PEM file with the authority that issues the server's certificate",
     "message": "the path of a file with a mail, which is on standard input, too",
+    "python": "the Python that the lab runs on, for programs in Python",
     "scheme": "smtp, or smtps where TLS is implicit; imap or imaps, and so on",
 }
 """What is put into the words of a command for ``{host}`` and the like."""
+_PYTHON = "{python}"
 TRUSTED = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
 """Environment variables with which the program is told whom to trust, for commands without ``{ca}``."""
 PATIENCE = 8.0
@@ -141,7 +144,8 @@ def mail_program(
     for words in given or [()]:
         if not words:
             raise LabError("There is no command: give the words of a mail program, like curl --ssl {host}:{port}.")
-        check_installed(words[0])
+        if words[0] != _PYTHON:
+            check_installed(words[0])
         missing = [f"{{{name}}}" for name in ("host", "port") if not any(f"{{{name}}}" in word for word in words)]
         if missing:
             raise LabError(
@@ -369,6 +373,7 @@ def tell(lab: "Lab", server: "Server", interceptor: Interceptor, folder: Path) -
     return {
         "host": host,
         "port": str(port),
+        "python": sys.executable,
         "user": LOGIN[0],
         "password": LOGIN[1],
         **{name: str(path) for name, (path, _) in files.items()},
