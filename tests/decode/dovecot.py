@@ -90,7 +90,9 @@ def _furnish(home: Path, ports: dict[str, int], more: str) -> None:
     who = pwd.getpwnam(_NOBODY) if os.getuid() == 0 else pwd.getpwuid(os.getuid())
     pairs = {protocol: (ports[protocol], ports[f"{protocol}s"]) for protocol in ("imap", "pop3")}
     logins = "".join(_LOGIN.format(protocol=protocol, ports=pair) for protocol, pair in pairs.items())
-    text = _CONFIGURATION.format(home=home, user=who.pw_name, group=grp.getgrgid(who.pw_gid).gr_name, logins=logins, more=more)
+    text = _CONFIGURATION.format(
+        home=home, user=who.pw_name, group=grp.getgrgid(who.pw_gid).gr_name, logins=logins, more=more
+    )
     (home / "dovecot.conf").write_text(text)
     (home / "users").write_text("alice:{PLAIN}hunter2\n")
     certificate().private_key_and_cert_chain_pem.write_to_path(home / "server.pem")
