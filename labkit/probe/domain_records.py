@@ -108,7 +108,7 @@ def address_of(resolver: "Resolver", name: str) -> str:
 
 
 def _mta_sts(publication: "Publication", host: str, domain: str) -> RecordLook:
-    from labkit.defences.mta_sts import NONE, Cache, NoPolicy, discover
+    from labkit.defences.mta_sts import ENFORCE, Cache, NoPolicy, discover
 
     texts = publication.resolver.resolve(f"_mta-sts.{domain}", "TXT")
     if texts.failed:
@@ -122,7 +122,9 @@ def _mta_sts(publication: "Publication", host: str, domain: str) -> RecordLook:
     if policy is None:
         return RecordLook(True, False, str(failure))
     said = f"the policy of {domain} has the mode {policy.mode}, for {' and '.join(policy.mx) or 'no server'}"
-    return RecordLook(policy.mode != NONE, policy.names(host) if policy.mode != NONE else None, said)
+    if policy.mode != ENFORCE:  # nobody is held to it
+        return RecordLook(False, None, said)
+    return RecordLook(True, policy.names(host), said)
 
 
 def _dane(

@@ -81,10 +81,11 @@ def test_a_server_that_requires_tls_has_no_fault(lab, protocol):
 
 
 def test_old_versions_and_broken_suites_are_found(lab):
-    report, found = faults(lab, "imap", tls=("TLS 1.0", "TLS 1.2"), ciphers="ALL:@SECLEVEL=0")
+    report, found = faults(lab, "imap", tls=("TLS 1.0", "TLS 1.2"), ciphers="ALL:eNULL:@SECLEVEL=0")
     assert found == {"old-versions", "weak-suites"}
     assert "TLS 1.0 and TLS 1.1" in report["old-versions"].said
-    assert "anon" in report["weak-suites"].said
+    assert "ECDHE_ECDSA_WITH_NULL_SHA" in report["weak-suites"].said
+    assert "anon" in report["anonymous"].said
     assert report.grade == "C"
 
 
