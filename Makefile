@@ -5,6 +5,7 @@
 #   make fuzz   reads a million mutated captures and dialogues; make fuzz ARGS=10000
 #   make capstones  records thirty mystery networks, and has tshark read whether their keys are right
 #   make data   records the captures in data/ anew
+#   make site   the lessons, executed, as web pages in build/site; make site ARGS=check looks at each in Chromium
 #   make clean  removes what these commands made
 # PYTHON=/path/to/python chooses the Python that .venv is made with; it must be 3.11 or newer.
 
@@ -23,7 +24,7 @@ AGAIN = tests/network tests/capture tests/servers tests/clients tests/attacks te
 NOBODY = unshare --user --map-user=1000 --map-group=1000
 ORDINARY = $(shell $(NOBODY) true 2>/dev/null && echo $(NOBODY))
 
-.PHONY: lab test bench fuzz capstones data clean
+.PHONY: lab test bench fuzz capstones data site clean
 .NOTPARALLEL:
 
 lab:
@@ -53,6 +54,10 @@ data:
 	@PYTHON="$(PYTHON)" sh setup/install.sh .
 	$(PY) data/record.py $(ARGS)
 	$(PY) data/record_commands.py
+
+site:
+	@PYTHON="$(PYTHON)" sh setup/install.sh '.[test]'
+	$(PY) site/build.py $(ARGS)
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis build *.egg-info

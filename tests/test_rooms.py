@@ -14,7 +14,7 @@ from labkit.dialects import ALL
 ROOT = Path(labkit.__file__).parent
 FLOORS = (
     {"errors"},
-    {"interrupts", "limits", "loading", "scratch"},
+    {"interrupts", "limits", "loading", "scratch", "shipped"},
     {"dialects", "trust", "network"},
     {"mail"},
     {"servers", "clients", "capture"},
@@ -23,11 +23,13 @@ FLOORS = (
     {"show"},
     {"attack"},
     {"trials", "mystery"},
+    {"probe"},
     {"outputs"},
     {"capturing"},
-    {"lab", "publishing", "trying"},
-    {"byhand", "exercises", "checkup"},
+    {"lab", "publishing", "trying", "probing"},
+    {"byhand", "exercises", "checkup", "classroom"},
     {"labkit"},
+    {"client_command"},
     {"__main__"},
 )
 """The rooms from the ground up: each may use those below it and, without circles, those beside it."""

@@ -23,6 +23,7 @@ from labkit.show.page import Page
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from labkit.attack import Attack
     from labkit.attacks.engine.edits import Edits
     from labkit.attacks.loot import Loot
     from labkit.attacks.verdict import Verdict
@@ -52,6 +53,8 @@ class Console:
     def __init__(self, lab: "Lab", seconds: float, script: "Vector") -> None:
         self.seconds = seconds
         self.script = script
+        self.scripted = False
+        """Whether the script has decided, because no person did."""
         self._lab = lab
         self._encounter: Encounter | None = None
         self._patience = 0.0
@@ -87,12 +90,14 @@ class Console:
             self._depute("Nobody clicked before the next cell began")
 
     def _fresh(self) -> "Encounter":
+        self.scripted = False
         return Encounter(self._lab, ByHand(self.seconds), self._paint)
 
     def _depute(self, why: str) -> None:
         """Let the script decide from now on."""
         encounter = self._encounter
         if not encounter.over.is_set():
+            self.scripted = True
             encounter.note = f"{why}, so {self.script.name} decided. {_ALONE}"
             encounter.byhand.follow(self.script, "")
 
@@ -120,6 +125,11 @@ class Console:
     def edits(self) -> "Edits | UnderWay":
         """What was changed, oldest first."""
         return self._told(lambda encounter: encounter.attack.edits)
+
+    @property
+    def attack(self) -> "Attack | UnderWay":
+        """The attack itself, with the captures of both sides."""
+        return self._told(lambda encounter: encounter.attack)
 
     @property
     def sides(self) -> "TwoSided | UnderWay":

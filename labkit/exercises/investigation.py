@@ -20,7 +20,7 @@ _MOST = 1000
 """Findings that are looked at."""
 
 
-class Looked(NamedTuple):
+class Examined(NamedTuple):
     """What is right of a finding."""
 
     incident: Incident | None
@@ -49,14 +49,14 @@ def complaint_about(findings: object, network: MysteryNetwork) -> str:
     return f"{len(found)} of {len(there)} kinds of attack are found and right. There is still: {', '.join(left)}."
 
 
-def look(finding: object, network: MysteryNetwork) -> Looked:
+def look(finding: object, network: MysteryNetwork) -> Examined:
     """Hold one finding against the key."""
     incident, complaint = _pointed_at(finding, network)
     if incident is None:
-        return Looked(None, frozenset(), complaint)
+        return Examined(None, frozenset(), complaint)
     assert isinstance(finding, Mapping)
     wrong = {part: why for part, check in _CHECKS.items() if (why := check(finding[part], incident, network))}
-    return Looked(incident, frozenset(PARTS) - set(wrong), next(iter(wrong.values()), ""))
+    return Examined(incident, frozenset(PARTS) - set(wrong), next(iter(wrong.values()), ""))
 
 
 def _pointed_at(finding: object, network: MysteryNetwork) -> tuple[Incident | None, str]:

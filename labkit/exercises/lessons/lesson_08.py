@@ -13,6 +13,7 @@ from labkit.dialects import SMTP
 from labkit.exercises.checkers import as_text, shown
 from labkit.exercises.drawn import Draw
 from labkit.exercises.functions import Call, returned, tried_on
+from labkit.exercises.missions import mail_kept, offer_untouched, offered, password_read
 from labkit.exercises.question import Exercise, Lesson, Prediction
 from labkit.exercises.staged import attacked
 
@@ -44,19 +45,12 @@ def _some_attack(of: Draw) -> "tuple[Capture, Capture]":
     return attack.victim_side, attack.server_side
 
 
-def _offered(side: "Capture") -> list[str]:
-    """The lines of the server's answers to EHLO, in the clear."""
-    events = [event for dialogue in side.dialogues for event in dialogue.events if not event.encrypted]
-    answers = [event.text for event in events if event.sender == "server" and event.title == "250"]
-    return answers[0].splitlines() if answers else []
-
-
 def _removed(answer: object, sides: object) -> str:
     from labkit.show.capture import Capture
 
     if not isinstance(sides, tuple) or [type(side) for side in sides] != [Capture, Capture]:
         return "What the answer is about is the pair of captures that you were given."
-    victim, server = map(_offered, sides)
+    victim, server = map(offered, sides)
     gone, said = [line for line in server if line[4:] not in {each[4:] for each in victim}], as_text(answer)
     if said is None:
         return f"The answer is a line of text in quotes, and yours is {shown(answer)}."
@@ -309,6 +303,70 @@ LESSON = Lesson(
             because=(
                 "With one side only, `False` would mean either that nobody offered it, or that somebody took it away."
             ),
+        ),
+        Exercise(
+            "08.6",
+            "The first mission: read alice's password, and hand in the console.",
+            password_read,
+            hints=(
+                "alice asks for TLS only if it is offered. Which line of the answer to `EHLO` offers it?",
+                "Pass the greeting and `EHLO`. Take `250-STARTTLS` out of the answer, and send what you wrote.",
+            ),
+            solution=(
+                "class Strip(attacks.Vector):\n"
+                "    def on_line(self, line):\n"
+                '        offer = b"250-STARTTLS\\r\\n"\n'
+                '        return attacks.Replace(line.data.replace(offer, b"")) if offer in line.data else None\n\n'
+                "console = you_are_mallory(lab, script=Strip())\n"
+                "console.run(lab.send, mail, pin, login=alice, policy=friendly)\n"
+                "read = console"
+            ),
+            because="By hand it is one line less. The solution does the same as a script, where nobody can click.",
+        ),
+        Exercise(
+            "08.7",
+            "The second mission: read it, and let alice hear the answer to `EHLO` as it came.",
+            offer_untouched,
+            hints=(
+                "alice sees the offer and says `STARTTLS`. A server may have reasons to refuse.",
+                "When `STARTTLS` is held, write `454 4.7.0 TLS not available`, say it to alice, and drop her line.",
+            ),
+            solution=(
+                "class Refuse(attacks.Vector):\n"
+                "    def on_line(self, line):\n"
+                '        no = attacks.Answer(b"454 4.7.0 TLS not available\\r\\n")\n'
+                '        return no if line.title == "STARTTLS" else None\n\n'
+                "console = you_are_mallory(lab, script=Refuse())\n"
+                "console.run(lab.send, mail, pin, login=alice, policy=friendly)\n"
+                "refused = console"
+            ),
+            because=(
+                "RFC 3207 §4 lets the client decide whether it goes on after a 454. An opportunistic one does, so an "
+                "untouched offer protects nothing."
+            ),
+        ),
+        Exercise(
+            "08.8",
+            "The third mission: alice believes that her mail has arrived, and bob gets nothing.",
+            mail_kept,
+            hints=(
+                "First it has to go in the clear. Then alice waits for three answers: to `RCPT`, to `DATA`, and to the "
+                "mail. Which of them can you give yourself?",
+                "Drop `DATA` and say `354 Go on` to alice; drop the mail and say `250 2.0.0 Ok`.",
+            ),
+            solution=(
+                "class Keep(attacks.StripCapability):\n"
+                "    def on_line(self, line):\n"
+                '        if line.title == "DATA":\n'
+                '            return attacks.Answer(b"354 Go on\\r\\n")\n'
+                '        if line.kind == "message":\n'
+                '            return attacks.Answer(b"250 2.0.0 Ok\\r\\n")\n'
+                "        return super().on_line(line)\n\n"
+                "console = you_are_mallory(lab, script=Keep())\n"
+                "console.run(lab.send, mail, pin, login=alice, policy=friendly)\n"
+                "kept = console"
+            ),
+            because="A reply code is nothing but text from the other end, and without TLS anybody can be that end.",
         ),
     ),
 )

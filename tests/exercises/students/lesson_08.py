@@ -2,7 +2,7 @@
 
 from lesson_captures import Later, attacked, attacked_reader, looked_at, outcome
 
-from labkit import Lab, attacks, policies
+from labkit import Lab, attacks, policies, you_are_mallory
 from labkit.exercises import given
 
 SIDES = Later(given, "08.1")
@@ -81,6 +81,51 @@ def _tagged(self, line):
     return (attacks.Answer(EXCUSE),) if line.title == "STARTTLS" else attacks.Pass()
 
 
+def _played(script, policy=policies.opportunistic):
+    """The console of an attack in which a script decided."""
+    with Lab(network="loopback") as lab:
+        console = you_are_mallory(lab, script=script)
+        console.run(lab.send, lab.smtp(auth="always"), "The PIN is 4921", login=("alice", "hunter2"), policy=policy)
+        looked_at(console.attack)
+    return console
+
+
+def _never_played():
+    with Lab(network="loopback") as lab:
+        return you_are_mallory(lab)
+
+
+def played(*how, **more):
+    return Later(_played, *how, **more)
+
+
+class Strip(attacks.StripCapability):
+    """A student's own."""
+
+
+class Swallow(Strip):
+    """Keeps the mail, and says what it was told to say."""
+
+    def __init__(self, *said):
+        self.said = said
+
+    def on_line(self, line):
+        if line.title == "DATA":
+            return attacks.Answer(b"354 Go on\r\n")
+        if line.kind == "message":
+            return tuple(attacks.Answer(each) for each in self.said) or attacks.Pass()
+        return super().on_line(line)
+
+
+class Emptied(Strip):
+    """Lets another mail arrive in the place of alice's."""
+
+    def on_line(self, line):
+        return attacks.Replace(b"Subject: nothing\r\n\r\n.\r\n") if line.kind == "message" else super().on_line(line)
+
+
+KEPT = Swallow(b"250 2.0.0 Ok\r\n")
+
 WRONG = [
     ("08.1", "the first attack of the lesson", "STARTTLS", SIDES),
     ("08.1", "Both sides have that line", "250-STARTTLS", SIDES),
@@ -128,6 +173,24 @@ WRONG = [
     ("08.5", "refused it later", lambda victim, server: _offers(server) and not _upgraded(victim) and _wants(victim)),
     ("08.5", "a function", {"stripped": True}),
     ("08.5", "returns nothing", lambda victim, server: print(end="")),
+    ("08.6", "the console on which you have won", "hunter2"),
+    ("08.6", "the console on which you have won", Later(lambda: _played(Strip()).verdict)),
+    ("08.6", "The lab's own script has decided", played(attacks.StripCapability())),
+    ("08.6", "The verdict is: stopped", played(Strip(), policies.mandatory)),
+    ("08.6", "You have not read the password", played(attacks.Vector())),
+    ("08.6", "never wanted TLS", played(Strip(), policies.none)),
+    ("08.6", "No client has come by", Later(_never_played)),
+    ("08.7", "did not hear the answer to `EHLO` as mail gave it", played(Strip())),
+    ("08.7", "did not hear the answer to `EHLO` as mail gave it", played(attacks.Mangle())),
+    ("08.7", "You have not read the password", played(attacks.RefuseUpgrade(), policies.verified)),
+    ("08.7", "The lab's own script has decided", played(attacks.StripCapability())),
+    ("08.7", "the console on which you have won", attacks.RefuseUpgrade),
+    ("08.8", "so is bob", played(Strip())),
+    ("08.8", "so is bob", played(Emptied())),
+    ("08.8", "alice knows that it failed", played(Swallow(b"554 5.7.1 No\r\n"))),
+    ("08.8", "alice has not sent her mail in the clear", played(KEPT, policies.verified)),
+    ("08.8", "alice has not sent her mail in the clear", played(attacks.Vector())),
+    ("08.8", "the console on which you have won", outcome),
 ]
 RIGHT = [
     ("08.1", Later(_gone), SIDES),
@@ -145,4 +208,13 @@ RIGHT = [
     ("08.5", lambda victim, server: _offers(server) and not _offers(victim)),
     ("08.5", lambda victim, server: int(_offers(server)) > _offers(victim)),
     ("08.5", lambda victim, server: True if [_offers(victim), _offers(server)] == [False, True] else None),
+    ("08.6", played(Strip())),
+    ("08.6", played(attacks.RefuseUpgrade())),
+    ("08.6", played(attacks.Mangle())),
+    ("08.7", played(attacks.RefuseUpgrade())),
+    ("08.7", played(saying(b"502 5.5.1 No\r\n")())),
+    ("08.7", played(Excuse())),
+    ("08.8", played(KEPT)),
+    ("08.8", played(Swallow(b"250 ok\r\n"))),
+    ("08.8", played(Swallow(b"250-2.0.0 Thank you\r\n250 It has arrived\r\n"))),
 ]
