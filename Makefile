@@ -28,7 +28,7 @@ ORDINARY = $(shell $(NOBODY) true 2>/dev/null && echo $(NOBODY))
 .NOTPARALLEL:
 
 lab:
-	@PYTHON="$(PYTHON)" sh setup/install.sh .
+	@PYTHON="$(PYTHON)" sh setup/install.sh '.[protocols]'
 	$(PY) -m jupyterlab $(AS_ROOT) $(JUPYTER) $(ARGS)
 
 test:

@@ -140,6 +140,21 @@ class Trying:
         ):
             return every_way(lab, wanted, distances, step=bar.update)
 
+    def fallbacks(self) -> "Grid":
+        """Take TLS away from the client of every dialect that the lab speaks, live, and show who goes on without it.
+
+        Each dialect has a lab of its own on loopback. A progress bar shows how far it is.
+        """
+        from tqdm.auto import tqdm
+
+        from labkit import dialects
+        from labkit.show.fallback_grid import fallback_grid
+        from labkit.trials.fallbacks import HABITS, every_fallback
+
+        self.network.still_open()
+        with tqdm(total=len(dialects.ALL) * len(HABITS), desc="fallbacks", unit="session") as bar:
+            return fallback_grid(every_fallback(partial(type(self), "loopback"), step=bar.update))
+
     def mystery_network(self, seed: object, size: int = 300, policy: "Policy | None" = None) -> "MysteryNetwork":
         """Record, live, a network of so many visits of clients to servers, drawn from a seed: attackers are among them.
 

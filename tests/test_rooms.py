@@ -15,6 +15,7 @@ ROOT = Path(labkit.__file__).parent
 FLOORS = (
     {"errors"},
     {"interrupts", "limits", "loading", "scratch", "shipped"},
+    {"surveys"},
     {"dialects", "trust", "network"},
     {"mail"},
     {"servers", "clients", "capture"},

@@ -16,7 +16,8 @@ from nbclient import NotebookClient
 folder, name = sys.argv[1:]
 place = {"metadata": {"path": folder}}
 notebook = nbformat.read(f"{folder}/{name}", as_version=4)
-nbformat.write(NotebookClient(notebook, timeout=60, kernel_name="python3", resources=place).execute(), f"{folder}/{name}")
+client = NotebookClient(notebook, timeout=60, kernel_name="python3", resources=place)
+nbformat.write(client.execute(), f"{folder}/{name}")
 """
 
 

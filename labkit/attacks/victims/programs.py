@@ -131,6 +131,10 @@ class Program(ABC):
     def log_in(self) -> None:
         """Log in as the user of the scene."""
 
+    def log_in_by_default(self) -> None:
+        """Log in as `LOGIN`, with what the library does about TLS when it is told nothing: in most, nothing."""
+        self.log_in()
+
     @abstractmethod
     def work(self) -> None:
         """What the user wants: send, store or fetch a mail."""
