@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from labkit import shipped
 from labkit.errors import LabError
+from labkit.shipped import shipped
 
 AS_GIVEN = "as given"
 MORE = "more than"
@@ -24,7 +24,7 @@ SECONDARY = "secondary"
 GRADES = (PRIMARY, SECONDARY)
 """Where a figure was read: in its authors' own words, or where somebody quotes them."""
 PERCENT = "%"
-FOLDER = shipped.folder("data")
+FOLDER = shipped("data")
 
 _DATE = re.compile(r"(19|20)\d\d(-(0[1-9]|1[0-2]))?")
 

@@ -144,9 +144,9 @@ def test_an_unknown_name_leads_to_the_known_ones():
         recorded("nothing")
 
 
-def test_an_installation_without_the_checkout_says_how_to_get_one(tmp_path, monkeypatch):
+def test_an_installation_that_has_lost_its_recordings_says_how_to_get_them(tmp_path, monkeypatch):
     monkeypatch.setattr("labkit.show.recordings.FOLDER", tmp_path / "data")
-    with pytest.raises(LabError, match="installed without its checkout: install it with pip install --editable"):
+    with pytest.raises(LabError, match="install labkit again, from its wheel or in the folder of the lab"):
         recorded("starttls_tls13")
 
 
