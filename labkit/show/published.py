@@ -257,14 +257,16 @@ def _draw(axes: "Axes", scale: _Scale, series: Series) -> None:
 
 
 def _label(axes: "Axes", scale: _Scale, series: Series, others: Sequence[Series]) -> None:
-    """Numbers beside the marks: above them, or below where another series passes above or the same one rises."""
+    """Numbers at the marks: above them, or beside them where another series passes; below where a long one begins."""
     found = series.findings
     many = len(found) > _LABELLED
     for one in (found[0], found[-1]) if many else found:
+        x, y = scale.x(one.when), scale.y(one.value)
         near = [at for other in others if (at := other.at(one.when)) is not None]
-        above = any(0 <= scale.y(one.value) - scale.y(at) < _CROWDED for at in near)
-        below = above or (many and one is found[0])
-        write(axes, scale.x(one.when), scale.y(one.value) + (17 if below else -8), one.said, size=8.5, ha="center")
+        if any(0 <= y - scale.y(at) < _CROWDED for at in near):
+            write(axes, x + 9, y + 4, one.said, size=8.5)
+        else:
+            write(axes, x, y + (17 if many and one is found[0] else -8), one.said, size=8.5, ha="center")
 
 
 def _mark(axes: "Axes", x: float, y: float, series: Series, one: PublishedFigure) -> None:
