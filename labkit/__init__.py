@@ -28,12 +28,14 @@ _HOMES = {
     "attacks": "labkit.attacks",
     "you_are_mallory": "labkit.byhand.console",
     "check": "labkit.exercises",
+    "grade": "labkit.exercises",
     "given": "labkit.exercises",
     "hint": "labkit.exercises",
     "solution": "labkit.exercises",
     "progress": "labkit.exercises",
     "predict": "labkit.exercises",
     "recall": "labkit.exercises",
+    "series": "labkit.exercises.series",
 }
 
 __all__ = list(_HOMES)

@@ -14,7 +14,7 @@ from labkit.show.grid import Cell, Grid
 from labkit.show.page import Page
 from labkit.show.table import table
 
-_LOOKS = {
+LOOKS = {
     LEAKED: ("✘", "wrong"),
     DECEIVED: ("!", "clear"),
     STOPPED: ("∅", "soft"),
@@ -71,13 +71,13 @@ def attack_grid(cells: Iterable[tuple[str, str, str, Verdict]]) -> Grid:
 
 def verdict_cell(verdict: Verdict) -> Cell:
     """A cell with one verdict."""
-    return Cell(_LOOKS[verdict.outcome][0], verdict.outcome, _LOOKS[verdict.outcome][1], verdict.why)
+    return Cell(LOOKS[verdict.outcome][0], verdict.outcome, LOOKS[verdict.outcome][1], verdict.why)
 
 
 def verdict_legend(verdicts: Iterable[Verdict]) -> dict[str, str]:
     """Mark -> what it stands for, of the outcomes among these verdicts."""
     present = {verdict.outcome for verdict in verdicts}
-    return {mark: f"{outcome}: {OUTCOMES[outcome]}" for outcome, (mark, _) in _LOOKS.items() if outcome in present}
+    return {mark: f"{outcome}: {OUTCOMES[outcome]}" for outcome, (mark, _) in LOOKS.items() if outcome in present}
 
 
 def _name(number: str) -> str:
@@ -89,10 +89,10 @@ def _cell(verdicts: Mapping[str, Verdict]) -> Cell:
     if not verdicts:
         return Cell(" ", "not run", "soft")
     outcomes = {protocol: verdict.outcome for protocol, verdict in verdicts.items()}
-    gravest = next(outcome for outcome in _LOOKS if outcome in outcomes.values())
-    mark, role = _LOOKS[gravest]
+    gravest = next(outcome for outcome in LOOKS if outcome in outcomes.values())
+    mark, role = LOOKS[gravest]
     more = " ".join(f"{protocol}: {verdict.outcome}, {verdict.why}." for protocol, verdict in verdicts.items())
     if len(set(outcomes.values())) == 1:
         return Cell(mark, gravest, role, more)
-    each = ", ".join(f"{protocol}\N{NO-BREAK SPACE}{_LOOKS[outcome][0]}" for protocol, outcome in outcomes.items())
+    each = ", ".join(f"{protocol}\N{NO-BREAK SPACE}{LOOKS[outcome][0]}" for protocol, outcome in outcomes.items())
     return Cell(_DIFFERS, each, role, more)

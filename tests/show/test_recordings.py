@@ -155,5 +155,7 @@ def test_the_command_records_every_row_into_the_folder_that_it_is_given(tmp_path
     result = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
     possible = [each.name for each in record.RECORDINGS if each.network in POSSIBLE]
-    assert sorted(os.listdir(tmp_path)) == sorted(["ladder.svg", *(f"{name}.pcapng" for name in possible)])
+    assert sorted(os.listdir(tmp_path)) == sorted(
+        [*(f"{name}.svg" for name in ("ladder", "compared", "entropy")), *(f"{name}.pcapng" for name in possible)]
+    )
     assert all(each.name in result.stdout for each in record.RECORDINGS)
