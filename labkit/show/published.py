@@ -30,6 +30,8 @@ _FOLDED = 12
 """Rows of a table under a picture; a longer one is folded."""
 _LABELLED = 4
 """Figures of a series that all have their number beside them; of a longer one, only the first and the last."""
+_CSS = ("", "lk-who", "lk-who", "", "")
+"""The class of each column of the table under a picture."""
 _CROWDED = 22.0
 """Points above a mark in which there is no room for its number where another line passes."""
 _SERIES = (("tls", "o"), ("clear", "s"), ("sealed", "D"), ("right", "^"), ("wrong", "v"), ("soft", "P"))
@@ -120,10 +122,13 @@ class Chart(Picture):
         return [super()._figure(), self._numbers()]
 
     def _numbers(self) -> html.Node:
-        columns = [Column("of", heads=True), Column("when", "lk-who"), Column("figure", "lk-who")]
-        columns += [Column("among"), Column("source")]
-        rows = [(one.of, one.date, one.said, one.population, f"{one.citation} ({one.grade})") for one in self.findings]
-        numbers = build(columns, rows, "The numbers of this picture")
+        heads = ("of", "when", "figure", "among", "source")
+        told = [(one.of, one.date, one.said, one.population, f"{one.citation} ({one.grade})") for one in self.findings]
+        shared = [at for at in range(3, len(heads)) if len({row[at] for row in told}) == 1]
+        columns = [Column(heads[at], _CSS[at], heads=not at) for at in range(len(heads)) if at not in shared]
+        rows = [[cell for at, cell in enumerate(row) if at not in shared] for row in told]
+        caption = "; ".join(["The numbers of this picture", *(f"{heads[at]}: {told[0][at]}" for at in shared)])
+        numbers = build(columns, rows, caption)
         if len(rows) <= _FOLDED:
             return numbers
         return html.details[html.summary[html.small["The numbers of this picture in a table"]], numbers]
