@@ -15,9 +15,8 @@ ROOT = Path(labkit.__file__).parent
 FLOORS = (
     {"errors"},
     {"interrupts", "limits", "loading", "scratch", "shipped"},
-    {"surveys"},
     {"dialects", "trust", "network"},
-    {"mail"},
+    {"mail", "surveys"},
     {"servers", "clients", "capture"},
     {"decode", "defences"},
     {"attacks"},
