@@ -152,6 +152,7 @@ def _lab() -> Iterator[Check]:
     try:
         with Lab() as lab:
             yield from _capture(lab)
+            yield _slow_link(lab)
             sessions = [_session(lab, version) for version in VERSIONS]
     except LabError as error:
         yield Check("lab", MISSING, str(error))
@@ -186,6 +187,16 @@ def _capture(lab: "Lab") -> Iterator[Check]:
             yield Check("on the path", INSTEAD, interception.how)
     else:
         yield Check("capture", WORKS, how_captured(lab.network, "auto"))
+
+
+def _slow_link(lab: "Lab") -> Check:
+    """Make a link slow and quick again: what delays its segments is said by the network."""
+    try:
+        said = lab.network.link("alice", delay=0.01)
+        lab.network.link("alice")
+    except LabError as error:
+        return Check("slow links", INSTEAD, f"{error} Lesson 13 needs them.")
+    return Check("slow links", WORKS, f"Tried with 10 ms. {said}")
 
 
 def _session(lab: "Lab", version: str) -> Check:
