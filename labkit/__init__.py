@@ -22,17 +22,20 @@ _HOMES = {
     "arp_table": "labkit.show.arp_table",
     "attack_table": "labkit.show.attack_grid",
     "recorded": "labkit.show.recordings",
+    "published": "labkit.show.published",
     "policies": "labkit.clients.policies",
     "ports": "labkit.show.ports",
     "attacks": "labkit.attacks",
     "you_are_mallory": "labkit.byhand.console",
     "check": "labkit.exercises",
+    "grade": "labkit.exercises",
     "given": "labkit.exercises",
     "hint": "labkit.exercises",
     "solution": "labkit.exercises",
     "progress": "labkit.exercises",
     "predict": "labkit.exercises",
     "recall": "labkit.exercises",
+    "series": "labkit.exercises.series",
 }
 
 __all__ = list(_HOMES)

@@ -17,7 +17,9 @@ from labkit.interrupts import uninterrupted
 from labkit.limits import within_limits
 from labkit.loading import loading
 from labkit.network import HOSTS, Host, make, names
+from labkit.probing import Probing
 from labkit.publishing import Publishing
+from labkit.trust.certificates import SERVER_NAME
 from labkit.trying import Trying
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ _FIRST_SESSION = ("labkit.servers.smtp", "labkit.show.capture")
 """What a first session needs and takes long to load."""
 
 
-class Lab(Publishing, Trying):
+class Lab(Publishing, Probing, Trying):
     """A laboratory with the hosts `alice` (client), `mail` (server) and `mallory` (on the path).
 
     `hosts` are names of others that are wanted, for example ``("provider",)``.
@@ -123,7 +125,7 @@ class Lab(Publishing, Trying):
         certificate: str = "right",
         host: str = "mail",
         replace: bool = False,
-        name: str = "mail.lab.test",
+        name: str = SERVER_NAME,
         **settings: Any,
     ) -> "Server":
         """Start a server for any protocol that the lab speaks: ``lab.start("xmpp", starttls="required")``.
@@ -293,7 +295,7 @@ class Lab(Publishing, Trying):
         host: str,
         replace: bool,
         settings: "Mapping[str, Any]",
-        name: str = "mail.lab.test",
+        name: str = SERVER_NAME,
         **of: Any,
     ) -> "S":
         """Start a server of this kind; without a port it has the one that `kind.ports` states. `of` are arguments that

@@ -90,7 +90,9 @@ class Namespace(Network):
         if sys.platform != "linux":
             raise NetworkUnavailable("A private LAN needs the network namespaces of Linux.")
         self.hosts = {name: NamespaceHost(self, name, number) for name, number in numbered(hosts).items()}
-        self.cables = frozenset((_INTERFACE, *hosts))
+        self.cables = {_INTERFACE, *hosts}
+        self._ends = {name: name for name in hosts}
+        """Host -> the end of its cable at the switch."""
         self.names = {host.address: name for name, host in self.hosts.items()}
         lan = {name: {"address": host.address, "mac": host.mac} for name, host in self.hosts.items()}
         self.sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
@@ -116,7 +118,11 @@ class Namespace(Network):
         return self._diverted(sender, host, port, (self.hosts[host].address, port), transport)
 
     def _link(self, host: Host, delay: float, loss: float) -> str:
-        carrier = self.broker.ask("link", host.name, delay, loss)
+        carrier, end = self.broker.ask("link", host.name, delay, loss)
+        before, self._ends[host.name] = self._ends[host.name], end
+        if end != before:  # a capture under way looks there from now on
+            self.cables.add(end)
+            self.cables.discard(before)
         if not carrier:
             return f"Between {host.name} and the switch is a plain cable."
         lost = f" and {loss:.0%} of them are lost" if loss else ""

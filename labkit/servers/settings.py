@@ -28,6 +28,8 @@ class Settings:
     ciphers: str | None = None
     requiretls: bool = False
     """Whether an SMTP server offers REQUIRETLS inside TLS (RFC 8689 §2)."""
+    pipelining: bool = False
+    """Whether an SMTP server offers PIPELINING (RFC 2920 §3)."""
     quirks: tuple[str, ...] = ()
     """Names from `labkit.servers.quirks`."""
 

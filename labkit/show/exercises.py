@@ -63,6 +63,17 @@ def solution(number: str, code: str, because: str) -> Page:
     return _card("open", "!", f"{number}: solution", because, code=code.strip())
 
 
+def unnamed() -> Page:
+    """Nobody has said yet who answers."""
+    return _card("open", OPEN, "who are you?", 'Put your name in place of the three dots, like `i_am("anna")`.')
+
+
+def named(student: str, said: str) -> Page:
+    """For whom is drawn, and why where that is not the name that was said."""
+    why = [] if student == said else [f"LABKIT_STUDENT names the student here, so `i_am({said!r})` changes nothing."]
+    return _card("open", "»", f"you are {student}", "What you are given is drawn from that name.", *why)
+
+
 def question(number: str, text: str, choices: Mapping[str, str], chosen: str | None) -> Page:
     """The prediction of lesson `number` that is asked for, without a form."""
     kept = f"You said ({chosen})." if chosen else "You have not said yet."
@@ -123,6 +134,14 @@ def download(page: Page, name: str, content: str) -> "Widget":
     return box.add_class("labkit")
 
 
+def graded(number: str, points: float, of: int, parts: Sequence[tuple[str, float, int]], problem: str) -> Page:
+    """The points of an answer; those of its parts where it has several; and why it could not be looked at."""
+    told = [f"{name}: {earned:g} of {worth}" for name, earned, worth in parts] if len(parts) > 1 else []
+    return _card(
+        "open", "=", f"{number}: {points:g} of {of} {'point' if of == 1 else 'points'}", *told, *filter(None, [problem])
+    )
+
+
 _CAPTION = "Your progress"
 _COLUMNS = (Column("Exercise"), Column("Answer"), Column("Help taken"))
 
@@ -134,6 +153,21 @@ def progress_table(lessons: Sequence[tuple[str, str, list[ProgressRow]]], notes:
         lines.append(f"{printable(title):40} {note}".rstrip())
         lines += [f"  {row.what:12} {row.sign or ' '} {row.state:24} {row.helped}".rstrip() for row in rows]
     return Page(lambda: _progress(lessons, notes), "\n".join([*lines, *notes]))
+
+
+def certificate(student: str, lessons: int, exercises: int, first: int, helped: int, looked: int, digest: str) -> Page:
+    """The certificate of completion: how many of the exercises were right at the first try, how many with hints, and
+    for how many the solution was shown; `digest` is that of the record."""
+    return _card(
+        "right",
+        RIGHT,
+        "Certificate of completion",
+        f"The student `{student}` has solved all {exercises} exercises of the {lessons} lessons of the STARTTLS lab: "
+        f"{first} at the first try, {helped} with the help of hints; of {looked} the solution was shown.",
+        "From the first password in the clear to a whole network under attack: who listens, who strips, who forges, "
+        "who injects, and what stops each of them.",
+        f"Digest of the record: `{digest[:16]}`, as in the file that keeps it.",
+    )
 
 
 def _progress(lessons: Sequence[tuple[str, str, list[ProgressRow]]], notes: Sequence[str]) -> html.Node:
