@@ -43,6 +43,7 @@ def build(place: Path, run: Collection[str] | None = None) -> Path:
     shutil.copytree(ROOT / "data", source / "pictures", ignore=lambda _, names: {n for n in names if n[-4:] != ".svg"})
     shutil.copy(ROOT / "CHANGELOG.md", source / "changelog.md")
     shutil.copy(ROOT / "CITATION.cff", source)
+    (source / "lessons").mkdir()
     for name, page in PAGES.items():
         (source / f"{name}.md").write_text(page(), "utf-8")
     pages = [*LESSONS, *(path for path in source.rglob("*.md") if CELL in path.read_text("utf-8"))]

@@ -17,7 +17,9 @@ from labkit.dialects import ALL as DIALECTS
 from labkit.trials import defences
 
 ROOT = Path(__file__).resolve().parent.parent
-_FIRST = re.compile(r"# (?P<title>.+)\n\n\*\*The question:\*\* (?P<question>.+?)\n\n.*\n\n\*(?P<minutes>[^.*]+)", re.DOTALL)
+_FIRST = re.compile(
+    r"# (?P<title>.+)\n\n\*\*The question:\*\* (?P<question>.+?)\n\n.*\n\n\*(?P<minutes>[^.*]+)", re.DOTALL
+)
 _DESCRIBED = re.compile(r"^\.\. auto\w+:: (labkit\.[\w.]+)$", re.MULTILINE)
 
 
@@ -127,7 +129,7 @@ def defended() -> str:
         "## What becomes of the message",
         outcomes,
         "## The table, as it ran for this page",
-        "```{code-cell}\nfrom labkit import Lab\n\nlab = Lab(hosts=(\"dns\", \"www\", \"provider\", \"inner\"))\n"
+        '```{code-cell}\nfrom labkit import Lab\n\nlab = Lab(hosts=("dns", "www", "provider", "inner"))\n'
         "matrix = lab.defences()\nmatrix\n```",
         '```{code-cell}\nmatrix.why("2", "MTA-STS, kept")\n```',
         "```{code-cell}\nlab.close()\n```",

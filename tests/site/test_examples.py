@@ -12,7 +12,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SITE = ROOT / "site"
 _CELL = re.compile(r"^```\{code-cell\}\n(?P<options>(?::.*\n)*)(?P<code>.*?)^```", re.MULTILINE | re.DOTALL)
-_BLOCK = re.compile(r"^```\{code-block\} python\n:caption: (?P<place>[^\n]+)\n\n(?P<code>.*?)^```", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(
+    r"^```\{code-block\} python\n:caption: (?P<place>[^\n]+)\n\n(?P<code>.*?)^```", re.MULTILINE | re.DOTALL
+)
 PAGES = sorted(path for path in SITE.rglob("*.md") if _CELL.search(path.read_text(encoding="utf-8")))
 GUIDE = {block["place"]: block["code"] for block in _BLOCK.finditer((SITE / "guides" / "contributor.md").read_text())}
 
