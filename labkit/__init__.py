@@ -27,6 +27,7 @@ _HOMES = {
     "attacks": "labkit.attacks",
     "you_are_mallory": "labkit.byhand.console",
     "check": "labkit.exercises",
+    "grade": "labkit.exercises",
     "given": "labkit.exercises",
     "hint": "labkit.exercises",
     "solution": "labkit.exercises",

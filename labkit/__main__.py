@@ -1,4 +1,4 @@
-"""The lab in a terminal: ``python -m labkit doctor``, ``demo``, ``decode FILE`` and ``lessons DIR``.
+"""The lab in a terminal: ``python -m labkit doctor``, ``demo``, ``decode``, ``probe``, ``attack``, ``lessons``, …
 
 The exit status is 0 when all went well; 1 when the lab cannot run here, or when what was printed is not all that there
 is (the file is cut, the key log opens nothing, frames were passed over, the reader has left); 2 when a file or an
@@ -15,7 +15,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from labkit import classroom, client_command
 from labkit.errors import LabError
+from labkit.probe import in_terminal
 
 if TYPE_CHECKING:
     from labkit.capture.pcap import CaptureFile
@@ -77,6 +79,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     decode.set_defaults(command=_decode)
 
+    probe = commands.add_parser(
+        "probe", help=in_terminal.SAYS, description=in_terminal.SAYS, epilog=in_terminal.STATUSES
+    )
+    in_terminal.add_arguments(probe)
+    attack = commands.add_parser(
+        "attack", help=client_command.SAYS, description=client_command.SAYS, epilog=client_command.STATUSES
+    )
+    client_command.add_arguments(attack)
+    attack.set_defaults(command=client_command.attack)
+    classroom.add_export(commands, _STATUSES)
     says = "copy the lessons and the recordings that came with the package into a folder"
     lessons = commands.add_parser("lessons", help=says, description=says, epilog=_STATUSES)
     lessons.add_argument("folder", metavar="DIR", type=Path, help="made if it is missing; no file in it is overwritten")

@@ -17,6 +17,7 @@ from labkit.interrupts import uninterrupted
 from labkit.limits import within_limits
 from labkit.loading import loading
 from labkit.network import HOSTS, Host, make, names
+from labkit.probing import Probing
 from labkit.publishing import Publishing
 from labkit.trying import Trying
 
@@ -49,7 +50,7 @@ _FIRST_SESSION = ("labkit.servers.smtp", "labkit.show.capture")
 """What a first session needs and takes long to load."""
 
 
-class Lab(Publishing, Trying):
+class Lab(Publishing, Probing, Trying):
     """A laboratory with the hosts `alice` (client), `mail` (server) and `mallory` (on the path).
 
     `hosts` are names of others that are wanted, for example ``("provider",)``.
@@ -123,23 +124,25 @@ class Lab(Publishing, Trying):
         certificate: str = "right",
         host: str = "mail",
         replace: bool = False,
+        name: str = "mail.lab.test",
         **settings: Any,
     ) -> "Server":
         """Start a server for any protocol that the lab speaks: ``lab.start("xmpp", starttls="required")``.
 
         `port` is the explicit port of the protocol, or the implicit one with ``implicit=True``, unless given.
-        `certificate` is ``right``, ``wrong name``, ``expired``, ``self-signed`` or ``unknown root``. `settings` are
-        those of `labkit.servers.settings.Settings`: `starttls` is ``offered``, ``off`` or ``required``; `implicit` is
-        TLS before the first byte; `auth` is ``after TLS``, ``always`` or ``none``; `tls` are versions of TLS; `ciphers`
-        is a list for TLS 1.2 in OpenSSL's notation; `mechanisms` are SASL mechanisms; `quirks` are mistakes from
-        `labkit.servers.quirks`. alice may log in with ``hunter2``, bob with ``swordfish``.
+        `certificate` is ``right``, ``wrong name``, ``expired``, ``self-signed`` or ``unknown root``, and `name` is the
+        name, or the IP address, that it is issued for. `settings` are those of `labkit.servers.settings.Settings`:
+        `starttls` is ``offered``, ``off`` or ``required``; `implicit` is TLS before the first byte; `auth` is
+        ``after TLS``, ``always`` or ``none``; `tls` are versions of TLS; `ciphers` is a list for TLS 1.2 in OpenSSL's
+        notation; `mechanisms` are SASL mechanisms; `quirks` are mistakes from `labkit.servers.quirks`. alice may log in
+        with ``hunter2``, bob with ``swordfish``.
 
         Raises `LabError` for anything else, and where a server runs on this port already: close that one first, or say
         ``replace=True``. A cell of a notebook that runs again replaces the server that it has started before.
         """
         from labkit.servers import server_for
 
-        return self._start(server_for(protocol), port, certificate, host, replace, settings)
+        return self._start(server_for(protocol), port, certificate, host, replace, settings, name)
 
     def smtp(self, port: int | None = None, **settings: Any) -> "SMTPServer":
         """Start an SMTP server for submission on port 587, or 465 with ``implicit=True``. The settings are those of
@@ -291,6 +294,7 @@ class Lab(Publishing, Trying):
         host: str,
         replace: bool,
         settings: "Mapping[str, Any]",
+        name: str = "mail.lab.test",
         **of: Any,
     ) -> "S":
         """Start a server of this kind; without a port it has the one that `kind.ports` states. `of` are arguments that
@@ -303,7 +307,7 @@ class Lab(Publishing, Trying):
         kind.check_settings(told)
         self.network.host(host)
         with within_limits("Preparing a server"):
-            shown = self.authority.certificate(certificate)
+            shown = self.authority.certificate(certificate, name)
         return self._stand(kind, told, shown, host, replace, **of)
 
     def _stand(

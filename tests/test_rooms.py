@@ -23,11 +23,13 @@ FLOORS = (
     {"show"},
     {"attack"},
     {"trials"},
+    {"probe"},
     {"outputs"},
     {"capturing"},
-    {"lab", "publishing", "trying"},
-    {"byhand", "exercises", "checkup"},
+    {"lab", "publishing", "trying", "probing"},
+    {"byhand", "exercises", "checkup", "classroom"},
     {"labkit"},
+    {"client_command"},
     {"__main__"},
 )
 """The rooms from the ground up: each may use those below it and, without circles, those beside it."""

@@ -82,7 +82,8 @@ class _Path:
             return server
         nominal = address[0], port
         on = self._network.host(sender)
-        return self._relay.listen(on, server, (sender, host, nominal, server), partial(_story, self, nominal))
+        label, pace = (sender, host, nominal, server), self._network.pace(sender, host, port)
+        return self._relay.listen(on, server, label, partial(_story, self, nominal), pace)
 
     def remove(self, tap: Tap, settle: float) -> None:
         """One tap less, when the connections have ended or `settle` seconds are over."""
@@ -107,14 +108,15 @@ def _story(path: _Path, server: Address, client: Address) -> Witness:
     """The witness of one connection: turns its steps into segments with sequence numbers that fit (RFC 9293 §3.4)."""
     near, far = ((socket.inet_aton(ip), port) for ip, port in (client, server))
     ways = {CLIENT: ends(near, far), SERVER: ends(far, near)}
-    following = {CLIENT: random.getrandbits(32), SERVER: random.getrandbits(32)}
+    first = {CLIENT: random.getrandbits(32), SERVER: random.getrandbits(32)}
+    following = dict(first)
     number = random.getrandbits(16)
 
-    def tell(sender: str, kind: str, payload: bytes) -> None:
+    def tell(sender: str, kind: str, payload: bytes, heard: int) -> None:
         nonlocal number
         number += 1
-        other, flags = _OTHER[sender], _FLAGS[kind]
-        ack = following[other] if flags & ACK else 0
+        flags = _FLAGS[kind]
+        ack = (first[_OTHER[sender]] + heard) & _WRAP if flags & ACK else 0
         path.record((ways[sender], following[sender], ack, flags, payload), number)
         following[sender] = (following[sender] + len(payload) + bool(flags & (SYN | FIN))) & _WRAP
 

@@ -22,23 +22,29 @@ What must not be copied is drawn for each student: an exercise with ``given=lamb
 word of their own, ``given("mine.1")``, and its checker finds the same in ``draw().word("PIN")``.
 """
 
-from labkit.exercises.answers import check, given, hint, solution
+from labkit.exercises.answers import attempted, check, given, hint, i_am, solution
 from labkit.exercises.checkers import choice, contains, equals, members, number, sequence, text, word
 from labkit.exercises.functions import Call, function, tried_on
+from labkit.exercises.grading import Grade, grade
 from labkit.exercises.keeping import draw, drawn_for
 from labkit.exercises.lessons import add
 from labkit.exercises.overview import Progress, progress
+from labkit.exercises.parts import AnswerPart, InParts
 from labkit.exercises.predictions import predict, recall
 from labkit.exercises.question import Checker, Exercise, Lesson, Prediction
 
 __all__ = [
+    "AnswerPart",
     "Call",
     "Checker",
     "Exercise",
+    "Grade",
+    "InParts",
     "Lesson",
     "Prediction",
     "Progress",
     "add",
+    "attempted",
     "check",
     "choice",
     "contains",
@@ -47,7 +53,9 @@ __all__ = [
     "equals",
     "function",
     "given",
+    "grade",
     "hint",
+    "i_am",
     "members",
     "number",
     "predict",

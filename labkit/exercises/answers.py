@@ -8,7 +8,7 @@ from typing import Any
 from labkit.errors import LabError
 from labkit.exercises import lessons
 from labkit.exercises.checkers import shown
-from labkit.exercises.keeping import draw, keeper
+from labkit.exercises.keeping import call_student, draw, keeper
 from labkit.exercises.question import AboutWhat, Exercise, applied
 from labkit.exercises.record import Work
 from labkit.show import exercises as views
@@ -42,6 +42,17 @@ def given(number: str, *about: object) -> Any:
         return applied(exercise.given, draw(), *about)
     except AboutWhat:
         raise LabError(f'{number} takes what the lesson gives it, for example given("{number}", lab).') from None
+
+
+def i_am(name: object = ...) -> Page:
+    """Say who answers here: what is given is drawn from that name, and progress is kept under it.
+
+    Where the environment variable LABKIT_STUDENT names the student, that name stays.
+    """
+    said = name.strip() if isinstance(name, str) else ""
+    if not said:
+        return views.unnamed()
+    return _told(views.named(call_student(said), said))
 
 
 def hint(number: str) -> Page:

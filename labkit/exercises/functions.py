@@ -67,8 +67,8 @@ def returned(function: Callable[..., Any], *arguments: Any, on: str = "") -> tup
         return None, f"{where} stops with {type(error).__name__}{f': {told[0][:120]}' if told else ''}."
 
 
-def call(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What the function returns. Raises what it raises, and `OutOfTime` after `LIMIT` seconds."""
+def call(function: Callable[..., Any], *arguments: Any, limit: float | None = None) -> Any:
+    """What the function returns. Raises what it raises, and `OutOfTime` after `limit` seconds (without: `LIMIT`)."""
     outcome: list[tuple[Any, BaseException | None]] = []
     context = copy_context()
     watch = _Watch()
@@ -84,7 +84,7 @@ def call(function: Callable[..., Any], *arguments: Any) -> Any:
     thread = threading.Thread(target=work, name="a student's function", daemon=True)
     thread.start()
     try:
-        thread.join(LIMIT)
+        thread.join(LIMIT if limit is None else limit)
     finally:
         watch.end(thread, work.__code__)
     if not outcome or isinstance(outcome[0][1], OutOfTime):

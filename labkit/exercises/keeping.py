@@ -35,8 +35,8 @@ NOTEBOOK = "JPY_SESSION_NAME"
 class Keeper:
     """A student's record in memory and in the first of some files that can be written; in memory alone without."""
 
-    def __init__(self, places: Sequence[Path] = ()) -> None:
-        named = os.environ.get(STUDENT, "").strip()
+    def __init__(self, places: Sequence[Path] = (), named: str = "") -> None:
+        """`named` is the student, where that is known already."""
         self.record = StudentRecord(named or secrets.token_hex(8))
         self.lesson = Path(os.environ.get(NOTEBOOK, "")).name.partition("_")[0]
         """The lesson that the student is at: that of the notebook, and then that of the last question."""
@@ -102,7 +102,23 @@ class Keeper:
 @cache
 def keeper() -> Keeper:
     """The record of the student who uses this process."""
-    return Keeper(tuple(_places()) if in_kernel() else ())
+    return Keeper(tuple(_places()) if in_kernel() else (), os.environ.get(STUDENT, "").strip() or _called)
+
+
+_called = ""
+"""The name by which the student of this process was called with `call_student`."""
+
+
+def call_student(name: str) -> str:
+    """Draw and keep for the student of that name from here on, and return the name.
+
+    Where the environment variable `STUDENT` names the student, that name stays, and is returned.
+    """
+    global _called
+    if name != _called:
+        _called = name
+        keeper.cache_clear()
+    return keeper().record.student
 
 
 def _places() -> Iterator[Path]:

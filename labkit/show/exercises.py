@@ -63,6 +63,17 @@ def solution(number: str, code: str, because: str) -> Page:
     return _card("open", "!", f"{number}: solution", because, code=code.strip())
 
 
+def unnamed() -> Page:
+    """Nobody has said yet who answers."""
+    return _card("open", OPEN, "who are you?", 'Put your name in place of the three dots, like `i_am("anna")`.')
+
+
+def named(student: str, said: str) -> Page:
+    """For whom is drawn, and why where that is not the name that was said."""
+    why = [] if student == said else [f"LABKIT_STUDENT names the student here, so `i_am({said!r})` changes nothing."]
+    return _card("open", "»", f"you are {student}", "What you are given is drawn from that name.", *why)
+
+
 def question(number: str, text: str, choices: Mapping[str, str], chosen: str | None) -> Page:
     """The prediction of lesson `number` that is asked for, without a form."""
     kept = f"You said ({chosen})." if chosen else "You have not said yet."
@@ -121,6 +132,14 @@ def download(page: Page, name: str, content: str) -> "Widget":
     button = html.div("labkit")[html.a("jupyter-button", download=name, href=href)[f"Download {name}"]]
     box = ipywidgets.VBox([ipywidgets.HTML(page.html), ipywidgets.HTML(html.render(button))])
     return box.add_class("labkit")
+
+
+def graded(number: str, points: float, of: int, parts: Sequence[tuple[str, float, int]], problem: str) -> Page:
+    """The points of an answer; those of its parts where it has several; and why it could not be looked at."""
+    told = [f"{name}: {earned:g} of {worth}" for name, earned, worth in parts] if len(parts) > 1 else []
+    return _card(
+        "open", "=", f"{number}: {points:g} of {of} {'point' if of == 1 else 'points'}", *told, *filter(None, [problem])
+    )
 
 
 _CAPTION = "Your progress"

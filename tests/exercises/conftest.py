@@ -11,6 +11,7 @@ def nothing_done(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv(keeping.STUDENT, raising=False)
     monkeypatch.delenv(keeping.NOTEBOOK, raising=False)
     monkeypatch.setattr(lessons, "_lessons", {})
+    monkeypatch.setattr(keeping, "_called", "")
     keeping.keeper.cache_clear()
     yield
     keeping.keeper.cache_clear()

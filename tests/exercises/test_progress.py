@@ -5,7 +5,8 @@ from asked import exercise, lesson
 from page_checks import read_page
 
 from labkit.errors import LabError
-from labkit.exercises import add, check, hint, keeping, overview, predict, progress, recall, solution
+from labkit.exercises import add, check, draw, hint, i_am, keeping, overview, predict, progress, recall, solution
+from labkit.exercises.drawn import Draw
 from labkit.show.page import sentence
 
 
@@ -251,3 +252,36 @@ def test_in_a_kernel_a_button_downloads_what_was_done(kernel, monkeypatch):
     assert list(shown._repr_mimebundle_()) == ["application/vnd.jupyter.widget-view+json"]
     table, button = overview.download(sentence("table"), "mine.json", '{"a": 1}').children
     assert "table" in table.value and 'download="mine.json"' in button.value and "eyJhIjogMX0=" in button.value
+
+
+# ---- who answers
+
+
+def test_a_student_who_gives_a_name_is_given_what_is_drawn_from_it_and_is_found_again_under_it(kernel, tmp_path):
+    (tmp_path / "notebooks" / keeping.FILE).unlink()
+    assert "you are anna" in i_am(" anna ").text
+    check("mine.1", 220)
+    assert draw().word("PIN") == Draw("anna").word("PIN")
+    assert [path.name for path in (tmp_path / "notebooks").iterdir()] == [keeping.FILE]
+    kernel()
+    i_am("anna")
+    assert "1 of 3 solved" in progress().text
+
+
+def test_two_names_in_one_folder_keep_two_records_and_that_is_told(kernel):
+    i_am("anna")
+    check("mine.1", 220)
+    assert "it is kept as progress.other-2.json" in i_am("bob").text  # the first had no name
+    assert "1 of 3 solved" not in progress().text and keeping.keeper().record.student == "bob"
+
+
+@pytest.mark.parametrize("name", [(), (...,), ("",), ("  ",), (5,), (None,)])
+def test_a_name_that_is_missing_is_asked_for(name):
+    assert 'like `i_am("anna")`' in i_am(*name).text
+
+
+def test_the_name_that_a_class_has_given_stays(monkeypatch):
+    monkeypatch.setenv(keeping.STUDENT, "ada")
+    keeping.keeper.cache_clear()
+    assert "you are ada" in i_am("bob").text and "changes nothing" in i_am("bob").text
+    assert keeping.keeper().record.student == "ada"

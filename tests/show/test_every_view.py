@@ -1,9 +1,11 @@
 """Every view, shown words that a careless page would take for markup: they stay words, and nothing is invisible."""
 
+import json
 import re
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
+from xml.etree import ElementTree
 
 import pytest
 from page_checks import read_page
@@ -11,7 +13,7 @@ from show_samples import HOSTILE, Origin, Script, hostile, starttls
 
 import labkit.show
 from labkit.attacks.vector import Line, Vector
-from labkit.attacks.verdict import BROKEN, Verdict
+from labkit.attacks.verdict import BROKEN, LEAKED, STOPPED, Verdict
 from labkit.byhand.situation import Situation, ending, page
 from labkit.byhand.waiting import ByHand
 from labkit.clients.outcome import Outcome
@@ -25,6 +27,7 @@ from labkit.show.attack_grid import attack_grid, attack_table
 from labkit.show.blocks import Blocks
 from labkit.show.byteview import byteview
 from labkit.show.capture import Capture
+from labkit.show.client_report import client_page
 from labkit.show.command import command
 from labkit.show.comparison import compare, entropy_curve, side_by_side
 from labkit.show.defence_grid import defence_grid
@@ -47,6 +50,7 @@ from labkit.show.table import table
 from labkit.show.transcript import transcript
 from labkit.show.twosided import TwoSided
 from labkit.show.version_grid import version_grid
+from labkit.trials.any_client import CLEAR, ClientMatrix, ClientTrial, MailProgram
 
 NASTY = f"{HOSTILE}\r\n</style></td></table>'&amp;\x00\x9b\u200b"
 """Markup of every kind, the end of a style sheet and of a table, controls of C0 and C1, an invisible space."""
@@ -133,6 +137,19 @@ def _stage(_):
     return stage(network, [server], "tap")
 
 
+_LEAK = Verdict(LEAKED, NASTY, ("password",), (NASTY,))
+_TESTED = ClientMatrix(
+    MailProgram((NASTY, "{host}"), "SMTP"),
+    (ClientTrial("", CLEAR, Verdict(STOPPED, NASTY), NASTY), ClientTrial("N1", CLEAR, _LEAK, NASTY)),
+)
+
+
+def test_the_files_about_a_mail_program_stay_what_they_are():
+    assert json.loads(_TESTED.json)["runs"][1]["evidence"] == [NASTY]
+    failure = ElementTree.fromstring(_TESTED.junit).find("testsuite/testcase/failure")
+    assert "<scr" in failure.text and not INVISIBLE.search(failure.text.replace("\n", ""))
+
+
 def _by_hand(_):
     byhand = ByHand()
     byhand.follow(Vector(), NASTY)
@@ -148,6 +165,7 @@ VIEWS = {
     "byhand": _by_hand,
     "byteview": lambda _: byteview(_message()),
     "capture": _empty,
+    "client_report": lambda _: client_page(_TESTED),
     "command": _command,
     "comparison": lambda _: compare({NASTY: _capture()}),
     "comparison, the columns": lambda _: side_by_side({NASTY: _capture()}),

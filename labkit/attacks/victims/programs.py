@@ -63,6 +63,8 @@ class Program(ABC):
     """The library's client, by program and nominal port."""
     errors: ClassVar[tuple[type[Exception], ...]]
     """What the library raises when the server, or TLS, is not as it should be."""
+    implicit: ClassVar[bool] = True
+    """Whether its protocol has implicit TLS."""
     variant: ClassVar[str] = ""
     """How it differs from the library as it is, in a word; empty where it does not."""
 

@@ -1,0 +1,42 @@
+"""What `python -m labkit export` and `collect` do, and their arguments."""
+
+import argparse
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from labkit.errors import LabError
+
+GRADERS = ("nbgrader", "otter")
+
+
+def add_export(commands: Any, epilog: str) -> None:
+    """Add the command `export` to those of a parser."""
+    says = "write a lesson's notebook as an assignment for a grader, for students and for instructors"
+    parser = commands.add_parser("export", help=says, description=says, epilog=epilog)
+    parser.add_argument("grader", choices=GRADERS, help="the program that grades")
+    parser.add_argument("notebook", metavar="NOTEBOOK", type=Path, help="the lesson")
+    parser.add_argument("folder", metavar="OUT", type=Path, help="the folder to write into")
+    with_them = "a module with exercises of your own, which the notebook imports, too"
+    parser.add_argument("--exercises", metavar="MODULE", action="append", default=[], help=with_them)
+    parser.set_defaults(command=_export)
+
+
+def _export(chosen: argparse.Namespace) -> int:
+    from labkit.exercises.handout import assignment, nbgrader, otter
+
+    for module in chosen.exercises:
+        _imported(module)
+    export = {"nbgrader": nbgrader.export, "otter": otter.export}[chosen.grader]
+    for file in export(assignment.read(chosen.notebook), chosen.folder):
+        print(file)
+    return 0
+
+
+def _imported(module: str) -> None:
+    sys.path.insert(0, "")  # a module in the folder in which the command runs
+    try:
+        import_module(module)
+    except ImportError as error:
+        raise LabError(f"The module {module} cannot be imported: {error}.") from error
