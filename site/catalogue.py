@@ -46,9 +46,9 @@ def lessons() -> str:
     toctree = "\n".join(["```{toctree}", ":hidden:", "", *(path.stem for path in paths), "```"])
     return _page(
         "The lessons",
-        "Each page below is a notebook with everything that it showed when it ran: a real server and a real client spoke "
-        "with each other, and these are their packets. Run it yourself, and the packets are yours; then the exercises "
-        "answer, too.",
+        "Each page below is a notebook with everything that it showed when it ran: a real server and a real client "
+        "spoke with each other, and these are their packets. Run it yourself, and the packets are yours; then the "
+        "exercises answer, too.",
         _table(("Lesson", "The question", "Time"), rows),
         toctree,
     )
@@ -69,8 +69,8 @@ def attacks() -> str:
     not_run = "\n".join(f"- **{number}**: {why}" for number, why in catalogue.NOT_RUN.items())
     return _page(
         "Attacks",
-        f"The lab has {len(catalogue.ALL)} attacks on a conversation, for `lab.mallory(…)`, and {len(published)} on what a "
-        "domain publishes, for `lab.spoof(…)`. Each is a few lines, which decide and touch no socket.",
+        f"The lab has {len(catalogue.ALL)} attacks on a conversation, for `lab.mallory(…)`, and {len(published)} on "
+        "what a domain publishes, for `lab.spoof(…)`. Each is a few lines, which decide and touch no socket.",
         *(part for module, kinds in seen.items() for part in _family(module, kinds)),
         "## Not run here",
         not_run,
@@ -117,8 +117,8 @@ def defended() -> str:
     return _page(
         "Defences",
         "A defence is what a sender does, or what a domain publishes, against an attack on mail between servers. "
-        f"`lab.defences()` tries every attack against every defence: {defences.count()} messages, each of them sent and "
-        "judged from what crossed the wire.",
+        f"`lab.defences()` tries every attack against every defence: {defences.count()} messages, each of them sent "
+        "and judged from what crossed the wire.",
         "## The defences",
         _table(
             ("Defence", "What the sender is told"),

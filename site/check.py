@@ -1,4 +1,4 @@
-"""Looks at the built pages as a reader does, in Chromium: links, search, themes, narrow windows, the keyboard, axe-core.
+"""Looks at the built pages in Chromium, as a reader does: links, search, themes, narrow windows, keyboard, axe-core.
 
 `complaints` gives a sentence for each thing that is wrong. Nothing is asked of any other machine.
 """
