@@ -3,6 +3,7 @@
 #   make test   style, the tests and the notebooks        make test ARGS="tests/network -x"
 #   make bench  how fast it is, as ratios
 #   make fuzz   reads a million mutated captures and dialogues; make fuzz ARGS=10000
+#   make capstones  records thirty mystery networks, and has tshark read whether their keys are right
 #   make data   records the captures in data/ anew
 #   make site   the lessons, executed, as web pages in build/site; make site ARGS=check looks at each in Chromium
 #   make clean  removes what these commands made
@@ -23,11 +24,11 @@ AGAIN = tests/network tests/capture tests/servers tests/clients tests/attacks te
 NOBODY = unshare --user --map-user=1000 --map-group=1000
 ORDINARY = $(shell $(NOBODY) true 2>/dev/null && echo $(NOBODY))
 
-.PHONY: lab test bench fuzz data site clean
+.PHONY: lab test bench fuzz capstones data site clean
 .NOTPARALLEL:
 
 lab:
-	@PYTHON="$(PYTHON)" sh setup/install.sh .
+	@PYTHON="$(PYTHON)" sh setup/install.sh '.[protocols]'
 	$(PY) -m jupyterlab $(AS_ROOT) $(JUPYTER) $(ARGS)
 
 test:
@@ -44,6 +45,10 @@ bench:
 fuzz:
 	@PYTHON="$(PYTHON)" sh setup/install.sh '.[test]'
 	$(PY) tests/fuzz.py $(ARGS)
+
+capstones:
+	@PYTHON="$(PYTHON)" sh setup/install.sh '.[test]'
+	$(PY) tests/capstones.py $(ARGS)
 
 data:
 	@PYTHON="$(PYTHON)" sh setup/install.sh .

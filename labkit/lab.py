@@ -19,6 +19,7 @@ from labkit.loading import loading
 from labkit.network import HOSTS, Host, make, names
 from labkit.probing import Probing
 from labkit.publishing import Publishing
+from labkit.trust.certificates import SERVER_NAME
 from labkit.trying import Trying
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ class Lab(Publishing, Probing, Trying):
         certificate: str = "right",
         host: str = "mail",
         replace: bool = False,
-        name: str = "mail.lab.test",
+        name: str = SERVER_NAME,
         **settings: Any,
     ) -> "Server":
         """Start a server for any protocol that the lab speaks: ``lab.start("xmpp", starttls="required")``.
@@ -294,7 +295,7 @@ class Lab(Publishing, Probing, Trying):
         host: str,
         replace: bool,
         settings: "Mapping[str, Any]",
-        name: str = "mail.lab.test",
+        name: str = SERVER_NAME,
         **of: Any,
     ) -> "S":
         """Start a server of this kind; without a port it has the one that `kind.ports` states. `of` are arguments that

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from labkit.attacks.vector import Vector
+    from labkit.clients.policies import Policy
+    from labkit.mystery.unknown import MysteryNetwork
     from labkit.network import Network
     from labkit.show.grid import Grid
     from labkit.trials.any_client import ClientMatrix
@@ -137,3 +139,30 @@ class Trying:
             tqdm(total=count(wanted, distances), desc="cost", unit="session") as bar,
         ):
             return every_way(lab, wanted, distances, step=bar.update)
+
+    def fallbacks(self) -> "Grid":
+        """Take TLS away from the client of every dialect that the lab speaks, live, and show who goes on without it.
+
+        Each dialect has a lab of its own on loopback. A progress bar shows how far it is.
+        """
+        from tqdm.auto import tqdm
+
+        from labkit import dialects
+        from labkit.show.fallback_grid import fallback_grid
+        from labkit.trials.fallbacks import HABITS, every_fallback
+
+        self.network.still_open()
+        with tqdm(total=len(dialects.ALL) * len(HABITS), desc="fallbacks", unit="session") as bar:
+            return fallback_grid(every_fallback(partial(type(self), "loopback"), step=bar.update))
+
+    def mystery_network(self, seed: object, size: int = 300, policy: "Policy | None" = None) -> "MysteryNetwork":
+        """Record, live, a network of so many visits of clients to servers, drawn from a seed: attackers are among them.
+
+        It runs in a lab of its own on loopback. The seed is text or a whole number, and no two give the same network.
+        With a `policy`, all mail programs follow that one instead of their own. Raises `LabError` for a seed, a size
+        or a policy that makes no sense.
+        """
+        from labkit.mystery.unknown import record
+
+        self.network.still_open()
+        return record(type(self), seed, size, policy)

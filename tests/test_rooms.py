@@ -15,6 +15,7 @@ ROOT = Path(labkit.__file__).parent
 FLOORS = (
     {"errors"},
     {"interrupts", "limits", "loading", "scratch", "shipped"},
+    {"surveys"},
     {"dialects", "trust", "network"},
     {"mail"},
     {"servers", "clients", "capture"},
@@ -22,7 +23,7 @@ FLOORS = (
     {"attacks"},
     {"show"},
     {"attack"},
-    {"trials"},
+    {"trials", "mystery"},
     {"probe"},
     {"outputs"},
     {"capturing"},

@@ -14,7 +14,7 @@ from tools import tool
 ROOT = Path(__file__).parent.parent
 OTHER_NAMES = {"matplotlib-base": "matplotlib"}
 """What conda calls a package that has another name on PyPI."""
-THE_PROJECT = "-e ."
+THE_PROJECT = "-e .[protocols]"
 GIVEN = {"python", "pip"}
 """In environment.yml only: what there is before any package."""
 

@@ -16,8 +16,8 @@ from nbclient import NotebookClient
 folder, name = sys.argv[1:]
 place = {"metadata": {"path": folder}}
 notebook = nbformat.read(f"{folder}/{name}", as_version=4)
-NotebookClient(notebook, timeout=60, kernel_name="python3", resources=place).execute()
-nbformat.write(notebook, f"{folder}/{name}")
+client = NotebookClient(notebook, timeout=60, kernel_name="python3", resources=place)
+nbformat.write(client.execute(), f"{folder}/{name}")
 """
 
 

@@ -235,6 +235,8 @@ class Network(ABC):
         self.names: dict[str, str] = {}
         """``ip:port`` or ``ip`` -> host name: what an address in a capture is called; ``ip:port>`` -> whom the client
         at that end talks to, where several hosts share an address or one poses as another."""
+        self.written: dict[str, str] = {}
+        """Host -> the address that a tap writes into its frames, in the place of the real one."""
         self.diversion: Diversion | None = None
         """Asked on every connection to a host by name where to connect instead."""
         self.delays: dict[str, float] = {}

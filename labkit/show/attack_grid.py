@@ -61,13 +61,23 @@ def attack_grid(cells: Iterable[tuple[str, str, str, Verdict]]) -> Grid:
     for protocol, number, client, verdict in cells:
         found.setdefault((_name(number), client), {})[protocol] = verdict
     rows, columns = (list(dict.fromkeys(names)) for names in zip(*found, strict=True))
-    present = {verdict.outcome for verdicts in found.values() for verdict in verdicts.values()}
     every = {(row, column): _cell(found.get((row, column), {})) for row in rows for column in columns}
-    legend = {mark: f"{outcome}: {OUTCOMES[outcome]}" for outcome, (mark, _) in LOOKS.items() if outcome in present}
+    legend = verdict_legend(verdict for verdicts in found.values() for verdict in verdicts.values())
     if any(cell.mark == _DIFFERS for cell in every.values()):
         legend[_DIFFERS] = "not the same in every protocol; coloured like the gravest"
     total = sum(map(len, found.values()))
     return Grid(f"Attacks against clients: {total} live sessions.", ("attack", "client"), every, legend)
+
+
+def verdict_cell(verdict: Verdict) -> Cell:
+    """A cell with one verdict."""
+    return Cell(LOOKS[verdict.outcome][0], verdict.outcome, LOOKS[verdict.outcome][1], verdict.why)
+
+
+def verdict_legend(verdicts: Iterable[Verdict]) -> dict[str, str]:
+    """Mark -> what it stands for, of the outcomes among these verdicts."""
+    present = {verdict.outcome for verdict in verdicts}
+    return {mark: f"{outcome}: {OUTCOMES[outcome]}" for outcome, (mark, _) in LOOKS.items() if outcome in present}
 
 
 def _name(number: str) -> str:

@@ -34,6 +34,7 @@ from labkit.show.defence_grid import defence_grid
 from labkit.show.diagnosis import WORKS, Check, Diagnosis
 from labkit.show.dialects import dialect_table, step_table
 from labkit.show.exercises import ProgressRow, progress_table, solution, with_news
+from labkit.show.fallback_grid import fallback_grid
 from labkit.show.grid import Cell, Grid
 from labkit.show.ladder import ladder
 from labkit.show.lookup_table import lookup_table
@@ -41,6 +42,7 @@ from labkit.show.page import sentence
 from labkit.show.policy_grid import policy_grid
 from labkit.show.ports import table as port_table
 from labkit.show.printed import INVISIBLE
+from labkit.show.published import Published
 from labkit.show.readings import Reading
 from labkit.show.recordings import recorded
 from labkit.show.segment import buffer
@@ -50,6 +52,7 @@ from labkit.show.table import table
 from labkit.show.transcript import transcript
 from labkit.show.twosided import TwoSided
 from labkit.show.version_grid import version_grid
+from labkit.surveys import PublishedFigure
 from labkit.trials.any_client import CLEAR, ClientMatrix, ClientTrial, MailProgram
 
 NASTY = f"{HOSTILE}\r\n</style></td></table>'&amp;\x00\x9b\u200b"
@@ -150,6 +153,13 @@ def test_the_files_about_a_mail_program_stay_what_they_are():
     assert "<scr" in failure.text and not INVISIBLE.search(failure.text.replace("\n", ""))
 
 
+def _finding(date="2020"):
+    words = dict.fromkeys(PublishedFigure._fields, NASTY)
+    return PublishedFigure(
+        **{**words, "date": date, "value": 10.0, "bound": "about", "unit": "%", "grade": "secondary"}
+    )
+
+
 def _by_hand(_):
     byhand = ByHand()
     byhand.follow(Vector(), NASTY)
@@ -184,6 +194,11 @@ VIEWS = {
     "ladder": lambda _: ladder(_upgrade(), {3: NASTY}),
     "lookup_table": lambda _: lookup_table(recorded("signed_dns").frames, {"192.0.2.10": NASTY}),
     "page": lambda _: sentence(NASTY),
+    "fallback_grid": lambda _: fallback_grid(
+        [SimpleNamespace(dialect=SMTP, library=NASTY, habit=NASTY, verdict=Verdict(BROKEN, NASTY))]
+    ),
+    "published": lambda _: Published(NASTY, [_finding(), _finding(date="2021")]),
+    "published, the picture": lambda _: Published(NASTY, [_finding(), _finding(date="2021")]).picture(),
     "policy_grid": lambda _: policy_grid({(NASTY, NASTY): Outcome(False, NASTY, why=NASTY)}, NASTY),
     "ports": lambda _: port_table(),
     "segment": _buffer,

@@ -78,6 +78,7 @@ _HABITS = (
     habits.older_tls,
     habits.remembers,
     habits.ignores_login,
+    habits.as_it_comes,
 )
 
 
