@@ -14,6 +14,7 @@ from labkit.attacks.vectors import publication
 from labkit.trials import defences
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.timeout(600)  # all lessons are rendered, and two processors may be busy with other tests
 EXECUTED = ("02_the_starttls_handshake",)
 LOOKED_AT = ("lessons/02_the_starttls_handshake.html", "guides/student.html")
 
