@@ -79,13 +79,20 @@ def _execute(notebook: nbformat.NotebookNode, name: str) -> None:
         surroundings = {**os.environ, "LABKIT_STUDENT": "site"}
         client = NotebookClient(notebook, timeout=_CELL_PATIENCE, kernel_name="python3", resources=place)
         client.execute(env=surroundings, stderr=subprocess.DEVNULL)
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
-    for output in outputs:  # a page has no kernel, so it shows what stands beside each widget
-        output.get("data", {}).pop(_WIDGET, None)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for cell in cells:
+        cell.outputs = [output for output in cell.outputs if _shown_without_kernel(output)]
+    outputs = [output for cell in cells for output in cell.outputs]
     notebook.metadata.pop("widgets", None)
     noise = [output.text for output in outputs if output.get("name") == "stderr"]
     if noise:
         raise SystemExit(f"{name} complains: {noise[0]}")
+
+
+def _shown_without_kernel(output: nbformat.NotebookNode) -> bool:
+    """Whether something of the output remains when its widget is taken away; of a progress bar nothing does."""
+    data = output.get("data", {})
+    return data.pop(_WIDGET, None) is None or "text/html" in data
 
 
 def main(arguments: list[str]) -> int:
