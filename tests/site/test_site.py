@@ -4,9 +4,9 @@ import re
 import tomllib
 from pathlib import Path
 
-import build
 import check
 import pytest
+import render
 
 import labkit
 from labkit.attacks import catalogue
@@ -21,7 +21,7 @@ LOOKED_AT = ("lessons/02_the_starttls_handshake.html", "guides/student.html")
 
 @pytest.fixture(scope="module")
 def html(tmp_path_factory) -> Path:
-    return build.build(tmp_path_factory.mktemp("site"), EXECUTED)
+    return render.build(tmp_path_factory.mktemp("site"), EXECUTED)
 
 
 def page(html, name) -> str:
@@ -40,7 +40,7 @@ def test_an_executed_lesson_shows_what_it_showed_when_it_ran(html):
 
 def test_every_lesson_guide_and_public_name_has_its_place(html):
     lessons = page(html, "lessons/index.html")
-    assert all(f"{path.stem}.html" in lessons for path in build.LESSONS)
+    assert all(f"{path.stem}.html" in lessons for path in render.LESSONS)
     guides = page(html, "guides/index.html")
     assert all(
         f"{path.stem}.html" in guides for path in (ROOT / "site" / "guides").glob("*.md") if path.stem != "index"

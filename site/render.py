@@ -1,4 +1,4 @@
-"""Builds the web pages of the lab: `make site`, or `python site/build.py [check]`; they are in build/site.
+"""Builds the web pages of the lab: `make site`, or `python site/render.py [check]`; they are in build/site.
 
 Every lesson and every page with a ``{code-cell}`` runs here, in a kernel of its own, and Sphinx gets it with its
 outputs. What labkit knows (attacks, defences, protocols) is written by catalogue.py. A warning of Sphinx is an error.
