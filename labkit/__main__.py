@@ -78,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     decode.set_defaults(command=_decode)
 
     classroom.add_export(commands, _STATUSES)
+    classroom.add_collect(commands, _STATUSES)
     return parser
 
 

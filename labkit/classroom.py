@@ -34,6 +34,38 @@ def _export(chosen: argparse.Namespace) -> int:
     return 0
 
 
+def add_collect(commands: Any, epilog: str) -> None:
+    """Add the command `collect` to those of a parser."""
+    says = "make one table of the progress files of a class"
+    parser = commands.add_parser("collect", help=says, description=says, epilog=epilog)
+    parser.add_argument("files", metavar="FILES", type=Path, nargs="+", help="progress.json of each student")
+    parser.add_argument("--csv", metavar="FILE", type=Path, help="write it for a spreadsheet, too")
+    parser.add_argument("--picture", metavar="FILE", type=Path, help="draw it, too: .svg, .png or .pdf")
+    parser.set_defaults(command=_collect)
+
+
+def _collect(chosen: argparse.Namespace) -> int:
+    from labkit.exercises.collecting import collect
+
+    table = collect(chosen.files)
+    print(table)
+    if chosen.csv:
+        _write(chosen.csv, table.csv)
+    if chosen.picture:
+        table.picture.save(chosen.picture)
+    for problem in table.problems:
+        print(f"labkit: {problem}", file=sys.stderr)
+    counted = any(row.record for row in table.rows)
+    return 0 if not table.problems else 1 if counted else 2
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, "utf-8", newline="")  # the lines of CSV have their ends already
+    except OSError as error:
+        raise LabError(f"{path} cannot be written ({error.strerror}): choose another place.") from error
+
+
 def _imported(module: str) -> None:
     sys.path.insert(0, "")  # a module in the folder in which the command runs
     try:
