@@ -3,7 +3,9 @@
 #   make test   style, the tests and the notebooks        make test ARGS="tests/network -x"
 #   make bench  how fast it is, as ratios
 #   make fuzz   reads a million mutated captures and dialogues; make fuzz ARGS=10000
+#   make capstones  records thirty mystery networks, and has tshark read whether their keys are right
 #   make data   records the captures in data/ anew
+#   make site   the lessons, executed, as web pages in build/site; make site ARGS=check looks at each in Chromium
 #   make clean  removes what these commands made
 # PYTHON=/path/to/python chooses the Python that .venv is made with; it must be 3.11 or newer.
 
@@ -22,11 +24,11 @@ AGAIN = tests/network tests/capture tests/servers tests/clients tests/attacks te
 NOBODY = unshare --user --map-user=1000 --map-group=1000
 ORDINARY = $(shell $(NOBODY) true 2>/dev/null && echo $(NOBODY))
 
-.PHONY: lab test bench fuzz data clean
+.PHONY: lab test bench fuzz capstones data site clean
 .NOTPARALLEL:
 
 lab:
-	@PYTHON="$(PYTHON)" sh setup/install.sh .
+	@PYTHON="$(PYTHON)" sh setup/install.sh '.[protocols]'
 	$(PY) -m jupyterlab $(AS_ROOT) $(JUPYTER) $(ARGS)
 
 test:
@@ -44,10 +46,18 @@ fuzz:
 	@PYTHON="$(PYTHON)" sh setup/install.sh '.[test]'
 	$(PY) tests/fuzz.py $(ARGS)
 
+capstones:
+	@PYTHON="$(PYTHON)" sh setup/install.sh '.[test]'
+	$(PY) tests/capstones.py $(ARGS)
+
 data:
 	@PYTHON="$(PYTHON)" sh setup/install.sh .
 	$(PY) data/record.py $(ARGS)
 	$(PY) data/record_commands.py
+
+site:
+	@PYTHON="$(PYTHON)" sh setup/install.sh '.[test]'
+	$(PY) site/build.py $(ARGS)
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis build *.egg-info

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from labkit import Lab, attacks, policies, read_capture
+from labkit import Lab, attacks, compare, entropy_curve, policies, read_capture
 from labkit.errors import NetworkUnavailable
 
 LOGIN = ("alice", "hunter2")
@@ -282,15 +282,21 @@ def record(recording: Recording, folder: Path) -> Path:
     return path
 
 
-def draw(folder: Path) -> Path:
-    """Write the picture of the README, the ladder of ``starttls_tls13`` with its steps, into `folder`."""
+def draw(folder: Path) -> list[Path]:
+    """Write the pictures of the README into `folder`, drawn from the recordings there."""
     capture = read_capture(folder / "starttls_tls13.pcapng")
     (conversation,) = capture.conversations
     capture.names = {str(conversation.client): "alice", str(conversation.server): "mail"}
-    capture = capture.decrypted()
-    path = folder / "ladder.svg"
-    capture.ladder(capture.steps().notes).save(path)
-    return path
+    kinds = {"clear": "clear_smtp_auth_plain", "STARTTLS": "starttls_tls13", "implicit TLS": "implicit_tls13"}
+    opened = capture.decrypted()
+    pictures = {
+        "ladder": opened.ladder(opened.steps().notes),
+        "compared": compare({name: read_capture(folder / f"{file}.pcapng") for name, file in kinds.items()}),
+        "entropy": entropy_curve(capture),
+    }
+    for name, picture in pictures.items():
+        picture.save(folder / f"{name}.svg")
+    return [folder / f"{name}.svg" for name in pictures]
 
 
 def main(folder: Path) -> None:
@@ -302,7 +308,8 @@ def main(folder: Path) -> None:
             print(f"{row.name} was not recorded. {reason}")
             continue
         print(f"{written.stat().st_size:6,} bytes  {written}")
-    print(f"{draw(folder).stat().st_size:6,} bytes  {folder / 'ladder.svg'}")
+    for drawn in draw(folder):
+        print(f"{drawn.stat().st_size:6,} bytes  {drawn}")
 
 
 if __name__ == "__main__":

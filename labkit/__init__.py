@@ -22,6 +22,7 @@ _HOMES = {
     "arp_table": "labkit.show.arp_table",
     "attack_table": "labkit.show.attack_grid",
     "recorded": "labkit.show.recordings",
+    "published": "labkit.show.published",
     "policies": "labkit.clients.policies",
     "ports": "labkit.show.ports",
     "attacks": "labkit.attacks",
@@ -34,6 +35,7 @@ _HOMES = {
     "progress": "labkit.exercises",
     "predict": "labkit.exercises",
     "recall": "labkit.exercises",
+    "series": "labkit.exercises.series",
 }
 
 __all__ = list(_HOMES)

@@ -1,4 +1,4 @@
-"""The lab in a terminal: ``python -m labkit doctor``, ``demo`` and ``decode FILE``.
+"""The lab in a terminal: ``python -m labkit doctor``, ``demo``, ``decode``, ``probe``, ``attack``, ``lessons``, …
 
 The exit status is 0 when all went well; 1 when the lab cannot run here, or when what was printed is not all that there
 is (the file is cut, the key log opens nothing, frames were passed over, the reader has left); 2 when a file or an
@@ -8,14 +8,16 @@ argument cannot be used. Problems are told on standard error, each in a sentence
 import argparse
 import errno
 import os
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from labkit import classroom
+from labkit import classroom, client_command
 from labkit.errors import LabError
+from labkit.probe import in_terminal
 
 if TYPE_CHECKING:
     from labkit.capture.pcap import CaptureFile
@@ -77,8 +79,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     decode.set_defaults(command=_decode)
 
+    probe = commands.add_parser(
+        "probe", help=in_terminal.SAYS, description=in_terminal.SAYS, epilog=in_terminal.STATUSES
+    )
+    in_terminal.add_arguments(probe)
+    attack = commands.add_parser(
+        "attack", help=client_command.SAYS, description=client_command.SAYS, epilog=client_command.STATUSES
+    )
+    client_command.add_arguments(attack)
+    attack.set_defaults(command=client_command.attack)
     classroom.add_export(commands, _STATUSES)
     classroom.add_collect(commands, _STATUSES)
+    says = "copy the lessons and the recordings that came with the package into a folder"
+    lessons = commands.add_parser("lessons", help=says, description=says, epilog=_STATUSES)
+    lessons.add_argument("folder", metavar="DIR", type=Path, help="made if it is missing; no file in it is overwritten")
+    lessons.set_defaults(command=_lessons)
     return parser
 
 
@@ -119,6 +134,17 @@ def _decode(chosen: argparse.Namespace) -> int:
     for problem in problems:
         _complain(problem, status=1)
     return 1 if problems else 0
+
+
+def _lessons(chosen: argparse.Namespace) -> int:
+    from labkit.shipped import copy_lessons
+
+    written, left = copy_lessons(chosen.folder)
+    first = chosen.folder / "notebooks" / "00_start_here.ipynb"
+    print(f"{len(written)} files were copied into {chosen.folder}. Begin with: jupyter lab {shlex.quote(str(first))}")
+    for path in left:
+        _complain(f"{path} was there already and is another one: it was left as it is.", status=1)
+    return 1 if left else 0
 
 
 def _json(_: "CaptureFile", dialogue: "Dialogue") -> tuple[str, str]:

@@ -197,9 +197,7 @@ def _openssl(works: bool) -> Check:
 def _recordings() -> Check:
     known = recordings.names()
     if not known:
-        return Check(
-            "recordings", INSTEAD, "Not here, because labkit was installed without its checkout: capture anew."
-        )
+        return Check("recordings", INSTEAD, "Not here: capture anew, or install labkit again.")
     return Check("recordings", WORKS, f'{len(known)} in data/; recorded("{known[-1]}") reads one.')
 
 

@@ -17,7 +17,9 @@ from labkit.interrupts import uninterrupted
 from labkit.limits import within_limits
 from labkit.loading import loading
 from labkit.network import HOSTS, Host, make, names
+from labkit.probing import Probing
 from labkit.publishing import Publishing
+from labkit.trust.certificates import SERVER_NAME
 from labkit.trying import Trying
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ _FIRST_SESSION = ("labkit.servers.smtp", "labkit.show.capture")
 """What a first session needs and takes long to load."""
 
 
-class Lab(Publishing, Trying):
+class Lab(Publishing, Probing, Trying):
     """A laboratory with the hosts `alice` (client), `mail` (server) and `mallory` (on the path).
 
     `hosts` are names of others that are wanted, for example ``("provider",)``.
@@ -73,6 +75,8 @@ class Lab(Publishing, Trying):
         """The mailboxes of all users, which the servers share."""
         self.servers: dict[tuple[str, int], Server] = {}
         """(host name, port) -> the server that runs there."""
+        self._started: dict[tuple[str, int], outputs.CellRun | None] = {}
+        """(host name, port) -> the execution of a notebook's cell in which the server there was started."""
         self._capture = capture
         self._stage = ExitStack()
         self._finalizer = weakref.finalize(self, _clean_up, self._stage, os.getpid())
@@ -121,23 +125,25 @@ class Lab(Publishing, Trying):
         certificate: str = "right",
         host: str = "mail",
         replace: bool = False,
+        name: str = SERVER_NAME,
         **settings: Any,
     ) -> "Server":
         """Start a server for any protocol that the lab speaks: ``lab.start("xmpp", starttls="required")``.
 
         `port` is the explicit port of the protocol, or the implicit one with ``implicit=True``, unless given.
-        `certificate` is ``right``, ``wrong name``, ``expired``, ``self-signed`` or ``unknown root``. `settings` are
-        those of `labkit.servers.settings.Settings`: `starttls` is ``offered``, ``off`` or ``required``; `implicit` is
-        TLS before the first byte; `auth` is ``after TLS``, ``always`` or ``none``; `tls` are versions of TLS; `ciphers`
-        is a list for TLS 1.2 in OpenSSL's notation; `mechanisms` are SASL mechanisms; `quirks` are mistakes from
-        `labkit.servers.quirks`. alice may log in with ``hunter2``, bob with ``swordfish``.
+        `certificate` is ``right``, ``wrong name``, ``expired``, ``self-signed`` or ``unknown root``, and `name` is the
+        name, or the IP address, that it is issued for. `settings` are those of `labkit.servers.settings.Settings`:
+        `starttls` is ``offered``, ``off`` or ``required``; `implicit` is TLS before the first byte; `auth` is
+        ``after TLS``, ``always`` or ``none``; `tls` are versions of TLS; `ciphers` is a list for TLS 1.2 in OpenSSL's
+        notation; `mechanisms` are SASL mechanisms; `quirks` are mistakes from `labkit.servers.quirks`. alice may log in
+        with ``hunter2``, bob with ``swordfish``.
 
         Raises `LabError` for anything else, and where a server runs on this port already: close that one first, or say
-        ``replace=True``.
+        ``replace=True``. A cell of a notebook that runs again replaces the server that it has started before.
         """
         from labkit.servers import server_for
 
-        return self._start(server_for(protocol), port, certificate, host, replace, settings)
+        return self._start(server_for(protocol), port, certificate, host, replace, settings, name)
 
     def smtp(self, port: int | None = None, **settings: Any) -> "SMTPServer":
         """Start an SMTP server for submission on port 587, or 465 with ``implicit=True``. The settings are those of
@@ -289,6 +295,7 @@ class Lab(Publishing, Trying):
         host: str,
         replace: bool,
         settings: "Mapping[str, Any]",
+        name: str = SERVER_NAME,
         **of: Any,
     ) -> "S":
         """Start a server of this kind; without a port it has the one that `kind.ports` states. `of` are arguments that
@@ -301,7 +308,7 @@ class Lab(Publishing, Trying):
         kind.check_settings(told)
         self.network.host(host)
         with within_limits("Preparing a server"):
-            shown = self.authority.certificate(certificate)
+            shown = self.authority.certificate(certificate, name)
         return self._stand(kind, told, shown, host, replace, **of)
 
     def _stand(
@@ -319,6 +326,7 @@ class Lab(Publishing, Trying):
             with uninterrupted(), within_limits(f"Starting a server on port {told.port} of {host}"):
                 self._make_room(host, told.port, replace)
                 server = self.servers[host, told.port] = kind(on, told, shown, context, self.post, **of)
+                self._started[host, told.port] = outputs.running()
         except BaseException:  # an interrupt: its user does not have the server
             if server is not None:
                 self.servers.pop((host, told.port)).close()
@@ -326,11 +334,14 @@ class Lab(Publishing, Trying):
         return server
 
     def _make_room(self, host: str, port: int, replace: bool) -> None:
-        """Close the server that runs there, if it is to be replaced. Raises `LabError` if it is not."""
+        """Close the server that runs there, if it is to be replaced. Raises `LabError` if it is not.
+
+        A cell of a notebook that runs again replaces what it has started before.
+        """
         running = self.servers.get((host, port))
         if running is None:
             return
-        if not (replace or running.closed):
+        if not (replace or running.closed or outputs.repeats(self._started.get((host, port)))):
             raise LabError(
                 f"Port {port} of {host} has a server already, {running!r}: close it first with its close(), "
                 "or start the new one with replace=True."

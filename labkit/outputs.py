@@ -1,5 +1,6 @@
-"""What a notebook's history holds of labs: nothing that keeps one open in whose place there is a newer one.
+"""What a lab has to know of the notebook that it is in: which cell runs, and what the history holds of labs.
 
+The history shall keep no lab open in whose place there is a newer one.
 IPython keeps every displayed value in ``Out``, ``_`` and ``_3``, and so every lab that a cell ever showed. When its
 cell runs again, or its variable gets another lab, the references of the history become weak. A lab that the user
 reaches in no other way is then collected by Python, which closes it; one that is reached stays.
@@ -9,7 +10,7 @@ import gc
 import re
 import sys
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from labkit.lab import Lab
@@ -17,6 +18,15 @@ if TYPE_CHECKING:
 _HISTORY = re.compile(r"_{1,3}|_\d+")
 """The variables in which IPython keeps results."""
 _GONE = "<Lab, closed: a newer one is in its place>"
+
+
+class CellRun(NamedTuple):
+    """One execution of a cell."""
+
+    cell: str
+    """The cell's identifier, or its text where it has none."""
+    number: int
+    """Which execution of the notebook's cells it is, counted from the first lab on."""
 
 
 class Remembered:
@@ -41,7 +51,8 @@ class Places:
 
     def __init__(self, shell: Any) -> None:
         self._shell = shell
-        self._cell = _running_cell(shell)
+        self.run = CellRun(_running_cell(shell), 0)
+        """The execution that is under way, or the last one."""
         self._made: weakref.WeakKeyDictionary[Lab, str] = weakref.WeakKeyDictionary()
         """Lab -> the cell that made it, the oldest first."""
         self._named: dict[str, weakref.ref[Lab]] = {}
@@ -51,10 +62,10 @@ class Places:
 
     def add(self, lab: "Lab") -> None:
         """Note that the running cell has made this lab."""
-        self._made[lab] = self._cell
+        self._made[lab] = self.run.cell
 
     def _begin(self, info: Any) -> None:
-        self._cell = info.cell_id or info.raw_cell
+        self.run = CellRun(info.cell_id or info.raw_cell, self.run.number + 1)
 
     def _end(self, _: Any) -> None:
         forgotten = [self._forget(lab) for lab in self._replaced()]
@@ -92,13 +103,30 @@ _NOTEBOOKS: "weakref.WeakKeyDictionary[Any, Places]" = weakref.WeakKeyDictionary
 
 def note(lab: "Lab") -> None:
     """Note a new lab, where this is a notebook, or another place where IPython runs."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython else None
+    shell = _shell()
     if shell is None:
         return
     if shell not in _NOTEBOOKS:
         _NOTEBOOKS[shell] = Places(shell)
     _NOTEBOOKS[shell].add(lab)
+
+
+def running() -> CellRun | None:
+    """The execution of a cell that is under way; None outside a notebook, and where it has made no lab."""
+    shell = _shell()
+    places = _NOTEBOOKS.get(shell) if shell is not None else None
+    return places.run if places is not None else None
+
+
+def repeats(earlier: CellRun | None) -> bool:
+    """Whether the cell that runs is one that ran before, in that execution of it."""
+    now = running()
+    return now is not None and earlier is not None and now.cell == earlier.cell and now.number != earlier.number
+
+
+def _shell() -> Any:
+    ipython = sys.modules.get("IPython")
+    return ipython.get_ipython() if ipython else None
 
 
 def _running_cell(shell: Any) -> str:

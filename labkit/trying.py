@@ -10,9 +10,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from labkit.attacks.vector import Vector
+    from labkit.clients.policies import Policy
+    from labkit.mystery.unknown import MysteryNetwork
     from labkit.network import Network
     from labkit.show.grid import Grid
+    from labkit.trials.any_client import ClientMatrix
     from labkit.trials.attacks import Client, Matrix
+    from labkit.trials.cost import Costs
     from labkit.trials.defences import DefenceMatrix
     from labkit.trust.certificates import Authority
 
@@ -71,6 +75,33 @@ class Trying:
         with tqdm(total=count(*chosen), desc="attacks", unit="session") as bar:
             return every_attack(partial(type(self), "loopback"), *chosen, step=bar.update)
 
+    def victim(
+        self,
+        command: "Sequence[str] | str",
+        protocol: str = "smtp",
+        implicit: "Sequence[str] | str" = (),
+        timeout: float = 8.0,
+        vectors: "Iterable[type[Vector]] | None" = None,
+    ) -> "ClientMatrix":
+        """Let any mail program meet every attack on its protocol: in the clear, upgraded and with implicit TLS.
+
+        `command` are its words, with ``{host}``, ``{port}``, ``{user}``, ``{password}``, ``{ca}``, ``{message}`` and
+        ``{scheme}`` where it takes them (`labkit.trials.any_client.PLACEHOLDERS`); `implicit` are its words for
+        implicit TLS where they are others. It runs once for each attack and mode, `timeout` seconds at most, on the
+        host alice of a lab of its own on a network of this kind: ``lab.victim("curl --ssl smtp://{host}:{port} …")``.
+        `vectors` are classes of `labkit.attacks`, all unless given. A progress bar shows how far it is. Raises
+        `LabError` for a command that cannot be run or is told no server, and for what is no attack.
+        """
+        from tqdm.auto import tqdm
+
+        from labkit.attacks import ALL
+        from labkit.trials.any_client import count, every_run, mail_program
+
+        self.network.still_open()
+        program = mail_program(command, protocol, implicit, timeout, ALL if vectors is None else vectors)
+        with tqdm(total=count(program), desc="attacks", unit="run") as bar:
+            return every_run(partial(type(self), self.network.kind), program, bar.update)
+
     def defences(self, rows: "Iterable[str] | None" = None, columns: "Iterable[str] | None" = None) -> "DefenceMatrix":
         """Try every attack on mail between servers against every defence, live, in a lab of its own on loopback.
 
@@ -88,3 +119,50 @@ class Trying:
             tqdm(total=count(*wanted), desc="defences", unit="message") as bar,
         ):
             return every_defence(lab, *wanted, step=bar.update)
+
+    def cost(self, ways: "Iterable[str] | str | None" = None, delays: "Iterable[float] | None" = None) -> "Costs":
+        """Measure what each way to a server costs, live, in a lab of its own on the same kind of network.
+
+        `ways` are words, for example ``"STARTTLS, TLS 1.3, login"`` (`labkit.trials.way`), and `delays` the seconds of
+        a round trip; `labkit.trials.cost.WAYS` and `DELAYS` unless given. Gives the round trips that are predicted,
+        counted in the capture and measured. A progress bar shows how far it is. Raises `LabError` for what means
+        nothing, and where a session fails.
+        """
+        from tqdm.auto import tqdm
+
+        from labkit.trials.cost import chosen, clients, count, every_way
+
+        self.network.still_open()
+        wanted, distances = chosen(ways, delays)
+        with (
+            type(self)(self.network.kind, hosts=clients(distances)) as lab,
+            tqdm(total=count(wanted, distances), desc="cost", unit="session") as bar,
+        ):
+            return every_way(lab, wanted, distances, step=bar.update)
+
+    def fallbacks(self) -> "Grid":
+        """Take TLS away from the client of every dialect that the lab speaks, live, and show who goes on without it.
+
+        Each dialect has a lab of its own on loopback. A progress bar shows how far it is.
+        """
+        from tqdm.auto import tqdm
+
+        from labkit import dialects
+        from labkit.show.fallback_grid import fallback_grid
+        from labkit.trials.fallbacks import HABITS, every_fallback
+
+        self.network.still_open()
+        with tqdm(total=len(dialects.ALL) * len(HABITS), desc="fallbacks", unit="session") as bar:
+            return fallback_grid(every_fallback(partial(type(self), "loopback"), step=bar.update))
+
+    def mystery_network(self, seed: object, size: int = 300, policy: "Policy | None" = None) -> "MysteryNetwork":
+        """Record, live, a network of so many visits of clients to servers, drawn from a seed: attackers are among them.
+
+        It runs in a lab of its own on loopback. The seed is text or a whole number, and no two give the same network.
+        With a `policy`, all mail programs follow that one instead of their own. Raises `LabError` for a seed, a size
+        or a policy that makes no sense.
+        """
+        from labkit.mystery.unknown import record
+
+        self.network.still_open()
+        return record(type(self), seed, size, policy)

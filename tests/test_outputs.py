@@ -145,3 +145,26 @@ def test_eight_runs_of_a_notebooks_cell_leave_one_lab(monkeypatch):
             client.execute_cell(cell, 1)
         client.execute_cell(last, 2)
     assert last.outputs[0]["data"]["text/plain"] == "1"
+
+
+AGAIN = """
+run("lab = Lab('loopback')")
+first = run("mail = lab.smtp()\\nmail")
+second = run("mail = lab.smtp()\\nmail")
+assert first.closed and not second.closed and lab_has(second), "the cell that runs again replaces its server"
+for cell in ("other = lab.smtp()", "lab.imap(); lab.imap()", "lab.imap() and lab.imap()"):
+    try:
+        run(cell)
+    except Exception as error:
+        assert "has a server already" in str(error), error
+    else:
+        raise AssertionError(f"{cell} has replaced a server")
+assert not second.closed and lab_has(second)
+"""
+
+
+def test_a_cell_that_runs_again_replaces_its_server_and_another_cell_does_not(tmp_path):
+    program = f"{IN_IPYTHON}\ndef lab_has(server): return server in shell.user_ns['lab'].servers.values()\n{AGAIN}"
+    with python(program, tmp_path) as process:
+        out, err = process.communicate(timeout=100)
+    assert (out, err) == ("", "")

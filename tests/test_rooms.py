@@ -14,7 +14,8 @@ from labkit.dialects import ALL
 ROOT = Path(labkit.__file__).parent
 FLOORS = (
     {"errors"},
-    {"interrupts", "limits", "loading", "scratch"},
+    {"interrupts", "limits", "loading", "scratch", "shipped"},
+    {"surveys"},
     {"dialects", "trust", "network"},
     {"mail"},
     {"servers", "clients", "capture"},
@@ -22,12 +23,14 @@ FLOORS = (
     {"attacks"},
     {"show"},
     {"attack"},
-    {"trials"},
+    {"trials", "mystery"},
+    {"probe"},
     {"outputs"},
     {"capturing"},
-    {"lab", "publishing", "trying"},
+    {"lab", "publishing", "trying", "probing"},
     {"byhand", "exercises", "checkup", "classroom"},
     {"labkit"},
+    {"client_command"},
     {"__main__"},
 )
 """The rooms from the ground up: each may use those below it and, without circles, those beside it."""

@@ -14,7 +14,7 @@ from tools import tool
 ROOT = Path(__file__).parent.parent
 OTHER_NAMES = {"matplotlib-base": "matplotlib"}
 """What conda calls a package that has another name on PyPI."""
-THE_PROJECT = "-e ."
+THE_PROJECT = "-e .[protocols]"
 GIVEN = {"python", "pip"}
 """In environment.yml only: what there is before any package."""
 
@@ -75,11 +75,11 @@ def checkout(tmp_path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("target", ("lab", "test", "bench", "data", "clean"))
+@pytest.mark.parametrize("target", ("lab", "test", "bench", "data", "site", "clean"))
 def test_every_command_exists_and_runs_something_that_exists(checkout, target):
     planned = subprocess.run([tool("make"), "--dry-run", target], cwd=checkout, capture_output=True, text=True)
     assert planned.returncode == 0 and planned.stdout
-    for path in re.findall(r"(?<![\w/])(?:notebooks|bench|data|setup|tests)/[\w./]+", planned.stdout):
+    for path in re.findall(r"(?<![\w/])(?:notebooks|bench|data|setup|site|tests)/[\w./]+", planned.stdout):
         assert (ROOT / path).exists(), f"make {target} runs {path}"
 
 
@@ -254,8 +254,25 @@ def test_a_venv_whose_python_is_gone_is_made_anew(machine):
 
 def test_the_workflow_does_what_ci_does():
     workflow = (ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8")
-    assert re.findall(r"^      - run: (.*)$", workflow, re.MULTILINE) == ["bash .ci/run"]
+    assert re.findall(r"^      - run: (.*)$", workflow, re.MULTILINE) == ["bash .ci/run ${{ matrix.libraries }}"]
     assert (ROOT / ".ci" / "run").exists()
+
+
+def test_every_python_that_labkit_runs_on_is_tested_and_the_oldest_libraries_on_the_oldest_python():
+    workflow = (ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8")
+    oldest = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["requires-python"]
+    tested = re.findall(r'"(3\.\d+)"', re.search(r"python: \[(.*)\]", workflow)[1])
+    assert tested == [f"3.{minor}" for minor in range(11, 15)] and oldest == f">={tested[0]}"
+    assert f'- python: "{tested[0]}"\n            libraries: oldest' in workflow
+
+
+def test_the_oldest_versions_are_the_lower_bounds():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    told = subprocess.run([sys.executable, ROOT / "setup" / "oldest.py"], capture_output=True, text=True, check=True)
+    bounds = dict(map(_requirement, (line.partition(";")[0] for line in project["dependencies"])))
+    shown = dict(line.partition(";")[0].split("==") for line in told.stdout.splitlines())
+    assert bounds.keys() <= shown.keys()
+    assert all(bounds[name].startswith(f">={shown[name]}") for name in bounds)
 
 
 # ---- tests side by side

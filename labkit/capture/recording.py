@@ -51,8 +51,8 @@ def record(
     With `host`, what the interface of this host sees; where all hosts share one, that is everything.
     `method` is ``af_packet`` (real frames, Linux with CAP_NET_RAW), ``tap`` (everywhere) or ``auto``, the first of them
     that works. `keylog` gives the secrets, `into` a trace to fill instead of a new one. The end waits until the
-    connections have ended, half a second at most. Raises `CannotSniff` when ``af_packet`` is asked for and not
-    permitted, and `LabError` for a method that does not exist.
+    connections have ended, half a second and two round trips at most. Raises `CannotSniff` when ``af_packet`` is asked
+    for and not permitted, or does not see the delay of a link, and `LabError` for a method that does not exist.
     """
     if method not in _SOURCES:
         ways = ", ".join(map(repr, _SOURCES))
@@ -81,7 +81,7 @@ def _end(source: Source, trace: Trace, network: Network, keylog: KeyLog | None) 
     """Stop the source, and fill the trace with what it caught."""
     with uninterrupted():
         try:
-            source.stop(SETTLE)
+            source.stop(SETTLE + 2 * network.longest_round_trip)
         finally:
             trace.fill(source.frames, keylog.text() if keylog else "", dict(network.names), source.how)
 
@@ -94,6 +94,11 @@ def _sniffer(network: Network, host: str | None) -> "Sniffer":
     where = f"on the interface of {host}" if host else network.lookout
     if network.cables:
         return Sniffer(sock, EverythingOnCables(network.cables), where)
+    if network.longest_round_trip:
+        sock.close()
+        raise CannotSniff(
+            "A packet socket does not see the delay of a slow link on loopback: the tap captures instead."
+        )
     return Sniffer(sock, ServersOnLoopback(network.nominal, network.opened), where)
 
 

@@ -61,6 +61,8 @@ class _Path:
     def __init__(self, network: Network, first: Tap) -> None:
         self._network = network
         self._taps: tuple[Tap, ...] = (first,)
+        self.written = network.written
+        """Host -> the address that is written into its frames."""
         self._previous = network.diversion
         self._relay = Relay(network, network.loop, PAYLOAD_LIMIT, ended=self._step_out)
         network.diversion = self
@@ -82,7 +84,8 @@ class _Path:
             return server
         nominal = address[0], port
         on = self._network.host(sender)
-        return self._relay.listen(on, server, (sender, host, nominal, server), partial(_story, self, nominal))
+        label, pace = (sender, host, nominal, server), self._network.pace(sender, host, port)
+        return self._relay.listen(on, server, label, partial(_story, self, (sender, host), nominal), pace)
 
     def remove(self, tap: Tap, settle: float) -> None:
         """One tap less, when the connections have ended or `settle` seconds are over."""
@@ -103,18 +106,25 @@ class _Path:
             self._network.diversion = self._previous
 
 
-def _story(path: _Path, server: Address, client: Address) -> Witness:
-    """The witness of one connection: turns its steps into segments with sequence numbers that fit (RFC 9293 §3.4)."""
-    near, far = ((socket.inet_aton(ip), port) for ip, port in (client, server))
+def _story(path: _Path, hosts: tuple[str, str], server: Address, client: Address) -> Witness:
+    """The witness of one connection: turns its steps into segments with sequence numbers that fit (RFC 9293 §3.4).
+
+    `hosts` are the names of the client's and the server's host.
+    """
+    near, far = (
+        (socket.inet_aton(path.written.get(host, ip)), port)
+        for host, (ip, port) in zip(hosts, (client, server), strict=True)
+    )
     ways = {CLIENT: ends(near, far), SERVER: ends(far, near)}
-    following = {CLIENT: random.getrandbits(32), SERVER: random.getrandbits(32)}
+    first = {CLIENT: random.getrandbits(32), SERVER: random.getrandbits(32)}
+    following = dict(first)
     number = random.getrandbits(16)
 
-    def tell(sender: str, kind: str, payload: bytes) -> None:
+    def tell(sender: str, kind: str, payload: bytes, heard: int) -> None:
         nonlocal number
         number += 1
-        other, flags = _OTHER[sender], _FLAGS[kind]
-        ack = following[other] if flags & ACK else 0
+        flags = _FLAGS[kind]
+        ack = (first[_OTHER[sender]] + heard) & _WRAP if flags & ACK else 0
         path.record((ways[sender], following[sender], ack, flags, payload), number)
         following[sender] = (following[sender] + len(payload) + bool(flags & (SYN | FIN))) & _WRAP
 

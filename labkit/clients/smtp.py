@@ -14,7 +14,7 @@ from labkit.clients.outcome import Sent
 from labkit.clients.policies import Policy
 from labkit.mail.message import Outgoing
 from labkit.network import Host
-from labkit.trust.certificates import DOMAIN
+from labkit.trust.certificates import DOMAIN, SERVER_NAME
 
 _MECHANISMS = {"PLAIN": smtplib.SMTP.auth_plain, "LOGIN": smtplib.SMTP.auth_login}
 """The ways to log in, in the order of preference (RFC 4616; LOGIN has no RFC) -> what the client says."""
@@ -33,16 +33,18 @@ def send(
     context: ssl.SSLContext,
     login: tuple[str, str] | None = None,
     timeout: float = TIMEOUT,
+    name: str = SERVER_NAME,
 ) -> Sent:
     """Send `mail` from `host` to the server at `to` (host name, nominal port), and say what happened.
 
-    `login` is (user, password), `timeout` the seconds for the whole attempt. Raises `OutsideTheLab` for an address
-    that is not the lab's and `LabError` for arguments that cannot be put on the wire.
+    `login` is (user, password), `timeout` the seconds for the whole attempt, `name` the name that the certificate is
+    compared with. Raises `OutsideTheLab` for an address that is not the lab's and `LabError` for arguments that cannot
+    be put on the wire.
     """
     if login:
         check_login(login)
     check_words(mail.sender, *mail.recipients)
-    attempt = Attempt(host, policy, context, timeout)
+    attempt = Attempt(host, policy, context, timeout, name)
     client = SMTPClient(attempt, f"{host.name}.{DOMAIN}")
     return attempt.run(client, Sent, partial(client.submit, to, port, mail, login))
 

@@ -16,7 +16,7 @@ SIGNALS = {
 
 _PHRASES = {
     "go-ahead": "The go-ahead: from the next byte on, both sides speak TLS on this same connection.",
-    "refusal": "The server refuses to start TLS; the conversation goes on in clear text.",
+    "refusal": "The server refuses to start TLS: what follows, if anything does, is in clear text.",
     "challenge": "The server asks for the next part of the login, in base64.",
     "credential": "A part of the login in base64: an encoding, not encryption.",
     "injected": "Clear text behind the upgrade command or the go-ahead: to be discarded, anyone may have written it.",

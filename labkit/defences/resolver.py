@@ -45,7 +45,7 @@ class Resolver:
     """Looks names up at one name server; it remembers every response as long as it lives.
 
     `ask` takes the bytes of a query and returns those of the response; it raises `LabError` or `OSError` when there is
-    none in time. `anchors` are zones with their DS records, as text; `clock` gives the seconds since 1970.
+    none in time. `anchors` are zones with their DS records, as text, one a line; `clock` gives the seconds since 1970.
     """
 
     def __init__(
@@ -236,7 +236,7 @@ def _vouches(ds: dns.rdata.Rdata, zone: dns.name.Name, key: dns.rdata.Rdata) -> 
 
 
 def _ds(text: str) -> dns.rdataset.Rdataset:
-    return dns.rdataset.from_text("IN", "DS", 0, text)
+    return dns.rdataset.from_text("IN", "DS", 0, *text.splitlines())
 
 
 def _record(rdata: dns.rdata.Rdata) -> Record:

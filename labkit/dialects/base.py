@@ -121,6 +121,17 @@ class Dialect:
     """The title of the phrase that begins afresh inside TLS, of either side; by default the one that asks."""
     steps: Mapping[str, str] = field(default_factory=dict)
     """Name of a step of `labkit.decode.steps` -> a sentence on what happens in it, where that is not the usual."""
+    client_first: bool = False
+    """Whether the client speaks before the server says anything."""
+    more_follows: Collection[str] = ()
+    """Titles of replies behind which more of the same answer follows."""
+    relay_ports: tuple[int, ...] = ()
+    """Ports on which servers talk to each other, and not a person's client to a server."""
+    sections: Mapping[str, str] = field(default_factory=dict)
+    """``upgrade``, ``forget`` (what was said before TLS), ``login`` -> the section that says what a server has to do;
+    `source` by default."""
+    programs: tuple[str, ...] = ()
+    """Well-known server programs that speak it: ``Postfix``."""
     tagged: bool = False
     """Whether each command begins with a tag, which the reply to it repeats: so the go-ahead stands behind the tag."""
     commands: Mapping[str, str] = field(default_factory=dict)

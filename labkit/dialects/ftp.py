@@ -8,7 +8,7 @@ import re
 from labkit.dialects.base import SERVER, Dialect, Phrase
 from labkit.dialects.framing.coded_lines import CodedLineReader, CodedLines
 from labkit.dialects.reader import WAIT, Buffer
-from labkit.dialects.writing import Capabilities, Injected, Writer, lines, listed, untagged_command, willing
+from labkit.dialects.writing import Capabilities, Injected, Kept, Writer, lines, listed, untagged_command, willing
 
 COMMANDS = {
     "AUTH TLS": "The client asks to start TLS here, on the control connection (RFC 4217 §4).",
@@ -192,6 +192,7 @@ FTP = Dialect(
     token="AUTH TLS",
     upgrade="AUTH TLS",
     go_ahead="234",
+    sections={"upgrade": "RFC 4217 §4", "forget": "RFC 4217 §4"},
     messages=lambda _: (),
     sasl=r"(?!)(?P<mechanism>)(?P<initial>)",
     reader=_Reader,
@@ -212,6 +213,11 @@ FTP = Dialect(
         older=(),
         preauth=lambda greeting: b"230" + greeting[3:],
         injected=Injected("STAT", r"211 "),
+        ask=lambda name, tag: untagged_command("FEAT", tag),
+        leave=lambda tag: untagged_command("QUIT", tag),
+        welcome=r"230",
+        logged_in=Injected("PWD", r"257"),
+        kept=Kept("USER {user}", "PASS {password}", r"230"),
     ),
     recognises=_recognises,
     explain=_explain,

@@ -17,6 +17,7 @@ from labkit.dialects.writing import (
     first_word,
     lines,
     listed,
+    offering,
     tagged_command,
     willing,
 )
@@ -198,6 +199,11 @@ WRITER = Writer(
     preauth=_preauth,
     corner=_corner,
     injected=Injected("NOOP", r"mallory "),
+    ask=lambda name, tag: tagged_command("CAPABILITY", tag),
+    leave=lambda tag: tagged_command("LOGOUT", tag),
+    passwords=offering(r"AUTH=(?:PLAIN|LOGIN)$", otherwise="LOGIN", unless="LOGINDISABLED"),
+    welcome=r"\S+ OK",
+    logged_in=Injected("STATUS INBOX (MESSAGES)", r"\* STATUS"),
     steal=_steal,
 )
 
@@ -210,6 +216,8 @@ IMAP = Dialect(
     token="STARTTLS",
     upgrade="STARTTLS",
     go_ahead="OK",
+    sections={"upgrade": "RFC 9051 §6.2.1", "forget": "RFC 9051 §6.2.1", "login": "RFC 9051 §6.2.3"},
+    programs=("Dovecot",),
     messages=_messages,
     sasl=r"\S+ +AUTHENTICATE +(?P<mechanism>\S+)(?: +(?P<initial>\S+))?",
     reader=_Reader,

@@ -312,6 +312,13 @@ def _login(user: str, password: str, tag: str) -> bytes:
     return envelope(_identifier(tag), 0x60, number(3), name, element(0x80, password.encode()))
 
 
+def _ask(_: str, tag: str) -> bytes:
+    """A search for the root DSE: base object, no alias, no limit, the attributes that say what is offered."""
+    names = element(SEQUENCE, element(STRING, b"supportedExtension"), element(STRING, b"supportedSASLMechanisms"))
+    how = number(0, ENUMERATED), number(0, ENUMERATED), number(0), number(0), element(_BOOLEAN, b"\x00")
+    return envelope(_identifier(tag), 0x63, element(STRING), *how, element(0x87, b"objectClass"), names)
+
+
 def _attributes(data: bytes) -> list[tuple[bytes, list[bytes]]] | None:
     """The attributes of a SearchResultEntry: (type, values); None where the bytes are none."""
     read = message(data)
@@ -355,6 +362,9 @@ LDAP = Dialect(
     token=STARTTLS,
     upgrade="StartTLS",
     go_ahead="success",
+    client_first=True,
+    more_follows=("SearchResultEntry", "SearchResultReference", "IntermediateResponse"),
+    sections={"upgrade": "RFC 4511 §4.14", "forget": "RFC 4513 §3.1.4", "login": "RFC 4513 §5.1.3"},
     messages=lambda _: (),
     sasl=r"(?!)(?P<mechanism>)(?P<initial>)",
     reader=_Reader,
@@ -371,6 +381,10 @@ LDAP = Dialect(
         tag=_tag,
         next_tag=counted_on,
         injected=Injected("Who am I?", r"0[\s\S]{1,3}\x02\x02ma"),
+        ask=_ask,
+        leave=lambda tag: envelope(_identifier(tag), 0x42),
+        welcome=r"[\s\S]*?\x61[\x00-\x7f]\x0a\x01\x00",
+        logged_in=Injected("Who am I?", r"[\s\S]*\x8b[\x01-\x7f]"),
     ),
     recognises=_recognises,
     explain=_explain,

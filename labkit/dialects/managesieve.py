@@ -8,7 +8,17 @@ import re
 from labkit.dialects.base import Dialect
 from labkit.dialects.framing.coded_lines import CHUNK, CREDENTIAL, CodedLineReader, CodedLines
 from labkit.dialects.reader import LARGEST, WAIT, Buffer
-from labkit.dialects.writing import Capabilities, Injected, Writer, lines, listed, plain, untagged_command, willing
+from labkit.dialects.writing import (
+    Capabilities,
+    Injected,
+    Writer,
+    lines,
+    listed,
+    offering,
+    plain,
+    untagged_command,
+    willing,
+)
 
 COMMANDS = {
     "AUTHENTICATE": "The client logs in; what follows is base64, which anyone can decode (RFC 5804 §2.1).",
@@ -154,6 +164,11 @@ WRITER = Writer(
     clear_login=("SASL PLAIN",),
     weaker_login=("SASL LOGIN",),
     injected=Injected('NOOP "mallory"', r'OK \(TAG "mallory"\)'),
+    ask=lambda name, tag: untagged_command("CAPABILITY", tag),
+    leave=lambda tag: untagged_command("LOGOUT", tag),
+    passwords=offering(r"SASL (?:.* )?(?:PLAIN|LOGIN)\b"),
+    welcome=r"OK",
+    logged_in=Injected("LISTSCRIPTS", r'"|OK'),
 )
 
 MANAGESIEVE = Dialect(
@@ -165,6 +180,8 @@ MANAGESIEVE = Dialect(
     token="STARTTLS",
     upgrade="STARTTLS",
     go_ahead="OK",
+    sections={"upgrade": "RFC 5804 §2.2", "forget": "RFC 5804 §2.2", "login": "RFC 5804 §2.1"},
+    programs=("Dovecot",),
     messages=lambda _: (),
     sasl=r'AUTHENTICATE +"(?P<mechanism>[^"]+)"(?: +"(?P<initial>[^"]*)")?',
     reader=_Reader,

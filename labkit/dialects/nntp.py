@@ -7,10 +7,12 @@ from labkit.dialects.framing.coded_lines import CREDENTIAL, TEXT, CodedLineReade
 from labkit.dialects.reader import WAIT, text_end
 from labkit.dialects.writing import (
     Injected,
+    Kept,
     Writer,
     as_lines,
     lines,
     listed,
+    offering,
     one_a_line,
     untagged_command,
     willing,
@@ -203,6 +205,12 @@ WRITER = Writer(
     user_command="AUTHINFO USER",
     older=(),
     injected=Injected("DATE", r"111 "),
+    ask=lambda name, tag: untagged_command("CAPABILITIES", tag),
+    leave=lambda tag: untagged_command("QUIT", tag),
+    passwords=offering(r"AUTHINFO (?:.* )?USER\b|SASL (?:.* )?(?:PLAIN|LOGIN)\b"),
+    welcome=r"281",
+    logged_in=Injected("AUTHINFO USER alice", r"502"),  # RFC 4643 §2.2: no second login
+    kept=Kept("AUTHINFO USER {user}", "AUTHINFO PASS {password}", r"281"),
 )
 
 NNTP = Dialect(
@@ -214,6 +222,7 @@ NNTP = Dialect(
     token="STARTTLS",
     upgrade="STARTTLS",
     go_ahead="382",
+    sections={"upgrade": "RFC 4642 §2.2", "forget": "RFC 4642 §2.2.2", "login": "RFC 4643 §2.3"},
     messages=_messages,
     sasl=r"AUTHINFO SASL +(?P<mechanism>\S+)(?: +(?P<initial>\S+))?",
     reader=_Reader,

@@ -12,10 +12,12 @@ from labkit.dialects.pop3_words import CAPABILITIES, COMMANDS, REPLIES, explain
 from labkit.dialects.reader import WAIT, text_end
 from labkit.dialects.writing import (
     Injected,
+    Kept,
     Writer,
     as_lines,
     lines,
     listed,
+    offering,
     one_a_line,
     plain,
     untagged_command,
@@ -93,6 +95,12 @@ WRITER = Writer(
     older=(),
     corner=_corner,
     injected=Injected("AUTH X-MALLORY", r"-ERR"),
+    ask=lambda name, tag: untagged_command("CAPA", tag),
+    leave=lambda tag: untagged_command("QUIT", tag),
+    passwords=offering(r"USER$|SASL (?:.* )?(?:PLAIN|LOGIN)\b"),
+    welcome=r"\+OK",
+    logged_in=Injected("STAT", r"\+OK"),
+    kept=Kept("USER {user}", "PASS {password}", r"\+OK"),
 )
 
 POP3 = Dialect(
@@ -104,6 +112,8 @@ POP3 = Dialect(
     token="STLS",
     upgrade="STLS",
     go_ahead="+OK",
+    sections={"upgrade": "RFC 2595 §4", "forget": "RFC 2595 §4", "login": "RFC 2595 §2.3"},
+    programs=("Dovecot",),
     messages=_messages,
     sasl=r"AUTH +(?P<mechanism>\S+)(?: +(?P<initial>\S+))?",
     reader=_Reader,

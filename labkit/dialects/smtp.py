@@ -13,9 +13,11 @@ from labkit.dialects.writing import (
     Capabilities,
     Credentials,
     Injected,
+    Kept,
     Writer,
     lines,
     listed,
+    offering,
     plain,
     untagged_command,
     willing,
@@ -113,6 +115,12 @@ WRITER = Writer(
     older=(),
     corner=lambda _: None,  # it is enough that the client does not log in
     injected=Injected("VRFY mallory", r"252|502|55[0-3]"),
+    ask=lambda name, tag: untagged_command("EHLO alice.lab.test", tag),
+    leave=lambda tag: untagged_command("QUIT", tag),
+    passwords=offering(r"AUTH[ =](?:.* )?(?:PLAIN|LOGIN)\b"),
+    welcome=r"235",
+    logged_in=Injected("AUTH PLAIN", r"503[^\n]*already"),  # RFC 4954 §4: no second login
+    kept=Kept("MAIL FROM:<{address}>", "RCPT TO:<{address}>", r"2"),
     steal=_steal,
 )
 
@@ -125,6 +133,9 @@ SMTP = Dialect(
     token="STARTTLS",
     upgrade="STARTTLS",
     other_upgrades=("X-ANONYMOUSTLS",),
+    relay_ports=(25,),
+    sections={"upgrade": "RFC 3207 §4", "forget": "RFC 3207 §4.2", "login": "RFC 4954 §4"},
+    programs=("Postfix", "Dovecot"),
     go_ahead="220",
     messages=lambda data: [(0, text_end(data))],
     sasl=r"AUTH +(?P<mechanism>\S+)(?: +(?P<initial>\S+))?",

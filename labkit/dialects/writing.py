@@ -46,6 +46,17 @@ class Injected(NamedTuple):
     says the same command itself."""
 
 
+class Kept(NamedTuple):
+    """A test of whether a server remembers across the upgrade what it was told before it."""
+
+    before: str
+    """The command in clear text; ``{user}`` and ``{address}`` are those of an account."""
+    after: str
+    """The command inside TLS, likewise, with ``{password}`` also."""
+    reply: str
+    """A regular expression for the beginning of the reply to it that only a server gives which remembers the first."""
+
+
 class Credentials(NamedTuple):
     """An account on a server."""
 
@@ -91,6 +102,19 @@ class Writer:
     """A phrase -> what an attacker puts in the place of this greeting, or answers to this command, to bring a client
     into a state in which some forget that TLS was required; None for a phrase that passes."""
     injected: Injected | None = None
+    ask: Callable[[str, str], bytes] | None = None
+    """(name of the server, tag) -> the question what is offered; None where nothing is asked."""
+    begin: Callable[[str, str], bytes] | None = None
+    """(name of the server, tag) -> what a client says first inside TLS; None where that is the question, too."""
+    leave: Callable[[str], bytes] = field(default=lambda _: b"")
+    """A tag -> how a client ends the conversation."""
+    passwords: Callable[[Capabilities], Capabilities] | None = None
+    """What of these capabilities lets a client log in with the password itself; None where a list does not say."""
+    welcome: str = r"(?!)"
+    """A regular expression for the beginning of the reply to a login that was right."""
+    logged_in: Injected | None = None
+    """A command, and the reply to it that only a client gets which is logged in."""
+    kept: Kept | None = None
     steal: Callable[[str, Credentials, int], bytes] | None = None
     """(tag of the upgrade command, account, bytes of the victim's login) -> commands that log in to this account and
     begin a message, so that what the victim says next becomes part of the message."""
@@ -172,6 +196,21 @@ def listed(
         return answer.format(list=write(wanted), tag=tag).encode("latin-1")
 
     return CapabilityList(find, replace, whole, unasked)
+
+
+def offering(pattern: str, otherwise: str = "", unless: str = "") -> Callable[[Capabilities], Capabilities]:
+    """A `Writer.passwords`: the capabilities that match `pattern`, in any case.
+
+    `otherwise` is a way to log in that needs no capability, where the capability `unless` does not forbid it.
+    """
+    compiled = re.compile(pattern, re.IGNORECASE | re.DOTALL)
+
+    def find(capabilities: Capabilities) -> Capabilities:
+        found = tuple(one for one in capabilities if compiled.match(one))
+        forbidden = unless in map(str.upper, capabilities)
+        return found if forbidden or not otherwise else (*found, otherwise)
+
+    return find
 
 
 def one_a_line(text: str) -> Capabilities:

@@ -9,7 +9,17 @@ from collections.abc import Mapping
 
 from labkit.dialects.base import SERVER, Dialect, Phrase
 from labkit.dialects.framing.stanzas import StanzaReader, Stanzas
-from labkit.dialects.writing import GO_AHEAD, REFUSED, Capabilities, CapabilityList, Injected, Reply, Writer, plain
+from labkit.dialects.writing import (
+    GO_AHEAD,
+    REFUSED,
+    Capabilities,
+    CapabilityList,
+    Injected,
+    Reply,
+    Writer,
+    offering,
+    plain,
+)
 
 TLS_NAMESPACE = "urn:ietf:params:xml:ns:xmpp-tls"
 SASL_NAMESPACE = "urn:ietf:params:xml:ns:xmpp-sasl"
@@ -139,6 +149,8 @@ XMPP = Dialect(
     token="starttls",
     upgrade="starttls",
     go_ahead="<proceed/>",
+    client_first=True,
+    sections={"upgrade": "RFC 6120 §5.4", "forget": "RFC 6120 §5.4.3.3", "login": "RFC 6120 §13.8"},
     messages=lambda _: (),
     sasl=r"\s*<auth\b[^>]*?mechanism=['\"](?P<mechanism>[^'\"]+)['\"][^>]*>(?P<initial>[^<]*)",
     reader=_Reader,
@@ -152,6 +164,11 @@ XMPP = Dialect(
         clear_login=(_PLAIN,),
         weaker_login=(_PLAIN,),
         injected=Injected("stream", r"[\s\S]*to='mallory@mail\.lab\.test'"),
+        ask=lambda name, tag: header(f"to='{name}'"),
+        welcome=r"\s*<success",
+        leave=lambda _: b"</stream:stream>",
+        logged_in=Injected("stream", r"[\s\S]*<bind\b"),
+        passwords=offering(r"mechanisms .*<mechanism>\s*(?:PLAIN|LOGIN)\s*<"),
     ),
     recognises=_recognises,
     explain=_explain,

@@ -7,7 +7,7 @@ from labkit.exercises.keeping import FILE, keeper, save_as
 from labkit.exercises.lessons import lesson, numbers
 from labkit.exercises.question import Lesson
 from labkit.exercises.record import Guess, StudentRecord, Work
-from labkit.show.exercises import RIGHT, WRONG, ProgressRow, download, progress_table
+from labkit.show.exercises import RIGHT, WRONG, ProgressRow, certificate, download, progress_table
 from labkit.show.frontend import bundle, in_kernel
 from labkit.show.page import Page
 
@@ -22,7 +22,9 @@ class Progress(Page):
         order = sorted(map(lesson, numbers()), key=lambda each: each.number != at)
         lessons = [(f"{each.number} {each.title}", *_done(self._record, each, each.number == at)) for each in order]
         page = progress_table(lessons, [*keeper().news(), _where()])
-        super().__init__(page.body, page.text)
+        done = _certificate(self._record)
+        pages = [page, *([done] if done else [])]
+        super().__init__(lambda: [each.body() for each in pages], "\n".join(each.text for each in pages))
 
     def save(self, path: str | Path) -> Path:
         """Write it as JSON; what an earlier notebook saved there stays. Raises `LabError` when that cannot be done."""
@@ -57,6 +59,18 @@ def _done(record: StudentRecord, of: Lesson, whole: bool) -> tuple[str, list[Pro
         return f"{sum(work.solved for work in done)} of {len(done)} solved", []
     rows = [_row(exercise.number, work) for exercise, work in zip(of.exercises, done, strict=True)]
     return "", [*_predicted(of, guess), *rows]
+
+
+def _certificate(record: StudentRecord) -> Page | None:
+    """The certificate of completion; None while an exercise of a lesson of the series is not solved."""
+    series = [lesson(number) for number in numbers() if number.isdigit()]
+    done = [record.exercises.get(exercise.number, Work()) for each in series for exercise in each.exercises]
+    if not all(work.solved for work in done):
+        return None
+    first = sum(work.tried == 1 for work in done)
+    helped = sum(work.hints > 0 for work in done)
+    looked = sum(work.solution for work in done)
+    return certificate(record.student, len(series), len(done), first, helped, looked, record.digest)
 
 
 def _predicted(of: Lesson, guess: Guess) -> list[ProgressRow]:

@@ -71,10 +71,14 @@ class StudentRecord:
         for number, guess in other.predictions.items():
             self.guess(number).take(guess)
 
+    @property
+    def digest(self) -> str:
+        """What tells it from any other record: SHA-256, in hexadecimal."""
+        return _digest(asdict(self))
+
     def written(self) -> str:
-        """As JSON, with a digest, by which `read_record` notices a change."""
-        content = asdict(self)
-        return json.dumps({**content, "digest": _digest(content)}, indent=2) + "\n"
+        """As JSON, with its digest, by which `read_record` notices a change."""
+        return json.dumps({**asdict(self), "digest": self.digest}, indent=2) + "\n"
 
 
 def read_record(data: bytes) -> StudentRecord:

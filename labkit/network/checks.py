@@ -1,5 +1,6 @@
-"""Checks of what a caller gives to a network: ports, time limits, and whether an address is a loopback address."""
+"""Checks of what a caller gives to a network: ports, time limits, links, programs, loopback addresses."""
 
+import shutil
 from ipaddress import ip_address
 from numbers import Real
 
@@ -7,6 +8,9 @@ from labkit.errors import LabError
 
 _LONGEST_WAIT = 86_400
 """Seconds; sockets and timers cannot count up to any number."""
+
+_SLOWEST = 10.0
+"""Seconds; a slower link would look like a broken one."""
 
 
 def check_port(port: int) -> None:
@@ -19,6 +23,23 @@ def check_timeout(timeout: float) -> None:
     """Raises `LabError` for an invalid time limit."""
     if not isinstance(timeout, Real) or not 0 < timeout <= _LONGEST_WAIT:
         raise LabError(f"A time limit is a number of seconds above 0, a day at most, not {timeout!r}.")
+
+
+def check_link(delay: float, loss: float) -> None:
+    """Raises `LabError` for a delay (seconds) or a loss (a part of 1) that no link of the lab has."""
+    if not all(isinstance(each, Real) and not isinstance(each, bool) for each in (delay, loss)):
+        raise LabError(f"A link has a delay in seconds and a loss as numbers, not {delay!r} and {loss!r}.")
+    if not 0 <= delay <= _SLOWEST or not 0 <= loss < 1:
+        raise LabError(
+            f"A link has a delay of 0 to {_SLOWEST:g} seconds and loses a part of 0 up to 1, "
+            f"not {delay:g} and {loss:g}."
+        )
+
+
+def check_installed(program: str) -> None:
+    """Raises `LabError` unless there is a program of this name, or at this path."""
+    if shutil.which(program) is None:
+        raise LabError(f"The tool {program!r} is not installed here: install it, or leave this step out.")
 
 
 def is_loopback(ip: str) -> bool:

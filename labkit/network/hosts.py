@@ -6,30 +6,31 @@ inside the lab is here too (`Network.admit`): no listener and no connection exis
 
 import contextlib
 import os
-import shutil
 import socket
 import subprocess
 import threading
+import time
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from labkit.errors import LabError, NotListening, OutsideTheLab, PortTaken
 from labkit.interrupts import uninterrupted
 from labkit.limits import within_limits
-from labkit.network.checks import check_port, check_timeout
+from labkit.network.bounded import Ended, Running, run_bounded
+from labkit.network.checks import check_installed, check_link, check_port, check_timeout
 from labkit.network.interception import Interception
 from labkit.network.listener import TCP, UDP, Address, Listener
 from labkit.network.loop import Loop
+from labkit.network.pace import Pace, at_once
 
 Diversion = Callable[[str, str, int, Address], Address]
 """(sender, host name, nominal port, real address) -> where to connect instead: how a tap gets into the path."""
 
 _NAMES_KEPT = 4096
 _BACKLOG = 128
-_SLOWEST = 10.0
-"""Seconds; a slower link would look like a broken one."""
 
 
 class Tables(NamedTuple):
@@ -84,21 +85,27 @@ class Host(ABC):
             raise PortTaken(f"{self.name} has no free port to listen on ({error.strerror}).") from error
         return self.network.remember(Listener(self.name, sock.getsockname()[1], sock, self.network.forget))
 
-    def connect(self, host: str, port: int, timeout: float = 10.0, transport: str = TCP) -> socket.socket:
+    def connect(
+        self, host: str, port: int, timeout: float = 10.0, transport: str = TCP, source: str = ""
+    ) -> socket.socket:
         """A connection to a host of the lab (by name, or address in its DNS, and nominal port) or to a real address.
 
         `timeout` (seconds) limits the connecting and stays on the socket. A UDP socket is bound to that peer, and takes
-        datagrams from no other. Raises `NotListening`, `OutsideTheLab`, or `LabError` when nothing answers in time.
+        datagrams from no other. `source` is an address of this host to connect from, the usual one unless given. Raises
+        `NotListening`, `OutsideTheLab`, or `LabError` when nothing answers in time.
         """
         check_port(port)
         self.network.still_open()
         check_timeout(timeout)
         host = self.network.named(host)
+        opening = self.network.opening(self.name, host, port, transport)
         address = self.network.locate(host, port, self.name, transport)
         self.network.admit(address[0])
+        if source:
+            self.network.admit(source)
         try:
             with within_limits(f"Connecting to port {port} of {host}"):
-                sock = self._connected_socket(address, timeout, transport)
+                sock = self._connected_socket(address, timeout, transport, source, opening)
         except ConnectionRefusedError as error:
             raise NotListening(f"Nothing listens on port {port} of {host}: start a server there first.") from error
         except OSError as error:
@@ -118,13 +125,34 @@ class Host(ABC):
         check_timeout(timeout)
         if isinstance(command, str) or not command:
             raise LabError(f"A command is a list of words, for example ['openssl', 'version'], not {command!r}.")
-        if shutil.which(command[0]) is None:
-            raise LabError(f"The tool {command[0]!r} is not installed here: install it, or leave this step out.")
+        check_installed(command[0])
         try:
             with within_limits(f"Starting {command[0]!r}"):
                 return self._run(command, input, timeout)
         except subprocess.TimeoutExpired as error:
             raise LabError(f"{command[0]!r} was still running after {timeout:g} s and was stopped.") from error
+        except OSError as error:
+            raise LabError(f"{command[0]!r} cannot be started ({error.strerror}): try it in a terminal.") from error
+
+    def try_out(
+        self,
+        command: list[str],
+        input: bytes = b"",
+        timeout: float = 8.0,
+        most: int = 1 << 20,
+        environment: Mapping[str, str] | None = None,
+    ) -> Ended:
+        """Run any program on this host: whatever it does, it ends, and nothing that it has started is left.
+
+        After `timeout` seconds, or `most` bytes of output, it is ended; that is no error. The other arguments are those
+        of `run_bounded`. Raises `LabError` where it is not installed.
+        """
+        self.network.still_open()
+        check_timeout(timeout)
+        check_installed(command[0])
+        try:
+            with within_limits(f"Starting {command[0]!r}"):
+                return run_bounded(self._placed(command), input, timeout, most, environment, self.network.programs)
         except OSError as error:
             raise LabError(f"{command[0]!r} cannot be started ({error.strerror}): try it in a terminal.") from error
 
@@ -155,15 +183,28 @@ class Host(ABC):
     def sniff(self) -> socket.socket:
         """A packet socket (packet(7)) that sees what this host's interface carries. Raises `CannotSniff`."""
 
-    def _connected_socket(self, address: Address, timeout: float, transport: str) -> socket.socket:
+    def _connected_socket(
+        self, address: Address, timeout: float, transport: str, source: str, opening: float
+    ) -> socket.socket:
+        """A socket that is connected, from the address `source` where one is named; `opening` are the seconds that
+        TCP's opening takes beyond the system's own."""
         sock = self._socket(transport, socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
         try:
             sock.settimeout(timeout)
+            if source:
+                sock.bind((source, 0))
             sock.connect(address)
+            time.sleep(min(opening, timeout))
+            if opening > timeout:
+                raise TimeoutError("timed out")
         except BaseException:
             sock.close()
             raise
         return sock
+
+    @abstractmethod
+    def _placed(self, command: list[str]) -> list[str]:
+        """The words that start a tool on this host."""
 
     @abstractmethod
     def _run(self, command: list[str], input: bytes, timeout: float) -> subprocess.CompletedProcess[bytes]:
@@ -180,8 +221,9 @@ class Network(ABC):
     """``loopback`` or another name for how it is made."""
     lookout: str
     """Where `watch` looks from, in the words of a sentence."""
-    cables: frozenset[str] = frozenset()
-    """The interfaces that carry nothing but the lab's frames; none where the lab shares those of the machine."""
+    cables: AbstractSet[str] = frozenset()
+    """The interfaces that carry nothing but the lab's frames, one end of each cable; none where the lab shares those of
+    the machine."""
 
     def __init__(self) -> None:
         self.hosts: dict[str, Host] = {}
@@ -193,10 +235,16 @@ class Network(ABC):
         self.names: dict[str, str] = {}
         """``ip:port`` or ``ip`` -> host name: what an address in a capture is called; ``ip:port>`` -> whom the client
         at that end talks to, where several hosts share an address or one poses as another."""
+        self.written: dict[str, str] = {}
+        """Host -> the address that a tap writes into its frames, in the place of the real one."""
         self.diversion: Diversion | None = None
         """Asked on every connection to a host by name where to connect instead."""
+        self.delays: dict[str, float] = {}
+        """Host name -> seconds that its link takes, for those that were told one."""
         self.instead = ""
         """Why this machine has not a better network, in a sentence; empty when this one was asked for."""
+        self.programs: set[Running] = set()
+        """What was started by `Host.try_out` and has not ended."""
         self._closed = False
         self._maker = os.getpid()
         self._loop: Loop | None = None
@@ -318,25 +366,40 @@ class Network(ABC):
     def link(self, host: str, delay: float = 0.0, loss: float = 0.0) -> str:
         """Slow down what a host sends and gets: it takes `delay` seconds more, and a part (0 to 1) of it is lost.
 
-        Without delay and loss the link is again as it was. Says in a sentence how it is done. Raises `LabError` for a
-        host or a value that makes no sense, or for what this network cannot do.
+        A round trip so takes twice the delay longer, that of TCP's opening included, and the order is kept. Without
+        delay and loss the link is again as it was; a session that runs goes on. Says in a sentence how it is done.
+        Raises `LabError` for a host or a value that makes no sense, or for what this network cannot do.
         """
         self.still_open()
-        if not 0 <= delay <= _SLOWEST or not 0 <= loss < 1:
-            raise LabError(
-                f"A link has a delay of 0 to {_SLOWEST:g} seconds and loses a part of 0 up to 1, "
-                f"not {delay:g} and {loss:g}."
-            )
+        check_link(delay, loss)
         at = self.host(host)
         try:
             with uninterrupted(), within_limits(f"Slowing down the link of {host}"):
-                return self._link(at, delay, loss)
+                said = self._link(at, delay, loss)
         except OSError as error:
             raise LabError(f"The link of {host} cannot be slowed down here ({error.strerror}).") from error
+        self.delays[host] = delay
+        return said
 
     @abstractmethod
     def _link(self, host: Host, delay: float, loss: float) -> str:
         """What `link` does on this network. Raises `OSError`."""
+
+    @property
+    def longest_round_trip(self) -> float:
+        """Seconds that the links make a segment and its answer take between the two hosts that are farthest apart."""
+        return 2 * sum(sorted(self.delays.values())[-2:])
+
+    def pace(self, sender: str, host: str, port: int) -> Callable[[], Pace]:
+        """What gives the pace at which a relay must carry from `sender` to this host and nominal port, now and later.
+
+        It takes no time where the frames themselves are delayed.
+        """
+        return at_once
+
+    def opening(self, sender: str, host: str, port: int, transport: str = TCP) -> float:
+        """Seconds that the opening of TCP takes from `sender` to this host and nominal port, beyond the system's."""
+        return 2 * self.pace(sender, host, port)().whole if transport == TCP else 0.0
 
     def reached(self, host: str, port: int, sender: str, transport: str = TCP) -> str:
         """The name of the host that `sender` talks to when it connects to this host and nominal port."""
@@ -408,6 +471,8 @@ class Network(ABC):
         with uninterrupted():
             self._closed = True
             self.diversion = None
+            for program in tuple(self.programs):
+                program.end()
             if self._loop is not None:
                 self._loop.close()
             standing = [each for tables in self.tables.values() for each in tables.interceptions.values()]

@@ -9,6 +9,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,9 @@ from labkit.network.addresses import address, numbered
 from labkit.network.checks import is_loopback
 from labkit.network.hosts import Host, Network
 from labkit.network.interception import Interception
-from labkit.network.listener import TCP, UDP, Listener, without_delay
+from labkit.network.listener import TCP, UDP, Address, Listener, without_delay
+from labkit.network.pace import Pace
+from labkit.network.relay import Relay
 
 _ADDRESS = "127.0.0.1"
 _INTERFACE = "lo"
@@ -32,7 +35,8 @@ _LARGEST_NUMBER = 16
 """Digits of an error number."""
 _HOW = "Connections of the other hosts are diverted."
 
-_WITH_LINKS = 'A slow link needs a private LAN: Lab(network="namespace").'
+_PIECE = 1 << 16
+"""Bytes that a slow link carries at once."""
 
 
 class LoopbackHost(Host):
@@ -77,6 +81,9 @@ class LoopbackHost(Host):
         """A UDP socket that is not bound yet. Raises `OSError`."""
         return socket.socket(family, socket.SOCK_DGRAM)
 
+    def _placed(self, command: list[str]) -> list[str]:
+        return command
+
     def _run(self, command: list[str], input: bytes, timeout: float) -> subprocess.CompletedProcess[bytes]:
         if os.name == "nt":
             return tool.run(command, command, input, timeout)
@@ -100,6 +107,8 @@ class Loopback(Network):
         super().__init__()
         self.hosts = {name: LoopbackHost(self, name, _ADDRESS) for name in hosts}
         self._numbers = numbered(hosts)
+        self._slow: Relay | None = None
+        """Carries the connections of hosts with a slow link, unless a tap does."""
 
     def published(self, host: str) -> str:
         """The address that the lab's DNS gives for a host; it stands for it."""
@@ -114,9 +123,46 @@ class Loopback(Network):
         return next(iter(self.hosts.values())).sniff()
 
     def _link(self, host: Host, delay: float, loss: float) -> str:
-        if delay or loss:
-            raise LabError(f"There is no link at {host.name}: all hosts share {_ADDRESS}. {_WITH_LINKS}")
-        return f"{host.name} is on loopback, which takes no time."
+        if loss:
+            raise LabError(
+                f"Nothing can be lost at {host.name}: all hosts share {_ADDRESS}, where only connections are delayed. "
+                'Loss needs a private LAN: Lab(network="namespace").'
+            )
+        slow = {**self.delays, host.name: delay}
+        if any(slow.values()) and self._slow is None:
+            self._slow = Relay(self, self.loop, _PIECE, ended=lambda: None)
+        elif not any(slow.values()) and self._slow is not None:
+            carrying, self._slow = self._slow, None
+            carrying.leave(0)  # what is open is carried on
+        if not delay:
+            return f"{host.name} is on loopback, which takes no time; a connection that was slow is so no more."
+        return (
+            f"Every TCP segment between {host.name} and another host takes {delay * 1000:g} ms more each way, in "
+            "connections that are opened from now on; a relay does it. Datagrams (UDP), and programs that connect to "
+            "a real port, take no time."
+        )
+
+    def pace(self, sender: str, host: str, port: int) -> Callable[[], Pace]:
+        """What gives the pace at which a relay must carry from `sender` to this host and nominal port, now and later.
+
+        An attacker on the path to the host stands in its place.
+        """
+        listener = self._listener(host, port, sender, TCP)
+        return partial(self._pace, sender, listener.host if listener else host)
+
+    def _pace(self, sender: str, host: str) -> Pace:
+        if sender == host:
+            return Pace()
+        return Pace(self.delays.get(sender, 0.0), self.delays.get(host, 0.0))
+
+    def _diverted(self, sender: str, host: str, port: int, address: Address, transport: str) -> Address:
+        """Where the tap leads, or a slow link."""
+        led = super()._diverted(sender, host, port, address, transport)
+        slow, pace = self._slow, self.pace(sender, host, port)
+        if led != address or transport != TCP or slow is None or not pace().whole:
+            return led
+        at = self._listener(host, port, sender, transport)
+        return slow.listen(self.host(sender), address, (sender, at and at.host, address), pace=pace)
 
     def _intercept(self, attacker: Host, server: Host, port: int, transport: str) -> Interception:
         listener = attacker.listen(port, transport)

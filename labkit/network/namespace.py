@@ -70,9 +70,13 @@ class NamespaceHost(Host):
         return sock
 
     def _run(self, command: list[str], input: bytes, timeout: float) -> subprocess.CompletedProcess[bytes]:
-        broker = self.network.broker  # which ends what runs in the namespaces, at the latest with the lab
+        # The broker ends what runs in the namespaces, at the latest with the lab.
+        return tool.run(self._placed(command), command, input, timeout)
+
+    def _placed(self, command: list[str]) -> list[str]:
+        broker = self.network.broker
         place = (str(broker.pid), str(broker.namespaces[self.name]), f"{self.name}.{DOMAIN}")
-        return tool.run([*PYTHON, str(INSIDE / "enter.py"), *place, *command], command, input, timeout)
+        return [*PYTHON, str(INSIDE / "enter.py"), *place, *command]
 
 
 class Namespace(Network):
@@ -86,7 +90,9 @@ class Namespace(Network):
         if sys.platform != "linux":
             raise NetworkUnavailable("A private LAN needs the network namespaces of Linux.")
         self.hosts = {name: NamespaceHost(self, name, number) for name, number in numbered(hosts).items()}
-        self.cables = frozenset((_INTERFACE, *hosts))
+        self.cables = {_INTERFACE, *hosts}
+        self._ends = {name: name for name in hosts}
+        """Host -> the end of its cable at the switch."""
         self.names = {host.address: name for name, host in self.hosts.items()}
         lan = {name: {"address": host.address, "mac": host.mac} for name, host in self.hosts.items()}
         self.sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
@@ -112,7 +118,11 @@ class Namespace(Network):
         return self._diverted(sender, host, port, (self.hosts[host].address, port), transport)
 
     def _link(self, host: Host, delay: float, loss: float) -> str:
-        carrier = self.broker.ask("link", host.name, delay, loss)
+        carrier, end = self.broker.ask("link", host.name, delay, loss)
+        before, self._ends[host.name] = self._ends[host.name], end
+        if end != before:  # a capture under way looks there from now on
+            self.cables.add(end)
+            self.cables.discard(before)
         if not carrier:
             return f"Between {host.name} and the switch is a plain cable."
         lost = f" and {loss:.0%} of them are lost" if loss else ""

@@ -1,8 +1,9 @@
 """A faithful relay: it carries TCP connections in a loop and notifies a witness of what each side does.
 
 The two ends must not notice it: bytes, the end of one direction alone (FIN) and resets (RST) are passed on as they
-come, and a side is read no faster than the other one takes its bytes. What the witness does with it does not belong
-here, nor why a client was led here.
+come, and a side is read no faster than the other one takes its bytes. The way may take time (`labkit.network.pace`);
+then the opening of TCP takes its round trip, too, and a witness is told when a segment passes its place.
+What the witness does with it does not belong here, nor why a client was led here.
 """
 
 import socket
@@ -18,9 +19,20 @@ from labkit.network.entrance import Entrance
 from labkit.network.hosts import Host, Network
 from labkit.network.listener import Address
 from labkit.network.loop import Loop
+from labkit.network.pace import Pace, Transit, at_once
 
-Witness = Callable[[str, str, bytes], None]
-"""(sender, kind, payload), called at every step of one connection; the kinds are those of `Chunk`."""
+Witness = Callable[[str, str, bytes, int], None]
+"""(sender, kind, payload, heard), called at every step of one connection; the kinds are those of `Chunk`.
+
+`heard` is how much the sender had received when it sent this: bytes, and one each for SYN and FIN (RFC 9293 §3.4).
+"""
+_WINDOW = 1 << 20
+"""Bytes of one direction that may be on their way."""
+
+
+def unseen(address: Address) -> Witness:
+    """The witness of a connection that is not recorded."""
+    return lambda sender, kind, payload, heard: None
 
 
 class Relay:
@@ -61,18 +73,24 @@ class Relay:
             self._do(self._decrement)
 
     def listen(
-        self, on: Host, server: Address, label: tuple[object, ...], witness: Callable[[Address], Witness]
+        self,
+        on: Host,
+        server: Address,
+        label: tuple[object, ...],
+        witness: Callable[[Address], Witness] = unseen,
+        pace: Callable[[], Pace] = at_once,
     ) -> Address:
         """The address to connect to from host `on` to reach `server` through the relay; one for each `label`.
 
-        `witness` makes the witness of a connection from the address of its client. Raises `OutsideTheLab`, `OSError`.
+        `witness` makes the witness of a connection from the address of its client; `pace` says how long the way is now.
+        Raises `OutsideTheLab`, `OSError`.
         """
         with self._lock:
             if self._over:
                 return server
             if label not in self._forwarders:
                 self._network.admit(server[0])
-                self._forwarders[label] = _Forwarder(self, on, server, witness)
+                self._forwarders[label] = _Forwarder(self, on, server, witness, pace)
             return self._forwarders[label].address
 
     # ---- for the loop's thread
@@ -125,11 +143,19 @@ class Relay:
 class _Forwarder:
     """Listening socket that forwards to one server."""
 
-    def __init__(self, relay: Relay, on: Host, server: Address, witness: Callable[[Address], Witness]) -> None:
+    def __init__(
+        self,
+        relay: Relay,
+        on: Host,
+        server: Address,
+        witness: Callable[[Address], Witness],
+        pace: Callable[[], Pace],
+    ) -> None:
         self._relay = relay
         self._on = on
         self._server = server
         self._witness = witness
+        self._pace = pace
         self._socket = on.bound(0)
         self.address: Address = self._socket.getsockname()[:2]
         # One at a time, so that a server gets its turn before the next.
@@ -142,7 +168,7 @@ class _Forwarder:
         except (OSError, NetworkUnavailable):
             client.close()
         else:
-            _Link(self._relay, client, onward, self._witness(address[:2])).connect(self._server)
+            _Link(self._relay, client, onward, self._witness(address[:2]), self._pace).connect(self._server)
 
     def close(self) -> None:
         self._entrance.close()
@@ -156,89 +182,176 @@ class _End(CarriedEnd):
         super().__init__(link.events, sock, link.drained, link.hear_out)
         self.name = name
         self.peer: _End
+        self.reached = name == CLIENT
+        """It is connected, so that it takes bytes."""
+        self.heard = 0
+        """What has come to it: bytes, and one each for SYN and FIN."""
+        self.under_way = 0
+        """Bytes that it has sent and its peer was not given yet."""
         self.finished = False
         """It has sent its FIN."""
+        self.complete = False
+        """The FIN of its peer has come."""
+        self.told = False
+        """It was given that FIN, behind all bytes."""
+        self.gone = False
+        """It has reset the connection, or was never reached."""
+        self.onward = Transit(link.events), Transit(link.events)
+        """What it sends: on its way to the witness, and from there to its peer."""
 
 
 class _Link:
     """One connection that is carried: from its client to the relay, and from the relay to its server."""
 
-    def __init__(self, relay: Relay, client: socket.socket, onward: socket.socket, witness: Witness) -> None:
+    def __init__(
+        self, relay: Relay, client: socket.socket, onward: socket.socket, witness: Witness, pace: Callable[[], Pace]
+    ) -> None:
         self.events = relay.loop.events
         self._relay = relay
         self._witness = witness
+        self._pace = pace
         self._client = _End(self, CLIENT, client)
         self._server = _End(self, SERVER, onward)
         self._client.peer, self._server.peer = self._server, self._client
         relay.begin(self)
 
+    # ---- the opening
+
     def connect(self, server: Address) -> None:
-        """Connect to the server, as the client has connected to the relay."""
-        self._witness(CLIENT, "syn", b"")
-        self._server.connect(server, self._connected)
+        """Connect to the server, as the client has connected to the relay.
 
-    def reset(self) -> None:
-        """Drop the connection in a way that both ends notice."""
-        for end in (self._client, self._server):
-            end.reset()
-        self._relay.forget(self)
+        The client was connected at once. Where the way takes time, nothing of the client is read until its handshake
+        would be complete, and the server meets the client when the third segment of the handshake has come.
+        """
+        if self._pace().whole:
+            dial = partial(self._server.connect, server, self._connected)
+            self._travel(self._client, "syn", b"", partial(self._answer_syn, dial))
+        else:
+            self._witness(CLIENT, "syn", b"", 0)
+            self._server.heard = 1
+            self._server.connect(server, self._connected_at_once)
 
-    def drained(self, end: CarriedEnd) -> None:
-        """`end` has taken all that waited: its peer is heard again."""
-        self._listen(end.peer)
+    def _answer_syn(self, dial: Callable[[], object]) -> None:
+        self._server.heard = 1
+        self._travel(self._server, "syn-ack", b"", partial(self._complete_handshake, dial))
 
-    def hear_out(self, end: CarriedEnd, _: OSError) -> None:
-        """It takes nothing any more, but what it said before it reset the connection still counts."""
-        with suppress(OSError):
-            while not end.finished and (data := end.receive(self._relay.piece)):
-                self._witness(end.name, "data", data)
-                end.peer.pending += data
-        self._reset_by(end)
+    def _complete_handshake(self, dial: Callable[[], object]) -> None:
+        self._client.heard = 1
+        self._travel(self._client, "ack", b"", dial)
+        self._listen(self._client)
+
+    def _connected_at_once(self, error: int) -> None:
+        if not error:
+            self._witness(SERVER, "syn-ack", b"", 1)
+            self._client.heard = 1
+            self._witness(CLIENT, "ack", b"", 1)
+        self._connected(error)
 
     def _connected(self, error: int) -> None:
         if error:
             self._reset_by(self._server)
             return
-        self._witness(SERVER, "syn-ack", b"")
-        self._witness(CLIENT, "ack", b"")
-        for end in (self._client, self._server):
-            self._listen(end)
+        self._server.reached = True
+        self._listen(self._server)
+        if self._server.pending:  # what has come for it meanwhile
+            self._server.send(b"")
+        self._listen(self._client)
+        self._hand_over_end(self._server)
+
+    # ---- on the way
+
+    def _travel(self, sender: _End, kind: str, payload: bytes, arrive: Callable[[], object]) -> None:
+        """Let a step of `sender` pass the witness and arrive at its peer, each when it is due."""
+        pace = self._pace()
+        first, second = pace if sender is self._client else reversed(pace)
+        heard, (before, behind) = sender.heard, sender.onward
+
+        def pass_by() -> None:
+            self._witness(sender.name, kind, payload, heard)
+            behind.put(second, arrive)
+
+        before.put(first, pass_by)
 
     def _listen(self, end: _End) -> None:
-        if not end.finished:
+        if not (end.finished or end.gone):
             end.hear(partial(self._carry, end))
 
     def _carry(self, end: _End) -> None:
-        """Receive from `end` and send to its peer; while bytes for the peer are pending, nothing is received."""
+        """Receive from `end` and send to its peer; while too many bytes for the peer wait, nothing is received."""
         try:
             data = end.receive(self._relay.piece)
         except OSError:
             self._reset_by(end)
             return
         if data:
-            self._witness(end.name, "data", data)
-            end.peer.send(data)
-            if end.peer.pending:
+            self._send(end, data)
+            if end.peer.pending or end.under_way > _WINDOW:
                 end.hear(None)
         elif data is not None:
-            self._finish(end)
+            end.finished = True
+            end.hear(None)
+            self._travel(end, "fin", b"", partial(self._arrive_fin, end.peer))
 
-    def _finish(self, end: _End) -> None:
-        """`end` has sent its FIN, and its peer has taken all bytes before it."""
-        end.finished = True
-        end.hear(None)
-        self._witness(end.name, "fin", b"")
-        if end.peer.finished:
-            self._witness(end.peer.name, "ack", b"")
-            self._close()
+    def _send(self, end: _End, data: bytes) -> None:
+        end.under_way += len(data)
+        self._travel(end, "data", data, partial(self._arrive, end.peer, data))
+
+    def _arrive(self, end: _End, data: bytes) -> None:
+        """Bytes have come to `end`."""
+        end.peer.under_way -= len(data)
+        end.heard += len(data)
+        if not end.reached:
+            end.pending += data
+        elif not end.gone:
+            end.send(data)
+            if not end.pending:
+                self._listen(end.peer)
+
+    def drained(self, end: CarriedEnd) -> None:
+        """`end` has taken all that waited: its peer is heard again."""
+        self._listen(end.peer)
+        self._hand_over_end(end)
+
+    # ---- the end
+
+    def _arrive_fin(self, end: _End) -> None:
+        end.heard += 1
+        end.complete = True
+        self._hand_over_end(end)
+
+    def _hand_over_end(self, end: _End) -> None:
+        """Give `end` the FIN that has come for it, unless bytes before it wait. With the second one all is over."""
+        if not end.complete or end.told or end.pending or not end.reached or end.gone:
+            return
+        end.told = True
+        if end.peer.told:
+            for each in (end, end.peer):
+                each.close()
+            self._travel(end, "ack", b"", self._over)
         else:
-            end.peer.finish()
+            end.finish()
+
+    def hear_out(self, end: CarriedEnd, _: OSError) -> None:
+        """It takes nothing any more, but what it said before it reset the connection still counts."""
+        with suppress(OSError):
+            while not end.finished and (data := end.receive(self._relay.piece)):
+                self._send(end, data)
+        self._reset_by(end)
 
     def _reset_by(self, end: _End) -> None:
-        self._witness(end.name, "rst", b"")
-        self.reset()
-
-    def _close(self) -> None:
-        for end in (self._client, self._server):
+        if not end.gone:
+            end.gone = True
             end.close()
+            self._travel(end, "rst", b"", self.reset)
+
+    def reset(self) -> None:
+        """Drop the connection in a way that both ends notice."""
+        for end in (self._client, self._server):
+            end.reset()
+        self._over()
+
+    def _over(self) -> None:
+        for end in (self._client, self._server):
+            for transit in end.onward:
+                transit.close()
         self._relay.forget(self)

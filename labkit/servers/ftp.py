@@ -9,17 +9,16 @@ from contextlib import closing
 from typing import ClassVar
 
 from labkit.network import Host, Listener
+from labkit.servers.command_session import CommandSession
 from labkit.servers.quirks import KEEPS_LOGIN
 from labkit.servers.server import Note, Server
-from labkit.servers.session import LINE_LIMIT, NegativeReply, Session, TooLong
+from labkit.servers.session import LINE_LIMIT, NegativeReply
 from labkit.trust.certificates import SERVER_NAME
 
 _LARGEST_FILE = 1 << 20
 """Bytes."""
 _DATA_LIMIT = 10.0
 """Seconds for a client to open its data connection, and for each transfer."""
-_REFUSALS = 20
-"""Negative replies after which a client is sent away."""
 _BEFORE_TLS = ("FEAT", "AUTH", "NOOP", "QUIT", "SYST", "OPTS", "STAT")
 """Commands that are carried out where TLS is required."""
 _BEFORE_LOGIN = (*_BEFORE_TLS, "USER", "PASS", "PBSZ", "PROT")
@@ -41,8 +40,9 @@ class FTPServer(Server):
         return _Session(self, note)
 
 
-class _Session(Session):
+class _Session(CommandSession):
     idle_limit = 300.0
+    long_line = f"500 A line has {LINE_LIMIT} bytes at most"
     server: FTPServer
 
     def __init__(self, server: Server, note: Note) -> None:
@@ -53,19 +53,13 @@ class _Session(Session):
         """Whether data connections have TLS."""
         self._data: Listener | None = None
         """Where the next data connection comes in."""
-        self._open = True
-        self._refusals = 0
+
+    async def greet(self) -> None:
+        await self.say(f"220 {SERVER_NAME} FTP of the lab")
 
     async def talk(self) -> None:
-        await self._say(f"220 {SERVER_NAME} FTP of the lab")
         try:
-            while self._open:
-                try:
-                    await self._act((await self.line()).decode("utf-8", "replace"))
-                except TooLong:
-                    await self._refuse(f"500 A line has {LINE_LIMIT} bytes at most")
-                except NegativeReply as error:
-                    await self._refuse(str(error))
+            await super().talk()
         finally:
             self._close_data()
 
@@ -73,10 +67,11 @@ class _Session(Session):
         self.note(f"S: 421 {why}")
         return f"421 {why}\r\n".encode()
 
-    async def _act(self, line: str) -> None:
-        verb, _, argument = line.partition(" ")
+    async def act(self, line: bytes) -> None:
+        text = line.decode("utf-8", "replace")
+        verb, _, argument = text.partition(" ")
         verb = verb.upper()
-        self.note(f"C: {'PASS ********' if verb == 'PASS' else line}")
+        self.note(f"C: {'PASS ********' if verb == 'PASS' else text}")
         if verb not in _COMMANDS:
             raise NegativeReply("502 There is no such command here")
         if self.settings.tls_first(self.encrypted) and verb not in _BEFORE_TLS:
@@ -85,22 +80,11 @@ class _Session(Session):
             raise NegativeReply("530 Log in first")
         await _COMMANDS[verb](self, argument)
 
-    async def _say(self, *said: str) -> None:
-        for line in said:
-            self.note(f"S: {line}")
-        await self.send("".join(f"{line}\r\n" for line in said).encode())
-
-    async def _refuse(self, why: str) -> None:
-        self._refusals += 1
-        if self._refusals >= _REFUSALS:
-            await self.dismiss("Too many mistakes, goodbye")
-        await self._say(why)
-
     # ---- the upgrade and the login
 
     async def _feat(self, _: str) -> None:
         offered = ["AUTH TLS", "PBSZ", "PROT"] * self.settings.upgrade_now(self.encrypted) + ["UTF8", "EPSV"]
-        await self._say("211-This is offered", *(f" {one}" for one in offered), "211 End")
+        await self.say("211-This is offered", *(f" {one}" for one in offered), "211 End")
 
     async def _auth(self, mechanism: str) -> None:
         if mechanism.upper() not in ("TLS", "SSL"):
@@ -109,7 +93,7 @@ class _Session(Session):
             raise NegativeReply("503 TLS is already active")
         if not self.settings.upgrade_now(self.encrypted):
             raise NegativeReply("502 This server does not speak TLS")
-        await self._say("234 Begin TLS negotiation now")
+        await self.say("234 Begin TLS negotiation now")
         if KEEPS_LOGIN not in self.settings.quirks:
             self._name = self._user = ""  # RFC 4217 §4: the login starts over
         await self.start_tls()
@@ -117,7 +101,7 @@ class _Session(Session):
     async def _pbsz(self, size: str) -> None:
         if not self.encrypted:
             raise NegativeReply("503 AUTH comes first")
-        await self._say("200 PBSZ=0" if size.strip() != "0" else "200 Right")
+        await self.say("200 PBSZ=0" if size.strip() != "0" else "200 Right")
 
     async def _prot(self, level: str) -> None:
         if not self.encrypted:
@@ -125,13 +109,13 @@ class _Session(Session):
         if level.upper() not in ("P", "C"):
             raise NegativeReply("536 P and C are all there is")
         self._private = level.upper() == "P"
-        await self._say(f"200 Data connections are {'protected' if self._private else 'in the clear'}")
+        await self.say(f"200 Data connections are {'protected' if self._private else 'in the clear'}")
 
     async def _name_user(self, name: str) -> None:
         if not self.settings.login_now(self.encrypted):
             raise NegativeReply("534 No login in this state of the connection: use AUTH TLS first")
         self._name = name
-        await self._say("331 And the password?")
+        await self.say("331 And the password?")
 
     async def _password(self, password: str) -> None:
         name, self._name = self._name, ""
@@ -141,17 +125,17 @@ class _Session(Session):
             raise NegativeReply("530 The user or the password is wrong")
         self._user = name
         self.note(f"logged in as {name}")
-        await self._say("230 Welcome")
+        await self.say("230 Welcome")
 
     # ---- files
 
     async def _pasv(self, _: str) -> None:
         address, port = self._listen()
         numbers = ",".join((*address.split("."), str(port >> 8), str(port & 0xFF)))
-        await self._say(f"227 Entering passive mode ({numbers})")
+        await self.say(f"227 Entering passive mode ({numbers})")
 
     async def _epsv(self, _: str) -> None:
-        await self._say(f"229 Entering extended passive mode (|||{self._listen()[1]}|)")
+        await self.say(f"229 Entering extended passive mode (|||{self._listen()[1]}|)")
 
     def _listen(self) -> tuple[str, int]:
         self._close_data()
@@ -173,7 +157,7 @@ class _Session(Session):
                     if len(content) > _LARGEST_FILE:
                         raise NegativeReply(f"552 A file has {_LARGEST_FILE} bytes at most")
         self.server.files[self._user, name] = content
-        await self._say(f"226 Stored {len(content)} bytes")
+        await self.say(f"226 Stored {len(content)} bytes")
 
     async def _retr(self, name: str) -> None:
         content = self.server.files.get((self._user, name))
@@ -191,14 +175,14 @@ class _Session(Session):
             writer.write(content)
             async with asyncio.timeout(_DATA_LIMIT):
                 await writer.drain()
-        await self._say("226 That is all")
+        await self.say("226 That is all")
 
     async def _transfer(self, what: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """The data connection that the client opens now."""
         if self._data is None:
             raise NegativeReply("425 PASV or EPSV comes first")
         loop = asyncio.get_running_loop()
-        await self._say(f"150 {what}, {'protected' if self._private else 'in the clear'}")
+        await self.say(f"150 {what}, {'protected' if self._private else 'in the clear'}")
         reader = asyncio.StreamReader(loop=loop)
         protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
         try:
@@ -216,20 +200,20 @@ class _Session(Session):
     # ---- the rest
 
     async def _right(self, _: str) -> None:
-        await self._say("200 Right")
+        await self.say("200 Right")
 
     async def _syst(self, _: str) -> None:
-        await self._say("215 UNIX Type: L8")
+        await self.say("215 UNIX Type: L8")
 
     async def _stat(self, _: str) -> None:
-        await self._say("211 Everything is in order")
+        await self.say("211 Everything is in order")
 
     async def _pwd(self, _: str) -> None:
-        await self._say('257 "/"')
+        await self.say('257 "/"')
 
     async def _quit(self, _: str) -> None:
-        self._open = False
-        await self._say("221 Goodbye")
+        self.open = False
+        await self.say("221 Goodbye")
 
 
 _COMMANDS: dict[str, Callable[[_Session, str], Awaitable[None]]] = {

@@ -6,14 +6,13 @@ from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
 from labkit.dialects.sasl import read_plain
+from labkit.servers.command_session import CommandSession
 from labkit.servers.quirks import KEEPS_LOGIN
 from labkit.servers.server import Note, Server
-from labkit.servers.session import LINE_LIMIT, NegativeReply, Session, TooLong
+from labkit.servers.session import NegativeReply
 
 _LONGEST_SCRIPT = 64 << 10
 """Bytes."""
-_REFUSALS = 20
-"""Negative replies after which a client is sent away."""
 _BEFORE_TLS = ("CAPABILITY", "STARTTLS", "NOOP", "LOGOUT")
 """Commands that are carried out where TLS is required."""
 _BEFORE_LOGIN = (*_BEFORE_TLS, "AUTHENTICATE")
@@ -34,33 +33,25 @@ class ManageSieveServer(Server):
         return _Session(self, note)
 
 
-class _Session(Session):
+class _Session(CommandSession):
     idle_limit = 1800.0  # RFC 5804 §1.2 asks for 30 minutes at least
+    negative = 'NO "{}"'
     server: ManageSieveServer
 
     def __init__(self, server: Server, note: Note) -> None:
         super().__init__(server, note)
         self._user = ""
-        self._open = True
-        self._refusals = 0
 
-    async def talk(self) -> None:
+    async def greet(self) -> None:
         await self._capability([])
-        while self._open:
-            try:
-                await self._act()
-            except TooLong:
-                await self._refuse(f"A line has {LINE_LIMIT} bytes at most")
-            except NegativeReply as error:
-                await self._refuse(str(error))
 
     def parting(self, why: str) -> bytes:
         self.note(f"S: BYE {why}")
         return f'BYE "{why}"\r\n'.encode()
 
-    async def _act(self) -> None:
-        line = (await self.line()).decode("utf-8", "replace")
-        verb, rest = (match := re.match(r"(\w*)(.*)", line, re.DOTALL))[1].upper(), match[2]
+    async def act(self, line: bytes) -> None:
+        text = line.decode("utf-8", "replace")
+        verb, rest = (match := re.match(r"(\w*)(.*)", text, re.DOTALL))[1].upper(), match[2]
         self.note(f"C: {verb}{' ********' if verb == 'AUTHENTICATE' else rest}")
         arguments = await self._arguments(rest)
         command = _COMMANDS.get(verb)
@@ -86,17 +77,6 @@ class _Session(Session):
             text, at = (await self.line()).decode("utf-8", "replace"), 0
         return found
 
-    async def _say(self, *said: str) -> None:
-        for line in said:
-            self.note(f"S: {line}")
-        await self.send("".join(f"{line}\r\n" for line in said).encode())
-
-    async def _refuse(self, why: str) -> None:
-        self._refusals += 1
-        if self._refusals >= _REFUSALS:
-            await self.dismiss("Too many mistakes, goodbye")
-        await self._say(f'NO "{why}"')
-
     # ---- commands
 
     async def _capability(self, _: list[str]) -> None:
@@ -104,7 +84,7 @@ class _Session(Session):
         login = settings.login_now(encrypted) and not settings.tls_first(encrypted) and not self._user
         offered = ['"IMPLEMENTATION" "labkit"', f'"SASL" "{"PLAIN" if login else ""}"', '"SIEVE" "fileinto"']
         offered += ['"STARTTLS"'] if settings.upgrade_now(encrypted) else []
-        await self._say(*offered, '"VERSION" "1.0"', 'OK "ManageSieve of the lab"')
+        await self.say(*offered, '"VERSION" "1.0"', 'OK "ManageSieve of the lab"')
 
     async def _starttls(self, _: list[str]) -> None:
         if self.encrypted:
@@ -113,7 +93,7 @@ class _Session(Session):
             raise NegativeReply("This server does not speak STARTTLS")
         if self._user and KEEPS_LOGIN not in self.settings.quirks:
             raise NegativeReply("STARTTLS is not possible after the login")
-        await self._say('OK "Begin TLS negotiation now"')
+        await self.say('OK "Begin TLS negotiation now"')
         await self.start_tls()
         await self._capability([])
 
@@ -123,37 +103,37 @@ class _Session(Session):
         if not arguments or arguments[0].upper() != "PLAIN":
             raise NegativeReply("The only mechanism is PLAIN")
         if len(arguments) == 1:
-            await self._say('""')
+            await self.say('""')
             arguments += await self._arguments(" " + (await self.line()).decode("latin-1"))
         login = read_plain("".join(arguments[1:2]).encode("latin-1", "replace"))
         if login is None or not self.server.post.knows(*login):
             raise NegativeReply("The user or the password is wrong")
         self._user = login[0]
         self.note(f"logged in as {self._user}")
-        await self._say('OK "Logged in"')
+        await self.say('OK "Logged in"')
 
     async def _noop(self, arguments: list[str]) -> None:
-        await self._say(f'OK (TAG "{arguments[0]}") "Still here"' if arguments else 'OK "Still here"')
+        await self.say(f'OK (TAG "{arguments[0]}") "Still here"' if arguments else 'OK "Still here"')
 
     async def _logout(self, _: list[str]) -> None:
-        self._open = False
-        await self._say('OK "Goodbye"')
+        self.open = False
+        await self.say('OK "Goodbye"')
 
     async def _listscripts(self, _: list[str]) -> None:
         names = [name for user, name in self.server.scripts if user == self._user]
-        await self._say(*(f'"{name}"' for name in names), 'OK "That is all"')
+        await self.say(*(f'"{name}"' for name in names), 'OK "That is all"')
 
     async def _putscript(self, arguments: list[str]) -> None:
         if len(arguments) != 2:
             raise NegativeReply("PUTSCRIPT takes a name and a script")
         self.server.scripts[self._user, arguments[0]] = arguments[1].encode()
-        await self._say('OK "Stored"')
+        await self.say('OK "Stored"')
 
     async def _getscript(self, arguments: list[str]) -> None:
         script = self.server.scripts.get((self._user, "".join(arguments[:1])))
         if script is None:
             raise NegativeReply("There is no such script")
-        await self._say(f"{{{len(script)}}}", script.decode("utf-8", "replace"), 'OK "That is it"')
+        await self.say(f"{{{len(script)}}}", script.decode("utf-8", "replace"), 'OK "That is it"')
 
 
 _COMMANDS: dict[str, Callable[[_Session, list[str]], Awaitable[None]]] = {

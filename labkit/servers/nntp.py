@@ -5,17 +5,16 @@ from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from typing import ClassVar
 
+from labkit.servers.command_session import CommandSession
 from labkit.servers.pop3 import stuffed
 from labkit.servers.quirks import KEEPS_LOGIN
 from labkit.servers.server import Note, Server
-from labkit.servers.session import LINE_LIMIT, NegativeReply, Session, TooLong
+from labkit.servers.session import LINE_LIMIT, NegativeReply
 from labkit.trust.certificates import SERVER_NAME
 
 NEWSGROUP = "lab.test"
 _LARGEST_ARTICLE = 1 << 20
 """Bytes."""
-_REFUSALS = 20
-"""Negative replies after which a client is sent away."""
 _BEFORE_TLS = ("CAPABILITIES", "STARTTLS", "HELP", "QUIT", "MODE")
 """Commands that are carried out where TLS is required."""
 
@@ -34,54 +33,36 @@ class NNTPServer(Server):
         return _Session(self, note)
 
 
-class _Session(Session):
+class _Session(CommandSession):
     idle_limit = 600.0
+    long_line = f"501 A line has {LINE_LIMIT} bytes at most"
     server: NNTPServer
 
     def __init__(self, server: Server, note: Note) -> None:
         super().__init__(server, note)
         self._name = ""
         self._user = ""
-        self._open = True
-        self._refusals = 0
 
-    async def talk(self) -> None:
-        await self._say(f"200 {SERVER_NAME} NNTP of the lab")
-        while self._open:
-            try:
-                await self._act((await self.line()).decode("utf-8", "replace"))
-            except TooLong:
-                await self._refuse(f"501 A line has {LINE_LIMIT} bytes at most")
-            except NegativeReply as error:
-                await self._refuse(str(error))
+    async def greet(self) -> None:
+        await self.say(f"200 {SERVER_NAME} NNTP of the lab")
 
     def parting(self, why: str) -> bytes:
         self.note(f"S: 400 {why}")
         return f"400 {why}\r\n".encode()
 
-    async def _act(self, line: str) -> None:
-        verb, _, argument = line.partition(" ")
+    async def act(self, line: bytes) -> None:
+        text = line.decode("utf-8", "replace")
+        verb, _, argument = text.partition(" ")
         verb = verb.upper()
-        self.note(f"C: {'AUTHINFO PASS ********' if line.upper().startswith('AUTHINFO PASS') else line}")
+        self.note(f"C: {'AUTHINFO PASS ********' if text.upper().startswith('AUTHINFO PASS') else text}")
         if verb not in _COMMANDS:
             raise NegativeReply("500 There is no such command")
         if self.settings.tls_first(self.encrypted) and verb not in _BEFORE_TLS:
             raise NegativeReply("483 Nothing without TLS here: use STARTTLS first")
         await _COMMANDS[verb](self, argument)
 
-    async def _say(self, *said: str) -> None:
-        for line in said:
-            self.note(f"S: {line}")
-        await self.send("".join(f"{line}\r\n" for line in said).encode())
-
     async def _lines(self, first: str, following: Iterable[str]) -> None:
-        await self._say(first, *following, ".")
-
-    async def _refuse(self, why: str) -> None:
-        self._refusals += 1
-        if self._refusals >= _REFUSALS:
-            await self.dismiss("Too many mistakes, goodbye")
-        await self._say(why)
+        await self.say(first, *following, ".")
 
     # ---- commands
 
@@ -95,7 +76,7 @@ class _Session(Session):
     async def _mode(self, argument: str) -> None:
         if argument.upper() != "READER":
             raise NegativeReply("501 MODE READER is all there is")
-        await self._say("200 Posting is allowed")
+        await self.say("200 Posting is allowed")
 
     async def _starttls(self, _: str) -> None:
         if self.encrypted:
@@ -104,7 +85,7 @@ class _Session(Session):
             raise NegativeReply("580 This server does not speak STARTTLS")
         if self._user and KEEPS_LOGIN not in self.settings.quirks:
             raise NegativeReply("502 STARTTLS is not possible after the login")
-        await self._say("382 Begin TLS negotiation now")
+        await self.say("382 Begin TLS negotiation now")
         self._name = ""
         await self.start_tls()
 
@@ -116,7 +97,7 @@ class _Session(Session):
         part, _, value = argument.partition(" ")
         if part.upper() == "USER" and value:
             self._name = value
-            await self._say("381 And the password?")
+            await self.say("381 And the password?")
         elif part.upper() == "PASS" and self._name:
             await self._log_in(value)
         else:
@@ -128,13 +109,13 @@ class _Session(Session):
             raise NegativeReply("481 The user or the password is wrong")
         self._user = name
         self.note(f"logged in as {name}")
-        await self._say("281 Welcome")
+        await self.say("281 Welcome")
 
     async def _group(self, name: str) -> None:
         if name != NEWSGROUP:
             raise NegativeReply("411 There is no such newsgroup")
         count = len(self.server.articles)
-        await self._say(f"211 {count} {min(1, count)} {count} {NEWSGROUP}")
+        await self.say(f"211 {count} {min(1, count)} {count} {NEWSGROUP}")
 
     async def _article(self, number: str) -> None:
         if not number.isdecimal() or not 1 <= int(number[:9]) <= len(self.server.articles):
@@ -147,24 +128,24 @@ class _Session(Session):
     async def _post(self, _: str) -> None:
         if not self._user:
             raise NegativeReply("480 Posting needs a login")
-        await self._say("340 Send the article; a line with a single dot ends it")
+        await self.say("340 Send the article; a line with a single dot ends it")
         article = bytearray()
         while (line := await self.line()) != b".":
             article += line.removeprefix(b".") + b"\r\n"
             if len(article) > _LARGEST_ARTICLE:
                 await self.dismiss(f"An article has {_LARGEST_ARTICLE} bytes at most")
         self.server.articles.append(bytes(article))
-        await self._say("240 Taken")
+        await self.say("240 Taken")
 
     async def _date(self, _: str) -> None:
-        await self._say(f"111 {datetime.now(UTC):%Y%m%d%H%M%S}")
+        await self.say(f"111 {datetime.now(UTC):%Y%m%d%H%M%S}")
 
     async def _help(self, _: str) -> None:
         await self._lines("100 These commands are known", sorted(_COMMANDS))
 
     async def _quit(self, _: str) -> None:
-        self._open = False
-        await self._say("205 Goodbye")
+        self.open = False
+        await self.say("205 Goodbye")
 
 
 _COMMANDS: dict[str, Callable[[_Session, str], Awaitable[None]]] = {

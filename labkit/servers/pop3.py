@@ -10,16 +10,15 @@ from typing import ClassVar, NamedTuple
 
 from labkit.dialects.sasl import read_plain
 from labkit.mail.mailbox import Entry, Mailbox
+from labkit.servers.command_session import CommandSession
 from labkit.servers.quirks import KEEPS_LOGIN
 from labkit.servers.server import Note, Server
-from labkit.servers.session import LINE_LIMIT, NegativeReply, Session, TooLong
+from labkit.servers.session import NegativeReply
 from labkit.trust.certificates import SERVER_NAME
 
 AUTHORIZATION, TRANSACTION = "before the login", "after the login"
 """The states of RFC 1939 §3, in plain words; the third, UPDATE, begins and ends with QUIT."""
 
-_REFUSALS = 20
-"""Negative answers after which a client is sent away."""
 _SECRET = {"PASS": 0, "AUTH": 1}
 """Commands with a password -> how many words of their argument are none of it."""
 _BEFORE_TLS = ("CAPA", "STLS", "QUIT")
@@ -36,8 +35,9 @@ class POP3Server(Server):
         return _Session(self, note)
 
 
-class _Session(Session):
+class _Session(CommandSession):
     idle_limit = 600.0  # RFC 1939 §3 asks for ten minutes at least
+    negative = "-ERR {}"
 
     def __init__(self, server: Server, note: Note) -> None:
         super().__init__(server, note)
@@ -46,25 +46,16 @@ class _Session(Session):
         self._entries: tuple[Entry, ...] = ()
         self._deleted: set[int] = set()
         self._state = AUTHORIZATION
-        self._open = True
-        self._refusals = 0
 
-    async def talk(self) -> None:
+    async def greet(self) -> None:
         await self._ok(f"{SERVER_NAME} POP3 ready")
-        while self._open:
-            try:
-                await self._act(_read(await self.line()))
-            except TooLong:
-                await self._refuse(f"A line has {LINE_LIMIT} bytes at most")
-            except NegativeReply as error:
-                await self._refuse(str(error))
 
     def parting(self, why: str) -> bytes:
         self.note(f"S: -ERR {why}")
         return f"-ERR {why}\r\n".encode()
 
-    async def _act(self, said: tuple[str, str]) -> None:
-        verb, argument = said
+    async def act(self, line: bytes) -> None:
+        verb, argument = _read(line)
         self.note(f"C: {_shown(verb, argument)}")
         command = _COMMANDS.get(verb)
         if command is None:
@@ -80,21 +71,10 @@ class _Session(Session):
     # ---- answers
 
     async def _ok(self, text: str) -> None:
-        await self._say(f"+OK {text}")
+        await self.say(f"+OK {text}")
 
     async def _lines(self, text: str, lines: Iterable[str]) -> None:
-        await self._say(f"+OK {text}", *lines, ".")
-
-    async def _say(self, *lines: str) -> None:
-        for line in lines:
-            self.note(f"S: {line}")
-        await self.send("".join(f"{line}\r\n" for line in lines).encode())
-
-    async def _refuse(self, why: str) -> None:
-        self._refusals += 1
-        if self._refusals >= _REFUSALS:
-            await self.dismiss("Too many mistakes, goodbye")
-        await self._say(f"-ERR {why}")
+        await self.say(f"+OK {text}", *lines, ".")
 
     async def _message(self, entry: Entry, data: bytes) -> None:
         self.note(f"S: +OK, and {len(data)} bytes of message {entry.uid}")
@@ -201,7 +181,7 @@ class _Session(Session):
 
     async def _quit(self, _: str) -> None:
         self._mailbox.remove(entry for entry in self._entries if entry.uid in self._deleted)
-        self._open = False
+        self.open = False
         await self._ok("Goodbye")
 
     def _remaining(self) -> list[tuple[int, Entry]]:

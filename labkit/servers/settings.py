@@ -28,6 +28,8 @@ class Settings:
     ciphers: str | None = None
     requiretls: bool = False
     """Whether an SMTP server offers REQUIRETLS inside TLS (RFC 8689 §2)."""
+    pipelining: bool = False
+    """Whether an SMTP server offers PIPELINING (RFC 2920 §3)."""
     quirks: tuple[str, ...] = ()
     """Names from `labkit.servers.quirks`."""
 
@@ -57,7 +59,7 @@ def settings(port: int, **given: Any) -> Settings:
     """Settings from keyword arguments. Raises `LabError` for one that does not exist or a value that means nothing."""
     known = [field.name for field in fields(Settings)][1:]
     if unknown := given.keys() - set(known):
-        others = "port, certificate, host and replace"
+        others = "port, certificate, host, name and replace"
         raise LabError(f"A server has no setting {min(unknown)!r}: it has {', '.join(known)}, {others}.")
     return Settings(port, **given)
 

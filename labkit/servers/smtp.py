@@ -68,6 +68,8 @@ class SMTPServer(Server):
         """aiosmtpd's hook for the answer to EHLO: as one piece, and without a mechanism there is no AUTH to offer."""
         session.host_name = hostname
         offered = [line for line in lines if line.strip() != "250-AUTH"]
+        if self.settings.pipelining:
+            offered.insert(-1, "250-PIPELINING")
         if self.requires_tls_now(smtp.transport):
             offered.insert(-1, "250-REQUIRETLS")
         return ["\r\n".join(offered)]

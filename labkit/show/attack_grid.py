@@ -14,7 +14,7 @@ from labkit.show.grid import Cell, Grid
 from labkit.show.page import Page
 from labkit.show.table import table
 
-_LOOKS = {
+LOOKS = {
     LEAKED: ("✘", "wrong"),
     DECEIVED: ("!", "clear"),
     STOPPED: ("∅", "soft"),
@@ -61,13 +61,23 @@ def attack_grid(cells: Iterable[tuple[str, str, str, Verdict]]) -> Grid:
     for protocol, number, client, verdict in cells:
         found.setdefault((_name(number), client), {})[protocol] = verdict
     rows, columns = (list(dict.fromkeys(names)) for names in zip(*found, strict=True))
-    present = {verdict.outcome for verdicts in found.values() for verdict in verdicts.values()}
     every = {(row, column): _cell(found.get((row, column), {})) for row in rows for column in columns}
-    legend = {mark: f"{outcome}: {OUTCOMES[outcome]}" for outcome, (mark, _) in _LOOKS.items() if outcome in present}
+    legend = verdict_legend(verdict for verdicts in found.values() for verdict in verdicts.values())
     if any(cell.mark == _DIFFERS for cell in every.values()):
         legend[_DIFFERS] = "not the same in every protocol; coloured like the gravest"
     total = sum(map(len, found.values()))
     return Grid(f"Attacks against clients: {total} live sessions.", ("attack", "client"), every, legend)
+
+
+def verdict_cell(verdict: Verdict) -> Cell:
+    """A cell with one verdict."""
+    return Cell(LOOKS[verdict.outcome][0], verdict.outcome, LOOKS[verdict.outcome][1], verdict.why)
+
+
+def verdict_legend(verdicts: Iterable[Verdict]) -> dict[str, str]:
+    """Mark -> what it stands for, of the outcomes among these verdicts."""
+    present = {verdict.outcome for verdict in verdicts}
+    return {mark: f"{outcome}: {OUTCOMES[outcome]}" for outcome, (mark, _) in LOOKS.items() if outcome in present}
 
 
 def _name(number: str) -> str:
@@ -79,10 +89,10 @@ def _cell(verdicts: Mapping[str, Verdict]) -> Cell:
     if not verdicts:
         return Cell(" ", "not run", "soft")
     outcomes = {protocol: verdict.outcome for protocol, verdict in verdicts.items()}
-    gravest = next(outcome for outcome in _LOOKS if outcome in outcomes.values())
-    mark, role = _LOOKS[gravest]
+    gravest = next(outcome for outcome in LOOKS if outcome in outcomes.values())
+    mark, role = LOOKS[gravest]
     more = " ".join(f"{protocol}: {verdict.outcome}, {verdict.why}." for protocol, verdict in verdicts.items())
     if len(set(outcomes.values())) == 1:
         return Cell(mark, gravest, role, more)
-    each = ", ".join(f"{protocol}\N{NO-BREAK SPACE}{_LOOKS[outcome][0]}" for protocol, outcome in outcomes.items())
+    each = ", ".join(f"{protocol}\N{NO-BREAK SPACE}{LOOKS[outcome][0]}" for protocol, outcome in outcomes.items())
     return Cell(_DIFFERS, each, role, more)

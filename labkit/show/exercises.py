@@ -155,6 +155,21 @@ def progress_table(lessons: Sequence[tuple[str, str, list[ProgressRow]]], notes:
     return Page(lambda: _progress(lessons, notes), "\n".join([*lines, *notes]))
 
 
+def certificate(student: str, lessons: int, exercises: int, first: int, helped: int, looked: int, digest: str) -> Page:
+    """The certificate of completion: how many of the exercises were right at the first try, how many with hints, and
+    for how many the solution was shown; `digest` is that of the record."""
+    return _card(
+        "right",
+        RIGHT,
+        "Certificate of completion",
+        f"The student `{student}` has solved all {exercises} exercises of the {lessons} lessons of the STARTTLS lab: "
+        f"{first} at the first try, {helped} with the help of hints; of {looked} the solution was shown.",
+        "From the first password in the clear to a whole network under attack: who listens, who strips, who forges, "
+        "who injects, and what stops each of them.",
+        f"Digest of the record: `{digest[:16]}`, as in the file that keeps it.",
+    )
+
+
 def _progress(lessons: Sequence[tuple[str, str, list[ProgressRow]]], notes: Sequence[str]) -> html.Node:
     rows: list[Sequence[html.Node] | RowGroup] = []
     for title, note, done in lessons:

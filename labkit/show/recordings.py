@@ -1,17 +1,17 @@
 """The captures that come with the lab, for machines that cannot capture, and to start from a file: see data/README.md.
 
-They lie in the folder data of the checkout, which an editable installation knows. How they are made is data/record.py.
+They lie in the folder data (`labkit.shipped`). How they are made is data/record.py.
 """
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labkit.errors import LabError
+from labkit.shipped import shipped
 
 if TYPE_CHECKING:
     from labkit.show.capture import Capture
 
-FOLDER = Path(__file__).resolve().parents[2] / "data"
+FOLDER = shipped("data")
 _ENDING = ".pcapng"
 
 
@@ -25,8 +25,7 @@ def recorded(name: str) -> "Capture":
     known = names()
     if not known:
         raise LabError(
-            f"The recordings are not in {FOLDER}, because labkit was installed without its checkout: "
-            "install it with pip install --editable in the folder of the lab."
+            f"The recordings are not in {FOLDER}: install labkit again, from its wheel or in the folder of the lab."
         )
     wanted = str(name).removesuffix(_ENDING)
     if wanted not in known:

@@ -133,8 +133,8 @@ class _Row(NamedTuple):
                 False: start(**{"auth": "always", **self.vector.server}),
                 True: start(implicit=True),
             }
-            _deliver(lab, LOGIN[0], TEXT)
-            _deliver(lab, NAME, MARK)
+            deliver(lab, LOGIN[0], TEXT)
+            deliver(lab, NAME, MARK)
             cells = []
             for client in self.clients:
                 cells.append(Trial(self.protocol, self.vector.id, client.name, self._meet(lab, servers, client)))
@@ -180,7 +180,7 @@ def _let(lab: "Lab", servers: dict[bool, object], client: Client, patience: floa
     return Report.of(lab.fetch(server, login=LOGIN, policy=client, timeout=patience))
 
 
-def _deliver(lab: "Lab", user: str, text: str) -> None:
+def deliver(lab: "Lab", user: str, text: str) -> None:
     """Put a mail into the inbox of a user."""
     sender, data = f"bob@{DOMAIN}", f"From: bob@{DOMAIN}\r\nTo: {user}@{DOMAIN}\r\nSubject: secret\r\n\r\n{text}\r\n"
     lab.post.account(user).inbox.keep(Message(sender, (f"{user}@{DOMAIN}",), data.encode(), "clear text", ""))

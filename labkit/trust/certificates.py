@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, NamedTuple
 
 from labkit.errors import LabError
@@ -135,7 +136,10 @@ def _new_root(unit: str) -> _Signed:
 def _leaf(
     issuer: _Signed | None, name: str, key: "PrivateKey | None" = None, expires: datetime | None = None
 ) -> _Signed:
-    """The certificate of a mail server, for one name; an `issuer` of None signs with the server's own key."""
+    """The certificate of a mail server, for one name or IP address.
+
+    An `issuer` of None signs with the server's own key.
+    """
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -144,11 +148,21 @@ def _leaf(
     # TLS without forward secrecy, which the oldest versions need, encrypts with an RSA key (RFC 5246 §7.4.7.1).
     uses = ("digital_signature", "key_encipherment") if isinstance(key, rsa.RSAPrivateKey) else ("digital_signature",)
     builder = _builder(_subject("Mail server", name), expires - _LEAF_LASTS, expires, key)
-    builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+    builder = builder.add_extension(x509.SubjectAlternativeName([_identifier(name)]), critical=False)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
     builder = builder.add_extension(_usage(*uses), critical=True)
     builder = builder.add_extension(x509.ExtendedKeyUsage([x509.OID_SERVER_AUTH]), critical=False)
     return _signed_by(issuer, builder, key)
+
+
+def _identifier(name: str) -> "x509.GeneralName":
+    """What a certificate says of its owner: a name, or an IP address (RFC 5280 §4.2.1.6)."""
+    from cryptography import x509
+
+    try:
+        return x509.IPAddress(ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
 
 
 def _subject(unit: str, name: str = "") -> "x509.Name":

@@ -48,6 +48,7 @@ service anvil {{
   chroot =
 }}
 {logins}
+{more}
 """
 _LOGIN = """
 service {protocol}-login {{
@@ -63,13 +64,16 @@ service {protocol}-login {{
 
 
 @contextmanager
-def dovecot() -> Iterator[dict[str, tuple[str, int]]]:
-    """A running server with `MAIL` in alice's mailbox: protocol -> where it listens. Her password is ``hunter2``."""
+def dovecot(more: str = "") -> Iterator[dict[str, tuple[str, int]]]:
+    """A running server with `MAIL` in alice's mailbox: protocol -> where it listens. Her password is ``hunter2``.
+
+    `more` are lines of its configuration, which count more than those here.
+    """
     program = shutil.which("dovecot", path="/usr/sbin") or tool("dovecot")
     home = Path(tempfile.mkdtemp(prefix="dovecot-"))
     ports = {name: _free_port() for name in PORTS}
     try:
-        _furnish(home, ports)
+        _furnish(home, ports, more)
         command = [*_as_ordinary_user(home), program, "-F", "-c", str(home / "dovecot.conf")]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT) as running:
             try:
@@ -82,11 +86,13 @@ def dovecot() -> Iterator[dict[str, tuple[str, int]]]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def _furnish(home: Path, ports: dict[str, int]) -> None:
+def _furnish(home: Path, ports: dict[str, int], more: str) -> None:
     who = pwd.getpwnam(_NOBODY) if os.getuid() == 0 else pwd.getpwuid(os.getuid())
     pairs = {protocol: (ports[protocol], ports[f"{protocol}s"]) for protocol in ("imap", "pop3")}
     logins = "".join(_LOGIN.format(protocol=protocol, ports=pair) for protocol, pair in pairs.items())
-    text = _CONFIGURATION.format(home=home, user=who.pw_name, group=grp.getgrgid(who.pw_gid).gr_name, logins=logins)
+    text = _CONFIGURATION.format(
+        home=home, user=who.pw_name, group=grp.getgrgid(who.pw_gid).gr_name, logins=logins, more=more
+    )
     (home / "dovecot.conf").write_text(text)
     (home / "users").write_text("alice:{PLAIN}hunter2\n")
     certificate().private_key_and_cert_chain_pem.write_to_path(home / "server.pem")

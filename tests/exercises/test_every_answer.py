@@ -16,11 +16,22 @@ _OFFERS = re.compile(r"250-|STARTTLS|STLS|LOGINDISABLED|^(VRFY|NOOP|EXPN|AUTH) "
 NUMBERS = [number for number in lessons.numbers() if number.isdigit()]
 
 TABLES = {number: import_module(f"students.lesson_{number}") for number in NUMBERS}
+TOGETHER = {number for number, table in TABLES.items() if getattr(table, "TOGETHER", False)}
+"""Lessons whose answers share something that takes long to make: they are checked in one process."""
 WRONG = [row for table in TABLES.values() for row in table.WRONG]
 RIGHT = [row for table in TABLES.values() for row in table.RIGHT]
 EXERCISES = [exercise for number in NUMBERS for exercise in lessons.lesson(number).exercises]
 NEVER_TRUE = ("cannot be looked at", "needs to know what it is about")
 """What is said where a checker does not know such an answer: no student may read that of an answer in these tables."""
+
+
+def _rows(rows, name):
+    return [pytest.param(row, marks=_group(row), id=name(row)) for row in rows]
+
+
+def _group(row):
+    lesson = row[0].partition(".")[0]
+    return [pytest.mark.xdist_group(f"answers of {lesson}")] if lesson in TOGETHER else []
 
 
 def told(number, arguments):
@@ -29,7 +40,7 @@ def told(number, arguments):
         return check(number, *answers).text
 
 
-@pytest.mark.parametrize("row", WRONG, ids=lambda row: f"{row[0]}: {row[1]}")
+@pytest.mark.parametrize("row", _rows(WRONG, lambda row: f"{row[0]}: {row[1]}"))
 def test_a_wrong_answer_is_told_what_is_wrong_with_it(row):
     number, words, *arguments = row
     said = told(number, arguments)
@@ -38,7 +49,7 @@ def test_a_wrong_answer_is_told_what_is_wrong_with_it(row):
     assert not [phrase for phrase in NEVER_TRUE if phrase in said]
 
 
-@pytest.mark.parametrize("row", RIGHT, ids=lambda row: row[0])
+@pytest.mark.parametrize("row", _rows(RIGHT, lambda row: row[0]))
 def test_a_right_answer_passes_in_whatever_sensible_form_it_has(row):
     number, *arguments = row
     assert told(number, arguments).startswith(f"✔ {number}")

@@ -1,9 +1,11 @@
 """Every view, shown words that a careless page would take for markup: they stay words, and nothing is invisible."""
 
+import json
 import re
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
+from xml.etree import ElementTree
 
 import pytest
 from page_checks import read_page
@@ -11,7 +13,7 @@ from show_samples import HOSTILE, Origin, Script, hostile, starttls
 
 import labkit.show
 from labkit.attacks.vector import Line, Vector
-from labkit.attacks.verdict import BROKEN, Verdict
+from labkit.attacks.verdict import BROKEN, LEAKED, STOPPED, Verdict
 from labkit.byhand.situation import Situation, ending, page
 from labkit.byhand.waiting import ByHand
 from labkit.clients.outcome import Outcome
@@ -25,12 +27,14 @@ from labkit.show.attack_grid import attack_grid, attack_table
 from labkit.show.blocks import Blocks
 from labkit.show.byteview import byteview
 from labkit.show.capture import Capture
+from labkit.show.client_report import client_page
 from labkit.show.command import command
 from labkit.show.comparison import compare, entropy_curve, side_by_side
 from labkit.show.defence_grid import defence_grid
 from labkit.show.diagnosis import WORKS, Check, Diagnosis
 from labkit.show.dialects import dialect_table, step_table
 from labkit.show.exercises import ProgressRow, progress_table, solution, with_news
+from labkit.show.fallback_grid import fallback_grid
 from labkit.show.grid import Cell, Grid
 from labkit.show.ladder import ladder
 from labkit.show.lookup_table import lookup_table
@@ -38,6 +42,7 @@ from labkit.show.page import sentence
 from labkit.show.policy_grid import policy_grid
 from labkit.show.ports import table as port_table
 from labkit.show.printed import INVISIBLE
+from labkit.show.published import Published
 from labkit.show.readings import Reading
 from labkit.show.recordings import recorded
 from labkit.show.segment import buffer
@@ -47,6 +52,8 @@ from labkit.show.table import table
 from labkit.show.transcript import transcript
 from labkit.show.twosided import TwoSided
 from labkit.show.version_grid import version_grid
+from labkit.surveys import PublishedFigure
+from labkit.trials.any_client import CLEAR, ClientMatrix, ClientTrial, MailProgram
 
 NASTY = f"{HOSTILE}\r\n</style></td></table>'&amp;\x00\x9b\u200b"
 """Markup of every kind, the end of a style sheet and of a table, controls of C0 and C1, an invisible space."""
@@ -133,6 +140,26 @@ def _stage(_):
     return stage(network, [server], "tap")
 
 
+_LEAK = Verdict(LEAKED, NASTY, ("password",), (NASTY,))
+_TESTED = ClientMatrix(
+    MailProgram((NASTY, "{host}"), "SMTP"),
+    (ClientTrial("", CLEAR, Verdict(STOPPED, NASTY), NASTY), ClientTrial("N1", CLEAR, _LEAK, NASTY)),
+)
+
+
+def test_the_files_about_a_mail_program_stay_what_they_are():
+    assert json.loads(_TESTED.json)["runs"][1]["evidence"] == [NASTY]
+    failure = ElementTree.fromstring(_TESTED.junit).find("testsuite/testcase/failure")
+    assert "<scr" in failure.text and not INVISIBLE.search(failure.text.replace("\n", ""))
+
+
+def _finding(date="2020"):
+    words = dict.fromkeys(PublishedFigure._fields, NASTY)
+    return PublishedFigure(
+        **{**words, "date": date, "value": 10.0, "bound": "about", "unit": "%", "grade": "secondary"}
+    )
+
+
 def _by_hand(_):
     byhand = ByHand()
     byhand.follow(Vector(), NASTY)
@@ -148,6 +175,7 @@ VIEWS = {
     "byhand": _by_hand,
     "byteview": lambda _: byteview(_message()),
     "capture": _empty,
+    "client_report": lambda _: client_page(_TESTED),
     "command": _command,
     "comparison": lambda _: compare({NASTY: _capture()}),
     "comparison, the columns": lambda _: side_by_side({NASTY: _capture()}),
@@ -166,6 +194,11 @@ VIEWS = {
     "ladder": lambda _: ladder(_upgrade(), {3: NASTY}),
     "lookup_table": lambda _: lookup_table(recorded("signed_dns").frames, {"192.0.2.10": NASTY}),
     "page": lambda _: sentence(NASTY),
+    "fallback_grid": lambda _: fallback_grid(
+        [SimpleNamespace(dialect=SMTP, library=NASTY, habit=NASTY, verdict=Verdict(BROKEN, NASTY))]
+    ),
+    "published": lambda _: Published(NASTY, [_finding(), _finding(date="2021")]),
+    "published, the picture": lambda _: Published(NASTY, [_finding(), _finding(date="2021")]).picture(),
     "policy_grid": lambda _: policy_grid({(NASTY, NASTY): Outcome(False, NASTY, why=NASTY)}, NASTY),
     "ports": lambda _: port_table(),
     "segment": _buffer,

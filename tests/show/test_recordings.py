@@ -144,9 +144,9 @@ def test_an_unknown_name_leads_to_the_known_ones():
         recorded("nothing")
 
 
-def test_an_installation_without_the_checkout_says_how_to_get_one(tmp_path, monkeypatch):
+def test_an_installation_that_has_lost_its_recordings_says_how_to_get_them(tmp_path, monkeypatch):
     monkeypatch.setattr("labkit.show.recordings.FOLDER", tmp_path / "data")
-    with pytest.raises(LabError, match="installed without its checkout: install it with pip install --editable"):
+    with pytest.raises(LabError, match="install labkit again, from its wheel or in the folder of the lab"):
         recorded("starttls_tls13")
 
 
@@ -155,5 +155,7 @@ def test_the_command_records_every_row_into_the_folder_that_it_is_given(tmp_path
     result = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
     possible = [each.name for each in record.RECORDINGS if each.network in POSSIBLE]
-    assert sorted(os.listdir(tmp_path)) == sorted(["ladder.svg", *(f"{name}.pcapng" for name in possible)])
+    assert sorted(os.listdir(tmp_path)) == sorted(
+        [*(f"{name}.svg" for name in ("ladder", "compared", "entropy")), *(f"{name}.pcapng" for name in possible)]
+    )
     assert all(each.name in result.stdout for each in record.RECORDINGS)

@@ -68,6 +68,10 @@ def chromium():
         ('<body class="vscode-dark">', "dark"),
         ('<html theme="light"><body>', "light"),
         ('<html theme="dark"><body>', "dark"),
+        ('<html data-theme="light"><body>', "light"),
+        ('<html data-theme="dark"><body>', "dark"),
+        ('<body class="vscode-high-contrast">', "dark"),
+        ('<body class="vscode-high-contrast vscode-high-contrast-light">', "light"),
         ("<body>", None),
     ],
 )
@@ -86,6 +90,7 @@ def test_an_own_theme_of_the_front_end_gives_paper_and_ink(chromium):
     for paper, ink in (
         ("--jp-layout-color0", "--jp-ui-font-color0"),
         ("--vscode-editor-background", "--vscode-editor-foreground"),
+        ("--pst-color-background", "--pst-color-text-base"),
     ):
         page.set_content(f'<body style="{paper}:#fdf6e3;{ink}:#073642">{sentence("words").html}</body>')
         style = page.evaluate(

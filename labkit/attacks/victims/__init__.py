@@ -78,16 +78,18 @@ _HABITS = (
     habits.older_tls,
     habits.remembers,
     habits.ignores_login,
+    habits.as_it_comes,
 )
 
 
 def _of(dialect: Dialect) -> Iterator[Victim]:
-    """The victims of a protocol; none where it has no file here."""
+    """The victims of a protocol: none where it has no file here, and none for implicit TLS that does not exist."""
     name = f"{__name__}.{dialect.name.lower()}"
     if find_spec(name) is None:
         return
     module = import_module(name)
-    for habit, program in (*((habit, module.PROGRAM) for habit in _HABITS), *module.SPECIAL):
+    possible = (habit for habit in _HABITS if module.PROGRAM.implicit or habit is not habits.implicit)
+    for habit, program in (*((habit, module.PROGRAM) for habit in possible), *module.SPECIAL):
         yield Victim(dialect.name, habit, program)
 
 

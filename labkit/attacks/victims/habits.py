@@ -25,6 +25,13 @@ def implicit(program: Program) -> None:
         _use(program)
 
 
+def as_it_comes(program: Program) -> None:
+    """Uses the library as it comes: its user says nothing about TLS."""
+    with program.connected():
+        program.log_in_by_default()
+        program.work()
+
+
 def looks(program: Program) -> None:
     """Verified TLS, a login, and nothing more: as mail programs do that look for new mail."""
     with program.connected():

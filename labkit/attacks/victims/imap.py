@@ -13,7 +13,7 @@ from typing import Any
 from labkit.attacks.victims import browsers, habits
 from labkit.attacks.victims.buffer import KeptBuffer
 from labkit.attacks.victims.habits import careful, if_offered
-from labkit.attacks.victims.programs import LOGIN, MAIL, Program
+from labkit.attacks.victims.programs import Program
 
 
 class DialledIMAP(imaplib.IMAP4):
@@ -45,10 +45,10 @@ class IMAPProgram(Program):
 
     def log_in(self) -> None:
         if self.client.state == "NONAUTH":  # PREAUTH, and nothing is left to do
-            self.client.login(*LOGIN)
+            self.client.login(*self.scene.login)
 
     def work(self) -> None:
-        self.client.append("Drafts", "", "", MAIL.encode())
+        self.client.append("Drafts", "", "", self.scene.mail.encode())
 
     def look(self) -> list[str]:
         told = self.client.untagged_responses.items()
@@ -163,7 +163,7 @@ def forgets_after_greeting(program: Program) -> None:
         sock = program.dial(program.scene.port)
         with sock, sock.makefile("rb") as answers:
             answers.readline()
-            sock.sendall(f"a1 LOGIN {' '.join(LOGIN)}\r\n".encode())
+            sock.sendall(f"a1 LOGIN {' '.join(program.scene.login)}\r\n".encode())
             answers.readline()
 
 

@@ -24,6 +24,7 @@ class LMTPProgram(SMTPProgram):
     """smtplib.LMTP: delivers a mail."""
 
     kind = DialledLMTP
+    implicit = False
 
 
 PROGRAM = LMTPProgram

@@ -15,6 +15,8 @@ _SCRIPT = f'require ["reject"];\r\nreject "{TEXT}";\r\n'
 class ManageSieveProgram(Program):
     """sievelib: stores a filter."""
 
+    implicit = False
+
     @property
     def errors(self) -> tuple[type[Exception], ...]:
         """What sievelib raises."""

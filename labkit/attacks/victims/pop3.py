@@ -9,7 +9,7 @@ import ssl
 
 from labkit.attacks.victims import habits
 from labkit.attacks.victims.buffer import KeepingFile
-from labkit.attacks.victims.programs import LOGIN, Program
+from labkit.attacks.victims.programs import Program
 
 
 class DialledPOP3(poplib.POP3):
@@ -40,8 +40,8 @@ class POP3Program(Program):
         self.client.stls(context)
 
     def log_in(self) -> None:
-        self.client.user(LOGIN[0])
-        self.client.pass_(LOGIN[1])
+        self.client.user(self.scene.login[0])
+        self.client.pass_(self.scene.login[1])
 
     def work(self) -> None:
         count, _ = self.client.stat()

@@ -40,6 +40,10 @@ class PostgreSQLProgram(AsyncProgram):
         if self._database is None:
             self._log_in(ssl=self._mode)
 
+    def log_in_by_default(self) -> None:
+        """asyncpg's own mode, ``prefer``, unless the environment variable PGSSLMODE names another."""
+        self._log_in()
+
     def work(self) -> None:
         self.await_(partial(self._database.execute, f"INSERT INTO notes VALUES ('{TEXT}')"))
 

@@ -45,6 +45,11 @@ class Scene(NamedTuple):
     timeout: float = 5.0
     """Seconds for each wait."""
     server: str = SERVER_NAME
+    """The name of the server: in the certificate, and where to connect."""
+    login: tuple[str, str] = LOGIN
+    """User and password of the victim."""
+    mail: str = MAIL
+    """What it sends or stores."""
 
     def connect(self, name: str, port: int) -> socket.socket:
         """A connection to a name in the lab's domain. Raises `OSError` as everywhere, and `OutsideTheLab`."""
@@ -63,6 +68,8 @@ class Program(ABC):
     """The library's client, by program and nominal port."""
     errors: ClassVar[tuple[type[Exception], ...]]
     """What the library raises when the server, or TLS, is not as it should be."""
+    implicit: ClassVar[bool] = True
+    """Whether its protocol has implicit TLS."""
     variant: ClassVar[str] = ""
     """How it differs from the library as it is, in a word; empty where it does not."""
 
@@ -122,7 +129,11 @@ class Program(ABC):
 
     @abstractmethod
     def log_in(self) -> None:
-        """Log in as `LOGIN`."""
+        """Log in as the user of the scene."""
+
+    def log_in_by_default(self) -> None:
+        """Log in as `LOGIN`, with what the library does about TLS when it is told nothing: in most, nothing."""
+        self.log_in()
 
     @abstractmethod
     def work(self) -> None:

@@ -9,7 +9,7 @@ import ssl
 
 from labkit.attacks.victims import habits
 from labkit.attacks.victims.buffer import KeepingFile
-from labkit.attacks.victims.programs import LOGIN, MAIL, Program
+from labkit.attacks.victims.programs import Program
 from labkit.trust.certificates import DOMAIN
 
 
@@ -18,7 +18,7 @@ class DialledSMTP(smtplib.SMTP):
 
     def __init__(self, program: Program, port: int) -> None:
         self._program = program
-        super().__init__(program.scene.server, port, f"alice.{DOMAIN}", program.scene.timeout)
+        super().__init__(program.scene.server, port, f"{program.scene.host.name}.{DOMAIN}", program.scene.timeout)
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         return self._program.dial(port)
@@ -46,10 +46,10 @@ class SMTPProgram(Program):
         self.client.starttls(context=context)
 
     def log_in(self) -> None:
-        self.client.login(*LOGIN)
+        self.client.login(*self.scene.login)
 
     def work(self) -> None:
-        self.client.sendmail(f"alice@{DOMAIN}", [f"bob@{DOMAIN}"], MAIL)
+        self.client.sendmail(f"{self.scene.login[0]}@{DOMAIN}", [f"bob@{DOMAIN}"], self.scene.mail)
 
     def look(self) -> list[str]:
         self.client.ehlo_or_helo_if_needed()

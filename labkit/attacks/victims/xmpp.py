@@ -27,7 +27,10 @@ class XMPPProgram(AsyncProgram):
             self.await_(self._leave)
 
     async def _leave(self) -> None:
-        await self._stream.disconnect(wait=1.0)
+        try:
+            await self._stream.disconnect(wait=1.0)
+        finally:
+            await _ended(self._stream)
 
     def offers_tls(self) -> bool:
         """False: slixmpp looks by itself, and upgrades if that is offered."""
@@ -41,6 +44,10 @@ class XMPPProgram(AsyncProgram):
         if self._stream is None:
             self._log_in(ssl._create_unverified_context(), enable_starttls=True, enable_plaintext=True)
 
+    def log_in_by_default(self) -> None:
+        """With slixmpp's own switches, but no direct TLS, for which it asks the DNS where to connect (XEP-0368)."""
+        self._stream = self.await_(partial(self._opened, self.scene.trust, None))
+
     def work(self) -> None:
         self.await_(self._send)
 
@@ -53,13 +60,10 @@ class XMPPProgram(AsyncProgram):
     def _log_in(self, context: ssl.SSLContext, **switches: bool) -> None:
         self._stream = self.await_(partial(self._opened, context, switches))
 
-    async def _opened(self, context: ssl.SSLContext, switches: dict[str, bool]) -> Any:
-        """A stream with a login in it. Raises ConnectionError when there is none."""
-        clear = {"feature_mechanisms": {"unencrypted_plain": switches.get("enable_plaintext", False)}}
-        user, password = LOGIN
-        client = library("slixmpp").ClientXMPP(f"{user}@{self.scene.server}", password, plugin_config=clear)
-        for name in ("enable_direct_tls", "enable_starttls", "enable_plaintext"):
-            setattr(client, name, switches.get(name, False))
+    async def _opened(self, context: ssl.SSLContext, switches: dict[str, bool] | None) -> Any:
+        """A stream with a login in it; without switches, with the library's own. Raises ConnectionError when there is
+        none."""
+        client = self._client(switches)
         client.get_ssl_context = lambda: context
         done = asyncio.get_running_loop().create_future()
         for event, said in _ENDS.items():
@@ -70,7 +74,21 @@ class XMPPProgram(AsyncProgram):
                 raise ConnectionError(refusal)
         except BaseException:
             client.abort()
+            await _ended(client)
             raise
+        return client
+
+    def _client(self, switches: dict[str, bool] | None) -> Any:
+        user, password = LOGIN
+        make = partial(library("slixmpp").ClientXMPP, f"{user}@{self.scene.server}", password)
+        if switches is None:
+            client = make()
+            client.enable_direct_tls = False
+            return client
+        clear = {"feature_mechanisms": {"unencrypted_plain": switches.get("enable_plaintext", False)}}
+        client = make(plugin_config=clear)
+        for name in ("enable_direct_tls", "enable_starttls", "enable_plaintext"):
+            setattr(client, name, switches.get(name, False))
         return client
 
 
@@ -82,6 +100,14 @@ _ENDS = {
     "connection_failed": "the connection failed",
 }
 """Event of slixmpp that ends the wait for a session -> what went wrong; empty for nothing."""
+
+
+async def _ended(client: Any) -> None:
+    """Wait for the task with which slixmpp sends: it outlives the connection, and asyncio complains of it."""
+    sending = client._run_out_filters
+    if sending is not None:
+        sending.cancel()
+        await asyncio.wait([sending], timeout=1.0)
 
 
 def _tell(done: asyncio.Future[str], said: str, _: Any = None) -> None:

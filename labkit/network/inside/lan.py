@@ -46,7 +46,8 @@ class Lan:
     def __init__(self, hosts: dict[str, dict[str, str]], prefix: int) -> None:
         self.wires: dict[str, Wire] = {}
         """Host -> the wire that delays its frames, where the kernel cannot."""
-        self._slow: set[str] = set()
+        self._slow: dict[str, tuple[str, str, str]] = {}
+        """Host with a second cable -> the names that `_names` gives for it."""
         self.namespaces = {_SWITCH: _namespace()} | {name: _new_namespace() for name in hosts}
         """Host, or the switch -> this process's descriptor of its network namespace."""
         self._routes: dict[str, IPRoute] = {}
@@ -85,47 +86,50 @@ class Lan:
         else:
             ip.neigh("del", **entry)
 
-    def link(self, host: str, delay: float, loss: float) -> str:
+    def link(self, host: str, delay: float, loss: float) -> tuple[str, str]:
         """Let every frame between a host and the switch take `delay` seconds more, and be lost with probability `loss`.
 
-        Says what does it: ``netem`` (tc-netem(8)), ``relay`` where this kernel has no netem, or an empty text for none.
+        Says what does it, ``netem`` (tc-netem(8)), ``relay`` where this kernel has no netem, or an empty text for none;
+        and the name of the cable's end at the switch.
         """
         ip = self._routing(_SWITCH)
         if host in self._slow:
             self._shorten(ip, host)
         if not delay and not loss:
-            return ""
-        near, far = self._lengthen(ip, host)
+            return "", host
+        near, far, joint = self._lengthen(ip, host)
         if _netem(ip, (host, far), delay, loss):
-            _join(ip, f"{host}-wire", (host, far))
+            _join(ip, joint, (host, far))
             _until_forwarding(ip, near, host, far)
-            return "netem"
+            return "netem", near
         try:
             self.wires[host] = Wire(host, far, delay, loss)
         except OSError:  # no packet socket either
             self._shorten(ip, host)
             raise
         _until_forwarding(ip, near)
-        return "relay"
+        return "relay", near
 
-    def _lengthen(self, ip: IPRoute, host: str) -> tuple[str, str]:
-        """Take a host off the switch and put a second cable there: its end at the switch, and its free end."""
-        self._slow.add(host)
-        near, far = f"{host}-lan", f"{host}-far"
+    def _lengthen(self, ip: IPRoute, host: str) -> tuple[str, str, str]:
+        """Take a host off the switch and put a second cable there.
+
+        Gives the names of its end at the switch, of its free end, and of what may join that to the host.
+        """
+        near, far, joint = self._slow[host] = _names(list(self.namespaces).index(host))
         ip.link("set", index=_index(ip, host), master=0)
         ip.link("add", ifname=near, kind="veth", peer={"ifname": far})
         ip.link("set", index=_index(ip, near), master=_index(ip, _SWITCH), state="up")
         ip.link("set", index=_index(ip, far), state="up")
-        return near, far
+        return near, far, joint
 
     def _shorten(self, ip: IPRoute, host: str) -> None:
-        self._slow.discard(host)
+        near, _, joint = self._slow.pop(host)
         if wire := self.wires.pop(host, None):
             wire.close()
-        elif bridges := ip.link_lookup(ifname=f"{host}-wire"):
+        elif bridges := ip.link_lookup(ifname=joint):
             ip.link("del", index=bridges[0])
             ip.tc("del", index=_index(ip, host), parent=_ROOT)
-        ip.link("del", index=_index(ip, f"{host}-lan"))
+        ip.link("del", index=_index(ip, near))
         ip.link("set", index=_index(ip, host), master=_index(ip, _SWITCH))
         _until_forwarding(ip, host)
 
@@ -152,6 +156,11 @@ def _namespace() -> int:
 def _new_namespace() -> int:
     unshare(NETWORK)
     return _namespace()
+
+
+def _names(number: int) -> tuple[str, str, str]:
+    """Interfaces that no host can bear the name of, and short enough for the kernel (IFNAMSIZ of <linux/if.h>)."""
+    return f"near.{number}", f"far.{number}", f"joint.{number}"
 
 
 def _index(ip: IPRoute, name: str) -> int:

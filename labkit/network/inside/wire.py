@@ -7,6 +7,7 @@ ARP and every program on the hosts see a slow link and nothing else.
 import contextlib
 import heapq
 import itertools
+import math
 import random
 import socket
 import time
@@ -41,14 +42,18 @@ class Wire:
     def deliver(self) -> float | None:
         """Send the frames whose time has come; the seconds until the next one is due."""
         now = time.monotonic()
+        self._send_due(now)
+        return self._under_way[0][0] - now if self._under_way else None
+
+    def _send_due(self, now: float) -> None:
         while self._under_way and self._under_way[0][0] <= now:
             _, _, end, frame = heapq.heappop(self._under_way)
             with contextlib.suppress(OSError):  # a full queue loses a frame, as on any wire
                 end.send(frame)
-        return self._under_way[0][0] - now if self._under_way else None
 
     def close(self) -> None:
-        """Cut the wire; what is under way is lost."""
+        """Cut the wire; what is under way arrives at once."""
+        self._send_due(math.inf)
         for end in self.ends:
             end.close()
 

@@ -1,0 +1,63 @@
+"""The command ``attack``: any mail program against every attack, from a terminal or in continuous integration."""
+
+import argparse
+import sys
+from functools import partial
+from pathlib import Path
+
+from labkit.errors import LabError
+
+STATUSES = (
+    "exit status: 0, nothing leaked; 1, something leaked; "
+    "2, an argument is of no use, or the program never came by, so that nothing was tested"
+)
+SAYS = "let any mail program meet every attack on its protocol, and say what leaked"
+_EXAMPLE = "%(prog)s -- curl --ssl-reqd --cacert {ca} --user {user}:{password} {scheme}://{host}:{port}/ …"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    parser.usage = f"%(prog)s [options] -- COMMAND…\nexample: {_EXAMPLE}"
+    words = "{host}, {port}, {user}, {password}, {ca}, {message} and {scheme}"
+    parser.add_argument("words", metavar="COMMAND", nargs="+", help=f"the words of the program, with {words} in them")
+    parser.add_argument("--protocol", default="smtp", help="what the program speaks: smtp, imap, pop3, …; default smtp")
+    parser.add_argument("--implicit", metavar="COMMAND", default="", help="its words for implicit TLS, in one argument")
+    parser.add_argument("--attacks", metavar="N1,C3,…", default="", help="only these, by their numbers; default all")
+    parser.add_argument("--timeout", type=float, default=8.0, help="seconds after which a run is ended; default 8")
+    parser.add_argument("--network", default="auto", help="auto, loopback, or namespace: a private LAN")
+    parser.add_argument("--json", action="store_true", help="print JSON; labkit.show.client_report has its fields")
+    parser.add_argument("--junit", metavar="FILE", type=Path, help="write JUnit XML, too")
+    parser.add_argument("--html", metavar="FILE", type=Path, help="write the matrix as a web page, too")
+
+
+def attack(chosen: argparse.Namespace) -> int:
+    """Run it, print the matrix, and give the exit status. Raises `LabError` for an argument that is of no use."""
+    from labkit import Lab
+    from labkit.attacks import catalogue
+    from labkit.trials.any_client import every_run, mail_program
+
+    numbers = [number for number in chosen.attacks.split(",") if number]
+    vectors = [type(catalogue.vector(number)) for number in numbers] or catalogue.ALL
+    program = mail_program(chosen.words, chosen.protocol, chosen.implicit, chosen.timeout, vectors)
+    with Lab(chosen.network) as lab:  # so that the network is one that can be made here
+        kind = lab.network.kind
+    matrix = every_run(partial(Lab, kind), program, lambda: None)
+    print(matrix.json if chosen.json else matrix)
+    for path, text in ((chosen.junit, matrix.junit), (chosen.html, _page(matrix.page.html))):
+        if path is not None:
+            _write(path, text)
+    if not matrix.tested:
+        print(f"labkit: Nothing was tested: {matrix.trials[0].verdict.why}.", file=sys.stderr)
+        return 2
+    return 1 if matrix.leaks else 0
+
+
+def _page(body: str) -> str:
+    return f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Attacks on a mail program</title>{body}</html>'
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise LabError(f"{path} cannot be written ({error.strerror}): choose another place.") from error

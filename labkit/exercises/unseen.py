@@ -1,0 +1,141 @@
+"""Answers that are tried on networks that were not there before: a policy that all mail programs follow, a detector.
+
+The networks are small, and recorded when the first answer of their kind is checked.
+"""
+
+import secrets
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from itertools import islice
+from typing import Any
+
+from labkit.attacks.verdict import DECEIVED, LEAKED
+from labkit.clients.policies import Policy
+from labkit.exercises.checkers import shown
+from labkit.exercises.functions import returned
+from labkit.lab import Lab
+from labkit.mystery.kinds import RELAYING
+from labkit.mystery.plan import SMALLEST
+from labkit.mystery.scoring import Found, NotSessions, Score, compared
+from labkit.mystery.unknown import MysteryNetwork, record
+
+HIDDEN = 10
+"""Networks on which a detector is scored."""
+PRECISION, RECALL = 0.9, 0.75
+"""What a detector must reach."""
+_MOST = 10_000
+_AT_ONCE = 4
+"""Networks that are recorded at the same time; a client that waits uses no CPU."""
+
+
+def fresh(policy: Policy | None = None) -> MysteryNetwork:
+    """A small network of a seed that was drawn just now."""
+    return record(Lab, secrets.token_hex(4), SMALLEST, policy)
+
+
+# ---- a policy
+
+
+def complaint_about_policy(answer: object) -> str:
+    """What is wrong with a policy for all mail programs; empty where nothing leaks under it, and mail flows."""
+    if not isinstance(answer, Policy):
+        return f"The answer is a policy, one of `policies` or a `Policy(…)` of your own, and yours is {shown(answer)}."
+    network = fresh(answer)
+    return _robbed(network) or _in_the_clear(network) or _held_up(network)
+
+
+def _robbed(network: MysteryNetwork) -> str:
+    """An attack that still gains something."""
+    for one in network.happened.records:
+        visit = one.visit
+        if visit.kind and visit.protocol != RELAYING and one.verdict.outcome in (LEAKED, DECEIVED):
+            return (
+                f"In a fresh network, {visit.client} was still the victim of {visit.kind} at {visit.house} "
+                f"({visit.protocol}): {one.verdict.outcome}, {one.verdict.why}."
+            )
+    return ""
+
+
+def _in_the_clear(network: MysteryNetwork) -> str:
+    """A password that crosses in the clear, also without any attack."""
+    password = next((seen for seen in network.capture.visible() if seen.what == "password"), None)
+    if password is None:
+        return ""
+    return (
+        f"In a fresh network, the password {password.value} crossed in the clear, though nobody had to attack for it."
+    )
+
+
+def _held_up(network: MysteryNetwork) -> str:
+    """Work that a good server would have let the client do."""
+    for one in network.happened.records:
+        visit = one.visit
+        good = network.key.plan.house(visit.house).certificate == "right"
+        if good and not visit.attacker and visit.protocol != RELAYING and not one.report.done:
+            return (
+                f"Nothing leaks, but {visit.client} could not work at {visit.house}, whose certificate is right and "
+                f"whom nobody attacked: {one.report.said} Which kind of TLS does every server of the network have?"
+            )
+    return ""
+
+
+# ---- a detector
+
+
+@cache
+def hidden() -> tuple[MysteryNetwork, ...]:
+    """The networks on which detectors are scored in this process."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return tuple(pool.map(lambda _: _opened(fresh()), range(HIDDEN)))
+
+
+def _opened(network: MysteryNetwork) -> MysteryNetwork:
+    """The network, decoded before a student's time runs."""
+    _ = network.capture.dialogues, network.key
+    return network
+
+
+def complaint_about_detector(answer: object) -> str:
+    """What is wrong with a detector; empty for one that is good enough."""
+    if not callable(answer):
+        return f"The answer is a function, given by its name alone, and yours is {shown(answer)}."
+    score, found = Score(), []
+    for network in hidden():
+        one, complaint = scored(answer, network)
+        if one is None:
+            return complaint
+        score = score.plus(one.score)
+        found.append((network, one))
+    if score.precision >= PRECISION and score.recall >= RECALL:
+        return ""
+    return f"On {HIDDEN} networks that neither of us had seen: {score!r}. {_for_example(score, found)}"
+
+
+def scored(detector: Callable[[Any], Any], network: MysteryNetwork) -> tuple[Found | None, str]:
+    """What a detector finds in a network, or what to say where it does not come to that."""
+    where = f"the network {network.seed!r} of {network.size} visits"
+
+    def listed(capture: Any) -> Any:
+        named = detector(capture)
+        return list(islice(named, _MOST)) if hasattr(named, "__next__") else named  # a generator works in its time, too
+
+    named, complaint = returned(listed, network.capture, on=where)
+    if complaint:
+        return None, complaint
+    try:
+        return compared(network, named), ""
+    except NotSessions as error:
+        return None, f"On {where} {error}."
+
+
+def _for_example(score: Score, found: list[tuple[MysteryNetwork, Found]]) -> str:
+    """A session of the kind that the detector is worse at, and where to find it."""
+    if score.precision < PRECISION:
+        network, frame = next((network, one.wrong[0]) for network, one in found if one.wrong)
+        talk = network.capture.dialogues[network.key.session_at[frame]]
+        what = f"it suspects {talk.client_name} with {talk.server_name}, which nobody attacked"
+    else:
+        network, incident = next((network, one.missed[0]) for network, one in found if one.missed)
+        what = f"it misses {incident.kind} on {incident.victim} at {incident.server} ({incident.protocol})"
+    return f"For example, {what}. Look at it: `lab.mystery_network({network.seed!r}, {network.size})`."

@@ -1,0 +1,217 @@
+"""Lets a plan happen, live: real servers, clients and attackers of a lab on loopback, captured from the first visit to
+the last.
+
+The visits come one after the other. What was done to each, and what came of it, is taken down while it happens; which
+frames it has is for `key` to find out.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from labkit.attack import Aftermath, targets
+from labkit.attacks import catalogue, victims
+from labkit.attacks.engine.interceptor import Interceptor
+from labkit.attacks.engine.misleading import Misleader
+from labkit.attacks.loot import Item
+from labkit.attacks.vector import Vector
+from labkit.attacks.vectors.publication import BlockPolicyHost, PublicationVector
+from labkit.attacks.verdict import Verdict, judge
+from labkit.attacks.victims.report import Report
+from labkit.clients import fetching, policies, smtp
+from labkit.clients.policies import IMPLICIT, Policy
+from labkit.defences.sending import Configuration, MailSender
+from labkit.mail.mailbox import Message
+from labkit.mail.message import Outgoing, compose
+from labkit.mail.postoffice import USERS, PostOffice
+from labkit.mystery.kinds import FIRST_CONTACT, KEEPING, OLDER_TLS, RELAYING, SUBMITTING
+from labkit.mystery.plan import ClientVisit, Plan
+from labkit.trust.certificates import DOMAIN
+from labkit.trust.contexts import client_context
+
+if TYPE_CHECKING:
+    from labkit.attacks.victims import Scene
+    from labkit.lab import Lab
+    from labkit.show.capture import Capture
+
+PATIENCE = 20.0
+"""Seconds for each visit. None has to wait; a machine may be busy."""
+PUBLISHERS = ("dns", "www")
+_POLICIES = {policy.name: policy for policy in policies.ALL}
+_PROGRAMS = {KEEPING: "careful (keeping)", OLDER_TLS: "older tls"}
+"""Manner -> the habit of a victim's program."""
+_PUBLISHED: Mapping[str, type[PublicationVector]] = {"P7": BlockPolicyHost}
+"""Number -> the attack on what is published; the domain's server is then stripped of its offer."""
+_STRIPS = "N1"
+
+
+class VisitRecord(NamedTuple):
+    """What happened in one visit, as the lab knows it."""
+
+    visit: ClientVisit
+    began: int
+    ended: int
+    """Nanoseconds since 1970 (UTC)."""
+    report: Report
+    """What the client says."""
+    changed: tuple[str, ...] = ()
+    """What the attacker did, in order; empty where everything passed as it came."""
+    verdict: Verdict | None = None
+    """What came of the attack; None where there was none."""
+    loot: tuple[Item, ...] = ()
+    """What the attacker has read."""
+
+
+class Staged(NamedTuple):
+    """A plan that has happened."""
+
+    capture: "Capture"
+    """Everything that crossed the network, without secrets."""
+    records: tuple[VisitRecord, ...]
+    """One for each visit, in order."""
+
+
+def staged(make: "Callable[..., Lab]", plan: Plan, policy: Policy | None = None) -> Staged:
+    """Let a plan happen in a lab that `make` makes; with a `policy`, every mail program follows that one.
+
+    What `make` takes is ``hosts``; the lab is on loopback and captures with a tap.
+    """
+    from labkit.show.capture import Capture
+
+    with make(hosts=(*plan.hosts, *PUBLISHERS)) as lab:
+        lab.post = PostOffice({**USERS, **{person.name: person.password for person in plan.people}})
+        addresses = {name: lab.network.published(name) for name in lab.network.hosts}
+        lab.network.written.update(addresses)
+        stage = _Stage(lab, plan, policy)
+        with lab.capture() as raw:
+            records = tuple(stage.perform(visit) for visit in plan.visits)
+    names = {address: name for name, address in addresses.items()}
+    how = f"{raw.how} Each host has the address that the lab's DNS gives for it."
+    return Staged(Capture(raw.frames, "", names, how), records)
+
+
+class _Stage:
+    """The servers, clients and attackers of a plan."""
+
+    def __init__(self, lab: "Lab", plan: Plan, policy: Policy | None) -> None:
+        self._lab, self._plan, self._policy = lab, plan, policy
+        for house in plan.houses:
+            _open(lab, house.name, house.certificate, house.versions, house.settings)
+        for domain, house in plan.domains.items():
+            lab.domain(domain, mx=(house,)).sts("enforce")
+        for person in plan.people:
+            lab.post.account(person.name).inbox.keep(_letter(person.name, person.pin))
+        self._senders = {relay: self._sender(relay) for relay in plan.relays}
+        for sender in self._senders.values():
+            for domain in plan.domains:
+                sender.send(_mail("postmaster", domain, "This is a test."))
+
+    def perform(self, visit: ClientVisit) -> VisitRecord:
+        """Let a client come, with the attacker on the path if there is one."""
+        if visit.attacker:
+            return self._intercepted(visit)
+        began = time.time_ns()
+        report = self._act(visit)
+        return VisitRecord(visit, began, time.time_ns(), report)
+
+    def _intercepted(self, visit: ClientVisit) -> VisitRecord:
+        lab, forgeries = self._lab, []
+        aftermath = Aftermath(lab.site)
+        vector, published = _vectors(visit)
+        protocol = "SMTP" if visit.protocol == RELAYING else visit.protocol
+        on_path = [
+            server
+            for (host, port), server in lab.servers.items()
+            if host == visit.house and server.protocol == protocol and (port == 25) == (visit.protocol == RELAYING)
+        ]
+        chosen = [target for server in on_path for target in targets(lab.site, vector, server)]
+        with ExitStack() as stack:
+            keys = lab.authority, lab.keylog.path
+            if published:
+                misleader = stack.enter_context(Misleader(lab.network, published, *keys, visit.attacker))
+                forgeries = misleader.forgeries
+            interceptor = stack.enter_context(Interceptor(lab.network, vector, chosen, *keys, visit.attacker))
+            began = time.time_ns()
+            report = self._act(visit)
+        ended = time.time_ns()
+        case = aftermath.case(interceptor, [report])
+        changed = (*map(repr, forgeries), *map(repr, interceptor.edits))
+        return VisitRecord(visit, began, ended, report, changed, judge(case), tuple(case.loot))
+
+    # ---- clients
+
+    def _act(self, visit: ClientVisit) -> Report:
+        """Let the client do its work, and say what its user would be told."""
+        if visit.protocol == RELAYING:
+            return self._relay(visit)
+        if self._policy is not None:
+            return self._follow(visit, self._policy)
+        if visit.manner in _PROGRAMS:
+            victim = victims.named(f"{visit.protocol}, {_PROGRAMS[visit.manner]}")
+            return victim.run(self._scene(visit))
+        return self._follow(visit, _POLICIES[visit.manner])
+
+    def _relay(self, visit: ClientVisit) -> Report:
+        relay = visit.client
+        sender = self._sender(relay) if visit.manner == FIRST_CONTACT else self._senders[relay]
+        return Report.of(sender.send(_mail("postmaster", self._plan.domain(visit.house), "The invoice is attached.")))
+
+    def _follow(self, visit: ClientVisit, policy: Policy) -> Report:
+        """A client of the lab that follows a policy."""
+        person, host = self._plan.person(visit.client), self._lab.network.host(visit.client)
+        port = PORTS[visit.protocol][policy.starts == IMPLICIT]
+        context = client_context(self._lab.authority, policy.verify, visit.versions, keylog=self._lab.keylog.path)
+        login, name = (person.name, person.password), f"{visit.house}.{DOMAIN}"
+        if visit.protocol == "SMTP":
+            mail = _mail(person.name, "friends.test", f"The PIN is {person.pin}.")
+            return Report.of(smtp.send(host, visit.house, port, mail, policy, context, login, PATIENCE, name))
+        where = host, visit.house, port
+        return Report.of(fetching.fetch(visit.protocol, *where, policy, context, login, PATIENCE, name))
+
+    def _scene(self, visit: ClientVisit) -> "Scene":
+        """Where a victim's program does its work."""
+        person, (explicit, implicit) = self._plan.person(visit.client), PORTS[visit.protocol].values()
+        mail = _mail(person.name, "friends.test", f"The PIN is {person.pin}.").data.decode()
+        trust = client_context(self._lab.authority, True, visit.versions, keylog=self._lab.keylog.path)
+        host, server = self._lab.network.host(visit.client), f"{visit.house}.{DOMAIN}"
+        return victims.Scene(host, explicit, implicit, trust, PATIENCE, server, (person.name, person.password), mail)
+
+    def _sender(self, relay: str) -> MailSender:
+        """A sending mail server that knows no policy yet."""
+        return self._lab.registry.sender(self._lab.network.host(relay), Configuration())
+
+
+PORTS = {
+    "SMTP": {False: 587, True: 465},
+    "IMAP": {False: 143, True: 993},
+    "POP3": {False: 110, True: 995},
+}
+"""Protocol -> its ports: explicit, and implicit."""
+
+
+def _open(lab: "Lab", name: str, certificate: str, versions: tuple[str, ...], settings: Mapping[str, Any]) -> None:
+    """Start the servers of a house."""
+    shown = {"certificate": certificate, "host": name, "name": f"{name}.{DOMAIN}", "tls": versions, "auth": "always"}
+    for protocol in SUBMITTING:
+        lab.start(protocol.lower(), **shown, **settings)
+        lab.start(protocol.lower(), implicit=True, **shown)
+
+
+def _vectors(visit: ClientVisit) -> tuple[Vector, PublicationVector | None]:
+    """The attack on the path to the server, and the one on what is published."""
+    if not visit.kind:
+        return Vector(), None
+    if visit.vector in _PUBLISHED:
+        return catalogue.vector(_STRIPS), _PUBLISHED[visit.vector]()
+    return catalogue.vector(visit.vector), None
+
+
+def _mail(sender: str, domain: str, text: str) -> Outgoing:
+    return compose(text, "Hello", f"{sender}@{DOMAIN}", f"friend@{domain}")
+
+
+def _letter(user: str, pin: str) -> Message:
+    """What lies in an inbox from the beginning."""
+    mail = _mail("bank", DOMAIN, f"Your PIN is {pin}.")
+    return Message(mail.sender, (f"{user}@{DOMAIN}",), mail.data, "clear text", "")

@@ -1,0 +1,126 @@
+"""A program that may do anything, run on a host: in limited time, with limited output, ended with all it started."""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, NamedTuple
+
+from labkit.interrupts import uninterrupted
+
+_KEEPER = (sys.executable, "-E", "-s", "-S", str(Path(__file__).with_name("keeper.py")))
+_PIECE = 1 << 16
+_FAREWELL = 10.0
+"""Seconds for the processes to end once they are told; it takes milliseconds."""
+
+
+class Ended(NamedTuple):
+    """What became of a program."""
+
+    status: int | None
+    """Its exit status, or as in a shell 128 and the number of the signal that ended it; None where the lab ended it."""
+    output: bytes
+    """What it wrote to its standard output and its standard error, in the order in which it came."""
+    cut: str
+    """Why the lab ended it: ``was still running after 8 s``; empty where it ended by itself."""
+
+
+def run_bounded(
+    start: list[str],
+    input: bytes,
+    timeout: float,
+    most: int,
+    environment: Mapping[str, str] | None,
+    running: "set[Running]",
+) -> Ended:
+    """Run `start` with `input` on its standard input, for `timeout` seconds and `most` bytes of output at most.
+
+    When it returns, neither the program nor a process that it has started is left; on Windows, processes that it has
+    started may be. `environment` is that of the lab where it is None. The program is in `running` meanwhile. Raises
+    `OSError` where it cannot be started.
+    """
+    with ExitStack() as stack:
+        given = stack.enter_context(tempfile.TemporaryFile())
+        given.write(input)
+        given.seek(0)
+        with uninterrupted():
+            program = stack.enter_context(Running(start, given, environment, most))
+            running.add(program)
+            stack.callback(running.discard, program)
+        program.wait(timeout)
+    return Ended(None if program.cut else program.status, bytes(program.output), program.cut)
+
+
+class Running:
+    """A program from its start to the end of the block, and a thread that reads what it writes."""
+
+    def __init__(self, start: list[str], given: IO[bytes], environment: Mapping[str, str] | None, most: int) -> None:
+        self.output = bytearray()
+        self.cut = ""
+        self._most = most
+        self._leash, theirs = socket.socketpair()
+        try:
+            with theirs:
+                keeps = os.name != "nt"
+                fd = theirs.fileno()
+                self._process = subprocess.Popen(
+                    [*_KEEPER, str(fd), *start] if keeps else start,
+                    stdin=given,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,  # Control-C is for the lab alone
+                    pass_fds=(fd,) if keeps else (),
+                    env=environment,
+                )
+        except BaseException:
+            self._leash.close()
+            raise
+        self._reader = threading.Thread(target=self._read, name="labkit output", daemon=True)
+        self._reader.start()
+
+    @property
+    def status(self) -> int:
+        return self._process.wait(_FAREWELL)
+
+    def wait(self, timeout: float) -> None:
+        """Until it has ended, by itself or because it must."""
+        try:
+            self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.cut = self.cut or f"was still running after {timeout:g} s"
+
+    def _read(self) -> None:
+        while data := os.read(self._process.stdout.fileno(), _PIECE):
+            self.output += data[: self._most - len(self.output)]
+            if len(self.output) >= self._most:
+                self.cut = f"wrote {self._most >> 10:,} KiB of output and more"
+                self._let_go()
+                return
+
+    def end(self) -> None:
+        """End it, from any thread."""
+        self.cut = self.cut or "was ended with its lab"
+        self._let_go()
+
+    def _let_go(self) -> None:
+        self._leash.close()
+        if os.name == "nt":
+            self._process.kill()
+
+    def __enter__(self) -> "Running":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with uninterrupted():
+            self._let_go()
+            try:
+                self._process.wait(_FAREWELL)
+            except subprocess.TimeoutExpired:  # it has become another user's, whose processes cannot be ended
+                self._process.kill()
+            self._reader.join(_FAREWELL)
+            self._process.stdout.close()

@@ -1,0 +1,145 @@
+"""What is tried on the lab's own servers alone, because it is what an attacker does: state that crosses into TLS.
+
+Everything said before the handshake has to be forgotten by it (RFC 3207 §4.2, RFC 9051 §6.2.1, RFC 2595 §4). Each
+experiment is a visit that plants something in clear text and looks for it inside TLS.
+"""
+
+import re
+import ssl
+from collections.abc import Callable, Sequence
+
+from labkit.dialects.base import Phrase
+from labkit.probe.observation import Observation, Unseen
+from labkit.probe.target import ProbeTarget
+from labkit.probe.visit import Broken, ClientVisit, Deadline, told
+
+NOT_OURS = "the server is not one of the lab's own, and only those are attacked"
+
+
+def run(target: ProbeTarget, deadline: Deadline, seen: Observation) -> None:
+    """Run all experiments, where they are allowed and something is said in clear text."""
+    if target.implicit:
+        return
+    if not target.ours:
+        seen.injection = seen.early = seen.login_kept = seen.clear_login = seen.state_kept = Unseen(NOT_OURS)
+        return
+    if seen.version:
+        seen.injection = _tried(lambda: _inject(target, deadline, seen))
+        seen.state_kept = _tried(lambda: _keep_state(target, deadline))
+    broken = _tried(lambda: _keep_login(target, deadline, seen))
+    seen.clear_login = broken if seen.clear_login is None else seen.clear_login
+
+
+def _tried(experiment: Callable[[], bool | Unseen | None]) -> bool | Unseen | None:
+    try:
+        return experiment()
+    except Broken as trouble:
+        return Unseen(f"the experiment broke off: {trouble}")
+
+
+def _any() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    return context
+
+
+def _matches(pattern: str, phrases: Sequence[Phrase]) -> bool:
+    return any(re.match(pattern, phrase.data.decode("latin-1"), re.IGNORECASE) for phrase in phrases)
+
+
+def _inject(target: ProbeTarget, deadline: Deadline, seen: Observation) -> bool | Unseen:
+    """Put a command behind the request to start TLS, in the same segment, and look for its reply inside TLS."""
+    writes = target.dialect.writes
+    injected = writes.injected
+    if injected is None:
+        return Unseen(f"no harmless command of {target.dialect.name} is known for it")
+    with ClientVisit(target, deadline) as visit:
+        visit.greet()
+        visit.ask()
+        try:
+            said = visit.request(writes.command(injected.command, "mallory"))
+            if said.kind != "go-ahead":
+                seen.early = f"the server refused to start TLS: {told(target.dialect, said)}"
+                return False
+            visit.handshake(_any())
+        except Broken as trouble:
+            seen.early = f"the server ended the conversation ({trouble})"
+            return False
+        if visit.injected:
+            seen.early = "the command was carried out in clear text, behind the go-ahead"
+        heard = _until_asked(visit)
+        found = _matches(injected.reply, heard)
+        if found:
+            seen.early = "the command was carried out inside TLS"
+        elif seen.early is None:
+            seen.early = "the command was thrown away"
+        return found
+
+
+def _until_asked(visit: ClientVisit) -> list[Phrase]:
+    """Ask inside TLS; all that the server says until it has answered. What was injected is answered before that."""
+    dialect = visit.dialect
+    question = dialect.writes.begin or dialect.writes.ask
+    heard: list[Phrase] = []
+    visit.unasked()
+    visit.say(question(visit.target.name, "2900"))
+    heard += visit.answer()
+    return heard
+
+
+def _keep_state(target: ProbeTarget, deadline: Deadline) -> bool | None:
+    """Say the first half of something in clear text and the second inside TLS."""
+    kept, login = target.dialect.writes.kept, target.login
+    if kept is None or login is None:
+        return None
+    named = {"user": login.user, "password": login.password, "address": login.address}
+    with ClientVisit(target, deadline) as visit:
+        visit.greet()
+        visit.ask()
+        visit.command(kept.before.format(**named))
+        visit.upgrade()
+        visit.handshake(_any())
+        return _matches(kept.reply, visit.command(kept.after.format(**named)))
+
+
+def _keep_login(target: ProbeTarget, deadline: Deadline, seen: Observation) -> None:
+    """Log in in clear text, start TLS, and ask whether the login still counts."""
+    with ClientVisit(target, deadline) as visit:
+        visit.greet()
+        visit.ask()
+        seen.clear_login = _log_in(visit)
+        if seen.clear_login is True and seen.version:
+            seen.login_kept = _still_logged_in(visit)
+
+
+def _log_in(visit: ClientVisit) -> bool | Unseen:
+    """Log in in clear text; whether the server took it."""
+    login, writes = visit.target.login, visit.dialect.writes
+    if login is None:
+        return Unseen("no account on it is known")
+    try:
+        commands = visit.say(writes.login(login.user, login.password, "1701"))
+        return any(_matches(writes.welcome, visit.answer()) for _ in range(commands))
+    except Broken:  # a server may hang up on a login that it does not allow
+        return False
+
+
+def _still_logged_in(visit: ClientVisit) -> bool | Unseen:
+    """Start TLS behind a login, and see whether it counts there."""
+    shows = visit.dialect.writes.logged_in
+    if shows is None:
+        return False  # no upgrade follows a login
+    try:
+        if visit.request().kind != "go-ahead":
+            return False
+        visit.handshake(_any())
+    except Broken:  # it hangs up, and with that the login is over
+        return False
+    try:
+        visit.unasked()
+        visit.ask()
+        return _matches(shows.reply, visit.command(shows.command))
+    except Broken as trouble:
+        return Unseen(f"the experiment broke off: {trouble}")

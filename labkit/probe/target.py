@@ -1,0 +1,142 @@
+"""The server that is probed: where it is, which dialect it speaks, whom it should be, and what may be done to it.
+
+More than any mail client does is done only through `ProbeTarget.inside`, a host of the lab, which reaches nothing else.
+"""
+
+import re
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from labkit.dialects import Dialect, for_port, named
+from labkit.dialects.writing import Credentials
+from labkit.errors import LabError
+from labkit.network import Host
+from labkit.network.checks import check_port
+from labkit.network.outside import Outside, is_address
+
+if TYPE_CHECKING:
+    from labkit.defences.resolver import Resolver
+
+PATIENCE_INSIDE, PATIENCE_OUTSIDE = 5.0, 15.0
+"""Seconds for each answer of a server; some outside let a client wait on purpose before they greet."""
+LONGEST_INSIDE, LONGEST_OUTSIDE = 30.0, 90.0
+"""Seconds for everything that is looked at."""
+
+_ADDRESS = re.compile(r"(?:\[(?P<v6>[^\]]*)\]|(?P<host>[^:\s]*))(?::(?P<port>[^:]*))?")
+
+
+@dataclass(frozen=True)
+class Publication:
+    """How to look up what a domain publishes."""
+
+    resolver: "Resolver"
+    fetch: Callable[[str], bytes]
+    """Gets the body of a domain's policy; raises `labkit.defences.mta_sts.NoPolicy`."""
+    clock: Callable[[], float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeTarget:
+    """One server."""
+
+    host: str
+    """The name or address that is connected to."""
+    port: int
+    """The nominal port."""
+    dialect: Dialect
+    name: str
+    """The reference identifier (RFC 9525): whom the certificate has to name."""
+    trust: Callable[[ssl.SSLContext], Any]
+    """Lets a context trust the authorities that count here."""
+    implicit: bool = False
+    """Whether TLS begins before the first byte."""
+    inside: Host | None = None
+    """The host of the lab from which one of the lab's own servers is probed; None for a server outside."""
+    login: Credentials | None = None
+    """An account on one of the lab's own servers."""
+    domain: str = ""
+    """The mail domain that the server is for; empty where it is not known."""
+    publication: Callable[[], Publication] | None = None
+    """Makes the way to look up what is published; None where there is none."""
+    unpublished: str = ""
+    """Why there is none, or not for this domain."""
+    source: str = ""
+    """The address to connect from; the usual one where it is empty."""
+    patience: float = PATIENCE_INSIDE
+    longest: float = LONGEST_INSIDE
+
+    @property
+    def reach(self) -> Host | Outside:
+        """What connects to it."""
+        return self.inside or Outside()
+
+    @property
+    def ours(self) -> bool:
+        """Whether it is one of the lab's own, so that more may be tried than a client does."""
+        return self.inside is not None
+
+    @property
+    def relays(self) -> bool:
+        """Whether other mail servers talk to it, and not people's clients."""
+        return self.port in self.dialect.relay_ports
+
+    @property
+    def sni(self) -> str | None:
+        """The name that a client sends in its ClientHello (RFC 6066 §3 allows no address)."""
+        return None if is_address(self.name) else self.name
+
+
+def address(text: str) -> tuple[str, int | None]:
+    """Host and port of ``mail.example.org:587`` or ``[2001:db8::25]:25``; no port is None. Raises `LabError`."""
+    read = _ADDRESS.fullmatch(text.strip()) if isinstance(text, str) else None
+    host = (read["v6"] or read["host"] or "") if read else ""
+    if read is None or not host or (read["v6"] is not None and not is_address(host)):
+        raise LabError(
+            f"A server is given as host:port, for example mail.example.org:587 or [2001:db8::25]:25, not as {text!r}."
+        )
+    if read["port"] is None:
+        return host, None
+    if not re.fullmatch(r"[0-9]{1,9}", read["port"], re.ASCII):
+        raise LabError(f"The port in {text!r} is not a number from 1 to 65535.")
+    check_port(int(read["port"]))
+    return host, int(read["port"])
+
+
+def outside(
+    text: str,
+    protocol: str = "",
+    domain: str = "",
+    implicit: bool | None = None,
+    trust: Callable[[ssl.SSLContext], Any] = ssl.SSLContext.load_default_certs,
+) -> ProbeTarget:
+    """A server outside the lab; its port tells `protocol` and `implicit` unless they are given. Raises `LabError`."""
+    from labkit.probe.domain_records import public
+
+    host, port = address(text)
+    dialect = named(protocol) if protocol else for_port(port or 0)
+    if dialect is None:
+        raise LabError(
+            f"Which protocol {text} speaks cannot be told from the port: say it, for example protocol='smtp'."
+            if port
+            else f"{text} has no port: write it behind a colon, for example {host}:587."
+        )
+    port = port or dialect.explicit_ports[0]
+    return ProbeTarget(
+        host=host,
+        port=port,
+        dialect=dialect,
+        name=host,
+        trust=trust,
+        implicit=_implicit(dialect, port) if implicit is None else implicit,
+        domain=domain,
+        publication=public,
+        unpublished="" if domain else "no mail domain was named",
+        patience=PATIENCE_OUTSIDE,
+        longest=LONGEST_OUTSIDE,
+    )
+
+
+def _implicit(dialect: Dialect, port: int) -> bool:
+    return port in dialect.implicit_ports and port not in dialect.explicit_ports

@@ -1,0 +1,120 @@
+"""The part of the stage that probes servers: those of the lab from every side, those outside as any client does.
+
+What is looked at and what is found is `labkit.probe`, which loads when it is first called.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from labkit.mail.postoffice import PostOffice
+    from labkit.network import Network
+    from labkit.probe.probe_report import ProbeReport
+    from labkit.probe.target import ProbeTarget, Publication
+    from labkit.trust.certificates import Authority
+
+
+class Probing:
+    """What `labkit.lab.Lab` can probe."""
+
+    network: "Network"
+    authority: "Authority"
+    post: "PostOffice"
+    servers: "dict[tuple[str, int], Any]"
+
+    def probe(
+        self,
+        server: Any,
+        protocol: str = "",
+        domain: str = "",
+        login: tuple[str, str] = ("alice", "hunter2"),
+        implicit: bool | None = None,
+    ) -> "ProbeReport":
+        """Test a server, and report: ``lab.probe(lab.smtp())``, or ``lab.probe("mail.example.org:587")``.
+
+        A server of this lab is looked at from alice's host, and attacked, too, with the account `login`. One outside is
+        visited as any mail client visits it, and the report says what was left out. `protocol` and `implicit` (TLS
+        before the first byte) are told by the server or its port unless given; `domain` is the one whose mail it takes,
+        for what that publishes. Raises `LabError` for what is no server; what a server does wrong is in the report.
+        """
+        from labkit.probe.probe_report import probe
+        from labkit.probe.target import address, outside
+
+        self.network.still_open()
+        if isinstance(server, str):
+            host, port = address(server)
+            if host not in self.network.hosts:
+                return probe(outside(server, protocol, domain, implicit))
+            return probe(self._target(host, port, None, protocol, domain, login, implicit))
+        return probe(self._target(*_placed(server), server, protocol, domain, login, implicit))
+
+    def _target(
+        self,
+        host: str,
+        port: int | None,
+        server: Any,
+        protocol: str,
+        domain: str,
+        login: tuple[str, str],
+        implicit: bool | None,
+    ) -> "ProbeTarget":
+        """One of the lab's own hosts as a target."""
+        from labkit.dialects import for_port, named
+        from labkit.dialects.writing import Credentials
+        from labkit.errors import LabError
+        from labkit.probe.target import ProbeTarget
+        from labkit.trust.certificates import DOMAIN, SERVER_NAME
+
+        running = server if server is not None else self.servers.get((host, port or 0))
+        spoken = protocol or getattr(running, "protocol", "")
+        dialect = named(spoken) if spoken else for_port(port or 0)
+        if dialect is None or port is None:
+            raise LabError(f"Which server {host}:{port or ''} is cannot be told: give its port, and its protocol.")
+        told = getattr(getattr(running, "settings", None), "implicit", None)
+        usual = port in dialect.implicit_ports and port not in dialect.explicit_ports
+        shown = getattr(getattr(running, "certificate", None), "name", "")
+        found = domain or self._domain_of(running)
+        return ProbeTarget(
+            host=host,
+            port=port,
+            dialect=dialect,
+            name=shown or (SERVER_NAME if host == "mail" else f"{host}.{DOMAIN}"),
+            trust=self.authority.trust,
+            implicit=next((each for each in (implicit, told) if each is not None), usual),
+            inside=self.network.host("alice"),
+            login=Credentials(*login, f"{login[0]}@{found or DOMAIN}"),
+            domain=found,
+            publication=self._publication if "registry" in vars(self) else None,
+            unpublished="" if "registry" in vars(self) else "this lab publishes no domain",
+        )
+
+    def _domain_of(self, server: Any) -> str:
+        """The mail domain that a server of the lab takes mail for; empty where it is none's."""
+        domains = self.registry.domains if "registry" in vars(self) else {}  # type: ignore[attr-defined]
+        return next((name for name, made in domains.items() if server in made.servers.values()), "")
+
+    def _publication(self) -> "Publication":
+        """How alice looks up what the lab's domains publish."""
+        from functools import partial
+
+        from labkit.defences.policyhost import fetching
+        from labkit.probe.domain_records import address_of
+        from labkit.probe.target import Publication
+        from labkit.trust.contexts import client_context
+
+        registry = self.registry  # type: ignore[attr-defined]
+        alice = self.network.host("alice")
+        resolver = registry.resolver(alice)
+        context = client_context(self.authority, verify=True)
+        return Publication(resolver, fetching(alice, context, partial(address_of, resolver)), registry.clock)
+
+
+def _placed(server: Any) -> tuple[str, int]:
+    """Host and nominal port of a running server. Raises `LabError` for what is none."""
+    from labkit.errors import LabError
+
+    host, port = getattr(server, "host", None), getattr(server, "port", None)
+    if not isinstance(host, str) or not isinstance(port, int):
+        raise LabError(
+            f"A probe takes a server of the lab, or an address as in 'mail.example.org:587', and not {server!r}."
+        )
+    return host, port

@@ -1,0 +1,58 @@
+"""A conversation of commands and replies in lines: the loop, and the end of patience with a client that is mistaken.
+
+Which commands there are, and how a reply is worded, stands with each protocol.
+"""
+
+from abc import abstractmethod
+from typing import ClassVar
+
+from labkit.servers.server import Note, Server
+from labkit.servers.session import LINE_LIMIT, NegativeReply, Session, TooLong
+
+REFUSALS = 20
+"""Negative replies after which a client is sent away."""
+
+
+class CommandSession(Session):
+    """The server's side of one connection on which a client gives one command after the other."""
+
+    negative: ClassVar[str] = "{}"
+    """A negative reply, with a place for its text."""
+    long_line: ClassVar[str] = f"A line has {LINE_LIMIT} bytes at most"
+    """The text for a line that was longer."""
+
+    def __init__(self, server: Server, note: Note) -> None:
+        super().__init__(server, note)
+        self.open = True
+        """Whether another command is waited for."""
+        self._refusals = 0
+
+    @abstractmethod
+    async def greet(self) -> None:
+        """Say what comes before the first command."""
+
+    @abstractmethod
+    async def act(self, line: bytes) -> None:
+        """Carry out a command. Raises `NegativeReply`, and `TooLong` for a further line of it."""
+
+    async def talk(self) -> None:
+        await self.greet()
+        while self.open:
+            try:
+                await self.act(await self.line())
+            except TooLong:
+                await self._refuse(self.long_line)
+            except NegativeReply as error:
+                await self._refuse(str(error))
+
+    async def say(self, *lines: str) -> None:
+        """Send lines, and note them."""
+        for line in lines:
+            self.note(f"S: {line}")
+        await self.send("".join(f"{line}\r\n" for line in lines).encode())
+
+    async def _refuse(self, why: str) -> None:
+        self._refusals += 1
+        if self._refusals >= REFUSALS:
+            await self.dismiss("Too many mistakes, goodbye")
+        await self.say(self.negative.format(why))

@@ -1,0 +1,275 @@
+"""Published figures to look at: a survey as a table, and as a picture with its numbers in a table below.
+
+What is drawn follows from the figures (`labkit.surveys`): those of one date are bars, others are marks over time. A
+line joins only figures that one author counted in the same way in the same population. A hollow shape is a figure that
+was read where somebody quotes it; a bound is drawn as a bound.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from math import ceil, floor, log10
+from typing import TYPE_CHECKING, NamedTuple
+
+from labkit import surveys
+from labkit.errors import LabError
+from labkit.show import html
+from labkit.show.page import Page
+from labkit.show.picture import WIDTH, Picture, canvas, ink
+from labkit.show.printed import printable
+from labkit.show.shapes import fitted, line, page, write
+from labkit.show.table import Column, build, table
+from labkit.surveys import MORE, PERCENT, SECONDARY, PublishedFigure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_MOST = 6
+"""Measures in one picture: with more, a reader would compare what cannot be compared."""
+_FOLDED = 12
+"""Rows of a table under a picture; a longer one is folded."""
+_LABELLED = 4
+"""Figures of a series that all have their number beside them; of a longer one, only the first and the last."""
+_CROWDED = 22.0
+"""Points above a mark in which there is no room for its number where another line passes."""
+_SERIES = (("tls", "o"), ("clear", "s"), ("sealed", "D"), ("right", "^"), ("wrong", "v"), ("soft", "P"))
+"""The colour and the mark of each series."""
+_LEFT, _RIGHT, _TOP, _BAR, _ROW = 150.0, 110.0, 34.0, 16.0, 26.0
+_PLOT, _MARGIN, _LEGEND = 250.0, 52.0, 16.0
+
+
+class Series(NamedTuple):
+    """Figures that may be compared: counted alike, in one population, by one author."""
+
+    findings: tuple[PublishedFigure, ...]
+    role: str
+    mark: str
+
+    @property
+    def name(self) -> str:
+        """What it is a series of, and whose."""
+        first = self.findings[0]
+        return f"{first.of}: {first.counted} ({first.citation.partition(',')[0]}{_quoted(first)})"
+
+    def at(self, when: float) -> float | None:
+        """The value of its line at that time; None before it begins and when it has ended."""
+        for before, after in pairwise(self.findings):
+            if before.when <= when <= after.when:
+                passed = (when - before.when) / (after.when - before.when)
+                return before.value + passed * (after.value - before.value)
+        return self.findings[0].value if self.findings[0].when == when else None
+
+
+class Published(Page):
+    """A survey to look at, as a table of its figures. It is a sequence of `labkit.surveys.PublishedFigure`."""
+
+    def __init__(self, name: str, findings: Sequence[PublishedFigure]) -> None:
+        self.name = name
+        self.findings = tuple(findings)
+        columns = ("of", "when", "figure", "what was counted", "among", "who says so", "read in")
+        shown = table(f"Published figures: {name}", columns, [_told(one) for one in self.findings])
+        super().__init__(shown.body, shown.text)
+
+    def picture(self) -> Picture:
+        """The figures of the commonest unit as a picture, and all of them in a table below it.
+
+        Raises `LabError` for a survey whose figures measure too many different things for that.
+        """
+        series = _series(self.findings)
+        if len(series) > _MOST and len({one.date for one in self.findings}) > 1:
+            raise LabError(f"{self.name} holds {len(series)} different measures: one picture cannot compare them.")
+        return Chart(self.findings)
+
+    def __getitem__(self, key: "str | int") -> PublishedFigure:
+        """The figure with that key, or at that place. Raises `LabError` for a key that does not exist."""
+        if isinstance(key, int):
+            return self.findings[key]
+        found = {one.key: one for one in self.findings}
+        if key not in found:
+            raise LabError(f"{self.name} has no figure {key!r}: there are {', '.join(found)}.")
+        return found[key]
+
+    def __iter__(self) -> Iterator[PublishedFigure]:
+        return iter(self.findings)
+
+    def __len__(self) -> int:
+        return len(self.findings)
+
+
+def published(name: str) -> Published:
+    """The published figures of that name, for example ``stripping_by_country``, as they lie in data/.
+
+    Raises `LabError` for one that does not exist; the error names those that do.
+    """
+    return Published(str(name).removesuffix(".csv"), surveys.survey(name))
+
+
+class Chart(Picture):
+    """A picture of published figures, with the numbers in a table below."""
+
+    def __init__(self, findings: Sequence[PublishedFigure]) -> None:
+        self.findings = tuple(findings)
+        units = [one.unit for one in findings]
+        drawn = [one for one in findings if one.unit == max(units, key=units.count)]
+        one_date = len({one.date for one in drawn}) == 1
+        words = "\n".join(_sentences(self.findings))
+        label = f"{len(drawn)} published figures {'as bars' if one_date else 'over time'}: {drawn[0].counted}."
+        super().__init__((_bars if one_date else _over_time)(drawn), words, label)
+
+    def _figure(self) -> html.Node:
+        return [super()._figure(), self._numbers()]
+
+    def _numbers(self) -> html.Node:
+        columns = [Column("of", heads=True), Column("when", "lk-who"), Column("figure", "lk-who")]
+        columns += [Column("among"), Column("source")]
+        rows = [(one.of, one.date, one.said, one.population, f"{one.citation} ({one.grade})") for one in self.findings]
+        numbers = build(columns, rows, "The numbers of this picture")
+        if len(rows) <= _FOLDED:
+            return numbers
+        return html.details[html.summary[html.small["The numbers of this picture in a table"]], numbers]
+
+
+def _told(one: PublishedFigure) -> tuple[str, ...]:
+    return one.of, one.date, one.said, one.counted, one.population, f"{one.citation} ({one.grade})", one.read_in
+
+
+def _series(findings: Sequence[PublishedFigure]) -> list[Series]:
+    """The figures by what they measure, each series in the order of its dates."""
+    found: dict[tuple[str, ...], list[PublishedFigure]] = {}
+    for one in findings:
+        found.setdefault(one.measure, []).append(one)
+    return [
+        Series(tuple(sorted(group, key=lambda one: one.when)), *_SERIES[number % len(_SERIES)])
+        for number, group in enumerate(found.values())
+    ]
+
+
+def _quoted(one: PublishedFigure) -> str:
+    return ", quoted" if one.grade == SECONDARY else ""
+
+
+def _sentences(findings: Sequence[PublishedFigure]) -> Iterator[str]:
+    for series in _series(findings):
+        numbers = ", ".join(f"{one.said} in {one.date}" for one in series.findings)
+        yield printable(f"{series.name}: {numbers}; among {series.findings[0].population}.")
+
+
+# ---- bars
+
+
+def _bars(findings: Sequence[PublishedFigure]) -> "Figure":
+    rows = sorted(findings, key=lambda one: -one.value)
+    most = 100.0 if rows[0].unit == PERCENT else rows[0].value
+    scale = (WIDTH - _LEFT - _RIGHT) / (most or 1)
+    figure = canvas(_TOP + _ROW * len(rows) + 40)
+    axes = page(figure)
+    write(axes, _LEFT, 18, fitted(f"{rows[0].counted}, {rows[0].date}", WIDTH - _LEFT - 10), "soft")
+    for row, one in enumerate(rows):
+        y, name = _TOP + _ROW * row, fitted(printable(one.of), _LEFT - 16, 10, "bold")
+        write(axes, _LEFT - 10, y + _BAR / 2, name, size=10, weight="bold", va="center", ha="right")
+        _bar(axes, y, one.value * scale, one)
+        write(axes, _LEFT + one.value * scale + (30 if one.bound == MORE else 8), y + _BAR / 2, one.said, va="center")
+    bottom = _TOP + _ROW * len(rows)
+    line(axes, (_LEFT, _LEFT), (_TOP - 6, bottom - 4), "rule", 1.0)
+    write(axes, _LEFT, bottom + 12, _HOW, "soft", 8.5)
+    return figure
+
+
+_HOW = "Hatched: read where somebody quotes it. An arrow: more than that; how much more was not published."
+
+
+def _bar(axes: "Axes", y: float, width: float, one: PublishedFigure) -> None:
+    """A bar that ends where the figure does; one that is a lower bound has no end, but an arrow."""
+    style = {"facecolor": ink("raised"), "hatch": "////"} if one.grade == SECONDARY else {"facecolor": ink("tls")}
+    left, right, bottom, middle = _LEFT, _LEFT + width, y + _BAR, y + _BAR / 2
+    axes.fill((left, right, right, left), (y, y, bottom, bottom), edgecolor=ink("tls"), linewidth=0, **style)
+    for edge in (y, bottom):
+        line(axes, (left, right), (edge, edge), "tls", 1.2)
+    if one.bound == MORE:
+        line(axes, (right, right + 20), (middle, middle), "tls", 1.8)
+        line(axes, (right + 13, right + 20, right + 13), (middle - 5, middle, middle + 5), "tls", 1.8)
+    else:
+        dash = "solid" if one.bound == surveys.AS_GIVEN else (0, (2, 2))
+        line(axes, (right, right), (y, bottom), "tls", 1.2, dash)
+
+
+# ---- over time
+
+
+class _Scale(NamedTuple):
+    """From a year and a value to points on the page."""
+
+    years: tuple[int, int]
+    most: float
+
+    def x(self, when: float) -> float:
+        first, last = self.years
+        return _MARGIN + (when - first) / (last - first) * (WIDTH - 2 * _MARGIN)
+
+    def y(self, value: float) -> float:
+        return _TOP + _PLOT * (1 - value / self.most)
+
+
+def _over_time(findings: Sequence[PublishedFigure]) -> "Figure":
+    series = _series(findings)
+    whens = [one.when for one in findings]
+    scale = _Scale((floor(min(whens)), ceil(max(whens))), _round(max(one.value for one in findings)))
+    figure = canvas(_TOP + _PLOT + 44 + _LEGEND * (len(series) + 1))
+    axes = page(figure)
+    _grid(axes, scale, findings[0])
+    for one in series:
+        _draw(axes, scale, one)
+        _label(axes, scale, one, [other for other in series if other is not one])
+    for row, one in enumerate(series):
+        y = _TOP + _PLOT + 44 + _LEGEND * row
+        _mark(axes, _MARGIN, y - 3, one, one.findings[0])
+        write(axes, _MARGIN + 14, y, fitted(printable(one.name), WIDTH - _MARGIN - 24, 8.5), "soft", 8.5)
+    y = _TOP + _PLOT + 44 + _LEGEND * len(series)
+    write(axes, _MARGIN, y, "Hollow: read where somebody quotes it. Only like is joined with like.", "soft", 8.5)
+    return figure
+
+
+def _round(value: float) -> float:
+    """The next round number that is not smaller: 1, 2.5 or 5 of some power of ten."""
+    power = 10.0 ** floor(log10(value or 1))
+    return next(step * power for step in (1, 2.5, 5, 10) if step * power >= value)
+
+
+def _grid(axes: "Axes", scale: _Scale, like: PublishedFigure) -> None:
+    write(axes, _MARGIN, 14, "percent" if like.unit == PERCENT else f"millions of {like.unit}", "soft", 8.5)
+    for part in range(6):
+        value = scale.most * part / 5
+        line(axes, (_MARGIN, WIDTH - _MARGIN), (scale.y(value),) * 2, "rule", 0.8)
+        said = f"{value:g} %" if like.unit == PERCENT else f"{value / 1e6:g}"
+        write(axes, _MARGIN - 6, scale.y(value), said, "soft", 8.5, va="center", ha="right")
+    for year in range(scale.years[0], scale.years[1] + 1):
+        line(axes, (scale.x(year),) * 2, (_TOP + _PLOT, _TOP + _PLOT + 4), "soft", 0.8)
+        write(axes, scale.x(year), _TOP + _PLOT + 16, str(year), "soft", 8.5, ha="center")
+
+
+def _draw(axes: "Axes", scale: _Scale, series: Series) -> None:
+    found = series.findings
+    for before, after in pairwise(found):
+        xs, ys = (scale.x(before.when), scale.x(after.when)), (scale.y(before.value), scale.y(after.value))
+        line(axes, xs, ys, series.role, 1.2)
+    for one in found:
+        _mark(axes, scale.x(one.when), scale.y(one.value), series, one)
+
+
+def _label(axes: "Axes", scale: _Scale, series: Series, others: Sequence[Series]) -> None:
+    """Numbers beside the marks: above them, or below where another series passes above or the same one rises."""
+    found = series.findings
+    many = len(found) > _LABELLED
+    for one in (found[0], found[-1]) if many else found:
+        near = [at for other in others if (at := other.at(one.when)) is not None]
+        above = any(0 <= scale.y(one.value) - scale.y(at) < _CROWDED for at in near)
+        below = above or (many and one is found[0])
+        write(axes, scale.x(one.when), scale.y(one.value) + (17 if below else -8), one.said, size=8.5, ha="center")
+
+
+def _mark(axes: "Axes", x: float, y: float, series: Series, one: PublishedFigure) -> None:
+    face = ink("paper") if one.grade == SECONDARY else ink(series.role)
+    axes.plot(
+        [x], [y], linestyle="none", marker=series.mark, markersize=7, markeredgewidth=1.5,
+        markerfacecolor=face, markeredgecolor=ink(series.role), clip_on=False,
+    )  # fmt: skip

@@ -1,0 +1,398 @@
+"""Any mail program against every attack, live: one run of the program for each attack and mode, and the verdict on it.
+
+The program is a command in its own words, with `PLACEHOLDERS` for what it is told. The servers that it meets make no
+mistake: what a client cannot help is not its verdict. How the result looks is for `labkit.show`.
+"""
+
+import os
+import re
+import shlex
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, NamedTuple
+from weakref import WeakSet
+
+from labkit.attack import Aftermath, targets
+from labkit.attacks import catalogue
+from labkit.attacks.account import NAME
+from labkit.attacks.engine.interceptor import Interceptor
+from labkit.attacks.vector import Vector
+from labkit.attacks.vectors.buffering import MARK
+from labkit.attacks.vectors.spoofing import WORDS
+from labkit.attacks.verdict import DECEIVED, LEAKED, UNHARMED, UNKNOWN, Verdict, judge
+from labkit.attacks.victims import LOGIN, TEXT
+from labkit.attacks.victims.programs import MAIL
+from labkit.attacks.victims.report import Report
+from labkit.dialects import named
+from labkit.errors import LabError
+from labkit.network.bounded import Ended
+from labkit.network.checks import check_installed, check_timeout
+from labkit.servers import server_for
+from labkit.trials.attacks import deliver
+from labkit.trust.certificates import SERVER_NAME
+
+if TYPE_CHECKING:
+    from labkit.lab import Lab
+    from labkit.servers.server import Server
+    from labkit.show.grid import Grid
+    from labkit.show.page import Page
+
+CLEAR, UPGRADED, IMPLICIT = "in the clear", "upgraded", "implicit"
+MODES = {
+    CLEAR: "a server without TLS, on the port where the conversation starts in clear text",
+    UPGRADED: "a server that offers to upgrade, on the same port",
+    IMPLICIT: "a server on the port where TLS comes before the first byte (RFC 8314)",
+}
+"""What the program is told to talk to."""
+PLACEHOLDERS = {
+    "host": "where the server is",
+    "port": "its port",
+    "user": "the user name of an account",
+    "password": "its password",
+    "ca": "the path of a PEM file with the authority that issues the server's certificate",
+    "message": "the path of a file with a mail, which is on standard input, too",
+    "scheme": "smtp, or smtps where TLS is implicit; imap or imaps, and so on",
+}
+"""What is put into the words of a command for ``{host}`` and the like."""
+TRUSTED = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
+"""Environment variables with which the program is told whom to trust, for commands without ``{ca}``."""
+PATIENCE = 8.0
+"""Seconds for one run."""
+BASELINE = Vector
+"""What the program meets first: an attacker who only reads. It shows whether the program does its work at all."""
+_AT_ONCE = 12
+"""Programs that run at the same time; most of them wait."""
+_LONGEST_LINE = 160
+_WORD = re.compile(r"\{([a-z_]+)\}")
+
+
+class ClientTrial(NamedTuple):
+    """One run of the program."""
+
+    vector: str
+    """The number of the attack, ``N1``; empty where nothing is attacked."""
+    mode: str
+    """One of `MODES`."""
+    verdict: Verdict
+    said: str
+    """How the program ended, and the last line that it wrote; empty where it was not run."""
+
+
+@dataclass(frozen=True)
+class MailProgram:
+    """A command for a mail program, and what it is to speak."""
+
+    command: tuple[str, ...]
+    """Its words, with `PLACEHOLDERS`."""
+    protocol: str
+    """The name of a dialect: ``SMTP``."""
+    implicit: tuple[str, ...] = ()
+    """Its words for implicit TLS, where they are others."""
+    timeout: float = PATIENCE
+    """Seconds after which a run is ended."""
+    vectors: tuple[type[Vector], ...] = ()
+    """The attacks that it meets."""
+
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """The modes that its protocol has."""
+        return tuple(MODES) if True in server_for(self.protocol).ports else (CLEAR, UPGRADED)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the command leaves untested, a sentence each."""
+        words = " ".join((*self.command, *self.implicit))
+        asked = {name: f"{{{name}}}" in words for name in PLACEHOLDERS}
+        without = "The command has no {password}: whether the program gives its password away is not tested."
+        return tuple(
+            [without] * (not asked["password"])
+            + [f"{{{name}}} is no placeholder and stays as it is: there are {_every()}." for name in _strange(words)]
+        )
+
+    def words(self, mode: str, told: Mapping[str, str]) -> list[str]:
+        """The command of a run in this mode, with what it is told in the place of the placeholders."""
+        command = self.implicit if mode == IMPLICIT and self.implicit else self.command
+        return [_WORD.sub(lambda found: told.get(found[1], found[0]), word) for word in command]
+
+
+def mail_program(
+    command: Sequence[str] | str,
+    protocol: str = "smtp",
+    implicit: Sequence[str] | str = (),
+    timeout: float = PATIENCE,
+    vectors: Iterable[type[Vector]] = catalogue.ALL,
+) -> MailProgram:
+    """The program of a command, which is a list of words, or one text as for a shell.
+
+    It meets those of the `vectors` that apply to its protocol and whose victims are no browsers. Raises `LabError` for
+    a protocol, a program or an attack that does not exist, and for a command that is not told where to go.
+    """
+    check_timeout(timeout)
+    dialect = named(protocol)
+    server_for(dialect.name)
+    kinds = tuple(kind for kind in catalogue.kinds(vectors) if kind.applies_to(dialect) and not kind.facade)
+    given = [_words(one) for one in (command, implicit) if one]
+    for words in given or [()]:
+        if not words:
+            raise LabError("There is no command: give the words of a mail program, like curl --ssl {host}:{port}.")
+        check_installed(words[0])
+        missing = [f"{{{name}}}" for name in ("host", "port") if not any(f"{{{name}}}" in word for word in words)]
+        if missing:
+            raise LabError(
+                f"The command {shlex.join(words)!r} has no {' and no '.join(missing)}, so it would go elsewhere: "
+                f"write the placeholder where the program takes it. There are {_every()}."
+            )
+    return MailProgram(given[0], dialect.name, given[1] if len(given) > 1 else (), timeout, kinds)
+
+
+def _words(command: Sequence[str] | str) -> tuple[str, ...]:
+    try:
+        words = tuple(shlex.split(command) if isinstance(command, str) else command)
+    except (TypeError, ValueError) as error:
+        raise LabError(f"A command is a list of words, or a text as for a shell, not {command!r}: {error}.") from error
+    if not all(isinstance(word, str) for word in words):
+        raise LabError(f"Each word of a command is a text, not as in {command!r}.")
+    return words
+
+
+def _every() -> str:
+    return ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
+
+
+def _strange(words: str) -> list[str]:
+    """What looks like a placeholder and is none."""
+    return [name for name in dict.fromkeys(_WORD.findall(words)) if name not in PLACEHOLDERS]
+
+
+@dataclass(frozen=True)
+class ClientMatrix:
+    """The verdicts on a mail program, attack by attack and mode by mode; the first row is without an attack."""
+
+    program: MailProgram
+    trials: tuple[ClientTrial, ...]
+
+    @property
+    def leaks(self) -> tuple[ClientTrial, ...]:
+        """The runs in which a secret could be read."""
+        return tuple(trial for trial in self.trials if trial.verdict.outcome == LEAKED)
+
+    @property
+    def tested(self) -> bool:
+        """Whether what became of one run at least is known."""
+        return any(trial.verdict.outcome != UNKNOWN for trial in self.trials)
+
+    def verdict(self, vector: str = "", mode: str = UPGRADED) -> Verdict:
+        """The verdict on one attack, or on the run without one. Raises KeyError where there is none."""
+        for trial in self.trials:
+            if (trial.vector, trial.mode) == (vector, mode):
+                return trial.verdict
+        raise KeyError((vector, mode))
+
+    @property
+    def grid(self) -> "Grid":
+        """The verdicts as a grid of attacks and modes."""
+        from labkit.show.client_report import client_grid
+
+        return client_grid(self)
+
+    @property
+    def page(self) -> "Page":
+        """The grid, and the lines that show what leaked."""
+        from labkit.show.client_report import client_page
+
+        return client_page(self)
+
+    @property
+    def json(self) -> str:
+        """Everything as JSON (RFC 8259); `labkit.show.client_report` has the fields."""
+        from labkit.show.client_report import json_report
+
+        return json_report(self)
+
+    @property
+    def junit(self) -> str:
+        """Everything as JUnit XML: a test case for each run, which fails where something leaked."""
+        from labkit.show.client_report import junit_report
+
+        return junit_report(self)
+
+    def _repr_html_(self) -> str:
+        return self.page.html
+
+    def __repr__(self) -> str:
+        return repr(self.page)
+
+
+def count(program: MailProgram) -> int:
+    """How many runs `every_run` has."""
+    return len(program.modes) * (1 + len(program.vectors))
+
+
+def every_run(make: "Callable[[], Lab]", program: MailProgram, step: Callable[[], object]) -> ClientMatrix:
+    """Let a program meet every attack in every mode; `make` makes a lab for each attack, `step` is called after each
+    run.
+    """
+    labs = _Labs(make)
+    with ThreadPoolExecutor(_AT_ONCE, "labkit client") as pool:
+        try:
+            first = pool.map(lambda mode: _row(labs.new, program, BASELINE(), (mode,), step), program.modes)
+            controls = {trial.mode: trial for trial in chain.from_iterable(first)}
+            modes = tuple(mode for mode in program.modes if _is_worthwhile(controls[mode]))
+            rows = pool.map(lambda kind: _row(labs.new, program, kind(), modes, step), program.vectors)
+            found = {(trial.vector, trial.mode): trial for trial in chain.from_iterable(rows)}
+        except BaseException:  # an interrupt, or a lab that cannot be made: the programs of the others would run on
+            pool.shutdown(wait=False, cancel_futures=True)
+            labs.close()
+            raise
+    every = [
+        _controlled(found.get((vector.id, mode)), vector.id, controls[mode], controls[UPGRADED])
+        for vector in program.vectors
+        for mode in program.modes
+    ]
+    return ClientMatrix(program, (*controls.values(), *every))
+
+
+class _Labs:
+    """The labs of one test."""
+
+    def __init__(self, make: "Callable[[], Lab]") -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._made: WeakSet[Lab] = WeakSet()
+        self._closed = False
+
+    def new(self) -> "Lab":
+        """Another lab. Raises `LabError` after `close`."""
+        lab = self._make()
+        with self._lock:
+            if not self._closed:
+                self._made.add(lab)
+                return lab
+        lab.close()
+        raise LabError("The test was broken off.")
+
+    def close(self) -> None:
+        """Close all, with the programs that run in them."""
+        with self._lock:
+            self._closed = True
+        for lab in list(self._made):
+            lab.close()
+
+
+# ---- the runs without an attack say what the others are worth
+
+
+def _works(control: ClientTrial) -> bool:
+    return control.verdict.outcome in (LEAKED, UNHARMED)
+
+
+def _is_worthwhile(control: ClientTrial) -> bool:
+    """Whether attacks in this mode can show something: where TLS is not there or not trusted a program may stop, and
+    leak under attack; where it does not speak implicit TLS, or does not come by, there is nothing to attack."""
+    return _works(control) or (control.mode != IMPLICIT and control.verdict.outcome != UNKNOWN)
+
+
+def _controlled(trial: ClientTrial | None, vector: str, control: ClientTrial, upgraded: ClientTrial) -> ClientTrial:
+    """A run, or None where there was none, in the light of those without an attack in its mode and with an upgrade."""
+    idle = f"without an attack it does not do its work either ({control.verdict.outcome}: {control.verdict.why})"
+    if trial is None:
+        return ClientTrial(vector, control.mode, Verdict(UNKNOWN, f"it was not run, because {idle}"), "")
+    shows = _works(control) or (control.mode == CLEAR and _works(upgraded))
+    if shows or trial.verdict.outcome in (LEAKED, DECEIVED, UNKNOWN):
+        return trial
+    found = trial.verdict
+    why = f"{found.outcome}, which shows nothing, because {idle}"
+    return trial._replace(verdict=Verdict(UNKNOWN, why, evidence=found.evidence))
+
+
+# ---- one run
+
+
+def _row(
+    make: "Callable[[], Lab]", program: MailProgram, vector: Vector, modes: Sequence[str], step: Callable[[], object]
+) -> list[ClientTrial]:
+    """The runs of a program under one attack, in the order of `MODES`."""
+    trials = []
+    with make() as lab, TemporaryDirectory(prefix="labkit-") as folder:
+        deliver(lab, LOGIN[0], TEXT)
+        deliver(lab, NAME, MARK)
+        for mode in modes:
+            trials.append(ClientTrial(vector.id, mode, *_run(lab, program, vector, mode, Path(folder))))
+            step()
+    return trials
+
+
+def _run(lab: "Lab", program: MailProgram, vector: Vector, mode: str, folder: Path) -> tuple[Verdict, str]:
+    """The verdict on one run, and how the program ended."""
+    server = serve(lab, program.protocol, vector, mode)
+    aftermath = Aftermath(lab.site)
+    with Interceptor(lab.network, vector, targets(lab.site, vector), lab.authority, lab.keylog.path) as interceptor:
+        told = tell(lab, server, interceptor, folder)
+        trusted = dict.fromkeys(TRUSTED, told["ca"])
+        ended = lab.alice.try_out(
+            program.words(mode, told),
+            MAIL.encode(),
+            program.timeout,
+            environment={**os.environ, **trusted, "TMPDIR": str(folder)},
+        )
+    said = _said(ended)
+    shown = tuple(line for line in _lines(ended) if WORDS in line)
+    report = Report(ended.status == 0 or bool(ended.cut), said, shown)
+    return _verdict(judge(aftermath.case(interceptor, [report])), ended, bool(interceptor.sessions)), said
+
+
+def serve(lab: "Lab", protocol: str, vector: Vector, mode: str) -> "Server":
+    """Start the servers of a mode, which make no mistake; gives the one that the program is told of."""
+    kind, name = server_for(protocol), lab.alice.address if lab.network.kind == "loopback" else SERVER_NAME
+    settings = {key: value for key, value in vector.server.items() if key != "quirks"}
+    start = partial(lab.start, protocol, name=name, replace=True)
+    if mode == CLEAR:
+        return start(**{"auth": "always", **settings, "starttls": "off"})
+    explicit = start(**{"auth": "always", **settings})
+    implicit = start(implicit=True) if True in kind.ports else None
+    return implicit if mode == IMPLICIT else explicit
+
+
+def tell(lab: "Lab", server: "Server", interceptor: Interceptor, folder: Path) -> dict[str, str]:
+    """What stands for the placeholders; the files are written into `folder`."""
+    real = lab.network.kind == "loopback"
+    host, port = interceptor.address(server.port) if real else (SERVER_NAME, server.port)
+    files = {"ca": (folder / "authority.pem", lab.authority.pem), "message": (folder / "mail.eml", MAIL.encode())}
+    for path, data in files.values():
+        path.write_bytes(data)
+    return {
+        "host": host,
+        "port": str(port),
+        "user": LOGIN[0],
+        "password": LOGIN[1],
+        **{name: str(path) for name, (path, _) in files.items()},
+        "scheme": server.protocol.lower() + "s" * server.settings.implicit,
+    }
+
+
+def _verdict(found: Verdict, ended: Ended, seen: bool) -> Verdict:
+    """The verdict from the bytes, or unknown where the program was not seen, or not seen to its end."""
+    if not seen:
+        why = f"the program never came by: {_said(ended)}; what it did elsewhere is not seen"
+        return Verdict(UNKNOWN, why, evidence=_lines(ended)[-3:])
+    if ended.cut and found.outcome not in (LEAKED, DECEIVED, UNHARMED):
+        why = f"the program {ended.cut} and was ended: what it would have done later is not known"
+        return Verdict(UNKNOWN, why, evidence=found.evidence)
+    return found
+
+
+def _said(ended: Ended) -> str:
+    how = ended.cut or f"exit status {ended.status}"
+    return ": ".join((how, *_lines(ended)[-1:]))
+
+
+def _lines(ended: Ended) -> tuple[str, ...]:
+    """The lines that a program wrote, those that are empty left out."""
+    lines = (line.strip() for line in ended.output.decode("utf-8", "backslashreplace").splitlines())
+    return tuple(line[:_LONGEST_LINE] for line in lines if line)
