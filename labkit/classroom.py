@@ -1,4 +1,4 @@
-"""What `python -m labkit export` and `collect` do, and their arguments."""
+"""What `python -m labkit export`, `handout` and `collect` do, and their arguments."""
 
 import argparse
 import sys
@@ -31,6 +31,21 @@ def _export(chosen: argparse.Namespace) -> int:
     export = {"nbgrader": nbgrader.export, "otter": otter.export}[chosen.grader]
     for file in export(assignment.read(chosen.notebook), chosen.folder):
         print(file)
+    return 0
+
+
+def add_handout(commands: Any, epilog: str) -> None:
+    """Add the command `handout` to those of a parser."""
+    says = "copy the lab for students, without the solutions of its exercises"
+    parser = commands.add_parser("handout", help=says, description=says, epilog=epilog)
+    parser.add_argument("folder", metavar="OUT", type=Path, help="a folder that is not there yet")
+    parser.set_defaults(command=_handout)
+
+
+def _handout(chosen: argparse.Namespace) -> int:
+    from labkit.exercises.handout.without_solutions import copy_without_solutions
+
+    print(copy_without_solutions(chosen.folder))
     return 0
 
 

@@ -3,6 +3,8 @@
 import ast
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -12,7 +14,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from labkit.__main__ import main
 from labkit.errors import LabError
 from labkit.exercises.handout import assignment, nbgrader, otter
-from labkit.exercises.lessons import lesson
+from labkit.exercises.handout.without_solutions import without_solutions
+from labkit.exercises.lessons import lesson, numbers
 
 LESSONS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 WRITERS = {"nbgrader": nbgrader.export, "otter": otter.export}
@@ -129,3 +132,35 @@ def test_an_installation_without_solutions_says_so(tmp_path, monkeypatch):
     monkeypatch.setitem(vars(read.asked[0].exercise), "solution", "")
     with pytest.raises(LabError, match="The solution of 08\\.2 is left out of this installation"):
         nbgrader.export(read, tmp_path / "out")
+
+
+# ---- without solutions
+
+EVERY_SOLUTION = """
+import labkit
+from labkit.exercises import lessons, solution
+found = [each for number in lessons.numbers() for each in lessons.lesson(number).exercises]
+print(labkit.__file__, len(found), sorted({each.solution for each in found}), solution("08.2"))
+"""
+
+
+def test_a_copy_for_students_has_every_exercise_and_no_solution(tmp_path, capsys):
+    copied = tmp_path / "lab"
+    assert main(["handout", str(copied)]) == 0
+    done = subprocess.run(
+        [sys.executable, "-c", EVERY_SOLUTION], cwd=copied, capture_output=True, text=True, timeout=100
+    )
+    exercises = [each for number in numbers() if number.isdigit() for each in lesson(number).exercises]
+    assert done.stdout.startswith(f"{copied}/labkit/__init__.py {len(exercises)} ['']"), done.stderr
+    assert "Solutions are left out of this installation" in done.stdout
+    assert {path.name for path in copied.rglob("*") if path.name in ("tests", "__pycache__")} == set()
+    assert main(["handout", str(copied)]) == main(["handout", "/proc/self/lab"]) == 2
+    assert "is there already" in capsys.readouterr().err
+
+
+def test_whatever_stands_around_a_solution_stays():
+    before = 'E = Exercise("ä.1", "ü?", solution=("a\\n"\n "b ß"), because="ö"); F = Other(solution="kept")\n'
+    after = 'E = Exercise("ä.1", "ü?", solution=(""), because="ö"); F = Other(solution="kept")\n'
+    in_a_list = 'G = [Exercise("b", solution={})]'
+    source = before + in_a_list.format('f"{1}"')
+    assert without_solutions(source.encode()).decode() == after + in_a_list.format('""')
