@@ -28,7 +28,7 @@ FLOORS = (
     {"outputs"},
     {"capturing"},
     {"lab", "publishing", "trying", "probing"},
-    {"byhand", "exercises", "checkup", "classroom"},
+    {"byhand", "exercises", "checkup", "classroom", "places"},
     {"labkit"},
     {"client_command"},
     {"__main__"},

@@ -9,10 +9,9 @@ import ast
 import shutil
 from pathlib import Path
 
-import labkit
 from labkit.errors import LabError
 
-_ROOT = Path(labkit.__file__).resolve().parent.parent
+_ROOT = Path(__file__).resolve().parents[3]
 _FOLDERS = ("labkit", "data", "notebooks", "setup", "binder")
 _FILES = ("pyproject.toml", "environment.yml", "Makefile", "README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff")
 _PRIVATE = ("__pycache__", ".ipynb_checkpoints", "progress*.json", ".DS_Store")
