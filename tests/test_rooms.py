@@ -27,7 +27,7 @@ FLOORS = (
     {"outputs"},
     {"capturing"},
     {"lab", "adopting", "publishing", "trying", "probing"},
-    {"byhand", "exercises", "checkup", "classroom"},
+    {"byhand", "exercises", "checkup", "classroom", "places"},
     {"labkit"},
     {"client_command", "pytest_plugin"},
     {"__main__"},
