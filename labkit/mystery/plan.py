@@ -57,7 +57,7 @@ _MANNERS = ("verified",) * 8 + ("implicit",) * 4 + ("opportunistic",) * 3 + ("ma
 
 @dataclass(frozen=True)
 class Person:
-    """Someone with an account, and a mail program on a host of the same name."""
+    """A user with an account, and with a mail program on a host of the same name."""
 
     name: str
     password: str

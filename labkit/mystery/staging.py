@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 20.0
 """Seconds for each visit. None has to wait; a machine may be busy."""
-PUBLISHERS = ("dns", "www")
+_PUBLISHERS = ("dns", "www")
 _POLICIES = {policy.name: policy for policy in policies.ALL}
 _PROGRAMS = {KEEPING: "careful (keeping)", OLDER_TLS: "older tls"}
 """Manner -> the habit of a victim's program."""
@@ -79,7 +79,7 @@ def staged(make: "Callable[..., Lab]", plan: Plan, policy: Policy | None = None)
     """
     from labkit.show.capture import Capture
 
-    with make(hosts=(*plan.hosts, *PUBLISHERS)) as lab:
+    with make(hosts=hosts(plan)) as lab:
         lab.post = PostOffice({**USERS, **{person.name: person.password for person in plan.people}})
         addresses = {name: lab.network.published(name) for name in lab.network.hosts}
         lab.network.written.update(addresses)
@@ -89,6 +89,11 @@ def staged(make: "Callable[..., Lab]", plan: Plan, policy: Policy | None = None)
     names = {address: name for name, address in addresses.items()}
     how = f"{raw.how} Each host has the address that the lab's DNS gives for it."
     return Staged(Capture(raw.frames, "", names, how), records)
+
+
+def hosts(plan: Plan) -> tuple[str, ...]:
+    """The hosts that the plan takes, beside the three of every lab."""
+    return (*plan.hosts, *_PUBLISHERS)
 
 
 class _Stage:

@@ -1,5 +1,7 @@
 """Mystery networks: drawn from a seed, recorded live, with a key that tshark finds right."""
 
+import zlib
+from base64 import b64encode
 from dataclasses import replace
 from fractions import Fraction
 
@@ -15,6 +17,7 @@ from labkit.attacks.vectors.publication import BlockPolicyHost
 from labkit.attacks.verdict import DECEIVED, LEAKED
 from labkit.decode.dialogue import read
 from labkit.errors import LabError
+from labkit.mystery import kept
 from labkit.mystery import key as keys
 from labkit.mystery.kinds import BY_WORD, DEFENCES, IMPLICIT, KINDS, MANDATORY, RELAYING, VERIFIED
 from labkit.mystery.plan import LARGEST, SMALLEST, draw
@@ -183,3 +186,49 @@ def test_a_score_counts_what_was_missed_and_what_is_false(networks):
 def test_what_names_no_sessions_is_told(networks, named):
     with pytest.raises(NotSessions):
         sessions_named(networks[0], named)
+
+
+# ---- in files
+
+
+def test_a_network_that_is_kept_is_read_again_with_the_same_frames_and_the_same_key(lab, tmp_path):
+    first = lab.mystery_network("kept/../network", SIZE, folder=tmp_path)
+    again = lab.mystery_network("kept/../network", SIZE, folder=str(tmp_path))
+    assert first.path == again.path and first.path.parent == tmp_path
+    assert again.capture.frames == first.capture.frames and again.capture.names == first.capture.names
+    assert again.key.incidents == first.key.incidents and repr(again.key) == repr(first.key)
+    assert len(list(tmp_path.iterdir())) == 2
+    assert disagreements(again, again.path) == []
+    for incident in first.key.incidents:
+        for secret in incident.secrets:
+            assert secret.encode() not in again.path.with_suffix(".key.json").read_bytes()
+
+
+def test_files_that_do_not_belong_to_a_network_are_told_in_a_sentence(lab, networks, tmp_path):
+    kept.write(networks[0].happened, networks[0].key.plan, path := kept.place(tmp_path, networks[0].key.plan))
+    beside = path.with_suffix(".key.json")
+    whole = beside.read_bytes()
+    for damaged in (b"", whole[:-20], b"{}", whole[::-1], b64encode(zlib.compress(b"[]"))):
+        beside.write_bytes(damaged)
+        with pytest.raises(LabError, match="is damaged"):
+            lab.mystery_network("first", SIZE, folder=tmp_path)
+    beside.unlink()
+    with pytest.raises(LabError, match="cannot be read"):
+        lab.mystery_network("first", SIZE, folder=tmp_path)
+    beside.write_bytes(whole)
+    with pytest.raises(LabError, match="another version"):
+        kept.read(draw("second", SIZE), path)
+    path.write_bytes(b"no capture")
+    with pytest.raises(LabError):
+        lab.mystery_network("first", SIZE, folder=tmp_path)
+
+
+@pytest.mark.parametrize("folder", ["/nowhere/at/all", 7, __file__])
+def test_a_folder_that_is_none_is_told(lab, folder):
+    with pytest.raises(LabError, match="a folder that exists"):
+        lab.mystery_network("ada", SIZE, folder=folder)
+
+
+def test_a_network_under_a_policy_is_not_kept(lab, tmp_path):
+    with pytest.raises(LabError, match="is not kept"):
+        lab.mystery_network("ada", SIZE, policy=policies.verified, folder=tmp_path)
