@@ -9,6 +9,7 @@ import re
 import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
+from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from labkit.attacks.verdict import Verdict
 from labkit.attacks.victims.report import Report
 from labkit.capture.pcap import write_pcapng
 from labkit.errors import LabError
-from labkit.mystery.plan import Plan
+from labkit.mystery.plan import Plan, PlannedVisit
 from labkit.mystery.staging import Staged, VisitRecord, hosts
 from labkit.network import HOSTS
 from labkit.network.addresses import address, numbered
@@ -51,8 +52,7 @@ def read(plan: Plan, path: Path) -> Staged:
         content = json.loads(zlib.decompress(b64decode(_beside(path).read_bytes())))
         if content["plan"] != _digest(plan):
             raise LabError(f"{path} was recorded by another version of the lab. {again}")
-        given = zip(plan.visits, content["records"], strict=True)
-        records = tuple(VisitRecord(visit, **_read(record)) for visit, record in given)
+        records = tuple(_read(record) for record in content["records"])
     except OSError as error:
         raise LabError(f"The key of {path} cannot be read ({error.strerror}). {again}") from error
     except (ValueError, TypeError, KeyError, zlib.error) as error:
@@ -73,6 +73,7 @@ def _digest(plan: Plan) -> str:
 def _written(record: VisitRecord) -> dict[str, Any]:
     verdict = record.verdict
     return {
+        "visit": asdict(record.visit),
         "began": record.began,
         "ended": record.ended,
         "report": [record.report.done, record.report.said],
@@ -82,13 +83,14 @@ def _written(record: VisitRecord) -> dict[str, Any]:
     }
 
 
-def _read(record: Mapping[str, Any]) -> dict[str, Any]:
-    outcome = record["verdict"]
-    return {
-        "began": int(record["began"]),
-        "ended": int(record["ended"]),
-        "report": Report(*record["report"]),
-        "changed": tuple(record["changed"]),
-        "verdict": Verdict(outcome[0], outcome[1], tuple(outcome[2])) if outcome else None,
-        "loot": tuple(Item(*item) for item in record["loot"]),
-    }
+def _read(record: Mapping[str, Any]) -> VisitRecord:
+    visit, outcome = record["visit"], record["verdict"]
+    return VisitRecord(
+        PlannedVisit(**{**visit, "versions": tuple(visit["versions"])}),
+        int(record["began"]),
+        int(record["ended"]),
+        Report(*record["report"]),
+        tuple(record["changed"]),
+        Verdict(outcome[0], outcome[1], tuple(outcome[2])) if outcome else None,
+        tuple(Item(*item) for item in record["loot"]),
+    )
