@@ -16,7 +16,7 @@ from labkit.servers.quirks import KEEPS_BUFFER
 
 T = TypeVar("T")
 
-SMALLEST, LARGEST = 32, 2000
+SMALLEST, LARGEST = 25, 2000
 """How many visits a network may have. A smaller one has no room for every kind of attack, and a session to compare it
 with."""
 _FEW = 100
