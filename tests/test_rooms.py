@@ -26,10 +26,10 @@ FLOORS = (
     {"probe"},
     {"outputs"},
     {"capturing"},
-    {"lab", "publishing", "trying", "probing"},
-    {"byhand", "exercises", "checkup", "classroom"},
+    {"lab", "adopting", "publishing", "trying", "probing"},
+    {"byhand", "exercises", "checkup", "classroom", "places"},
     {"labkit"},
-    {"client_command"},
+    {"client_command", "pytest_plugin"},
     {"__main__"},
 )
 """The rooms from the ground up: each may use those below it and, without circles, those beside it."""

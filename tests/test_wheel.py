@@ -67,6 +67,13 @@ def test_the_lessons_are_copied_as_they_are_and_the_first_one_runs(python, tmp_p
     )
 
 
+@pytest.mark.parametrize("grader", ("nbgrader", "otter"))
+def test_a_lesson_is_exported_for_a_grader(python, tmp_path, grader):
+    lesson = ROOT / "notebooks" / "00_start_here.ipynb"
+    told = run(python, "-m", "labkit", "export", grader, lesson, tmp_path / "out", folder=tmp_path).splitlines()
+    assert told and all((tmp_path / line).is_file() for line in told)
+
+
 def test_what_a_student_has_written_is_never_overwritten(python, tmp_path):
     mine = tmp_path / "notebooks" / "00_start_here.ipynb"
     mine.parent.mkdir()
