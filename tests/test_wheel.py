@@ -90,3 +90,8 @@ def test_a_folder_that_cannot_be_written_is_told_in_a_sentence(python, tmp_path)
     command = [python, "-m", "labkit", "lessons", tmp_path / "file"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path)
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1) and "choose another folder" in done.stderr
+
+
+def test_the_published_figures_are_read(python, tmp_path):
+    read = "from labkit import published; print(published('stripping_by_country'))"
+    assert "96.1 %" in run(python, "-c", read, folder=tmp_path)

@@ -82,7 +82,7 @@ class House:
 
 
 @dataclass(frozen=True)
-class ClientVisit:
+class PlannedVisit:
     """One time that a client comes to a server."""
 
     client: str
@@ -114,7 +114,7 @@ class Plan:
     """Domain -> the house that takes its mail."""
     gateway: str
     attackers: tuple[str, ...]
-    visits: tuple[ClientVisit, ...]
+    visits: tuple[PlannedVisit, ...]
     """In order."""
     hosts: tuple[str, ...]
     """All of them, in an order that tells nothing."""
@@ -216,16 +216,19 @@ class _Cast:
         self._honest, self._attackers = honest, attackers
         self._houses, self._relays, self._exchangers, self._gateway = houses, relays, exchangers, gateway
 
-    def visits(self) -> list[ClientVisit]:
+    def visits(self) -> list[PlannedVisit]:
         """All visits, in order; every server shows at least once whether it has TLS."""
         attacked = [visit for kind in KINDS for visit in self._campaign(kind)]
         passing = [self._through_gateway() for _ in range(1 + self._size // 50)]
-        seen = [ClientVisit(self._dice.one(self._honest), house.name, "SMTP", "verified") for house in self._houses]
-        rest = self._size - len(attacked) - len(passing) - len(seen)
-        return self._dice.shuffled([*attacked, *passing, *seen, *(self._ordinary() for _ in range(rest))])
+        seen = [PlannedVisit(self._dice.one(self._honest), house.name, "SMTP", "verified") for house in self._houses]
+        sure = [*attacked, *passing, *seen, *self._careless()]
+        return self._dice.shuffled([*sure, *(self._ordinary() for _ in range(self._size - len(sure)))])
 
-    def _campaign(self, kind: Kind) -> list[ClientVisit]:
-        """The visits under one attack, and more in peace to compare them with: what is usual must be the majority."""
+    def _campaign(self, kind: Kind) -> list[PlannedVisit]:
+        """The visits under one attack, and others in peace to compare them with.
+
+        Where a certificate is forged there are more of those: only what most sessions show is usual.
+        """
         dice = self._dice
         attacker, protocol, house = dice.one(self._attackers), dice.one(kind.protocols), self._target(kind)
         under = {"kind": kind.word, "vector": _vector(dice, kind, protocol), "attacker": attacker}
@@ -234,10 +237,10 @@ class _Cast:
         count = dice.number(1, min(_MOST_VICTIMS, 1 + self._size // _FEW))
         manners = [kind.manner] * count + [kind.resists] * bool(kind.resists and self._size >= _FEW)
         victims = [
-            ClientVisit(dice.one(clients), house, protocol, manner, kind.versions, **under) for manner in manners
+            PlannedVisit(dice.one(clients), house, protocol, manner, kind.versions, **under) for manner in manners
         ]
-        others = ((KNOWN, _BOTH) if relayed else ("verified", _OLDER),) * (1 + len(victims))
-        return [*victims, *(ClientVisit(dice.one(clients), house, protocol, *other) for other in others)]
+        others = ((KNOWN, _BOTH) if relayed else ("verified", _OLDER),) * (1 + len(victims) * (kind.versions == _OLDER))
+        return [*victims, *(PlannedVisit(dice.one(clients), house, protocol, *other) for other in others)]
 
     def _target(self, kind: Kind) -> str:
         if RELAYING in kind.protocols:
@@ -246,19 +249,29 @@ class _Cast:
         fine = [house for house in self._houses if _sound(house)]
         return self._dice.one(unfixed if kind.word == "command injection" else fine).name
 
-    def _through_gateway(self) -> ClientVisit:
+    def _careless(self) -> list[PlannedVisit]:
+        """A client that wants no TLS, and one that does not mind a server without."""
+        dice, honest = self._dice, self._honest
+        without = dice.one([house for house in self._houses if not house.offers]).name
+        good = dice.one([house for house in self._houses if _sound(house)]).name
+        return [
+            PlannedVisit(dice.one(honest), without, "SMTP", "opportunistic"),
+            PlannedVisit(dice.one(honest), good, "IMAP", "none"),
+        ]
+
+    def _through_gateway(self) -> PlannedVisit:
         house = self._dice.one([house for house in self._houses if _sound(house)]).name
         protocol = self._dice.one(SUBMITTING)
-        return ClientVisit(self._dice.one(self._honest), house, protocol, "verified", attacker=self._gateway)
+        return PlannedVisit(self._dice.one(self._honest), house, protocol, "verified", attacker=self._gateway)
 
-    def _ordinary(self) -> ClientVisit:
+    def _ordinary(self) -> PlannedVisit:
         dice = self._dice
         if dice.number(1, 100) <= 12:
             manner = dice.one((KNOWN, KNOWN, KNOWN, FIRST_CONTACT))
-            return ClientVisit(dice.one(self._relays), dice.one(self._exchangers), RELAYING, manner)
+            return PlannedVisit(dice.one(self._relays), dice.one(self._exchangers), RELAYING, manner)
         client = dice.one((*self._honest, *self._attackers))
         versions = dice.one((_BOTH, _BOTH, _OLDER))
-        return ClientVisit(client, dice.one(self._houses).name, dice.one(SUBMITTING), dice.one(_MANNERS), versions)
+        return PlannedVisit(client, dice.one(self._houses).name, dice.one(SUBMITTING), dice.one(_MANNERS), versions)
 
 
 def _vector(dice: "_Dice", kind: Kind, protocol: str) -> str:

@@ -26,7 +26,7 @@ from labkit.mail.mailbox import Message
 from labkit.mail.message import Outgoing, compose
 from labkit.mail.postoffice import USERS, PostOffice
 from labkit.mystery.kinds import FIRST_CONTACT, KEEPING, OLDER_TLS, RELAYING, SUBMITTING
-from labkit.mystery.plan import ClientVisit, Plan
+from labkit.mystery.plan import Plan, PlannedVisit
 from labkit.trust.certificates import DOMAIN
 from labkit.trust.contexts import client_context
 
@@ -49,7 +49,7 @@ _STRIPS = "N1"
 class VisitRecord(NamedTuple):
     """What happened in one visit, as the lab knows it."""
 
-    visit: ClientVisit
+    visit: PlannedVisit
     began: int
     ended: int
     """Nanoseconds since 1970 (UTC)."""
@@ -107,7 +107,7 @@ class _Stage:
             for domain in plan.domains:
                 sender.send(_mail("postmaster", domain, "This is a test."))
 
-    def perform(self, visit: ClientVisit) -> VisitRecord:
+    def perform(self, visit: PlannedVisit) -> VisitRecord:
         """Let a client come, with the attacker on the path if there is one."""
         if visit.attacker:
             return self._intercepted(visit)
@@ -115,7 +115,7 @@ class _Stage:
         report = self._act(visit)
         return VisitRecord(visit, began, time.time_ns(), report)
 
-    def _intercepted(self, visit: ClientVisit) -> VisitRecord:
+    def _intercepted(self, visit: PlannedVisit) -> VisitRecord:
         lab, forgeries = self._lab, []
         aftermath = Aftermath(lab.site)
         vector, published = _vectors(visit)
@@ -141,7 +141,7 @@ class _Stage:
 
     # ---- clients
 
-    def _act(self, visit: ClientVisit) -> Report:
+    def _act(self, visit: PlannedVisit) -> Report:
         """Let the client do its work, and say what its user would be told."""
         if visit.protocol == RELAYING:
             return self._relay(visit)
@@ -152,12 +152,12 @@ class _Stage:
             return victim.run(self._scene(visit))
         return self._follow(visit, _POLICIES[visit.manner])
 
-    def _relay(self, visit: ClientVisit) -> Report:
+    def _relay(self, visit: PlannedVisit) -> Report:
         relay = visit.client
         sender = self._sender(relay) if visit.manner == FIRST_CONTACT else self._senders[relay]
         return Report.of(sender.send(_mail("postmaster", self._plan.domain(visit.house), "The invoice is attached.")))
 
-    def _follow(self, visit: ClientVisit, policy: Policy) -> Report:
+    def _follow(self, visit: PlannedVisit, policy: Policy) -> Report:
         """A client of the lab that follows a policy."""
         person, host = self._plan.person(visit.client), self._lab.network.host(visit.client)
         port = PORTS[visit.protocol][policy.starts == IMPLICIT]
@@ -169,7 +169,7 @@ class _Stage:
         where = host, visit.house, port
         return Report.of(fetching.fetch(visit.protocol, *where, policy, context, login, PATIENCE, name))
 
-    def _scene(self, visit: ClientVisit) -> "Scene":
+    def _scene(self, visit: PlannedVisit) -> "Scene":
         """Where a victim's program does its work."""
         person, (explicit, implicit) = self._plan.person(visit.client), PORTS[visit.protocol].values()
         mail = _mail(person.name, "friends.test", f"The PIN is {person.pin}.").data.decode()
@@ -198,7 +198,7 @@ def _open(lab: "Lab", name: str, certificate: str, versions: tuple[str, ...], se
         lab.start(protocol.lower(), implicit=True, **shown)
 
 
-def _vectors(visit: ClientVisit) -> tuple[Vector, PublicationVector | None]:
+def _vectors(visit: PlannedVisit) -> tuple[Vector, PublicationVector | None]:
     """The attack on the path to the server, and the one on what is published."""
     if not visit.kind:
         return Vector(), None

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 
-from labkit.probe.domain_records import Looked, Published
+from labkit.probe.domain_records import DomainRecords, RecordCheck
 from labkit.probe.findings import DOMAIN, Said, ServerCheck, fault, good, note, unknown
 from labkit.probe.observation import Observation, Unseen
 
 
-def _looked(part: Callable[[Published], Looked], absent: str, fits: str, misfit: str) -> Callable[..., Said | None]:
+def _looked(
+    part: Callable[[DomainRecords], RecordCheck], absent: str, fits: str, misfit: str
+) -> Callable[..., Said | None]:
     def look(seen: Observation) -> Said | None:
         if seen.published is None:
             return None

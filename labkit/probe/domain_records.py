@@ -27,7 +27,7 @@ ROOT_KEYS = (
 
 
 @dataclass(frozen=True)
-class Looked:
+class RecordCheck:
     """One kind of record: whether it is there, and whether it fits the server. `fits` is None where it is not known."""
 
     found: bool | None
@@ -37,23 +37,23 @@ class Looked:
 
 
 @dataclass(frozen=True)
-class Published:
+class DomainRecords:
     """What is published for a server and its domain."""
 
-    mta_sts: Looked
-    dane: Looked
-    tls_rpt: Looked
-    caa: Looked
+    mta_sts: RecordCheck
+    dane: RecordCheck
+    tls_rpt: RecordCheck
+    caa: RecordCheck
 
 
-def look(publication: "Publication", host: str, domain: str, port: int, chain: Sequence[bytes]) -> Published:
+def look(publication: "Publication", host: str, domain: str, port: int, chain: Sequence[bytes]) -> DomainRecords:
     """Look everything up for the mail server `host` on `port`, which showed this chain (DER).
 
     `domain` is the one whose mail it takes; empty where that is not known.
     """
-    unknown = Looked(None, None, "the domain whose mail the server takes was not named")
+    unknown = RecordCheck(None, None, "the domain whose mail the server takes was not named")
     resolver = publication.resolver
-    return Published(
+    return DomainRecords(
         mta_sts=_mta_sts(publication, host, domain) if domain else unknown,
         dane=_dane(resolver, host, port, chain, (host, *([domain] * bool(domain))), publication.clock()),
         tls_rpt=_tls_rpt(resolver, domain) if domain else unknown,
@@ -107,27 +107,29 @@ def address_of(resolver: "Resolver", name: str) -> str:
     raise NoPolicy(f"the address of {name} cannot be had: {answer.why}", "sts-policy-fetch-error")
 
 
-def _mta_sts(publication: "Publication", host: str, domain: str) -> Looked:
-    from labkit.defences.mta_sts import NONE, Cache, NoPolicy, discover
+def _mta_sts(publication: "Publication", host: str, domain: str) -> RecordCheck:
+    from labkit.defences.mta_sts import ENFORCE, Cache, NoPolicy, discover
 
     texts = publication.resolver.resolve(f"_mta-sts.{domain}", "TXT")
     if texts.failed:
-        return Looked(None, None, texts.why)
+        return RecordCheck(None, None, texts.why)
     if not texts.records:
-        return Looked(False, None, f"there is no record at _mta-sts.{domain}")
+        return RecordCheck(False, None, f"there is no record at _mta-sts.{domain}")
     try:
         policy, failure = discover(domain, _texts(texts.records), publication.fetch, Cache(publication.clock))
     except NoPolicy as error:
         policy, failure = None, error
     if policy is None:
-        return Looked(True, False, str(failure))
+        return RecordCheck(True, False, str(failure))
     said = f"the policy of {domain} has the mode {policy.mode}, for {' and '.join(policy.mx) or 'no server'}"
-    return Looked(policy.mode != NONE, policy.names(host) if policy.mode != NONE else None, said)
+    if policy.mode != ENFORCE:  # nobody is held to it
+        return RecordCheck(False, None, said)
+    return RecordCheck(True, policy.names(host), said)
 
 
 def _dane(
     resolver: "Resolver", host: str, port: int, chain: Sequence[bytes], names: Sequence[str], now: float
-) -> Looked:
+) -> RecordCheck:
     from labkit.defences import dane
     from labkit.defences.resource_records import TLSA
 
@@ -135,50 +137,50 @@ def _dane(
     if not address and not address.failed:
         address = resolver.resolve(host, "AAAA")
     if address.failed:
-        return Looked(None, None, address.why)
+        return RecordCheck(None, None, address.why)
     if not address.secure:
-        return Looked(False, None, f"the zone of {host} is not signed, so its TLSA records do not count")
+        return RecordCheck(False, None, f"the zone of {host} is not signed, so its TLSA records do not count")
     answer = resolver.resolve(f"_{port}._tcp.{host}", "TLSA")
     if answer.failed:
-        return Looked(None, None, answer.why)
+        return RecordCheck(None, None, answer.why)
     records = [record for record in answer.records if isinstance(record, TLSA)]
     if not records or not answer.secure:
-        return Looked(False, None, f"there is no TLSA record at _{port}._tcp.{host}")
+        return RecordCheck(False, None, f"there is no TLSA record at _{port}._tcp.{host}")
     shown = " and ".join(f"{each.usage} {each.selector} {each.matching}" for each in records)
     if not dane.usable(records):
-        return Looked(True, False, f"none of the TLSA records ({shown}) can be used by a mail server")
+        return RecordCheck(True, False, f"none of the TLSA records ({shown}) can be used by a mail server")
     if not chain:
-        return Looked(True, None, f"there are TLSA records ({shown}), and no certificate was seen")
+        return RecordCheck(True, None, f"there are TLSA records ({shown}), and no certificate was seen")
     matched = dane.match(records, chain, names, now)
-    return Looked(True, bool(matched), f"of the TLSA records ({shown}), {matched.why}")
+    return RecordCheck(True, bool(matched), f"of the TLSA records ({shown}), {matched.why}")
 
 
-def _tls_rpt(resolver: "Resolver", domain: str) -> Looked:
+def _tls_rpt(resolver: "Resolver", domain: str) -> RecordCheck:
     from labkit.defences.tls_reports import report_addresses
 
     answer = resolver.resolve(f"_smtp._tls.{domain}", "TXT")
     if answer.failed:
-        return Looked(None, None, answer.why)
+        return RecordCheck(None, None, answer.why)
     if not answer.records:
-        return Looked(False, None, f"there is no record at _smtp._tls.{domain}")
+        return RecordCheck(False, None, f"there is no record at _smtp._tls.{domain}")
     addresses = report_addresses(_texts(answer.records))
     if not addresses:
-        return Looked(True, False, f"the record at _smtp._tls.{domain} names no address that can be used")
-    return Looked(True, True, f"reports go to {' and '.join(addresses)}")
+        return RecordCheck(True, False, f"the record at _smtp._tls.{domain} names no address that can be used")
+    return RecordCheck(True, True, f"reports go to {' and '.join(addresses)}")
 
 
-def _caa(resolver: "Resolver", host: str) -> Looked:
+def _caa(resolver: "Resolver", host: str) -> RecordCheck:
     """The first name with CAA records counts, from the host's upwards (RFC 8659 §3)."""
     here = host
     while here:
         answer = resolver.resolve(here, "CAA")
         if answer.failed:
-            return Looked(None, None, answer.why)
+            return RecordCheck(None, None, answer.why)
         if answer.records:
             shown = " and ".join(map(str, answer.records))
-            return Looked(True, True, f"{here} has {shown}")
+            return RecordCheck(True, True, f"{here} has {shown}")
         here = here.partition(".")[2]
-    return Looked(False, None, f"no name from {host} upwards has a CAA record")
+    return RecordCheck(False, None, f"no name from {host} upwards has a CAA record")
 
 
 def _texts(records: Iterable[object]) -> list[str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from labkit.dialects import Dialect
 from labkit.dialects.base import Phrase
 from labkit.dialects.writing import Capabilities
-from labkit.probe.domain_records import Published
+from labkit.probe.domain_records import DomainRecords
 from labkit.probe.shown_certificate import ShownCertificate
 from labkit.probe.tls_survey import VersionSupport
 from labkit.probe.visit import CONNECTING, HANDSHAKE, INSIDE
@@ -79,7 +79,7 @@ class Observation:
     clear_login: bool | Unseen | None = None
     """Whether a login in clear text was taken."""
     state_kept: bool | Unseen | None = None
-    published: Published | Unseen | None = None
+    published: DomainRecords | Unseen | None = None
     """What the domain publishes."""
 
     @property
