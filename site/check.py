@@ -97,14 +97,13 @@ def chromium() -> Iterator[Browser]:
             browser.close()
 
 
-def complaints(html: Path, names: Iterable[str] | None = None) -> list[str]:
+def complaints(html: Path, names: Iterable[str] | None = None) -> Iterator[str]:
     """What is wrong with these pages, or with all; the links of all pages are followed in any case."""
-    found = broken_links(html)
+    yield from broken_links(html)
     with served(html) as address, chromium() as browser:
         for name in names or pages_of(html):
-            found += [f"{name}: {each}" for each in looked_at(browser, address, name)]
-        found += [f"search: {each}" for each in _searched(browser, address)]
-    return found
+            yield from (f"{name}: {each}" for each in looked_at(browser, address, name))
+        yield from (f"search: {each}" for each in _searched(browser, address))
 
 
 @contextmanager
