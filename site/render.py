@@ -103,7 +103,8 @@ def main(arguments: list[str]) -> int:
         from check import complaints
 
         found = 0
-        for found, complaint in enumerate(complaints(html), 1):
+        for complaint in complaints(html):
+            found += 1
             print(complaint, flush=True)
         print(f"{found} complaints.")
         return 1 if found else 0
