@@ -131,7 +131,7 @@ def _again(seen: Observation) -> Said | None:
         return good(f"The server ends the conversation when TLS is asked for inside TLS: {seen.again.why}.")
     said = told(seen.dialect, seen.again)
     if seen.again.kind == "go-ahead":
-        return fault(f"Inside TLS the server agrees to start TLS once more, with {said!r}.")
+        return note(f"Inside TLS the server agrees to start TLS once more, with {said!r}; no client needs that.")
     return good(f"Inside TLS the server refuses to start TLS once more, with {said!r}.")
 
 
@@ -249,16 +249,7 @@ CHECKS = (
         mend={"": "Make the list of capabilities anew inside TLS, without the upgrade."},
         leaves="B",
     ),
-    ServerCheck(
-        id="upgrade-inside",
-        title="Upgrade inside TLS",
-        group=UPGRADE,
-        rule="upgrade",
-        look=_again,
-        means="TLS inside TLS protects nothing more, and confuses servers and clients.",
-        mend={"": "Refuse the upgrade once TLS is there."},
-        leaves="B",
-    ),
+    ServerCheck(id="upgrade-inside", title="Upgrade inside TLS", group=UPGRADE, rule="upgrade", look=_again),
     ServerCheck(id="implicit", title="Implicit TLS", group=UPGRADE, rule="RFC 8314 §3", look=_implicit),
     ServerCheck(id="round-trips", title="Round trips", group=UPGRADE, rule="RFC 8446 §2", look=_turns),
 )

@@ -126,3 +126,12 @@ def test_a_server_between_servers_in_a_lab_that_publishes_nothing_has_that_as_un
     report = lab_report(25)
     assert report["mta-sts"].said == "Unknown, because this lab publishes no domain."
     assert report.grade == "A"
+
+
+def test_a_real_aiosmtpd_has_the_fault_that_its_next_version_has_not(lab):
+    found = {}
+    for version in ("1.4.5", "1.4.6"):
+        server = lab.older_smtp(version, auth="after TLS")
+        found[version] = {finding.id for finding in lab.probe(server).faults}
+        server.close()
+    assert found == {"1.4.5": {"injection"}, "1.4.6": set()}
