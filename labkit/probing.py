@@ -40,6 +40,8 @@ class Probing:
         from labkit.probe.target import address, outside
 
         self.network.still_open()
+        if "mallory" in vars(self):
+            self.mallory.check()  # type: ignore[attr-defined]
         if isinstance(server, str):
             host, port = address(server)
             host = self.network.named(host)

@@ -4,7 +4,7 @@ none. What is found is said of the server that runs, whatever its protocol is ca
 
 import pytest
 
-from labkit import Lab
+from labkit import Lab, attacks
 from labkit.dialects import ALL
 from labkit.probe.findings import FAULT, GRADES
 from labkit.servers import server_for
@@ -135,3 +135,14 @@ def test_a_real_aiosmtpd_has_the_fault_that_its_next_version_has_not(lab):
         found[version] = {finding.id for finding in lab.probe(server).faults}
         server.close()
     assert found == {"1.4.5": {"injection"}, "1.4.6": set()}
+
+
+def test_a_probe_on_a_path_with_an_attacker_sees_what_the_clients_on_that_path_see(lab):
+    server = lab.smtp()
+    with lab.mallory(attacks.StripCapability()):
+        stripped = lab.probe(server)
+    free = lab.probe(server)
+    server.close()
+    assert [finding.id for finding in stripped.faults] == ["offer"]
+    assert stripped["go-ahead"].verdict == "good", "the server itself would start TLS"
+    assert free.grade == "A"
