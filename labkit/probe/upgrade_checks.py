@@ -89,7 +89,8 @@ def _clear_login(seen: Observation) -> Said | None:
     passwords = seen.dialect.writes.passwords
     offered = passwords(seen.clear) if passwords and seen.clear is not None else ()
     if offered:
-        return fault(f"The server offers a login with the password itself before TLS: {_short(offered)}.")
+        near = ", as seen from its own address, which some servers trust" * seen.own_address
+        return fault(f"The server offers a login with the password itself before TLS: {_short(offered)}{near}.")
     if seen.clear_login is True:
         return fault("The server takes a login with the password itself before TLS.")
     if passwords and seen.clear is not None:
