@@ -89,6 +89,8 @@ def _parser() -> argparse.ArgumentParser:
     client_command.add_arguments(attack)
     attack.set_defaults(command=client_command.attack)
     classroom.add_export(commands, _STATUSES)
+    classroom.add_handout(commands, _STATUSES)
+    classroom.add_collect(commands, _STATUSES)
     says = "copy the lessons and the recordings that came with the package into a folder"
     lessons = commands.add_parser("lessons", help=says, description=says, epilog=_STATUSES)
     lessons.add_argument("folder", metavar="DIR", type=Path, help="made if it is missing; no file in it is overwritten")

@@ -1,4 +1,4 @@
-"""What `python -m labkit export` and `collect` do, and their arguments."""
+"""What `python -m labkit export`, `handout` and `collect` do, and their arguments."""
 
 import argparse
 import sys
@@ -32,6 +32,53 @@ def _export(chosen: argparse.Namespace) -> int:
     for file in export(assignment.read(chosen.notebook), chosen.folder):
         print(file)
     return 0
+
+
+def add_handout(commands: Any, epilog: str) -> None:
+    """Add the command `handout` to those of a parser."""
+    says = "copy the lab for students, without the solutions of its exercises"
+    parser = commands.add_parser("handout", help=says, description=says, epilog=epilog)
+    parser.add_argument("folder", metavar="OUT", type=Path, help="a folder that is not there yet")
+    parser.set_defaults(command=_handout)
+
+
+def _handout(chosen: argparse.Namespace) -> int:
+    from labkit.exercises.handout.without_solutions import copy_without_solutions
+
+    print(copy_without_solutions(chosen.folder))
+    return 0
+
+
+def add_collect(commands: Any, epilog: str) -> None:
+    """Add the command `collect` to those of a parser."""
+    says = "make one table of the progress files of a class"
+    parser = commands.add_parser("collect", help=says, description=says, epilog=epilog)
+    parser.add_argument("files", metavar="FILES", type=Path, nargs="+", help="progress.json of each student")
+    parser.add_argument("--csv", metavar="FILE", type=Path, help="write it for a spreadsheet, too")
+    parser.add_argument("--picture", metavar="FILE", type=Path, help="draw it, too: .svg, .png or .pdf")
+    parser.set_defaults(command=_collect)
+
+
+def _collect(chosen: argparse.Namespace) -> int:
+    from labkit.exercises.collecting import collect
+
+    table = collect(chosen.files)
+    print(table)
+    if chosen.csv:
+        _write(chosen.csv, table.csv)
+    if chosen.picture:
+        table.picture.save(chosen.picture)
+    for problem in table.problems:
+        print(f"labkit: {problem}", file=sys.stderr)
+    counted = any(row.record for row in table.rows)
+    return 0 if not table.problems else 1 if counted else 2
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, "utf-8", newline="")  # the lines of CSV have their ends already
+    except OSError as error:
+        raise LabError(f"{path} cannot be written ({error.strerror}): choose another place.") from error
 
 
 def _imported(module: str) -> None:

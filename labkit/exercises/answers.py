@@ -66,8 +66,13 @@ def hint(number: str) -> Page:
 
 
 def solution(number: str) -> Page:
-    """The lines that answer that exercise, and why. Raises `LabError` when there is no such exercise."""
+    """The lines that answer that exercise, and why; a sentence where solutions are left out of this installation.
+
+    Raises `LabError` when there is no such exercise.
+    """
     exercise = _asked(number)
+    if not exercise.solution:
+        return views.no_solution(number)
     _work(number).solution = True
     return _told(views.solution(number, exercise.solution, exercise.because))
 

@@ -5,7 +5,6 @@ the others wait for it, and writes a new file in the place of the old one, so a 
 cannot be understood is renamed, never overwritten. Outside a Jupyter kernel nothing is kept.
 """
 
-import fcntl
 import os
 import secrets
 import time
@@ -20,6 +19,11 @@ from labkit.errors import LabError
 from labkit.exercises.drawn import Draw
 from labkit.exercises.record import StudentRecord, read_record
 from labkit.show.frontend import in_kernel
+
+try:
+    import fcntl
+except ImportError:  # Windows, where kernels do not wait for each other
+    fcntl = None
 
 FILE = "progress.json"
 FALLBACK = "starttls-lab-progress.json"
@@ -51,22 +55,29 @@ class Keeper:
 
     def keep(self) -> None:
         """Write the record, together with what another kernel has written meanwhile."""
-        self.place = next(filter(self._written, self._places), None)
+        refused: list[str] = []
+        self.place = next((place for place in self._places if self._written(place, refused)), None)
         self._known = True
         if self._places and self.place is None:
-            self._tell("Progress cannot be kept on this machine: it lasts only as long as this kernel.")
+            why = " and ".join(dict.fromkeys(refused))
+            self._tell(
+                f"Progress cannot be kept on this machine ({why}): it lasts only as long as this kernel. "
+                "`progress()` has a button that downloads it, and what was kept before is left as it was."
+            )
 
     def news(self) -> list[str]:
         """What the student has not been told yet about the file, in sentences; a second call gives nothing."""
         news, self._news = self._news, []
         return news
 
-    def _written(self, place: Path) -> bool:
+    def _written(self, place: Path, refused: list[str]) -> bool:
+        """Whether the record is in that file now; otherwise the system's reason is added to `refused`."""
         try:
             with _alone_in(place.parent):
                 self._take(place)
                 replace(place, self.record.written())
-        except OSError:
+        except OSError as error:
+            refused.append(error.strerror or type(error).__name__)
             return False
         return True
 
@@ -135,6 +146,9 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
     Raises OSError where there is no such folder.
     """
+    if fcntl is None:
+        yield
+        return
     opened = os.open(folder, os.O_RDONLY)
     try:
         deadline = time.monotonic() + _PATIENCE

@@ -38,7 +38,7 @@ class Exercise:
     hints: tuple[str, ...] = field(kw_only=True)
     """Each more explicit than the one before; two at least."""
     solution: str = field(kw_only=True)
-    """The lines of code that stand in place of the answer, above the `check`."""
+    """The lines of code that stand in place of the answer, above the `check`; empty where they are left out."""
     because: str = field(kw_only=True)
     """Why the right answer is right, with the section to look it up."""
     given: Callable[..., Any] | None = field(default=None, kw_only=True)

@@ -85,20 +85,45 @@ def read_record(data: bytes) -> StudentRecord:
     """What `StudentRecord.written` wrote. Raises ValueError, whose message says what is wrong with the data."""
     try:
         content = json.loads(data)
+        digest = content.pop("digest") if isinstance(content, dict) and "digest" in content else None
+        changed = digest != _digest(content)
     except (ValueError, RecursionError):
         raise ValueError("it is damaged or cut off") from None
-    if not isinstance(content, dict) or "digest" not in content:
+    if digest is None:
         raise ValueError("it holds something else")
-    if content.pop("digest") != _digest(content):
+    if changed:
         raise ValueError("it was changed by something other than the lab")
     try:
         return StudentRecord(
-            content["student"],
-            {number: Work(**work) for number, work in content["exercises"].items()},
-            {number: Guess(**guess) for number, guess in content["predictions"].items()},
+            _name(content["student"]),
+            {number: _work(**work) for number, work in content["exercises"].items()},
+            {number: _guess(**guess) for number, guess in content["predictions"].items()},
         )
     except (TypeError, KeyError, AttributeError):
         raise ValueError("it was written by another version of the lab") from None
+
+
+_MOST = 1_000_000
+"""No student tries that often."""
+
+
+def _name(student: object) -> str:
+    if not isinstance(student, str) or not student:
+        raise TypeError
+    return student
+
+
+def _work(tried: object, solved: object, hints: object, solution: object) -> Work:
+    counts = all(type(count) is int and 0 <= count <= _MOST for count in (tried, hints))
+    if not counts or not isinstance(solved, bool) or not isinstance(solution, bool):
+        raise TypeError
+    return Work(tried, solved, hints, solution)
+
+
+def _guess(choice: object, recalled: object) -> Guess:
+    if not isinstance(choice, str | None) or not isinstance(recalled, bool):
+        raise TypeError
+    return Guess(choice, recalled)
 
 
 def _digest(content: Any) -> str:

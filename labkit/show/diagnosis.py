@@ -37,9 +37,11 @@ class Check(NamedTuple):
 class Diagnosis(Page):
     """All checks, and whether the lab can run; true when it can."""
 
-    def __init__(self, checks: Sequence[Check]) -> None:
+    def __init__(self, checks: Sequence[Check], below: Page | None = None) -> None:
+        """`below` is shown under the checks."""
         self.checks = tuple(checks)
-        super().__init__(self._report, self._lines())
+        self._below = below
+        super().__init__(self._report, "\n\n".join([self._lines(), *([below.text] if below else [])]))
 
     def __bool__(self) -> bool:
         return all(check.verdict != MISSING for check in self.checks)
@@ -54,7 +56,8 @@ class Diagnosis(Page):
 
     def _report(self) -> html.Node:
         rows = [(_tag(check.verdict), check.name, check.said) for check in self.checks]
-        return html.div("lk-head")[html.b[self.headline]], build(_COLUMNS, rows, label=self.headline)
+        below = self._below.body() if self._below else None
+        return html.div("lk-head")[html.b[self.headline]], build(_COLUMNS, rows, label=self.headline), below
 
     def _lines(self) -> str:
         names = max((len(check.name) for check in self.checks), default=0)

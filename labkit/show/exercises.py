@@ -74,6 +74,12 @@ def named(student: str, said: str) -> Page:
     return _card("open", "»", f"you are {student}", "What you are given is drawn from that name.", *why)
 
 
+def no_solution(number: str) -> Page:
+    """Solutions are not part of this installation."""
+    why = "Solutions are left out of this installation: ask your teacher."
+    return _card("open", "!", f"{number}: no solution here", why)
+
+
 def question(number: str, text: str, choices: Mapping[str, str], chosen: str | None) -> Page:
     """The prediction of lesson `number` that is asked for, without a form."""
     kept = f"You said ({chosen})." if chosen else "You have not said yet."

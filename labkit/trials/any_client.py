@@ -7,6 +7,7 @@ the result looks is for `labkit.show`.
 import os
 import re
 import shlex
+import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -37,9 +38,11 @@ PLACEHOLDERS = {
     "password": "its password",
     "ca": "the path of a PEM file with the authority that issues the server's certificate",
     "message": "the path of a file with a mail, which is on standard input, too",
+    "python": "the Python that the lab runs on, for programs in Python",
     "scheme": "smtp, or smtps where TLS is implicit; imap or imaps, and so on",
 }
 """What is put into the words of a command for ``{host}`` and the like."""
+_PYTHON = "{python}"
 TRUSTED = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
 """Environment variables with which the program is told whom to trust, for commands without ``{ca}``."""
 PATIENCE = 8.0
@@ -121,7 +124,8 @@ def mail_program(
     for words in given or [()]:
         if not words:
             raise LabError("There is no command: give the words of a mail program, like curl --ssl {host}:{port}.")
-        check_installed(words[0])
+        if words[0] != _PYTHON:
+            check_installed(words[0])
         missing = [f"{{{name}}}" for name in ("host", "port") if not any(f"{{{name}}}" in word for word in words)]
         if missing:
             raise LabError(
@@ -321,6 +325,7 @@ def told(attacked: UnderAttack) -> dict[str, str]:
     return {
         "host": attacked.host,
         "port": str(attacked.port),
+        "python": sys.executable,
         "user": attacked.user,
         "password": attacked.password,
         "ca": str(attacked.ca),

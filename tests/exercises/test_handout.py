@@ -3,6 +3,8 @@
 import ast
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -12,7 +14,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from labkit.__main__ import main
 from labkit.errors import LabError
 from labkit.exercises.handout import assignment, nbgrader, otter
-from labkit.exercises.lessons import lesson
+from labkit.exercises.handout.without_solutions import without_solutions
+from labkit.exercises.lessons import lesson, numbers
 
 LESSONS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 WRITERS = {"nbgrader": nbgrader.export, "otter": otter.export}
@@ -21,9 +24,7 @@ FOR_STUDENTS = {"nbgrader": "release", "otter": "student"}
 
 def sources(path):
     """What stands in the cells of a notebook."""
-    notebook = nbformat.read(path, as_version=4)
-    nbformat.validate(notebook)
-    return [cell.source for cell in notebook.cells]
+    return [cell.source for cell in nbformat.read(path, as_version=4).cells]
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
@@ -44,9 +45,8 @@ def test_students_get_every_question_of_a_lesson_and_no_answer(grader, path, tmp
 def test_instructors_get_every_solution_and_a_locked_cell_that_grades_it(path, tmp_path):
     read = assignment.read(path)
     file = next(file for file in nbgrader.export(read, tmp_path) if "source" in file.relative_to(tmp_path).parts)
-    cells = {
-        cell.metadata.nbgrader.grade_id: cell for cell in nbformat.read(file, 4).cells if "nbgrader" in cell.metadata
-    }
+    marked = [cell for cell in nbformat.read(file, 4).cells if "nbgrader" in cell.metadata]
+    cells = {cell.metadata.nbgrader.grade_id: cell for cell in marked}
     for asked in read.asked:
         answer, graded = cells[f"answer-{asked.key}"], cells[f"grade-{asked.key}"]
         assert asked.exercise.solution in answer.source and answer.metadata.nbgrader.solution
@@ -120,9 +120,8 @@ def test_exercises_of_ones_own_are_found_in_a_module(tmp_path, monkeypatch, caps
 
 
 def test_what_is_asked_across_lines_is_graded_in_one(tmp_path):
-    (tmp_path / "mine.ipynb").write_text(
-        asking('def f(a):\n    ...\n\n\ncheck(\n    "08.2",\n    f,\n    (1,\n     2),\n)')
-    )
+    cell = 'def f(a):\n    ...\n\n\ncheck(\n    "08.2",\n    f,\n    (1,\n     2),\n)'
+    (tmp_path / "mine.ipynb").write_text(asking(cell))
     (asked,) = assignment.read(tmp_path / "mine.ipynb").asked
     assert (asked.start, asked.answer, asked.arguments) == ("def f(a):\n    ...", "f", "'08.2', f, (1, 2)")
 
@@ -133,3 +132,35 @@ def test_an_installation_without_solutions_says_so(tmp_path, monkeypatch):
     monkeypatch.setitem(vars(read.asked[0].exercise), "solution", "")
     with pytest.raises(LabError, match="The solution of 08\\.2 is left out of this installation"):
         nbgrader.export(read, tmp_path / "out")
+
+
+# ---- without solutions
+
+EVERY_SOLUTION = """
+import labkit
+from labkit.exercises import lessons, solution
+found = [each for number in lessons.numbers() for each in lessons.lesson(number).exercises]
+print(labkit.__file__, len(found), sorted({each.solution for each in found}), solution("08.2"))
+"""
+
+
+def test_a_copy_for_students_has_every_exercise_and_no_solution(tmp_path, capsys):
+    copied = tmp_path / "lab"
+    assert main(["handout", str(copied)]) == 0
+    done = subprocess.run(
+        [sys.executable, "-c", EVERY_SOLUTION], cwd=copied, capture_output=True, text=True, timeout=100
+    )
+    exercises = [each for number in numbers() if number.isdigit() for each in lesson(number).exercises]
+    assert done.stdout.startswith(f"{copied}/labkit/__init__.py {len(exercises)} ['']"), done.stderr
+    assert "Solutions are left out of this installation" in done.stdout
+    assert {path.name for path in copied.rglob("*") if path.name in ("tests", "__pycache__")} == set()
+    assert main(["handout", str(copied)]) == main(["handout", "/proc/self/lab"]) == 2
+    assert "is there already" in capsys.readouterr().err
+
+
+def test_whatever_stands_around_a_solution_stays():
+    before = 'E = Exercise("ä.1", "ü?", solution=("a\\n"\n "b ß"), because="ö"); F = Other(solution="kept")\n'
+    after = 'E = Exercise("ä.1", "ü?", solution=(""), because="ö"); F = Other(solution="kept")\n'
+    in_a_list = 'G = [Exercise("b", solution={})]'
+    source = before + in_a_list.format('f"{1}"')
+    assert without_solutions(source.encode()).decode() == after + in_a_list.format('""')

@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 from asked import exercise, lesson
@@ -7,6 +10,7 @@ from page_checks import read_page
 from labkit.errors import LabError
 from labkit.exercises import add, check, draw, hint, i_am, keeping, overview, predict, progress, recall, solution
 from labkit.exercises.drawn import Draw
+from labkit.exercises.record import StudentRecord, Work
 from labkit.show.page import sentence
 
 
@@ -285,3 +289,82 @@ def test_the_name_that_a_class_has_given_stays(monkeypatch):
     keeping.keeper.cache_clear()
     assert "you are ada" in i_am("bob").text and "changes nothing" in i_am("bob").text
     assert keeping.keeper().record.student == "ada"
+
+
+# ---- where the system refuses to write
+
+REFUSED = """
+import resource
+from pathlib import Path
+from labkit.exercises import add, check, equals, Exercise, keeping, progress
+keeping.in_kernel = lambda: True
+add(Exercise("mine.1", "Which?", equals(220), hints=("a", "b"), solution="code = 220", because="So."))
+{before}
+pages = [check("mine.1", answer).text for answer in (1, 2, 220)] + [progress().text]
+print(*pages, sep="\\n")
+{after}
+"""
+NO_ROOM = "resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))"
+ROOM_AGAIN = "resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2); print(progress().text)"
+
+
+def refused(tmp_path, before, after=""):
+    """What a student reads whose kernel may not write, beside the notebooks and in the home folder."""
+    code = REFUSED.format(before=before, after=after)
+    environment = os.environ | {"HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_where_no_byte_can_be_written_that_is_told_once_and_what_was_kept_before_stays(tmp_path):
+    earlier = StudentRecord("anna", {"00.1": Work(1, True)}).written()
+    (tmp_path / keeping.FILE).write_text(earlier)
+    said = refused(tmp_path, NO_ROOM)
+    assert said.count("Progress cannot be kept on this machine (File too large)") == 1
+    assert "✔ mine.1: right" in said and "solved, 3 tries" in said and "1 of 3 solved" in said
+    assert (tmp_path / keeping.FILE).read_text() == earlier
+    assert [path.name for path in tmp_path.iterdir()] == [keeping.FILE]
+
+
+def test_when_there_is_room_again_nothing_of_the_meantime_is_lost(tmp_path):
+    said = refused(tmp_path, NO_ROOM, ROOM_AGAIN)
+    assert "Kept in `progress.json`" in said
+    assert json.loads((tmp_path / keeping.FILE).read_text())["exercises"]["mine.1"]["tried"] == 3
+
+
+def test_without_the_locks_of_unix_progress_is_kept_all_the_same(kernel, monkeypatch, tmp_path):
+    monkeypatch.setattr(keeping, "fcntl", None)
+    check("mine.1", 220)
+    kernel()
+    assert "1 of 3 solved" in progress().text
+
+
+WITHOUT_UNIX = """
+import os, socket, sys
+for module in ("fcntl", "termios", "resource", "pwd", "grp", "pty", "tty", "syslog"):
+    sys.modules[module] = None
+for holder, names in ((socket, ("AF_PACKET",)), (os, ("fork", "geteuid", "killpg", "sched_getaffinity"))):
+    for name in names:
+        if hasattr(holder, name):
+            delattr(holder, name)
+from labkit import Lab, attacks, check, policies
+with Lab("loopback") as lab:
+    mail = lab.smtp()
+    with lab.capture() as capture:
+        lab.send(mail, "The PIN is 4921", login=("alice", "hunter2"), policy=policies.verified)
+    with lab.mallory(attacks.StripCapability()) as mallory:
+        lab.send(mail, "The PIN is 4921", policy=policies.opportunistic)
+print(lab.network.kind, capture.decrypted().dialogue.session.opened, mallory.verdict.outcome, check("00.1", 1, capture))
+"""
+
+
+def test_where_python_has_nothing_of_unix_a_lab_runs_is_captured_and_is_attacked(tmp_path):
+    """As near as can be to Windows here: its Python has none of these modules and functions."""
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_UNIX], cwd=tmp_path, capture_output=True, text=True, timeout=100
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("loopback True leaked")

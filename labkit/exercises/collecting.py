@@ -1,0 +1,174 @@
+"""The progress files of a class, as one table: a row for each student, and one for each file that cannot be counted.
+
+Files of the same student are added up as two kernels of one student are: the best of each exercise. A file with a
+problem is named in a sentence, and the others are counted all the same. A student's file says what that student's lab
+saw; its digest tells a change by hand, and is no proof against a student who computes a new one.
+"""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from labkit.errors import LabError
+from labkit.exercises import lessons
+from labkit.exercises.record import StudentRecord, Work, read_record
+from labkit.show.class_picture import class_picture
+from labkit.show.page import Page
+from labkit.show.picture import Picture
+from labkit.show.printed import printable
+from labkit.show.table import Column, table_of
+
+_LARGEST = 1_000_000
+"""Bytes of a progress file; those of the lab have some ten thousand."""
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes for the beginning of a formula."""
+_SUMS = ("solved", "of", "tries", "hints", "solutions")
+
+
+@dataclass
+class StudentRow:
+    """What is known of one student."""
+
+    files: list[str]
+    record: StudentRecord | None = None
+    """None for a file that cannot be counted."""
+    notes: list[str] = field(default_factory=list)
+    """What is to be said of the files, in sentences."""
+
+    @property
+    def student(self) -> str:
+        """The name from which the student's values are drawn; empty where the file does not say."""
+        return printable(self.record.student) if self.record else ""
+
+    def done(self, numbers: Iterable[str]) -> list[Work]:
+        """What was done on these exercises."""
+        return [self.record.exercises.get(number, Work()) for number in numbers] if self.record else []
+
+    def sums(self, numbers: Iterable[str]) -> list[int]:
+        """Over these exercises: solved, how many there are, tries, hints and solutions looked at."""
+        done = self.done(numbers)
+        counted = ((work.solved, 1, work.tried, work.hints, work.solution) for work in done)
+        return [sum(each) for each in zip(*counted, strict=True)] or [0] * len(_SUMS)
+
+
+class ClassTable(Page):
+    """What a class has done, to look at and to save."""
+
+    def __init__(self, rows: Sequence[StudentRow]) -> None:
+        self.rows = tuple(rows)
+        self.exercises = _exercises(self.rows)
+        """Number of a lesson -> the numbers of its exercises."""
+        self._every = [number for numbers in self.exercises.values() for number in numbers]
+        names = ["student", *self.exercises, "all", "tries", "hints", "solutions", "file"]
+        columns = [Column(names[0], heads=True), *map(Column, names[1:])]
+        page = table_of(self._caption, columns, [self._cells(row) for row in self.rows])
+        super().__init__(page.body, page.text)
+
+    @property
+    def problems(self) -> list[str]:
+        """What is to be said of files, in sentences."""
+        return [note for row in self.rows for note in row.notes]
+
+    @property
+    def csv(self) -> str:
+        """The table for a spreadsheet (RFC 4180): whole numbers, and empty cells where nothing is known."""
+        text = io.StringIO()
+        writer = csv.writer(text)
+        writer.writerow(["student", *self.exercises, *_SUMS, "files", "notes"])
+        for row in self.rows:
+            known = row.record is not None
+            solved = [row.sums(numbers)[0] if known else "" for numbers in self.exercises.values()]
+            sums = row.sums(self._every) if known else [""] * len(_SUMS)
+            told = map(_no_formula, (row.student, "; ".join(row.files), " ".join(row.notes)))
+            student, *last = told
+            writer.writerow([student, *solved, *sums, *last])
+        return text.getvalue()
+
+    @property
+    def picture(self) -> Picture:
+        """How much of each lesson each student has solved."""
+        counted = [row for row in self.rows if row.record]
+        shares = {_name(row): [tuple(row.sums(numbers)[:2]) for numbers in self.exercises.values()] for row in counted}
+        return class_picture(list(self.exercises), shares, self._caption, self.text)
+
+    @property
+    def _caption(self) -> str:
+        counted = sum(row.record is not None for row in self.rows)
+        left = len(self.rows) - counted
+        without = f"; {left} {'file' if left == 1 else 'files'} could not be counted" if left else ""
+        return f"Solved exercises of {counted} {'student' if counted == 1 else 'students'}, by lesson{without}."
+
+    def _cells(self, row: StudentRow) -> list[str]:
+        files = printable("; ".join(row.files))
+        if row.record is None:
+            return ["?", *["?"] * len(self.exercises), "?", "?", "?", "?", files]
+        each = [row.sums(numbers) for numbers in self.exercises.values()]
+        solved, every, *help_taken = row.sums(self._every)
+        return [row.student, *(f"{one[0]}/{one[1]}" for one in each), f"{solved}/{every}", *map(str, help_taken), files]
+
+
+def collect(paths: Sequence[Path]) -> ClassTable:
+    """The table of these progress files. Raises `LabError` when there are none."""
+    if not paths:
+        raise LabError("There is nothing to collect: name the progress files of the class.")
+    rows: dict[object, StudentRow] = {}
+    for path in paths:
+        name = str(path)
+        try:
+            record = _read(path)
+        except ValueError as error:
+            rows[object()] = StudentRow([name], None, [f"{printable(name)} is not counted, because {error}."])
+            continue
+        if record.student in rows:
+            _add(rows[record.student], name, record)
+        else:
+            rows[record.student] = StudentRow([name], record)
+    return ClassTable(sorted(rows.values(), key=lambda row: (row.record is None, _name(row).casefold())))
+
+
+def _read(path: Path) -> StudentRecord:
+    """The record in a file. Raises ValueError, whose message says what is wrong with it."""
+    try:
+        if not path.is_file():
+            raise ValueError("it is a folder" if path.is_dir() else "there is no such file")
+        if path.stat().st_size > _LARGEST:
+            raise ValueError("it is larger than any progress file")
+        return read_record(path.read_bytes())
+    except OSError as error:
+        raise ValueError(f"it cannot be read ({error.strerror})") from None
+
+
+def _add(row: StudentRow, name: str, record: StudentRecord) -> None:
+    """Add another file of a student who has one already."""
+    first = printable(row.files[0])
+    if row.record is not None and row.record.written() == record.written():
+        how = f"holds the same as {first}: it is counted once"
+    else:
+        how = f"is of the same student as {first}: of each exercise, the best is counted"
+    row.notes.append(f"{printable(name)} {how}.")
+    row.files.append(name)
+    if row.record is not None:
+        row.record.take(record)
+
+
+def _exercises(rows: Sequence[StudentRow]) -> dict[str, list[str]]:
+    """Those of the course, and then those of others that some student has done."""
+    known = {number: [each.number for each in lessons.lesson(number).exercises] for number in lessons.numbers()}
+    for row in rows:
+        for number in row.record.exercises if row.record else ():
+            of = known.setdefault(number.rpartition(".")[0], [])
+            if number not in of:
+                of.append(number)
+    return {printable(number): of for number, of in known.items() if of}
+
+
+def _name(row: StudentRow) -> str:
+    """The student's name, or where it was drawn at random, the name of the file."""
+    return row.student or row.files[0]
+
+
+def _no_formula(text: str) -> str:
+    """Text that a spreadsheet shows and does not run."""
+    return f"'{text}" if text.startswith(_FORMULA) else text

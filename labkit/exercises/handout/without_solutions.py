@@ -1,0 +1,61 @@
+"""A copy of the project for students, in which no exercise has a solution.
+
+``solution=`` of each `Exercise` in a module of a lesson becomes an empty text, and `labkit.exercises.solution` says so.
+Hints stay, of which the last comes near to the answer, and so do checkers: a student who reads their code may find the
+right answer there.
+"""
+
+import ast
+import shutil
+from pathlib import Path
+
+from labkit.errors import LabError
+
+_ROOT = Path(__file__).resolve().parents[3]
+_FOLDERS = ("labkit", "data", "notebooks", "setup", "binder")
+_FILES = ("pyproject.toml", "environment.yml", "Makefile", "README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff")
+_PRIVATE = ("__pycache__", ".ipynb_checkpoints", "progress*.json", ".DS_Store")
+_LESSONS = "labkit/exercises/lessons"
+
+
+def copy_without_solutions(folder: Path) -> Path:
+    """Copy the project into a new folder, from where ``make lab`` and ``pip install`` work. Returns the folder.
+
+    Raises `LabError` where labkit was not installed from a checkout, or the folder is there or cannot be written.
+    """
+    if not (_ROOT / "pyproject.toml").exists():
+        raise LabError("Only a checkout can be copied for students, and labkit was installed from a wheel here.")
+    if folder.exists():
+        raise LabError(f"{folder} is there already: name a folder that is not.")
+    ignored = shutil.ignore_patterns(*_PRIVATE)
+    try:
+        for name in _FOLDERS:
+            if (_ROOT / name).exists():
+                shutil.copytree(_ROOT / name, folder / name, ignore=ignored)
+        for name in _FILES:
+            if (_ROOT / name).exists():
+                shutil.copy(_ROOT / name, folder / name)
+        for path in sorted((folder / _LESSONS).glob("lesson_*.py")):
+            path.write_bytes(without_solutions(path.read_bytes()))
+    except (OSError, shutil.Error) as error:
+        raise LabError(f"{folder} cannot be written ({error}): choose another place.") from error
+    return folder
+
+
+def without_solutions(source: bytes) -> bytes:
+    """The source of a module, in UTF-8, in which the solution of each `Exercise` is empty."""
+    lines = source.splitlines(keepends=True)
+    starts = [0]
+    for line in lines:
+        starts.append(starts[-1] + len(line))
+    for value in sorted(_solutions(ast.parse(source)), key=lambda value: -value.lineno):
+        begin, end = starts[value.lineno - 1] + value.col_offset, starts[value.end_lineno - 1] + value.end_col_offset
+        source = source[:begin] + b'""' + source[end:]
+    return source
+
+
+def _solutions(tree: ast.AST) -> list[ast.expr]:
+    """What is given as ``solution=`` to a call of `Exercise`."""
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+    asked = (call for call in calls if getattr(call.func, "id", "") == "Exercise")
+    return [given.value for call in asked for given in call.keywords if given.arg == "solution"]

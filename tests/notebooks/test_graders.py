@@ -1,0 +1,168 @@
+"""nbgrader and Otter-Grader grade what labkit hands out: solved, wrong, empty and untidy notebooks."""
+
+import copy
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbgrader.api import Gradebook
+from nbgrader.validator import Validator
+from otter.execute import grade_notebook
+
+from labkit.__main__ import main
+
+KERNEL = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+ASKED = (
+    "from base64 import b64decode\nfrom labkit import attacks, check, given",
+    'heard = given("01.1")\nheard',
+    'password = ...\ncheck("01.1", password)',
+    'Excuse = ...\ncheck("08.4", Excuse)',
+)
+WRONG = {"01_1": 'password = "hunter2"', "08_4": "Excuse = attacks.Vector"}
+LOOP = {"08_4": "class Excuse(attacks.Vector):\n    def on_line(self, line):\n        while True: ..."}
+
+
+def command(*words, folder):
+    """What a program of this environment says; it must succeed."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # nbgrader calls alembic
+    done = subprocess.run(
+        [sys.executable, "-m", *words],
+        cwd=folder,
+        env=os.environ | {"PATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=280,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def key(cell, kind):
+    """``08_4`` for the cell of that kind, ``answer`` or ``grade``, of exercise 08.4."""
+    return cell.id.removeprefix(f"{kind}-") if cell.id.startswith(f"{kind}-") else ""
+
+
+def answered(notebook, answers, name):
+    """A copy of that notebook in which a student of that name has given these answers."""
+    notebook = copy.deepcopy(notebook)
+    for cell in notebook.cells:
+        cell.source = answers.get(key(cell, "answer"), cell.source).replace("i_am(...)", f'i_am("{name}")')
+    return notebook
+
+
+def written(notebook, path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def lesson(tmp_path_factory):
+    """A short notebook with two exercises of the course; what is right in the first differs by student."""
+    cells = [new_markdown_cell("# Mine"), *map(new_code_cell, ASKED)]
+    return written(new_notebook(cells=cells, metadata=KERNEL), tmp_path_factory.mktemp("lesson") / "mine.ipynb")
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+# ---- nbgrader
+
+
+def untidy(notebook):
+    """The first answer and the second graded cell are removed, and everything else of the exercises stands twice."""
+    kept = [cell for cell in notebook.cells if key(cell, "answer") != "01_1" and key(cell, "grade") != "08_4"]
+    notebook.cells = []
+    for cell in kept:
+        notebook.cells.append(cell)
+        if key(cell, "answer") or key(cell, "grade"):
+            notebook.cells.append(copy.deepcopy(cell))
+            notebook.cells[-1].id = f"copy-{cell.id}"
+    return notebook
+
+
+@pytest.fixture(scope="module")
+def course(lesson, tmp_path_factory):
+    """A course of nbgrader, in which five students have handed in the lesson and were graded; and what was said."""
+    folder = tmp_path_factory.mktemp("course")
+    assert main(["export", "nbgrader", str(lesson), str(folder)]) == 0
+    source, release = (read(folder / kind / "mine" / "mine.ipynb") for kind in ("source", "release"))
+    solutions = {key(cell, "answer"): cell.source for cell in source.cells if key(cell, "answer")}
+    command("nbgrader", "generate_assignment", "mine", "--force", folder=folder)
+    generated = read(folder / "release" / "mine" / "mine.ipynb")
+    assert [cell.source for cell in generated.cells] == [cell.source for cell in release.cells]
+    handed_in = {
+        "solved": answered(generated, solutions, "solved"),
+        "wrong": answered(generated, WRONG, "wrong"),
+        "empty": generated,
+        "loop": answered(generated, solutions | LOOP, "loop"),
+        "untidy": untidy(answered(generated, solutions, "untidy")),
+    }
+    for student, notebook in handed_in.items():
+        written(notebook, folder / "submitted" / student / "mine" / "mine.ipynb")
+    return folder, command("nbgrader", "autograde", "mine", folder=folder)
+
+
+def points(course, student):
+    folder, _ = course
+    with Gradebook(f"sqlite:///{folder}/gradebook.db") as book:
+        graded = book.find_submission("mine", student)
+        return {grade.name: grade.auto_score for notebook in graded.notebooks for grade in notebook.grades}
+
+
+def test_nbgrader_gives_a_solved_notebook_all_points_and_a_wrong_or_empty_one_none(course):
+    assert points(course, "solved") == {"grade-01_1": 1, "grade-08_4": 1}
+    assert points(course, "wrong") == points(course, "empty") == {"grade-01_1": 0, "grade-08_4": 0}
+
+
+def test_a_loop_that_never_ends_costs_its_own_points_only(course):
+    assert points(course, "loop") == {"grade-01_1": 1, "grade-08_4": 0}
+
+
+def test_cells_that_were_removed_or_doubled_are_told_in_a_sentence_each_and_the_rest_is_graded(course):
+    assert points(course, "untidy") == {"grade-01_1": 0, "grade-08_4": 1}
+    _, said = course
+    assert said.count("The cell answer-08_4 stands 2 times in this notebook: the last one is graded.") == 1
+    assert "Missing grade cell grade-08_4" in said and "Traceback" not in said
+
+
+def test_nbgraders_validator_passes_the_instructors_notebook_and_a_solved_one_and_names_what_is_not_answered(course):
+    folder, _ = course
+    assert Validator().validate(str(folder / "source" / "mine" / "mine.ipynb")) == {}
+    failed = Validator().validate(str(folder / "submitted" / "empty" / "mine" / "mine.ipynb"))["failed"]
+    assert len(failed) == 2
+    for number, cell in zip(("01.1", "08.4"), failed, strict=True):
+        assert f"{number} is not answered yet." in cell["error"]
+
+
+# ---- otter
+
+
+@pytest.fixture(scope="module")
+def tested(lesson, tmp_path_factory):
+    """The folder that is written for Otter-Grader."""
+    folder = tmp_path_factory.mktemp("otter")
+    assert main(["export", "otter", str(lesson), str(folder)]) == 0
+    return folder
+
+
+def test_otter_check_passes_the_instructors_notebook(tested):
+    assert "All tests passed!" in command("otter", "check", "mine.ipynb", folder=tested / "autograder")
+
+
+@pytest.mark.parametrize(("student", "answers"), [("wrong", WRONG), ("empty", {})])
+def test_otter_gives_a_wrong_or_empty_notebook_no_points(tested, tmp_path, monkeypatch, student, answers):
+    monkeypatch.chdir(tmp_path)  # the kernel runs there, and keeps its files there
+    notebook = read(tested / "student" / "mine.ipynb")
+    handed_in = written(answered(notebook, answers, student), tmp_path / "mine.ipynb")
+    tests = sorted(map(str, (tested / "autograder" / "tests").glob("*.py")))
+    graded = grade_notebook(str(handed_in), tests_glob=tests, test_dir=str(tested / "autograder" / "tests"))
+    assert (graded.total, graded.possible) == (0, 2)
+    said = {result.passed for test in graded.results.values() for result in test.test_case_results[:1]}
+    assert said == {student == "wrong"}  # whether there is an answer at all
