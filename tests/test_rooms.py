@@ -28,7 +28,7 @@ FLOORS = (
     {"outputs"},
     {"capturing"},
     {"lab", "publishing", "trying", "probing"},
-    {"byhand", "exercises", "checkup", "classroom", "places"},
+    {"byhand", "exercises", "checkup", "classroom", "platforms"},
     {"labkit"},
     {"client_command"},
     {"__main__"},
