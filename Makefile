@@ -57,7 +57,7 @@ data:
 
 site:
 	@PYTHON="$(PYTHON)" sh setup/install.sh '.[test]'
-	$(PY) site/build.py $(ARGS)
+	$(PY) site/render.py $(ARGS)
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis build *.egg-info

@@ -6,10 +6,12 @@ The output goes into commands.json, with the version of the tool.
 
 import json
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from labkit import Lab, attacks, command
 
+SEED = "timber 804"
+"""Of the five servers of lesson 12."""
 FILE = Path(__file__).with_name("commands.json")
 _SWAKS = "swaks --server {host}:{port} "
 _OPENSSL = "openssl s_client -connect {host}:{port} -starttls smtp -noservername -brief -CAfile {authority}"
@@ -24,6 +26,8 @@ class Row(NamedTuple):
     says: str = ""
     vector: type[attacks.Vector] = attacks.Vector
     auth: str = "after TLS"
+    port: int = 0
+    """That of one of the five servers of lesson 12, for lines which are about it."""
 
 
 ROWS = (
@@ -47,6 +51,14 @@ ROWS = (
         says="QUIT\n",
         vector=attacks.WrongName,
     ),
+    Row(_SWAKS + "--helo alice.lab.test --to bob@lab.test --quit-after EHLO", port=587),
+    Row(_OPENSSL + " -verify_return_error", says="QUIT\n", port=25),
+    Row(_SWAKS + "--from alice@lab.test --to carol@example.org --quit-after RCPT", port=2525),
+    Row(
+        "openssl s_client -connect {host}:{port} -starttls imap -noservername -quiet -CAfile {authority}",
+        says="a1 CAPABILITY\r\na2 LOGOUT\r\n",
+        port=143,
+    ),
 )
 
 
@@ -54,10 +66,17 @@ def record(row: Row) -> dict[str, str]:
     """What was typed and what came."""
     with Lab() as lab:
         lab.send(lab.smtp(), "The PIN is 4921", subject="Your new card")
-        server = lab.smtp(replace=True) if row.protocol == "smtp" else lab.start(row.protocol, auth=row.auth)
+        server = _server(lab, row)
         with lab.mallory(row.vector()):
             typed, *said = command(lab, server, row.line, row.says).text.splitlines()
     return {"typed": typed.removeprefix("$ "), "said": "\n".join(said)}
+
+
+def _server(lab: Lab, row: Row) -> Any:
+    """Whom the line is about."""
+    if row.port:
+        return lab.mystery(SEED)[row.port]
+    return lab.smtp(replace=True) if row.protocol == "smtp" else lab.start(row.protocol, auth=row.auth)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from labkit.show.stage import how_captured
 
 if TYPE_CHECKING:
     from labkit.lab import Lab
+    from labkit.network import Network
 
 _PORT = 587
 PYTHON = (3, 11)
@@ -122,8 +123,27 @@ def _networks() -> Iterator[Check]:
             with closing(make(kind)) as network:
                 used = "Lab() uses it." if kind == picked else f'Lab("{kind}") uses it.'
                 yield Check(name, WORKS, f"{network.describe()} {used}")
+                yield from _users(network)
         except LabError as error:
             yield Check(name, INSTEAD, f"{error} The {picked} network is used instead.")
+
+
+def _users(network: "Network") -> Iterator[Check]:
+    """Whether programs that change their user run on a private LAN."""
+    if network.users is None:
+        return
+    if network.users > 1:
+        said = "A private LAN has more users than you: servers that change their user, as Postfix does, can run there."
+        yield Check("servers of others", WORKS, said)
+    else:
+        yield Check("servers of others", INSTEAD, _ONE_USER)
+
+
+_ONE_USER = (
+    "A private LAN has one user here, you: Dovecot runs there if it is told to be you; servers that change their user, "
+    "as Postfix does, need more. Install newuidmap (on Debian and Ubuntu: uidmap) and have numbers in /etc/subuid and "
+    "/etc/subgid, or run the lab as root."
+)
 
 
 def _lab() -> Iterator[Check]:
@@ -133,6 +153,7 @@ def _lab() -> Iterator[Check]:
     try:
         with Lab() as lab:
             yield from _capture(lab)
+            yield _slow_link(lab)
             sessions = [_session(lab, version) for version in VERSIONS]
     except LabError as error:
         yield Check("lab", MISSING, str(error))
@@ -167,6 +188,16 @@ def _capture(lab: "Lab") -> Iterator[Check]:
             yield Check("on the path", INSTEAD, interception.how)
     else:
         yield Check("capture", WORKS, how_captured(lab.network, "auto"))
+
+
+def _slow_link(lab: "Lab") -> Check:
+    """Make a link slow and quick again: what delays its segments is said by the network."""
+    try:
+        said = lab.network.link("alice", delay=0.01)
+        lab.network.link("alice")
+    except LabError as error:
+        return Check("slow links", INSTEAD, f"{error} Lesson 13 needs them.")
+    return Check("slow links", WORKS, f"Tried with 10 ms. {said}")
 
 
 def _session(lab: "Lab", version: str) -> Check:

@@ -11,6 +11,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from labkit import outputs
+from labkit.adopting import Adopting
 from labkit.capturing import NotBegun, captured
 from labkit.errors import LabError
 from labkit.interrupts import uninterrupted
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from labkit.servers.smtp import SMTPServer
     from labkit.show.capture import Capture
     from labkit.trust.certificates import Certificate
+    from labkit.trust.keylog import KeyLog
 
     S = TypeVar("S", bound=Server)
     Said = TypeVar("Said", bound=Outcome)
@@ -51,7 +53,7 @@ _FIRST_SESSION = ("labkit.servers.smtp", "labkit.show.capture")
 """What a first session needs and takes long to load."""
 
 
-class Lab(Publishing, Probing, Trying):
+class Lab(Adopting, Publishing, Probing, Trying):
     """A laboratory with the hosts `alice` (client), `mail` (server) and `mallory` (on the path).
 
     `hosts` are names of others that are wanted, for example ``("provider",)``.
@@ -87,6 +89,7 @@ class Lab(Publishing, Probing, Trying):
                 with loading(*_FIRST_SESSION):  # another process makes the network meanwhile
                     self.network = make(network, (*HOSTS, *names(hosts)))
                 self._stage.callback(self.network.close)
+                self.network.environment = partial(_surroundings, self.keylog)
                 self._stage.callback(_close_all, self.servers)
         except BaseException:
             self._finalizer()
@@ -135,8 +138,8 @@ class Lab(Publishing, Probing, Trying):
         name, or the IP address, that it is issued for. `settings` are those of `labkit.servers.settings.Settings`:
         `starttls` is ``offered``, ``off`` or ``required``; `implicit` is TLS before the first byte; `auth` is
         ``after TLS``, ``always`` or ``none``; `tls` are versions of TLS; `ciphers` is a list for TLS 1.2 in OpenSSL's
-        notation; `mechanisms` are SASL mechanisms; `quirks` are mistakes from `labkit.servers.quirks`. alice may log in
-        with ``hunter2``, bob with ``swordfish``.
+        notation; `mechanisms` are SASL mechanisms; `relay` is ``always`` for an open relay; `quirks` are mistakes from
+        `labkit.servers.quirks`. alice may log in with ``hunter2``, bob with ``swordfish``.
 
         Raises `LabError` for anything else, and where a server runs on this port already: close that one first, or say
         ``replace=True``. A cell of a notebook that runs again replaces the server that it has started before.
@@ -374,6 +377,11 @@ class Lab(Publishing, Probing, Trying):
         lines = [f"<Lab with {hosts}. {self.network.describe()}"]
         lines += [f"  {server!r}" for server in self._standing] or ["  No server runs yet: start one with lab.smtp()."]
         return "\n".join(lines) + ">"
+
+
+def _surroundings(keylog: "KeyLog") -> dict[str, str]:
+    """The environment variables of a program that is started in the lab: where it logs the secrets of TLS."""
+    return {"SSLKEYLOGFILE": keylog.shared}
 
 
 def _clean_up(stage: ExitStack, maker: int) -> None:

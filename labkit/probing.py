@@ -42,6 +42,7 @@ class Probing:
         self.network.still_open()
         if isinstance(server, str):
             host, port = address(server)
+            host = self.network.named(host)
             if host not in self.network.hosts:
                 return probe(outside(server, protocol, domain, implicit))
             return probe(self._target(host, port, None, protocol, domain, login, implicit))

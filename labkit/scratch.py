@@ -2,10 +2,13 @@
 
 OpenSSL takes key logs and certificates as paths only. On Linux the path leads to memory (memfd_create(2)), which is
 gone with the process, however it ends. Elsewhere it is a private temporary file, removed on close; where a process was
-killed before that, the next one removes it. What is in it is not known here.
+killed before that, the next one removes it. A folder that programs of other users reach has to be on the disk: a guard
+removes it when its process was killed. What is in them is not known here.
 """
 
 import os
+import shutil
+import subprocess
 import tempfile
 import weakref
 from contextlib import suppress
@@ -20,6 +23,12 @@ except ImportError:  # Windows, which does not remove a file that is held open
     fcntl = None
 
 _PREFIX = "labkit-secrets-"
+_FOLDER_PREFIX = "labkit-folder-"
+_REACHABLE = 0o711
+"""Others may go in, but not look around."""
+_GUARD = 'read -r _; rm -rf -- "$1"'
+_FAREWELL = 5.0
+"""Seconds for a guard, which takes milliseconds."""
 
 
 class ScratchFile:
@@ -48,6 +57,60 @@ class ScratchFile:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class ScratchFolder:
+    """A folder that other processes can reach, also those of other users, if they know its `path`; gone after `close`.
+
+    It is removed as well when this process ends without `close`, however that comes. Raises `LabError` where no folder
+    can be made.
+    """
+
+    def __init__(self) -> None:
+        with within_limits("Making a folder for programs"):
+            try:
+                self.path = tempfile.mkdtemp(prefix=_FOLDER_PREFIX)
+            except OSError as error:
+                if error.errno in SENTENCES:
+                    raise
+                raise LabError(
+                    f"No temporary folder can be made ({error.strerror}): set TMPDIR to one that can be written to."
+                ) from error
+            try:
+                guard = None if os.name == "nt" else _guard(self.path)
+            except BaseException:
+                shutil.rmtree(self.path, ignore_errors=True)
+                raise
+        os.chmod(self.path, _REACHABLE)
+        self.close = weakref.finalize(self, _remove, self.path, guard, os.getpid())
+        """Remove the folder and all that is in it. A second call does nothing, nor does one in a forked process."""
+
+    def __enter__(self) -> "ScratchFolder":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _guard(folder: str) -> "subprocess.Popen[bytes]":
+    """A process that removes a folder when the descriptor of its standard input is closed."""
+    return subprocess.Popen(
+        ["/bin/sh", "-c", _GUARD, "labkit", folder],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # Control-C is for the kernel alone
+    )
+
+
+def _remove(folder: str, guard: "subprocess.Popen[bytes] | None", maker: int) -> None:
+    if os.getpid() != maker:
+        return
+    if guard is not None:
+        guard.stdin.close()
+        with suppress(subprocess.TimeoutExpired):
+            guard.wait(_FAREWELL)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _forget(fd: int, on_disk: str, maker: int) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from labkit.trials.attacks import Client, Matrix
     from labkit.trials.cost import Costs
     from labkit.trials.defences import DefenceMatrix
+    from labkit.trials.hidden_faults import MysteryServers
     from labkit.trust.certificates import Authority
 
 
@@ -26,6 +27,7 @@ class Trying:
 
     network: "Network"
     authority: "Authority"
+    start: "Callable[..., Any]"
     smtp: "Callable[..., Any]"
     send: "Callable[..., Any]"
 
@@ -154,6 +156,17 @@ class Trying:
         self.network.still_open()
         with tqdm(total=len(dialects.ALL) * len(HABITS), desc="fallbacks", unit="session") as bar:
             return fallback_grid(every_fallback(partial(type(self), "loopback"), step=bar.update))
+
+    def mystery(self, seed: object) -> "MysteryServers":
+        """Start five servers on the host mail, each with one fault that is not shown and is drawn from `seed`.
+
+        ``five = lab.mystery("a seed")``, ``lab.probe(five[587])``, ``five.mend(587, certificate="right")``; `key` is
+        the solution. What runs on their ports already is replaced.
+        """
+        from labkit.trials.hidden_faults import MysteryServers
+
+        self.network.still_open()
+        return MysteryServers(self.start, seed)
 
     def mystery_network(self, seed: object, size: int = 300, policy: "Policy | None" = None) -> "MysteryNetwork":
         """Record, live, a network of so many visits of clients to servers, drawn from a seed: attackers are among them.

@@ -99,8 +99,8 @@ def _facts(kind: type[Described]) -> Iterator[str]:
             yield f"The server must be open to it: `{settings}`."
     if kind.source:
         yield f"Source: {kind.source}."
-    verb = "mallory" if issubclass(kind, Vector) else "spoof"
-    yield f"Use: `lab.{verb}(attacks.{kind.__name__}(…))`."
+    verb, told = ("mallory", "") if issubclass(kind, Vector) else ("spoof", "…")
+    yield f"Use: `lab.{verb}(attacks.{kind.__name__}({told}))`."
 
 
 # ---- the defences

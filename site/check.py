@@ -1,4 +1,4 @@
-"""Looks at the built pages as a reader does, in Chromium: links, search, themes, narrow windows, keyboard, axe-core.
+"""Looks at the built pages in Chromium, as a reader does: links, search, themes, narrow windows, keyboard, axe-core.
 
 `complaints` gives a sentence for each thing that is wrong. Nothing is asked of any other machine.
 """
@@ -102,7 +102,7 @@ def complaints(html: Path, names: Iterable[str] | None = None) -> list[str]:
     found = broken_links(html)
     with served(html) as address, chromium() as browser:
         for name in names or pages_of(html):
-            found += [f"{name}: {each}" for each in _looked_at(browser, address, name)]
+            found += [f"{name}: {each}" for each in looked_at(browser, address, name)]
         found += [f"search: {each}" for each in _searched(browser, address)]
     return found
 
@@ -126,7 +126,8 @@ def _strange(url: str, address: str) -> bool:
     return not url.startswith((address, "data:", "blob:"))
 
 
-def _looked_at(browser: Browser, address: str, name: str) -> Iterator[str]:
+def looked_at(browser: Browser, address: str, name: str) -> Iterator[str]:
+    """What is wrong with one page, in both themes."""
     for theme in ("light", "dark"):
         window = {"width": _WIDTHS[0], "height": 900}
         with _opened(browser, address, name, color_scheme=theme, reduced_motion="reduce", viewport=window) as (

@@ -1,4 +1,4 @@
-"""Sphinx's settings for the web pages of the lab. build.py executes the pages and calls Sphinx; nothing runs here."""
+"""Sphinx's settings for the web pages of the lab. render.py executes the pages and calls Sphinx; nothing runs here."""
 
 import re
 

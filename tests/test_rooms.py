@@ -15,9 +15,8 @@ ROOT = Path(labkit.__file__).parent
 FLOORS = (
     {"errors"},
     {"interrupts", "limits", "loading", "scratch", "shipped"},
-    {"surveys"},
     {"dialects", "trust", "network"},
-    {"mail"},
+    {"mail", "surveys"},
     {"servers", "clients", "capture"},
     {"decode", "defences"},
     {"attacks"},
@@ -27,10 +26,10 @@ FLOORS = (
     {"probe"},
     {"outputs"},
     {"capturing"},
-    {"lab", "publishing", "trying", "probing"},
+    {"lab", "adopting", "publishing", "trying", "probing"},
     {"byhand", "exercises", "checkup", "classroom", "platforms"},
     {"labkit"},
-    {"client_command"},
+    {"client_command", "pytest_plugin"},
     {"__main__"},
 )
 """The rooms from the ground up: each may use those below it and, without circles, those beside it."""

@@ -2,10 +2,6 @@
 
 import csv
 import re
-import shutil
-import subprocess
-import sys
-import venv
 from pathlib import Path
 
 import pytest
@@ -15,7 +11,6 @@ from hypothesis import strategies as st
 from labkit import published, surveys
 from labkit.errors import LabError
 from labkit.exercises.lessons import lesson_14
-from labkit.show import recordings
 from labkit.surveys import SECONDARY, PublishedFigure
 
 HEADS = ",".join(PublishedFigure._fields)
@@ -145,26 +140,3 @@ def test_what_was_only_quoted_is_marked_so_wherever_the_lesson_shows_it():
         for one in picture.findings:
             assert f"{one.citation} ({one.grade})".replace("&", "&amp;") in picture.html
         assert ("quoted" in picture.text) == any(one.grade == SECONDARY for one in picture.findings)
-
-
-# ---- in an installed wheel
-
-
-def test_an_installed_wheel_brings_the_tables_and_the_recordings_and_finds_them(tmp_path):
-    source, there = tmp_path / "source", tmp_path / "there"
-    _copy(source)
-    venv.create(there, with_pip=False)
-    python = there / "bin" / "python"
-    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", str(source)]
-    subprocess.run(pip, check=True, timeout=200)
-    code = "from labkit import surveys; from labkit.show import recordings; print(surveys.names(), recordings.names())"
-    done = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=60)
-    assert done.stdout == f"{surveys.names()} {recordings.names()}\n", done.stderr
-
-
-def _copy(folder):
-    folder.mkdir()
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, folder / name)
-    for name in ("labkit", "data"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))

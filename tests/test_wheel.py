@@ -67,6 +67,13 @@ def test_the_lessons_are_copied_as_they_are_and_the_first_one_runs(python, tmp_p
     )
 
 
+@pytest.mark.parametrize("grader", ("nbgrader", "otter"))
+def test_a_lesson_is_exported_for_a_grader(python, tmp_path, grader):
+    lesson = ROOT / "notebooks" / "00_start_here.ipynb"
+    told = run(python, "-m", "labkit", "export", grader, lesson, tmp_path / "out", folder=tmp_path).splitlines()
+    assert told and all((tmp_path / line).is_file() for line in told)
+
+
 def test_what_a_student_has_written_is_never_overwritten(python, tmp_path):
     mine = tmp_path / "notebooks" / "00_start_here.ipynb"
     mine.parent.mkdir()
@@ -83,3 +90,8 @@ def test_a_folder_that_cannot_be_written_is_told_in_a_sentence(python, tmp_path)
     command = [python, "-m", "labkit", "lessons", tmp_path / "file"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path)
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1) and "choose another folder" in done.stderr
+
+
+def test_the_published_figures_are_read(python, tmp_path):
+    read = "from labkit import published; print(published('stripping_by_country'))"
+    assert "96.1 %" in run(python, "-c", read, folder=tmp_path)

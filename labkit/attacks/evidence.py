@@ -178,16 +178,16 @@ class _Replies:
         after = bisect_right(self._replies, index)
         for number in self._replies[after : after + _MOST_PIPELINED]:
             reply = self._events[number]
-            if not tag or reply.text.startswith(tag):
+            if not tag or self._dialect.writes.tag(reply.data) == tag:
                 return accepts(self._dialect, reply), reply.text.split("\n", 1)[0].rstrip("\r")
         return None, ""
 
     def _tag(self, index: int) -> str:
-        """The tag of the last command, with the space behind it; empty where there are no tags."""
+        """The tag of the last command; empty where there are no tags."""
         before = bisect_right(self._commands, index)
         if not (self._dialect.tagged and before):
             return ""
-        return f"{self._dialect.writes.tag(self._events[self._commands[before - 1]].data)} "
+        return self._dialect.writes.tag(self._events[self._commands[before - 1]].data)
 
 
 def accepts(dialect: Dialect, reply: Event) -> bool | None:

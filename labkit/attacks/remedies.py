@@ -43,8 +43,8 @@ _FAMILIES = {
 }
 """The letter of a section -> what stops its attacks, unless `_OWN` says otherwise."""
 _OWN = {
-    "C6": Remedy(NO_LESS, "09"),
-    "C7": Remedy("TLS itself: both ends hash what they have said and heard (RFC 8446 §4.4.4)", "09"),
+    "C6": Remedy(NO_LESS, "04"),
+    "C7": Remedy("TLS itself: both ends hash what they have said and heard (RFC 8446 §4.4.4)", "04"),
     "T3": Remedy(STOPS, "10"),
     "X2": Remedy(STOPS, "08"),
     "P6": Remedy(KEPT, "11"),

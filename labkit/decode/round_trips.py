@@ -30,17 +30,20 @@ class RoundTrips(NamedTuple):
 
 def round_trips(frames: Iterable[Frame]) -> list[RoundTrips]:
     """The round trips of each TCP connection whose SYN is in the frames, in the order of these."""
-    found: dict[bytes, _Connection] = {}
+    found: list[_Connection] = []
+    current: dict[bytes, _Connection] = {}
+    """The client's direction -> its connection; a later one may have the same ends."""
     for frame in frames:
         seg = segment(frame.link, frame.data)
         if seg is None:
             continue
         if seg.flags & (SYN | ACK) == SYN:
-            found[seg.ends] = _Connection(seg)
-        for connection in (found.get(seg.ends), found.get(_turned(seg.ends))):
+            current[seg.ends] = _Connection(seg)
+            found.append(current[seg.ends])
+        for connection in (current.get(seg.ends), current.get(_turned(seg.ends))):
             if connection:
                 connection.take(seg)
-    return [RoundTrips(each.client, each.server, each.count) for each in found.values()]
+    return [RoundTrips(each.client, each.server, each.count) for each in found]
 
 
 class _Connection:

@@ -3,12 +3,17 @@
 A finding is a dictionary: the number of a frame, and what is said of the session that it belongs to.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
+from itertools import islice
 from operator import index
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from labkit.attacks import catalogue
 from labkit.exercises.checkers import as_text, shown, spelled_alike
+from labkit.exercises.drawn import Draw
+from labkit.exercises.keeping import draw
+from labkit.exercises.parts import AnswerPart, InParts
 from labkit.mystery.key import GRAVE, NOTHING, Incident
 from labkit.mystery.kinds import BY_WORD, DEFENCES, KINDS
 from labkit.mystery.unknown import MysteryNetwork
@@ -20,43 +25,96 @@ _MOST = 1000
 """Findings that are looked at."""
 
 
-class Looked(NamedTuple):
+class Examined(NamedTuple):
     """What is right of a finding."""
 
     incident: Incident | None
     """The attack that its frame belongs to; None where it belongs to none."""
-    right: frozenset[str]
-    """Which of its `PARTS` are right."""
-    complaint: str
-    """What is wrong with the first part that is not; empty where everything is right."""
+    wrong: Mapping[str, str]
+    """Which of its `PARTS` are wrong, and why."""
 
 
-def complaint_about(findings: object, network: MysteryNetwork) -> str:
-    """What is wrong with findings; empty where each is right and every kind of attack was found."""
-    if isinstance(findings, Mapping):
-        findings = [findings]
-    if isinstance(findings, str | bytes) or not isinstance(findings, Collection):
-        return f"The answer is a list of dictionaries, one for each attack, and yours is {shown(findings)}."
-    looked = [look(finding, network) for finding in list(findings)[:_MOST]]
-    for number, one in enumerate(looked, 1):
-        if one.complaint:
-            return f"Finding {number}: {one.complaint}"
-    found = {one.incident.kind for one in looked if one.incident}
+class Findings(InParts):
+    """The checker of a list of findings: one part for each thing that a finding says, and every kind of attack counts.
+
+    What is wrong with the findings that there are is told before those that are still missing.
+    """
+
+    def __init__(self) -> None:
+        names = {PARTS[0]: "evidence"}
+        super().__init__(
+            *(AnswerPart(names.get(part, part), partial(_complaint, part), 2, partial(_share, part)) for part in PARTS)
+        )
+
+    def __call__(self, answer: object, network: object) -> str:
+        said = (_wrong(part, answer, network) for part in PARTS)
+        return next(filter(None, said), "") or _missing(answer, network)
+
+
+def _complaint(part: str, answer: object, network: object) -> str:
+    """What is wrong with that part of the findings; empty where it is right for every kind of attack."""
+    return _wrong(part, answer, network) or _missing(answer, network)
+
+
+def _wrong(part: str, answer: object, network: object) -> str:
+    """What is wrong with that part of the findings that there are."""
+    if complaint := about_network(network):
+        return complaint
+    if not _listed(answer):
+        return f"The answer is a list of dictionaries, one for each attack, and yours is {shown(answer)}."
+    wrong = ((number, one.wrong.get(part)) for number, one in enumerate(_looked_at(answer, network), 1))
+    return next((f"Finding {number}: {why}" for number, why in wrong if why), "")
+
+
+def _missing(answer: Any, network: MysteryNetwork) -> str:
+    """Which kinds of attack no finding points at."""
     there = {incident.kind for incident in network.key.incidents}
-    left = [kind.word for kind in KINDS if kind.word in there - found]
-    if not left:
-        return ""
-    return f"{len(found)} of {len(there)} kinds of attack are found and right. There is still: {', '.join(left)}."
+    left = there - {one.incident.kind for one in _looked_at(answer, network) if one.incident}
+    told = ", ".join(kind.word for kind in KINDS if kind.word in left)
+    return f"{len(there) - len(left)} of {len(there)} kinds are found. There is still: {told}." if left else ""
 
 
-def look(finding: object, network: MysteryNetwork) -> Looked:
+def _share(part: str, answer: object, network: object) -> float:
+    """For which share of the kinds of attack that part is right in a finding."""
+    if about_network(network) or not _listed(answer):
+        return 0.0
+    right = {one.incident.kind for one in _looked_at(answer, network) if one.incident and part not in one.wrong}
+    return len(right) / len({incident.kind for incident in network.key.incidents})
+
+
+def about_network(network: object) -> str:
+    """What is wrong with what an answer is about; empty for the student's own network."""
+    if not isinstance(network, MysteryNetwork):
+        return (
+            "What the answer is about is your network, the one that `lab.mystery_network` has recorded, and you gave "
+            f"{shown(network)}."
+        )
+    if network.seed != seed_of(draw()):
+        return f'This is the network {network.seed!r}, and yours is another one: `given("15.1")` is your seed.'
+    return ""
+
+
+def seed_of(of: Draw) -> str:
+    """The seed of a student's own network."""
+    return f"{of.word('15.1')}-{of.number('15.1', 1000, 9999)}"
+
+
+def _listed(answer: object) -> bool:
+    return isinstance(answer, Mapping) or (isinstance(answer, Collection) and not isinstance(answer, str | bytes))
+
+
+def _looked_at(answer: Any, network: MysteryNetwork) -> list[Examined]:
+    every = [answer] if isinstance(answer, Mapping) else islice(answer, _MOST)
+    return [look(finding, network) for finding in every]
+
+
+def look(finding: object, network: MysteryNetwork) -> Examined:
     """Hold one finding against the key."""
     incident, complaint = _pointed_at(finding, network)
     if incident is None:
-        return Looked(None, frozenset(), complaint)
-    assert isinstance(finding, Mapping)
-    wrong = {part: why for part, check in _CHECKS.items() if (why := check(finding[part], incident, network))}
-    return Looked(incident, frozenset(PARTS) - set(wrong), next(iter(wrong.values()), ""))
+        return Examined(None, {PARTS[0]: complaint})
+    checked = ((part, check(finding[part], incident, network)) for part, check in _CHECKS.items())
+    return Examined(incident, {part: why for part, why in checked if why})
 
 
 def _pointed_at(finding: object, network: MysteryNetwork) -> tuple[Incident | None, str]:
@@ -98,9 +156,9 @@ def _attack(said: object, incident: Incident, network: MysteryNetwork) -> str:
 _NUMBERS = {kind.id for kind in catalogue.ALL}
 
 
-def _host(part: str, right: str, otherwise: str) -> "object":
+def _host(part: str, otherwise: str) -> Callable[[object, Incident, MysteryNetwork], str]:
     def check(said: object, incident: Incident, network: MysteryNetwork) -> str:
-        name = getattr(incident, right)
+        name = getattr(incident, part)
         names = {host: address for address, host in network.capture.names.items()}
         if spelled_alike(said, name) or spelled_alike(said, names[name]):
             return ""
@@ -137,10 +195,8 @@ def _defence(said: object, incident: Incident, network: MysteryNetwork) -> str:
 
 _CHECKS = {
     "attack": _attack,
-    "victim": _host("victim", "victim", "Whose connection was it, before anything was done to it?"),
-    "attacker": _host(
-        "attacker", "attacker", "Who connected to the same server while the victim's connection was open?"
-    ),
+    "victim": _host("victim", "Whose connection was it, before anything was done to it?"),
+    "attacker": _host("attacker", "Who connected to the same server while the victim's connection was open?"),
     "leaked": _leaked,
     "defence": _defence,
 }

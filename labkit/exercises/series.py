@@ -3,32 +3,31 @@
 It is made from the lessons and from the catalogue of attacks, so nothing can be missing from it.
 """
 
-from labkit.attacks.remedies import attacks, remedy
+from labkit.attacks.remedies import Remedy, attacks, remedy
 from labkit.exercises.lessons import lesson, numbers
+from labkit.exercises.question import Prediction
 from labkit.show.page import Page
 from labkit.show.table import table
 
 
 def series() -> Page:
-    """The lessons with their questions and answers, and the attacks with their defences."""
+    """The lessons with their questions and answers, and the attacks by what stops them."""
     shipped = [lesson(number) for number in numbers() if number.isdigit()]
     asked = [(f"{each.number} {each.title}", *_answer(each.prediction)) for each in shipped]
-    known = {each.number: each.title for each in shipped}
-    rows = []
+    titles = {each.number: each.title for each in shipped}
+    stopped: dict[Remedy, list[str]] = {}
     for kind in attacks():
-        stopped = remedy(kind.id)
-        title = known.get(stopped.lesson, "")
-        rows.append((f"{kind.id} {kind.__name__}", _first_line(kind), stopped.defence, f"{stopped.lesson} {title}"))
+        stopped.setdefault(remedy(kind.id), []).append(f"{kind.id} {kind.__name__}")
+    rows = [
+        (by.defence, ", ".join(names), f"{by.lesson} {titles.get(by.lesson, '')}".rstrip())
+        for by, names in sorted(stopped.items(), key=lambda each: each[0].lesson)
+    ]
     pages = (
         table("What the lessons asked", ("lesson", "asked", "right"), asked),
-        table("Every attack of the lab", ("attack", "what it does", "what stops it", "lesson"), rows),
+        table("Every attack of the lab, by what stops it", ("what stops it", "attacks", "lesson"), rows),
     )
     return Page(lambda: [page.body() for page in pages], "\n\n".join(page.text for page in pages))
 
 
-def _answer(asked: object) -> tuple[str, str]:
+def _answer(asked: Prediction | None) -> tuple[str, str]:
     return (asked.question, asked.choices[asked.right]) if asked else ("", "")
-
-
-def _first_line(kind: type) -> str:
-    return " ".join((kind.__doc__ or "").split("\n\n", 1)[0].split())

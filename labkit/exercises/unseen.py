@@ -4,9 +4,9 @@ The networks are small, and recorded when the first answer of their kind is chec
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, reduce
 from itertools import islice
 from typing import Any
 
@@ -14,6 +14,7 @@ from labkit.attacks.verdict import DECEIVED, LEAKED
 from labkit.clients.policies import Policy
 from labkit.exercises.checkers import shown
 from labkit.exercises.functions import returned
+from labkit.exercises.parts import AnswerPart, InParts
 from labkit.lab import Lab
 from labkit.mystery.kinds import RELAYING
 from labkit.mystery.plan import SMALLEST
@@ -83,33 +84,83 @@ def _held_up(network: MysteryNetwork) -> str:
 # ---- a detector
 
 
-@cache
 def hidden() -> tuple[MysteryNetwork, ...]:
     """The networks on which detectors are scored in this process."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return tuple(pool.map(lambda _: _opened(fresh()), range(HIDDEN)))
+        return tuple(pool.map(_hidden, range(HIDDEN)))
 
 
-def _opened(network: MysteryNetwork) -> MysteryNetwork:
-    """The network, decoded before a student's time runs."""
+@cache
+def _hidden(number: int) -> MysteryNetwork:
+    """One of them, decoded before a student's time runs."""
+    network = fresh()
     _ = network.capture.dialogues, network.key
     return network
 
 
-def complaint_about_detector(answer: object) -> str:
-    """What is wrong with a detector; empty for one that is good enough."""
+def detectors() -> InParts:
+    """The checker of a detector: its precision, and its recall."""
+    return InParts(
+        AnswerPart("precision", _imprecise, 3, lambda answer: _points(answer, "precision", PRECISION)),
+        AnswerPart("recall", _forgetful, 3, lambda answer: _points(answer, "recall", RECALL)),
+    )
+
+
+def _imprecise(answer: object) -> str:
     if not callable(answer):
         return f"The answer is a function, given by its name alone, and yours is {shown(answer)}."
-    score, found = Score(), []
+    every, complaint = _everywhere(answer)
+    score = _together(every)
+    if complaint or (score.hits and score.precision >= PRECISION):
+        return complaint
+    if not score.hits + score.false_alarms:
+        return f"{_told(score)} It raises no alarm at all."
+    network, frame = next((network, one.wrong[0]) for network, one in every if one.wrong)
+    talk = network.capture.dialogues[network.key.session_at[frame]]
+    return _with_example(
+        score, network, f"it suspects {talk.client_name} with {talk.server_name}, whom nobody attacked"
+    )
+
+
+def _forgetful(answer: object) -> str:
+    every, complaint = _everywhere(answer)
+    score = _together(every)
+    if complaint or score.recall >= RECALL:
+        return complaint
+    network, incident = next((network, one.missed[0]) for network, one in every if one.missed)
+    what = f"it misses {incident.kind} on {incident.victim} at {incident.server} ({incident.protocol})"
+    return _with_example(score, network, what)
+
+
+def _points(answer: object, measure: str, wanted: float) -> float:
+    """The share of the points of a detector that does not reach what is wanted."""
+    every, complaint = _everywhere(answer) if callable(answer) else ([], "no function")
+    score = _together(every)
+    return 0.0 if complaint or not score.hits else getattr(score, measure) / wanted
+
+
+def _everywhere(detector: Callable[[Any], Any]) -> tuple[list[tuple[MysteryNetwork, Found]], str]:
+    """What a detector finds in every hidden network, or what to say where it does not come to that."""
+    every = []
     for network in hidden():
-        one, complaint = scored(answer, network)
-        if one is None:
-            return complaint
-        score = score.plus(one.score)
-        found.append((network, one))
-    if score.precision >= PRECISION and score.recall >= RECALL:
-        return ""
-    return f"On {HIDDEN} networks that neither of us had seen: {score!r}. {_for_example(score, found)}"
+        found, complaint = scored(detector, network)
+        if found is None:
+            return [], complaint
+        every.append((network, found))
+    return every, ""
+
+
+def _together(every: Iterable[tuple[MysteryNetwork, Found]]) -> Score:
+    return reduce(Score.plus, (found.score for _, found in every), Score())
+
+
+def _told(score: Score) -> str:
+    return f"On {HIDDEN} networks that neither of us had seen: {score!r}."
+
+
+def _with_example(score: Score, network: MysteryNetwork, what: str) -> str:
+    look = f"`lab.mystery_network({network.seed!r}, {network.size})`"
+    return f"{_told(score)} For example, {what}. Look at it: {look}."
 
 
 def scored(detector: Callable[[Any], Any], network: MysteryNetwork) -> tuple[Found | None, str]:
@@ -127,15 +178,3 @@ def scored(detector: Callable[[Any], Any], network: MysteryNetwork) -> tuple[Fou
         return compared(network, named), ""
     except NotSessions as error:
         return None, f"On {where} {error}."
-
-
-def _for_example(score: Score, found: list[tuple[MysteryNetwork, Found]]) -> str:
-    """A session of the kind that the detector is worse at, and where to find it."""
-    if score.precision < PRECISION:
-        network, frame = next((network, one.wrong[0]) for network, one in found if one.wrong)
-        talk = network.capture.dialogues[network.key.session_at[frame]]
-        what = f"it suspects {talk.client_name} with {talk.server_name}, which nobody attacked"
-    else:
-        network, incident = next((network, one.missed[0]) for network, one in found if one.missed)
-        what = f"it misses {incident.kind} on {incident.victim} at {incident.server} ({incident.protocol})"
-    return f"For example, {what}. Look at it: `lab.mystery_network({network.seed!r}, {network.size})`."

@@ -221,11 +221,14 @@ class _Cast:
         attacked = [visit for kind in KINDS for visit in self._campaign(kind)]
         passing = [self._through_gateway() for _ in range(1 + self._size // 50)]
         seen = [PlannedVisit(self._dice.one(self._honest), house.name, "SMTP", "verified") for house in self._houses]
-        rest = self._size - len(attacked) - len(passing) - len(seen)
-        return self._dice.shuffled([*attacked, *passing, *seen, *(self._ordinary() for _ in range(rest))])
+        sure = [*attacked, *passing, *seen, *self._careless()]
+        return self._dice.shuffled([*sure, *(self._ordinary() for _ in range(self._size - len(sure)))])
 
     def _campaign(self, kind: Kind) -> list[PlannedVisit]:
-        """The visits under one attack, and more in peace to compare them with: what is usual must be the majority."""
+        """The visits under one attack, and others in peace to compare them with.
+
+        Where a certificate is forged there are more of those: only what most sessions show is usual.
+        """
         dice = self._dice
         attacker, protocol, house = dice.one(self._attackers), dice.one(kind.protocols), self._target(kind)
         under = {"kind": kind.word, "vector": _vector(dice, kind, protocol), "attacker": attacker}
@@ -236,7 +239,7 @@ class _Cast:
         victims = [
             PlannedVisit(dice.one(clients), house, protocol, manner, kind.versions, **under) for manner in manners
         ]
-        others = ((KNOWN, _BOTH) if relayed else ("verified", _OLDER),) * (1 + len(victims))
+        others = ((KNOWN, _BOTH) if relayed else ("verified", _OLDER),) * (1 + len(victims) * (kind.versions == _OLDER))
         return [*victims, *(PlannedVisit(dice.one(clients), house, protocol, *other) for other in others)]
 
     def _target(self, kind: Kind) -> str:
@@ -245,6 +248,16 @@ class _Cast:
         unfixed = [house for house in self._houses if house.settings.get("quirks")]
         fine = [house for house in self._houses if _sound(house)]
         return self._dice.one(unfixed if kind.word == "command injection" else fine).name
+
+    def _careless(self) -> list[PlannedVisit]:
+        """A client that wants no TLS, and one that does not mind a server without."""
+        dice, honest = self._dice, self._honest
+        without = dice.one([house for house in self._houses if not house.offers]).name
+        good = dice.one([house for house in self._houses if _sound(house)]).name
+        return [
+            PlannedVisit(dice.one(honest), without, "SMTP", "opportunistic"),
+            PlannedVisit(dice.one(honest), good, "IMAP", "none"),
+        ]
 
     def _through_gateway(self) -> PlannedVisit:
         house = self._dice.one([house for house in self._houses if _sound(house)]).name

@@ -56,10 +56,14 @@ class Broker:
             """End the process and all that it made. A second call does nothing."""
         self._socket.settimeout(_PATIENCE)
         try:
-            self.namespaces: dict[str, int] = self._answer()[0]
+            made = self._answer()[0]
         except BaseException:
             self.close()
             raise
+        self.namespaces: dict[str, int] = made["namespaces"]
+        """Host, or the switch -> the descriptor that the process has of its network namespace."""
+        self.users: int = made["users"]
+        """How many users of the machine there are in its user namespace."""
 
     def ask(self, verb: str, *arguments: object) -> Any:
         """Call this method of `labkit.network.inside.lan.Lan`; gives its result. Raises `OSError` as it does."""

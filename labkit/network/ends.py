@@ -6,15 +6,13 @@ not belong here. All of it runs in the loop's thread.
 
 import asyncio
 import errno
-import os
 import socket
-import struct
 from collections.abc import Callable
 from contextlib import suppress
 
+from labkit.network.listener import reset_on_close
+
 _UNDER_WAY = (0, errno.EINPROGRESS, errno.EWOULDBLOCK)
-_RESET_ON_CLOSE = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
-"""SO_LINGER with no time at all: closing sends RST instead of FIN."""
 
 
 class CarriedEnd:
@@ -84,7 +82,7 @@ class CarriedEnd:
         with suppress(OSError):
             self.socket.send(self.pending)
         with suppress(OSError):
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            reset_on_close(self.socket)
         self.close()
 
     def close(self) -> None:

@@ -7,27 +7,30 @@ inside the lab is here too (`Network.admit`): no listener and no connection exis
 import contextlib
 import os
 import socket
-import subprocess
 import threading
 import time
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from labkit.errors import LabError, NotListening, OutsideTheLab, PortTaken
 from labkit.interrupts import uninterrupted
 from labkit.limits import within_limits
-from labkit.network.bounded import Ended, Running, run_bounded
-from labkit.network.checks import check_installed, check_link, check_port, check_timeout
+from labkit.network.bounded import Running
+from labkit.network.checks import check_link, check_port, check_timeout
 from labkit.network.interception import Interception
 from labkit.network.listener import TCP, UDP, Address, Listener
 from labkit.network.loop import Loop
 from labkit.network.pace import Pace, at_once
+from labkit.network.processes import Processes
+from labkit.network.started import StartedProgram
 
 Diversion = Callable[[str, str, int, Address], Address]
 """(sender, host name, nominal port, real address) -> where to connect instead: how a tap gets into the path."""
+
+L = TypeVar("L", bound=Listener)
 
 _NAMES_KEPT = 4096
 _BACKLOG = 128
@@ -42,7 +45,7 @@ class Tables(NamedTuple):
     """The host that is on the path to it."""
 
 
-class Host(ABC):
+class Host(Processes):
     """A named host of a network."""
 
     def __init__(self, network: "Network", name: str, address: str) -> None:
@@ -115,47 +118,6 @@ class Host(ABC):
         self.network.name(f"{end}>", self.network.reached(host, port, self.name, transport))
         return sock
 
-    def run(self, command: list[str], input: bytes = b"", timeout: float = 30.0) -> subprocess.CompletedProcess[bytes]:
-        """Run a tool on this host with `input` on its standard input; `timeout` in seconds, output in bytes.
-
-        Raises `LabError` when the tool is not installed or does not end in time. It is stopped then, and when this
-        process ends, together with the processes that it has started.
-        """
-        self.network.still_open()
-        check_timeout(timeout)
-        if isinstance(command, str) or not command:
-            raise LabError(f"A command is a list of words, for example ['openssl', 'version'], not {command!r}.")
-        check_installed(command[0])
-        try:
-            with within_limits(f"Starting {command[0]!r}"):
-                return self._run(command, input, timeout)
-        except subprocess.TimeoutExpired as error:
-            raise LabError(f"{command[0]!r} was still running after {timeout:g} s and was stopped.") from error
-        except OSError as error:
-            raise LabError(f"{command[0]!r} cannot be started ({error.strerror}): try it in a terminal.") from error
-
-    def try_out(
-        self,
-        command: list[str],
-        input: bytes = b"",
-        timeout: float = 8.0,
-        most: int = 1 << 20,
-        environment: Mapping[str, str] | None = None,
-    ) -> Ended:
-        """Run any program on this host: whatever it does, it ends, and nothing that it has started is left.
-
-        After `timeout` seconds, or `most` bytes of output, it is ended; that is no error. The other arguments are those
-        of `run_bounded`. Raises `LabError` where it is not installed.
-        """
-        self.network.still_open()
-        check_timeout(timeout)
-        check_installed(command[0])
-        try:
-            with within_limits(f"Starting {command[0]!r}"):
-                return run_bounded(self._placed(command), input, timeout, most, environment, self.network.programs)
-        except OSError as error:
-            raise LabError(f"{command[0]!r} cannot be started ({error.strerror}): try it in a terminal.") from error
-
     def bound(self, port: int, transport: str = TCP) -> socket.socket:
         """A listening socket that stands for this port; for 0 it has a free port of the system. Raises `OSError`."""
         sock = self._socket(transport)
@@ -170,10 +132,6 @@ class Host(ABC):
 
     def _socket(self, transport: str, family: int = socket.AF_INET) -> socket.socket:
         return self.tcp(family) if transport == TCP else self.udp(family)
-
-    @abstractmethod
-    def tcp(self, family: int = socket.AF_INET) -> socket.socket:
-        """A TCP socket of this host that is not connected yet, with Nagle's algorithm off. Raises `OSError`."""
 
     @abstractmethod
     def udp(self, family: int = socket.AF_INET) -> socket.socket:
@@ -202,14 +160,6 @@ class Host(ABC):
             raise
         return sock
 
-    @abstractmethod
-    def _placed(self, command: list[str]) -> list[str]:
-        """The words that start a tool on this host."""
-
-    @abstractmethod
-    def _run(self, command: list[str], input: bytes, timeout: float) -> subprocess.CompletedProcess[bytes]:
-        """Run a tool on this host to its end. Raises `OSError` and `subprocess.TimeoutExpired`."""
-
     def __repr__(self) -> str:
         return f"<{self.name}, {self.address}>"
 
@@ -225,6 +175,9 @@ class Network(ABC):
     """The interfaces that carry nothing but the lab's frames, one end of each cable; none where the lab shares those of
     the machine."""
 
+    users: int | None = None
+    """How many users of the machine a program may be on its hosts; None where they are those of the machine."""
+
     def __init__(self) -> None:
         self.hosts: dict[str, Host] = {}
         self.tables = {TCP: Tables({}, {}), UDP: Tables({}, {})}
@@ -237,6 +190,8 @@ class Network(ABC):
         at that end talks to, where several hosts share an address or one poses as another."""
         self.written: dict[str, str] = {}
         """Host -> the address that a tap writes into its frames, in the place of the real one."""
+        self.environment: Callable[[], Mapping[str, str]] = dict
+        """Gives the environment variables that a program gets when it is started."""
         self.diversion: Diversion | None = None
         """Asked on every connection to a host by name where to connect instead."""
         self.delays: dict[str, float] = {}
@@ -245,6 +200,8 @@ class Network(ABC):
         """Why this machine has not a better network, in a sentence; empty when this one was asked for."""
         self.programs: set[Running] = set()
         """What was started by `Host.try_out` and has not ended."""
+        self.started: list[StartedProgram] = []
+        """What was started by `Host.start`."""
         self._closed = False
         self._maker = os.getpid()
         self._loop: Loop | None = None
@@ -427,7 +384,15 @@ class Network(ABC):
         """The listener that `sender` reaches at this host and nominal port."""
         return self.tables[transport].listeners.get((host, port))
 
-    def remember(self, listener: Listener) -> Listener:
+    @abstractmethod
+    def reserve(self, host: str, port: int) -> int:
+        """The real port that stands for a nominal port of a host, for a program to listen on. Raises `LabError`."""
+
+    @abstractmethod
+    def real_port(self, host: str, port: int) -> int:
+        """The real port that was reserved for a nominal port of a host. Raises `LabError` where none was."""
+
+    def remember(self, listener: L) -> L:
         """Enter a new listener in the tables."""
         self.tables[listener.transport].listeners[listener.host, listener.port] = listener
         self.nominal[listener.address[1]] = listener.port
@@ -462,7 +427,7 @@ class Network(ABC):
         return ":" not in endpoint or int(endpoint.rpartition(":")[2]) in ports
 
     def close(self) -> None:
-        """End what serves and what carries, close every listener and admit no more.
+        """End what serves, what carries and what was started, close every listener and admit no more.
 
         A second call does nothing; nor does one in a forked process, where the network still belongs to its maker.
         """
@@ -476,7 +441,7 @@ class Network(ABC):
             if self._loop is not None:
                 self._loop.close()
             standing = [each for tables in self.tables.values() for each in tables.interceptions.values()]
-            for running in (*standing, *self._open()):
+            for running in (*self.started, *standing, *self._open()):
                 with contextlib.suppress(OSError, LabError):
                     running.close()
             self._take_down()

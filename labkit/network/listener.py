@@ -3,10 +3,13 @@
 import contextlib
 import os
 import socket
+import struct
 from collections.abc import Callable
 
 TCP, UDP = "TCP", "UDP"
 """The transports that a port may belong to."""
+_WITHOUT_DELAY = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
+"""The value of SO_LINGER for no time at all."""
 Address = tuple[str, int]
 """(IP address, port in host order)."""
 
@@ -30,6 +33,11 @@ class Listener:
         self._maker = os.getpid()
 
     @property
+    def closed(self) -> bool:
+        """Whether it has stopped listening."""
+        return self.socket.fileno() < 0
+
+    @property
     def elsewhere(self) -> str:
         """``really 127.0.0.1:40001`` where the real port is not the nominal one, otherwise empty."""
         return "" if self.address[1] == self.port else "really {}:{}".format(*self.address)
@@ -42,6 +50,29 @@ class Listener:
 
     def __repr__(self) -> str:
         return f"<{self.host} listens on port {self.port}{self.elsewhere and f', {self.elsewhere}'}>"
+
+
+class ForeignListener(Listener):
+    """The listening socket of a program that labkit did not write, of which only the address is known here."""
+
+    def __init__(self, host: str, port: int, address: Address, forget: "Callable[[Listener], None]") -> None:
+        self.transport = TCP
+        self.host = host
+        self.port = port
+        self.address = address
+        self._forget = forget
+        self._closed = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether the lab has forgotten it; the program may listen on."""
+        return self._closed
+
+    def close(self) -> None:
+        """Forget it; what the program does is not changed. A second call does nothing."""
+        if not self._closed:
+            self._closed = True
+            self._forget(self)
 
 
 def stop_listening(sock: socket.socket) -> None:
@@ -58,3 +89,8 @@ def without_delay(sock: socket.socket) -> socket.socket:
     """Nagle's algorithm off, also for what a listener accepts: with delayed ACKs (RFC 1122) it costs 40 ms a turn."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
+
+
+def reset_on_close(sock: socket.socket) -> None:
+    """Let closing it send RST instead of FIN, so that nothing of the connection follows (SO_LINGER, socket(7))."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _WITHOUT_DELAY)

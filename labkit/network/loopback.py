@@ -23,6 +23,7 @@ from labkit.network.hosts import Host, Network
 from labkit.network.interception import Interception
 from labkit.network.listener import TCP, UDP, Address, Listener, without_delay
 from labkit.network.pace import Pace
+from labkit.network.processes import ROOT
 from labkit.network.relay import Relay
 
 _ADDRESS = "127.0.0.1"
@@ -81,7 +82,7 @@ class LoopbackHost(Host):
         """A UDP socket that is not bound yet. Raises `OSError`."""
         return socket.socket(family, socket.SOCK_DGRAM)
 
-    def _placed(self, command: list[str]) -> list[str]:
+    def _placed(self, command: list[str], rights: str = ROOT) -> list[str]:
         return command
 
     def _run(self, command: list[str], input: bytes, timeout: float) -> subprocess.CompletedProcess[bytes]:
@@ -96,6 +97,13 @@ class LoopbackHost(Host):
                 raise OSError(number, os.strerror(number))
         return done
 
+    def _check_root(self) -> None:
+        if getattr(os, "geteuid", int)() != 0:
+            raise LabError(
+                "On loopback a program cannot be root, because this process is not: "
+                'a private LAN has a root of its own, Lab(network="namespace").'
+            )
+
 
 class Loopback(Network):
     """Hosts by name on the loopback interface of this machine."""
@@ -107,12 +115,30 @@ class Loopback(Network):
         super().__init__()
         self.hosts = {name: LoopbackHost(self, name, _ADDRESS) for name in hosts}
         self._numbers = numbered(hosts)
+        self._reserved: dict[tuple[str, int], int] = {}
+        """(host name, nominal port) -> the real port of a program that stands for it."""
         self._slow: Relay | None = None
         """Carries the connections of hosts with a slow link, unless a tap does."""
 
     def published(self, host: str) -> str:
         """The address that the lab's DNS gives for a host; it stands for it."""
         return address(self._numbers[host])
+
+    def reserve(self, host: str, port: int) -> int:
+        """A real port that is free now and stands for a nominal port of a host; the same each time."""
+        if (host, port) not in self._reserved:
+            with within_limits("Looking for a free port"), self.hosts[host].bound(port) as sock:
+                self._reserved[host, port] = sock.getsockname()[1]
+        return self._reserved[host, port]
+
+    def real_port(self, host: str, port: int) -> int:
+        """The real port that was reserved for a nominal port of a host. Raises `LabError` where none was."""
+        if (host, port) not in self._reserved:
+            raise LabError(
+                f"On loopback a program cannot listen on port {port} itself: let it listen on the real port that "
+                f"lab.network.host({host!r}).free_port({port}) gives, or say on which one it does with real=…."
+            )
+        return self._reserved[host, port]
 
     def contains(self, ip: str) -> bool:
         """Whether the address is one of the loopback addresses, 127.0.0.0/8 and ::1 (RFC 6890)."""

@@ -21,6 +21,7 @@ from labkit.network.hosts import Host, Network
 from labkit.network.interception import Interception
 from labkit.network.listener import TCP, Address, Listener, stop_listening, without_delay
 from labkit.network.poisoning import ARP_FRAMES, NeighbourEntries, Poisoning
+from labkit.network.processes import ROOT
 
 DOMAIN = "lab.test"
 """The domain of the hosts; RFC 6761 keeps ``test`` for this."""
@@ -73,10 +74,13 @@ class NamespaceHost(Host):
         # The broker ends what runs in the namespaces, at the latest with the lab.
         return tool.run(self._placed(command), command, input, timeout)
 
-    def _placed(self, command: list[str]) -> list[str]:
+    def _placed(self, command: list[str], rights: str = ROOT) -> list[str]:
         broker = self.network.broker
         place = (str(broker.pid), str(broker.namespaces[self.name]), f"{self.name}.{DOMAIN}")
-        return [*PYTHON, str(INSIDE / "enter.py"), *place, *command]
+        return [*PYTHON, str(INSIDE / "enter.py"), *place, rights, *command]
+
+    def _check_root(self) -> None:
+        """Every LAN has a root."""
 
 
 class Namespace(Network):
@@ -100,6 +104,7 @@ class Namespace(Network):
         self._poisonings: dict[tuple[str, str], Poisoning | NeighbourEntries] = {}
         """(attacker, server) -> how the first got on the path to the second."""
         self.broker = Broker({"hosts": lan, "prefix": _PREFIX, "files": self._files()})
+        self.users = self.broker.users
 
     def _files(self) -> dict[str, str]:
         """Files of the machine -> what a tool that runs on a host reads in their place."""
@@ -110,6 +115,14 @@ class Namespace(Network):
     def published(self, host: str) -> str:
         """The address that the lab's DNS gives for a host: its own."""
         return self.hosts[host].address
+
+    def reserve(self, host: str, port: int) -> int:
+        """The port itself: every host has its real ones."""
+        return port
+
+    def real_port(self, host: str, port: int) -> int:
+        """The port itself."""
+        return port
 
     def locate(self, host: str, port: int, sender: str = "", transport: str = TCP) -> Address:
         """Where `sender`'s connection to this host and port goes; an IP address is taken as it is."""

@@ -108,7 +108,7 @@ def address_of(resolver: "Resolver", name: str) -> str:
 
 
 def _mta_sts(publication: "Publication", host: str, domain: str) -> RecordCheck:
-    from labkit.defences.mta_sts import NONE, Cache, NoPolicy, discover
+    from labkit.defences.mta_sts import ENFORCE, Cache, NoPolicy, discover
 
     texts = publication.resolver.resolve(f"_mta-sts.{domain}", "TXT")
     if texts.failed:
@@ -122,7 +122,9 @@ def _mta_sts(publication: "Publication", host: str, domain: str) -> RecordCheck:
     if policy is None:
         return RecordCheck(True, False, str(failure))
     said = f"the policy of {domain} has the mode {policy.mode}, for {' and '.join(policy.mx) or 'no server'}"
-    return RecordCheck(policy.mode != NONE, policy.names(host) if policy.mode != NONE else None, said)
+    if policy.mode != ENFORCE:  # nobody is held to it
+        return RecordCheck(False, None, said)
+    return RecordCheck(True, policy.names(host), said)
 
 
 def _dane(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from labkit.dialects.base import Phrase
 from labkit.probe.observation import Observation, Unseen
 from labkit.probe.target import ProbeTarget
-from labkit.probe.visit import Broken, ClientVisit, Deadline, told
+from labkit.probe.visit import Broken, Deadline, ProbeVisit, told
 
 NOT_OURS = "the server is not one of the lab's own, and only those are attacked"
 
@@ -55,7 +55,7 @@ def _inject(target: ProbeTarget, deadline: Deadline, seen: Observation) -> bool 
     injected = writes.injected
     if injected is None:
         return Unseen(f"no harmless command of {target.dialect.name} is known for it")
-    with ClientVisit(target, deadline) as visit:
+    with ProbeVisit(target, deadline) as visit:
         visit.greet()
         visit.ask()
         try:
@@ -78,7 +78,7 @@ def _inject(target: ProbeTarget, deadline: Deadline, seen: Observation) -> bool 
         return found
 
 
-def _until_asked(visit: ClientVisit) -> list[Phrase]:
+def _until_asked(visit: ProbeVisit) -> list[Phrase]:
     """Ask inside TLS; all that the server says until it has answered. What was injected is answered before that."""
     dialect = visit.dialect
     question = dialect.writes.begin or dialect.writes.ask
@@ -95,7 +95,7 @@ def _keep_state(target: ProbeTarget, deadline: Deadline) -> bool | None:
     if kept is None or login is None:
         return None
     named = {"user": login.user, "password": login.password, "address": login.address}
-    with ClientVisit(target, deadline) as visit:
+    with ProbeVisit(target, deadline) as visit:
         visit.greet()
         visit.ask()
         visit.command(kept.before.format(**named))
@@ -106,7 +106,7 @@ def _keep_state(target: ProbeTarget, deadline: Deadline) -> bool | None:
 
 def _keep_login(target: ProbeTarget, deadline: Deadline, seen: Observation) -> None:
     """Log in in clear text, start TLS, and ask whether the login still counts."""
-    with ClientVisit(target, deadline) as visit:
+    with ProbeVisit(target, deadline) as visit:
         visit.greet()
         visit.ask()
         seen.clear_login = _log_in(visit)
@@ -114,7 +114,7 @@ def _keep_login(target: ProbeTarget, deadline: Deadline, seen: Observation) -> N
             seen.login_kept = _still_logged_in(visit)
 
 
-def _log_in(visit: ClientVisit) -> bool | Unseen:
+def _log_in(visit: ProbeVisit) -> bool | Unseen:
     """Log in in clear text; whether the server took it."""
     login, writes = visit.target.login, visit.dialect.writes
     if login is None:
@@ -126,7 +126,7 @@ def _log_in(visit: ClientVisit) -> bool | Unseen:
         return False
 
 
-def _still_logged_in(visit: ClientVisit) -> bool | Unseen:
+def _still_logged_in(visit: ProbeVisit) -> bool | Unseen:
     """Start TLS behind a login, and see whether it counts there."""
     shows = visit.dialect.writes.logged_in
     if shows is None:

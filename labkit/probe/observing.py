@@ -24,9 +24,9 @@ from labkit.probe.visit import (
     HANDSHAKE,
     INSIDE,
     Broken,
-    ClientVisit,
     Deadline,
     OtherProtocol,
+    ProbeVisit,
     Silent,
 )
 from labkit.trust.contexts import spoken
@@ -117,7 +117,7 @@ def _first_visit(
 ) -> tuple[tuple[bytes, ...], Any]:
     """The visit of any client; the certificates that were shown, and the session for another one."""
     begun = time.monotonic()
-    with ClientVisit(target, deadline) as visit:
+    with ProbeVisit(target, deadline) as visit:
         seen.own_address = visit.sock.getsockname()[0] == visit.sock.getpeername()[0]
         if target.implicit:
             visit.handshake(context)
@@ -143,11 +143,11 @@ def _first_visit(
         return shown, visit.sock.session
 
 
-def _note_tls(visit: ClientVisit, seen: Observation) -> None:
+def _note_tls(visit: ProbeVisit, seen: Observation) -> None:
     seen.version, seen.cipher = spoken(visit.sock.version()), (visit.sock.cipher() or ("",))[0]
 
 
-def _inside(visit: ClientVisit, seen: Observation, begun: float) -> None:
+def _inside(visit: ProbeVisit, seen: Observation, begun: float) -> None:
     if visit.dialect.writes.begin is None:  # what is said first instead of a question leaves no room for a request
         seen.inside = visit.ask()
     seen.waits, seen.seconds = visit.waits, time.monotonic() - begun
@@ -166,7 +166,7 @@ def _untrusted(target: ProbeTarget, deadline: Deadline) -> str | Unseen:
     context.verify_flags |= _ANY_TIME
     target.trust(context)
     try:
-        with ClientVisit(target, deadline) as visit:
+        with ProbeVisit(target, deadline) as visit:
             up_to_tls(visit, context)
     except Broken as trouble:
         error = trouble.__cause__
@@ -176,13 +176,13 @@ def _untrusted(target: ProbeTarget, deadline: Deadline) -> str | Unseen:
     return ""
 
 
-def up_to_tls(visit: ClientVisit, context: ssl.SSLContext, session: Any = None) -> None:
+def up_to_tls(visit: ProbeVisit, context: ssl.SSLContext, session: Any = None) -> None:
     """All steps of a client up to a handshake with this context. Raises `Broken`."""
     before_tls(visit)
     visit.handshake(context, session)
 
 
-def before_tls(visit: ClientVisit) -> None:
+def before_tls(visit: ProbeVisit) -> None:
     """All steps of a client before its handshake. Raises `Broken`."""
     if not visit.target.implicit:
         visit.greet()
@@ -194,7 +194,7 @@ def _resumed(target: ProbeTarget, deadline: Deadline, context: ssl.SSLContext, s
     if session is None:
         return Unseen("the server gave nothing to resume with")
     try:
-        with ClientVisit(target, deadline) as visit:
+        with ProbeVisit(target, deadline) as visit:
             up_to_tls(visit, context, session)
             return bool(visit.sock.session_reused)
     except Broken as trouble:
@@ -205,7 +205,7 @@ def _survey(target: ProbeTarget, deadline: Deadline, seen: Observation) -> None:
     """Ask for every version, and for the suites of those that are spoken."""
 
     def exchange(hello: bytes) -> HelloAnswer:
-        with ClientVisit(target, deadline) as visit:
+        with ProbeVisit(target, deadline) as visit:
             before_tls(visit)
             return _answer(visit, hello, min(_FEW, target.patience, deadline.left))
 
@@ -218,7 +218,7 @@ def _survey(target: ProbeTarget, deadline: Deadline, seen: Observation) -> None:
             seen.versions[version] = Unseen(str(trouble))
 
 
-def _answer(visit: ClientVisit, hello: bytes, patience: float) -> HelloAnswer:
+def _answer(visit: ProbeVisit, hello: bytes, patience: float) -> HelloAnswer:
     """The server's answer to a hello; a server that hangs up or says nothing refuses, too."""
     visit.encrypted_badly = True
     limit, data = Deadline(patience), b""

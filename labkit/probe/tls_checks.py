@@ -9,7 +9,7 @@ from labkit.probe.tls_survey import VersionSupport
 
 _OLD = ("SSL 2.0", "SSL 3.0", "TLS 1.0", "TLS 1.1")
 _NEW = ("TLS 1.2", "TLS 1.3")
-_BROKEN = re.compile(r"EXPORT|_NULL_|RC4|RC2|_DES_|DES40|3DES|IDEA|_anon_|_MD5$")
+_BROKEN = re.compile(r"EXPORT|_NULL_|RC4|RC2|_DES_|DES40|3DES|IDEA|_MD5$")
 """Suites that must not be used (RFC 9325 §4.1), and those with blocks of 64 bits (RFC 9325 §4.1, CVE-2016-2183)."""
 _NO_FORWARD_SECRECY = re.compile(r"TLS_(?:RSA|DH_(?!anon)|ECDH_(?!anon))")
 _SOON = 14
@@ -65,6 +65,16 @@ def _weak_suites(seen: Observation) -> Said | None:
     if not _whole(seen):
         return unknown("not all suites could be asked for in time")
     return good(f"None of the {len(suites)} cipher suites that the server takes is broken.")
+
+
+def _anonymous(seen: Observation) -> Said | None:
+    without = [suite for suite in _suites(seen) if "_anon_" in suite]
+    if not without:
+        return None
+    return note(
+        f"The server also takes suites without a certificate, {_some(without)}: a client that verifies offers none of "
+        "them, and one that does not loses nothing."
+    )
 
 
 def _forward_secrecy(seen: Observation) -> Said | None:
@@ -204,6 +214,7 @@ CHECKS = (
         },
         leaves="C",
     ),
+    ServerCheck(id="anonymous", title="Anonymous suites", group=TLS, rule="RFC 5246 §F.1.1.1", look=_anonymous),
     ServerCheck(
         id="forward-secrecy",
         title="Forward secrecy",

@@ -32,8 +32,14 @@ def _offer(seen: Observation) -> Said | None:
     token = seen.dialect.token
     if seen.implicit or not token:
         return None
+    if not seen.spoken:
+        return None
     if seen.clear is None:
-        return unknown("the server listed nothing") if seen.spoken else None
+        if seen.answered is not None and seen.answered.kind == "go-ahead":
+            return note(
+                f"The server starts TLS, though it lists nothing when it is asked; {_name(seen)} is not offered."
+            )
+        return fault(f"The server does not offer to start TLS: it lists nothing, and so no {_name(seen)}.")
     if _offered(token, seen.clear):
         return good(f"The server offers to start TLS: {_name(seen)} is in its list.")
     return fault(f"The server does not offer to start TLS: its list has no {_name(seen)}.")

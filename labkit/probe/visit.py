@@ -64,7 +64,7 @@ class Deadline:
         return time.monotonic() >= self._end
 
 
-class ClientVisit:
+class ProbeVisit:
     """A conversation with a server, from construction to the end of the ``with`` block. Raises `Broken`."""
 
     def __init__(self, target: ProbeTarget, deadline: Deadline) -> None:
@@ -90,7 +90,7 @@ class ClientVisit:
             raise Broken(CONNECTING, str(error).rstrip(".")) from error
         self.waits += 1
 
-    def __enter__(self) -> "ClientVisit":
+    def __enter__(self) -> "ProbeVisit":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:

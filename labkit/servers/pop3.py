@@ -11,7 +11,7 @@ from typing import ClassVar, NamedTuple
 from labkit.dialects.sasl import read_plain
 from labkit.mail.mailbox import Entry, Mailbox
 from labkit.servers.command_session import CommandSession
-from labkit.servers.quirks import KEEPS_LOGIN
+from labkit.servers.quirks import KEEPS_LOGIN, MAIL, REFUSES
 from labkit.servers.server import Note, Server
 from labkit.servers.session import NegativeReply
 from labkit.trust.certificates import SERVER_NAME
@@ -30,6 +30,7 @@ class POP3Server(Server):
 
     protocol = "POP3"
     ports: ClassVar = {False: 110, True: 995}
+    quirks = MAIL
 
     def _session(self, note: Note) -> asyncio.Protocol:
         return _Session(self, note)
@@ -85,7 +86,7 @@ class _Session(CommandSession):
     async def _capa(self, _: str) -> None:
         settings, encrypted = self.settings, self.encrypted
         login = settings.login_now(encrypted) and not settings.tls_first(encrypted)
-        upgrade = settings.upgrade_now(encrypted) and self._state == AUTHORIZATION
+        upgrade = settings.lists_upgrade(encrypted) and self._state == AUTHORIZATION
         offered = ["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE"]
         offered += ["USER", "SASL PLAIN"] * login + ["STLS"] * upgrade
         await self._lines("This is offered", offered)
@@ -97,6 +98,8 @@ class _Session(CommandSession):
             raise NegativeReply("This server does not speak STLS")
         if self._state == TRANSACTION and KEEPS_LOGIN not in self.settings.quirks:
             raise NegativeReply("STLS is not possible after the login")
+        if REFUSES in self.settings.quirks:
+            raise NegativeReply("TLS is not available just now")
         await self._ok("Begin TLS negotiation now")
         self._name = ""
         await self.start_tls()

@@ -97,6 +97,9 @@ class Provider(SMTPServer):
 class Gateway(Provider):
     """The mail server that a domain shows to the world: it takes mail from every client, and passes it on."""
 
+    def _is_own(self, address: str) -> bool:
+        return True
+
     async def handle_MAIL(self, _: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
         """aiosmtpd's hook for the beginning of a message."""
         envelope.mail_from = address

@@ -1,6 +1,6 @@
 """Mistakes that real servers made, each to be switched on by its name: ``lab.imap(quirks=("keeps the buffer",))``.
 
-What they have in common: something of the clear text crosses into TLS, which RFC 3207 §4.2 and RFC 2595 §2.4 forbid.
+In most of them something of the clear text crosses into TLS, which RFC 3207 §4.2 and RFC 2595 §2.4 forbid.
 Which line of a server makes the mistake is seen where the name is used; how it is exploited is not said here.
 """
 
@@ -12,6 +12,10 @@ from labkit.errors import LabError
 KEEPS_BUFFER = "keeps the buffer"
 KEEPS_LOGIN = "keeps the login"
 PREAUTH = "PREAUTH"
+REFUSES = "refuses the upgrade"
+KEEPS_LIST = "keeps the list"
+MAIL = (KEEPS_BUFFER, KEEPS_LOGIN, REFUSES, KEEPS_LIST)
+"""What the servers of SMTP, IMAP and POP3 can be told."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,18 @@ ALL = (
         "PREAUTH is for connections that are protected by other means; a client that wants TLS hangs up "
         "(RFC 9051 §7.1.4).",
         ("Thunderbird before 68.9 went on in clear text: CVE-2020-12398", "Trojita before 0.4.1: CVE-2014-2567"),
+    ),
+    Quirk(
+        REFUSES,
+        "The server offers to start TLS, and refuses when it is asked, as one does that cannot read its certificate.",
+        "What is listed can be asked for; a client then decides whether it goes on without TLS (RFC 3207 §4).",
+        (),
+    ),
+    Quirk(
+        KEEPS_LIST,
+        "The list of capabilities from before TLS is given inside it, too, with the offer to start TLS.",
+        "Inside TLS no server offers to start it (RFC 3207 §4.2, RFC 9051 §6.2.1, RFC 2595 §4).",
+        (),
     ),
 )
 

@@ -19,7 +19,7 @@ from labkit.network import Host
 from labkit.network.entrance import Entrance
 from labkit.servers.log import ServerLog
 from labkit.servers.quirks import KEEPS_BUFFER, KEEPS_LOGIN, check
-from labkit.servers.settings import Settings
+from labkit.servers.settings import RELAY, Settings
 from labkit.servers.standing import Standing
 from labkit.servers.tls import ServerTLS
 from labkit.trust.certificates import Certificate
@@ -40,6 +40,10 @@ class Server(Standing, ABC):
     """Implicit TLS or not -> the port that it has unless another is given. A protocol without implicit TLS has one."""
     choice: ClassVar[tuple[str, ...]] = ()
     """The SASL mechanisms of which the setting `mechanisms` chooses some; empty where a login has one form."""
+    relays: ClassVar[bool] = False
+    """Whether the setting `relay` means something to it."""
+    secret = False
+    """Whether it does not show what it was told."""
     quirks: ClassVar[tuple[str, ...]] = (KEEPS_BUFFER, KEEPS_LOGIN)
     """The mistakes of `labkit.servers.quirks` that it can be told to make."""
 
@@ -76,6 +80,8 @@ class Server(Standing, ABC):
                 f"{cls.protocol} has no implicit TLS: no port is registered for it. Leave out implicit=True; "
                 "the server offers to upgrade unless starttls is 'off'."
             )
+        if settings.relay != RELAY[0] and not cls.relays:
+            raise LabError(f"The setting relay means nothing for {cls.protocol}, which sends no mail. Leave it out.")
         if settings.mechanisms is not None and not cls.choice:
             raise LabError(
                 f"The setting mechanisms means nothing for {cls.protocol}: its server gives no choice of them. "
@@ -85,6 +91,8 @@ class Server(Standing, ABC):
     @property
     def facts(self) -> str:
         """What it was told to do, in one line."""
+        if self.secret:
+            return "what it was told is not shown"
         settings = self.settings
         start = "implicit TLS" if settings.implicit else f"STARTTLS {settings.starttls}"
         mistakes = [f"quirk: {' and '.join(settings.quirks)}"] if settings.quirks else []

@@ -4,11 +4,13 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from labkit.errors import LabError
+from labkit.servers.quirks import KEEPS_LIST
 from labkit.trust.contexts import CURRENT, versions
 
 STARTTLS = ("offered", "off", "required")
 AUTH = ("after TLS", "always", "none")
 MECHANISMS = ("PLAIN", "LOGIN")
+RELAY = ("after login", "always")
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class Settings:
     ciphers: str | None = None
     requiretls: bool = False
     """Whether an SMTP server offers REQUIRETLS inside TLS (RFC 8689 §2)."""
+    relay: str = "after login"
+    """When an SMTP server takes mail for other domains than its own: one of `RELAY`; ``always`` is an open relay."""
     pipelining: bool = False
     """Whether an SMTP server offers PIPELINING (RFC 2920 §3)."""
     quirks: tuple[str, ...] = ()
@@ -39,6 +43,7 @@ class Settings:
             object.__setattr__(self, "mechanisms", (self.mechanisms,))
         _one_of("starttls", self.starttls, STARTTLS)
         _one_of("auth", self.auth, AUTH)
+        _one_of("relay", self.relay, RELAY)
         for mechanism in self.mechanisms or ():
             _one_of("mechanisms", mechanism, MECHANISMS)
 
@@ -53,6 +58,11 @@ class Settings:
     def upgrade_now(self, encrypted: bool) -> bool:
         """Whether STARTTLS is offered to a connection in this state."""
         return self.starttls != "off" and not encrypted
+
+    def lists_upgrade(self, encrypted: bool) -> bool:
+        """Whether STARTTLS is in the list of capabilities in this state."""
+        kept = encrypted and not self.implicit and KEEPS_LIST in self.quirks
+        return self.upgrade_now(encrypted) or (self.starttls != "off" and kept)
 
 
 def settings(port: int, **given: Any) -> Settings:

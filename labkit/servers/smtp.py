@@ -1,19 +1,22 @@
-"""An SMTP submission server (RFC 6409) for any recipient: aiosmtpd with the settings, mailbox and log of the lab.
+"""An SMTP submission server (RFC 6409): aiosmtpd with the settings, mailbox and log of the lab.
 
 STARTTLS is RFC 3207, AUTH is RFC 4954 with PLAIN (RFC 4616) and LOGIN, TLS from the first byte is RFC 8314 §3.3. The
-protocol itself is aiosmtpd's; only what a lesson wants to switch or to see is here.
+lab's network is the protected one from which RFC 6409 §4.3 lets mail be taken without a login; for other domains than
+its own the server wants one, so that it is no open relay (RFC 5321 §7.9). The protocol itself is aiosmtpd's; only what
+a lesson wants to switch or to see is here.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, ClassVar
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session, TLSSetupException, sanitize, syntax
 
 from labkit.mail.mailbox import Mailbox, Message
-from labkit.servers.quirks import KEEPS_BUFFER, KEEPS_LOGIN
+from labkit.servers.quirks import KEEPS_BUFFER, KEEPS_LOGIN, MAIL, REFUSES
 from labkit.servers.server import Note, Server
 from labkit.servers.settings import MECHANISMS
 from labkit.servers.tls import ServerTLS, encryption, over
@@ -23,6 +26,14 @@ _IDENT = "ESMTP ready"
 """What the greeting says; the word STARTTLS stands only where it is offered."""
 _IDLE_LIMIT = 300.0
 """Seconds; RFC 5321 §4.5.3.2.7 asks a server to wait at least five minutes for a command."""
+
+_REFUSALS = 20
+"""Negative replies after which a client is dismissed (RFC 5321 §7.8 leaves the number open; it is Postfix's)."""
+_DISMISSAL = "421 4.7.0 Too many commands were refused: goodbye"
+_TOO_MANY_UNKNOWN = "502 5.5.1 Too many unrecognized commands, goodbye."
+"""How aiosmtpd dismisses a client, with a code that does not say so (RFC 5321 §3.8)."""
+_HEARD_OUT = 1.0
+"""Seconds that a client may still talk after the dismissal."""
 
 # aiosmtpd reports every hang-up as a warning or a traceback; what a learner should see stands in the server's log.
 logging.getLogger("mail.log").addHandler(logging.NullHandler())
@@ -37,15 +48,22 @@ class _NotAnAddress(Exception):
 
 
 class SMTPServer(Server):
-    """A running server. `mailbox` is what it took, for any recipient; bob's share is in his inbox, too."""
+    """A running server. `mailbox` is what it took, for whom it may be; bob's share is in his inbox, too."""
 
     protocol = "SMTP"
     ports: ClassVar = {False: 587, True: 465}
     choice = MECHANISMS
+    relays = True
+    quirks = MAIL
 
     def __init__(self, *arguments: Any) -> None:
         self.mailbox = Mailbox()
         super().__init__(*arguments)
+
+    @property
+    def facts(self) -> str:
+        """What it was told to do, in one line."""
+        return super().facts + ", an open relay" * (self.settings.relay == "always" and not self.secret)
 
     @property
     def mechanisms(self) -> tuple[str, ...]:
@@ -70,6 +88,9 @@ class SMTPServer(Server):
         offered = [line for line in lines if line.strip() != "250-AUTH"]
         if self.settings.pipelining:
             offered.insert(-1, "250-PIPELINING")
+        encrypted = any(encryption(smtp.transport))
+        if encrypted and self.settings.lists_upgrade(encrypted):
+            offered.insert(-1, "250-STARTTLS")
         if self.requires_tls_now(smtp.transport):
             offered.insert(-1, "250-REQUIRETLS")
         return ["\r\n".join(offered)]
@@ -77,6 +98,22 @@ class SMTPServer(Server):
     def requires_tls_now(self, transport: asyncio.BaseTransport | None) -> bool:
         """Whether a connection may ask that every further hop has TLS."""
         return self.settings.requiretls and any(encryption(transport))
+
+    async def handle_RCPT(self, _: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
+        """aiosmtpd's hook for a recipient: others than the server's own are for clients that have logged in."""
+        if not (session.authenticated or self.settings.relay == "always" or self._is_own(address)):
+            return f"550 5.7.1 No relaying without a login: only {' and '.join(sorted(self.post.domains))} is here"
+        envelope.rcpt_tos.append(address)
+        envelope.rcpt_options.extend(options)
+        return "250 OK"
+
+    async def handle_VRFY(self, _: SMTP, __: Session, ___: Envelope, ____: str) -> str:
+        """aiosmtpd's hook for the question whether a user exists: the reply is the same for all (RFC 5321 §7.3)."""
+        return "252 2.0.0 Send it, and delivery will be tried"
+
+    def _is_own(self, address: str) -> bool:
+        """Whether mail to this address ends here."""
+        return "@" not in address or address.lower().rpartition("@")[2] in self.post.domains
 
     async def handle_DATA(self, smtp: SMTP, session: Session, envelope: Envelope) -> str:
         """aiosmtpd's hook for a message that has arrived."""
@@ -103,6 +140,10 @@ class Exchanger(SMTPServer):
     def __init__(self, *arguments: Any, domain: str) -> None:
         self.domain = domain
         super().__init__(*arguments)
+
+    def _is_own(self, address: str) -> bool:
+        """It takes all, and keeps what is for others: a relay would pass it on."""
+        return True
 
     async def take(self, message: Message, client: str) -> str:
         """Keep a message, and deliver it if a recipient is of the domain."""
@@ -138,6 +179,8 @@ class SMTPSession(SMTP):
         )
         self._ended = False
         """Whether the client has said that no more follows."""
+        self._refusals = 0
+        """Negative replies so far."""
         self._quirks = settings.quirks
         self._knows = server.post.knows
         self.note = note
@@ -180,9 +223,23 @@ class SMTPSession(SMTP):
         if self.transport is None or self.transport.is_closing():
             raise asyncio.CancelledError
         text = status if isinstance(status, str) else status.decode("utf-8", "backslashreplace")
-        for line in text.split("\r\n"):
+        self._refusals += text[:1] in "45"
+        dismissed = self._refusals > _REFUSALS or text == _TOO_MANY_UNKNOWN
+        for line in (_DISMISSAL if dismissed else text).split("\r\n"):
             self.note(f"S: {line}")
-        await super().push(status)
+        await super().push(_DISMISSAL if dismissed else status)
+        if dismissed:
+            await self._hear_out()
+
+    async def _hear_out(self) -> None:
+        """Close the connection behind the dismissal, when the client has stopped talking: see `Session.dismiss`."""
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_HEARD_OUT):
+                while await self._reader.read(self._reader._limit):
+                    pass
+        raise asyncio.CancelledError
 
     @syntax("STARTTLS", when="tls_context")
     async def smtp_STARTTLS(self, arg: str) -> None:
@@ -194,6 +251,9 @@ class SMTPSession(SMTP):
             return
         if arg:
             await self.push("501 5.5.4 STARTTLS takes no argument")
+            return
+        if REFUSES in self._quirks:
+            await self.push("454 4.7.0 TLS is not available just now")
             return
         await self.push("220 Ready to start TLS")
         if self._ended:

@@ -26,7 +26,7 @@ class Standing:
     @property
     def closed(self) -> bool:
         """Whether it has stopped listening."""
-        return self._listener.socket.fileno() < 0
+        return self._listener.closed
 
     @property
     def address(self) -> tuple[str, int]:

@@ -30,6 +30,8 @@ _FOLDED = 12
 """Rows of a table under a picture; a longer one is folded."""
 _LABELLED = 4
 """Figures of a series that all have their number beside them; of a longer one, only the first and the last."""
+_CSS = ("", "lk-who", "lk-who", "", "")
+"""The class of each column of the table under a picture."""
 _CROWDED = 22.0
 """Points above a mark in which there is no room for its number where another line passes."""
 _SERIES = (("tls", "o"), ("clear", "s"), ("sealed", "D"), ("right", "^"), ("wrong", "v"), ("soft", "P"))
@@ -120,10 +122,13 @@ class Chart(Picture):
         return [super()._figure(), self._numbers()]
 
     def _numbers(self) -> html.Node:
-        columns = [Column("of", heads=True), Column("when", "lk-who"), Column("figure", "lk-who")]
-        columns += [Column("among"), Column("source")]
-        rows = [(one.of, one.date, one.said, one.population, f"{one.citation} ({one.grade})") for one in self.findings]
-        numbers = build(columns, rows, "The numbers of this picture")
+        heads = ("of", "when", "figure", "among", "source")
+        told = [(one.of, one.date, one.said, one.population, f"{one.citation} ({one.grade})") for one in self.findings]
+        shared = [at for at in range(3, len(heads)) if len({row[at] for row in told}) == 1]
+        columns = [Column(heads[at], _CSS[at], heads=not at) for at in range(len(heads)) if at not in shared]
+        rows = [[cell for at, cell in enumerate(row) if at not in shared] for row in told]
+        caption = "; ".join(["The numbers of this picture", *(f"{heads[at]}: {told[0][at]}" for at in shared)])
+        numbers = build(columns, rows, caption)
         if len(rows) <= _FOLDED:
             return numbers
         return html.details[html.summary[html.small["The numbers of this picture in a table"]], numbers]
@@ -257,14 +262,16 @@ def _draw(axes: "Axes", scale: _Scale, series: Series) -> None:
 
 
 def _label(axes: "Axes", scale: _Scale, series: Series, others: Sequence[Series]) -> None:
-    """Numbers beside the marks: above them, or below where another series passes above or the same one rises."""
+    """Numbers at the marks: above them, or beside them where another series passes; below where a long one begins."""
     found = series.findings
     many = len(found) > _LABELLED
     for one in (found[0], found[-1]) if many else found:
+        x, y = scale.x(one.when), scale.y(one.value)
         near = [at for other in others if (at := other.at(one.when)) is not None]
-        above = any(0 <= scale.y(one.value) - scale.y(at) < _CROWDED for at in near)
-        below = above or (many and one is found[0])
-        write(axes, scale.x(one.when), scale.y(one.value) + (17 if below else -8), one.said, size=8.5, ha="center")
+        if any(0 <= y - scale.y(at) < _CROWDED for at in near):
+            write(axes, x + 9, y + 4, one.said, size=8.5)
+        else:
+            write(axes, x, y + (17 if many and one is found[0] else -8), one.said, size=8.5, ha="center")
 
 
 def _mark(axes: "Axes", x: float, y: float, series: Series, one: PublishedFigure) -> None:

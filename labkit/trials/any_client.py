@@ -1,55 +1,38 @@
 """Any mail program against every attack, live: one run of the program for each attack and mode, and the verdict on it.
 
-The program is a command in its own words, with `PLACEHOLDERS` for what it is told. The servers that it meets make no
-mistake: what a client cannot help is not its verdict. How the result looks is for `labkit.show`.
+The program is a command in its own words, with `PLACEHOLDERS` for what it is told. What it meets is `under_attack`; how
+the result looks is for `labkit.show`.
 """
 
 import os
 import re
 import shlex
+import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakSet
 
-from labkit.attack import Aftermath, targets
 from labkit.attacks import catalogue
-from labkit.attacks.account import NAME
-from labkit.attacks.engine.interceptor import Interceptor
 from labkit.attacks.vector import Vector
-from labkit.attacks.vectors.buffering import MARK
 from labkit.attacks.vectors.spoofing import WORDS
-from labkit.attacks.verdict import DECEIVED, LEAKED, UNHARMED, UNKNOWN, Verdict, judge
-from labkit.attacks.victims import LOGIN, TEXT
-from labkit.attacks.victims.programs import MAIL
+from labkit.attacks.verdict import DECEIVED, LEAKED, UNHARMED, UNKNOWN, Verdict
 from labkit.attacks.victims.report import Report
 from labkit.dialects import named
 from labkit.errors import LabError
 from labkit.network.bounded import Ended
 from labkit.network.checks import check_installed, check_timeout
 from labkit.servers import server_for
-from labkit.trials.attacks import deliver
-from labkit.trust.certificates import SERVER_NAME
+from labkit.trials.under_attack import CLEAR, IMPLICIT, MODES, UPGRADED, UnderAttack, under_attack
 
 if TYPE_CHECKING:
     from labkit.lab import Lab
-    from labkit.servers.server import Server
     from labkit.show.grid import Grid
     from labkit.show.page import Page
 
-CLEAR, UPGRADED, IMPLICIT = "in the clear", "upgraded", "implicit"
-MODES = {
-    CLEAR: "a server without TLS, on the port where the conversation starts in clear text",
-    UPGRADED: "a server that offers to upgrade, on the same port",
-    IMPLICIT: "a server on the port where TLS comes before the first byte (RFC 8314)",
-}
-"""What the program is told to talk to."""
 PLACEHOLDERS = {
     "host": "where the server is",
     "port": "its port",
@@ -57,9 +40,11 @@ PLACEHOLDERS = {
     "password": "its password",
     "ca": "the path of a PEM file with the authority that issues the server's certificate",
     "message": "the path of a file with a mail, which is on standard input, too",
+    "python": "the Python that the lab runs on, for programs in Python",
     "scheme": "smtp, or smtps where TLS is implicit; imap or imaps, and so on",
 }
 """What is put into the words of a command for ``{host}`` and the like."""
+_PYTHON = "{python}"
 TRUSTED = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
 """Environment variables with which the program is told whom to trust, for commands without ``{ca}``."""
 PATIENCE = 8.0
@@ -141,7 +126,8 @@ def mail_program(
     for words in given or [()]:
         if not words:
             raise LabError("There is no command: give the words of a mail program, like curl --ssl {host}:{port}.")
-        check_installed(words[0])
+        if words[0] != _PYTHON:
+            check_installed(words[0])
         missing = [f"{{{name}}}" for name in ("host", "port") if not any(f"{{{name}}}" in word for word in words)]
         if missing:
             raise LabError(
@@ -317,79 +303,42 @@ def _controlled(trial: ClientTrial | None, vector: str, control: ClientTrial, up
 def _row(
     make: "Callable[[], Lab]", program: MailProgram, vector: Vector, modes: Sequence[str], step: Callable[[], object]
 ) -> list[ClientTrial]:
-    """The runs of a program under one attack, in the order of `MODES`."""
+    """The runs of a program under one attack."""
     trials = []
-    with make() as lab, TemporaryDirectory(prefix="labkit-") as folder:
-        deliver(lab, LOGIN[0], TEXT)
-        deliver(lab, NAME, MARK)
+    with make() as lab:
         for mode in modes:
-            trials.append(ClientTrial(vector.id, mode, *_run(lab, program, vector, mode, Path(folder))))
+            trials.append(_run(lab, program, vector, mode))
             step()
     return trials
 
 
-def _run(lab: "Lab", program: MailProgram, vector: Vector, mode: str, folder: Path) -> tuple[Verdict, str]:
-    """The verdict on one run, and how the program ended."""
-    server = serve(lab, program.protocol, vector, mode)
-    aftermath = Aftermath(lab.site)
-    with Interceptor(lab.network, vector, targets(lab.site, vector), lab.authority, lab.keylog.path) as interceptor:
-        told = tell(lab, server, interceptor, folder)
-        trusted = dict.fromkeys(TRUSTED, told["ca"])
-        ended = lab.alice.try_out(
-            program.words(mode, told),
-            MAIL.encode(),
-            program.timeout,
-            environment={**os.environ, **trusted, "TMPDIR": str(folder)},
-        )
-    said = _said(ended)
-    shown = tuple(line for line in _lines(ended) if WORDS in line)
-    report = Report(ended.status == 0 or bool(ended.cut), said, shown)
-    return _verdict(judge(aftermath.case(interceptor, [report])), ended, bool(interceptor.sessions)), said
+def _run(lab: "Lab", program: MailProgram, vector: Vector, mode: str) -> ClientTrial:
+    with under_attack(lab, program.protocol, vector, mode) as attacked:
+        words, given = program.words(mode, told(attacked)), attacked.message.encode()
+        ended = lab.alice.try_out(words, given, program.timeout, environment=_environment(attacked))
+    lines = _lines(ended)
+    said = ": ".join((ended.cut or f"exit status {ended.status}", *lines[-1:]))
+    report = Report(ended.status == 0 or bool(ended.cut), said, tuple(line for line in lines if WORDS in line))
+    return ClientTrial(vector.id, mode, attacked.verdict(report, ended.cut), said)
 
 
-def serve(lab: "Lab", protocol: str, vector: Vector, mode: str) -> "Server":
-    """Start the servers of a mode, which make no mistake; gives the one that the program is told of."""
-    kind, name = server_for(protocol), lab.alice.address if lab.network.kind == "loopback" else SERVER_NAME
-    settings = {key: value for key, value in vector.server.items() if key != "quirks"}
-    start = partial(lab.start, protocol, name=name, replace=True)
-    if mode == CLEAR:
-        return start(**{"auth": "always", **settings, "starttls": "off"})
-    explicit = start(**{"auth": "always", **settings})
-    implicit = start(implicit=True) if True in kind.ports else None
-    return implicit if mode == IMPLICIT else explicit
-
-
-def tell(lab: "Lab", server: "Server", interceptor: Interceptor, folder: Path) -> dict[str, str]:
-    """What stands for the placeholders; the files are written into `folder`."""
-    real = lab.network.kind == "loopback"
-    host, port = interceptor.address(server.port) if real else (SERVER_NAME, server.port)
-    files = {"ca": (folder / "authority.pem", lab.authority.pem), "message": (folder / "mail.eml", MAIL.encode())}
-    for path, data in files.values():
-        path.write_bytes(data)
+def told(attacked: UnderAttack) -> dict[str, str]:
+    """What stands for the placeholders."""
     return {
-        "host": host,
-        "port": str(port),
-        "user": LOGIN[0],
-        "password": LOGIN[1],
-        **{name: str(path) for name, (path, _) in files.items()},
-        "scheme": server.protocol.lower() + "s" * server.settings.implicit,
+        "host": attacked.host,
+        "port": str(attacked.port),
+        "python": sys.executable,
+        "user": attacked.user,
+        "password": attacked.password,
+        "ca": str(attacked.ca),
+        "message": str(attacked.mail),
+        "scheme": attacked.scheme,
     }
 
 
-def _verdict(found: Verdict, ended: Ended, seen: bool) -> Verdict:
-    """The verdict from the bytes, or unknown where the program was not seen, or not seen to its end."""
-    if not seen:
-        why = f"the program never came by: {_said(ended)}; what it did elsewhere is not seen"
-        return Verdict(UNKNOWN, why, evidence=_lines(ended)[-3:])
-    if ended.cut and found.outcome not in (LEAKED, DECEIVED, UNHARMED):
-        why = f"the program {ended.cut} and was ended: what it would have done later is not known"
-        return Verdict(UNKNOWN, why, evidence=found.evidence)
-    return found
-
-
-def _said(ended: Ended) -> str:
-    how = ended.cut or f"exit status {ended.status}"
-    return ": ".join((how, *_lines(ended)[-1:]))
+def _environment(attacked: UnderAttack) -> dict[str, str]:
+    """That of the lab, with whom to trust, and a folder for temporary files that goes with the attack."""
+    return {**os.environ, **dict.fromkeys(TRUSTED, str(attacked.ca)), "TMPDIR": str(attacked.folder)}
 
 
 def _lines(ended: Ended) -> tuple[str, ...]:

@@ -39,7 +39,7 @@ _FARTHEST = 2.0
 _MOST_DELAYS, _MOST_WAYS = 8, 12
 _TIMES, _AGAIN = 2, 4
 """Sessions of each way at each distance, and those that are added where a time stands out."""
-_OFF, _LIMIT = 0.004, 8.0
+_OFF, _LIMIT = 0.004, 5.0
 """Seconds above the line with which a time stands out, and seconds in which it is tried again."""
 _ALONE = 5
 """Sessions of each way, one after the other, whose computing is measured."""

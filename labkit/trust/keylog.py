@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from labkit.errors import CaptureError
-from labkit.scratch import ScratchFile
+from labkit.scratch import ScratchFile, ScratchFolder
 
 if TYPE_CHECKING:
     import ssl
@@ -30,6 +30,10 @@ The name is the client random (32 bytes). Under `RSA` it is the first 8 bytes of
 RSA, RESUMED = "RSA", "RESUMED"
 """Labels: a premaster secret, and the master secret of the session that is resumed."""
 
+_SHARED = "keys.log"
+_WRITABLE = 0o622
+"""Programs of other users may add to it, but not read it."""
+
 _RANDOM_DIGITS = 64
 _ENCRYPTED_DIGITS = 16
 _SESSION, _MASTER = "SESSION-ID:", "MASTER-KEY:"
@@ -43,12 +47,26 @@ class KeyLog:
 
     def __init__(self) -> None:
         self._file = ScratchFile()
+        self._folder: ScratchFolder | None = None
         self._maker = os.getpid()
         self.path = self._file.path
 
+    @property
+    def shared(self) -> str:
+        """A path where other programs can write their secrets, too: a file that exists since it was first asked for."""
+        if self._folder is None:
+            self._folder = ScratchFolder()
+            shared = Path(self._folder.path, _SHARED)
+            shared.touch()
+            shared.chmod(_WRITABLE)
+        return str(Path(self._folder.path, _SHARED))
+
     def text(self) -> str:
         """All lines so far, each once although both ends write it; empty after `close`."""
-        return "".join(dict.fromkeys(self._file.read().decode("ascii", "replace").splitlines(keepends=True)))
+        lines = self._file.read().decode("ascii", "replace").splitlines(keepends=True)
+        if self._folder is not None and self._folder.close.alive:
+            lines += decoded(Path(self.shared).read_bytes()).splitlines(keepends=True)
+        return "".join(dict.fromkeys(lines))
 
     def close(self) -> None:
         """Forget the secrets, and close the file in each context that writes there. A second call does nothing."""
@@ -56,6 +74,8 @@ class KeyLog:
             for context in _WRITERS.pop(self.path, ()):
                 context.keylog_filename = None
         self._file.close()
+        if self._folder is not None:
+            self._folder.close()
 
     def __enter__(self) -> "KeyLog":
         return self

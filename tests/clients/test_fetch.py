@@ -99,7 +99,7 @@ def test_everybody_fetches_his_own_mail(lab, protocol):
     server = _start(lab, protocol)
     smtp = lab.smtp()
     lab.send(smtp, "for mallory", recipient="mallory@lab.test")
-    lab.send(smtp, "for nobody", recipient="carol@example.org")
+    lab.send(smtp, "for nobody", login=("alice", "hunter2"), recipient="carol@example.org")
     assert [mail.text for mail in lab.fetch(server, login=("mallory", "letmein")).messages] == ["for mallory"]
     assert lab.fetch(server).messages == () and repr(lab.fetch(server)).startswith("Fetched 0 messages ")
 

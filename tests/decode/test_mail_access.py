@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from dovecot import MAIL, PORTS, dovecot
+from dovecot import dovecot
+from dovecot_home import MAIL, PORTS
 from tools import tool
 
 from labkit import Lab, policies, read_capture

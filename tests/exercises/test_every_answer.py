@@ -84,6 +84,8 @@ def _plain(thing):
             re.sub(r"^\w+ ", "", event.text) for event in events if event.layer == "text" and _OFFERS.search(event.text)
         ]
         return told, [seen.value for seen in thing.visible() if seen.what in ("server name", "user name")]
+    if hasattr(thing, "findings"):
+        return thing.server, [(finding.id, finding.verdict) for finding in thing.findings]
     if isinstance(thing, tuple):
         return [_plain(each) for each in thing]
     if isinstance(thing, list):

@@ -96,11 +96,10 @@ def test_a_plan_can_be_drawn_from_any_word_or_number(seed, size):
         plan.attackers
     )
     assert not [visit for visit in under if visit.client == visit.attacker]
-    for visit in under:  # peace at the same place, to compare it with, and more of it than of war
+    for visit in under:  # peace at the same place, to compare it with
         same = [one for one in plan.visits if (one.house, one.protocol) == (visit.house, visit.protocol)]
-        assert len([one for one in same if not one.kind and one.manner in ("verified", "known")]) > len(
-            [one for one in same if one.kind == visit.kind]
-        )
+        peace = [one for one in same if not one.kind and one.manner in ("verified", "known")]
+        assert len(peace) > sum(one.kind == visit.kind for one in same) * (visit.kind == "forged certificate")
 
 
 class Unprintable:

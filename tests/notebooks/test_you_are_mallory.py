@@ -8,6 +8,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from in_jupyterlab import browser, server
 from playwright.sync_api import expect
 
@@ -126,6 +127,16 @@ def test_the_keyboard_alone_is_enough_to_answer_in_the_place_of_the_server(noteb
     console.click("End the attack")
     expect(console.cell.locator(".lk-card")).to_contain_text("the server refused STARTTLS with 454 4.7.0 Not today")
     assert notebook.errors() == [] and notebook.lab.complaints == []
+
+
+@pytest.mark.parametrize("theme", ("Light", "Dark"))
+def test_axe_has_nothing_to_complain_about_while_a_line_is_held(notebook, console, theme):
+    notebook.lab.theme(theme)
+    found = Axe().run(notebook.page, context=".lk-console", options={"preload": False}).response
+    notebook.lab.theme("Light")
+    console.click("End the attack")
+    assert found["passes"]
+    assert [(broken["id"], node["html"]) for broken in found["violations"] for node in broken["nodes"]] == []
 
 
 def test_run_all_waits_for_nobody(notebook):

@@ -8,7 +8,8 @@ from rows import NAMES, ROWS
 from tools import tool
 
 from labkit import Lab, attacks, dialects
-from labkit.attacks.verdict import DECEIVED, LEAKED
+from labkit.attacks.vector import Vector
+from labkit.attacks.verdict import DECEIVED, LEAKED, UNHARMED
 from labkit.decode.steps import steps
 from labkit.errors import LabError
 
@@ -94,6 +95,15 @@ def test_a_careless_client_leaks_and_a_careful_one_does_not(row, number):
         with lab.mallory(attacks.vector(vector)) as mallory:
             lab.visit(f"{row.name}, careful")
         assert mallory.verdict.outcome not in (LEAKED, DECEIVED)
+
+
+@every_row
+def test_a_client_that_did_its_work_inside_tls_is_unharmed_whoever_listens(row):
+    with Lab("loopback") as lab:
+        lab.start(row.name)
+        with lab.mallory(Vector()) as mallory:
+            report = lab.visit(f"{row.name}, careful")
+        assert (report.done, mallory.verdict.outcome) == (True, UNHARMED), mallory.verdict
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.keeps_buffer], ids=lambda row: row.name)

@@ -38,7 +38,7 @@ def test_every_number_of_a_picture_stands_in_a_table_below_and_in_its_words(name
     page = read_page(picture.html)
     for one in surveys.survey(name):
         assert one.said in page.words and one.said in picture.text
-        assert f"{one.citation} ({one.grade})" in page.words
+        assert f"{one.citation} ({one.grade})" in " ".join(page.words)
     assert svg_of(picture.html).get("aria-label") and "table" in page.tags
 
 

@@ -254,7 +254,7 @@ def test_the_exit_status_says_whether_something_leaked(capsys, tmp_path):
 
 def test_what_tests_nothing_is_no_success(capsys):
     assert command_line("--", "true", "{host}", "{port}") == 2
-    assert "Nothing was tested: the program never came by" in capsys.readouterr().err
+    assert "Nothing was tested: the client never came by" in capsys.readouterr().err
     assert command_line("--", "no-such-program", "{host}", "{port}") == 2
     assert command_line("--protocol", "gopher", "--", "true", "{host}", "{port}") == 2
     assert command_line("--timeout", "0", "--", "true", "{host}", "{port}") == 2

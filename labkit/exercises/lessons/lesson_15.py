@@ -3,31 +3,17 @@
 import re
 
 from labkit.exercises.checkers import as_text, members, shown
-from labkit.exercises.drawn import Draw
-from labkit.exercises.investigation import complaint_about
-from labkit.exercises.keeping import draw
+from labkit.exercises.investigation import Findings, about_network, seed_of
 from labkit.exercises.question import Checker, Exercise, Lesson, Prediction
-from labkit.exercises.unseen import complaint_about_detector, complaint_about_policy
+from labkit.exercises.unseen import complaint_about_policy, detectors
 from labkit.mystery.unknown import MysteryNetwork
-
-
-def _seed(of: Draw) -> str:
-    """The seed of a student's own network."""
-    return f"{of.word('15.1')}-{of.number('15.1', 1000, 9999)}"
 
 
 def _about_network(checker: Checker) -> Checker:
     """A checker of an answer about the student's own network, which stands behind the answer."""
 
     def about(answer: object, network: object) -> str:
-        if not isinstance(network, MysteryNetwork):
-            return (
-                "What the answer is about is your network, the one that `lab.mystery_network(seed)` has recorded, and "
-                f"you gave {shown(network)}."
-            )
-        if network.seed != _seed(draw()):
-            return f'This is the network {network.seed!r}, and yours is another one: `given("15.1")` is your seed.'
-        return checker(answer, network)
+        return about_network(network) or checker(answer, network)
 
     return about
 
@@ -199,7 +185,7 @@ LESSON = Lesson(
             "15.1",
             "Which mail servers of your network never offer an upgrade to TLS, to any client?",
             _about_network(_never),
-            given=_seed,
+            given=seed_of,
             hints=(
                 "Go through `network.capture.dialogues`. Each has a `server_name`, and its `events` have a `sender`, a "
                 "`kind` and a `text`.",
@@ -219,7 +205,7 @@ LESSON = Lesson(
         Exercise(
             "15.2",
             "Find every kind of attack in your network, with evidence.",
-            _about_network(complaint_about),
+            Findings(),
             hints=(
                 "Compare the sessions of one server with each other: offers, answers to the upgrade command, "
                 "certificates. A session that differs from the others is the one to look at.",
@@ -267,7 +253,7 @@ LESSON = Lesson(
         Exercise(
             "15.5",
             "Write a detector of attacked sessions.",
-            complaint_about_detector,
+            detectors(),
             hints=(
                 "Your way to the findings of 15.2, as a function: it takes a capture, and returns the dialogues that "
                 "were attacked.",

@@ -33,11 +33,13 @@ _SETTINGS = {
     "ipv6/conf/default/disable_ipv6": "1",
     "ipv4/igmp_link_local_mcast_reports": "0",
     "ipv4/ip_forward": "1",
+    "ipv4/ip_unprivileged_port_start": "0",
     "ipv4/conf/all/send_redirects": "0",
     "ipv4/conf/default/send_redirects": "0",
 }
 """Only what the lab sends is on the LAN: no IPv6, and no word of being a router (IGMP). A host that gets on the path
-hands on what is not meant for it, and announces no shorter way (ICMP redirect, RFC 1122 §3.2.2.2)."""
+hands on what is not meant for it, and announces no shorter way (ICMP redirect, RFC 1122 §3.2.2.2). Any user may
+listen on any port (ip(7))."""
 
 
 class Lan:

@@ -15,7 +15,8 @@ import socket
 import sys
 from typing import Any
 
-from syscalls import MOUNTS, NETWORK, USERS, bind, keep_mounts_private, mount_memory, unmount, unshare
+from root import become_root
+from syscalls import MOUNTS, NETWORK, USERS, bind, keep_mounts_private, mount_memory, unmount
 
 _LARGEST = 1 << 16
 _FOLDER = "/tmp"
@@ -26,8 +27,9 @@ def main(control: socket.socket, packages: str, plan: dict[str, Any]) -> None:
     """Make the LAN, say so, and serve."""
     step = "making a user namespace"
     try:
-        _become_root()
+        users = become_root(USERS | NETWORK | MOUNTS)
         step = "setting up its files"
+        keep_mounts_private()
         _show_files(plan["files"])
         step = "loading pyroute2"
         sys.path.append(packages)
@@ -38,21 +40,11 @@ def main(control: socket.socket, packages: str, plan: dict[str, Any]) -> None:
     except Exception as error:
         _answer(control, {"number": 0, "step": step, **_refusal(error)})
         return
-    _answer(control, {"number": 0, "value": lan.namespaces})
+    _answer(control, {"number": 0, "value": {"namespaces": lan.namespaces, "users": users}})
     try:
         _serve(control, lan)
     finally:
         _end_tools()
-
-
-def _become_root() -> None:
-    """Become root of a new user namespace (user_namespaces(7)), without any privilege outside of it."""
-    user, group = os.geteuid(), os.getegid()
-    unshare(USERS | NETWORK | MOUNTS)
-    for file, line in (("setgroups", "deny"), ("uid_map", f"0 {user} 1"), ("gid_map", f"0 {group} 1")):
-        with open(f"/proc/self/{file}", "w", encoding="ascii") as target:
-            target.write(line)
-    keep_mounts_private()
 
 
 def _show_files(files: dict[str, str]) -> None:
@@ -84,11 +76,11 @@ def _serve(control: socket.socket, lan: Any) -> None:
 
 
 def _end_tools() -> None:
-    """Kill every process of our user namespace, also what a tool has left behind in the background."""
-    ours = os.readlink("/proc/self/ns/user")
+    """Kill every process that sees our files, also what a tool has left behind in the background."""
+    ours = os.readlink("/proc/self/ns/mnt")
     for process in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):  # it has ended, or belongs to another user
-            if int(process) != os.getpid() and os.readlink(f"/proc/{process}/ns/user") == ours:
+            if int(process) != os.getpid() and os.readlink(f"/proc/{process}/ns/mnt") == ours:
                 os.kill(int(process), signal.SIGKILL)
 
 

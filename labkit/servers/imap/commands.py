@@ -7,7 +7,7 @@ from labkit.servers.imap import mailboxes, selected
 from labkit.servers.imap.responses import Refused
 from labkit.servers.imap.session import CONNECTED, LOGGED_IN, SELECTED, Command, IMAPSession
 from labkit.servers.imap.syntax import Malformed, Scanner
-from labkit.servers.quirks import KEEPS_LOGIN
+from labkit.servers.quirks import KEEPS_LOGIN, REFUSES
 
 # ---- in any state
 
@@ -52,6 +52,8 @@ async def _starttls(session: IMAPSession, arguments: Scanner) -> str:
         raise Malformed("This server does not speak STARTTLS")
     if session.user and KEEPS_LOGIN not in session.settings.quirks:
         raise Malformed("STARTTLS is not possible after the login")
+    if REFUSES in session.settings.quirks:
+        raise Refused("TLS is not available just now")
     return "Begin TLS negotiation now"
 
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from labkit.servers.imap.commands import COMMANDS
 from labkit.servers.imap.session import IMAPSession
-from labkit.servers.quirks import KEEPS_BUFFER, KEEPS_LOGIN, PREAUTH
+from labkit.servers.quirks import MAIL, PREAUTH
 from labkit.servers.server import Note, Server
 
 
@@ -18,7 +18,7 @@ class IMAPServer(Server):
 
     protocol = "IMAP"
     ports: ClassVar = {False: 143, True: 993}
-    quirks = (KEEPS_BUFFER, KEEPS_LOGIN, PREAUTH)
+    quirks = (*MAIL, PREAUTH)
 
     def _session(self, note: Note) -> asyncio.Protocol:
         return IMAPSession(self, note, COMMANDS)

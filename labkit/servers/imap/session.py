@@ -195,7 +195,7 @@ def offered(settings: Settings, encrypted: bool, logged_in: bool) -> list[str]:
     words = ["IMAP4rev1", "LITERAL+", "SASL-IR", "ID", "IDLE", "UIDPLUS", "UNSELECT"]
     if logged_in:
         return words
-    words += ["STARTTLS"] * settings.upgrade_now(encrypted)
+    words += ["STARTTLS"] * settings.lists_upgrade(encrypted)
     return [*words, "AUTH=PLAIN" if login else "LOGINDISABLED"]
 
 

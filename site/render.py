@@ -1,4 +1,4 @@
-"""Builds the web pages of the lab: `make site`, or `python site/build.py [check]`; they are in build/site.
+"""Builds the web pages of the lab: `make site`, or `python site/render.py [check]`; they are in build/site.
 
 Every lesson and every page with a ``{code-cell}`` runs here, in a kernel of its own, and Sphinx gets it with its
 outputs. What labkit knows (attacks, defences, protocols) is written by catalogue.py. A warning of Sphinx is an error.
@@ -43,6 +43,7 @@ def build(place: Path, run: Collection[str] | None = None) -> Path:
     shutil.copytree(ROOT / "data", source / "pictures", ignore=lambda _, names: {n for n in names if n[-4:] != ".svg"})
     shutil.copy(ROOT / "CHANGELOG.md", source / "changelog.md")
     shutil.copy(ROOT / "CITATION.cff", source)
+    (source / "lessons").mkdir()
     for name, page in PAGES.items():
         (source / f"{name}.md").write_text(page(), "utf-8")
     pages = [*LESSONS, *(path for path in source.rglob("*.md") if CELL in path.read_text("utf-8"))]
@@ -78,13 +79,20 @@ def _execute(notebook: nbformat.NotebookNode, name: str) -> None:
         surroundings = {**os.environ, "LABKIT_STUDENT": "site"}
         client = NotebookClient(notebook, timeout=_CELL_PATIENCE, kernel_name="python3", resources=place)
         client.execute(env=surroundings, stderr=subprocess.DEVNULL)
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
-    for output in outputs:  # a page has no kernel, so it shows what stands beside each widget
-        output.get("data", {}).pop(_WIDGET, None)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for cell in cells:
+        cell.outputs = [output for output in cell.outputs if _shown_without_kernel(output)]
+    outputs = [output for cell in cells for output in cell.outputs]
     notebook.metadata.pop("widgets", None)
     noise = [output.text for output in outputs if output.get("name") == "stderr"]
     if noise:
         raise SystemExit(f"{name} complains: {noise[0]}")
+
+
+def _shown_without_kernel(output: nbformat.NotebookNode) -> bool:
+    """Whether something of the output remains when its widget is taken away; of a progress bar nothing does."""
+    data = output.get("data", {})
+    return data.pop(_WIDGET, None) is None or "text/html" in data
 
 
 def main(arguments: list[str]) -> int:

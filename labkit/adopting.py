@@ -1,0 +1,52 @@
+"""The part of the stage where programs that labkit did not write become servers of the lab."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from labkit.network import Network
+    from labkit.servers.adopted import AdoptedServer
+    from labkit.servers.server import Server
+    from labkit.trust.certificates import Authority
+
+
+class Adopting:
+    """What `labkit.lab.Lab` can do with servers of others."""
+
+    network: "Network"
+    authority: "Authority"
+    servers: "dict[tuple[str, int], Server]"
+    _make_room: "Callable[[str, int, bool], None]"
+
+    def adopt(
+        self,
+        host: str,
+        port: int,
+        protocol: str,
+        implicit: bool = False,
+        real: int | None = None,
+        timeout: float = 10.0,
+        replace: bool = False,
+    ) -> "AdoptedServer":
+        """Take what a program listens on as a server of the lab: it is captured, attacked and visited like the others.
+
+        ``lab.mail.start([...])`` starts the program, and ``lab.mail.free_port(143)`` is where it has to listen to be
+        port 143 of the host mail, also on loopback; or `real` says where it does. `implicit` is TLS before the first
+        byte. Waits until it listens, `timeout` seconds at most. Raises `LabError` where it does not, for a protocol
+        that the lab does not speak, and where a server runs on this port already.
+        """
+        from labkit.dialects import named
+        from labkit.interrupts import uninterrupted
+        from labkit.servers.adopted import AdoptedServer
+        from labkit.servers.settings import Settings
+
+        self.network.still_open()
+        dialect, on = named(protocol), self.network.host(host)
+        self._make_room(host, port, replace)
+        listener = on.adopt(port, real, timeout)
+        with uninterrupted():
+            certificate = self.authority.certificate("right")
+            server = AdoptedServer(listener, dialect, Settings(port, implicit=implicit), certificate)
+            self.servers[host, port] = server
+        return server

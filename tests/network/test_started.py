@@ -1,0 +1,157 @@
+"""A program that is started on a host runs until it is closed, says what it says, and leaves nothing behind."""
+
+import gc
+import os
+import sys
+import threading
+import time
+
+import psutil
+import pytest
+from tools import python
+
+from labkit.errors import LabError, NotListening, PortTaken
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="it is tried with the tools of Unix")
+
+LISTENER = "import socket, sys; s = socket.create_server((sys.argv[1], int(sys.argv[2]))); s.accept(); s.accept()"
+
+
+def gone(marker: str) -> bool:
+    """Whether no process has this word in its command line, at the latest in a moment."""
+    for _ in range(100):
+        if not any(marker in " ".join(p.info["cmdline"] or ()) for p in psutil.process_iter(["cmdline"])):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def said(program, text: str) -> bool:
+    for _ in range(200):
+        if text in program.output:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_it_runs_until_it_is_closed_and_what_it_says_is_kept(network):
+    with network.host("mail").start(["sh", "-c", "echo one; echo two >&2; sleep 6301"]) as program:
+        assert said(program, "one\ntwo\n") and program.running
+    assert not program.running and "was stopped" in repr(program)
+    assert gone("6301")
+    program.close()
+
+
+@pytest.mark.parametrize(
+    ("script", "marker"),
+    (
+        ("(setsid sleep 6302 &) ; sleep 6302", "6302"),  # leaves its process group
+        ("setsid sh -c 'sleep 6303 & sleep 6303 &' ; exit 0", "6303"),  # goes to the background, as a daemon does
+        ("trap '' TERM; while :; do sleep 6304; done", "6304"),  # hangs at the end
+    ),
+)
+def test_what_it_has_started_ends_with_it(network, script, marker):
+    program = network.host("mail").start(["sh", "-c", script])
+    assert program.running
+    program.close()
+    assert gone(marker)
+
+
+def test_a_closed_network_ends_what_was_started_and_leaves_no_thread(network):
+    before = threading.active_count()
+    for number in range(3):
+        network.host("alice").start(["sleep", f"6305{number}"])
+    network.close()
+    assert gone("6305")
+    gc.collect()
+    assert threading.active_count() <= before
+
+
+def test_a_program_that_is_missing_or_ends_at_once_is_named_with_what_it_said(network, tmp_path):
+    mail = network.host("mail")
+    with pytest.raises(LabError, match="'no-such-server' is not installed"):
+        mail.start(["no-such-server"])
+    with pytest.raises(LabError, match=r"'sh' ended with status 3; it said: no configuration\."):
+        mail.start(["sh", "-c", "echo no configuration; exit 3"])
+    with pytest.raises(LabError, match="ended with status 137"):
+        mail.start(["sh", "-c", "kill -KILL $$"])
+    broken = tmp_path / "broken"
+    broken.write_bytes(b"\x7fELF")
+    broken.chmod(0o755)
+    with pytest.raises(LabError, match="cannot be started"):
+        mail.start([str(broken)])
+    for command in ("sleep 5", [], [1]):
+        with pytest.raises(LabError, match="list of words"):
+            mail.start(command)
+    assert not network.started
+
+
+def test_a_flood_of_output_fills_no_memory(network):
+    with network.host("mail").start(["sh", "-c", "echo first; yes flood"]) as program:
+        assert said(program, "bytes before this are not kept")
+        assert len(program.output) < 300_000
+        assert program.output.rstrip("\ny").endswith("flood") or "flood\nflood" in program.output
+    assert gone("yes flood")
+
+
+def test_an_environment_is_added(network):
+    network.environment = lambda: {"SSLKEYLOGFILE": "/keys", "OTHER": "lost"}
+    with network.host("mail").start(
+        ["sh", "-c", "echo $SSLKEYLOGFILE $OTHER; sleep 6306"], {"OTHER": "won"}
+    ) as program:
+        assert said(program, "/keys won")
+
+
+def test_what_a_program_listens_on_is_reached_under_its_nominal_port(network):
+    mail, alice = network.host("mail"), network.host("alice")
+    port = mail.free_port(143)
+    assert mail.free_port(143) == port
+    with mail.start([sys.executable, "-c", LISTENER, mail.address, str(port)]):
+        listener = mail.adopt(143)
+        with alice.connect("mail", 143) as client:
+            assert client.getpeername() == (mail.address, port)
+        with pytest.raises(PortTaken, match="143 on mail is taken"):
+            mail.free_port(143)
+        assert network.nominal[port] == 143 and network.names[f"{mail.address}:143"] == "mail"
+        listener.close()
+        listener.close()
+        assert listener.closed and mail.free_port(143) == port
+
+
+def test_a_program_that_does_not_listen_is_named(network):
+    mail = network.host("mail")
+    mail.free_port(143)
+    with mail.start(["sleep", "6307"]), pytest.raises(NotListening, match="Nothing listens on port 143 of mail"):
+        mail.adopt(143, timeout=0.3)
+    with pytest.raises(NotListening, match="has ended"):
+        mail.adopt(143, timeout=60)
+    for bad in (0, 65536, "143"):
+        with pytest.raises(LabError, match="1 to 65535"):
+            mail.free_port(bad)
+
+
+KILLED = """
+import sys, time
+from labkit import Lab
+lab = Lab({kind!r})
+long = str(6300 + 8)  # so that this program does not bear the number itself
+lab.mail.start(["sh", "-c", f"trap '' TERM; (setsid sleep {{long}} &) ; while :; do sleep {{long}}; done"])
+print(lab.keylog.shared, flush=True)
+{ending}
+"""
+
+
+@pytest.mark.parametrize("ending", ("kill", "raise KeyboardInterrupt", "del lab; time.sleep(60)"))
+def test_whatever_ends_the_kernel_ends_its_programs_and_removes_its_files(network, tmp_path, ending):
+    kind, words = network.kind, "time.sleep(60)" if ending == "kill" else ending
+    with python(KILLED.format(kind=kind, ending=words), tmp_path) as kernel:
+        assert kernel.stdout.readline().startswith(str(tmp_path))
+        if ending == "kill":
+            kernel.kill()
+        assert gone("6308")
+        for _ in range(100):
+            if not list(tmp_path.iterdir()):
+                break
+            time.sleep(0.05)
+        assert not list(tmp_path.iterdir())
+        kernel.kill()
