@@ -19,6 +19,7 @@ from tools import tool
 from labkit import Lab, attacks
 from labkit.__main__ import main
 from labkit.attacks.verdict import DECEIVED, LEAKED, STOPPED, UNHARMED, UNKNOWN
+from labkit.dialects import ALL as DIALECTS
 from labkit.errors import LabError
 from labkit.trials.any_client import CLEAR, IMPLICIT, UPGRADED, every_run, mail_program
 
@@ -119,6 +120,37 @@ def test_swaks_stops_without_tls_when_told_and_verifies_nothing(network):
     matrix = matrix_of(f"{swaks} --tls", network=network, implicit=f"{swaks} --tls-on-connect", numbers="N1 C2 T2")
     assert outcomes(matrix) == {"": UNHARMED, "N1": STOPPED, "T2": UNHARMED, "C2": LEAKED}
     assert outcomes(matrix, IMPLICIT) == {"": UNHARMED, "N1": UNHARMED, "T2": UNHARMED, "C2": LEAKED}
+
+
+PSQL = "psql -h {host} -p {port} -U {user} -c 'select 1' lab"
+OTHERS = {
+    ("ftp", "curl", "curl -sS --ssl --user {user}:{password} {scheme}://{host}:{port}/"): LEAKED,
+    ("ftp", "curl", "curl -sS --ssl-reqd --user {user}:{password} {scheme}://{host}:{port}/"): STOPPED,
+    ("postgresql", "psql", f"env PGPASSWORD={{password}} PGSSLMODE=prefer {PSQL}"): LEAKED,
+    ("postgresql", "psql", f"env PGPASSWORD={{password}} PGSSLMODE=require {PSQL}"): STOPPED,
+    ("lmtp", "swaks", "swaks --protocol LMTP --server {host} --port {port} --to bob@lab.test --tls-optional"): LEAKED,
+    ("ldap", "ldapsearch", "ldapsearch -x -ZZ -H ldap://{host}:{port} -D uid={user} -w {password}"): STOPPED,
+}
+"""(protocol, tool, command) -> what becomes of it where the command that asks for TLS is refused."""
+
+
+@pytest.mark.parametrize(("protocol", "name", "command"), OTHERS, ids=lambda word: word.split()[0])
+def test_programs_of_other_protocols_are_told_apart_as_well(protocol, name, command):
+    tool(name)
+    matrix = matrix_of(command, protocol, numbers="N2")
+    assert outcomes(matrix) == {"": UNHARMED, "N2": OTHERS[protocol, name, command]}
+
+
+@pytest.mark.parametrize("protocol", [dialect.name for dialect in DIALECTS])
+def test_every_protocol_has_its_servers_in_every_mode(protocol, tmp_path):
+    seen = tmp_path / "seen"
+    matrix = matrix_of(
+        ["sh", "-c", 'echo "$1" >> "$0"', str(seen), "{scheme}", "{host}", "{port}"], protocol, numbers="N2"
+    )
+    told = set(seen.read_text().split())
+    assert told == {protocol.lower(), f"{protocol.lower()}s"} or (
+        IMPLICIT not in matrix.program.modes and len(told) == 1
+    )
 
 
 @pytest.mark.parametrize("network", NETWORKS)
