@@ -27,7 +27,7 @@ FLOORS = (
     {"outputs"},
     {"capturing"},
     {"lab", "adopting", "publishing", "trying", "probing"},
-    {"byhand", "exercises", "checkup", "classroom", "places"},
+    {"byhand", "exercises", "checkup", "classroom", "platforms"},
     {"labkit"},
     {"client_command", "probe_command", "pytest_plugin"},
     {"__main__"},
