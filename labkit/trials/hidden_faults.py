@@ -1,4 +1,4 @@
-"""Servers with one fault each, which is not shown: for who wants to find out how to test a server.
+"""Servers with one fault each, which is not shown, for practice in testing a server.
 
 Each fault is one row of `FAULTS`, made of the settings and quirks that every server of the lab has; which server has
 which is drawn from a seed. How a fault is found is not known here: only what a probe calls it.
