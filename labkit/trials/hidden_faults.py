@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 
 from labkit.errors import LabError
-from labkit.servers.quirks import KEEPS_BUFFER, KEEPS_LIST, PREAUTH, REFUSES
+from labkit.servers.quirks import KEEPS_BUFFER, KEEPS_OFFER, PREAUTH, REFUSES
 from labkit.servers.server import Server
 from labkit.show.page import Page
 from labkit.show.table import table
@@ -77,10 +77,10 @@ FAULTS = (
         {"quirks": ()},
     ),
     HiddenFault(
-        "kept list",
+        "kept offer",
         "The list inside TLS still offers to start TLS.",
         "list-inside",
-        {"quirks": (KEEPS_LIST,)},
+        {"quirks": (KEEPS_OFFER,)},
         {"quirks": ()},
     ),
     HiddenFault(
