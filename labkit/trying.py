@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from labkit.attacks.vector import Vector
     from labkit.clients.policies import Policy
@@ -168,14 +169,17 @@ class Trying:
         self.network.still_open()
         return MysteryServers(self.start, seed)
 
-    def mystery_network(self, seed: object, size: int = 300, policy: "Policy | None" = None) -> "MysteryNetwork":
+    def mystery_network(
+        self, seed: object, size: int = 300, policy: "Policy | None" = None, folder: "str | Path | None" = None
+    ) -> "MysteryNetwork":
         """Record, live, a network of so many visits of clients to servers, drawn from a seed: attackers are among them.
 
         It runs in a lab of its own on loopback. The seed is text or a whole number, and no two give the same network.
-        With a `policy`, all mail programs follow that one instead of their own. Raises `LabError` for a seed, a size
-        or a policy that makes no sense.
+        With a `policy`, all mail programs follow that one instead of their own. With a `folder`, the recording is kept
+        there, and read again the next time, with the same frames. Raises `LabError` for a seed, a size, a policy or a
+        folder that makes no sense.
         """
         from labkit.mystery.unknown import record
 
         self.network.still_open()
-        return record(type(self), seed, size, policy)
+        return record(type(self), seed, size, policy, folder)

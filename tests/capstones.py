@@ -186,7 +186,7 @@ def _leak_fits(incident, network, mail, onward) -> bool:
         return (incident.leaked == "password") == any(stream.application_data for stream in mail)
     if incident.kind == "command injection":  # only one that begins a mail of the attacker's own can take a login
         return (incident.leaked == "password") == any(b"\r\nDATA\r\n" in stream.said() for stream in onward)
-    if incident.kind == "policy blocked":
+    if _person(network, incident.victim) is None:  # a relay, which has no password
         return (incident.leaked == "message") == any(b"The invoice is attached." in stream.said() for stream in mail)
     return (incident.leaked == "password") == clear and incident.leaked in ("password", "nothing")
 

@@ -75,11 +75,16 @@ def _missing(answer: Any, network: MysteryNetwork) -> str:
 
 
 def _share(part: str, answer: object, network: object) -> float:
-    """For which share of the kinds of attack that part is right in a finding."""
+    """The share of the kinds of attack for which that part is right, times the share of the findings in which it is.
+
+    So guesses cost what they gain.
+    """
     if about_network(network) or not _listed(answer):
         return 0.0
-    right = {one.incident.kind for one in _looked_at(answer, network) if one.incident and part not in one.wrong}
-    return len(right) / len({incident.kind for incident in network.key.incidents})
+    looked = _looked_at(answer, network)
+    right = [one.incident.kind for one in looked if one.incident and part not in one.wrong]
+    kinds = {incident.kind for incident in network.key.incidents}
+    return len(set(right)) / len(kinds) * len(right) / max(len(looked), 1)
 
 
 def about_network(network: object) -> str:

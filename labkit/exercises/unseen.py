@@ -17,7 +17,6 @@ from labkit.exercises.functions import returned
 from labkit.exercises.parts import AnswerPart, InParts
 from labkit.lab import Lab
 from labkit.mystery.kinds import RELAYING
-from labkit.mystery.plan import SMALLEST
 from labkit.mystery.scoring import Found, NotSessions, Score, compared
 from labkit.mystery.unknown import MysteryNetwork, record
 
@@ -26,13 +25,15 @@ HIDDEN = 10
 PRECISION, RECALL = 0.9, 0.75
 """What a detector must reach."""
 _MOST = 10_000
+_SIZE = 32
+"""Visits in each network."""
 _AT_ONCE = 4
 """Networks that are recorded at the same time; a client that waits uses no CPU."""
 
 
 def fresh(policy: Policy | None = None) -> MysteryNetwork:
     """A small network of a seed that was drawn just now."""
-    return record(Lab, secrets.token_hex(4), SMALLEST, policy)
+    return record(Lab, secrets.token_hex(4), _SIZE, policy)
 
 
 # ---- a policy

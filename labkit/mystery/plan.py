@@ -16,7 +16,7 @@ from labkit.servers.quirks import KEEPS_BUFFER
 
 T = TypeVar("T")
 
-SMALLEST, LARGEST = 32, 2000
+SMALLEST, LARGEST = 25, 2000
 """How many visits a network may have. A smaller one has no room for every kind of attack, and a session to compare it
 with."""
 _FEW = 100
@@ -57,7 +57,7 @@ _MANNERS = ("verified",) * 8 + ("implicit",) * 4 + ("opportunistic",) * 3 + ("ma
 
 @dataclass(frozen=True)
 class Person:
-    """Someone with an account, and a mail program on a host of the same name."""
+    """A user with an account, and with a mail program on a host of the same name."""
 
     name: str
     password: str

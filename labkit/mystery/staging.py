@@ -8,6 +8,7 @@ frames it has is for `key` to find out.
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from labkit.attack import Aftermath, targets
@@ -37,13 +38,16 @@ if TYPE_CHECKING:
 
 PATIENCE = 20.0
 """Seconds for each visit. None has to wait; a machine may be busy."""
-PUBLISHERS = ("dns", "www")
+_PUBLISHERS = ("dns", "www")
 _POLICIES = {policy.name: policy for policy in policies.ALL}
 _PROGRAMS = {KEEPING: "careful (keeping)", OLDER_TLS: "older tls"}
 """Manner -> the habit of a victim's program."""
 _PUBLISHED: Mapping[str, type[PublicationVector]] = {"P7": BlockPolicyHost}
 """Number -> the attack on what is published; the domain's server is then stripped of its offer."""
 _STRIPS = "N1"
+_HALF = {"kind": "offer removed", "vector": _STRIPS}
+"""What such an attack is where the publication was not asked for."""
+_ATTEMPTS = 4
 
 
 class VisitRecord(NamedTuple):
@@ -69,7 +73,7 @@ class Staged(NamedTuple):
     capture: "Capture"
     """Everything that crossed the network, without secrets."""
     records: tuple[VisitRecord, ...]
-    """One for each visit, in order."""
+    """One for each visit, in order; several where an attack did not take place at once."""
 
 
 def staged(make: "Callable[..., Lab]", plan: Plan, policy: Policy | None = None) -> Staged:
@@ -79,16 +83,21 @@ def staged(make: "Callable[..., Lab]", plan: Plan, policy: Policy | None = None)
     """
     from labkit.show.capture import Capture
 
-    with make(hosts=(*plan.hosts, *PUBLISHERS)) as lab:
+    with make(hosts=hosts(plan)) as lab:
         lab.post = PostOffice({**USERS, **{person.name: person.password for person in plan.people}})
         addresses = {name: lab.network.published(name) for name in lab.network.hosts}
         lab.network.written.update(addresses)
         stage = _Stage(lab, plan, policy)
         with lab.capture() as raw:
-            records = tuple(stage.perform(visit) for visit in plan.visits)
+            records = tuple(record for visit in plan.visits for record in stage.perform(visit))
     names = {address: name for name, address in addresses.items()}
     how = f"{raw.how} Each host has the address that the lab's DNS gives for it."
     return Staged(Capture(raw.frames, "", names, how), records)
+
+
+def hosts(plan: Plan) -> tuple[str, ...]:
+    """The hosts that the plan takes, beside the three of every lab."""
+    return (*plan.hosts, *_PUBLISHERS)
 
 
 class _Stage:
@@ -107,15 +116,25 @@ class _Stage:
             for domain in plan.domains:
                 sender.send(_mail("postmaster", domain, "This is a test."))
 
-    def perform(self, visit: PlannedVisit) -> VisitRecord:
-        """Let a client come, with the attacker on the path if there is one."""
-        if visit.attacker:
-            return self._intercepted(visit)
-        began = time.time_ns()
-        report = self._act(visit)
-        return VisitRecord(visit, began, time.time_ns(), report)
+    def perform(self, visit: PlannedVisit) -> list[VisitRecord]:
+        """Let a client come, with the attacker on the path if there is one; again, while an attack does not take place.
 
-    def _intercepted(self, visit: PlannedVisit) -> VisitRecord:
+        On a busy machine a client may give up before the attacker has done anything.
+        """
+        if not visit.attacker:
+            began = time.time_ns()
+            report = self._act(visit)
+            return [VisitRecord(visit, began, time.time_ns(), report)]
+        records = []
+        while len(records) < _ATTEMPTS:
+            record, took_place = self._intercepted(visit)
+            if took_place:
+                return [*records, record]
+            records.append(record if not record.changed else record._replace(visit=replace(visit, **_HALF)))
+        return records
+
+    def _intercepted(self, visit: PlannedVisit) -> tuple[VisitRecord, bool]:
+        """What happened, and whether all of the attack took place."""
         lab, forgeries = self._lab, []
         aftermath = Aftermath(lab.site)
         vector, published = _vectors(visit)
@@ -137,7 +156,8 @@ class _Stage:
         ended = time.time_ns()
         case = aftermath.case(interceptor, [report])
         changed = (*map(repr, forgeries), *map(repr, interceptor.edits))
-        return VisitRecord(visit, began, ended, report, changed, judge(case), tuple(case.loot))
+        took_place = not visit.kind or bool(interceptor.edits and (forgeries or not published))
+        return VisitRecord(visit, began, ended, report, changed, judge(case), tuple(case.loot)), took_place
 
     # ---- clients
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from labkit.capture.pcap import write_pcapng
 from labkit.clients.policies import Policy
 from labkit.errors import LabError
+from labkit.mystery import kept
 from labkit.mystery.key import Key
 from labkit.mystery.plan import Plan, draw
 from labkit.mystery.staging import Staged, staged
@@ -21,18 +22,37 @@ if TYPE_CHECKING:
     from labkit.show.picture import Picture
 
 
-def record(make: "Callable[..., Lab]", seed: object, size: int, policy: Policy | None = None) -> "MysteryNetwork":
-    """Record the network with this seed; see `labkit.trying.Trying.mystery_network`."""
+def record(
+    make: "Callable[..., Lab]", seed: object, size: int, policy: Policy | None = None, folder: str | Path | None = None
+) -> "MysteryNetwork":
+    """Record the network with this seed, or read it; see `labkit.trying.Trying.mystery_network`."""
     if policy is not None and not isinstance(policy, Policy):
         raise LabError(f"A policy is one of labkit.policies, for example policies.verified, not {policy!r}.")
     plan = draw(seed, size)
-    return MysteryNetwork(plan, staged(partial(make, "loopback", "tap"), plan, policy))
+    if folder is None:
+        return MysteryNetwork(plan, staged(partial(make, "loopback", "tap"), plan, policy))
+    if policy is not None:
+        raise LabError("A network in which all follow your policy is not kept: leave `folder` or `policy` out.")
+    path = kept.place(_checked(folder), plan)
+    if path.exists():
+        return MysteryNetwork(plan, kept.read(plan, path), path)
+    network = MysteryNetwork(plan, staged(partial(make, "loopback", "tap"), plan), path)
+    kept.write(network.happened, plan, path)
+    return network
+
+
+def _checked(folder: object) -> Path:
+    if not isinstance(folder, str | Path) or not Path(folder).is_dir():
+        raise LabError(f'A network is kept in a folder that exists, for example ".", not in {folder!r}.')
+    return Path(folder)
 
 
 class MysteryNetwork:
     """A network that has been recorded."""
 
-    def __init__(self, plan: Plan, happened: Staged) -> None:
+    def __init__(self, plan: Plan, happened: Staged, path: Path | None = None) -> None:
+        self.path = path
+        """Where its capture is kept; None where it is not."""
         self.seed = plan.seed
         self.size = plan.size
         """How many times a client came to a server. An attacker's own connections come on top."""

@@ -1,5 +1,7 @@
 """Mystery networks: drawn from a seed, recorded live, with a key that tshark finds right."""
 
+import zlib
+from base64 import b64encode
 from dataclasses import replace
 from fractions import Fraction
 
@@ -15,6 +17,8 @@ from labkit.attacks.vectors.publication import BlockPolicyHost
 from labkit.attacks.verdict import DECEIVED, LEAKED
 from labkit.decode.dialogue import read
 from labkit.errors import LabError
+from labkit.exercises import grade, investigation
+from labkit.mystery import kept
 from labkit.mystery import key as keys
 from labkit.mystery.kinds import BY_WORD, DEFENCES, IMPLICIT, KINDS, MANDATORY, RELAYING, VERIFIED
 from labkit.mystery.plan import LARGEST, SMALLEST, draw
@@ -85,7 +89,9 @@ def test_the_same_seed_draws_the_same_and_another_seed_another_network(networks)
     assert alike(networks[0]) != alike(networks[1])
 
 
-@given(st.one_of(st.text(), st.integers(), st.binary(), st.just(10**5000), st.just("\ud800")), st.integers(32, 400))
+@given(
+    st.one_of(st.text(), st.integers(), st.binary(), st.just(10**5000), st.just("\ud800")), st.integers(SMALLEST, 400)
+)
 def test_a_plan_can_be_drawn_from_any_word_or_number(seed, size):
     plan = draw(seed, size)
     assert len(plan.visits) == plan.size == size
@@ -115,7 +121,7 @@ def test_a_seed_that_is_none_is_told_in_one_sentence(lab, seed):
 
 @pytest.mark.parametrize("size", [SMALLEST - 1, LARGEST + 1, -5, 0, "many", 50.0, None, True, 10**30])
 def test_a_size_that_makes_no_sense_is_told_in_one_sentence(lab, size):
-    with pytest.raises(LabError, match=r"^A mystery network has 32 to 2,000 visits, not .+\.$"):
+    with pytest.raises(LabError, match=r"^A mystery network has 25 to 2,000 visits, not .+\.$"):
         lab.mystery_network("ada", size)
 
 
@@ -183,3 +189,81 @@ def test_a_score_counts_what_was_missed_and_what_is_false(networks):
 def test_what_names_no_sessions_is_told(networks, named):
     with pytest.raises(NotSessions):
         sessions_named(networks[0], named)
+
+
+# ---- points
+
+
+def points(network, findings, monkeypatch):
+    monkeypatch.setattr(investigation, "about_network", lambda network: "")  # it is no student's
+    return grade("15.2", findings, network)
+
+
+def finding(incident, **changes):
+    right = {part: getattr(incident, part) for part in ("victim", "attacker", "leaked")}
+    named = {"frame": incident.frames[0], "attack": incident.kind, "defence": incident.defences[0]}
+    return right | named | changes
+
+
+def test_findings_earn_points_part_by_part_and_a_half_of_them_half_of_the_points(networks, monkeypatch):
+    network = networks[0]
+    right = [finding(one) for one in network.key.incidents]
+    whole = points(network, right, monkeypatch)
+    assert (whole.points, whole.of) == (12, 12) and len(whole.parts) == 6
+    assert points(network, right[: len(right) // 2], monkeypatch).points == 6
+    blamed = points(network, [each | {"attacker": each["victim"]} for each in right], monkeypatch)
+    assert {part.name: part.points for part in blamed.parts}["attacker"] == 0 and blamed.points == 10
+
+
+def test_guessing_every_frame_and_every_word_earns_next_to_nothing(networks, monkeypatch):
+    network = networks[0]
+    starts = [one.began for one in network.capture.conversations]
+    guesses = [finding(network.key.incidents[0], frame=frame, attack=word) for frame in starts for word in BY_WORD]
+    assert points(network, guesses, monkeypatch).points < 1.5
+    assert points(network, [], monkeypatch).points == 0
+
+
+# ---- in files
+
+
+def test_a_network_that_is_kept_is_read_again_with_the_same_frames_and_the_same_key(lab, tmp_path):
+    first = lab.mystery_network("kept/../network", SIZE, folder=tmp_path)
+    again = lab.mystery_network("kept/../network", SIZE, folder=str(tmp_path))
+    assert first.path == again.path and first.path.parent == tmp_path
+    assert again.capture.frames == first.capture.frames and again.capture.names == first.capture.names
+    assert again.key.incidents == first.key.incidents and repr(again.key) == repr(first.key)
+    assert len(list(tmp_path.iterdir())) == 2
+    assert disagreements(again, again.path) == []
+    for incident in first.key.incidents:
+        for secret in incident.secrets:
+            assert secret.encode() not in again.path.with_suffix(".key.json").read_bytes()
+
+
+def test_files_that_do_not_belong_to_a_network_are_told_in_a_sentence(lab, networks, tmp_path):
+    kept.write(networks[0].happened, networks[0].key.plan, path := kept.place(tmp_path, networks[0].key.plan))
+    beside = path.with_suffix(".key.json")
+    whole = beside.read_bytes()
+    for damaged in (b"", whole[:-20], b"{}", whole[::-1], b64encode(zlib.compress(b"[]"))):
+        beside.write_bytes(damaged)
+        with pytest.raises(LabError, match="is damaged"):
+            lab.mystery_network("first", SIZE, folder=tmp_path)
+    beside.unlink()
+    with pytest.raises(LabError, match="cannot be read"):
+        lab.mystery_network("first", SIZE, folder=tmp_path)
+    beside.write_bytes(whole)
+    with pytest.raises(LabError, match="another version"):
+        kept.read(draw("second", SIZE), path)
+    path.write_bytes(b"no capture")
+    with pytest.raises(LabError):
+        lab.mystery_network("first", SIZE, folder=tmp_path)
+
+
+@pytest.mark.parametrize("folder", ["/nowhere/at/all", 7, __file__])
+def test_a_folder_that_is_none_is_told(lab, folder):
+    with pytest.raises(LabError, match="a folder that exists"):
+        lab.mystery_network("ada", SIZE, folder=folder)
+
+
+def test_a_network_under_a_policy_is_not_kept(lab, tmp_path):
+    with pytest.raises(LabError, match="is not kept"):
+        lab.mystery_network("ada", SIZE, policy=policies.verified, folder=tmp_path)

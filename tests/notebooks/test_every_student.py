@@ -36,7 +36,8 @@ def names():
 
 @pytest.mark.parametrize("student", STUDENTS)
 @pytest.mark.parametrize(("number", "shown", "checked"), list(_drawn()))
-def test_every_student_can_solve_what_is_drawn(student, number, shown, checked, names):
+def test_every_student_can_solve_what_is_drawn(student, number, shown, checked, names, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # what a lesson keeps beside its notebook
     known = dict(names)
     with drawn_for(student):
         exec(f"{shown}\n{exercise(number).solution}", known)
