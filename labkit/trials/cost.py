@@ -8,10 +8,12 @@ themselves. Which round trips there must be is `way`.
 """
 
 import statistics
+import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from functools import cached_property
 from itertools import groupby
 from numbers import Real
@@ -38,17 +40,21 @@ DELAYS = (0.0, 0.02, 0.05, 0.1, 0.2)
 _FARTHEST = 2.0
 """Seconds of a round trip; a session of ten would take twenty."""
 _MOST_DELAYS, _MOST_WAYS = 8, 12
-_TIMES, _AGAIN = 2, 4
+_TIMES, _AGAIN = 2, 3
 """Sessions of each way at each distance, and those that are added where a time stands out."""
-_OFF, _LIMIT = 0.004, 5.0
+_OFF, _LIMIT = 0.004, 2.5
 """Seconds above the line with which a time stands out, and seconds in which it is tried again."""
 _ALONE = 5
 """Sessions of each way, one after the other, whose computing is measured."""
-_SPENT = 1.5
+_SPENT = 3.0
 """Seconds in which all clients should be through; as many of one distance go at once as that takes."""
 
 _Ends = tuple[tuple[str, int], int]
 """The client's IP address and port, and the server's nominal port."""
+
+_TURN = 0.0005
+"""Seconds after which a thread of Python gives way to another that has something to do; Python's own is ten times that,
+which a session would wait for again and again."""
 
 
 class Cost(NamedTuple):
@@ -190,10 +196,20 @@ def every_way(
     work = {way: _work(lab.network, reach[way, delays[0]], step) for way in ways}
     for delay, host in hosts.items():
         lab.network.link(host.name, delay / 2)
-    with lab.capture() as capture:
+    with _short_turns(), lab.capture() as capture:
         runs = _runs(list(reach.values()), step)
     trips = _counted(capture)
     return Costs([_cost(way, [run for run in runs if run.way == way], trips, work[way]) for way in ways], capture)
+
+
+@contextmanager
+def _short_turns() -> Iterator[None]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(_TURN)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 def _counted(capture: "Capture") -> dict[_Ends, int]:
