@@ -15,9 +15,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from labkit import classroom, client_command
+from labkit import classroom, client_command, probe_command
 from labkit.errors import LabError
-from labkit.probe import in_terminal
 
 if TYPE_CHECKING:
     from labkit.capture.pcap import CaptureFile
@@ -80,9 +79,9 @@ def _parser() -> argparse.ArgumentParser:
     decode.set_defaults(command=_decode)
 
     probe = commands.add_parser(
-        "probe", help=in_terminal.SAYS, description=in_terminal.SAYS, epilog=in_terminal.STATUSES
+        "probe", help=probe_command.SAYS, description=probe_command.SAYS, epilog=probe_command.STATUSES
     )
-    in_terminal.add_arguments(probe)
+    probe_command.add_arguments(probe)
     attack = commands.add_parser(
         "attack", help=client_command.SAYS, description=client_command.SAYS, epilog=client_command.STATUSES
     )

@@ -6,6 +6,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from labkit.network import Network
+    from labkit.outputs import CellRun
     from labkit.servers.adopted import AdoptedServer
     from labkit.servers.server import Server
     from labkit.trust.certificates import Authority
@@ -17,6 +18,7 @@ class Adopting:
     network: "Network"
     authority: "Authority"
     servers: "dict[tuple[str, int], Server]"
+    _started: "dict[tuple[str, int], CellRun | None]"
     _make_room: "Callable[[str, int, bool], None]"
 
     def adopt(
@@ -36,6 +38,7 @@ class Adopting:
         byte. Waits until it listens, `timeout` seconds at most. Raises `LabError` where it does not, for a protocol
         that the lab does not speak, and where a server runs on this port already.
         """
+        from labkit import outputs
         from labkit.dialects import named
         from labkit.interrupts import uninterrupted
         from labkit.servers.adopted import AdoptedServer
@@ -48,5 +51,5 @@ class Adopting:
         with uninterrupted():
             certificate = self.authority.certificate("right")
             server = AdoptedServer(listener, dialect, Settings(port, implicit=implicit), certificate)
-            self.servers[host, port] = server
+            self.servers[host, port], self._started[host, port] = server, outputs.running()
         return server

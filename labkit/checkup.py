@@ -15,7 +15,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, NamedTuple
 
 from labkit.errors import CannotSniff, LabError
-from labkit.places import places_table
+from labkit.platforms import platforms_table
 from labkit.show import recordings
 from labkit.show.diagnosis import INSTEAD, MISSING, WORKS, Check, Diagnosis
 from labkit.show.stage import how_captured
@@ -55,7 +55,7 @@ TOOLS = {
 
 def doctor() -> Diagnosis:
     """Look at this machine: the report shows itself, and is true when the lab can run here."""
-    return Diagnosis(list(_checks()), places_table())
+    return Diagnosis(list(_checks()), platforms_table())
 
 
 def _checks() -> Iterator[Check]:

@@ -53,7 +53,10 @@ def attack(chosen: argparse.Namespace) -> int:
 
 
 def _page(body: str) -> str:
-    return f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Attacks on a mail program</title>{body}</html>'
+    head = (
+        '<meta charset="utf-8"><meta name="color-scheme" content="light dark"><title>Attacks on a mail program</title>'
+    )
+    return f'<!doctype html><html lang="en"><head>{head}</head><body>{body}</body></html>'
 
 
 def _write(path: Path, text: str) -> None:

@@ -90,6 +90,7 @@ class Lab(Adopting, Publishing, Probing, Trying):
                     self.network = make(network, (*HOSTS, *names(hosts)))
                 self._stage.callback(self.network.close)
                 self.network.environment = partial(_surroundings, self.keylog)
+                self.network.occasion, self.network.repeats = outputs.running, outputs.repeats
                 self._stage.callback(_close_all, self.servers)
         except BaseException:
             self._finalizer()

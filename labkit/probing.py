@@ -36,10 +36,15 @@ class Probing:
         before the first byte) are told by the server or its port unless given; `domain` is the one whose mail it takes,
         for what that publishes. Raises `LabError` for what is no server; what a server does wrong is in the report.
         """
+        from labkit.errors import LabError
         from labkit.probe.probe_report import probe
         from labkit.probe.target import address, outside
 
         self.network.still_open()
+        if not (isinstance(login, tuple | list) and len(login) == 2 and all(isinstance(word, str) for word in login)):
+            raise LabError(f"A login is (user, password), for example ('alice', 'hunter2'), not {login!r}.")
+        if "mallory" in vars(self):
+            self.mallory.check()  # type: ignore[attr-defined]
         if isinstance(server, str):
             host, port = address(server)
             host = self.network.named(host)

@@ -138,15 +138,9 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
     finally:
         late.cancel()
     attacked.close()
-    _check(case, _verdict(attacked, refusal, "".join(cut)))
-    return True
-
-
-def _verdict(attacked: "UnderAttack", refusal: Exception | None, cut: str) -> "Verdict":
-    from labkit.attacks.victims.report import Report
-
     said = f"{type(refusal).__name__}: {refusal}" if refusal else "the test has ended"
-    return attacked.verdict(Report(refusal is None, said), cut)
+    _check(case, attacked.verdict(refusal is None, said, (said,), "".join(cut)))
+    return True
 
 
 def _check(case: AttackedTest, verdict: "Verdict") -> None:

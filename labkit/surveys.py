@@ -16,8 +16,9 @@ from labkit.errors import LabError
 from labkit.shipped import shipped
 
 AS_GIVEN = "as given"
-MORE = "more than"
-BOUNDS = (AS_GIVEN, "about", MORE, "at least")
+LOWER = ("more than", "at least")
+"""Bounds that say how much it is at the least."""
+BOUNDS = (AS_GIVEN, "about", *LOWER)
 """How a figure is to be read: as it was printed, or as a bound."""
 PRIMARY = "primary"
 SECONDARY = "secondary"
@@ -73,7 +74,7 @@ class PublishedFigure(NamedTuple):
     @property
     def measure(self) -> tuple[str, ...]:
         """What it has in common with a figure that it may be compared with over time."""
-        return self.of, self.unit, self.counted, self.population, self.citation.partition(" (")[0]
+        return self.of, self.unit, self.counted, self.population, self.citation
 
 
 def names() -> list[str]:
@@ -104,17 +105,17 @@ def read(path: Path | str) -> tuple[PublishedFigure, ...]:
     except UnicodeDecodeError as error:
         odd = error.object[error.start]
         raise LabError(f"{path.name} is not UTF-8 text: byte {error.start} is {odd:#04x}.") from error
-    return tuple(_findings(path.name, text))
+    return tuple(_rows(path.name, text))
 
 
-def _findings(file: str, text: str) -> Iterator[PublishedFigure]:
+def _rows(file: str, text: str) -> Iterator[PublishedFigure]:
     rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     seen: set[str] = set()
     try:
         _check_heads(file, rows.fieldnames)
         number = 0
         for number, row in enumerate(rows, 1):
-            found = _finding(f"{file}, row {number}", row)
+            found = _row(f"{file}, row {number}", row)
             if found.key in seen:
                 raise LabError(f"{file}, row {number}, column key: {found.key!r} is the key of an earlier row.")
             seen.add(found.key)
@@ -133,7 +134,7 @@ def _check_heads(file: str, heads: "list[str] | None") -> None:
         raise LabError(f"{file} has a column {strange[0]!r} too many: its heads are {', '.join(wanted)}.")
 
 
-def _finding(where: str, row: "dict[str | None, str | None]") -> PublishedFigure:
+def _row(where: str, row: "dict[str | None, str | None]") -> PublishedFigure:
     if None in row:
         raise LabError(f"{where}: there are more values than columns; a value with a comma stands in quotes.")
     cells = {name: (row[name] or "").strip() for name in PublishedFigure._fields}

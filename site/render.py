@@ -102,8 +102,11 @@ def main(arguments: list[str]) -> int:
     if arguments == ["check"]:
         from check import complaints
 
-        found = complaints(html)
-        print(*found, f"{len(found)} complaints.", sep="\n")
+        found = 0
+        for complaint in complaints(html):
+            found += 1
+            print(complaint, flush=True)
+        print(f"{found} complaints.")
         return 1 if found else 0
     return 0
 

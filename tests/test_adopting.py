@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from dovecot_home import PORTS, dovecot_home
 from networks import made
+from postfix_home import postfix_home
 from tools import tool
 
 from labkit import Lab, attacks, policies
@@ -76,6 +77,32 @@ def test_dovecot_says_who_came_and_stands_on_the_stage(dovecot):
     assert "port 993" in lab._repr_html_()
     with pytest.raises(LabError, match="Port 143 of mail has a server already"):
         lab.adopt("mail", 143, "imap")
+
+
+def test_a_probe_finds_in_dovecot_what_it_was_told_wrong_and_nothing_else(dovecot):
+    lab, _, servers = dovecot
+    assert {finding.id for finding in lab.probe(servers["imap"]).faults} == {"clear-login"}
+    assert lab.probe(servers["imaps"]) and lab.probe(servers["pop3s"])
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="Postfix changes its user")
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_postfix_is_sent_to_attacked_and_found_without_a_fault(kind):
+    made(kind).close()
+    with Lab(kind) as lab:
+        shown = lab.authority.certificate("right")
+        at = f"{lab.mail.address}:{lab.mail.free_port(25)}"
+        with postfix_home(shown.key + shown.pem, at) as command, lab.mail.start(command, as_root=True) as program:
+            server = lab.adopt("mail", 25, "smtp", timeout=30)
+            with lab.capture() as capture:
+                assert lab.send(server, "The PIN is 4921", policy=policies.verified), program.output
+            assert capture.decrypted().dialogue.session.started == "explicit"
+            with lab.mallory(attacks.StripCapability(), at=server) as mallory:
+                lab.send(server, "The PIN is 4921", policy=policies.opportunistic)
+            assert mallory.verdict.outcome == "leaked"
+            report = lab.probe(server)
+            assert report, report.faults
+        assert not program.running
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))

@@ -93,6 +93,14 @@ def test_an_ordinary_user_captures_saves_and_decodes(home):
     assert [path.name for path in home.iterdir()] == ["mine.pcapng"]
 
 
+def test_an_ordinary_user_tests_a_mail_program_and_nothing_of_it_is_left(home):
+    curl = f"{tool('curl')} -sS --ssl --cacert {{ca}} --user {{user}}:{{password}} {{scheme}}://{{host}}:{{port}}/INBOX"
+    options = ["--network", "loopback", "--protocol", "imap", "--attacks", "N1,C3"]
+    done = run(home, "-m", "labkit", "attack", *options, "--", *curl.split())
+    assert done.returncode == 1, done.stderr
+    assert "upgraded: N1:" in done.stdout and "C3 WrongName" in done.stdout and not list(home.iterdir())
+
+
 def test_an_ordinary_user_passes_the_same_tests(home):
     paths = [str(ROOT / "tests" / name) for name in SELECTION]
     options = ["-q", "-p", "no:cacheprovider", f"--basetemp={home / 'base'}", f"--rootdir={ROOT}"]

@@ -168,3 +168,29 @@ def test_a_cell_that_runs_again_replaces_its_server_and_another_cell_does_not(tm
     with python(program, tmp_path) as process:
         out, err = process.communicate(timeout=100)
     assert (out, err) == ("", "")
+
+
+ADOPTED = """
+run("import sys; lab = Lab('loopback')")
+cell = '''
+port = lab.mail.free_port(25)
+program = lab.mail.start([sys.executable, "-m", "aiosmtpd", "-n", "-l", f"127.0.0.1:{port}"])
+server = lab.adopt("mail", 25, "smtp")
+program, server
+'''
+(first, one), (second, other) = run(cell), run(cell)
+assert not first.running and one.closed and second.running and not other.closed
+assert run("lab.send(server, 'x')")
+try:
+    run('lab.adopt("mail", 25, "smtp")')
+except Exception as error:
+    assert "has a server already" in str(error), error
+run("lab.close()")
+assert not second.running
+"""
+
+
+def test_a_cell_that_starts_and_adopts_a_program_can_run_again(tmp_path):
+    with python(f"{IN_IPYTHON}\n{ADOPTED}", tmp_path) as process:
+        out, err = process.communicate(timeout=100)
+    assert (out, err) == ("", "")

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,6 @@ import labkit
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = ("README.md", "data/README.md")
-PUBLISHED = "../../deployments/github-pages"
-"""Where GitHub says at what address a repository's pages are; it works in every copy of the repository."""
 
 
 def _blocks(language: str, text: str) -> list[str]:
@@ -39,13 +38,23 @@ def test_every_link_into_the_project_leads_somewhere(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     links = re.findall(r"\]\(([^)#\s]+)\)|src=\"([^\"]+)\"", text)
     inside = [link or source for link, source in links if "://" not in (link or source)]
-    inside = [link for link in inside if link != PUBLISHED]
     assert inside and not [link for link in inside if not ((ROOT / page).parent / link).exists()]
 
 
 def test_every_lesson_is_listed_in_order():
     listed = re.findall(r"^\| (\d\d) \| \[[^]]+\]\(notebooks/(\1_\w+\.ipynb)\)", README, re.MULTILINE)
     assert [name for _, name in listed] == sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
+
+
+def test_every_lesson_leads_to_its_page_among_those_that_the_repository_publishes():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    owner, name = project["urls"]["Repository"].removeprefix("https://github.com/").split("/")
+    address = f"https://{owner}.github.io/{name}/"
+    listed = re.findall(r"\(notebooks/(\w+)\.ipynb\) .*\[page\]\((.+)\) \|$", README, re.MULTILINE)
+    assert listed == [
+        (path.stem, f"{address}lessons/{path.stem}.html") for path in sorted((ROOT / "notebooks").glob("*.ipynb"))
+    ]
+    assert f"[the published pages]({address})" in README
 
 
 def test_every_room_of_the_package_is_named():

@@ -27,9 +27,9 @@ FLOORS = (
     {"outputs"},
     {"capturing"},
     {"lab", "adopting", "publishing", "trying", "probing"},
-    {"byhand", "exercises", "checkup", "classroom", "places"},
+    {"byhand", "exercises", "checkup", "classroom", "platforms"},
     {"labkit"},
-    {"client_command", "pytest_plugin"},
+    {"client_command", "probe_command", "pytest_plugin"},
     {"__main__"},
 )
 """The rooms from the ground up: each may use those below it and, without circles, those beside it."""

@@ -137,6 +137,6 @@ def test_no_figure_of_its_exercises_is_missing_either():
 def test_what_was_only_quoted_is_marked_so_wherever_the_lesson_shows_it():
     for name in re.findall(r'published\(\\"(\w+)\\"\)', LESSON):
         picture = published(name).picture()
-        for one in picture.findings:
+        for one in picture.rows:
             assert f"{one.citation} ({one.grade})".replace("&", "&amp;") in picture.html
-        assert ("quoted" in picture.text) == any(one.grade == SECONDARY for one in picture.findings)
+        assert ("quoted" in picture.text) == any(one.grade == SECONDARY for one in picture.rows)

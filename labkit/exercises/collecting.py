@@ -7,6 +7,7 @@ saw; its digest tells a change by hand, and is no proof against a student who co
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,10 @@ _LARGEST = 1_000_000
 """Bytes of a progress file; those of the lab have some ten thousand."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the beginning of a formula."""
+_DRAWN = re.compile("[0-9a-f]{16}")
+"""A name that was drawn for a student without one (`keeping.Keeper`)."""
+_LONGEST = 20
+"""Characters of a name in the table; the CSV has it whole."""
 _SUMS = ("solved", "of", "tries", "hints", "solutions")
 
 
@@ -61,9 +66,10 @@ class ClassTable(Page):
         self.exercises = _exercises(self.rows)
         """Number of a lesson -> the numbers of its exercises."""
         self._every = [number for numbers in self.exercises.values() for number in numbers]
-        names = ["student", *self.exercises, "all", "tries", "hints", "solutions", "file"]
-        columns = [Column(names[0], heads=True), *map(Column, names[1:])]
-        page = table_of(self._caption, columns, [self._cells(row) for row in self.rows])
+        columns = [Column("student", heads=True), *map(Column, (*self.exercises, "all", "tries", "hints", "shown"))]
+        of = [*map(len, self.exercises.values()), len(self._every)]
+        rows = [["of", *map(str, of), "", "", ""], *map(self._cells, self.rows)]
+        page = table_of(self._caption, columns, rows)
         super().__init__(page.body, page.text)
 
     @property
@@ -90,8 +96,9 @@ class ClassTable(Page):
     def picture(self) -> Picture:
         """How much of each lesson each student has solved."""
         counted = [row for row in self.rows if row.record]
-        shares = {_name(row): [tuple(row.sums(numbers)[:2]) for numbers in self.exercises.values()] for row in counted}
-        return class_picture(list(self.exercises), shares, self._caption, self.text)
+        of = list(map(len, self.exercises.values()))
+        solved = [(_name(row), [row.sums(numbers)[0] for numbers in self.exercises.values()]) for row in counted]
+        return class_picture(list(self.exercises), of, solved, self._caption, self.text)
 
     @property
     def _caption(self) -> str:
@@ -101,12 +108,11 @@ class ClassTable(Page):
         return f"Solved exercises of {counted} {'student' if counted == 1 else 'students'}, by lesson{without}."
 
     def _cells(self, row: StudentRow) -> list[str]:
-        files = printable("; ".join(row.files))
         if row.record is None:
-            return ["?", *["?"] * len(self.exercises), "?", "?", "?", "?", files]
-        each = [row.sums(numbers) for numbers in self.exercises.values()]
-        solved, every, *help_taken = row.sums(self._every)
-        return [row.student, *(f"{one[0]}/{one[1]}" for one in each), f"{solved}/{every}", *map(str, help_taken), files]
+            return [_name(row), *["?"] * (len(self.exercises) + 4)]
+        solved, _, *help_taken = row.sums(self._every)
+        each = [row.sums(numbers)[0] for numbers in self.exercises.values()]
+        return [_name(row), *map(str, (*each, solved, *help_taken))]
 
 
 def collect(paths: Sequence[Path]) -> ClassTable:
@@ -125,7 +131,12 @@ def collect(paths: Sequence[Path]) -> ClassTable:
             _add(rows[record.student], name, record)
         else:
             rows[record.student] = StudentRow([name], record)
-    return ClassTable(sorted(rows.values(), key=lambda row: (row.record is None, _name(row).casefold())))
+    return ClassTable(sorted(rows.values(), key=_order))
+
+
+def _order(row: StudentRow) -> tuple[bool, str]:
+    """Students by name, and then the files that cannot be counted, as they came."""
+    return row.record is None, _name(row).casefold() if row.record else ""
 
 
 def _read(path: Path) -> StudentRecord:
@@ -165,8 +176,9 @@ def _exercises(rows: Sequence[StudentRow]) -> dict[str, list[str]]:
 
 
 def _name(row: StudentRow) -> str:
-    """The student's name, or where it was drawn at random, the name of the file."""
-    return row.student or row.files[0]
+    """What a row is called: the student, or the file where the student's name was drawn at random or is unknown."""
+    name = row.student if row.student and not _DRAWN.fullmatch(row.student) else printable(Path(row.files[0]).stem)
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
 
 
 def _no_formula(text: str) -> str:

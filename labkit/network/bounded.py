@@ -69,7 +69,7 @@ class Running:
                 keeps = os.name != "nt"
                 fd = theirs.fileno()
                 self._process = subprocess.Popen(
-                    [*_KEEPER, str(fd), *start] if keeps else start,
+                    [*_KEEPER, str(fd), "alone", *start] if keeps else start,
                     stdin=given,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,

@@ -13,7 +13,7 @@ import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from labkit.errors import LabError, NotListening, OutsideTheLab, PortTaken
 from labkit.interrupts import uninterrupted
@@ -200,8 +200,12 @@ class Network(ABC):
         """Why this machine has not a better network, in a sentence; empty when this one was asked for."""
         self.programs: set[Running] = set()
         """What was started by `Host.try_out` and has not ended."""
-        self.started: list[StartedProgram] = []
-        """What was started by `Host.start`."""
+        self.started: list[tuple[StartedProgram, object]] = []
+        """What was started by `Host.start`, and the occasion of each."""
+        self.occasion: Callable[[], object] = lambda: None
+        """Gives what a program is started by now, the execution of a notebook's cell for example."""
+        self.repeats: Callable[[Any], bool] = lambda _: False
+        """Whether what happens now repeats that occasion, so that what was started then is replaced."""
         self._closed = False
         self._maker = os.getpid()
         self._loop: Loop | None = None
@@ -441,7 +445,7 @@ class Network(ABC):
             if self._loop is not None:
                 self._loop.close()
             standing = [each for tables in self.tables.values() for each in tables.interceptions.values()]
-            for running in (*self.started, *standing, *self._open()):
+            for running in (*(program for program, _ in self.started), *standing, *self._open()):
                 with contextlib.suppress(OSError, LabError):
                     running.close()
             self._take_down()

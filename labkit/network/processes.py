@@ -92,28 +92,37 @@ class Processes(ABC):
 
         It runs as the user of this process, or with `as_root` as the root of a private LAN, who has no power outside.
         `environment` is added to that of this process; SSLKEYLOGFILE leads to the lab's key log. Raises `LabError` when
-        the program is not installed, cannot be started, or ends at once.
+        the program is not installed, cannot be started, or ends at once. A cell of a notebook that runs again ends
+        what it has started on this host before.
         """
         self.network.still_open()
         check_command(command)
         if as_root:
             self._check_root()
         prefix = self._placed([], ROOT if as_root else USER)
+        self._end_repeated()
         program: StartedProgram | None = None
         try:
             with uninterrupted(), within_limits(f"Starting {command[0]!r}"):
                 around = {**self.network.environment(), **environment}
                 program = StartedProgram(self.name, command, prefix, around)
-                self.network.started.append(program)
+                self.network.started.append((program, self.network.occasion()))
             program.check()
         except BaseException as error:
             if program is not None:
                 program.close()
-                self.network.started.remove(program)
+                self.network.started[:] = [each for each in self.network.started if each[0] is not program]
             if isinstance(error, OSError):
                 raise LabError(f"{command[0]!r} cannot be started ({error.strerror}): try it in a terminal.") from error
             raise
         return program
+
+    def _end_repeated(self) -> None:
+        """End what was started here on an occasion that is repeated now, and forget what has ended."""
+        for program, occasion in tuple(self.network.started):
+            if program.host == self.name and self.network.repeats(occasion):
+                program.close()
+                self.network.started.remove((program, occasion))
 
     def free_port(self, port: int) -> int:
         """The real port on which a program has to listen on this host to stand for the nominal `port`.
@@ -131,6 +140,8 @@ class Processes(ABC):
         until it listens, `timeout` seconds at most. Raises `LabError` where it does not.
         """
         self._check_free(port)
+        if (self.name, port) in self.network.listeners:
+            raise PortTaken(f"Port {port} on {self.name} is adopted already: close what was adopted first.")
         check_timeout(timeout)
         there = self.network.real_port(self.name, port) if real is None else real
         check_port(there)
@@ -141,7 +152,7 @@ class Processes(ABC):
     def _check_free(self, port: int) -> None:
         check_port(port)
         self.network.still_open()
-        if (self.name, port) in self.network.listeners:
+        if not isinstance(self.network.listeners.get((self.name, port)), ForeignListener | None):
             raise PortTaken(f"Port {port} on {self.name} is taken: close what listens there, or use another port.")
 
     def _wait_for(self, port: int, real: int, timeout: float) -> None:
@@ -149,7 +160,7 @@ class Processes(ABC):
         deadline = time.monotonic() + timeout
         where = f"port {port} of {self.name}{'' if real == port else f', really {self.address}:{real}'}"
         while not self._answers(real):
-            here = [program for program in self.network.started if program.host == self.name]
+            here = [program for program, _ in self.network.started if program.host == self.name]
             told = f" {here[-1].told}." if here else ""
             if here and not any(program.running for program in here):
                 raise NotListening(f"Nothing listens on {where}, and what was started there has ended.{told}")

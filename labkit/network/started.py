@@ -1,6 +1,6 @@
 """A program that runs on a host for long, as a server does: what it says is kept, and it ends with the lab.
 
-How it gets onto the host is the host's business; what ends it, and all that it has started, is `minder`.
+How it gets onto the host is the host's business; what ends it, and all that it has started, is `keeper`.
 """
 
 import os
@@ -16,7 +16,7 @@ from pathlib import Path
 from labkit.errors import LabError
 from labkit.interrupts import uninterrupted
 
-_MINDER = (sys.executable, "-E", "-s", "-S", str(Path(__file__).with_name("minder.py")))
+_KEEPER = (sys.executable, "-E", "-s", "-S", str(Path(__file__).with_name("keeper.py")))
 _KEPT = 256 << 10
 """Bytes of output that are kept, the last ones."""
 _READ = 64 << 10
@@ -27,7 +27,7 @@ _AT_ONCE = 0.25
 _PATIENCE = 10.0
 """Seconds until a program begins, which takes a tenth of one."""
 _FAREWELL = 10.0
-"""Seconds for the minder to end the program; it needs six at most."""
+"""Seconds for the keeper to end the program; it needs six at most."""
 _SHOWN = 5
 """Lines of the output in a sentence."""
 _LARGEST_NUMBER = 16
@@ -52,14 +52,14 @@ class StartedProgram:
             self._leash, theirs = socket.socketpair()
             undo.callback(self._leash.close)
             with theirs:
-                minder = [] if os.name == "nt" else [*_MINDER, str(theirs.fileno())]
+                keeper = [] if os.name == "nt" else [*_KEEPER, str(theirs.fileno()), "stays"]
                 self._process = subprocess.Popen(
-                    [*prefix, *minder, *command],
+                    [*prefix, *keeper, *command],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
                     bufsize=0,
-                    pass_fds=[theirs.fileno()] if minder else [],
+                    pass_fds=[theirs.fileno()] if keeper else [],
                     env={**os.environ, **environment},
                     start_new_session=True,  # Control-C is for the kernel alone
                 )

@@ -5,13 +5,12 @@ experiment is a visit that plants something in clear text and looks for it insid
 """
 
 import re
-import ssl
 from collections.abc import Callable, Sequence
 
 from labkit.dialects.base import Phrase
 from labkit.probe.observation import Observation, Unseen
 from labkit.probe.target import ProbeTarget
-from labkit.probe.visit import Broken, Deadline, ProbeVisit, told
+from labkit.probe.visit import Broken, Deadline, ProbeVisit, lenient_context, told
 
 NOT_OURS = "the server is not one of the lab's own, and only those are attacked"
 
@@ -37,14 +36,6 @@ def _tried(experiment: Callable[[], bool | Unseen | None]) -> bool | Unseen | No
         return Unseen(f"the experiment broke off: {trouble}")
 
 
-def _any() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.set_ciphers("ALL:@SECLEVEL=0")
-    return context
-
-
 def _matches(pattern: str, phrases: Sequence[Phrase]) -> bool:
     return any(re.match(pattern, phrase.data.decode("latin-1"), re.IGNORECASE) for phrase in phrases)
 
@@ -63,7 +54,7 @@ def _inject(target: ProbeTarget, deadline: Deadline, seen: Observation) -> bool 
             if said.kind != "go-ahead":
                 seen.early = f"the server refused to start TLS: {told(target.dialect, said)}"
                 return False
-            visit.handshake(_any())
+            visit.handshake(lenient_context())
         except Broken as trouble:
             seen.early = f"the server ended the conversation ({trouble})"
             return False
@@ -100,7 +91,7 @@ def _keep_state(target: ProbeTarget, deadline: Deadline) -> bool | None:
         visit.ask()
         visit.command(kept.before.format(**named))
         visit.upgrade()
-        visit.handshake(_any())
+        visit.handshake(lenient_context())
         return _matches(kept.reply, visit.command(kept.after.format(**named)))
 
 
@@ -134,7 +125,7 @@ def _still_logged_in(visit: ProbeVisit) -> bool | Unseen:
     try:
         if visit.request().kind != "go-ahead":
             return False
-        visit.handshake(_any())
+        visit.handshake(lenient_context())
     except Broken:  # it hangs up, and with that the login is over
         return False
     try:

@@ -5,7 +5,6 @@ The first visit is the one that any client makes. Those behind it are made only 
 
 import ssl
 import time
-import warnings
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -20,6 +19,8 @@ from labkit.probe.shown_certificate import read_certificate
 from labkit.probe.target import ProbeTarget
 from labkit.probe.tls_survey import NUMBERS, HelloAnswer, read_answer
 from labkit.probe.visit import (
+    ANY_SUITE,
+    CONNECTING,
     GREETING,
     HANDSHAKE,
     INSIDE,
@@ -28,6 +29,7 @@ from labkit.probe.visit import (
     OtherProtocol,
     ProbeVisit,
     Silent,
+    lenient_context,
 )
 from labkit.trust.contexts import spoken
 
@@ -59,11 +61,11 @@ def observe(target: ProbeTarget) -> Observation:
         target.relays,
     )
     deadline = Deadline(target.longest)
-    target = _from_elsewhere(target)
-    context = _lenient()
+    context = lenient_context()
     shown: tuple[bytes, ...] = ()
     session: Any = None
     try:
+        target = _from_elsewhere(target)
         shown, session = _first_visit(target, deadline, context, seen)
     except Broken as trouble:
         seen.trouble, seen.step, seen.silent = str(trouble), trouble.step, isinstance(trouble, Silent)
@@ -81,32 +83,24 @@ def observe(target: ProbeTarget) -> Observation:
     return seen
 
 
-def _lenient() -> ssl.SSLContext:
-    """A context that takes any version, suite and certificate: what is wrong is seen, and not refused."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # TLS 1.0, where a server has nothing newer
-        context.minimum_version = ssl.TLSVersion.TLSv1
-    context.set_ciphers("ALL:@SECLEVEL=0")
-    return context
-
-
 def _from_elsewhere(target: ProbeTarget) -> ProbeTarget:
     """The same target, reached on loopback from another address than its own: some servers trust that one.
 
-    Linux has all of 127.0.0.0/8 there; where the system has not, or another network is between, nothing changes.
+    Linux has all of 127.0.0.0/8 there; where the system has not, or another network is between, nothing changes. Raises
+    `Broken` where the server cannot be reached.
     """
     try:
         with target.reach.connect(target.host, target.port, target.patience) as sock:
             here, there = sock.getsockname()[0], sock.getpeername()[0]
-        if here != there or not here.startswith("127."):
-            return target
-        with target.reach.connect(target.host, target.port, target.patience, source=_NEIGHBOUR):
+    except (LabError, OSError) as error:
+        raise Broken(CONNECTING, str(error).rstrip(".")) from error
+    if here == there and here.startswith("127."):
+        with (
+            suppress(LabError, OSError),
+            target.reach.connect(target.host, target.port, target.patience, source=_NEIGHBOUR),
+        ):
             return replace(target, source=_NEIGHBOUR)
-    except (LabError, OSError):
-        return target
+    return target
 
 
 # ---- looks
@@ -162,7 +156,7 @@ def _untrusted(target: ProbeTarget, deadline: Deadline) -> str | Unseen:
     """Why no trusted authority has issued the certificate; empty where one has. Names and dates are not looked at."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
-    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.set_ciphers(ANY_SUITE)
     context.verify_flags |= _ANY_TIME
     target.trust(context)
     try:
@@ -220,7 +214,7 @@ def _survey(target: ProbeTarget, deadline: Deadline, seen: Observation) -> None:
 
 def _answer(visit: ProbeVisit, hello: bytes, patience: float) -> HelloAnswer:
     """The server's answer to a hello; a server that hangs up or says nothing refuses, too."""
-    visit.encrypted_badly = True
+    visit.beginning = True
     limit, data = Deadline(patience), b""
     with suppress(OSError):
         visit.sock.settimeout(limit.left)
@@ -254,7 +248,7 @@ def _implicit(target: ProbeTarget, deadline: Deadline, seen: Observation) -> Non
         return
     with sock:
         try:
-            with _lenient().wrap_socket(sock, server_hostname=target.sni) as inside:
+            with lenient_context().wrap_socket(sock, server_hostname=target.sni) as inside:
                 seen.implicit_tls = spoken(inside.version())
         except (OSError, ValueError) as error:
             seen.implicit_tls = Unseen(f"TLS did not begin there ({error})")
@@ -288,7 +282,7 @@ def _hint(target: ProbeTarget, deadline: Deadline, trouble: Broken) -> str:
 def _tls_at_once(target: ProbeTarget, deadline: Deadline) -> bool:
     try:
         sock = target.reach.connect(target.host, target.port, min(_FEW, deadline.left))
-        with sock, _lenient().wrap_socket(sock, server_hostname=target.sni):
+        with sock, lenient_context().wrap_socket(sock, server_hostname=target.sni):
             return True
     except (LabError, OSError, ValueError):
         return False

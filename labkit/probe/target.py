@@ -127,7 +127,7 @@ def outside(
         host=host,
         port=port,
         dialect=dialect,
-        name=host,
+        name=host.rstrip("."),
         trust=trust,
         implicit=_implicit(dialect, port) if implicit is None else implicit,
         domain=domain,

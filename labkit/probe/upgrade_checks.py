@@ -89,7 +89,8 @@ def _clear_login(seen: Observation) -> Said | None:
     passwords = seen.dialect.writes.passwords
     offered = passwords(seen.clear) if passwords and seen.clear is not None else ()
     if offered:
-        return fault(f"The server offers a login with the password itself before TLS: {_short(offered)}.")
+        near = ", as seen from its own address, which some servers trust" * seen.own_address
+        return fault(f"The server offers a login with the password itself before TLS: {_short(offered)}{near}.")
     if seen.clear_login is True:
         return fault("The server takes a login with the password itself before TLS.")
     if passwords and seen.clear is not None:
@@ -131,7 +132,7 @@ def _again(seen: Observation) -> Said | None:
         return good(f"The server ends the conversation when TLS is asked for inside TLS: {seen.again.why}.")
     said = told(seen.dialect, seen.again)
     if seen.again.kind == "go-ahead":
-        return fault(f"Inside TLS the server agrees to start TLS once more, with {said!r}.")
+        return note(f"Inside TLS the server agrees to start TLS once more, with {said!r}; no client needs that.")
     return good(f"Inside TLS the server refuses to start TLS once more, with {said!r}.")
 
 
@@ -249,16 +250,7 @@ CHECKS = (
         mend={"": "Make the list of capabilities anew inside TLS, without the upgrade."},
         leaves="B",
     ),
-    ServerCheck(
-        id="upgrade-inside",
-        title="Upgrade inside TLS",
-        group=UPGRADE,
-        rule="upgrade",
-        look=_again,
-        means="TLS inside TLS protects nothing more, and confuses servers and clients.",
-        mend={"": "Refuse the upgrade once TLS is there."},
-        leaves="B",
-    ),
+    ServerCheck(id="upgrade-inside", title="Upgrade inside TLS", group=UPGRADE, rule="upgrade", look=_again),
     ServerCheck(id="implicit", title="Implicit TLS", group=UPGRADE, rule="RFC 8314 §3", look=_implicit),
     ServerCheck(id="round-trips", title="Round trips", group=UPGRADE, rule="RFC 8446 §2", look=_turns),
 )

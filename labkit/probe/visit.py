@@ -5,6 +5,7 @@ Everything that it waits for has a time limit and a limit in bytes. What a phras
 
 import ssl
 import time
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
@@ -28,6 +29,10 @@ GREETING, QUESTION, UPGRADE, HANDSHAKE, INSIDE = (
 CONNECTING = "while connecting"
 MOST, LONGEST = 256 << 10, 32 << 10
 """Bytes of all that is said up to the end of an answer, and of one phrase."""
+ANY_SUITE = "ALL:@SECLEVEL=0"
+"""All suites of OpenSSL, at its lowest security level."""
+_PARTING = 0.2
+"""Seconds that a server has to answer a goodbye."""
 _ANSWERS = ("reply", "go-ahead", "refusal", "challenge")
 
 
@@ -45,6 +50,18 @@ class Silent(Broken):
 
 class OtherProtocol(Broken):
     """What the server said is another protocol, or none."""
+
+
+def lenient_context() -> ssl.SSLContext:
+    """A context that takes any version, suite and certificate: what is wrong is seen, and not refused."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # TLS 1.0, where a server has nothing newer
+        context.minimum_version = ssl.TLSVersion.TLSv1
+    context.set_ciphers(ANY_SUITE)
+    return context
 
 
 class Deadline:
@@ -77,6 +94,8 @@ class ProbeVisit:
         """How often the client has waited for the server, the TCP handshake included."""
         self.injected = b""
         """What the server said in clear text behind its go-ahead."""
+        self.beginning = False
+        """Whether TLS was begun and not finished, so that no goodbye can be said."""
         self._deadline = deadline
         self._step = GREETING
         self._tags = 0
@@ -94,14 +113,12 @@ class ProbeVisit:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        if kind is None and not self.encrypted_badly:
+        if kind is None and not self.beginning:
             with suppress(OSError, ValueError):
-                self.sock.settimeout(0.2)
+                self.sock.settimeout(_PARTING)
                 self.sock.sendall(self.dialect.writes.leave(self._tag()))
+                self.sock.recv(1 << 10)
         self.sock.close()
-
-    encrypted_badly = False
-    """Whether TLS was begun and not finished, so that no goodbye can be said."""
 
     # ---- the steps
 
@@ -145,7 +162,7 @@ class ProbeVisit:
     def handshake(self, context: ssl.SSLContext, session: Any = None) -> None:
         """Shake hands, and forget all that was said before (RFC 3207 §4.2)."""
         self._step = HANDSHAKE
-        self.encrypted_badly = True
+        self.beginning = True
         self.injected = b"".join(phrase.data for phrase in self._heard if phrase.sender == SERVER)
         self.sock.settimeout(min(self.target.patience, self._deadline.left))
         try:
@@ -154,7 +171,7 @@ class ProbeVisit:
             raise Silent(HANDSHAKE, "the server did not finish the TLS handshake in time") from error
         except (OSError, ValueError) as error:
             raise Broken(HANDSHAKE, put(error, HANDSHAKE, {})) from error
-        self.encrypted_badly = False
+        self.beginning = False
         self.waits += 1 if self.sock.version() == "TLSv1.3" else 2
         self._forget()
 

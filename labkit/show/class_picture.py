@@ -3,7 +3,7 @@
 The number says it, and a bar below it shows it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from labkit.show.picture import WIDTH, Picture, canvas, ink
@@ -20,19 +20,19 @@ _BAR = 3.0
 
 
 def class_picture(
-    lessons: Sequence[str], solved: Mapping[str, Sequence[tuple[int, int]]], label: str, words: str
+    lessons: Sequence[str], of: Sequence[int], solved: Sequence[tuple[str, Sequence[int]]], label: str, words: str
 ) -> Picture:
-    """The picture of these students: name -> for each lesson, how many exercises are solved, of how many."""
+    """The picture of a class: a student's name, and how many exercises of each lesson are solved, `of` so many."""
     figure = canvas(_TOP + _ROW * len(solved) + 10)
     axes = page(figure)
     step = (WIDTH - _LEFT - 8) / max(len(lessons), 1)
     for column, lesson in enumerate(lessons):
         write(axes, _LEFT + (column + 0.5) * step, 20, fitted(lesson, step - 4), weight="bold", ha="center")
-    for row, (name, fields) in enumerate(solved.items()):
+    for row, (name, numbers) in enumerate(solved):
         bottom = _TOP + _ROW * row + 12
         write(axes, _LEFT - 10, bottom, fitted(printable(name), _LEFT - 16), ha="right")
-        for column, (right, of) in enumerate(fields):
-            _field(axes, _LEFT + column * step, bottom, step, right, of)
+        for column, (number, every) in enumerate(zip(numbers, of, strict=True)):
+            _field(axes, _LEFT + column * step, bottom, step, number, every)
     return Picture(figure, words, label)
 
 

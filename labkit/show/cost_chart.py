@@ -21,6 +21,10 @@ _ROOM = 26.0
 """From the name of one line to the next."""
 _MARKS = "osD^vP*Xph<>"
 _ROLES = ("clear", "tls", "sealed", "wrong", "right")
+_CAPTION = (
+    "Round trips until the last answer that the client waits for: predicted, counted in the capture, and measured "
+    "(slope); what takes time at any distance (intercept); and what the server computes"
+)
 _STEPS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 """Seconds between the marks of the axis."""
 
@@ -45,9 +49,8 @@ class Trend(NamedTuple):
 
 def cost_table(trends: Sequence[Trend]) -> Page:
     """The numbers of these lines."""
-    names = ("way", "round trips predicted", "counted in the capture", "measured (slope)")
-    rest = ("at any distance (intercept)", "server computes")
-    columns = [Column(names[0], heads=True), *(Column(name, "lk-ms") for name in (*names[1:], *rest))]
+    names = ("predicted", "counted", "slope", "intercept", "server")
+    columns = [Column("way", heads=True), *(Column(name, "lk-ms") for name in names)]
     rows = [
         [
             trend.name,
@@ -59,7 +62,7 @@ def cost_table(trends: Sequence[Trend]) -> Page:
         ]
         for trend in trends
     ]
-    return table_of("What each way costs, until the last answer that its client waits for", columns, rows)
+    return table_of(_CAPTION, columns, rows)
 
 
 def cost_chart(trends: Sequence[Trend]) -> Picture:

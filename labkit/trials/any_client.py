@@ -18,9 +18,7 @@ from weakref import WeakSet
 
 from labkit.attacks import catalogue
 from labkit.attacks.vector import Vector
-from labkit.attacks.vectors.spoofing import WORDS
 from labkit.attacks.verdict import DECEIVED, LEAKED, UNHARMED, UNKNOWN, Verdict
-from labkit.attacks.victims.report import Report
 from labkit.dialects import named
 from labkit.errors import LabError
 from labkit.network.bounded import Ended
@@ -318,8 +316,8 @@ def _run(lab: "Lab", program: MailProgram, vector: Vector, mode: str) -> ClientT
         ended = lab.alice.try_out(words, given, program.timeout, environment=_environment(attacked))
     lines = _lines(ended)
     said = ": ".join((ended.cut or f"exit status {ended.status}", *lines[-1:]))
-    report = Report(ended.status == 0 or bool(ended.cut), said, tuple(line for line in lines if WORDS in line))
-    return ClientTrial(vector.id, mode, attacked.verdict(report, ended.cut), said)
+    done = ended.status == 0 or bool(ended.cut)
+    return ClientTrial(vector.id, mode, attacked.verdict(done, said, lines, ended.cut), said)
 
 
 def told(attacked: UnderAttack) -> dict[str, str]:

@@ -4,7 +4,7 @@ What the client is, and how it is run, is not known here. The servers make no mi
 its verdict.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from labkit.attacks.account import NAME
 from labkit.attacks.engine.interceptor import Interceptor
 from labkit.attacks.vector import Vector
 from labkit.attacks.vectors.buffering import MARK
+from labkit.attacks.vectors.spoofing import WORDS
 from labkit.attacks.verdict import DECEIVED, LEAKED, UNHARMED, UNKNOWN, Verdict, judge
 from labkit.attacks.victims import LOGIN, TEXT
 from labkit.attacks.victims.programs import MAIL
@@ -82,13 +83,17 @@ class UnderAttack:
         """The attacker leaves; conversations that go on are ended. A second call does nothing."""
         self.interceptor.close()
 
-    def verdict(self, report: Report, cut: str = "") -> Verdict:
+    def verdict(self, done: bool, said: str, shown: Iterable[str] = (), cut: str = "") -> Verdict:
         """The verdict from the bytes of the client's connections; unknown where it was not seen, or not to its end.
 
-        `cut` says why it was ended before its time; empty where it was not.
+        `done` is whether it says that it did its work, `said` how it ended, `shown` what its user reads, and `cut` why
+        it was ended before its time, empty where it was not. What a user reads deceives with the words of the attacks
+        that are meant for users; a client that quotes what else it was told may have refused it.
         """
+        spoofed = tuple(line for line in shown if WORDS in line)
         if not self.seen:
-            return Verdict(UNKNOWN, f"the client never came by: {report.said}; what it did elsewhere is not seen")
+            return Verdict(UNKNOWN, f"the client never came by: {said}; what it did elsewhere is not seen")
+        report = Report(done, cut or ("it says that it is done" if done else "it says that it failed"), spoofed)
         found = judge(self._aftermath.case(self.interceptor, [report]))
         if cut and found.outcome not in (LEAKED, DECEIVED, UNHARMED):
             why = f"the client {cut} and was ended: what it would have done later is not known"

@@ -110,8 +110,12 @@ def test_what_a_program_listens_on_is_reached_under_its_nominal_port(network):
         listener = mail.adopt(143)
         with alice.connect("mail", 143) as client:
             assert client.getpeername() == (mail.address, port)
-        with pytest.raises(PortTaken, match="143 on mail is taken"):
-            mail.free_port(143)
+        assert mail.free_port(143) == port  # for the program that takes its place
+        with pytest.raises(PortTaken, match="143 on mail is adopted already"):
+            mail.adopt(143)
+        mail.listen(25)
+        with pytest.raises(PortTaken, match="25 on mail is taken"):
+            mail.free_port(25)
         assert network.nominal[port] == 143 and network.names[f"{mail.address}:143"] == "mail"
         listener.close()
         listener.close()

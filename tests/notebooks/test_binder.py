@@ -47,7 +47,9 @@ def test_postbuild_stops_at_the_first_failure_and_installs_the_project_without_s
 
 
 def test_the_badge_opens_the_first_lesson_of_the_repository_that_pyproject_names():
-    owner, name = PROJECT["urls"]["Repository"].removeprefix("https://github.com/").split("/")
+    repository = PROJECT["urls"]["Repository"]
+    assert f"git+{repository}" in README  # Colab's first cell
+    owner, name = repository.removeprefix("https://github.com/").split("/")
     (link,) = re.findall(r"\[!\[[^\]]*\]\(https://mybinder\.org/badge_logo\.svg\)\]\((.*?)\)", README)
     opened = f"notebooks/{NOTEBOOKS[0].name}"
     assert link == f"https://mybinder.org/v2/gh/{owner}/{name}/HEAD?urlpath=lab/tree/{opened}"

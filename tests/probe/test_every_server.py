@@ -4,7 +4,7 @@ none. What is found is said of the server that runs, whatever its protocol is ca
 
 import pytest
 
-from labkit import Lab
+from labkit import Lab, attacks
 from labkit.dialects import ALL
 from labkit.probe.findings import FAULT, GRADES
 from labkit.servers import server_for
@@ -12,7 +12,13 @@ from labkit.trust.certificates import KINDS
 
 PROTOCOLS = [dialect.name for dialect in ALL]
 QUIRKS = [(name, quirk) for name in PROTOCOLS for quirk in server_for(name).quirks]
-FINDINGS = {"keeps the buffer": "injection", "keeps the login": "login-kept", "PREAUTH": "preauth"}
+FINDINGS = {
+    "keeps the buffer": "injection",
+    "keeps the login": "login-kept",
+    "PREAUTH": "preauth",
+    "refuses the upgrade": "go-ahead",
+    "keeps the list": "list-inside",
+}
 CERTIFICATES = {"wrong name": "name", "expired": "dates", "self-signed": "issuer", "unknown root": "issuer"}
 
 
@@ -50,8 +56,9 @@ def test_a_quirk_is_found_and_only_where_it_is(lab, protocol, quirk):
     _, without = faults(lab, protocol, auth="always")
     assert found - without >= {FINDINGS[quirk]}
     assert without == {"clear-login"}, "a login in clear text is the only fault that is left"
-    assert with_it.grade == "F"
-    assert not {FINDINGS[other] for other in FINDINGS if other != quirk} & found
+    assert with_it.grade == ("D" if quirk == "keeps the list" else "F")
+    follows = {"go-ahead"} if quirk == "PREAUTH" else set()  # STARTTLS comes too late then
+    assert not {FINDINGS[other] for other in FINDINGS if other != quirk} & found - follows
 
 
 @pytest.mark.parametrize("kind", CERTIFICATES)
@@ -126,3 +133,23 @@ def test_a_server_between_servers_in_a_lab_that_publishes_nothing_has_that_as_un
     report = lab_report(25)
     assert report["mta-sts"].said == "Unknown, because this lab publishes no domain."
     assert report.grade == "A"
+
+
+def test_a_real_aiosmtpd_has_the_fault_that_its_next_version_has_not(lab):
+    found = {}
+    for version in ("1.4.5", "1.4.6"):
+        server = lab.older_smtp(version, auth="after TLS")
+        found[version] = {finding.id for finding in lab.probe(server).faults}
+        server.close()
+    assert found == {"1.4.5": {"injection"}, "1.4.6": set()}
+
+
+def test_a_probe_on_a_path_with_an_attacker_sees_what_the_clients_on_that_path_see(lab):
+    server = lab.smtp()
+    with lab.mallory(attacks.StripCapability()):
+        stripped = lab.probe(server)
+    free = lab.probe(server)
+    server.close()
+    assert [finding.id for finding in stripped.faults] == ["offer"]
+    assert stripped["go-ahead"].verdict == "good", "the server itself would start TLS"
+    assert free.grade == "A"

@@ -31,10 +31,10 @@ GO_AHEAD = b"220 Go ahead\r\n"
 
 
 def probed(where: str, protocol: str = "smtp"):
-    begun = time.monotonic()
+    before, begun = set(threading.enumerate()), time.monotonic()
     report = probe(replace(outside(where, protocol), patience=PATIENCE, longest=LONGEST))
     assert time.monotonic() - begun < BOUND
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("labkit")]
+    assert not [thread for thread in {*threading.enumerate()} - before if thread.name.startswith("labkit")]
     return report
 
 

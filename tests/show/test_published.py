@@ -5,21 +5,21 @@ from page_checks import read_page, svg_of
 
 from labkit import published, surveys
 from labkit.errors import LabError
-from labkit.surveys import MORE, PRIMARY, SECONDARY, PublishedFigure
+from labkit.surveys import LOWER, PRIMARY, SECONDARY, PublishedFigure
 
 DRAWN = ("stripping_by_country", "gmail_in_transit", "dane_domains", "mta_sts_adoption")
 
 
-def finding(**changes):
+def row(**changes):
     known = {"key": "one", "of": "all", "date": "2020", "value": 10.0, "bound": "as given", "unit": "%"}
     known |= {"counted": "domains", "population": "a million", "grade": PRIMARY, "citation": "Ada", "read_in": "hers"}
     return PublishedFigure(**{**known, **changes})
 
 
-def chart(*findings):
+def chart(*rows):
     from labkit.show.published import Published
 
-    return Published("mine", findings).picture()
+    return Published("mine", rows).picture()
 
 
 def lines_of(picture):
@@ -49,17 +49,21 @@ def test_a_survey_is_also_a_table_with_what_was_counted_and_where_it_was_read(na
         assert {one.counted, one.population, one.read_in} <= set(page.words)
 
 
-def test_more_than_a_share_is_drawn_without_an_end():
-    known = [finding(key="a", of="known"), finding(key="b", of="more", bound=MORE)]
+@pytest.mark.parametrize("bound", LOWER)
+def test_a_lower_bound_is_drawn_without_an_end(bound):
+    known = [row(key="a", of="known"), row(key="b", of="more", bound=bound)]
     ends = [line for line in chart(*known).figure.axes[0].lines if len(set(line.get_xdata())) == 1]
     heads = [line for line in chart(*known).figure.axes[0].lines if len(line.get_xdata()) == 3]
     assert len(ends) == 2, "the axis, and the end of the one bar that has an end"
     assert len(heads) == 1, "the other has the head of an arrow"
-    assert "more than 10 %" in chart(*known).text
+    assert f"{bound} 10 %" in chart(*known).text
+    later = [known[1]._replace(date="2019"), known[1]]
+    heads = [line for line in chart(*later).figure.axes[0].lines if len(line.get_xdata()) == 3]
+    assert len(heads) == 2, "and over time with an arrow upwards"
 
 
 def test_only_like_is_joined_with_like():
-    first = finding()
+    first = row()
     later = first._replace(key="later", date="2022", value=20.0)
     assert len(lines_of(chart(first, later))) == 1
     for other in ({"population": "ten thousand"}, {"citation": "Bela"}, {"counted": "servers"}, {"of": "some"}):
@@ -69,10 +73,10 @@ def test_only_like_is_joined_with_like():
 
 
 def test_what_was_quoted_is_hollow_and_what_its_authors_wrote_is_filled():
-    read = [finding(grade=PRIMARY), finding(key="b", date="2022", grade=SECONDARY)]
+    read = [row(grade=PRIMARY), row(key="b", date="2022", grade=SECONDARY)]
     faces = {mark.get_markerfacecolor() == mark.get_markeredgecolor() for mark in marks_of(chart(*read))}
     assert faces == {True, False}
-    assert "quoted" in chart(finding(), finding(key="c", date="2021", citation="Bela", grade=SECONDARY)).text
+    assert "quoted" in chart(row(), row(key="c", date="2021", citation="Bela", grade=SECONDARY)).text
 
 
 def test_three_populations_of_mta_sts_are_never_one_line():
@@ -91,6 +95,14 @@ def test_labels_do_not_lie_on_each_other():
         assert not touching, name
 
 
+def test_two_figures_of_one_moment_thirty_years_and_a_few_domains_are_drawn_too():
+    for values in ((10.0, 12.0), (1.0, 2.0)):
+        same = [row(value=values[0]), row(key="b", value=values[1]), row(key="c", date="1990")]
+        assert len(chart(*same).figure.axes[0].lines) > 4
+    few = chart(row(unit="domains"), row(key="b", date="2021", unit="domains", value=900.0))
+    assert "1,000" in [text.get_text() for text in few.figure.axes[0].texts]
+
+
 def test_what_cannot_be_compared_is_not_drawn():
     with pytest.raises(LabError, match=r"single_figures holds \d+ different measures"):
         published("single_figures").picture()
@@ -105,6 +117,6 @@ def test_a_figure_is_found_by_its_key_and_an_unknown_key_leads_to_the_known_ones
 
 @pytest.mark.parametrize("value", (0.0, 0.004, 1.0, 99.9, 100.0))
 def test_any_share_has_room_on_its_scale(value):
-    picture = chart(finding(value=value), finding(key="later", date="2021", value=value / 2))
+    picture = chart(row(value=value), row(key="later", date="2021", value=value / 2))
     within = [mark for mark in marks_of(picture) if 30 < float(mark.get_ydata()[0]) < 290]
     assert len(within) == 2 and f"{value:g} %" in picture.text

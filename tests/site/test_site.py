@@ -29,7 +29,7 @@ def page(html, name) -> str:
 
 
 def test_chromium_and_axe_have_nothing_to_complain_about(html):
-    assert check.complaints(html, LOOKED_AT) == []
+    assert list(check.complaints(html, LOOKED_AT)) == []
 
 
 def test_an_executed_lesson_shows_what_it_showed_when_it_ran(html):
@@ -67,8 +67,9 @@ def test_the_catalogue_names_every_attack_and_every_defence(html):
 def test_the_version_stands_in_the_citation_and_in_the_changes():
     cited = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    licence = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["license"]
-    assert f"\nversion: {labkit.__version__}\n" in cited and f"\nlicense: {licence}\n" in cited
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert f"\nversion: {labkit.__version__}\n" in cited and f"\nlicense: {project['license']}\n" in cited
+    assert f"\nrepository-code: {project['urls']['Repository']}\n" in cited
     assert {"cff-version", "message", "title", "authors"} <= set(re.findall(r"^([\w-]+):", cited, re.MULTILINE))
     assert f"\n## {labkit.__version__}\n" in changes
 

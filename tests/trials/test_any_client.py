@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -189,6 +190,11 @@ def test_a_program_that_hangs_is_judged_by_what_it_has_said(said, outcome):
     assert outcome == LEAKED or "was still running after 2 s" in matrix.verdict().why
 
 
+def test_a_program_is_deceived_by_words_for_its_user_and_not_by_what_it_quotes_when_it_stops():
+    matrix = matrix_of(f"{CURL} --ssl-reqd --verbose", numbers="B2 T2 U2")
+    assert outcomes(matrix) == {"": UNHARMED, "B2": STOPPED, "T2": UNHARMED, "U2": DECEIVED}
+
+
 def test_work_that_was_done_inside_tls_is_unharmed_although_the_program_goes_on_running():
     matrix = matrix_of(["sh", "-c", f"{CURL} --ssl-reqd && sleep 60"], timeout=3.0, numbers="N1")
     assert matrix.verdict().outcome == UNHARMED and matrix.verdict("N1").outcome == STOPPED
@@ -261,7 +267,8 @@ def test_what_tests_nothing_is_no_success(capsys):
     assert command_line("--attacks", "N99", "--", "true", "{host}", "{port}") == 2
 
 
-def test_an_interrupt_ends_it_and_leaves_nothing(tmp_path):
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
+def test_what_ends_the_command_ends_its_programs(number, status):
     mark = f"49{os.getpid()}"
     words = ["--network", "loopback", "--timeout", "3000", "--", "sh", "-c", f"sleep {mark}", "{host}", "{port}"]
     process = subprocess.Popen([sys.executable, "-m", "labkit", "attack", *words], stderr=subprocess.PIPE)
@@ -270,8 +277,12 @@ def test_an_interrupt_ends_it_and_leaves_nothing(tmp_path):
         if running():
             break
         time.sleep(0.1)
-    process.send_signal(2)
-    assert process.wait(60) == 130 and not process.stderr.read()
+    process.send_signal(number)
+    assert process.wait(60) == status and not process.stderr.read()
+    for _ in range(100):
+        if not running():
+            break
+        time.sleep(0.1)
     assert not running()
 
 

@@ -5,6 +5,8 @@ import subprocess
 from collections import defaultdict
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tools import tool
 
 from labkit import Lab
@@ -22,6 +24,18 @@ MORE = (
     "clear, message",
     "implicit, TLS 1.3, login, message, pipelined",
     "implicit, TLS 1.3, 3 messages",
+)
+_WORDS = (
+    "clear",
+    "STARTTLS",
+    "implicit",
+    "TLS 1.2",
+    "TLS 1.3",
+    "resumed",
+    "login",
+    "message",
+    "7 messages",
+    "pipelined",
 )
 PREDICTED = {
     "clear": 3,
@@ -162,6 +176,15 @@ def test_words_that_describe_no_way_are_told_in_one_sentence(words):
     with pytest.raises(LabError, match=r"[Ww]ay") as told:
         way(words)
     assert "\n" not in str(told.value)
+
+
+@given(st.lists(st.sampled_from(_WORDS) | st.text(max_size=12), max_size=6).map(",".join))
+def test_any_words_are_a_way_or_told_to_be_none(words):
+    try:
+        found = way(words)
+    except LabError:
+        return
+    assert way(found.name) == found and found.trips == sum(step.trips for step in found.steps) >= 3
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from labkit import doctor
-from labkit.places import PLACES, here, places_table
+from labkit.platforms import PLATFORMS, here, platforms_table
 
 README = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
 
@@ -13,7 +13,7 @@ README = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
 def test_the_readme_has_the_table_that_the_doctor_shows():
     section = README.partition("### Where it runs")[2].partition("\n\n")[2].partition("\n\n")[0]
     rows = [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in section.splitlines()[2:]]
-    assert rows == [(place.name, place.runs, place.known) for place in PLACES]
+    assert rows == [(found.name, found.runs, found.known) for found in PLATFORMS]
 
 
 @pytest.mark.parametrize(
@@ -38,8 +38,8 @@ def test_an_unknown_system_is_no_place_of_the_list():
 
 
 def test_the_doctor_marks_the_place_in_which_it_runs(monkeypatch):
-    for sign in (sign for place in PLACES for sign in place.signs):
+    for sign in (sign for found in PLATFORMS for sign in found.signs):
         monkeypatch.delenv(sign, raising=False)
     monkeypatch.setenv("BINDER_REPO_URL", "https://lab.test")
-    assert places_table().text.count("(here)") == 1 and "Binder (here)" in doctor().text
+    assert platforms_table().text.count("(here)") == 1 and "Binder (here)" in doctor().text
     assert "Where the lab runs" in doctor().html

@@ -1,4 +1,4 @@
-"""The probe as a command: ``python -m labkit probe mail.example.org:587``."""
+"""The command ``probe``: a server outside the lab as any mail client sees it, from a terminal or in a script."""
 
 import argparse
 import ssl
@@ -23,10 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     begins.add_argument("--implicit", action="store_true", default=None, help=says)
     says = "the conversation begins in clear text"
     begins.add_argument("--explicit", action="store_false", dest="implicit", help=says)
-    parser.set_defaults(command=run)
+    parser.set_defaults(command=probe_outside)
 
 
-def run(chosen: argparse.Namespace) -> int:
+def probe_outside(chosen: argparse.Namespace) -> int:
     """Probe the server, print the report, and return the exit status. Raises `LabError` for a useless argument."""
     from labkit.probe.probe_report import probe
     from labkit.probe.target import outside
