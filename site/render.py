@@ -33,8 +33,8 @@ _CELL_PATIENCE = 120
 def build(place: Path, run: Collection[str] | None = None) -> Path:
     """Build the pages in `place`, and return the folder with the HTML.
 
-    `run` names the lessons and pages to execute, for example ``00_start_here``; the others are shown without outputs.
-    Unless it is given, all are executed.
+    `run` names the lessons and pages to execute, for example ``00_start_here``; of the other lessons only the beginning
+    is shown, and the other pages are shown without outputs. Unless it is given, all are executed.
     """
     source, html = place / "source", place / "html"
     shutil.rmtree(place, ignore_errors=True)
@@ -60,6 +60,8 @@ def _write(source: Path, run: Collection[str] | None, page: Path) -> None:
     notebook = nbformat.read(page, as_version=4) if lesson else _notebook(page)
     if run is None or page.stem in run:
         _execute(notebook, page.stem)
+    elif lesson:
+        del notebook.cells[1:]
     place = source / "lessons" / page.name if lesson else page.with_suffix(".ipynb")
     nbformat.write(notebook, place)
     if not lesson:

@@ -17,7 +17,8 @@ class _Balance(HTMLParser):
         self.attributes: list[tuple[str, str]] = []
         self.words: list[str] = []
         self.unnamed: list[str] = []
-        """Tables that have neither a caption nor a label, and heads without a scope."""
+        """Tables that have neither a caption nor a label, heads without a scope, and heads without a word."""
+        self._wordless = False
 
     def handle_starttag(self, tag, attrs):
         self.tags.add(tag)
@@ -27,6 +28,7 @@ class _Balance(HTMLParser):
             self.open.append(tag)
 
     def _name(self, tag, attributes):
+        self._wordless = tag == "th" or (self._wordless and "aria-label" not in attributes)
         if (tag == "table" and "aria-label" not in attributes) or (tag == "th" and "scope" not in attributes):
             self.unnamed.append(tag)
         if tag == "caption" and self.unnamed[-1:] == ["table"]:
@@ -38,16 +40,19 @@ class _Balance(HTMLParser):
 
     def handle_endtag(self, tag):
         assert self.open and self.open[-1] == tag, f"</{tag}> closes {self.open[-3:]}"
+        if tag == "th" and self._wordless:
+            self.unnamed.append("th without a word")
         self.open.pop()
 
     def handle_data(self, data):
+        self._wordless = self._wordless and not data.strip()
         self.words.append(data)
 
 
 def read_page(html: str) -> _Balance:
     """Parse a page: every tag is closed in order, nothing is active or loaded, identifiers are used once.
 
-    Every table has a caption or a label, and every head a scope.
+    Every table has a caption or a label, and every head a scope and a word.
     """
     page = _Balance()
     page.feed(html)

@@ -26,7 +26,7 @@ def dialect_table(*names: str) -> Page:
     """
     chosen = [named(name) for name in names] or ALL
     words = {dialect.name: [put(dialect) for put in _WORDS.values()] for dialect in chosen}
-    return _table("The words of each dialect", "", list(_WORDS), words)
+    return _table("The words of each dialect", "dialect", list(_WORDS), words)
 
 
 def step_table(captures: "Mapping[str, Capture]") -> Page:
