@@ -24,6 +24,7 @@ alias_maps =
 local_recipient_maps =
 local_transport = discard
 default_transport = discard
+{more}
 """
 _MASTER = """
 {port} inet n - n - - smtpd
@@ -43,8 +44,11 @@ postlog unix-dgram n - n - 1 postlogd
 
 
 @contextmanager
-def postfix_home(pem: bytes, at: str) -> Iterator[list[str]]:
-    """The command that runs Postfix in the foreground, as root: it listens `at` this address, and discards all mail."""
+def postfix_home(pem: bytes, at: str, more: str = "") -> Iterator[list[str]]:
+    """The command that runs Postfix in the foreground, as root: it listens `at` this address, and discards all mail.
+
+    `more` are further lines of its main.cf.
+    """
     program = shutil.which("postfix", path="/usr/sbin") or tool("postfix")
     home = Path(tempfile.mkdtemp(prefix="postfix-"))
     try:
@@ -53,7 +57,7 @@ def postfix_home(pem: bytes, at: str) -> Iterator[list[str]]:
             (home / folder).mkdir()
         shutil.chown(home / "data", "postfix")
         (home / "server.pem").write_bytes(pem)
-        (home / "etc" / "main.cf").write_text(_MAIN.format(home=home))
+        (home / "etc" / "main.cf").write_text(_MAIN.format(home=home, more=more))
         (home / "etc" / "master.cf").write_text(_MASTER.format(port=at))
         yield [program, "-c", str(home / "etc"), "start-fg"]
     finally:

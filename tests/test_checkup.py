@@ -7,6 +7,7 @@ import ssl
 import subprocess
 import sys
 from importlib import metadata
+from types import SimpleNamespace
 
 import pytest
 
@@ -122,3 +123,10 @@ def test_the_doctor_loads_neither_scapy_nor_matplotlib():
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=os.environ)
     assert (result.stdout, result.stderr) == ("set()\n", "")
+
+
+@pytest.mark.parametrize(("users", "verdicts"), ((None, []), (1, [INSTEAD]), (65537, [WORKS])))
+def test_a_lan_with_one_user_is_said_to_be_too_small_for_servers_that_change_theirs(users, verdicts):
+    found = list(checkup._users(SimpleNamespace(users=users)))
+    assert [check.verdict for check in found] == verdicts
+    assert all("Postfix" in check.said for check in found)

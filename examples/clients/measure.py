@@ -85,7 +85,7 @@ CLIENTS = (
 def measured(client: Client, network: str = "loopback") -> ClientMatrix:
     """What becomes of the few attacks on a client. Raises `LabError` where it is not installed."""
     os.environ.setdefault("NODE_PATH", NODE_PATH)
-    program = mail_program(client.command, client.protocol, client.implicit, vectors=ATTACKS)
+    program = mail_program(client.command, client.protocol, client.implicit, timeout=30, vectors=ATTACKS)
     return every_run(partial(Lab, network), program, lambda: None)
 
 

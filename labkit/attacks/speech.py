@@ -21,7 +21,7 @@ def asks(line: Line) -> bool:
 
 def upgrades(line: Line) -> bool:
     """Whether the client asks here to start TLS."""
-    return line.sender == CLIENT and line.kind == "command" and line.title == line.dialect.upgrade
+    return line.sender == CLIENT and line.kind == "command" and line.title in line.dialect.upgrades
 
 
 def asked(line: Line) -> Line | None:

@@ -18,6 +18,9 @@ An instructor adds an exercise to a running notebook, or to a module that it imp
 From then on ``check("mine.1", code)``, ``hint("mine.1")``, ``solution("mine.1")`` and `progress` know it. Any function
 ``(answer, *about) -> str`` is a checker: it returns what is wrong with the answer, or ``""``.
 
+`grade` gives the points of an answer and no word that helps; an answer with parts is checked by `InParts`, and earns
+what each part is worth.
+
 What must not be copied is drawn for each student: an exercise with ``given=lambda draw: draw.word("PIN")`` gives each a
 word of their own, ``given("mine.1")``, and its checker finds the same in ``draw().word("PIN")``.
 """

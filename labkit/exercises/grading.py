@@ -6,7 +6,8 @@ looks at that answer.
 """
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, redirect_stderr
+from io import StringIO
 from typing import NamedTuple
 
 from labkit.errors import LabError
@@ -59,7 +60,8 @@ def grade(number: str, answer: object = ..., *about: object, student: str | None
     if not attempted(answer):
         nothing = [PartGrade(part.name, 0, part.points) for part in parts]
         return Grade(number, nothing, f"{number} is not answered.")
-    with drawn_for(student.strip()) if student else nullcontext():
+    # Progress bars and warnings are left out: nbgrader takes all that is on standard error for a failure.
+    with drawn_for(student.strip()) if student else nullcontext(), redirect_stderr(StringIO()):
         looked_at = [_looked_at(part, answer, about) for part in parts]
     earned = [
         PartGrade(part.name, part.points * share, part.points)

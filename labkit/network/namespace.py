@@ -12,14 +12,14 @@ import weakref
 from contextlib import ExitStack, suppress
 from functools import partial
 
-from labkit.errors import CannotSniff, NetworkUnavailable
+from labkit.errors import CannotSniff, LabError, NetworkUnavailable
 from labkit.limits import within_limits
 from labkit.network import tool
 from labkit.network.addresses import address, numbered
 from labkit.network.broker import INSIDE, PYTHON, Broker
 from labkit.network.hosts import Host, Network
 from labkit.network.interception import Interception
-from labkit.network.listener import TCP, Address, Listener, stop_listening, without_delay
+from labkit.network.listener import TCP, Address, ForeignListener, Listener, stop_listening, without_delay
 from labkit.network.poisoning import ARP_FRAMES, NeighbourEntries, Poisoning
 from labkit.network.processes import ROOT
 
@@ -81,6 +81,15 @@ class NamespaceHost(Host):
 
     def _check_root(self) -> None:
         """Every LAN has a root."""
+
+    def adopt(self, port: int, real: int | None = None, timeout: float = 10.0) -> ForeignListener:
+        """See `labkit.network.processes.Processes.adopt`: `real` can only be the port itself."""
+        if real not in (None, port):
+            raise LabError(
+                f"On a private LAN every port is the real one: what listens on port {real!r} of {self.name} is adopted "
+                "under that number, without real=…."
+            )
+        return super().adopt(port, None, timeout)
 
 
 class Namespace(Network):

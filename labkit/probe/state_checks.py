@@ -59,8 +59,8 @@ CHECKS = (
         means="An attacker on the path has the server run commands as if a verified client had sent them, and can so "
         "have the client's password and mail stored where the attacker reads them.",
         mend={
-            "Postfix": "update to 2.8 or later (CVE-2011-0411)",
-            "Dovecot": "update to 2.3.15 or later (CVE-2021-33515)",
+            "Postfix": "update: versions before 2.7.3 did this (CVE-2011-0411)",
+            "Dovecot": "update: the submission server did this before 2.3.15 (CVE-2021-33515)",
             "": "Empty the buffer of what was received before the handshake.",
         },
         leaves="F",

@@ -13,8 +13,8 @@ KEEPS_BUFFER = "keeps the buffer"
 KEEPS_LOGIN = "keeps the login"
 PREAUTH = "PREAUTH"
 REFUSES = "refuses the upgrade"
-KEEPS_LIST = "keeps the list"
-MAIL = (KEEPS_BUFFER, KEEPS_LOGIN, REFUSES, KEEPS_LIST)
+KEEPS_OFFER = "keeps the offer"
+MAIL = (KEEPS_BUFFER, KEEPS_LOGIN, REFUSES, KEEPS_OFFER)
 """What the servers of SMTP, IMAP and POP3 can be told."""
 
 
@@ -61,8 +61,8 @@ ALL = (
         (),
     ),
     Quirk(
-        KEEPS_LIST,
-        "The list of capabilities from before TLS is given inside it, too, with the offer to start TLS.",
+        KEEPS_OFFER,
+        "The list of capabilities inside TLS still has the offer to start TLS.",
         "Inside TLS no server offers to start it (RFC 3207 §4.2, RFC 9051 §6.2.1, RFC 2595 §4).",
         (),
     ),

@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from labkit.errors import LabError
-from labkit.servers.quirks import KEEPS_LIST
+from labkit.servers.quirks import KEEPS_OFFER
 from labkit.trust.contexts import CURRENT, versions
 
 STARTTLS = ("offered", "off", "required")
@@ -61,7 +61,7 @@ class Settings:
 
     def lists_upgrade(self, encrypted: bool) -> bool:
         """Whether STARTTLS is in the list of capabilities in this state."""
-        kept = encrypted and not self.implicit and KEEPS_LIST in self.quirks
+        kept = encrypted and not self.implicit and KEEPS_OFFER in self.quirks
         return self.upgrade_now(encrypted) or (self.starttls != "off" and kept)
 
 

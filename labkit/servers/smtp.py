@@ -48,7 +48,7 @@ class _NotAnAddress(Exception):
 
 
 class SMTPServer(Server):
-    """A running server. `mailbox` is what it took, for whom it may be; bob's share is in his inbox, too."""
+    """A running server. `mailbox` holds every message that it took; those to bob are in his inbox, too."""
 
     protocol = "SMTP"
     ports: ClassVar = {False: 587, True: 465}

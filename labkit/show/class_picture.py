@@ -27,7 +27,7 @@ def class_picture(
     axes = page(figure)
     step = (WIDTH - _LEFT - 8) / max(len(lessons), 1)
     for column, lesson in enumerate(lessons):
-        write(axes, _LEFT + (column + 0.5) * step, 20, fitted(lesson, step - 4), weight="bold", ha="center")
+        write(axes, _LEFT + (column + 0.5) * step, 20, fitted(printable(lesson), step - 4), weight="bold", ha="center")
     for row, (name, numbers) in enumerate(solved):
         bottom = _TOP + _ROW * row + 12
         write(axes, _LEFT - 10, bottom, fitted(printable(name), _LEFT - 16), ha="right")

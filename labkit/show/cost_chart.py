@@ -35,8 +35,8 @@ class Trend(NamedTuple):
     name: str
     predicted: int
     """Round trips."""
-    counted: int
-    """Round trips in the capture."""
+    counted: int | None
+    """Round trips in the capture; None where it does not show them."""
     times: Mapping[float, float]
     """Seconds of a round trip -> seconds of a session."""
     slope: float
@@ -55,7 +55,7 @@ def cost_table(trends: Sequence[Trend]) -> Page:
         [
             trend.name,
             str(trend.predicted),
-            str(trend.counted),
+            told(trend.counted),
             f"{trend.slope:.2f}",
             f"{trend.intercept * 1000:.0f} ms",
             f"{trend.work * 1000:.1f} ms",
@@ -63,6 +63,11 @@ def cost_table(trends: Sequence[Trend]) -> Page:
         for trend in trends
     ]
     return table_of(_CAPTION, columns, rows)
+
+
+def told(counted: int | None) -> str:
+    """A count as a word."""
+    return "unknown" if counted is None else str(counted)
 
 
 def cost_chart(trends: Sequence[Trend]) -> Picture:

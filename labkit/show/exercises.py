@@ -64,7 +64,7 @@ def solution(number: str, code: str, because: str) -> Page:
 
 
 def unnamed() -> Page:
-    """Nobody has said yet who answers."""
+    """The name of the student is missing."""
     return _card("open", OPEN, "who are you?", 'Put your name in place of the three dots, like `i_am("anna")`.')
 
 

@@ -43,7 +43,7 @@ PLACEHOLDERS = {
 }
 """What is put into the words of a command for ``{host}`` and the like."""
 _PYTHON = "{python}"
-TRUSTED = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
+TRUSTED = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "LDAPTLS_CACERT")
 """Environment variables with which the program is told whom to trust, for commands without ``{ca}``."""
 PATIENCE = 8.0
 """Seconds for one run."""

@@ -9,6 +9,7 @@ themselves. Which round trips there must be is `way`.
 
 import statistics
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from functools import cached_property
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from labkit.decode.round_trips import round_trips
 from labkit.errors import LabError
 from labkit.network import Network
-from labkit.show.cost_chart import Trend, cost_chart, cost_table
+from labkit.show.cost_chart import Trend, cost_chart, cost_table, told
 from labkit.show.page import Page
 from labkit.show.table import table
 from labkit.trials.timed import TimedClient, TimedRun
@@ -46,13 +47,16 @@ _ALONE = 5
 _SPENT = 1.5
 """Seconds in which all clients should be through; as many of one distance go at once as that takes."""
 
+_Ends = tuple[tuple[str, int], int]
+"""The client's IP address and port, and the server's nominal port."""
+
 
 class Cost(NamedTuple):
     """What one way costs."""
 
     way: Way
-    counted: int
-    """Round trips in the capture: the smallest number of all its sessions over a way that takes time."""
+    counted: int | None
+    """Round trips in the capture: the smallest number of its sessions at the longest distance; None for none there."""
     times: Mapping[float, float]
     """Seconds of a round trip -> seconds of the shortest session."""
     slope: float
@@ -69,7 +73,7 @@ class Cost(NamedTuple):
 
     def __repr__(self) -> str:
         return (
-            f"{self.way.name}: {self.predicted} round trips predicted, {self.counted} counted, {self.slope:.2f} "
+            f"{self.way.name}: {self.predicted} round trips predicted, {told(self.counted)} counted, {self.slope:.2f} "
             f"measured, and {self.intercept * 1000:.0f} ms at any distance."
         )
 
@@ -148,12 +152,12 @@ def _distances(delays: Any) -> list[float]:
     if not 2 <= len(found) <= _MOST_DELAYS or found[-1] - found[0] < 0.01:
         raise LabError(
             f"A line needs 2 to {_MOST_DELAYS} different delays, the longest of them at least 0.01 s longer than the "
-            f"shortest, not {shown(given)}."
+            f"shortest, not {_listed(given)}."
         )
     return found
 
 
-def shown(delays: Sequence[float]) -> str:
+def _listed(delays: Sequence[float]) -> str:
     """Delays in the words of a sentence."""
     return ", ".join(f"{delay:g}" for delay in delays) or "none"
 
@@ -188,8 +192,15 @@ def every_way(
         lab.network.link(host.name, delay / 2)
     with lab.capture() as capture:
         runs = _runs(list(reach.values()), step)
-    trips = {(each.client, each.server[1]): each.count for each in round_trips(capture.frames)}
+    trips = _counted(capture)
     return Costs([_cost(way, [run for run in runs if run.way == way], trips, work[way]) for way in ways], capture)
+
+
+def _counted(capture: "Capture") -> dict[_Ends, int]:
+    """The round trips of each connection; not of two that had the same ends, one after the other."""
+    found = [((each.client, each.server[1]), each.count) for each in round_trips(capture.frames)]
+    seen = Counter(ends for ends, _ in found)
+    return {ends: count for ends, count in found if seen[ends] == 1}
 
 
 def _runs(clients: Sequence[TimedClient], step: Callable[[], object]) -> list[TimedRun]:
@@ -269,10 +280,10 @@ def _computed(network: Network) -> float:
     return found[0]
 
 
-def _cost(way: Way, runs: Sequence[TimedRun], trips: Mapping[tuple[tuple[str, int], int], int], work: float) -> Cost:
+def _cost(way: Way, runs: Sequence[TimedRun], trips: Mapping[_Ends, int], work: float) -> Cost:
     times = _shortest(runs)
     slope, intercept = _line(times)
     # Over a way that takes no time, an answer may be there before the client has said all that it would have said.
     ends = [(run.client, run.port) for run in runs if run.delay == max(times)]
     counted = [trips[each] for each in ends if each in trips]
-    return Cost(way, min(counted, default=0), times, slope, intercept, work)
+    return Cost(way, min(counted, default=None), times, slope, intercept, work)

@@ -1,4 +1,4 @@
-"""Servers with one fault each, which is not shown: for who wants to find out how to test a server.
+"""Servers with one fault each, which is not shown, for practice in testing a server.
 
 Each fault is one row of `FAULTS`, made of the settings and quirks that every server of the lab has; which server has
 which is drawn from a seed. How a fault is found is not known here: only what a probe calls it.
@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 
 from labkit.errors import LabError
-from labkit.servers.quirks import KEEPS_BUFFER, KEEPS_LIST, PREAUTH, REFUSES
+from labkit.servers.quirks import KEEPS_BUFFER, KEEPS_OFFER, PREAUTH, REFUSES
 from labkit.servers.server import Server
 from labkit.show.page import Page
 from labkit.show.table import table
@@ -77,10 +77,10 @@ FAULTS = (
         {"quirks": ()},
     ),
     HiddenFault(
-        "kept list",
+        "kept offer",
         "The list inside TLS still offers to start TLS.",
         "list-inside",
-        {"quirks": (KEEPS_LIST,)},
+        {"quirks": (KEEPS_OFFER,)},
         {"quirks": ()},
     ),
     HiddenFault(

@@ -128,6 +128,7 @@ def _servers(lab: "Lab", protocol: str, vector: Vector, mode: str) -> "Server":
     open_to_it = {key: value for key, value in vector.server.items() if key != "quirks"}
     if mode == CLEAR:
         return start(**{"auth": "always", **open_to_it, "starttls": "off"})
-    explicit = start(**{"auth": "always", **open_to_it})
-    implicit = start(implicit=True) if True in server_for(protocol).ports else None
-    return implicit if mode == IMPLICIT else explicit
+    ports = server_for(protocol).ports
+    kinds = {False, True} if len(set(ports.values())) == 2 else {mode == IMPLICIT}  # two that share a port exclude
+    started = {kind: start(implicit=True) if kind else start(**{"auth": "always", **open_to_it}) for kind in kinds}
+    return started[mode == IMPLICIT]

@@ -1,5 +1,6 @@
 """Points for answers: each student's own values, no word that helps, and a checker that fails or hangs is named."""
 
+import sys
 import threading
 from base64 import b64decode
 
@@ -151,6 +152,11 @@ def test_a_checker_that_fails_is_told_in_a_sentence_that_gives_nothing_away(chec
     found = grade("mine.1", 220)
     assert (found.points, found.of) == (0, 1) and told in found.problem and "220" not in found.problem
     assert found.problem.startswith("mine.1 could not be graded: ") and found.problem.count(".") == 2
+
+
+def test_what_a_checker_writes_on_standard_error_is_left_out(capsys):
+    add(exercise(checker=lambda answer: "" if print("70 %", file=sys.stderr) is None else "No."))
+    assert points("mine.1", 220) == (1, 1) and capsys.readouterr().err == ""
 
 
 def _forever(*_):

@@ -129,6 +129,9 @@ def test_a_program_that_does_not_listen_is_named(network):
         mail.adopt(143, timeout=0.3)
     with pytest.raises(NotListening, match="has ended"):
         mail.adopt(143, timeout=60)
+    if network.kind == "namespace":
+        with pytest.raises(LabError, match="every port is the real one"):
+            mail.adopt(143, real=40143)
     for bad in (0, 65536, "143"):
         with pytest.raises(LabError, match="1 to 65535"):
             mail.free_port(bad)

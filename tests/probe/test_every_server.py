@@ -17,7 +17,7 @@ FINDINGS = {
     "keeps the login": "login-kept",
     "PREAUTH": "preauth",
     "refuses the upgrade": "go-ahead",
-    "keeps the list": "list-inside",
+    "keeps the offer": "list-inside",
 }
 CERTIFICATES = {"wrong name": "name", "expired": "dates", "self-signed": "issuer", "unknown root": "issuer"}
 
@@ -56,7 +56,7 @@ def test_a_quirk_is_found_and_only_where_it_is(lab, protocol, quirk):
     _, without = faults(lab, protocol, auth="always")
     assert found - without >= {FINDINGS[quirk]}
     assert without == {"clear-login"}, "a login in clear text is the only fault that is left"
-    assert with_it.grade == ("D" if quirk == "keeps the list" else "F")
+    assert with_it.grade == ("D" if quirk == "keeps the offer" else "F")
     follows = {"go-ahead"} if quirk == "PREAUTH" else set()  # STARTTLS comes too late then
     assert not {FINDINGS[other] for other in FINDINGS if other != quirk} & found - follows
 

@@ -4,7 +4,7 @@ import pytest
 from wire import connected, plain
 
 from labkit import policies
-from labkit.servers.quirks import ALL, KEEPS_BUFFER, KEEPS_LIST, KEEPS_LOGIN, PREAUTH, REFUSES
+from labkit.servers.quirks import ALL, KEEPS_BUFFER, KEEPS_LOGIN, KEEPS_OFFER, PREAUTH, REFUSES
 
 PROTOCOLS = ("SMTP", "IMAP", "POP3")
 HARMLESS = {"SMTP": (b"EHLO evil.lab.test", "250-mail"), "IMAP": (b"x CAPABILITY", "* CAPA"), "POP3": (b"CAPA", "+OK")}
@@ -119,6 +119,6 @@ def test_only_a_client_that_stops_without_tls_stops_at_preauth(lab):
 
 
 def test_every_quirk_says_what_it_is_what_it_breaks_and_where_it_was_seen():
-    assert [quirk.name for quirk in ALL] == [KEEPS_BUFFER, KEEPS_LOGIN, PREAUTH, REFUSES, KEEPS_LIST]
+    assert [quirk.name for quirk in ALL] == [KEEPS_BUFFER, KEEPS_LOGIN, PREAUTH, REFUSES, KEEPS_OFFER]
     for quirk in ALL:
         assert quirk.what and "RFC" in quirk.rule and all("CVE-" in place for place in quirk.seen)

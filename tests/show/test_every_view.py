@@ -27,9 +27,11 @@ from labkit.show.attack_grid import attack_grid, attack_table
 from labkit.show.blocks import Blocks
 from labkit.show.byteview import byteview
 from labkit.show.capture import Capture
+from labkit.show.class_picture import class_picture
 from labkit.show.client_report import client_page
 from labkit.show.command import command
 from labkit.show.comparison import compare, entropy_curve, side_by_side
+from labkit.show.cost_chart import Trend, cost_chart, cost_table
 from labkit.show.defence_grid import defence_grid
 from labkit.show.diagnosis import WORKS, Check, Diagnosis
 from labkit.show.dialects import dialect_table, step_table
@@ -45,10 +47,12 @@ from labkit.show.printed import INVISIBLE
 from labkit.show.published import Published
 from labkit.show.readings import Reading
 from labkit.show.recordings import recorded
+from labkit.show.report_card import report_card
 from labkit.show.segment import buffer
 from labkit.show.stage import stage
 from labkit.show.step_list import Steps
 from labkit.show.table import table
+from labkit.show.timeline import timeline
 from labkit.show.transcript import transcript
 from labkit.show.twosided import TwoSided
 from labkit.show.version_grid import version_grid
@@ -160,6 +164,24 @@ def _finding(date="2020"):
     )
 
 
+def _report(_):
+    finding = SimpleNamespace(
+        group=NASTY, verdict="fault", title=NASTY, said=NASTY, means=NASTY, mend={NASTY: NASTY, "": NASTY}, rule=NASTY
+    )
+    words = dict.fromkeys(("server", "grade", "why", "rule", "cannot_show"), NASTY)
+    kinds = {"faults": [finding], "notes": [], "unknown": [], "left_out": []}
+    return report_card(SimpleNamespace(findings=[finding], **words, **kinds))
+
+
+def _timeline(_):
+    capture = _capture()
+    capture.frames = range(len(capture.dialogue.events))
+    return timeline(capture, [capture.dialogue.server_name, NASTY])
+
+
+TREND = Trend(NASTY, 4, 4, {0.0: 0.1, 0.1: 0.5}, 4.0, 0.1, 0.01)
+
+
 def _by_hand(_):
     byhand = ByHand()
     byhand.follow(Vector(), NASTY)
@@ -176,10 +198,13 @@ VIEWS = {
     "byteview": lambda _: byteview(_message()),
     "capture": _empty,
     "client_report": lambda _: client_page(_TESTED),
+    "class_picture": lambda _: class_picture([NASTY], [3], [(NASTY, [2])], NASTY, NASTY),
     "command": _command,
     "comparison": lambda _: compare({NASTY: _capture()}),
     "comparison, the columns": lambda _: side_by_side({NASTY: _capture()}),
     "comparison, the curve": lambda _: entropy_curve(_capture()),
+    "cost_chart": lambda _: cost_chart([TREND]),
+    "cost_chart, the table": lambda _: cost_table([TREND]),
     "defence_grid": lambda _: defence_grid(
         {(NASTY, NASTY): SimpleNamespace(outcome="leaked", why=NASTY)}, {NASTY: NASTY}, {"leaked": NASTY}
     ),
@@ -201,10 +226,12 @@ VIEWS = {
     "published, the picture": lambda _: Published(NASTY, [_finding(), _finding(date="2021")]).picture(),
     "policy_grid": lambda _: policy_grid({(NASTY, NASTY): Outcome(False, NASTY, why=NASTY)}, NASTY),
     "ports": lambda _: port_table(),
+    "report_card": _report,
     "segment": _buffer,
     "stage": _stage,
     "step_list": lambda _: Steps(_upgrade()),
     "table": lambda _: table(NASTY, (NASTY, NASTY), [(NASTY, NASTY)]),
+    "timeline": _timeline,
     "transcript": _transcript,
     "twosided": lambda _: TwoSided(_upgrade(), hostile(), NASTY),
     "twosided, the ladder": lambda _: TwoSided(_upgrade(), hostile(), NASTY).ladder(),

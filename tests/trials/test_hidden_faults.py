@@ -69,7 +69,7 @@ SEEN = {
         "Protocol version: TLSv1.1" in _openssl(lab, server, "-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0", "-brief")
     ),
     "kept buffer": lambda lab, server: "INSIDE 250" in _says(lab, server, b"EHLO x", b"STARTTLS", behind=b"NOOP\r\n"),
-    "kept list": lambda lab, server: "250-STARTTLS" in _openssl(lab, server, "-quiet", says="EHLO x\r\nQUIT\r\n"),
+    "kept offer": lambda lab, server: "250-STARTTLS" in _openssl(lab, server, "-quiet", says="EHLO x\r\nQUIT\r\n"),
     "logged in at once": lambda lab, server: _says(lab, server).startswith("* PREAUTH"),
     "open relay": lambda lab, server: (
         "<-  250" in _swaks(lab, server, "--to", "carol@example.org", "--quit-after", "RCPT").partition("RCPT TO")[2]

@@ -19,7 +19,7 @@ def code(source: str, name: str, **metadata: Any) -> "NotebookNode":
 
 
 def locked(cell: "NotebookNode") -> "NotebookNode":
-    """That cell, which JupyterLab lets nobody edit or delete."""
+    """That cell, which JupyterLab neither edits nor deletes."""
     cell.metadata.update(editable=False, deletable=False)
     return cell
 

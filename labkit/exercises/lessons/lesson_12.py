@@ -25,7 +25,7 @@ _PROTOCOLS = ("SMTP", "IMAP", "POP3")
 
 _REPORTED = tuple(
     _BY_NAME[name]
-    for name in ("expired", "wrong name", "unknown root", "refused", "login in the clear", "kept buffer", "kept list")
+    for name in ("expired", "wrong name", "unknown root", "refused", "login in the clear", "kept buffer", "kept offer")
 )
 
 
@@ -62,12 +62,12 @@ def _fault(answer: object, report: ProbeReport | None = None) -> str:
 
 # ---- 12.2: read a conversation
 
-_SEEN = ("not offered", "refused", "login in the clear", "kept list")
+_SEEN = ("not offered", "refused", "login in the clear", "kept offer")
 _CLUES = {
     "not offered": "Is STARTTLS in the answer to EHLO? Here it is.",
     "refused": "Was STARTTLS asked for, and what came back? A refusal begins with 4 or 5.",
     "login in the clear": "Look for AUTH in the answer to the *first* EHLO: it is not there.",
-    "kept list": "Look at the answer to the EHLO *inside* TLS: what does it offer?",
+    "kept offer": "Look at the answer to the EHLO *inside* TLS: what does it offer?",
     "expired": "The client of this conversation looks at no certificate, so it could not say that.",
     "kept buffer": "Nothing was put behind STARTTLS here, so it cannot be seen in this conversation.",
     "open relay": "The mail was for bob, who is at home here: that any server may take.",
@@ -234,7 +234,7 @@ LESSON = Lesson(
                 'offers = [at for at, text in enumerate(said) if "250-STARTTLS" in text]\n'
                 'refused = any(text.startswith("454") for text in said)\n'
                 'login = any("250-AUTH" in text for text in said[: said.index("STARTTLS")]) if offers else False\n'
-                'shown = ["login in the clear"] * login + ["refused"] * refused + ["kept list"] * (len(offers) > 1)\n'
+                'shown = ["login in the clear"] * login + ["refused"] * refused + ["kept offer"] * (len(offers) > 1)\n'
                 'seen = (shown or ["not offered"])[0]'
             ),
             because="All four stand in the part of the conversation that any client sees, if it looks.",

@@ -196,7 +196,7 @@ def _named(messages: int) -> str:
     return ("no message", "a message")[messages] if messages < 2 else f"{messages} messages"
 
 
-def _short_of(way: Way, counted: int) -> str:
+def _short_of(way: Way, counted: int | None) -> str:
     """What this way lacks of what is asked for, or an empty text."""
     if not way.version:
         return f"{way.name!r} is in the clear: the password and three messages can be read."
@@ -204,6 +204,8 @@ def _short_of(way: Way, counted: int) -> str:
         return f"{way.name!r} does not log in: a submission server would refuse it."
     if way.messages != 3:
         return f"{way.name!r} hands over {_named(way.messages)}, not three."
+    if counted is None:
+        return f"The capture does not show how many round trips {way.name!r} took: measure it again."
     if counted > _MOST:
         return f"{way.name!r} took {counted} round trips, as the capture shows: {_MOST} are enough."
     return ""

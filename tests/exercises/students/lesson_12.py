@@ -30,7 +30,7 @@ def _seen():
     if not offers:
         return "not offered"
     if len(offers) > 1:
-        return "kept list"
+        return "kept offer"
     return "login in the clear"
 
 
