@@ -46,13 +46,15 @@ html_theme_options = {
 
 
 _HEAD = re.compile(r'<th class="(head|stub)')
+_CORNER = re.compile(r'<th class="head[^"]*">(<p></p>)?</th>')
 _SCOPES = {"head": "col", "stub": "row"}
 
 
 def _name_scopes(app, name, template, context, doctree):
     """Heads of tables say what they are the heads of (WCAG 2.2, 1.3.1); docutils does not."""
     if "body" in context:
-        context["body"] = _HEAD.sub(lambda head: f'<th scope="{_SCOPES[head[1]]}" class="{head[1]}', context["body"])
+        body = _CORNER.sub("<td></td>", context["body"])  # an empty corner is the head of nothing
+        context["body"] = _HEAD.sub(lambda head: f'<th scope="{_SCOPES[head[1]]}" class="{head[1]}', body)
 
 
 def setup(app):

@@ -5,6 +5,7 @@ outputs. What labkit knows (attacks, defences, protocols) is written by catalogu
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -47,11 +48,20 @@ def build(place: Path, run: Collection[str] | None = None) -> Path:
     for name, page in PAGES.items():
         (source / f"{name}.md").write_text(page(), "utf-8")
     pages = [*LESSONS, *(path for path in source.rglob("*.md") if CELL in path.read_text("utf-8"))]
+    _lead_to_notebooks(source, [page.name for page in pages if page.suffix == ".md"])
     with ThreadPoolExecutor(_AT_ONCE) as workers:
         list(workers.map(partial(_write, source, run), pages))
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", "-d", place / "doctrees"]
     subprocess.run([*command, source, html], check=True)
     return html
+
+
+def _lead_to_notebooks(source: Path, names: list[str]) -> None:
+    """Change the links to these pages, which become notebooks."""
+    link = re.compile(rf"(\]\((?:[^)\s]*/)?)({'|'.join(map(re.escape, names))})(?=[)#])")
+    for page in source.rglob("*.md"):
+        text = page.read_text("utf-8")
+        page.write_text(link.sub(lambda found: f"{found[1]}{Path(found[2]).stem}.ipynb", text), "utf-8")
 
 
 def _write(source: Path, run: Collection[str] | None, page: Path) -> None:

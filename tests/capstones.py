@@ -82,9 +82,13 @@ def _set(flag: str) -> bool:
 
 def disagreements(network, path: Path) -> list[str]:
     """Where the key of a network says something else than tshark reads in its file."""
-    read = streams(path)
     if b"CLIENT_" in path.read_bytes():
         return ["the file has secrets of TLS in it"]
+    return contradictions(network, streams(path))
+
+
+def contradictions(network, read: dict[int, Stream]) -> list[str]:
+    """Where the key of a network says something else than these streams."""
     return [*_about_incidents(network, read), *_about_passwords(network, read), *_about_peace(network, read)]
 
 

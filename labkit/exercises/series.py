@@ -30,4 +30,4 @@ def series() -> Page:
 
 
 def _answer(asked: Prediction | None) -> tuple[str, str]:
-    return (asked.question, asked.choices[asked.right]) if asked else ("", "")
+    return (asked.question.replace("`", ""), asked.choices[asked.right].replace("`", "")) if asked else ("", "")

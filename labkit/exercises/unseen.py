@@ -7,7 +7,6 @@ import secrets
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, reduce
-from itertools import islice
 from typing import Any
 
 from labkit.attacks.verdict import DECEIVED, LEAKED
@@ -24,7 +23,6 @@ HIDDEN = 10
 """Networks on which a detector is scored."""
 PRECISION, RECALL = 0.9, 0.75
 """What a detector must reach."""
-_MOST = 10_000
 _SIZE = 32
 """Visits in each network."""
 _AT_ONCE = 4
@@ -168,14 +166,14 @@ def scored(detector: Callable[[Any], Any], network: MysteryNetwork) -> tuple[Fou
     """What a detector finds in a network, or what to say where it does not come to that."""
     where = f"the network {network.seed!r} of {network.size} visits"
 
-    def listed(capture: Any) -> Any:
+    def tried(capture: Any) -> Found | str:
         named = detector(capture)
-        return list(islice(named, _MOST)) if hasattr(named, "__next__") else named  # a generator works in its time, too
+        try:
+            return compared(network, named)  # what it names may do anything when it is looked at
+        except NotSessions as error:
+            return f"On {where} {error}."
 
-    named, complaint = returned(listed, network.capture, on=where)
-    if complaint:
-        return None, complaint
-    try:
-        return compared(network, named), ""
-    except NotSessions as error:
-        return None, f"On {where} {error}."
+    found, complaint = returned(tried, network.capture, on=where)
+    if complaint or isinstance(found, str):
+        return None, complaint or found
+    return found, ""

@@ -21,6 +21,10 @@ _LAST_WORDS = 1.0
 """Seconds for the ends of connections that their servers have dropped; they take microseconds."""
 
 
+_SLOW = 5.0
+"""Seconds of one callback that Python's development mode tells of; a busy machine makes any of them slower than 0.1."""
+
+
 class Loop:
     """An event loop in a thread, from construction to `close`. Raises `OSError`, and `RuntimeError` for no thread.
 
@@ -35,6 +39,7 @@ class Loop:
         self.events: asyncio.AbstractEventLoop = asyncio.SelectorEventLoop()  # the same on every system
         """asyncio's part of it."""
         self.events.set_exception_handler(_ignore)
+        self.events.slow_callback_duration = _SLOW
         self._thread = threading.Thread(target=self._run, name="labkit loop", daemon=True)
         try:
             self._thread.start()

@@ -162,6 +162,14 @@ def _endless(capture):
     return (0 for _ in itertools.repeat(None))
 
 
+class _Waits:
+    """Never gives the first of its members."""
+
+    def __iter__(self):
+        while True:
+            pass
+
+
 def _detector():
     return _by_the_solution("15.5", "detector")
 
@@ -240,6 +248,7 @@ WRONG = [
     ("15.5", "stops with AttributeError", _raises),
     ("15.5", "had not come back after 5 seconds", _hangs),
     ("15.5", "names something that is no session", _endless),
+    ("15.5", "had not come back after 5 seconds", lambda capture: _Waits()),
     ("15.5", "returns nothing (None)", _forgets),
     ("15.5", "it returns a str", lambda capture: "all of them"),
     ("15.5", "names something that is no session", lambda capture: [True]),
