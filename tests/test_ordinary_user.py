@@ -1,6 +1,7 @@
 """What root runs in these tests, somebody without any privilege can run too: only the way to capture differs."""
 
 import os
+import socket
 import subprocess
 import sys
 from functools import cache
@@ -107,3 +108,39 @@ def test_an_ordinary_user_passes_the_same_tests(home):
     done = run(home, "-m", "pytest", *options, *paths)
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout
+
+
+SERVED = """
+import sys
+from labkit import Lab
+with Lab(network="loopback") as lab:
+    server = lab.imap()
+    with lab.capture():
+        print(server.port, *lab.network.locate("mail", server.port, "alice"), flush=True)
+        with lab.alice.connect("mail", server.port) as own:
+            print(own.recv(4).decode(), flush=True)
+        sys.stdin.readline()
+"""
+
+
+def _greeting(user: int, address: tuple[str, int]) -> bytes:
+    """What a server says to a socket of this user; nothing where it hangs up."""
+    os.seteuid(user)
+    try:
+        sock = socket.create_connection(address, 10)
+    finally:
+        os.seteuid(0)
+    with sock:
+        return sock.recv(4)
+
+
+def test_on_a_shared_machine_another_user_is_not_heard(home):
+    command = [*_ordinarily(), "-c", SERVED]
+    environment = {**os.environ, "HOME": str(home), "TMPDIR": str(home), "PYTHONPATH": str(ROOT)}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=environment, cwd=home, **pipes) as lab:
+        _, ip, port = lab.stdout.readline().split()
+        assert lab.stdout.readline() == "* OK\n"
+        heard = {user: _greeting(user, (ip, int(port))) for user in (0, int(NOBODY), 65533)}
+        lab.communicate("\n", timeout=60)
+    assert heard == {0: b"* OK", int(NOBODY): b"* OK", 65533: b""}

@@ -9,6 +9,8 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+from labkit.network.neighbours import is_stranger
+
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 BREATH = 0.5
 """Seconds without accepting when the system has no socket left."""
@@ -18,7 +20,8 @@ class Entrance:
     """Accepts connections from construction to `close`; its methods are for the loop's thread.
 
     `welcome` is called with each connection and the address of its client; after `at_once` of them, open connections
-    get their turn. `exhausted` is called with the error each time the system has no socket left for a connection.
+    get their turn. Another user of the machine is sent away unheard. `exhausted` is called with the error each time
+    the system has no socket left for a connection.
     """
 
     def __init__(
@@ -45,7 +48,10 @@ class Entrance:
             while accepted < self._at_once:
                 sock, address = self._socket.accept()
                 accepted += 1
-                self._welcome(sock, address)
+                if is_stranger(sock):
+                    sock.close()
+                else:
+                    self._welcome(sock, address)
         except OSError as error:  # no other connection waits, or the client has closed its own again
             if error.errno in EXHAUSTED:
                 self._exhausted(error)
