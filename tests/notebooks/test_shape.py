@@ -165,3 +165,20 @@ def test_ruff_finds_nothing_in_the_notebooks():
     for command in (["check"], ["format", "--check"]):
         done = subprocess.run([sys.executable, "-m", "ruff", *command, FOLDER], capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _taken(source):
+    """The names that a cell binds at its top, where it is given something or has an answer."""
+    if not re.search(r"\b(check|given)\(", source):
+        return []
+    bound = [node for node in ast.parse(source).body if isinstance(node, ast.Assign)]
+    return [name.id for node in bound for name in ast.walk(node) if isinstance(name, ast.Name) and _is_bound(name)]
+
+
+def _is_bound(name):
+    return isinstance(name.ctx, ast.Store)
+
+
+def test_what_an_exercise_is_about_keeps_its_name_when_a_later_one_is_answered(notebook):
+    names = [name for source in sources(notebook) for name in _taken(source)]
+    assert len(names) == len(set(names)), names

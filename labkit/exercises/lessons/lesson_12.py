@@ -254,7 +254,7 @@ LESSON = Lesson(
             solution=(
                 'good = {"certificate": "right", "auth": "after TLS", "tls": ("TLS 1.2", "TLS 1.3")}\n'
                 "both = lab.start(**order | good, implicit=True, replace=True)\n"
-                "report = lab.probe(lab.start(**order | good, replace=True))"
+                "mended = lab.probe(lab.start(**order | good, replace=True))"
             ),
             because="RFC 8314 §3 asks for implicit TLS, and §4.1 for an end of clear text; RFC 8996 ends TLS 1.0.",
         ),
