@@ -48,7 +48,9 @@ def test_a_function_that_was_given_up_has_stopped(hang):
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), RecursionError("deep"), ValueError()])
-def test_whatever_a_function_raises_is_told(error):
+def test_whatever_a_function_raises_is_told(error, monkeypatch):
+    monkeypatch.setattr(functions, "LIMIT", 30)
+
     def raising(line):
         raise error
 

@@ -49,6 +49,7 @@ def server(home: Path) -> Iterator[tuple[str, str]]:
     options = ["--no-browser", "--allow-root", "--expose-app-in-browser", "--LabApp.extension_manager=readonly"]
     options += ["--ServerApp.ip=127.0.0.1", "--ServerApp.port=0", f"--ServerApp.root_dir={notebooks}"]
     _without_news(home / "SETTINGS_DIR" / "@jupyterlab" / "apputils-extension")
+    _without_graders(home / "CONFIG_DIR" / "labconfig")
     log = home / "jupyterlab.log"
     with log.open("wb") as written:
         process = subprocess.Popen([sys.executable, "-m", "jupyterlab", *options], stdout=written, stderr=written)
@@ -64,6 +65,14 @@ def _without_news(settings: Path) -> None:
     settings.mkdir(parents=True, exist_ok=True)
     answers = {"fetchNews": "false", "checkForUpdates": False}
     (settings / "notification.jupyterlab-settings").write_text(json.dumps(answers), "utf-8")
+
+
+def _without_graders(settings: Path) -> None:
+    """JupyterLab as a student has it: the graders, which only the tests install, bring extensions of their own."""
+    settings.mkdir(parents=True, exist_ok=True)
+    brought = ("@jupyter/nbgrader", "@jupyter-notebook/lab-extension", "ipylab", "jupyterlab-jupytext")
+    text = json.dumps({"disabledExtensions": dict.fromkeys(brought, True)})
+    (settings / "page_config.json").write_text(text, "utf-8")
 
 
 def _address(process: subprocess.Popen, runtime: Path, log: Path) -> tuple[str, str]:
