@@ -89,7 +89,7 @@ def _threads() -> list[str]:
 
 
 def _comes_back(count, before) -> bool:
-    """Whether there is as much as before, soon: labs of other tests may be open in this process, and close something."""
+    """Whether there is as much as before, soon: labs of other tests in this process may close something."""
     deadline = time.monotonic() + PATIENCE
     while (now := count()) != before and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -15,6 +15,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, NamedTuple
 
 from labkit.errors import LabError
+from labkit.interrupts import uninterrupted
 from labkit.scratch import ScratchFile
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Certificate:
 
     def load_into(self, context: ssl.SSLContext) -> None:
         """Let a server's context present this certificate."""
-        with ScratchFile(self.key + self.pem) as file:
+        with uninterrupted(), ScratchFile(self.key + self.pem) as file:
             context.load_cert_chain(file.path)
 
 
