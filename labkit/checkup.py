@@ -133,7 +133,7 @@ def _users(network: "Network") -> Iterator[Check]:
     if network.users is None:
         return
     if network.users > 1:
-        said = "A private LAN has more users than you: servers that change their user, as Postfix does, can run there."
+        said = "A private LAN has more users than you, which servers that change their user, as Postfix does, need."
         yield Check("servers of others", WORKS, said)
     else:
         yield Check("servers of others", INSTEAD, _ONE_USER)
