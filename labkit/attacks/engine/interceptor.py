@@ -33,7 +33,7 @@ _PATIENCE = 10
 """How often `close` waits for so long while they go on."""
 _AT_ONCE = 256
 """Victims that are served at once; more are sent away."""
-_ACCEPTED = 16
+_ACCEPTED = 4
 """Victims that are accepted before those that are here already get their turn."""
 _SESSIONS_KEPT = 1000
 _EDITS_KEPT = 10_000
