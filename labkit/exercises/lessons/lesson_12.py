@@ -45,8 +45,8 @@ def _fault(answer: object, report: ProbeReport | None = None) -> str:
     named = answer.id if isinstance(answer, ServerFinding) else as_text(answer)
     if isinstance(answer, ProbeReport):
         return "That is the whole report. Which of its findings is the fault? Give its id."
-    if isinstance(answer, list | tuple) and len(answer) == 1:
-        return _fault(answer[0])
+    if isinstance(answer, list | tuple | set | frozenset) and len(answer) == 1:
+        return _fault(*answer)
     if named is None:
         return f"The answer is the id of a finding, a text such as 'round-trips', and yours is {shown(answer)}."
     if named.upper() in GRADES:
@@ -54,7 +54,7 @@ def _fault(answer: object, report: ProbeReport | None = None) -> str:
     known = {name.lower(): check for check in CHECKS for name in (check.id, check.title)}
     check = known.get(named.lower())
     if check is None:
-        return f"No finding has the id {named!r}: the reports of this lesson show them with `report.findings`."
+        return f"No finding has the id {shown(answer)}: the reports of this lesson show them with `report.findings`."
     if check.id == right:
         return ""
     return f"The finding {check.id!r} is no fault in this report: look for the verdict {FAULT!r}."
