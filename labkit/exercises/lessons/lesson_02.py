@@ -284,8 +284,8 @@ LESSON = Lesson(
             hints=(
                 "An event of the kind `go-ahead` must be there: without a question there is none, and with implicit "
                 "TLS neither.",
-                "A handshake that was begun can fail. It has come to its end when both sides have sent the last message "
-                "of it, the Finished (RFC 8446 §4.4.4): look at `event.title` and `event.sender`.",
+                "A handshake that was begun can fail. It has come to its end when both sides have sent a Finished "
+                "(RFC 8446 §4.4.4): look at `event.title` and `event.sender`.",
                 '`{e.sender for e in dialogue.events if e.title == "Finished"}` is the set of those who have.',
             ),
             solution=(

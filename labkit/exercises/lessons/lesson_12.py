@@ -192,10 +192,10 @@ LESSON = Lesson(
         {
             "a": "that nobody can read mail on its way to this server",
             "b": "that its users are safe, whatever program they use",
-            "c": "that it made none of the mistakes that were looked for, when they were looked for",
-            "d": "nothing at all",
+            "c": "nothing at all",
+            "d": "that it made none of the mistakes that were looked for, when they were looked for",
         },
-        right="c",
+        right="d",
         because=(
             "A test asks a list of questions, from one place, at one time. What was not on the list, what happens on "
             "somebody else's path, and what a mail program does, it does not show."
@@ -203,7 +203,7 @@ LESSON = Lesson(
         wrong={
             "a": "On the way to the server there may be somebody else, and your test came by another way.",
             "b": "A program that goes on without TLS leaks at the best of servers: you have seen it in 08.",
-            "d": "That is too hard: an expired certificate or an injected command would have been seen.",
+            "c": "That is too hard: an expired certificate or an injected command would have been seen.",
         },
     ),
     (

@@ -88,7 +88,7 @@ WRONG = [
     ("13.1", "One is missing. Did you count TCP's own, and the greeting?", _counted(-1, "implicit")),
     ("13.1", "Write its steps down", _counted(3, "implicit")),
     ("13.1", "a number, and yours is 'many'", _counted(form=lambda counts: dict.fromkeys(counts, "many"))),
-    ("13.1", "write it without the quotes", _counted(form=lambda counts: {words: str(n) for words, n in counts.items()})),
+    ("13.1", "write it without the quotes", _counted(form=lambda counts: {one: str(n) for one, n in counts.items()})),
     ("13.2", "the intercept", Later(lambda: given("13.2")[200] - 200 * _trips())),
     ("13.2", "Those are milliseconds", Later(lambda: given("13.2")[200])),
     ("13.2", "a time divided by its round trip", Later(lambda: given("13.2")[20] / 20)),
