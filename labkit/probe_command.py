@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--domain", default="", help="the domain whose mail it takes, for MTA-STS, TLS-RPT and DANE")
     parser.add_argument("--ca", metavar="FILE", type=Path, help="authorities to trust, PEM, instead of the system's")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of the report card")
+    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="for each answer of the server (15)")
     begins = parser.add_mutually_exclusive_group()
     says = "TLS begins before the first byte; the port tells otherwise"
     begins.add_argument("--implicit", action="store_true", default=None, help=says)
@@ -32,7 +33,8 @@ def probe_outside(chosen: argparse.Namespace) -> int:
     from labkit.probe.target import outside
 
     trust = _only(chosen.ca) if chosen.ca else ssl.SSLContext.load_default_certs
-    report = probe(outside(chosen.server, chosen.protocol, chosen.domain, chosen.implicit, trust))
+    target = outside(chosen.server, chosen.protocol, chosen.domain, chosen.implicit, trust)
+    report = probe(target if chosen.timeout is None else target.within(chosen.timeout))
     print(report.json if chosen.json else report)
     return 0 if report else 1
 
