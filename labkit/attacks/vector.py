@@ -10,6 +10,7 @@ from inspect import get_annotations, isclass, isroutine
 from types import CodeType, FunctionType
 from typing import Any, ClassVar, NamedTuple
 
+from labkit import dialects
 from labkit.attacks.actions import Action, Later
 from labkit.dialects.base import Dialect
 from labkit.errors import LabError
@@ -162,6 +163,11 @@ class Vector(Described):
     def on_record(self, record: Record) -> Answered:
         """A TLS record that the attacker cannot read is about to be passed on."""
         return None
+
+    @classmethod
+    def spoken(cls) -> tuple[str, ...]:
+        """The names of the dialects in whose conversations it can be tried."""
+        return tuple(dialect.name for dialect in dialects.ALL if cls.applies_to(dialect))
 
     @classmethod
     def applies_to(cls, dialect: Dialect) -> bool:
