@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from tools import tool
 
-import labkit
 from labkit import Lab, checkup, read_capture, recorded
 from labkit.__main__ import main
 from labkit.capture.pcap import write_pcapng
