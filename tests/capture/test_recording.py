@@ -39,9 +39,9 @@ class Pair:
 
     def __init__(self, lab: Lab, port: int = 587) -> None:
         self._listener = lab.mail.listen(port)
-        self.client = lab.alice.connect("mail", port, timeout=5)
+        self.client = lab.alice.connect("mail", port, timeout=30)
         self.server, _ = self._listener.socket.accept()
-        self.server.settimeout(5)
+        self.server.settimeout(30)
 
     def __enter__(self) -> "Pair":
         return self
@@ -249,7 +249,7 @@ def test_a_tap_lets_the_first_of_a_crowd_be_served_while_others_still_wait(lab):
     with ExitStack() as clients, record(lab.network, "tap") as trace:
         lab.network.loop.events.call_soon_threadsafe(time.sleep, 0.5)  # until all are here
         for _ in range(100):
-            clients.enter_context(lab.alice.connect("mail", server.port, timeout=5))
+            clients.enter_context(lab.alice.connect("mail", server.port, timeout=30))
     steps = [chunk for conversation in trace.conversations for chunk in conversation.chunks]
     greeted = min(step.time for step in steps if step.kind == "data")
     assert len(trace.conversations) == 100
