@@ -57,9 +57,9 @@ def lines_of(event: Event) -> tuple[list[ShownLine], int]:
     if event.kind in _ALIKE:
         limit = _SAMPLE if event.kind == "unknown" and not _is_text(data[: _WHOLE.bytes]) else _WHOLE
         return _with_one_meaning(event, limit)
+    if len(data) <= _EXPLAINED.bytes and data.find(b"\n") in (-1, len(data) - 1):
+        return [ShownLine(data.rstrip(b"\r\n"), 0, event.meaning)], 0  # nearly all phrases are one line
     known = event.lines
-    if len(known) == 1 and len(data) <= _EXPLAINED.bytes and data.find(b"\n") in (-1, len(data) - 1):
-        return [ShownLine(data.rstrip(b"\r\n"), 0, known[0][1])], 0  # nearly all phrases are one line
     split = _split(data)
     if len(known) != len(split):
         return _with_one_meaning(event, _WHOLE)

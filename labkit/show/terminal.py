@@ -5,12 +5,12 @@ made once, and a line that needs no wrapping is one format.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import zip_longest
 from textwrap import wrap
-from typing import NamedTuple
 
-from labkit.decode.event import CLIENT, SERVER, TLS, Dialogue, Event
+from labkit.decode.event import CLIENT, SERVER, TLS, Event
 from labkit.decode.privacy import Exposure
 from labkit.show.forms import FORMS, form_of
 from labkit.show.lines import ShownLine, label, labels, lines_of
@@ -30,13 +30,15 @@ WIDTH = 110
 _MS, _HOW, _WIDEST_NAMES = 8, 13, 24
 """Characters of the columns "ms" and "how", and the most that "from → to" takes."""
 _GAP = "  "
-
+_BLANK = ("", "\n")
+"""How an empty line begins."""
 
 _TAGS = {form.tag: f"  {form.tag:<{_HOW}}  " for form in FORMS}
 """The word for how an event crossed the wire -> its column."""
 
 
-class _Columns(NamedTuple):
+@dataclass(frozen=True, eq=False, slots=True)
+class _Columns:
     """The widths of one dialogue's columns, and what does not change from line to line."""
 
     who: int
@@ -46,14 +48,12 @@ class _Columns(NamedTuple):
     """The sender -> who said it to whom: the column's first line, and those below it."""
     margin: str
     """What stands left of a line that continues another."""
-    turn: str
-    """What leads from a line to the one that continues it."""
 
 
 def plain_text(reading: Reading, how: str = "") -> str:
     """The transcript of one dialogue; `how` says in a sentence how it was captured."""
     dialogue = reading.dialogue
-    columns = _columns(dialogue)
+    columns = _columns(direction(dialogue, CLIENT), direction(dialogue, SERVER))
     rows = [line for said in (heading(dialogue), summary(dialogue), printable(how)) for line in _wrap(said, WIDTH)]
     rows += ["", f"{'ms':>{_MS}}  {'from → to':<{columns.who}}  {'how':<{_HOW}}  {'what':<{columns.content}}  meaning"]
     began = dialogue.events[0].time if dialogue.events else 0.0
@@ -63,20 +63,14 @@ def plain_text(reading: Reading, how: str = "") -> str:
     return "\n".join(rows)
 
 
-def _columns(dialogue: Dialogue) -> _Columns:
-    names = {sender: direction(dialogue, sender) for sender in (CLIENT, SERVER)}
-    who = min(len(names[CLIENT]), _WIDEST_NAMES)
+@lru_cache(64)
+def _columns(from_client: str, from_server: str) -> _Columns:
+    """The columns of the dialogues between two that are called so: of a large capture, nearly all dialogues."""
+    who = min(len(from_client), _WIDEST_NAMES)
     room = WIDTH - (_MS + who + _HOW) - 4 * len(_GAP)
     content = room * 43 // 100
-    margin = " " * (WIDTH - room - len(_GAP))
-    return _Columns(
-        who,
-        content,
-        room - content,
-        {sender: _names(_wrap(said, who), who) for sender, said in names.items()},
-        margin,
-        f"\n{margin}",
-    )
+    names = {CLIENT: _names(_wrap(from_client, who), who), SERVER: _names(_wrap(from_server, who), who)}
+    return _Columns(who, content, room - content, names, " " * (WIDTH - room - len(_GAP)))
 
 
 def _names(lines: list[str], who: int) -> tuple[str, list[str]]:
@@ -91,36 +85,43 @@ def _add(rows: list[str], columns: _Columns, milliseconds: float, event: Event, 
     left = f"{milliseconds:{_MS}.1f}{first}{_TAGS[form_of(event).tag]}"
     for line in lines:
         readable = _readable(event, line, exposures) if exposures else ()
-        right = _beside(line.data, line.meaning, readable, columns.content, columns.meaning)
-        if below or "" in right:
-            pairs = zip_longest([left, *below], right, fillvalue="")
+        data, _, meaning = line
+        if below:
+            pairs = zip_longest([left, *below], _beside(data, meaning, readable, columns), fillvalue="")
             rows += [f"{before or columns.margin}{words}".rstrip() for before, words in pairs]
             below = []
         else:
-            rows.append(left + columns.turn.join(right))
+            right = _right(data, meaning, readable, columns)
+            rows.append(left.rstrip() + right if right[:1] in _BLANK else left + right)
         left = columns.margin
     if rest:
         rows.append(left + left_out(rest))
 
 
 @lru_cache(4096)
-def _beside(data: bytes, meaning: str, readable: tuple[str, ...], content: int, means: int) -> list[str]:
-    """A line of a phrase in a column of `content` characters, and beside it its meaning in one of `means`."""
-    right = _wrap(printable(meaning), means)
+def _right(data: bytes, meaning: str, readable: tuple[str, ...], columns: _Columns) -> str:
+    """What stands right of the margin for a line of a phrase; the same lines come again and again."""
+    first, *more = _beside(data, meaning, readable, columns)
+    return "\n".join([first, *[f"{columns.margin}{words}".rstrip() for words in more]])
+
+
+def _beside(data: bytes, meaning: str, readable: Sequence[str], columns: _Columns) -> list[str]:
+    """The column "what" with a line of a phrase, and beside it the one with its meaning."""
+    text, content = decoded(data), columns.content
+    if not meaning and not readable:
+        return [words.rstrip() for words in chopped(text, content + len(_GAP) + columns.meaning)]
+    right = _wrap(printable(meaning), columns.meaning)
     if readable:
-        right = right + [
-            part for each in readable for part in wrap(f"» readable: {each}", means, subsequent_indent="  ")
-        ]
-    left = chopped(decoded(data), content if right else content + len(_GAP) + means)
-    if not right:
-        return [words.rstrip() for words in left]
-    return [f"{words:<{content}}  {each}".rstrip() for words, each in zip_longest(left, right, fillvalue="")]
+        right = right + [part for each in readable for part in _wrap(f"» readable: {each}", columns.meaning, "  ")]
+    pairs = zip_longest(chopped(text, content), right, fillvalue="")
+    return [f"{words:<{content}}  {each}".rstrip() for words, each in pairs]
 
 
 @lru_cache(4096)
-def _wrap(text: str, width: int) -> list[str]:
-    """The lines of a sentence; the same ones come again and again."""
-    return [text] if 0 < len(text) <= width and text.strip() == text else wrap(text, width)
+def _wrap(text: str, width: int, indent: str = "") -> list[str]:
+    """The lines of a sentence, with an indent from the second on; the same ones come again and again."""
+    short = 0 < len(text) <= width and text.strip() == text
+    return [text] if short else wrap(text, width, subsequent_indent=indent)
 
 
 def _readable(event: Event, line: ShownLine, exposures: Sequence[Exposure]) -> tuple[str, ...]:
