@@ -158,23 +158,23 @@ class _Walk:
         """Bytes of each side up to the end of the chunk."""
         self._time, self._frame = 0.0, 0
         """Those of the chunk."""
-        for chunk in conversation.said:
-            self._take(chunk)
+        self._take(conversation.said)
         self._finish()
 
-    def _take(self, chunk: Said) -> None:
-        time, self._frame, sender, kind, data, size = chunk
-        self._time = time / 1e9
-        if kind != "data":
-            self._signal(sender, kind, size)
-            return
-        self._position[sender] += size
-        if self._before and not (data := self._after_preface(sender, data)):
-            return
-        if sender in self._in_tls:
-            self._record(sender, data)
-        else:
-            self._outside(sender, data)
+    def _take(self, said: list[Said]) -> None:
+        position, in_tls = self._position, self._in_tls
+        for time, self._frame, sender, kind, data, size in said:
+            self._time = time / 1e9
+            if kind != "data":
+                self._signal(sender, kind, size)
+                continue
+            position[sender] += size
+            if self._before and not (data := self._after_preface(sender, data)):
+                continue
+            if sender in in_tls:
+                self._record(sender, data)
+            else:
+                self._outside(sender, data)
 
     def texts(self) -> list[Said]:
         """What was said, in clear and inside TLS, as if it were all that crossed the wire."""
