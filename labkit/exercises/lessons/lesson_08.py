@@ -98,6 +98,8 @@ def _stolen(answer: "Attack") -> str:
     users = [item.value for item in answer.loot if item.what == "user name"]
     if "password" not in answer.verdict.secrets or "bob" not in users:
         return "She has read something, but not bob's password: give `lab.fetch` his login."
+    if not any(report.done for report in answer.reports):
+        return "She has read a password, but the server refused it: it is not bob's."
     return ""
 
 

@@ -141,6 +141,7 @@ WRONG = [
     ("08.2", "She read no password. The verdict is: stopped", _stolen(policy=policies.mandatory)),
     ("08.2", "She has read something, but not bob's password", _stolen(login=("alice", "hunter2"))),
     ("08.2", "never wanted TLS", _stolen(policy=policies.none)),
+    ("08.2", "the server refused it", _stolen(login=("bob", "hunter2"))),
     ("08.2", "No client came by", Later(attacked, attacks.StripCapability(), visits=False)),
     ("08.2", "The verdict is: stopped", _stolen(server={"auth": "after TLS"})),
     ("08.3", "She read the password", _refused(policy=policies.opportunistic)),
