@@ -130,10 +130,22 @@ def _decode(chosen: argparse.Namespace) -> int:
     for state, text in told(file, secrets, _json if chosen.json else _text):
         states[state] += 1
         print(text)
+    if not chosen.json:
+        _print_lookups(file)
     problems = list(_problems(chosen, file, states, bool(secrets)))
     for problem in problems:
         _complain(problem, status=1)
     return 1 if problems else 0
+
+
+def _print_lookups(file: "CaptureFile") -> None:
+    """The questions to a name server, as a table, where there are any."""
+    from labkit.decode.asked import asks
+
+    if asks(file.again().frames(), file.passed_over):
+        from labkit.show.lookup_table import lookup_table
+
+        print(lookup_table(list(file.again().frames()), {}))
 
 
 def _lessons(chosen: argparse.Namespace) -> int:
