@@ -130,22 +130,24 @@ def _decode(chosen: argparse.Namespace) -> int:
     for state, text in told(file, secrets, _json if chosen.json else _text):
         states[state] += 1
         print(text)
-    if not chosen.json:
-        _print_lookups(file)
+    if not chosen.json and _print_lookups(file):
+        states[_NOTHING_TO_OPEN] += 1
     problems = list(_problems(chosen, file, states, bool(secrets)))
     for problem in problems:
         _complain(problem, status=1)
     return 1 if problems else 0
 
 
-def _print_lookups(file: "CaptureFile") -> None:
-    """The questions to a name server, as a table, where there are any."""
+def _print_lookups(file: "CaptureFile") -> bool:
+    """Print the questions to a name server, as a table; whether there are any."""
     from labkit.decode.asked import asks
 
-    if asks(file.again().frames(), file.passed_over):
+    found = asks(file.again().frames(), file.passed_over)
+    if found:
         from labkit.show.lookup_table import lookup_table
 
         print(lookup_table(list(file.again().frames()), {}))
+    return found
 
 
 def _lessons(chosen: argparse.Namespace) -> int:

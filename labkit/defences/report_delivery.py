@@ -1,7 +1,7 @@
 """A TLS report on its way: as mail, and as a POST over HTTPS (RFC 8460 §3, §5).
 
-A receiver may want a DKIM signature on the mail (§3): nothing in the lab signs with DKIM. How the message and the
-request travel is not said here.
+The mail has no DKIM signature, because nothing in the lab signs with DKIM: outside, a receiver ignores a report without
+one (§3). How the message and the request travel is not said here.
 """
 
 from email import message_from_bytes
@@ -25,15 +25,16 @@ MEDIA_TYPE = "application/tlsrpt+gzip"
 def as_mail(report: TLSReport, domain: str, uri: str) -> Outgoing:
     """The message that brings the report about a domain to a ``mailto:`` address (§5.3).
 
-    It asks that nothing insists on TLS (RFC 8689 §3): what it reports must not stop it (§3).
+    It asks that no server insists on TLS (RFC 8689 §3): what is reported must not stop the report (§3, §5.3.1).
     """
+    about = f"Report Domain: {domain} Submitter: {report.organization}"
     recipient = unquote(uri.removeprefix("mailto:").partition("?")[0])
     message = MIMEMultipart("report", policy=SMTP)
     message.set_param("report-type", "tlsrpt")
     fields = {
         "From": report.contact,
         "To": recipient,
-        "Subject": f"Report Domain: {domain} Submitter: {report.organization} Report-ID: <{report.id}>",
+        "Subject": f"{about} Report-ID: <{report.id}@{report.organization}>",
         "Date": format_datetime(report.end),
         "Message-ID": make_msgid(domain=report.organization),
         "TLS-Report-Domain": domain,

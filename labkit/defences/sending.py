@@ -194,6 +194,7 @@ class MailSender:
 
     def _hand_in(self, report: TLSReport, domain: str, addresses: tuple[str, ...], resolver: Resolver) -> None:
         """Send a report to the first address that takes it."""
+        counted, self._tally = self._tally, Tally()  # no report counts the sessions of reports (§3)
         for uri in addresses:
             self._tell(f"the report for {domain} goes to {uri}")
             if uri.startswith("https:"):
@@ -201,7 +202,8 @@ class MailSender:
             else:
                 taken = self.send(as_mail(report, domain, uri)).done
             if taken:
-                return
+                break
+        self._tally = counted
 
     def _posted(self, report: TLSReport, uri: str, resolver: Resolver) -> bool:
         """Whether a report was taken over HTTPS. The certificate is not verified: reports go all the same (§3)."""
@@ -273,8 +275,9 @@ class MailSender:
         asked = terms(domain, self.configuration.level, mx, host, address, tlsa, policy)
         if wish == requiretls.REQUIRED and isinstance(asked, Terms):
             asked = requiring_tls(mx, policy, host, asked)
-        if wish == requiretls.WAIVED:
-            asked = without_tls_required(asked) if isinstance(asked, Terms) else asked
+        if wish == requiretls.WAIVED:  # then neither a policy nor TLSA records count
+            bare = terms(domain, MAY, mx, host, address, None, None)
+            asked = without_tls_required(asked) if isinstance(asked, Terms) else bare
         if isinstance(asked, Stop):
             self._tally.failed(domain, asked, host, policy)
             return asked

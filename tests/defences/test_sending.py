@@ -363,6 +363,11 @@ def test_what_a_report_tells_of_does_not_stop_it(lab):
     (report,) = provider.sender.report()
     assert bob.server.mailbox[-1].over == "clear text" and report_in(bob.server.mailbox[-1].data) == report
     assert len(provider.sender.queue) == 1, "the mail still waits"
+    bob.sts("enforce", mx=("elsewhere.bob.test",))
+    assert "the policy names elsewhere.bob.test" in sent(lab, provider).why
+    (report,) = provider.sender.report()
+    assert report_in(bob.server.mailbox[-1].data) == report and "1 x validation-failure" in repr(report)
+    assert report.policies[-1].successes == 0, "no report counts itself"
 
 
 def test_a_report_is_posted_over_https_and_the_next_address_gets_it_where_that_fails(lab):
