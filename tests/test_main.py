@@ -295,5 +295,5 @@ def test_an_interrupt_ends_it_quietly(monkeypatch, capsys):
     def interrupted():
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(labkit, "doctor", interrupted)
+    monkeypatch.setattr("labkit.commands.doctor.doctor", interrupted)
     assert main(["doctor"]) == 130 and capsys.readouterr() == ("", "")

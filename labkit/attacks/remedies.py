@@ -15,7 +15,7 @@ class Remedy(NamedTuple):
     """The number of the lesson that is about it."""
 
 
-STOPS = "a client that insists on TLS (mandatory, RFC 8314 §4.1)"
+STOPS = "a client that insists on TLS (mandatory, RFC 8314 §5.2)"
 VERIFIES = "a client that verifies the certificate and its name (RFC 9525)"
 FORGETS = "ends that forget their buffer at the upgrade (RFC 3207 §4.2), or implicit TLS"
 CLIENT_FORGETS = "a client that forgets what it heard before TLS (RFC 9051 §6.2.1), or implicit TLS"

@@ -6,14 +6,14 @@ More than any mail client does is done only through `ProbeTarget.inside`, a host
 import re
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from labkit.dialects import Dialect, for_port, named
 from labkit.dialects.writing import Credentials
 from labkit.errors import LabError
 from labkit.network import Host
-from labkit.network.checks import check_port
+from labkit.network.checks import check_port, check_timeout
 from labkit.network.outside import Outside, is_address
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 PATIENCE_INSIDE, PATIENCE_OUTSIDE = 5.0, 15.0
 """Seconds for each answer of a server; some outside let a client wait on purpose before they greet."""
-LONGEST_INSIDE, LONGEST_OUTSIDE = 30.0, 90.0
-"""Seconds for everything that is looked at."""
+_ANSWERS = 6
+"""How many of them everything that is looked at may take together."""
 
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[^\]]*)\]|(?P<host>[^:\s]*))(?::(?P<port>[^:]*))?")
 
@@ -65,7 +65,9 @@ class ProbeTarget:
     source: str = ""
     """The address to connect from; the usual one where it is empty."""
     patience: float = PATIENCE_INSIDE
-    longest: float = LONGEST_INSIDE
+    """Seconds for each answer."""
+    longest: float = _ANSWERS * PATIENCE_INSIDE
+    """Seconds for everything that is looked at."""
 
     @property
     def reach(self) -> Host | Outside:
@@ -81,6 +83,11 @@ class ProbeTarget:
     def relays(self) -> bool:
         """Whether other mail servers talk to it, and not people's clients."""
         return self.port in self.dialect.relay_ports
+
+    def within(self, timeout: float) -> "ProbeTarget":
+        """The same target with another time limit (seconds) for each answer. Raises `LabError` for none."""
+        check_timeout(timeout)
+        return replace(self, patience=timeout, longest=_ANSWERS * timeout)
 
     @property
     def sni(self) -> str | None:
@@ -134,7 +141,7 @@ def outside(
         publication=public,
         unpublished="" if domain else "no mail domain was named",
         patience=PATIENCE_OUTSIDE,
-        longest=LONGEST_OUTSIDE,
+        longest=_ANSWERS * PATIENCE_OUTSIDE,
     )
 
 

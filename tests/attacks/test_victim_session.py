@@ -445,6 +445,23 @@ def test_an_attribute_that_means_nothing_is_refused_when_the_class_is_made(body,
         type("Misspelt", (Vector,), body)
 
 
+@pytest.mark.parametrize(
+    ("attribute", "value", "says"),
+    (
+        ("protocols", ("GOPHER",), "names 'GOPHER': there are .*SMTP"),
+        ("protocols", ("smtp",), "names 'smtp': there are .*SMTP"),
+        ("protocols", "SMTP", r"write \('SMTP',\)"),
+        ("needs", ("oldr",), "names 'oldr': there are .*older"),
+        ("needs", "older", r"write \('older',\)"),
+        ("marks", "X-MALLORY", r"write \('X-MALLORY',\)"),
+        ("marks", ["X"], "write a tuple"),
+    ),
+)
+def test_a_value_that_means_nothing_is_refused_when_the_class_is_made(attribute, value, says):
+    with pytest.raises(LabError, match=rf"Misspelt\.{attribute} .*{says}"):
+        type("Misspelt", (Vector,), {attribute: value})
+
+
 def test_what_a_vector_may_have_is_not_refused():
     class Fine(Vector):
         """Has all of it."""
