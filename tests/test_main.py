@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from tools import tool
 
-import labkit
 from labkit import Lab, checkup, read_capture, recorded
 from labkit.__main__ import main
 from labkit.capture.pcap import write_pcapng
@@ -123,7 +122,8 @@ def test_every_recording_is_printed_as_a_learner_would_see_it_opened(name):
     result = run("decode", FOLDER / f"{name}.pcapng")
     opened = recorded(name).decrypted()
     assert (result.returncode, result.stderr) == (0, "")
-    if opened.dialogues and opened.dialogue.dialect.name == "FTP":  # a file is over, and told, before the conversation that names it
+    # A file is over, and told, before the conversation of FTP that names it; questions to a name server come last.
+    if opened.dialogues and opened.dialogue.dialect.name == "FTP":
         assert repr(opened).partition("\nclient (")[0].rstrip("\n") in result.stdout
         return
     assert result.stdout.rstrip("\n") == repr(opened)

@@ -88,16 +88,15 @@ class Capture(Trace):
     def transcript(self) -> Page:
         """What was said, line by line, with its meaning and with what someone on the path can read.
 
-        Questions to the name server over UDP stand before it, as a table.
+        Questions to the name server over UDP stand below, as a table.
         """
         total = len(self._current())
-        pages = [self.lookups()] if asks(self.frames, self._counted) else []
-        if not total and not pages:
-            return sentence(self._without_conversations("No TCP conversation"))
+        questions = [self.lookups()] if asks(self.frames, self._counted) else []
+        if not total:
+            return questions[0] if questions else sentence(self._without_conversations("No TCP conversation"))
         readings = [Reading(dialogue, visible(dialogue)) for dialogue in self._first(DIALOGUES_SHOWN)]
-        if readings:
-            pages.append(transcript(readings, " ".join(filter(None, (self.how, self.passed_over))), total))
-        return joined(pages)
+        said = transcript(readings, " ".join(filter(None, (self.how, self.passed_over))), total)
+        return joined([said, *questions])
 
     def ladder(self, notes: Mapping[int, str] | None = None) -> Picture:
         """The ladder diagram of `dialogue`; `notes` are remarks by the index of an event. Raises `LabError`."""
