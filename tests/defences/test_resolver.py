@@ -1,7 +1,9 @@
 """Every answer is secure, insecure, bogus or indeterminate, and nobody on the path can make a forged one secure."""
 
+import dns.dnssec
 import dns.flags
 import dns.message
+import dns.name
 import dns.rcode
 import dns.rdatatype
 import dns.rrset
@@ -146,6 +148,30 @@ def parents_proof(response):
 def test_what_mallory_forges_or_hides_is_bogus(change, name, type):
     answer = WORLD.resolve(name, type, rewriting(change))
     assert answer.status == BOGUS and answer.failed and not answer.records and answer.why
+
+
+def hashed(key):
+    """The response of a zone that denies hashed names (RFC 5155), signed with this key."""
+
+    def change(response):
+        if response.authority:
+            owner = dns.name.from_text(dns.dnssec.nsec3_hash(response.question[0].name, "ab", 0, "SHA1"), BOB)
+            denied = dns.rrset.from_text(owner, 300, "IN", "NSEC3", f"1 0 0 ab {owner.labels[0].decode()} A RRSIG")
+            signature = dns.dnssec.sign(denied, key.private, BOB, key.record, int(NOON), int(NOON) + 60)
+            signatures = dns.rrset.from_rdata(owner, 300, signature)
+            response.authority = [denied, signatures]
+
+    return change
+
+
+BOB = dns.name.from_text("bob.test")
+
+
+@pytest.mark.parametrize("name, type", [(name, type) for name, type, _ in ABSENT if name.endswith("bob.test")])
+def test_a_proof_with_nsec3_is_indeterminate_and_says_so_and_a_forged_one_is_bogus(name, type):
+    answer = WORLD.resolve(name, type, rewriting(hashed(WORLD.bob.key)))
+    assert answer.status == INDETERMINATE and answer.failed and "NSEC3 (RFC 5155)" in answer.why
+    assert WORLD.resolve(name, type, rewriting(hashed(ZoneKey()))).status == BOGUS
 
 
 def test_a_wildcard_cannot_stand_in_for_a_name_that_exists():
