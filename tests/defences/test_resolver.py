@@ -318,3 +318,35 @@ def test_an_answer_is_a_sentence():
     assert repr(WORLD.resolve("mail.bob.test", "A")) == "<mail.bob.test A: secure, 192.0.2.25>"
     forged = WORLD.resolve("bob.test", "MX", rewriting(drop_signatures))
     assert repr(forged).startswith("<bob.test MX: bogus, nothing that counts (")
+
+
+def referral(response):
+    """The name server leads on to itself: every answer is that another one, of the same name, is to be asked."""
+    asked = response.question[0].name
+    response.answer = []
+    response.authority = [dns.rrset.from_text(asked, 300, "IN", "NS", "ns.bob.test.")]
+    response.flags &= ~dns.flags.AA
+    response.set_rcode(dns.rcode.NOERROR)
+
+
+@pytest.mark.parametrize("name, type", (("bob.test", "MX"), ("a.b.c.d.bob.test", "A"), ("carol.test", "MX")))
+def test_delegations_that_lead_in_a_circle_end_and_count_for_nothing(name, type):
+    world = World()
+
+    def ask(query):
+        response = dns.message.from_wire(world.ask(query))
+        if response.question[0].name.is_subdomain(dns.name.from_text(name)):
+            referral(response)
+        return response.to_wire()
+
+    answer = world.resolver(ask).resolve(name, type)
+    assert answer.failed and not answer.records and answer.why and world.asked < 20
+
+
+def test_an_answer_as_large_as_a_message_can_be_is_read_and_validated():
+    world = World()
+    world.bob.put("big", "TXT", *(f'"{number:05}{"x" * 245}"' for number in range(240)))
+    wire = world.ask(dns.message.make_query("big.bob.test", "TXT", want_dnssec=True).to_wire())
+    assert 60_000 < len(wire) <= 65_535
+    answer = world.resolve("big.bob.test", "TXT")
+    assert answer.secure and len(answer.records) == 240
