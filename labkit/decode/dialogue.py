@@ -14,7 +14,7 @@ from labkit.decode.text_layer import TextLayer, words
 from labkit.decode.tls import Message, Stream
 from labkit.decode.tls_start import AHEAD, Handshakes, begins, is_text, may_begin
 from labkit.decode.words import SIGNALS, Signals
-from labkit.dialects import recognise
+from labkit.dialects import inside_tls_at, recognise
 from labkit.dialects.base import OTHER, Dialect, Phrase
 from labkit.dialects.reader import begins_hello
 from labkit.trust.keylog import Secrets
@@ -45,6 +45,8 @@ def read(
     walk = _Walk(conversation, secrets, dialect, before)
     if dialect is None and (inside := _recognised(walk.texts(), 0)[1]):
         walk = _Walk(conversation, secrets, inside, before)
+    if walk.dialect is None and walk.session() is not None and not walk.texts():
+        walk.dialect = inside_tls_at(conversation.server.port)
     names = names or {}
     return Dialogue(
         conversation.client,
