@@ -8,14 +8,14 @@ Names in TLS are SNI (RFC 6066 §3) and, up to TLS 1.2, the certificate.
 
 import re
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from itertools import accumulate
 from typing import NamedTuple
 
 from labkit.decode.event import TEXT, TLS, Dialogue, Event, fields_named
 from labkit.dialects import sasl
-from labkit.dialects.base import Dialect
+from labkit.dialects.base import CHALLENGE, MECHANISM, RESPONSE, Dialect, Disclosed
 from labkit.mail.charset import field_text, text, unbase64
 from labkit.mail.mime import Entity, as_read
 
@@ -72,7 +72,7 @@ _Numbered = tuple[int, Event]
 
 
 def _said(dialect: Dialect, events: list[_Numbered]) -> Iterator[Exposure]:
-    login = _Login(dialect.sasl)
+    login = _Steps(dialect.reveals) if dialect.reveals else _Login(dialect.sasl)
     for index, event in events:
         for what, value, *span in (*login.read(event), *_mail(dialect, event)):
             yield Exposure(what, value, index, *span)
@@ -121,6 +121,43 @@ def _told(pattern: str, phrases: list[_Numbered]) -> Iterator[tuple[str, bytes, 
 @cache
 def _compiled(pattern: str) -> re.Pattern[bytes]:
     return re.compile(pattern.encode(), re.IGNORECASE)
+
+
+class _Steps:
+    """What the dialect itself finds in a phrase, and the SASL logins whose steps it finds."""
+
+    def __init__(self, reveals: Callable[[str, bytes], Iterable[Disclosed]]) -> None:
+        self._reveals = reveals
+        self._login: sasl.Login | None = None
+        self._mechanism = b""
+        self._challenge: bytes | None = None
+        """The last challenge, until it is responded to."""
+
+    def read(self, event: Event) -> list[_Seen]:
+        found: list[_Seen] = []
+        for what, value, start, end in self._reveals(event.title, event.data):
+            if what == MECHANISM:
+                self._begin(value)
+            elif what == CHALLENGE:
+                self._challenge = value
+            elif what == RESPONSE:
+                found += [(told, said, start, end) for told, said in self._respond(value)]
+            else:
+                found.append((what, text(value), start, end))
+        return found
+
+    def _begin(self, mechanism: bytes) -> None:
+        """A client may name the mechanism anew in each step of one login (RFC 4511 §4.2.1)."""
+        if self._challenge is None or mechanism != self._mechanism:
+            self._login, self._mechanism = sasl.Login(text(mechanism)), mechanism
+
+    def _respond(self, payload: bytes) -> list[sasl.Told]:
+        if self._login is None:
+            return []
+        if self._challenge is not None:
+            self._login.challenge(self._challenge)
+        self._challenge = None
+        return self._login.respond(payload)
 
 
 class _Login:

@@ -225,6 +225,7 @@ IMAP = Dialect(
     recognises=_recognises,
     explain=explain,
     tagged=True,
+    delivers=("APPEND",),
     commands=COMMANDS,
     replies=REPLIES,
     capabilities=CAPABILITIES,

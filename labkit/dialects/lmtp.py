@@ -54,6 +54,7 @@ LMTP = replace(
         ask=lambda name, tag: untagged_command("LHLO alice.lab.test", tag),
     ),
     relay_ports=(),
+    replies_to_message="RCPT",
     recognises=_recognises,
     explain=_explain,
     commands=COMMANDS,

@@ -189,6 +189,7 @@ MANAGESIEVE = Dialect(
     recognises=_recognises,
     explain=_explain,
     again="OK",
+    delivers=("PUTSCRIPT",),
     steps={
         "offer": "The server offers STARTTLS in its greeting, unasked.",
         "question inside TLS": "Inside TLS the server lists its capabilities again, unasked: only this list counts.",

@@ -224,6 +224,7 @@ NNTP = Dialect(
     go_ahead="382",
     sections={"upgrade": "RFC 4642 §2.2", "forget": "RFC 4642 §2.2.2", "login": "RFC 4643 §2.3"},
     messages=_messages,
+    delivers=("POST", "IHAVE"),
     sasl=r"AUTHINFO SASL +(?P<mechanism>\S+)(?: +(?P<initial>\S+))?",
     reader=_Reader,
     writes=WRITER,

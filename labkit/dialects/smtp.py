@@ -134,6 +134,7 @@ SMTP = Dialect(
     upgrade="STARTTLS",
     other_upgrades=("X-ANONYMOUSTLS",),
     relay_ports=(25,),
+    delivers=("MAIL", "RCPT", "DATA"),
     sections={"upgrade": "RFC 3207 §4", "forget": "RFC 3207 §4.2", "login": "RFC 4954 §4"},
     programs=("Postfix", "Dovecot"),
     go_ahead="220",
