@@ -58,5 +58,5 @@ LMTP = replace(
     recognises=_recognises,
     explain=_explain,
     commands=COMMANDS,
-    discloses={**SMTP.discloses, "LHLO": r"LHLO +(?P<client_name>\S+)"},
+    discloses={**SMTP.discloses, "LHLO": r"\s*LHLO\s+(?P<client_name>\S+)"},
 )

@@ -139,7 +139,7 @@ SMTP = Dialect(
     programs=("Postfix", "Dovecot"),
     go_ahead="220",
     messages=lambda data: [(0, text_end(data))],
-    sasl=r"AUTH +(?P<mechanism>\S+)(?: +(?P<initial>\S+))?",
+    sasl=r"\s*(?:AUTH|X-EXPS)\s+(?P<mechanism>\S+)(?:[ \t]+(?P<initial>\S+))?",
     reader=SMTPReader,
     writes=WRITER,
     recognises=_recognises,
@@ -148,9 +148,9 @@ SMTP = Dialect(
     replies=REPLIES,
     capabilities=CAPABILITIES,
     discloses={
-        "EHLO": r"EHLO +(?P<client_name>\S+)",
-        "HELO": r"HELO +(?P<client_name>\S+)",
-        "MAIL": r"MAIL FROM: *<?(?P<sender>(?<=<)[^>\r\n]*|[^<>\s]+)",
-        "RCPT": r"RCPT TO: *<?(?P<recipient>(?<=<)[^>\r\n]*|[^<>\s]+)",
+        "EHLO": r"\s*EHLO\s+(?P<client_name>\S+)",
+        "HELO": r"\s*HELO\s+(?P<client_name>\S+)",
+        "MAIL": r"\s*MAIL\s+FROM[ \t]*:[ \t]*<?(?P<sender>(?<=<)[^>\r\n]*|[^<>\s]+)",
+        "RCPT": r"\s*RCPT\s+TO[ \t]*:[ \t]*<?(?P<recipient>(?<=<)[^>\r\n]*|[^<>\s]+)",
     },
 )
