@@ -78,8 +78,10 @@ class Probing:
         from labkit.dialects.writing import Credentials
         from labkit.errors import LabError
         from labkit.probe.target import ProbeTarget
+        from labkit.servers.standing import check_not_replaced
         from labkit.trust.certificates import DOMAIN, SERVER_NAME
 
+        check_not_replaced(server, self.servers)
         running = server if server is not None else self.servers.get((host, port or 0))
         spoken = protocol or getattr(running, "protocol", "")
         dialect = named(spoken) if spoken else for_port(port or 0)

@@ -27,9 +27,9 @@ FLOORS = (
     {"outputs"},
     {"capturing"},
     {"lab", "adopting", "publishing", "trying", "probing"},
-    {"byhand", "exercises", "checkup", "classroom", "platforms"},
+    {"byhand", "exercises", "checkup", "platforms"},
     {"labkit"},
-    {"client_command", "probe_command", "pytest_plugin"},
+    {"commands", "pytest_plugin"},
     {"__main__"},
 )
 """The rooms from the ground up: each may use those below it and, without circles, those beside it."""
@@ -97,7 +97,14 @@ def test_the_search_finds_imports_wherever_they_stand():
 
 
 PROTOCOLS = {dialect.name.lower() for dialect in ALL}
-PARTS = {("trials", "attacks"), ("trials", "policies"), ("trials", "ssl2"), ("imap", "session"), ("imap", "server")}
+PARTS = {
+    ("commands", "attack"),
+    ("trials", "attacks"),
+    ("trials", "policies"),
+    ("trials", "ssl2"),
+    ("imap", "session"),
+    ("imap", "server"),
+}
 """(folder, file) that is plainly a part of what another file of that name is about."""
 
 

@@ -70,6 +70,8 @@ class Evidence:
         """Each ClientHello of the victim, with its handshake header."""
         self.farewell = _farewell(outside)
         """The last thing that the victim said; empty where it said nothing."""
+        self.begun = _begun(outside, self.dialect)
+        """Whether the victim asked for something, or began TLS; to say goodbye is neither."""
         self.unopened = _unopened(opened) if not victim.inside.said else ""
         """Why it is not known what the victim said inside TLS; empty where it is known, or nothing was said."""
         self.recipients = _recipients(self.read)
@@ -121,6 +123,18 @@ def _belonging(dialogue: Dialogue, others: Others) -> Iterator[Dialogue]:
     """The further connections of a conversation, as they crossed the wire."""
     if dialogue.dialect is not None and dialogue.dialect.further is not None:
         yield from (one for one in joined([dialogue, *map(read, others())]) if one.part_of)
+
+
+def _begun(dialogue: Dialogue, dialect: Dialect | None) -> bool:
+    said = [event for event in dialogue.events if event.sender == CLIENT]
+    asked = (event.title for event in said if event.layer == TEXT and event.kind != "unknown")
+    return any(event.layer == TLS for event in said) or any(title != _goodbye(dialect) for title in asked)
+
+
+def _goodbye(dialect: Dialect | None) -> str:
+    """The title of the command with which a client leaves; empty where the dialect has none."""
+    said = dialect.reader().feed(CLIENT, dialect.writes.leave("a")) if dialect else []
+    return said[-1].title if said else ""
 
 
 def _farewell(dialogue: Dialogue) -> str:

@@ -191,7 +191,7 @@ class Network(ABC):
         self.written: dict[str, str] = {}
         """Host -> the address that a tap writes into its frames, in the place of the real one."""
         self.environment: Callable[[], Mapping[str, str]] = dict
-        """Gives the environment variables that a program gets when it is started."""
+        """Gives the environment variables that are added for the programs that run on a host."""
         self.diversion: Diversion | None = None
         """Asked on every connection to a host by name where to connect instead."""
         self.delays: dict[str, float] = {}

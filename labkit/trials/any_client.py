@@ -4,7 +4,6 @@ The program is a command in its own words, with `PLACEHOLDERS` for what it is to
 the result looks is for `labkit.show`.
 """
 
-import os
 import re
 import shlex
 import sys
@@ -119,7 +118,7 @@ def mail_program(
     check_timeout(timeout)
     dialect = named(protocol)
     server_for(dialect.name)
-    kinds = tuple(kind for kind in catalogue.kinds(vectors) if kind.applies_to(dialect) and not kind.facade)
+    kinds = tuple(kind for kind in catalogue.on_conversations(vectors) if kind.applies_to(dialect) and not kind.facade)
     given = [_words(one) for one in (command, implicit) if one]
     for words in given or [()]:
         if not words:
@@ -335,8 +334,8 @@ def told(attacked: UnderAttack) -> dict[str, str]:
 
 
 def _environment(attacked: UnderAttack) -> dict[str, str]:
-    """That of the lab, with whom to trust, and a folder for temporary files that goes with the attack."""
-    return {**os.environ, **dict.fromkeys(TRUSTED, str(attacked.ca)), "TMPDIR": str(attacked.folder)}
+    """Whom to trust, and a folder for temporary files that goes with the attack."""
+    return {**dict.fromkeys(TRUSTED, str(attacked.ca)), "TMPDIR": str(attacked.folder)}
 
 
 def _lines(ended: Ended) -> tuple[str, ...]:

@@ -336,6 +336,65 @@ def test_each_of_two_victims_is_told(lab):
     agrees(mallory)
 
 
+# ---- visitors that show nothing
+
+
+def knock(lab, server, said):
+    """Connect as a port scan does, hear the greeting where there is one, say this, and leave."""
+    with lab.alice.connect(server.host, server.port) as client:
+        client.settimeout(LONGEST_WAIT)
+        if server.protocol in ("SMTP", "IMAP"):
+            client.recv(1024)
+        client.sendall(said)
+        client.shutdown(socket.SHUT_WR)
+        while client.recv(1024):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("protocol", "said"),
+    (
+        ("smtp", b""),
+        ("smtp", b"QUIT\r\n"),
+        ("smtp", b"EHL"),
+        ("imap", b""),
+        ("imap", b"x LOGOUT\r\n"),
+        ("xmpp", b""),
+        ("ldap", b""),
+        ("postgresql", b""),
+    ),
+)
+def test_a_visitor_that_asks_for_nothing_shows_nothing(lab, protocol, said):
+    server = lab.start(protocol)
+    with lab.mallory(Vector(), at=server) as mallory:
+        knock(lab, server, said)
+    assert mallory.verdict.outcome == "unknown" and "asked for nothing" in mallory.verdict.why
+    assert mallory.sessions == 1
+
+
+def test_a_visitor_that_asks_what_is_offered_and_leaves_went_no_further(lab):
+    server = lab.smtp()
+    with lab.mallory(attacks.StripCapability(), at=server) as mallory:
+        knock(lab, server, b"EHLO x\r\nQUIT\r\n")
+    assert mallory.verdict.outcome == "stopped"
+
+
+def test_a_visitor_that_asks_for_nothing_does_not_hide_what_became_of_a_client(lab):
+    server = lab.smtp(auth="always")
+    with lab.mallory(Vector(), at=server) as mallory:
+        knock(lab, server, b"")
+        assert lab.send(server, "x", policy=policies.verified)
+        knock(lab, server, b"QUIT\r\n")
+    assert mallory.verdict.outcome == "unharmed" and mallory.sessions == 3
+
+
+def test_a_client_that_never_connects_is_unknown_in_its_own_words(lab):
+    server, other = lab.smtp(), lab.smtp(port=2525)
+    with lab.mallory(attacks.StripCapability(), at=server) as mallory:
+        outcome = lab.send(other, "x", policy=policies.verified)
+    assert mallory.verdict.outcome == "unknown" and mallory.verdict.evidence == (repr(outcome),)
+
+
 # ---- session fixation, and a recipient that the attacker has rewritten
 
 
