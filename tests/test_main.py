@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from tools import tool
 
-import labkit
 from labkit import Lab, checkup, read_capture, recorded
 from labkit.__main__ import main
 from labkit.capture.pcap import write_pcapng
@@ -298,5 +297,5 @@ def test_an_interrupt_ends_it_quietly(monkeypatch, capsys):
     def interrupted():
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(labkit, "doctor", interrupted)
+    monkeypatch.setattr("labkit.commands.doctor.doctor", interrupted)
     assert main(["doctor"]) == 130 and capsys.readouterr() == ("", "")

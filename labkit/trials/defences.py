@@ -20,8 +20,10 @@ from labkit.attacks.vectors.negotiation import BreakHandshake, RefuseUpgrade, St
 from labkit.attacks.vectors.publication import PublicationVector
 from labkit.attacks.verdict import DECEIVED
 from labkit.clients import policies
+from labkit.defences.sending import Configuration
 from labkit.errors import LabError
 from labkit.mail.message import compose
+from labkit.show.defence_grid import defence_grid
 from labkit.trust.contexts import server_context
 
 if TYPE_CHECKING:
@@ -180,7 +182,7 @@ def _plant() -> PublicationVector:
 
 
 _Q = (*_STS, "DANE")
-"""For whom a policy of MTA-STS matters, and whom it does not reach."""
+"""Columns to which an MTA-STS policy applies, and those to which it does not."""
 
 ROWS = (
     Threat("1", "mallory listens", "RFC 7435", Vector),
@@ -215,7 +217,7 @@ ROWS = (
 
 
 class Finding(NamedTuple):
-    """What became of one message."""
+    """The verdict on one message."""
 
     outcome: str
     """One of `OUTCOMES`."""
@@ -244,8 +246,6 @@ class DefenceMatrix(dict[tuple[str, str], Finding]):
     @property
     def grid(self) -> "Grid":
         """The cells as a grid."""
-        from labkit.show.defence_grid import defence_grid
-
         return defence_grid(self, {row.number: row.what for row in ROWS}, OUTCOMES)
 
     def _repr_html_(self) -> str:
@@ -296,8 +296,6 @@ def every_defence(
 
 
 def _relay(lab: "Lab", row: Threat, column: Defence) -> Finding:
-    from labkit.defences.sending import Configuration
-
     lab.clock.offset = 0.0
     inner = lab.smtp(port=25, host="inner", replace=True) if row.inner else None
     bob = lab.domain(_DOMAIN, behind=inner, **row.server)
@@ -392,7 +390,7 @@ def _judged(lab: "Lab", attack: Any, known: set[int], outcome: Any, sender: "Mai
 
 
 def _by_mailboxes(arrived: "list[tuple[Server, Any]]", outcome: Any, story: tuple[str, ...]) -> Finding:
-    """The attacker has read nothing on the way: where does the message lie?"""
+    """The verdict where the attacker has read nothing on the way: it depends on the mailbox that holds the message."""
     for server, message in arrived:
         if message.over == "clear text":
             return Finding(LEAKED, f"it came to {server.host} in clear text", story)
