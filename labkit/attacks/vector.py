@@ -171,6 +171,11 @@ class Vector(Described):
         return None
 
     @classmethod
+    def spoken(cls) -> tuple[str, ...]:
+        """The names of the dialects in whose conversations it can be tried."""
+        return tuple(dialect.name for dialect in dialects.ALL if cls.applies_to(dialect))
+
+    @classmethod
     def applies_to(cls, dialect: Dialect) -> bool:
         """Whether this attack can be tried on a conversation in this dialect."""
         meant = not cls.protocols or dialect.name in cls.protocols

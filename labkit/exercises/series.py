@@ -3,7 +3,8 @@
 It is made from the lessons and from the catalogue of attacks, so nothing can be missing from it.
 """
 
-from labkit.attacks.remedies import Remedy, attacks, remedy
+from labkit.attacks import catalogue
+from labkit.attacks.remedies import Remedy, remedy
 from labkit.exercises.lessons import lesson, numbers
 from labkit.exercises.question import Prediction
 from labkit.show.page import Page
@@ -16,7 +17,7 @@ def series() -> Page:
     asked = [(f"{each.number} {each.title}", *_answer(each.prediction)) for each in shipped]
     titles = {each.number: each.title for each in shipped}
     stopped: dict[Remedy, list[str]] = {}
-    for kind in attacks():
+    for kind in catalogue.ALL:
         stopped.setdefault(remedy(kind.id), []).append(f"{kind.id} {kind.__name__}")
     rows = [
         (by.defence, ", ".join(names), f"{by.lesson} {titles.get(by.lesson, '')}".rstrip())

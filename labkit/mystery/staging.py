@@ -17,7 +17,7 @@ from labkit.attacks.engine.interceptor import Interceptor
 from labkit.attacks.engine.misleading import Misleader
 from labkit.attacks.loot import Item
 from labkit.attacks.vector import Vector
-from labkit.attacks.vectors.publication import BlockPolicyHost, PublicationVector
+from labkit.attacks.vectors.publication import PublicationVector
 from labkit.attacks.verdict import Verdict, judge
 from labkit.attacks.victims.report import Report
 from labkit.clients import fetching, policies, smtp
@@ -42,9 +42,8 @@ _PUBLISHERS = ("dns", "www")
 _POLICIES = {policy.name: policy for policy in policies.ALL}
 _PROGRAMS = {KEEPING: "careful (keeping)", OLDER_TLS: "older tls"}
 """Manner -> the habit of a victim's program."""
-_PUBLISHED: Mapping[str, type[PublicationVector]] = {"P7": BlockPolicyHost}
-"""Number -> the attack on what is published; the domain's server is then stripped of its offer."""
 _STRIPS = "N1"
+"""What is done to a domain's server while what the domain publishes is attacked."""
 _HALF = {"kind": "offer removed", "vector": _STRIPS}
 """What such an attack is where the publication was not asked for."""
 _ATTEMPTS = 4
@@ -220,9 +219,8 @@ def _vectors(visit: PlannedVisit) -> tuple[Vector, PublicationVector | None]:
     """The attack on the path to the server, and the one on what is published."""
     if not visit.kind:
         return Vector(), None
-    if visit.vector in _PUBLISHED:
-        return catalogue.vector(_STRIPS), _PUBLISHED[visit.vector]()
-    return catalogue.vector(visit.vector), None
+    vector = catalogue.vector(visit.vector)
+    return (catalogue.vector(_STRIPS), vector) if isinstance(vector, PublicationVector) else (vector, None)
 
 
 def _mail(sender: str, domain: str, text: str) -> Outgoing:

@@ -119,7 +119,7 @@ def mail_program(
     check_timeout(timeout)
     dialect = named(protocol)
     server_for(dialect.name)
-    kinds = tuple(kind for kind in catalogue.kinds(vectors) if kind.applies_to(dialect) and not kind.facade)
+    kinds = tuple(kind for kind in catalogue.on_conversations(vectors) if kind.applies_to(dialect) and not kind.facade)
     given = [_words(one) for one in (command, implicit) if one]
     for words in given or [()]:
         if not words:

@@ -276,18 +276,28 @@ def count(rows: Sequence[Threat] = ROWS, columns: Sequence[Defence] = COLUMNS) -
     return sum(column.name in row.columns for row in rows for column in columns)
 
 
+def of_the_lab(lab: "Lab", settings: Mapping[str, Any]) -> "MailSender":
+    """The lab's own sending server, on the host provider, with these settings of its configuration."""
+    return lab.registry.sender(lab.network.host("provider"), Configuration(**settings))
+
+
 def every_defence(
     lab: "Lab",
     rows: Sequence[Threat] = ROWS,
     columns: Sequence[Defence] = COLUMNS,
     step: Callable[[], object] = lambda: None,
+    sender: "Callable[[Lab, Mapping[str, Any]], MailSender]" = of_the_lab,
 ) -> DefenceMatrix:
-    """Try every row against every column for which it means anything, in a lab with the hosts `HOSTS`."""
+    """Try every row against every column for which it means anything, in a lab with the hosts `HOSTS`.
+
+    `sender` makes the server that sends; another one than the lab's has its `send`, `refresh`, `story` and `offered`.
+    """
     found = DefenceMatrix()
     for row in rows:
         for column in columns:
             if column.name in row.columns:
-                found[row.number, column.name] = (_submit if column.submits else _relay)(lab, row, column)
+                cell = _submit(lab, row, column) if column.submits else _relay(lab, row, column, sender)
+                found[row.number, column.name] = cell
                 step()
     return found
 
@@ -295,14 +305,14 @@ def every_defence(
 # ---- one cell: mail between servers
 
 
-def _relay(lab: "Lab", row: Threat, column: Defence) -> Finding:
+def _relay(lab: "Lab", row: Threat, column: Defence, made: "Callable[[Lab, Mapping[str, Any]], MailSender]") -> Finding:
     lab.clock.offset = 0.0
     inner = lab.smtp(port=25, host="inner", replace=True) if row.inner else None
     bob = lab.domain(_DOMAIN, behind=inner, **row.server)
     column.publish(bob)
     if row.wildcard:
         _wildcard(lab, bob)
-    sender = lab.registry.sender(lab.network.host("provider"), Configuration(**{**column.sender, **row.sender}))
+    sender = made(lab, {**column.sender, **row.sender})
     if column.kept:
         _send(sender)
     row.before(lab, bob)

@@ -98,8 +98,9 @@ def test_every_vector_says_what_it_is():
         vector = make()
         assert vector.summary.endswith((".", "?")) and '" "' not in vector.summary
         assert vector.source and vector.id
-        assert set(vector.protocols) <= {dialect.name for dialect in ALL}
+        assert set(make.spoken()) <= {"DNS", "HTTPS", *(dialect.name for dialect in ALL)} and make.spoken()
     numbers = [make.id for make in catalogue.ALL] + list(catalogue.NOT_RUN)
     expected = [f"N{n}" for n in range(1, 17)] + [f"B{n}" for n in range(1, 6)] + [f"T{n}" for n in range(1, 4)]
-    expected += ["S1", "U1", "U2"] + [f"C{n}" for n in range(1, 8)] + [f"X{n}" for n in range(1, 5)]
+    expected += ["S1", "U1", "U2"] + [f"C{n}" for n in range(1, 8)] + [f"X{n}" for n in range(1, 4)]
+    expected += [f"P{n}" for n in range(1, 12)]
     assert sorted(numbers) == sorted(expected)

@@ -132,5 +132,8 @@ def _bytes_changed(before: bytes, after: bytes) -> list[str]:
 
 
 def _shown(data: bytes) -> str:
-    text = data[:200].decode("utf-8", "backslashreplace").rstrip("\r\n")
-    return repr(text if len(data) <= 200 else f"{text}…")
+    beginning, more = data[:200].rstrip(b"\r\n"), "…" if len(data) > 200 else ""
+    try:
+        return repr(beginning.decode("utf-8") + more)
+    except UnicodeDecodeError:
+        return repr(beginning).removeprefix("b") + more

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 from labkit.attacks.engine.interceptor import ATTACKER
 from labkit.attacks.vectors.publication import BLOCK, PASS, PublicationVector, Served
 from labkit.defences import nameserver, policyhost
-from labkit.defences.forging import Question, asking_for, question
+from labkit.defences.forging import asking_for, question
+from labkit.defences.resource_records import Question
 from labkit.errors import LabError
 from labkit.network import TCP, UDP, Network
 from labkit.network.datagrams import Datagrams, Reply

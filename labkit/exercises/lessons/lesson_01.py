@@ -66,7 +66,7 @@ def _some_session(of: Draw) -> "Capture":
 @about_capture
 def _can_be_read(answer: object, capture: "Capture") -> str:
     if isinstance(answer, set | frozenset | list | tuple):  # all that `visible` names is right, too
-        answer = [word for word in answer if word in _WORDS or word not in readable(capture)]
+        answer = [word for word in answer if word in _WORDS or word not in list(readable(capture))]
     return members(
         [word for word in _WORDS if word in readable(capture)],
         of=_WORDS,

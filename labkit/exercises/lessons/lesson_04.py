@@ -116,13 +116,17 @@ def _mark(answer: object, mark: object = ...) -> str:
 
 
 def _as_bytes(mark: object) -> bytes:
-    """Bytes, also when they are written as text or in hexadecimal digits."""
+    """Bytes, also when they are written as text, in hexadecimal digits or as a list of numbers."""
     if isinstance(mark, str):
         digits = re.sub(r"[\s:]", "", mark)
         return (
             bytes.fromhex(digits) if re.fullmatch(r"(?:[0-9a-fA-F]{2})+", digits) else mark.encode("latin-1", "replace")
         )
-    return bytes(mark) if isinstance(mark, bytes | bytearray) else b""
+    numbers = mark if isinstance(mark, bytes | bytearray | memoryview | list | tuple) else ()
+    try:
+        return bytes(numbers)
+    except (TypeError, ValueError):
+        return b""
 
 
 def _not_the_mark(mark: object, server: bytes) -> str:

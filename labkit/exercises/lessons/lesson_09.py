@@ -189,21 +189,21 @@ LESSON = Lesson(
     Prediction(
         "A client insists on TLS and takes any certificate. Whom does that keep out?",
         {
-            "a": "everybody on the path",
+            "a": "those who listen, but nobody who takes part",
             "b": "those who listen, and those who change the conversation",
-            "c": "those who listen, but nobody who takes part",
+            "c": "everybody on the path",
             "d": "nobody",
         },
-        right="c",
+        right="a",
         because=(
             "Whoever takes part shakes hands herself, and is the other end of a perfect TLS session. Only the "
             "certificate tells her from the right one, and nobody looked at it."
         ),
         wrong={
-            "a": "Somebody on the path can also answer in the server's place, with a certificate of her own, and any "
-            "certificate will do.",
             "b": "It keeps out those who only listen. To change the conversation she only has to be the other end of "
             "the TLS session.",
+            "c": "Somebody on the path can also answer in the server's place, with a certificate of her own, and any "
+            "certificate will do.",
             "d": "Listening alone gets nothing any more: whoever wants to read has to take part, and that can be "
             "noticed.",
         },

@@ -185,18 +185,18 @@ LESSON = Lesson(
         "harm?",
         {
             "a": "no, both ends are genuine and the channel is encrypted",
-            "b": "only by cutting the connection",
-            "c": "yes, by what she says before the handshake, if an end does not forget it",
+            "b": "yes, by what she says before the handshake, if an end does not forget it",
+            "c": "only by cutting the connection",
             "d": "yes, by breaking the cipher",
         },
-        right="c",
+        right="b",
         because=(
             "STARTTLS has a before and an after on one connection. What is kept from before, in a buffer or a "
             "variable, is taken for something that was said inside TLS."
         ),
         wrong={
             "a": "Both ends are genuine. But what one of them kept from before the handshake may not be.",
-            "b": "She can always do that. But there is a part of the conversation that she can still write herself: "
+            "c": "She can always do that. But there is a part of the conversation that she can still write herself: "
             "the one before TLS.",
             "d": "No cipher is broken anywhere in this series, and it need not be.",
         },

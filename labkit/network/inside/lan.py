@@ -10,8 +10,9 @@ import os
 import socket
 import time
 
-from pyroute2 import IPRoute, NetlinkError
 from pyroute2.ethtool.ioctl import IoctlEthtool
+from pyroute2.iproute import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
 from syscalls import NETWORK, enter, unshare
 from wire import Wire
 

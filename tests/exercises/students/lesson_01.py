@@ -70,6 +70,7 @@ WRONG = [
     ("01.2", "does not belong there", {*ALL}, IN_TLS),
     ("01.2", "The ServerHello names it", set(), IN_TLS),
     ("01.2", "several things", "password", LOGGED_IN),
+    ("01.2", "['password'] is none of what there is to choose from: 'password'", [["password"]], LOGGED_IN),
     ("01.2", "'PIN' is none of what there is to choose from", {"PIN"}, LOGGED_IN),
     ("01.2", "What the answer is about is a capture", {*ALL}, outcome),
     ("01.3", "still in base64", Later(_asked)),
