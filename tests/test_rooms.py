@@ -122,9 +122,7 @@ def _statements(node: ast.AST, inside: bool = False) -> Iterator[tuple[bool, str
             yield from ((inside, alias.name) for alias in child.names)
         elif isinstance(child, ast.ImportFrom):
             names = (f"{child.module}.{alias.name}" for alias in child.names)
-            yield from (
-                (inside, name) for name in (str(child.module), *names) if name in MODULES or "labkit" not in name
-            )
+            yield from ((inside, name if name in MODULES else str(child.module)) for name in names)
         yield from _statements(child, inside or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef))
 
 
