@@ -11,6 +11,7 @@ from labkit.exercises.drawn import Draw
 from labkit.exercises.functions import Call, tried_on
 from labkit.exercises.question import Exercise, Lesson, Prediction
 from labkit.exercises.staged import lab_with
+from labkit.show.recordings import recorded
 from labkit.trust.certificates import SERVER_NAME
 from labkit.trust.contexts import client_context
 
@@ -97,8 +98,6 @@ def _mailed_over_it(capture: "Capture") -> bool:
 
 
 def _sessions() -> Iterator[Call]:
-    from labkit.show.recordings import recorded
-
     older, newer = (recorded(f"starttls_{name}").decrypted().dialogue for name in ("tls12", "tls13"))
     short = replace(newer, events=tuple(event for event in newer.events if event.title != "NewSessionTicket"))
     not_handshake = {

@@ -11,12 +11,13 @@ from labkit.exercises.drawn import Draw
 from labkit.exercises.functions import Call, tried_on
 from labkit.exercises.keeping import draw
 from labkit.exercises.question import Exercise, Lesson, Prediction
+from labkit.servers.provider import Provider
+from labkit.show.grid import Grid
 from labkit.trials.policies import SERVERS
 
 if TYPE_CHECKING:
     from labkit.decode.event import Dialogue
     from labkit.show.capture import Capture
-    from labkit.show.grid import Grid
 
 _BEGINS = {
     587: ("explicit", "587 is for submission with STARTTLS"),
@@ -70,9 +71,7 @@ def _kind(of: Draw) -> str:
     return of.one("07.2", [kind for kind in SERVERS if kind != "STARTTLS, good certificate"])
 
 
-def _arrives(answer: object, grid: "Grid") -> str:
-    from labkit.show.grid import Grid
-
+def _arrives(answer: object, grid: Grid) -> str:
     if not isinstance(grid, Grid) or not any(name == "verified" for name, _ in grid.cells):
         return f"What the answer is about is the grid of the lesson, `lab.policies()`, and you gave {shown(grid)}."
     kind, names = _kind(draw()), [policy.name for policy in policies.ALL]
@@ -107,8 +106,6 @@ def _logged_in(capture: "Capture") -> bool:
 
 
 def _blocking(answer: object) -> str:
-    from labkit.servers.provider import Provider
-
     if not isinstance(answer, Provider):
         return f"The answer is a provider, made with `lab.provider(...)`, and yours is {shown(answer)}."
     if any("certificate" in block.reason for block in answer.blocks):

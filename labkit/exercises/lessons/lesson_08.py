@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from labkit.attacks import StripCapability, Vector
+from labkit.attack import Attack
+from labkit.attacks import Mangle, RefuseUpgrade, StripCapability, Vector
 from labkit.attacks.actions import Answer, Pass, Replace
 from labkit.attacks.vector import Answered, Line
 from labkit.attacks.verdict import LEAKED, STOPPED
@@ -16,10 +17,7 @@ from labkit.exercises.functions import Call, returned, tried_on
 from labkit.exercises.missions import mail_kept, offer_untouched, offered, password_read
 from labkit.exercises.question import Exercise, Lesson, Prediction
 from labkit.exercises.staged import attacked
-
-if TYPE_CHECKING:
-    from labkit.attack import Attack
-    from labkit.show.capture import Capture
+from labkit.show.capture import Capture
 
 _EXCUSE = b"454 4.7.0 TLS not available\r\n"
 
@@ -58,8 +56,6 @@ def _some_attack(of: Draw) -> "tuple[Capture, Capture]":
 
 
 def _removed(answer: object, sides: object) -> str:
-    from labkit.show.capture import Capture
-
     if not isinstance(sides, tuple) or [type(side) for side in sides] != [Capture, Capture]:
         return "What the answer is about is the pair of captures that you were given."
     victim, server = map(offered, sides)
@@ -79,8 +75,6 @@ def _removed(answer: object, sides: object) -> str:
 
 def _attack(answer: object, kind: type[Vector], named: str) -> str:
     """What is wrong with an attack before it is looked at more closely."""
-    from labkit.attack import Attack
-
     if not isinstance(answer, Attack):
         return (
             "The answer is the attack itself, the name after `as` in `with lab.mallory(…) as …`, "
@@ -93,7 +87,7 @@ def _attack(answer: object, kind: type[Vector], named: str) -> str:
     return "" if answer.reports else "No client came by: let one send or fetch inside the `with` block."
 
 
-def _stolen(answer: "Attack") -> str:
+def _stolen(answer: Attack) -> str:
     if complaint := _attack(answer, StripCapability, "StripCapability"):
         return complaint
     dialects = {dialogue.dialect.name for dialogue in answer.victim_side.dialogues if dialogue.dialect}
@@ -115,9 +109,7 @@ def _stolen(answer: "Attack") -> str:
     return ""
 
 
-def _survived(answer: "Attack") -> str:
-    from labkit.attacks import RefuseUpgrade
-
+def _survived(answer: Attack) -> str:
     if complaint := _attack(answer, RefuseUpgrade, "RefuseUpgrade"):
         return complaint
     if not answer.edits:
@@ -182,8 +174,6 @@ def _answers(got: tuple[Any, ...]) -> str:
 @cache
 def _attacks() -> "tuple[tuple[Attack, bool, str], ...]":
     """Attacks, whether STARTTLS was taken away in them, and what they are called; made once."""
-    from labkit.attacks import Mangle, RefuseUpgrade
-
     telling = "The server said 250-STARTTLS, and you did not hear it."
     found = (
         (StripCapability(), {}, True, "an attack in which the offer was removed"),
