@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from labkit.errors import LabError
+from labkit.replacing import write
 
 GRADERS = ("nbgrader", "otter")
 
@@ -64,21 +65,14 @@ def _collect(chosen: argparse.Namespace) -> int:
 
     table = collect(chosen.files)
     print(table)
-    if chosen.csv:
-        _write(chosen.csv, table.csv)
-    if chosen.picture:
-        table.picture.save(chosen.picture)
     for problem in table.problems:
         print(f"labkit: {problem}", file=sys.stderr)
+    if chosen.csv:
+        write(chosen.csv, table.csv)
+    if chosen.picture:
+        table.picture.save(chosen.picture)
     counted = any(row.record for row in table.rows)
     return 0 if not table.problems else 1 if counted else 2
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, "utf-8", newline="")  # the lines of CSV have their ends already
-    except OSError as error:
-        raise LabError(f"{path} cannot be written ({error.strerror}): choose another place.") from error
 
 
 def _imported(module: str) -> None:

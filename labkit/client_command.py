@@ -5,7 +5,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from labkit.errors import LabError
+from labkit.replacing import write
 
 STATUSES = (
     "exit status: 0, nothing leaked; 1, something leaked; "
@@ -45,7 +45,7 @@ def attack(chosen: argparse.Namespace) -> int:
     print(matrix.json if chosen.json else matrix)
     for path, text in ((chosen.junit, matrix.junit), (chosen.html, _page(matrix.page.html))):
         if path is not None:
-            _write(path, text)
+            write(path, text)
     if not matrix.tested:
         print(f"labkit: Nothing was tested: {matrix.trials[0].verdict.why}.", file=sys.stderr)
         return 2
@@ -57,10 +57,3 @@ def _page(body: str) -> str:
         '<meta charset="utf-8"><meta name="color-scheme" content="light dark"><title>Attacks on a mail program</title>'
     )
     return f'<!doctype html><html lang="en"><head>{head}</head><body>{body}</body></html>'
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise LabError(f"{path} cannot be written ({error.strerror}): choose another place.") from error
