@@ -273,7 +273,7 @@ def stranger(lab, port=587):
     thread.start()
     yield Target("mail", port, SMTP, False)
     listener.close()
-    thread.join(5)
+    thread.join(30)
 
 
 def test_a_server_whose_secrets_nobody_has_makes_the_verdict_unknown_and_it_says_what_is_missing(lab, tmp_path):

@@ -119,7 +119,7 @@ def toy(tmp_path, monkeypatch):
 
 def visit(lab, careful):
     """A client that upgrades if that is offered, or else, where it is careful, goes no further."""
-    with lab.alice.connect("mail", 7007, timeout=5) as sock:
+    with lab.alice.connect("mail", 7007, timeout=30) as sock:
         assert sock.recv(100) == b"HI toy\r\n"
         sock.sendall(b"HELLO\r\n")
         if b"SECURE" in sock.recv(100):
