@@ -1,6 +1,6 @@
 """Open a record that an AEAD cipher protects: TLS 1.3 (RFC 8446 §5.2) and TLS 1.2 (RFC 5288, RFC 6655, RFC 7905).
 
-Which record is protected, and with which secret, is decided in `stream`; suites with a MAC of their own are `macs`.
+Which record is protected, and with which secret, is decided in `connection_state`; suites with a MAC of their own are `macs`.
 `cryptography` is loaded with the first key.
 """
 
