@@ -19,8 +19,10 @@ c.JupyterHub.spawner_class = "simple"  # as the user who runs the bench: no acco
 c.SimpleLocalProcessSpawner.home_dir_template = str(folder / "home" / "{username}")
 c.Spawner.notebook_dir = str(folder / "home" / "{username}" / "notebooks")
 c.Spawner.args = ["--allow-root"]
-c.Spawner.start_timeout = c.Spawner.http_timeout = 600
-c.JupyterHub.concurrent_spawn_limit = 0
+# What the guide for teachers recommends (site/guides/teacher.md, "On a shared machine"); a test compares the two.
+c.Spawner.start_timeout = 600
+c.Spawner.http_timeout = 600
+c.JupyterHub.concurrent_spawn_limit = 100
 c.JupyterHub.services = [{"name": "bench", "api_token": os.environ["BENCH_TOKEN"]}]
 c.JupyterHub.load_roles = [
     {"name": "bench", "services": ["bench"], "scopes": ["admin:users", "admin:servers", "access:servers"]}

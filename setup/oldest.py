@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 
 _ROOT = Path(__file__).parent.parent
-_BOUND = re.compile(r"([\w.-]+)>=([\w.]+)(,[^;]*)?(;.*)?")
+_BOUND = re.compile(r"([\w.-]+)(?:\[.*\])?>=([\w.]+)(?:,[^;]*)?(;.*)?")
 
 
 def oldest(project: dict) -> list[str]:
@@ -16,7 +16,7 @@ def oldest(project: dict) -> list[str]:
     extras = project["optional-dependencies"]
     asked = [*project["dependencies"], *extras["protocols"], *extras.get("site", ())]
     found = map(_BOUND.fullmatch, asked)
-    return [f"{match[1]}=={match[2]}{match[4] or ''}" for match in found if match]
+    return [f"{match[1]}=={match[2]}{match[3] or ''}" for match in found if match]
 
 
 if __name__ == "__main__":

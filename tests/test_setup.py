@@ -20,7 +20,8 @@ GIVEN = {"python", "pip"}
 
 
 def _requirement(line: str) -> tuple[str, str]:
-    name, bound = re.fullmatch(r"([\w.-]+)([<>=!~].*)?", line.strip()).groups()
+    """The name and the bound; conda has no extras, and its solver chooses among versions that go together."""
+    name, bound = re.fullmatch(r"([\w.-]+)(?:\[.*\])?([<>=!~].*)?", line.strip()).groups()
     return OTHER_NAMES.get(name, name), bound or ""
 
 

@@ -225,6 +225,8 @@ class _Connection:
         self.conversation.over = over
         while self._waits:
             self._force()
+        for side in (self.client, self.server):
+            self._skip_acknowledged(side)
         if any(kind in _CONTENT for _, _, _, kind, _, _ in self.conversation.said):
             yield self.conversation
 
@@ -350,6 +352,15 @@ class _Connection:
             return True
         side.held.add(waiting, side.next)
         return False
+
+    def _skip_acknowledged(self, side: _Side) -> None:
+        """What the other side has got in the end is missing where it was not captured, though nothing followed it."""
+        got = side.peer.has_acknowledged
+        if got is None or side.next is None or side.reset or side.peer.reset or not self.conversation.said:
+            return
+        if 1 < distance(got, side.next) <= _FARTHEST:  # a single one is most likely a FIN (RFC 9293 §3.4)
+            time, frame, *_ = self.conversation.said[-1]
+            self._skip(side, got, time, frame)
 
     def _force(self) -> None:
         """Give up waiting for the bytes that stand before a held segment: they become a gap."""

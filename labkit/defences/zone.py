@@ -105,7 +105,7 @@ class Zone:
 
     def _built(self, now: float) -> dns.btreezone.ImmutableVersion:
         zone = dns.btreezone.Zone(self.origin, relativize=False)
-        with zone.writer() as writer:
+        with zone.writer(replacement=True) as writer:
             for (owner, kind), data in self._records.items():
                 writer.add(owner, self._rdataset(kind, data))
             if self.key:

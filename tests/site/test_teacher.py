@@ -53,3 +53,9 @@ def test_what_a_class_needs_besides_is_there():
     ):
         assert any(wanted in head for head in heads), wanted
     assert "loopback is shared" in GUIDE
+
+
+def test_the_hub_of_the_measurement_has_the_limits_that_the_guide_recommends():
+    recommended = re.findall(r"^(c\.\S+ = \d+)", GUIDE, re.MULTILINE)
+    measured = (ROOT / "bench" / "hub_config.py").read_text(encoding="utf-8").splitlines()
+    assert recommended and set(recommended) <= set(measured)
