@@ -1,4 +1,4 @@
-"""Where datagrams come in: a UDP socket that is read in the loop's thread, and answered from there or from another."""
+"""A UDP socket that is read in the loop's thread; its datagrams may be answered from any thread."""
 
 import asyncio
 import socket
@@ -39,7 +39,7 @@ class Datagrams:
         self._events.call_soon_threadsafe(self._open)
 
     def close(self) -> None:
-        """Read no more; the socket stays its owner's. For the loop's thread."""
+        """Stop reading; the caller still owns the socket. For the loop's thread."""
         self._closed = True
         self._events.remove_reader(self._socket)
 

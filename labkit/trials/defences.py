@@ -20,8 +20,10 @@ from labkit.attacks.vectors.negotiation import BreakHandshake, RefuseUpgrade, St
 from labkit.attacks.vectors.publication import PublicationVector
 from labkit.attacks.verdict import DECEIVED
 from labkit.clients import policies
+from labkit.defences.sending import Configuration
 from labkit.errors import LabError
 from labkit.mail.message import compose
+from labkit.show.defence_grid import defence_grid
 from labkit.trust.contexts import server_context
 
 if TYPE_CHECKING:
@@ -185,7 +187,7 @@ def _plant() -> PublicationVector:
 
 
 _Q = (*_STS, "DANE")
-"""For whom a policy of MTA-STS matters, and whom it does not reach."""
+"""Columns to which an MTA-STS policy applies, and those to which it does not."""
 
 ROWS = (
     Threat("1", "mallory listens", "RFC 7435", Vector),
@@ -220,7 +222,7 @@ ROWS = (
 
 
 class Finding(NamedTuple):
-    """What became of one message."""
+    """The verdict on one message."""
 
     outcome: str
     """One of `OUTCOMES`."""
@@ -249,8 +251,6 @@ class DefenceMatrix(dict[tuple[str, str], Finding]):
     @property
     def grid(self) -> "Grid":
         """The cells as a grid."""
-        from labkit.show.defence_grid import defence_grid
-
         return defence_grid(self, {row.number: row.what for row in ROWS}, OUTCOMES)
 
     def _repr_html_(self) -> str:
@@ -287,8 +287,6 @@ def count(rows: Sequence[Threat] = ROWS, columns: Sequence[Defence] = COLUMNS) -
 
 def of_the_lab(lab: "Lab", settings: Mapping[str, Any]) -> "MailSender":
     """The lab's own sending server, on the host provider, with these settings of its configuration."""
-    from labkit.defences.sending import Configuration
-
     return lab.registry.sender(lab.network.host("provider"), Configuration(**settings))
 
 
@@ -411,7 +409,7 @@ def _judged(lab: "Lab", attack: Any, known: set[int], outcome: Any, sender: "Mai
 
 
 def _by_mailboxes(arrived: "list[tuple[Server, Any]]", outcome: Any, story: tuple[str, ...]) -> Finding:
-    """The attacker has read nothing on the way: where does the message lie?"""
+    """The verdict where the attacker has read nothing on the way: it depends on the mailbox that holds the message."""
     for server, message in arrived:
         if message.over == "clear text":
             return Finding(LEAKED, f"it came to {server.host} in clear text", story)

@@ -31,7 +31,7 @@ _LONGEST = 10.0
 
 
 class Forgery(NamedTuple):
-    """Something that was changed or held back."""
+    """One answer or policy that was changed or withheld."""
 
     about: str
     """``bob.test MX``, or the name of a policy host."""
@@ -156,7 +156,7 @@ class Misleader:
     # ---- the policy host
 
     async def _policy(self, sock: socket.socket) -> None:
-        """A connection that means the policy host; whose policy it wants is not seen yet."""
+        """Handle a connection to the policy host; its SNI, which names the domain, has not arrived yet."""
         decision = self.vector.on_policy()
         if decision == PASS:
             await self._carry(sock)
