@@ -14,7 +14,7 @@ from labkit.dialects import ALL
 ROOT = Path(labkit.__file__).parent
 FLOORS = (
     {"errors"},
-    {"interrupts", "limits", "loading", "scratch", "shipped"},
+    {"interrupts", "limits", "loading", "replacing", "scratch", "shipped"},
     {"dialects", "trust", "network"},
     {"mail", "surveys"},
     {"servers", "clients", "capture"},

@@ -281,9 +281,11 @@ def _stopped(said: tuple[str, ...]) -> Verdict:
 
 
 def _last_deeds(victim: Visit) -> list[Deed]:
-    """The last login and the last message inside TLS with the real server: what became of earlier ones is past."""
+    """The last login inside TLS with the real server, and the last try of each part of a message: what became of
+    earlier ones is past."""
     done = [deed for session in victim.sessions for deed in session.inside]
-    return [deeds[-1] for what in (LOGIN, MESSAGE) if (deeds := [deed for deed in done if deed.what == what])]
+    last = {(deed.what, deed.values if deed.what == MESSAGE else ()): deed for deed in done}
+    return sorted(last.values(), key=lambda deed: deed.what != LOGIN)
 
 
 def _titles(victim: Visit) -> tuple[str, ...]:

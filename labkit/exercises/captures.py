@@ -13,9 +13,9 @@ from labkit.exercises.question import Checker
 from labkit.show.capture import Capture
 
 if TYPE_CHECKING:
-    from labkit.decode.event import Event, Session
+    from labkit.decode.event import Dialogue, Event, TLSSession
 
-Claim = tuple[Callable[["Capture"], Any], str]
+Claim = tuple[Callable[[Capture], Any], str]
 
 
 def capture_that(*claims: Claim) -> Checker:
@@ -60,14 +60,20 @@ def readable(capture: Capture) -> set[str]:
     return {exposure.what for exposure in capture.visible()}
 
 
-def sessions(capture: Capture) -> "list[Session]":
+def sessions(capture: Capture) -> "list[TLSSession]":
     """The TLS sessions in the capture, opened with its secrets."""
     return [dialogue.session for dialogue in capture.decrypted().dialogues if dialogue.session is not None]
 
 
 def messages(capture: Capture) -> "list[Event]":
-    """The messages that a server took: those that it answered with a 250."""
-    events = said(capture)
+    """The messages that a server took."""
+    return [event for dialogue in capture.decrypted().dialogues for event in taken(dialogue)]
+
+
+def taken(dialogue: "Dialogue") -> "list[Event]":
+    """The messages of a dialogue that the server took: those that it answered with a 250."""
+
+    events = (event for event in dialogue.events if event.layer == TEXT)
     return [
         event
         for event, reply in itertools.pairwise(events)

@@ -20,6 +20,7 @@ from labkit.interrupts import uninterrupted
 from labkit.limits import within_limits
 from labkit.network.bounded import Running
 from labkit.network.checks import check_link, check_port, check_timeout
+from labkit.network.datagrams import DatagramWitness
 from labkit.network.interception import Interception
 from labkit.network.listener import TCP, Address, Listener
 from labkit.network.loop import Loop
@@ -176,6 +177,8 @@ class Network(Register, ABC):
         """Gives the environment variables that are added for the programs that run on a host."""
         self.diversion: Diversion | None = None
         """Asked on every connection to a host by name where to connect instead."""
+        self.witnesses: list[DatagramWitness] = []
+        """Told of every datagram that a server of the lab gets or sends."""
         self.delays: dict[str, float] = {}
         """Host name -> seconds that its link takes, for those that were told one."""
         self.instead = ""

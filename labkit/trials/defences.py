@@ -96,8 +96,13 @@ COLUMNS = (
     Defence("implicit TLS", {}, submits=True),
 )
 """The defences, as a sender or a domain can choose them."""
-_NAMES = tuple(column.name for column in COLUMNS)
-_RELAYING = _NAMES[:-1]
+FETCHED_LATER = Defence(
+    "MTA-STS, fetched later", {"dane": False, "mta_sts": "afterwards"}, lambda bob: bob.sts("enforce")
+)
+"""First contact of a sender that fetches a policy only after its first message, as RFC 8461 §5.1 allows. It runs where
+it is asked for by name: its first message is that of a sender without MTA-STS."""
+_NAMES = tuple(column.name for column in (*COLUMNS, FETCHED_LATER))
+_RELAYING = tuple(column.name for column in (*COLUMNS, FETCHED_LATER) if not column.submits)
 _STS = tuple(name for name in _NAMES if name.startswith("MTA-STS"))
 
 
@@ -256,8 +261,12 @@ class DefenceMatrix(dict[tuple[str, str], Finding]):
 
 
 def chosen(rows: Iterable[str] | None, columns: Iterable[str] | None) -> tuple[tuple[Threat, ...], tuple[Defence, ...]]:
-    """The rows with these numbers and the columns with these names, all unless given. Raises `LabError`."""
-    return _named(ROWS, "number", rows, "row"), _named(COLUMNS, "name", columns, "column")
+    """The rows with these numbers and the columns with these names, all unless given. Raises `LabError`.
+
+    `FETCHED_LATER` is a column only where it is named.
+    """
+    found = _named((*COLUMNS, FETCHED_LATER), "name", columns, "column")
+    return _named(ROWS, "number", rows, "row"), COLUMNS if columns is None else found
 
 
 def _named(all_: tuple[Any, ...], by: str, wanted: Iterable[str] | None, what: str) -> tuple[Any, ...]:

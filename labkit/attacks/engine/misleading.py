@@ -95,7 +95,7 @@ class Misleader:
 
     def _start(self) -> None:
         events = self._loop.events
-        self._datagrams = Datagrams(events, self._udp.listener.socket, self._received)
+        self._datagrams = Datagrams(self._host.network, self._udp.listener, self._received)
         doors = ((self._tcp, self._over_tcp), (self._www, self._policy))
         self._entrances = [
             Entrance(events, path.listener.socket, _AT_ONCE, partial(self._come_in, act), lambda _: None)
@@ -164,7 +164,7 @@ class Misleader:
         self.forgeries.append(Forgery("the policy host", "blocked" if decision == BLOCK else "replaced"))
         if isinstance(decision, Served):
             with suppress(OSError):  # the client does not like the certificate
-                await policyhost.serve_page(sock, self._as(decision.certificate), lambda _: decision.page)
+                await policyhost.serve_page(sock, self._as(decision.certificate), lambda *_: decision.page)
         else:
             sock.close()
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from labkit.clients import policies
 from labkit.decode.event import fields_named
-from labkit.exercises.captures import capture_that, said, sessions
+from labkit.exercises.captures import capture_that, sessions
 from labkit.exercises.checkers import as_text, members, shown, spelled_alike
 from labkit.exercises.drawn import Draw
 from labkit.exercises.functions import Call, tried_on
@@ -16,6 +16,7 @@ from labkit.show.grid import Grid
 from labkit.trials.policies import SERVERS
 
 if TYPE_CHECKING:
+    from labkit.decode.event import Dialogue
     from labkit.show.capture import Capture
 
 _BEGINS = {
@@ -84,18 +85,24 @@ def _arrives(answer: object, grid: Grid) -> str:
     )
 
 
+def _at_wrong_name(capture: "Capture") -> "list[Dialogue]":
+    """The conversations in which the certificate bears another name than the one that the client asked for."""
+    return [
+        one
+        for one in capture.decrypted().dialogues
+        if one.session
+        and any(
+            one.session.server_name not in field.value
+            for event in one.events
+            for field in fields_named(event.fields, "subject")
+        )
+    ]
+
+
 def _logged_in(capture: "Capture") -> bool:
-    """Whether a login inside TLS was accepted."""
-    events = said(capture)
+    """Whether a login was accepted inside TLS, by a server with the wrong name."""
+    events = (event for dialogue in _at_wrong_name(capture) for event in dialogue.events)
     return any(event.title == "235" and event.encrypted for event in events)
-
-
-def _wrong_name(capture: "Capture") -> bool:
-    """Whether a certificate bears another name than the one that the client asked for."""
-    events = [event for dialogue in capture.decrypted().dialogues for event in dialogue.events]
-    shown_to = [field.value for event in events for field in fields_named(event.fields, "subject")]
-    wanted = [session.server_name for session in sessions(capture)]
-    return any(not any(name in subject for name in wanted) for subject in shown_to)
 
 
 def _blocking(answer: object) -> str:
@@ -211,7 +218,7 @@ LESSON = Lesson(
                     "There is no TLS in this capture, so the client did not insist on it: `policies.mandatory`.",
                 ),
                 (
-                    _wrong_name,
+                    _at_wrong_name,
                     "The certificate in this capture is for the name that the client wanted: let the server have "
                     '`certificate="wrong name"`.',
                 ),

@@ -37,6 +37,18 @@ class RemovedLine(Vector):
         return Replace(b"".join(kept))
 
 
+class LastLineRemoved(Vector):
+    """Removes the last line of the server's answer to EHLO, so that the one before it ends the list."""
+
+    id = "last line removed"
+
+    def on_line(self, line: Line) -> Answered:
+        if line.sender != "server" or not line.data.startswith(b"250-"):
+            return None
+        *kept, last, _ = line.data.splitlines(keepends=True)
+        return Replace(b"".join((*kept, last[:3], b" ", last[4:])))
+
+
 def _some_attack(of: Draw) -> "tuple[Capture, Capture]":
     """What the victim and what the server saw of an attack that removed one line."""
     attack = attacked(RemovedLine(of.one("08.1", ("SIZE", "8BITMIME", "AUTH"))), server={"auth": "always"})
@@ -92,6 +104,8 @@ def _stolen(answer: Attack) -> str:
     users = [item.value for item in answer.loot if item.what == "user name"]
     if "password" not in answer.verdict.secrets or "bob" not in users:
         return "She has read something, but not bob's password: give `lab.fetch` his login."
+    if not any(report.done for report in answer.reports):
+        return "She has read a password, but the server refused it: it is not bob's."
     return ""
 
 
@@ -170,6 +184,7 @@ def _attacks() -> "tuple[tuple[Attack, bool, str], ...]":
         (Vector(), {"text": telling, "server": {"starttls": "off"}}, False, "a mail that only speaks of 250-STARTTLS"),
         (RefuseUpgrade(), {}, False, "an attack that left the offer in place and refused it later"),
         (Mangle(), {}, True, "an attack in which the offer was overwritten"),
+        (LastLineRemoved(), {}, False, "an attack after which the offer is the last line of the list"),
     )
     return tuple((attacked(vector, **how), taken, called) for vector, how, taken, called in found)
 
@@ -277,9 +292,8 @@ LESSON = Lesson(
             tried_on(_both_sides),
             hints=(
                 "What was said on a side: `[event.text for event in victim.dialogue.events]`.",
-                "Ask of each side whether a *reply of the server* has the line `250-STARTTLS`. The word alone will "
-                "not do: it "
-                "stands in the greeting, too, and a mail may speak of it.",
+                "Ask of each side whether a *reply of the server* has the line `250-STARTTLS`, or `250 STARTTLS` where "
+                "it is the last of the list. The word alone will not do: a mail may speak of it.",
                 "It was stripped if the server said it and the victim did not hear it.",
             ),
             solution=(
@@ -287,7 +301,8 @@ LESSON = Lesson(
                 "    offered = []\n"
                 "    for side in (victim, server):\n"
                 '        replies = [e.text for e in side.dialogue.events if e.sender == "server" and not e.encrypted]\n'
-                '        offered.append(any("250-STARTTLS" in reply for reply in replies))\n'
+                '        lines = [line[4:] for reply in replies for line in reply.splitlines() if line[:3] == "250"]\n'
+                '        offered.append("STARTTLS" in lines)\n'
                 "    return offered == [False, True]"
             ),
             because=(
