@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from tools import tool
+from tools import fetchmail_with, tool
 
 from labkit import Lab, attacks, policies
 from labkit.attacks import Pass, Replace, Vector, evidence
@@ -96,18 +96,7 @@ def fetchmail(lab, mallory, server, tmp_path, *options):
         f"  user alice password hunter2 {tls} fetchall keep mda 'cat > {tmp_path}/arrived'\n"
     )
     settings.chmod(0o600)
-    return run(
-        [
-            "env",
-            f"FETCHMAILHOME={tmp_path}",
-            tool("fetchmail"),
-            "-f",
-            str(settings),
-            "--nosyslog",
-            "--pidfile",
-            str(tmp_path / "pid"),
-        ]
-    )
+    return run(fetchmail_with(settings))
 
 
 def mbsync(lab, mallory, server, tmp_path, *options):
