@@ -350,7 +350,9 @@ def targets(site: Site, vector: "Vector", at: "Server | None" = None) -> "list[T
     """The servers that an attack is on: `at`, or all whose protocol the vector knows. Raises `LabError` for none."""
     from labkit.attacks.engine.interceptor import Target
     from labkit.dialects import ALL, named
+    from labkit.servers.standing import check_not_replaced
 
+    check_not_replaced(at, site.servers)
     servers = [server for server in site.servers.values() if vector.applies_to(named(server.protocol))]
     chosen = servers if at is None else [at]
     if not chosen:

@@ -170,8 +170,8 @@ class Lab(Adopting, Publishing, Probing, Trying):
         """Start an SMTP server that is a real aiosmtpd of another version, fetched from the Python Package Index.
 
         1.4.5 is the last that kept its buffer across STARTTLS. It accepts its connections itself: on loopback, every
-        user of the machine reaches it, whom the lab's own servers send away. Raises `LabError` where it cannot be fetched, and where
-        a server runs on this port already.
+        user of the machine reaches it, whom the lab's own servers send away. Raises `LabError` where it cannot be
+        fetched, and where a server runs on this port already.
         """
         from labkit.servers.older import OlderSMTPServer, fetch
 
@@ -201,14 +201,14 @@ class Lab(Adopting, Publishing, Probing, Trying):
         `login` is (user, password); `policy` is one of `labkit.policies`, opportunistic unless given; `recipient` may
         be several addresses, with commas between them or as a list; `timeout` is the seconds for the whole attempt.
         With `requiretls` the message asks for TLS on every further hop (RFC 8689). Raises `LabError` for arguments
-        that cannot be sent.
+        that cannot be sent, and for a closed server in whose place another runs.
         """
         from labkit.clients import smtp
         from labkit.mail.message import compose
 
         if not (hasattr(server, "host") and hasattr(server, "port")) or getattr(server, "protocol", "SMTP") != "SMTP":
             raise LabError(f"Mail is sent to an SMTP server, as lab.smtp() starts one, not to {server!r}.")
-        policy, context = self._terms(policy, tls)
+        policy, context = self._terms(server, policy, tls)
         message = compose(text, subject, sender, recipient, ("REQUIRETLS",) * requiretls)
         return self._told(smtp.send(self.alice, server.host, server.port, message, policy, context, login, timeout))
 
@@ -229,7 +229,7 @@ class Lab(Adopting, Publishing, Probing, Trying):
 
         if getattr(server, "protocol", "") not in CLIENTS:
             raise LabError(f"Mail is fetched from what lab.imap() or lab.pop3() has started, not from {server!r}.")
-        policy, context = self._terms(policy, tls)
+        policy, context = self._terms(server, policy, tls)
         at = server.protocol, self.alice, server.host, server.port
         return self._told(fetch(*at, policy, context, login, timeout))
 
@@ -277,12 +277,16 @@ class Lab(Adopting, Publishing, Probing, Trying):
             self.mallory.heard(outcome)
         return outcome
 
-    def _terms(self, policy: "Policy | None", tls: tuple[str, ...]) -> "tuple[Policy, ssl.SSLContext]":
-        """A client's policy, and how it speaks TLS under it."""
+    def _terms(
+        self, server: "Server", policy: "Policy | None", tls: tuple[str, ...]
+    ) -> "tuple[Policy, ssl.SSLContext]":
+        """A client's policy, and how it speaks TLS under it with this server."""
         from labkit.clients import policies
+        from labkit.servers.standing import check_not_replaced
         from labkit.trust.contexts import client_context
 
         self.network.still_open()
+        check_not_replaced(server, self.servers)
         if "mallory" in vars(self):
             self.mallory.check()
             self.mallory.expects()

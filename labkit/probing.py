@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from labkit.mail.postoffice import PostOffice
     from labkit.network import Network
+    from labkit.probe.looking_up import Publication
     from labkit.probe.probe_report import ProbeReport
-    from labkit.probe.target import ProbeTarget, Publication
+    from labkit.probe.target import ProbeTarget
     from labkit.trust.certificates import Authority
 
 
@@ -28,30 +29,40 @@ class Probing:
         domain: str = "",
         login: tuple[str, str] = ("alice", "hunter2"),
         implicit: bool | None = None,
+        timeout: float | None = None,
     ) -> "ProbeReport":
         """Test a server, and report: ``lab.probe(lab.smtp())``, or ``lab.probe("mail.example.org:587")``.
 
         A server of this lab is looked at from alice's host, and attacked, too, with the account `login`. One outside is
         visited as any mail client visits it, and the report says what was left out. `protocol` and `implicit` (TLS
         before the first byte) are told by the server or its port unless given; `domain` is the one whose mail it takes,
-        for what that publishes. Raises `LabError` for what is no server; what a server does wrong is in the report.
+        for what that publishes. `timeout` is the seconds for each answer of the server (5, or 15 for one outside).
+        Raises `LabError` for what is no server; what a server does wrong is in the report.
         """
         from labkit.errors import LabError
         from labkit.probe.probe_report import probe
-        from labkit.probe.target import address, outside
 
         self.network.still_open()
         if not (isinstance(login, tuple | list) and len(login) == 2 and all(isinstance(word, str) for word in login)):
             raise LabError(f"A login is (user, password), for example ('alice', 'hunter2'), not {login!r}.")
         if "mallory" in vars(self):
             self.mallory.check()  # type: ignore[attr-defined]
-        if isinstance(server, str):
-            host, port = address(server)
-            host = self.network.named(host)
-            if host not in self.network.hosts:
-                return probe(outside(server, protocol, domain, implicit))
-            return probe(self._target(host, port, None, protocol, domain, login, implicit))
-        return probe(self._target(*_placed(server), server, protocol, domain, login, implicit))
+        target = self._pointed_at(server, protocol, domain, login, implicit)
+        return probe(target if timeout is None else target.within(timeout))
+
+    def _pointed_at(
+        self, server: Any, protocol: str, domain: str, login: tuple[str, str], implicit: bool | None
+    ) -> "ProbeTarget":
+        """The server that is meant: one of the lab, or the address of one outside."""
+        from labkit.probe.target import address, outside
+
+        if not isinstance(server, str):
+            return self._target(*_placed(server), server, protocol, domain, login, implicit)
+        host, port = address(server)
+        host = self.network.named(host)
+        if host not in self.network.hosts:
+            return outside(server, protocol, domain, implicit)
+        return self._target(host, port, None, protocol, domain, login, implicit)
 
     def _target(
         self,
@@ -68,8 +79,10 @@ class Probing:
         from labkit.dialects.writing import Credentials
         from labkit.errors import LabError
         from labkit.probe.target import ProbeTarget
+        from labkit.servers.standing import check_not_replaced
         from labkit.trust.certificates import DOMAIN, SERVER_NAME
 
+        check_not_replaced(server, self.servers)
         running = server if server is not None else self.servers.get((host, port or 0))
         spoken = protocol or getattr(running, "protocol", "")
         dialect = named(spoken) if spoken else for_port(port or 0)
@@ -103,8 +116,7 @@ class Probing:
         from functools import partial
 
         from labkit.defences.policyhost import fetching
-        from labkit.probe.domain_records import address_of
-        from labkit.probe.target import Publication
+        from labkit.probe.looking_up import Publication, address_of
         from labkit.trust.contexts import client_context
 
         registry = self.registry  # type: ignore[attr-defined]

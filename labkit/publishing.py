@@ -94,7 +94,7 @@ class Publishing:
         from labkit.servers.provider import PATIENCE
         from labkit.show.blocks import Blocks
 
-        policy, context = self._terms(policy, ("TLS 1.2", "TLS 1.3"))
+        policy, context = self._terms(next_hop, policy, ("TLS 1.2", "TLS 1.3"))
         at = self.network.host(host), next_hop.host, next_hop.port
         relay = partial(smtp.send, *at, policy=policy, context=context, timeout=PATIENCE)
         return {"relay": relay, "under": f"the policy {policy.name}", "blocks": Blocks()}

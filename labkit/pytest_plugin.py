@@ -85,7 +85,8 @@ def _cases(
     try:
         dialect = named(protocol)
         server_for(protocol)
-        kinds = catalogue.ALL if attacks is None else [type(catalogue.vector(number)) for number in attacks]
+        chosen = catalogue.ALL if attacks is None else [type(catalogue.vector(number)) for number in attacks]
+        kinds = catalogue.on_conversations(chosen)
     except LabError as error:
         pytest.fail(str(error), pytrace=False)
     if isinstance(modes, str) or not set(modes) <= set(MODES):

@@ -69,12 +69,13 @@ class Trying:
         from tqdm.auto import tqdm
 
         from labkit.attacks import ALL
-        from labkit.attacks.catalogue import kinds
+        from labkit.attacks.catalogue import on_conversations
         from labkit.clients import policies
         from labkit.trials.attacks import count, every_attack, known
 
         self.network.still_open()
-        chosen = kinds(ALL if vectors is None else vectors), known(policies.ALL if clients is None else clients)
+        tried = on_conversations(ALL if vectors is None else vectors)
+        chosen = tried, known(policies.ALL if clients is None else clients)
         with tqdm(total=count(*chosen), desc="attacks", unit="session") as bar:
             return every_attack(partial(type(self), "loopback"), *chosen, step=bar.update)
 

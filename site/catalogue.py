@@ -4,7 +4,6 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterator
-from itertools import groupby
 from pathlib import Path
 
 import nbformat
@@ -13,7 +12,6 @@ import labkit
 from labkit.attacks import catalogue
 from labkit.attacks.vector import Described, Vector
 from labkit.attacks.vectors import publication
-from labkit.dialects import ALL as DIALECTS
 from labkit.trials import defences
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -58,27 +56,21 @@ def lessons() -> str:
 
 
 def attacks() -> str:
-    """Every vector of the catalogue, by families, and those on what a domain publishes."""
-    published = [kind for kind in vars(publication).values() if isinstance(kind, type) and _is_attack(kind)]
-    families = [
-        (module, list(kinds)) for module, kinds in groupby((*catalogue.ALL, *published), lambda kind: kind.__module__)
-    ]
+    """Every vector of the catalogue, by families."""
     seen: dict[str, list[type[Described]]] = {}
-    for module, kinds in families:
-        seen.setdefault(module, []).extend(kinds)
+    for kind in catalogue.ALL:
+        seen.setdefault(kind.__module__, []).append(kind)
+    published = seen[publication.__name__]
     not_run = "\n".join(f"- **{number}**: {why}" for number, why in catalogue.NOT_RUN.items())
     return _page(
         "Attacks",
-        f"The lab has {len(catalogue.ALL)} attacks on a conversation, for `lab.mallory(…)`, and {len(published)} on "
-        "what a domain publishes, for `lab.spoof(…)`. Each is a few lines, which decide and touch no socket.",
+        f"The lab has {len(catalogue.ALL) - len(published)} attacks on a conversation, for `lab.mallory(…)`, and "
+        f"{len(published)} on what a domain publishes, for `lab.spoof(…)`. Each is a few lines, which decide and touch "
+        "no socket.",
         *(part for module, kinds in seen.items() for part in _family(module, kinds)),
         "## Not run here",
         not_run,
     )
-
-
-def _is_attack(kind: type) -> bool:
-    return issubclass(kind, publication.PublicationVector) and bool(kind.id)
 
 
 def _family(module: str, kinds: list[type[Described]]) -> Iterator[str]:
@@ -91,16 +83,14 @@ def _family(module: str, kinds: list[type[Described]]) -> Iterator[str]:
 
 
 def _facts(kind: type[Described]) -> Iterator[str]:
-    if issubclass(kind, Vector):
-        on = [dialect.name for dialect in DIALECTS if kind.applies_to(dialect)]
-        yield f"Can be tried on: {', '.join(on)}."
-        if kind.server:
-            settings = ", ".join(f"{name}={value!r}" for name, value in kind.server.items())
-            yield f"The server must be open to it: `{settings}`."
+    yield f"Can be tried on: {', '.join(kind.spoken())}."
+    if issubclass(kind, Vector) and kind.server:
+        settings = ", ".join(f"{name}={value!r}" for name, value in kind.server.items())
+        yield f"The server must be open to it: `{settings}`."
     if kind.source:
         yield f"Source: {kind.source}."
-    verb, told = ("mallory", "") if issubclass(kind, Vector) else ("spoof", "…")
-    yield f"Use: `lab.{verb}(attacks.{kind.__name__}({told}))`."
+    verb = "mallory" if issubclass(kind, Vector) else "spoof"
+    yield f"Use: `lab.{verb}(attacks.{kind.__name__}())`."
 
 
 # ---- the defences

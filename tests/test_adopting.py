@@ -124,6 +124,25 @@ def test_a_program_that_writes_a_key_log_has_its_sessions_opened(kind, tmp_path)
             assert capture.decrypted().dialogue.session.opened
 
 
+@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("verb", ("run", "try_out"))
+def test_a_program_that_is_run_once_has_its_sessions_opened_too(kind, verb, tmp_path):
+    made(kind).close()
+    with Lab(kind) as lab:
+        shown = lab.authority.certificate("right")
+        pem = tmp_path / "server.pem"
+        pem.write_bytes(shown.key + shown.pem)
+        at = f"{lab.mail.address}:{lab.mail.free_port(993)}"
+        lab.mail.start([tool("openssl"), "s_server", "-quiet", "-www", "-accept", at, "-cert", str(pem)])
+        server = lab.adopt("mail", 993, "imap", implicit=True)
+        with lab.capture() as capture:
+            url = "https://{}:{}/".format(*server.address)
+            getattr(lab.alice, verb)([tool("curl"), "--silent", "--insecure", "--max-time", "20", url])
+        assert keylog.parse(lab.keylog.text())  # curl's: the server logs none
+        if capture.conversations:  # the tap sees nothing of other programs
+            assert "GET / HTTP" in repr([event.text for event in capture.decrypted().dialogue.events])
+
+
 def test_what_cannot_be_adopted_is_a_clear_sentence():
     with Lab("loopback") as lab:
         with pytest.raises(LabError, match="cannot listen on port 143 itself"):

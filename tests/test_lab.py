@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 from tools import python
 
-from labkit import Lab, policies
+from labkit import Lab, attacks, policies
 from labkit.errors import LabError
 
 SESSION = "from labkit import Lab\nlab = Lab()\nassert lab.send(lab.smtp(), 'x', login=('alice', 'hunter2'))\n"
@@ -32,6 +32,13 @@ def test_a_server_on_the_same_port_replaces_the_first_if_it_is_told_to():
                 pass
         assert lab.send(second, "to the second").how == "clear text"
         assert (len(first.mailbox), len(second.mailbox)) == (0, 1)
+        for verb in (
+            lambda: lab.send(first, "to the first"),
+            lambda: lab.mallory(attacks.StripCapability(), at=first),
+            lambda: lab.probe(first),
+        ):
+            with pytest.raises(LabError, match=r"closed.* was replaced: in its place runs .*STARTTLS off"):
+                verb()
         assert "closed" in repr(first) and list(lab.servers.values()) == [second]
 
 

@@ -5,7 +5,7 @@ A new vector is a class in the file of its section and a place in `ALL`.
 
 from collections.abc import Iterable
 
-from labkit.attacks.vector import Vector
+from labkit.attacks.vector import Described, Vector
 from labkit.attacks.vectors.architecture import ClearToServer, ClearToVictim, FullInterception
 from labkit.attacks.vectors.buffering import (
     CommandInjection,
@@ -41,11 +41,25 @@ from labkit.attacks.vectors.negotiation import (
     StripCapability,
     UnexpectedSuccess,
 )
+from labkit.attacks.vectors.publication import (
+    BlockPolicyHost,
+    BlockPolicyRecord,
+    DenyTLSA,
+    DropSignatures,
+    ForgeMX,
+    ForgeTLSA,
+    HideReports,
+    HideTLSA,
+    OwnPolicyHost,
+    PlantPolicy,
+    PublicationVector,
+    RedirectPolicy,
+)
 from labkit.attacks.vectors.spoofing import FalseAlert, FalseError
 from labkit.attacks.vectors.tampering import ForgedMailbox, OutOfTurn, StaleCapabilities
 from labkit.errors import LabError
 
-ALL: tuple[type[Vector], ...] = (
+ALL: tuple[type[Vector] | type[PublicationVector], ...] = (
     StripCapability,
     RefuseUpgrade,
     RefuseForNow,
@@ -82,28 +96,52 @@ ALL: tuple[type[Vector], ...] = (
     FullInterception,
     ClearToVictim,
     ClearToServer,
+    DropSignatures,
+    ForgeMX,
+    ForgeTLSA,
+    HideTLSA,
+    DenyTLSA,
+    BlockPolicyRecord,
+    BlockPolicyHost,
+    OwnPolicyHost,
+    RedirectPolicy,
+    PlantPolicy,
+    HideReports,
 )
-"""Every vector works as it is made without arguments."""
+"""Every vector works as it is made without arguments: those on a conversation with ``lab.mallory(…)``, those on what is
+published, P1 to P11, with ``lab.spoof(…)``."""
 
 NOT_RUN = {
     "N9": "FTP's 230 before AUTH TLS (CVE-2021-22946): no client here believes it; Preauth (N8) is the idea in IMAP.",
-    "X4": "Attacks on the policy layer (MX, MTA-STS, TLSA) belong to the defences.",
 }
 """Number -> why it is no vector, and what is shown instead."""
 
 _BY_NUMBER = {vector.id: vector for vector in ALL}
 
 
-def kinds(vectors: Iterable[type[Vector]]) -> tuple[type[Vector], ...]:
+def kinds(vectors: Iterable[type[Described]]) -> tuple[type[Described], ...]:
     """These vectors. Raises `LabError` when one of them is none, or there is none at all."""
     given = tuple(vectors) if isinstance(vectors, Iterable) else (vectors,)
     for kind in given or (None,):
-        if not (isinstance(kind, type) and issubclass(kind, Vector)):
+        if not (isinstance(kind, type) and issubclass(kind, Vector | PublicationVector)):
             raise LabError(f"Attacks are given as a list of classes, like [attacks.StripCapability], not {kind!r}.")
     return given
 
 
-def vector(number: str) -> Vector:
+def on_conversations(vectors: Iterable[type[Described]]) -> tuple[type[Vector], ...]:
+    """Those of these vectors that are tried on a conversation. Raises `LabError` as `kinds`, and when there is none."""
+    given = kinds(vectors)
+    found = tuple(kind for kind in given if issubclass(kind, Vector))
+    if not found:
+        names = " and ".join(kind.__name__ for kind in given)
+        raise LabError(
+            f"{names}: attacks on what a domain publishes change no conversation. "
+            "Use lab.spoof(…) for one of them, and lab.defences() for all."
+        )
+    return found
+
+
+def vector(number: str) -> Vector | PublicationVector:
     """The vector with that number: ``vector("N1")``. Raises `LabError` for a number that is not in the catalogue."""
     if number in NOT_RUN:
         raise LabError(f"{number} is not run in this lab. {NOT_RUN[number]}")

@@ -8,7 +8,7 @@ import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from typing import NamedTuple
 
 from labkit.attacks.engine.victim_session import VictimSession
@@ -19,7 +19,7 @@ from labkit.decode.event import CLIENT, SERVER, TCP, TEXT, TLS, Dialogue, Event
 from labkit.decode.further import joined
 from labkit.decode.privacy import visible
 from labkit.dialects.base import Dialect
-from labkit.dialects.writing import DONE
+from labkit.dialects.writing import DONE, LATER, REFUSED
 from labkit.trust.keylog import Secrets
 
 Others = Callable[[], Iterable[Conversation]]
@@ -59,7 +59,7 @@ class Evidence:
         self.dialect = session.opening.dialect
         self.implicit = session.opening.implicit
         victim = session.legs[0]
-        outside, own = read(victim.wire), read(victim.inside)
+        outside, own = read(victim.wire), read(victim.inside, usual=self.dialect)
         opened = genuine(victim, secrets) if outside.session else outside
         self.read = [*items(outside, CLEAR, self.number), *items(own, OWN_TLS, self.number)]
         self.read += [item for one in _belonging(opened, others) for item in items(one, CLEAR, self.number)]
@@ -70,6 +70,8 @@ class Evidence:
         """Each ClientHello of the victim, with its handshake header."""
         self.farewell = _farewell(outside)
         """The last thing that the victim said; empty where it said nothing."""
+        self.begun = _begun(outside, self.dialect)
+        """Whether the victim asked for something, or began TLS; to say goodbye is neither."""
         self.unopened = _unopened(opened) if not victim.inside.said else ""
         """Why it is not known what the victim said inside TLS; empty where it is known, or nothing was said."""
         self.recipients = _recipients(self.read)
@@ -89,7 +91,7 @@ class Evidence:
 
     def _read_server(self, session: VictimSession, secrets: Secrets) -> None:
         server = session.legs[1]
-        outside, own = read(server.wire), read(server.inside)
+        outside, own = read(server.wire), read(server.inside, usual=self.dialect)
         inside = as_if_clear(genuine(server, secrets) if outside.session else outside)
         self.clear = [*_deeds(outside), *_deeds(own)]
         self.inside = _deeds(inside)
@@ -123,6 +125,18 @@ def _belonging(dialogue: Dialogue, others: Others) -> Iterator[Dialogue]:
         yield from (one for one in joined([dialogue, *map(read, others())]) if one.part_of)
 
 
+def _begun(dialogue: Dialogue, dialect: Dialect | None) -> bool:
+    said = [event for event in dialogue.events if event.sender == CLIENT]
+    asked = (event.title for event in said if event.layer == TEXT and event.kind != "unknown")
+    return any(event.layer == TLS for event in said) or any(title != _goodbye(dialect) for title in asked)
+
+
+def _goodbye(dialect: Dialect | None) -> str:
+    """The title of the command with which a client leaves; empty where the dialect has none."""
+    said = dialect.reader().feed(CLIENT, dialect.writes.leave("a")) if dialect else []
+    return said[-1].title if said else ""
+
+
 def _farewell(dialogue: Dialogue) -> str:
     said = [event for event in dialogue.events if event.sender == CLIENT and event.layer != TCP]
     if not said:
@@ -141,6 +155,7 @@ def _deeds(dialogue: Dialogue) -> list[Deed]:
 
 def _found(dialogue: Dialogue) -> Iterator[Deed]:
     names: list[str] = []
+    recipients: set[int] = set()
     replies = _Replies(dialogue)
     begins = re.compile(dialogue.dialect.sasl.encode(), re.IGNORECASE)
     for index, event in enumerate(dialogue.events):
@@ -154,12 +169,18 @@ def _found(dialogue: Dialogue) -> Iterator[Deed]:
             accepted, reply = replies.fate(exposure.event_index)
             if accepted is False:
                 yield Deed(LOGIN, (exposure.value,), False, reply)
-        if exposure.what in CREDENTIALS:
+        if exposure.what == "recipient" and event.title in dialogue.dialect.delivers:
+            recipients.add(exposure.event_index)
+            yield Deed(MESSAGE, (exposure.value,), *replies.fate(exposure.event_index))
+        elif exposure.what in CREDENTIALS:
             yield Deed(LOGIN, (*names[-1:], exposure.value), *replies.fate(exposure.event_index))
         elif exposure.what in _CONTENT and event.sender == CLIENT:
-            yield Deed(MESSAGE, (), *replies.fate(exposure.event_index))
+            yield Deed(MESSAGE, (), *replies.fate_of_message(exposure.event_index))
         elif exposure.what in _CONTENT:
-            yield Deed(MESSAGE, (), True, event.text.split("\n", 1)[0])
+            yield Deed(MESSAGE, (), True, _first_line(dialogue.dialect, event))
+    for index, event in enumerate(dialogue.events):
+        if event.sender == CLIENT and event.title in dialogue.dialect.delivers and index not in recipients:
+            yield Deed(MESSAGE, (event.title,), *replies.fate(index))
 
 
 class _Replies:
@@ -168,19 +189,57 @@ class _Replies:
     def __init__(self, dialogue: Dialogue) -> None:
         self._dialect = dialogue.dialect
         self._events = dialogue.events
-        told = list(enumerate(dialogue.events))
-        self._replies = [n for n, e in told if e.sender == SERVER and e.kind in ("reply", "refusal")]
-        self._commands = [n for n, e in told if e.sender == CLIENT and e.kind == "command"]
+        self._replies: list[int] = []
+        self._commands = [n for n, e in enumerate(dialogue.events) if e.sender == CLIENT and e.kind == "command"]
+        self._owed: dict[int, int] = {}
+        """Event of the client -> how many replies to what it said before are still to come."""
+        self._count()
+
+    def _count(self) -> None:
+        owed = 0
+        said = [(n, event) for n, event in enumerate(self._events) if event.layer == TEXT]
+        for (number, event), (_, following) in pairwise([*said, (0, None)]):
+            if event.sender == CLIENT and event.kind in _SAID:
+                self._owed[number] = owed
+                owed += not _is_answered_with(following)
+            elif event.sender == SERVER and self._owed and self._is_reply(event):
+                self._replies.append(number)
+                owed = max(0, owed - 1)
+
+    def _is_reply(self, event: Event) -> bool:
+        """Whether it answers the client; a list that the server gives unasked in the place of a greeting does not."""
+        listing = self._dialect.writes.capabilities
+        unasked = event.kind == "greeting" and listing is not None and listing.unasked
+        return event.kind in (*_REPLIES, "message") and not unasked
 
     def fate(self, index: int) -> tuple[bool | None, str]:
-        """Whether the server did what was asked in the event of that index, and its reply, which is no challenge."""
+        """Whether the server did what was asked in the event of that index, and its reply.
+
+        A challenge and its like say neither; the reply is the next one that says it.
+        """
+        replies = self._answers(index)
+        return next((fate for fate in replies if fate[0] is not None), replies[0] if replies else (None, ""))
+
+    def fate_of_message(self, index: int) -> tuple[bool | None, str]:
+        """Likewise, of a message; where it is answered for each recipient, one that is refused counts."""
+        each = self._dialect.replies_to_message
+        if not each:
+            return self.fate(index)
+        before = max((n for n in self._owed if n < index and self._events[n].kind == "message"), default=-1)
+        recipients = [n for n in self._owed if before < n < index and self._events[n].title == each]
+        replies = self._answers(index)[: sum(self.fate(n)[0] is True for n in recipients)]
+        return next((fate for fate in replies if fate[0] is False), self.fate(index))
+
+    def _answers(self, index: int) -> list[tuple[bool | None, str]]:
+        """The replies to the event of that index, and those that follow: what each of them says."""
         tag = self._tag(index)
         after = bisect_right(self._replies, index)
-        for number in self._replies[after : after + _MOST_PIPELINED]:
-            reply = self._events[number]
-            if not tag or self._dialect.writes.tag(reply.data) == tag:
-                return accepts(self._dialect, reply), reply.text.split("\n", 1)[0].rstrip("\r")
-        return None, ""
+        replies = [self._events[number] for number in self._replies[after : after + _MOST_PIPELINED]]
+        if tag:
+            replies = [reply for reply in replies if self._dialect.writes.tag(reply.data) == tag]
+        else:
+            replies = replies[self._owed.get(index, 0) :] or replies
+        return [(accepts(self._dialect, reply), _first_line(self._dialect, reply)) for reply in replies]
 
     def _tag(self, index: int) -> str:
         """The tag of the last command; empty where there are no tags."""
@@ -190,13 +249,29 @@ class _Replies:
         return self._dialect.writes.tag(self._events[self._commands[before - 1]].data)
 
 
+def _first_line(dialect: Dialect, event: Event) -> str:
+    told = dialect.tell(event.title, event.data) if dialect.tell else event.text
+    return told.split("\n", 1)[0].rstrip("\r")
+
+
 def accepts(dialect: Dialect, reply: Event) -> bool | None:
-    """Whether a reply says that something was done; None where the dialect has no such reply."""
-    done = dialect.writes.replies.get(DONE)
-    if done is None:
-        return None
-    word = done("", "tag").split()[1 if dialect.tagged else 0].decode("latin-1")
-    return reply.title[:1] == word[:1] if word[:1].isdigit() else reply.title == word
+    """Whether a reply says that something was done; None where it says neither that nor that it was not."""
+    if dialect.accepts is not None:
+        return dialect.accepts(reply.title, reply.data)
+    if reply.title[:1].isdigit():  # RFC 5321 §4.2.1: 1 and 3 say that the answer is still to come
+        return {"2": True, "4": False, "5": False}.get(reply.title[:1])
+    return next((kind == DONE for kind in (DONE, REFUSED, LATER) if _word(dialect, kind) == reply.title), None)
+
+
+def _word(dialect: Dialect, kind: str) -> str:
+    """The status of a reply of that kind; empty where the dialect has none."""
+    write = dialect.writes.replies.get(kind)
+    return write("", "tag").split()[1 if dialect.tagged else 0].decode("latin-1") if write else ""
+
+
+def _is_answered_with(following: Event | None) -> bool:
+    """Whether a command has its answer with what follows: the bytes that it has announced."""
+    return following is not None and following.sender == CLIENT and following.kind in ("message", "continuation")
 
 
 def _offers_login(dialect: Dialect, dialogue: Dialogue) -> bool | None:

@@ -6,11 +6,6 @@ the one stands here that costs least; what a cell of the lessons' matrices says 
 
 from typing import NamedTuple
 
-from labkit.attacks import catalogue
-from labkit.attacks.vector import Described
-from labkit.attacks.vectors import publication
-from labkit.attacks.vectors.publication import PublicationVector
-
 
 class Remedy(NamedTuple):
     """What stops an attack."""
@@ -20,7 +15,7 @@ class Remedy(NamedTuple):
     """The number of the lesson that is about it."""
 
 
-STOPS = "a client that insists on TLS (mandatory, RFC 8314 §4.1)"
+STOPS = "a client that insists on TLS (mandatory, RFC 8314 §5.2)"
 VERIFIES = "a client that verifies the certificate and its name (RFC 9525)"
 FORGETS = "ends that forget their buffer at the upgrade (RFC 3207 §4.2), or implicit TLS"
 CLIENT_FORGETS = "a client that forgets what it heard before TLS (RFC 9051 §6.2.1), or implicit TLS"
@@ -53,13 +48,6 @@ _OWN = {
     "P9": Remedy(KEPT, "11"),
     "P10": Remedy(ISSUED, "11"),
 }
-
-
-def attacks() -> tuple[type[Described], ...]:
-    """Every attack that has a number, those on what is published last."""
-    kinds = [kind for kind in vars(publication).values() if isinstance(kind, type)]
-    published = [kind for kind in kinds if issubclass(kind, PublicationVector) and kind.id]
-    return (*catalogue.ALL, *sorted(published, key=lambda kind: int(kind.id[1:])))
 
 
 def remedy(number: str) -> Remedy:

@@ -10,8 +10,10 @@ from inspect import get_annotations, isclass, isroutine
 from types import CodeType, FunctionType
 from typing import Any, ClassVar, NamedTuple
 
+from labkit import dialects
 from labkit.attacks.actions import Action, Later
 from labkit.dialects.base import Dialect
+from labkit.dialects.writing import KINDS, Writer
 from labkit.errors import LabError
 
 Answered = Action | tuple[Action, ...] | Later | None
@@ -112,7 +114,8 @@ class Vector(Described):
 
     A public attribute of a vector's class is one that is declared here, or by a class between, or a setting of its own
     that its methods use or that has an annotation; methods may have any name that does not begin with ``on_``. Any
-    other raises `LabError` when the class is made: it would be misspelt, and silent.
+    other raises `LabError` when the class is made: it would be misspelt, and silent. So does a name in `protocols` or
+    `needs` that does not exist.
     """
 
     protocols: ClassVar[tuple[str, ...]] = ()
@@ -138,6 +141,10 @@ class Vector(Described):
         known |= {
             name for value in vars(cls).values() if isinstance(value, FunctionType) for name in _names(value.__code__)
         }
+        for attribute in ("protocols", "needs", "marks"):
+            _check_tuple(cls, attribute)
+        _check_names(cls, "protocols", {dialect.name for dialect in dialects.ALL})
+        _check_names(cls, "needs", {*KINDS, *get_annotations(Writer)})
         for name, value in vars(cls).items():
             if name.startswith("_") or name in known:
                 continue
@@ -164,6 +171,11 @@ class Vector(Described):
         return None
 
     @classmethod
+    def spoken(cls) -> tuple[str, ...]:
+        """The names of the dialects in whose conversations it can be tried."""
+        return tuple(dialect.name for dialect in dialects.ALL if cls.applies_to(dialect))
+
+    @classmethod
     def applies_to(cls, dialect: Dialect) -> bool:
         """Whether this attack can be tried on a conversation in this dialect."""
         meant = not cls.protocols or dialect.name in cls.protocols
@@ -171,6 +183,21 @@ class Vector(Described):
 
     def release(self) -> None:
         """The attack ends: each `Later` that is not settled must be."""
+
+
+def _check_tuple(cls: type["Vector"], attribute: str) -> None:
+    """Raises `LabError` for a text alone, whose letters would be taken one by one."""
+    value = getattr(cls, attribute)
+    if not isinstance(value, tuple):
+        form = f"({value!r},)" if isinstance(value, str) else "a tuple"
+        raise LabError(f"{cls.__name__}.{attribute} is a tuple of texts, not {value!r}: write {form}.")
+
+
+def _check_names(cls: type["Vector"], attribute: str, known: set[str]) -> None:
+    """Raises `LabError` for a name that is not known."""
+    unknown = next((name for name in getattr(cls, attribute) if name not in known), None)
+    if unknown is not None:
+        raise LabError(f"{cls.__name__}.{attribute} names {unknown!r}: there are {', '.join(sorted(known))}.")
 
 
 def _is_code(value: object) -> bool:

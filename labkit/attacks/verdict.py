@@ -89,7 +89,8 @@ def judge(case: Case) -> Verdict:
     """The verdict on an attack."""
     victims = _victims(case)
     if not victims:
-        return Verdict(UNHARMED, "nobody came by")
+        why = "no client has connected through the attacker, so nothing is known of what one would do"
+        return Verdict(UNKNOWN, why, evidence=tuple(report.said for report in case.reports))
     verdicts = tuple(_judge(case, victim, alone=len(victims) == 1) for victim in victims)
     return verdicts[0] if len(verdicts) == 1 else _together(verdicts)
 
@@ -108,13 +109,20 @@ class Visit(NamedTuple):
         return [item for session in self.sessions for item in session.sealed if item.what in SECRETS]
 
     @property
+    def idle(self) -> bool:
+        """Whether it says nothing of itself, and asked for nothing in any of its sessions."""
+        return not self.reports and not any(session.begun for session in self.sessions)
+
+    @property
     def done(self) -> bool | None:
         """Whether it says that it has done its work; None where it says nothing."""
         return all(report.done for report in self.reports) if self.reports else None
 
 
 def _victims(case: Case) -> list[Visit]:
-    """Who came by, in the order of their first sessions. A session without a report stands alone."""
+    """The programs that connected, in the order of their first sessions. A session without a report stands alone; one
+    that asked for nothing counts only where there is no other.
+    """
     found: list[Visit] = []
     for report in case.reports:
         first, last = report.sessions
@@ -124,6 +132,7 @@ def _victims(case: Case) -> list[Visit]:
         found += [_joined([*same, own])] if own.sessions else []
     told = {session for victim in found for session in victim.sessions}
     found += [Visit((session,), ()) for session in case.sessions if session not in told]
+    found = [victim for victim in found if not victim.idle] or found
     return sorted(found, key=lambda victim: victim.sessions[0].number)
 
 
@@ -250,6 +259,9 @@ def _harmless(victim: Visit) -> Verdict:
     unanswered = [deed for deed in last if deed.accepted is None and not deed.reply]
     if unopened := next((session.unopened for session in victim.sessions if session.unopened), ""):
         return Verdict(UNKNOWN, f"what the victim said inside TLS is not known: {unopened}", evidence=said)
+    if victim.idle:
+        why = "the victim connected and asked for nothing, so what it would have done is not known"
+        return Verdict(UNKNOWN, why, evidence=said)
     if refused:
         return Verdict(BROKEN, f"the server refused the victim's {refused.what}", evidence=(refused.reply, *said))
     if victim.done is False or unanswered:
@@ -269,9 +281,11 @@ def _stopped(said: tuple[str, ...]) -> Verdict:
 
 
 def _last_deeds(victim: Visit) -> list[Deed]:
-    """The last login and the last message inside TLS with the real server: what became of earlier ones is past."""
+    """The last login inside TLS with the real server, and the last try of each part of a message: what became of
+    earlier ones is past."""
     done = [deed for session in victim.sessions for deed in session.inside]
-    return [deeds[-1] for what in (LOGIN, MESSAGE) if (deeds := [deed for deed in done if deed.what == what])]
+    last = {(deed.what, deed.values if deed.what == MESSAGE else ()): deed for deed in done}
+    return sorted(last.values(), key=lambda deed: deed.what != LOGIN)
 
 
 def _titles(victim: Visit) -> tuple[str, ...]:

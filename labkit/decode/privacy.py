@@ -8,14 +8,16 @@ Names in TLS are SNI (RFC 6066 §3) and, up to TLS 1.2, the certificate.
 
 import re
 from base64 import b64decode
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
-from itertools import accumulate
+from itertools import accumulate, groupby
 from typing import NamedTuple
 
-from labkit.decode.event import TEXT, TLS, Dialogue, Event, fields_named
+from labkit.decode.event import CLIENT, TEXT, TLS, Dialogue, Event, fields_named
 from labkit.dialects import sasl
-from labkit.dialects.base import Dialect
+from labkit.dialects.base import CHALLENGE, MECHANISM, RESPONSE, Dialect, Disclosed
+from labkit.dialects.reader import text_end
 from labkit.mail.charset import field_text, text, unbase64
 from labkit.mail.mime import Entity, as_read
 
@@ -72,10 +74,11 @@ _Numbered = tuple[int, Event]
 
 
 def _said(dialect: Dialect, events: list[_Numbered]) -> Iterator[Exposure]:
-    login = _Login(dialect.sasl)
+    login = _Steps(dialect.reveals) if dialect.reveals else _Login(dialect.sasl)
     for index, event in events:
         for what, value, *span in (*login.read(event), *_mail(dialect, event)):
             yield Exposure(what, value, index, *span)
+    yield from _mail_as_commands(events)
     timestamp = _timestamp(dialect, events)
     for phrases in _with_continuations(events):
         if pattern := dialect.discloses.get(phrases[0][1].title):
@@ -123,6 +126,43 @@ def _compiled(pattern: str) -> re.Pattern[bytes]:
     return re.compile(pattern.encode(), re.IGNORECASE)
 
 
+class _Steps:
+    """What the dialect itself finds in a phrase, and the SASL logins whose steps it finds."""
+
+    def __init__(self, reveals: Callable[[str, bytes], Iterable[Disclosed]]) -> None:
+        self._reveals = reveals
+        self._login: sasl.Login | None = None
+        self._mechanism = b""
+        self._challenge: bytes | None = None
+        """The last challenge, until it is responded to."""
+
+    def read(self, event: Event) -> list[_Seen]:
+        found: list[_Seen] = []
+        for what, value, start, end in self._reveals(event.title, event.data):
+            if what == MECHANISM:
+                self._begin(value)
+            elif what == CHALLENGE:
+                self._challenge = value
+            elif what == RESPONSE:
+                found += [(told, said, start, end) for told, said in self._respond(value)]
+            else:
+                found.append((what, text(value), start, end))
+        return found
+
+    def _begin(self, mechanism: bytes) -> None:
+        """A client may name the mechanism anew in each step of one login (RFC 4511 §4.2.1)."""
+        if self._challenge is None or mechanism != self._mechanism:
+            self._login, self._mechanism = sasl.Login(text(mechanism)), mechanism
+
+    def _respond(self, payload: bytes) -> list[sasl.Told]:
+        if self._login is None:
+            return []
+        if self._challenge is not None:
+            self._login.challenge(self._challenge)
+        self._challenge = None
+        return self._login.respond(payload)
+
+
 class _Login:
     """Follows SASL logins over several lines."""
 
@@ -132,11 +172,11 @@ class _Login:
 
     def read(self, event: Event) -> list[_Seen]:
         cut = event.origin.begun is not None
-        if event.kind == "command":
+        if event.kind == "command" and not (self._login and _is_sent_ahead(event)):
             return self._begin(event, cut)
         if event.kind == "challenge" and self._login:
             self._login.challenge(_decoded(_CHALLENGE.search(event.data.strip(b"\r\n"))[1], cut))
-        if event.kind == "credential" and self._login:
+        if event.kind in ("command", "credential") and self._login:
             return [
                 seen
                 for line in _RESPONSE.finditer(event.data)
@@ -158,9 +198,25 @@ class _Login:
         return [(what, value, start, start + len(coded)) for what, value in told]
 
 
+def _is_sent_ahead(event: Event) -> bool:
+    """Whether it is a response, in base64 of text, that the client did not hold back when its login was refused."""
+    coded = event.data.strip().strip(b'"')
+    if event.title != "unknown command" or len(coded) < _SHORTEST:
+        return False
+    try:
+        return b64decode(coded, validate=True).decode().translate(_SEPARATORS).isprintable()
+    except ValueError:
+        return False
+
+
+_SEPARATORS = dict.fromkeys((0, 1))
+"""What stands between the parts of a response (RFC 4616 §2, RFC 7628 §3.1)."""
+_SHORTEST = 8
+"""Bytes of base64 that are no word of a command."""
 _CHALLENGE = re.compile(rb'(?:^\S+ )?"?([^\s"]*)"?$')
 """What stands behind the status of a line, or in quotes."""
-_RESPONSE = re.compile(rb'^(?:"([^"\r\n]*)"|([^\r\n]+))\r?$', re.MULTILINE)
+_RESPONSE = re.compile(rb'^(?!\{\d+\+?\}\r?$)(?:"([^"\r\n]*)"|([^\r\n]+))\r?$', re.MULTILINE)
+"""A line that is no announcement of a literal."""
 _CANCELLED = b"*"
 """What calls a login off (RFC 4954 §4)."""
 _EMPTY = b"="
@@ -181,6 +237,27 @@ _BASE64 = re.compile(rb"[A-Za-z0-9+/]+=?")
 def _mail(dialect: Dialect, event: Event) -> Iterator[_Seen]:
     for start, end in dialect.messages(event.data) if event.kind == "message" else ():
         yield from _in_message(as_read(event.data[start:end]), start)
+
+
+def _mail_as_commands(events: list[_Numbered]) -> Iterator[Exposure]:
+    """Mail that the client did not hold back when the server would not have it, which takes its lines for commands."""
+    for unknown, run in groupby((one for one in events if one[1].sender == CLIENT), lambda one: _is_unknown(one[1])):
+        phrases = list(run) if unknown else []
+        if not (phrases and _FIELD.match(phrases[0][1].data)):
+            continue
+        starts = list(accumulate((len(event.data) for _, event in phrases), initial=0))
+        whole = b"".join(event.data for _, event in phrases)
+        for what, value, start, end in _in_message(as_read(whole[: text_end(whole)]), 0):
+            number = bisect_right(starts, start) - 1
+            index, event = phrases[number]
+            yield Exposure(what, value, index, start - starts[number], min(end - starts[number], len(event.data)))
+
+
+def _is_unknown(event: Event) -> bool:
+    return event.kind == "command" and event.title == "unknown command"
+
+
+_FIELD = re.compile(rb"[A-Za-z][A-Za-z-]*:[ \t]")
 
 
 def _in_message(message: Entity, start: int) -> Iterator[_Seen]:

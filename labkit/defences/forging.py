@@ -13,19 +13,11 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 
+from labkit.defences.resource_records import Question
 from labkit.defences.zone import TTL, absolute
 
 _RD = dns.rdatatype
 _LARGEST = 65535
-
-
-class Question(NamedTuple):
-    """What a query asks."""
-
-    name: str
-    """Without the last dot, in small letters."""
-    type: str
-    """``MX``."""
 
 
 def question(query: bytes) -> Question | None:

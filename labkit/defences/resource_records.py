@@ -14,6 +14,15 @@ INDETERMINATE = "indeterminate"
 STATES = (SECURE, INSECURE, BOGUS, INDETERMINATE)
 
 
+class Question(NamedTuple):
+    """What a query asks."""
+
+    name: str
+    """Without the last dot, in small letters."""
+    type: str
+    """``MX``."""
+
+
 class MX(NamedTuple):
     """A mail exchanger (RFC 5321 §5.1); the lowest preference is tried first."""
 

@@ -5,7 +5,7 @@ The decoder, the attacks and the pictures all read the same statement. There is 
 records: bytes in, phrases out.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -42,6 +42,22 @@ class Phrase(NamedTuple):
     data: bytes
     """The bytes as sent, line endings included; about `labkit.dialects.reader.LARGEST` at most."""
 
+
+class Disclosed(NamedTuple):
+    """One thing that a phrase tells, in a dialect in which a regular expression cannot find it."""
+
+    what: str
+    """What it is, as in `labkit.decode.privacy.Exposure`; or `MECHANISM`, `CHALLENGE` or `RESPONSE`, a step of a SASL
+    login, which `labkit.dialects.sasl` reads."""
+    value: bytes
+    """Without the encoding of the protocol around it."""
+    start: int
+    """Offset in bytes in the phrase."""
+    end: int
+
+
+MECHANISM, CHALLENGE, RESPONSE = "mechanism", "challenge", "response"
+"""Steps of a SASL login (RFC 4422 §3): `Disclosed.what`."""
 
 phrase = partial(tuple.__new__, Phrase)
 """`Phrase` of a tuple, in half the time of `Phrase(…)`; there are many."""
@@ -125,6 +141,13 @@ class Dialect:
     """Whether the client speaks before the server says anything."""
     more_follows: Collection[str] = ()
     """Titles of replies behind which more of the same answer follows."""
+    accepts: Callable[[str, bytes], bool | None] | None = None
+    """(title and bytes of a server's reply) -> whether it says that what was asked is done; None where it says neither,
+    because the answer is still to come. None for a dialect whose kinds of replies tell (`labkit.dialects.writing`)."""
+    delivers: Collection[str] = ()
+    """Titles of the commands that must all be accepted for a message, or what takes its place, to be taken."""
+    replies_to_message: str = ""
+    """The command whose every success brings one more reply to the message: ``RCPT`` in LMTP (RFC 2033 §4.2)."""
     relay_ports: tuple[int, ...] = ()
     """Ports on which servers talk to each other, and not a person's client to a server."""
     sections: Mapping[str, str] = field(default_factory=dict)
@@ -144,6 +167,9 @@ class Dialect:
     """Title of a phrase -> a regular expression whose named groups are what it tells: ``(?P<sender>…)``. A command is
     read together with its continuations. Behind a ``"``, a group is a quoted string (RFC 9051 §4.3). A group
     ``password_hash`` is made from the password and the timestamp of the greeting."""
+    reveals: Callable[[str, bytes], Iterable[Disclosed]] | None = None
+    """(title and bytes of a phrase, or of the beginning of one) -> what it tells that `discloses` cannot say. A dialect
+    that has it says all steps of its logins here, and `sasl` only tells where one begins."""
     timestamp: str = r"(?!)"
     """A regular expression for the challenge in a greeting, as group 1 (RFC 1939 §7); a dialect without one keeps this,
     which matches nothing."""

@@ -229,9 +229,9 @@ FTP = Dialect(
     replies=REPLIES,
     capabilities=CAPABILITIES,
     discloses={
-        "USER": r"USER +(?P<user_name>[^\r\n]+)",
-        "PASS": r"PASS +(?P<password>[^\r\n]+)",
-        "STOR": r"STOR +(?P<file_name>[^\r\n]+)",
-        "RETR": r"RETR +(?P<file_name>[^\r\n]+)",
+        "USER": r"\s*USER[ \t]+(?P<user_name>[^\r\n]+)",
+        "PASS": r"\s*PASS[ \t](?P<password>[^\r\n]+)",
+        "STOR": r"\s*STOR[ \t]+(?P<file_name>[^\r\n]+)",
+        "RETR": r"\s*RETR[ \t]+(?P<file_name>[^\r\n]+)",
     },
 )

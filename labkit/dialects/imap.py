@@ -142,8 +142,9 @@ _DISCLOSES = {
     "UID SEARCH": r"\S+ +UID +SEARCH +(?P<search>[^\r\n]+)",
     "ID": r"\S+ +ID +\((?P<program>[^)]+)\)",
     "FETCH": (
-        rf'\* +\d+ +FETCH +.*?ENVELOPE +\({_QUOTED} +(?:NIL|"(?P<subject>(?:[^"\\]|\\.)*)") +'
-        rf"(?:NIL|\((?P<from>\(.*?\))\)) +{_ADDRESSES} +{_ADDRESSES} +(?:NIL|\((?P<to>\(.*?\))\))"
+        rf'\* +\d+ +FETCH +(?=(?:.*?ENVELOPE +\({_QUOTED} +(?:NIL|"(?P<subject>(?:[^"\\]|\\.)*)") +'
+        rf"(?:NIL|\((?P<from>\(.*?\))\)) +{_ADDRESSES} +{_ADDRESSES} +(?:NIL|\((?P<to>\(.*?\))\)))?)"
+        r'(?:(?s:.*?)(?:RFC822\.TEXT|BODY\[[^]"]*\](?:<\d+>)?) +"(?P<message>(?:[^"\\]|\\.)+)")?'
     ),
     **dict.fromkeys(("SELECT", "EXAMINE", "CREATE", "DELETE", "SUBSCRIBE", "UNSUBSCRIBE"), _MAILBOX),
 }
@@ -225,6 +226,7 @@ IMAP = Dialect(
     recognises=_recognises,
     explain=explain,
     tagged=True,
+    delivers=("APPEND",),
     commands=COMMANDS,
     replies=REPLIES,
     capabilities=CAPABILITIES,

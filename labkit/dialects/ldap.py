@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from labkit.dialects.base import CLIENT, SERVER, Dialect, Phrase
 from labkit.dialects.framing.binary_records import REPLY, BinaryRecordReader, BinaryRecords, ber
+from labkit.dialects.ldap_logins import reveals
 from labkit.dialects.reader import COMMAND, WAIT
 from labkit.dialects.writing import (
     GO_AHEAD,
@@ -248,6 +249,17 @@ def _recognises(server: bytes, client: bytes) -> bool:
     return read is not None and OPERATIONS[read.operation] in COMMANDS
 
 
+def _accepts(title: str, data: bytes) -> bool | None:
+    read = message(data) if title in REPLIES else None
+    code = None if read is None else _code(read)
+    return None if code in (None, _GOES_ON) else code in _SUCCESSES
+
+
+_GOES_ON = 14
+_SUCCESSES = (SUCCESS, 5, 6)
+"""Result codes that are no errors; 5 and 6 are those of a comparison (RFC 4511 §4.1.9)."""
+
+
 def _tell(title: str, data: bytes) -> str:
     """The title, the result, and what of the message is text."""
     read = message(data)
@@ -390,6 +402,8 @@ LDAP = Dialect(
     explain=_explain,
     tell=_tell,
     tagged=True,
+    accepts=_accepts,
+    delivers=("AddRequest", "ModifyRequest", "DelRequest", "ModifyDNRequest"),
     again="BindRequest",
     steps={
         "question": "The client may read the root DSE, in which the server says what it can do.",
@@ -402,12 +416,10 @@ LDAP = Dialect(
     replies=REPLIES,
     capabilities={STARTTLS: "The server offers StartTLS (RFC 4511 §4.14).", WHO_AM_I: "The server knows Who am I?"},
     discloses={
-        "BindRequest": (
-            r"(?s).*?\x02\x01\x03\x04[\x00-\x7f](?P<user_name>[^\x80]*)\x80[\x00-\x7f](?P<password>[^\xa0]*)"
-        ),
         "AddRequest": (
             r"(?s).*?\x68.{1,5}?\x04[\x00-\x7f](?P<entry>[\x20-\x7e]+?)"
             r"(?=\x30(?:[\x00-\x7f]|\x81.|\x82..)\x30.{1,3}\x04).*?(?P<message>[\x20-\x7e]+)$"
         ),
     },
+    reveals=reveals,
 )

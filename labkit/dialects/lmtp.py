@@ -54,8 +54,9 @@ LMTP = replace(
         ask=lambda name, tag: untagged_command("LHLO alice.lab.test", tag),
     ),
     relay_ports=(),
+    replies_to_message="RCPT",
     recognises=_recognises,
     explain=_explain,
     commands=COMMANDS,
-    discloses={**SMTP.discloses, "LHLO": r"LHLO +(?P<client_name>\S+)"},
+    discloses={**SMTP.discloses, "LHLO": r"\s*LHLO\s+(?P<client_name>\S+)"},
 )

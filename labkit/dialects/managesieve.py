@@ -67,6 +67,14 @@ _LINES = CodedLines(
 _STATUS = re.compile(rb"(?:[^\n]*\n)*?(OK|NO|BYE)\b", re.IGNORECASE)
 _LAST_LINE = re.compile(rb"(?:OK|NO|BYE)\b", re.IGNORECASE)
 _LITERAL = re.compile(rb"\{(\d{1,9})\+?\}\r?\n$")
+_LONGEST_LITERAL = 16
+"""Bytes of the end of a line that announces a literal."""
+_MOST_STRINGS = 2
+"""Strings of one command (RFC 5804 §2), apart from the script itself."""
+_BRINGS_SCRIPT = re.compile(
+    rb"\s*(?:CHECKSCRIPT|PUTSCRIPT\s+(?:\"[^\n]*\"|\{\d+\+?\}\r?\n[^\n]*))\s+\{\d+\+?\}\r?\n", re.IGNORECASE
+)
+"""A command up to the literal that is its script."""
 _LOGIN = ("AUTHENTICATE", CREDENTIAL)
 
 
@@ -96,7 +104,7 @@ class _Reader(CodedLineReader):
     def _next_line(self, buffer: Buffer, start: int, end: int) -> int:
         """A reply ends with the line that begins with its status; a literal (RFC 5804 §1.2) is skipped."""
         last = self._in_last_line or bool(_LAST_LINE.match(buffer, start))
-        literal = _LITERAL.search(buffer, max(start, end - 16), end)
+        literal = _LITERAL.search(buffer, max(start, end - _LONGEST_LITERAL), end)
         if literal and int(literal[1]) <= LARGEST:
             self._in_last_line = last
             return end + int(literal[1])
@@ -106,6 +114,17 @@ class _Reader(CodedLineReader):
 
     def _question(self, title: str, line: bytes) -> str:
         return "with literal" if title in ("PUTSCRIPT", "CHECKSCRIPT") and _LITERAL.search(line) else title
+
+    def _command_end(self, buffer: Buffer) -> int:
+        """Strings may be literals (RFC 5804 §1.2); that of a script is a message of its own."""
+        end = buffer.line()
+        for _ in range(_MOST_STRINGS):
+            literal = _LITERAL.search(buffer, max(0, end - _LONGEST_LITERAL), end)
+            if not literal or int(literal[1]) > LARGEST or _BRINGS_SCRIPT.fullmatch(buffer, 0, end):
+                break
+            behind = end + int(literal[1])
+            end = buffer.line(behind) if len(buffer) > behind else 0
+        return end
 
     def _announced(self, line: bytes) -> int:
         return int(_LITERAL.search(line)[1])
@@ -148,6 +167,10 @@ def _login(user: str, password: str, tag: str) -> bytes:
     return untagged_command(f'AUTHENTICATE "PLAIN" "{plain(user, password)}"', tag)
 
 
+_STRING = r"(?:\"|\{\d+\+?\}\r?\n)"
+"""How a quoted string or a literal begins (RFC 5804 §1.2)."""
+
+
 WRITER = Writer(
     command=untagged_command,
     replies=lines(done='OK "{text}"', refused='NO "{text}"', later='NO (TRYLATER) "{text}"', go_ahead='OK "{text}"'),
@@ -183,12 +206,13 @@ MANAGESIEVE = Dialect(
     sections={"upgrade": "RFC 5804 §2.2", "forget": "RFC 5804 §2.2", "login": "RFC 5804 §2.1"},
     programs=("Dovecot",),
     messages=lambda _: (),
-    sasl=r'AUTHENTICATE +"(?P<mechanism>[^"]+)"(?: +"(?P<initial>[^"]*)")?',
+    sasl=rf"\s*AUTHENTICATE\s+{_STRING}(?P<mechanism>[^\"\s]+)\"?(?:\s+{_STRING}(?P<initial>[^\"\s]*))?",
     reader=_Reader,
     writes=WRITER,
     recognises=_recognises,
     explain=_explain,
     again="OK",
+    delivers=("PUTSCRIPT",),
     steps={
         "offer": "The server offers STARTTLS in its greeting, unasked.",
         "question inside TLS": "Inside TLS the server lists its capabilities again, unasked: only this list counts.",
@@ -197,9 +221,7 @@ MANAGESIEVE = Dialect(
     replies=REPLIES,
     capabilities=CAPABILITIES,
     discloses={
-        "PUTSCRIPT": r'PUTSCRIPT +"(?P<script>[^"]*)"',
-        "GETSCRIPT": r'GETSCRIPT +"(?P<script>[^"]*)"',
-        "SETACTIVE": r'SETACTIVE +"(?P<script>[^"]*)"',
-        "DELETESCRIPT": r'DELETESCRIPT +"(?P<script>[^"]*)"',
+        command: rf"\s*{command}\s+{_STRING}(?P<script>(?<=\")(?:[^\"\\]|\\.)*|(?<=\n)[^\r\n]*?(?=\s+\{{|\r|\n|$))"
+        for command in ("PUTSCRIPT", "GETSCRIPT", "SETACTIVE", "DELETESCRIPT")
     },
 )

@@ -224,7 +224,8 @@ NNTP = Dialect(
     go_ahead="382",
     sections={"upgrade": "RFC 4642 §2.2", "forget": "RFC 4642 §2.2.2", "login": "RFC 4643 §2.3"},
     messages=_messages,
-    sasl=r"AUTHINFO SASL +(?P<mechanism>\S+)(?: +(?P<initial>\S+))?",
+    delivers=("POST", "IHAVE"),
+    sasl=r"\s*AUTHINFO\s+SASL\s+(?P<mechanism>\S+)(?:[ \t]+(?P<initial>\S+))?",
     reader=_Reader,
     writes=WRITER,
     recognises=_recognises,
@@ -233,8 +234,8 @@ NNTP = Dialect(
     replies=REPLIES,
     capabilities=CAPABILITIES,
     discloses={
-        "AUTHINFO USER": r"AUTHINFO +USER +(?P<user_name>[^\r\n]+)",
-        "AUTHINFO PASS": r"AUTHINFO +PASS +(?P<password>[^\r\n]+)",
-        "GROUP": r"GROUP +(?P<newsgroup>\S+)",
+        "AUTHINFO USER": r"\s*AUTHINFO\s+USER[ \t]+(?P<user_name>[^\r\n]+)",
+        "AUTHINFO PASS": r"\s*AUTHINFO\s+PASS[ \t](?P<password>[^\r\n]+)",
+        "GROUP": r"\s*GROUP[ \t]+(?P<newsgroup>\S+)",
     },
 )

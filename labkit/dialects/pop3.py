@@ -115,7 +115,7 @@ POP3 = Dialect(
     sections={"upgrade": "RFC 2595 §4", "forget": "RFC 2595 §4", "login": "RFC 2595 §2.3"},
     programs=("Dovecot",),
     messages=_messages,
-    sasl=r"AUTH +(?P<mechanism>\S+)(?: +(?P<initial>\S+))?",
+    sasl=r"\s*AUTH\s+(?P<mechanism>\S+)(?:[ \t]+(?P<initial>\S+))?",
     reader=_Reader,
     writes=WRITER,
     recognises=_recognises,
@@ -124,9 +124,9 @@ POP3 = Dialect(
     replies=REPLIES,
     capabilities=CAPABILITIES,
     discloses={
-        "USER": r"USER +(?P<user_name>[^\r\n]+)",
-        "PASS": r"PASS +(?P<password>[^\r\n]+)",
-        "APOP": r"APOP +(?P<user_name>\S+)(?: +(?P<password_hash>\S+))?",
+        "USER": r"\s*USER[ \t]+(?P<user_name>[^\r\n]+)",
+        "PASS": r"\s*PASS[ \t](?P<password>[^\r\n]+)",
+        "APOP": r"\s*APOP\s+(?P<user_name>\S+)(?:[ \t]+(?P<password_hash>\S+))?",
     },
     timestamp=r"\+OK[^<\r\n]*(<[^>\s]+>)",
 )

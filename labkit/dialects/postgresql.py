@@ -5,9 +5,9 @@ and nothing is asked: the client speaks first. From version 17 on, TLS may come 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from labkit.dialects.base import CLIENT, SERVER, Dialect, Phrase
+from labkit.dialects.base import CHALLENGE, CLIENT, MECHANISM, RESPONSE, SERVER, Dialect, Disclosed, Phrase
 from labkit.dialects.framing.binary_records import REPLY, BinaryRecordReader, BinaryRecords, counted, fixed
 from labkit.dialects.reader import COMMAND, WAIT, Buffer
 from labkit.dialects.writing import GO_AHEAD, LATER, REFUSED, Injected, Reply, Writer
@@ -25,6 +25,7 @@ COMMANDS = {
     "PasswordMessage": "The client sends its password as it is, or a hash of it, as the server has asked.",
     "SASLInitialResponse": "The client begins a login with SASL: mechanism and first part.",
     "SASLResponse": "The client goes on with its login.",
+    "GSSResponse": "The client logs in with Kerberos, or as Windows does.",
     "Query": "The client asks the server to run SQL.",
     "Parse": "The client prepares SQL.",
     "Bind": "The client gives the values for prepared SQL.",
@@ -66,6 +67,9 @@ REPLIES = {
     "AuthenticationSASL": "The server asks for a login with SASL, and names mechanisms.",
     "AuthenticationSASLContinue": "The server goes on with the login.",
     "AuthenticationSASLFinal": "The server ends the login with SASL, and proves that it knows the password.",
+    "AuthenticationGSS": "The server asks for a login with Kerberos.",
+    "AuthenticationGSSContinue": "The server goes on with a login with Kerberos, or as Windows does.",
+    "AuthenticationSSPI": "The server asks for a login as Windows does.",
     "Authentication": "The server asks for a login that the lab does not know.",
     "NegotiateProtocolVersion": "The server names the options of the client that it does not know.",
     "ErrorResponse": "The server refuses, or something failed.",
@@ -120,12 +124,24 @@ _AUTHENTICATION = {
     0: "AuthenticationOk",
     3: "AuthenticationCleartextPassword",
     5: "AuthenticationMD5Password",
+    7: "AuthenticationGSS",
+    8: "AuthenticationGSSContinue",
+    9: "AuthenticationSSPI",
     10: "AuthenticationSASL",
     11: "AuthenticationSASLContinue",
     12: "AuthenticationSASLFinal",
 }
-_PASSWORD = {"AuthenticationSASL": "SASLInitialResponse", "AuthenticationSASLContinue": "SASLResponse"}
+_PASSWORD = {
+    "AuthenticationSASL": "SASLInitialResponse",
+    "AuthenticationSASLContinue": "SASLResponse",
+    "AuthenticationGSS": "GSSResponse",
+    "AuthenticationGSSContinue": "GSSResponse",
+    "AuthenticationSSPI": "GSSResponse",
+}
 """What the server has asked last -> what the client's message of type ``p`` is; a password otherwise."""
+
+_MD5 = re.compile(rb"md5[0-9a-f]{32}")
+"""How a hash is written in the place of a password."""
 
 _ANSWER = "answer"
 """The state of a server that was asked for encryption: one byte, or an error."""
@@ -165,6 +181,11 @@ class _Reader(BinaryRecordReader):
         self._wanted = ""
         """The last request for encryption."""
 
+    def begun(self, sender: str) -> tuple[str, str]:
+        if sender == CLIENT and self._next == _MESSAGES and not self._begun[CLIENT]:
+            return self._request(bytes(self._buffers[CLIENT][:1]))
+        return super().begun(sender)
+
     def _named(self, sender: str, data: bytes) -> tuple[str, str]:
         if sender == CLIENT:
             return self._request(data)
@@ -202,6 +223,26 @@ def _recognises(server: bytes, client: bytes) -> bool:
     code = int.from_bytes(client[4:8], "big")
     length = int.from_bytes(client[:4], "big")
     return _CODES.get(code) is not None and (length in (8, 16) or (code == _STARTUP and b"user\x00" in client))
+
+
+def _reveals(title: str, data: bytes) -> Iterator[Disclosed]:
+    """What the messages of a login tell: the password, or a hash of it and of the salt, or a step of SASL."""
+    body = data[5:]
+    said, _, behind = body.partition(b"\x00")
+    if title == "PasswordMessage" and said:
+        steps = ((MECHANISM, b"POSTGRESQL-MD5"), (RESPONSE, said)) if _MD5.fullmatch(said) else (("password", said),)
+        yield from (Disclosed(what, value, 5, 5 + len(said)) for what, value in steps)
+    elif title == "SASLInitialResponse" and said:
+        yield Disclosed(MECHANISM, said, 5, 5 + len(said))
+        if len(behind) > 4:  # behind its length
+            yield Disclosed(RESPONSE, behind[4:], len(data) - len(behind) + 4, len(data))
+    elif title in _CHALLENGES and body[4:]:
+        yield Disclosed(CHALLENGE, body[4:], 9, len(data))
+    elif title == "SASLResponse" and body:
+        yield Disclosed(RESPONSE, body, 5, len(data))
+
+
+_CHALLENGES = ("AuthenticationMD5Password", "AuthenticationSASLContinue")
 
 
 def _tell(title: str, data: bytes) -> str:
@@ -246,6 +287,10 @@ _REPLIES: Mapping[str, Reply] = {
 }
 
 
+_ACCEPTED = {"AuthenticationOk": True, "CommandComplete": True, "EmptyQueryResponse": True, "ErrorResponse": False}
+"""Reply -> whether what was asked is done."""
+
+
 def _willing(phrase: Phrase) -> bytes:
     ready = message(b"Z", b"I")
     return {
@@ -288,6 +333,8 @@ POSTGRESQL = Dialect(
     explain=_explain,
     tell=_tell,
     again="StartupMessage",
+    accepts=lambda title, _: _ACCEPTED.get(title),
+    delivers=("Query", "Execute"),
     steps={
         "upgrade": "The client asks to start TLS before anything else: SSLRequest.",
         "go-ahead": "The server agrees with the single byte S. The next byte is TLS.",
@@ -300,8 +347,8 @@ POSTGRESQL = Dialect(
             r"(?s).{8}(?=(?:[^\x00]*\x00[^\x00]*\x00)*?user\x00(?P<user_name>[^\x00]*)\x00)"
             r"(?=(?:[^\x00]*\x00[^\x00]*\x00)*?database\x00(?P<database>[^\x00]*)\x00)?"
         ),
-        "PasswordMessage": r"(?s)p.{4}(?P<password>[^\x00]*)\x00",
-        "Query": r"(?s)Q.{4}(?P<query>[^\x00]*)\x00",
-        "Parse": r"(?s)P.{4}[^\x00]*\x00(?P<query>[^\x00]*)\x00",
+        "Query": r"(?s)Q.{4}(?P<query>[^\x00]*)",
+        "Parse": r"(?s)P.{4}[^\x00]*\x00(?P<query>[^\x00]*)",
     },
+    reveals=_reveals,
 )

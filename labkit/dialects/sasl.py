@@ -209,7 +209,13 @@ def _ntlm_field(message: bytes, at: int) -> bytes:
     return message[offset : offset + size]
 
 
+def _md5(said: _Exchange) -> _Found:
+    """PostgreSQL's own: MD5 of the password and the user name, and MD5 of that and the salt, which is the challenge."""
+    return ((HASH, offline("MD5 of PostgreSQL", said.challenge.hex().encode(), said.response)),) if said.first else ()
+
+
 _MECHANISMS: dict[str, _Read] = {
+    "POSTGRESQL-MD5": _md5,
     "PLAIN": _plain,
     "LOGIN": _login,
     "EXTERNAL": _one_name,

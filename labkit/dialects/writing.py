@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from labkit.dialects.base import Phrase
 
-DONE, REFUSED, LATER, ODD, GO_AHEAD = "done", "refused", "later", "odd", "go-ahead"
+KINDS = DONE, REFUSED, LATER, ODD, GO_AHEAD = "done", "refused", "later", "odd", "go-ahead"
 """Kinds of replies: success, refused for good, refused for now, a success that does not belong to the upgrade command,
 and the permission to start TLS."""
 

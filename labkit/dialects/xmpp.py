@@ -5,9 +5,11 @@ TLS is refused, the stream is closed (§5.4.2.2).
 """
 
 import re
-from collections.abc import Mapping
+from base64 import b64decode
+from collections.abc import Iterator, Mapping
+from html import unescape
 
-from labkit.dialects.base import SERVER, Dialect, Phrase
+from labkit.dialects.base import CHALLENGE, RESPONSE, SERVER, Dialect, Disclosed, Phrase
 from labkit.dialects.framing.stanzas import StanzaReader, Stanzas
 from labkit.dialects.writing import (
     GO_AHEAD,
@@ -134,6 +136,55 @@ def _willing(phrase: Phrase) -> bytes:
     }.get(phrase.title, b"<iq type='result'/>")
 
 
+_TELLING: Mapping[str, re.Pattern[bytes]] = {
+    "auth": re.compile(
+        rb"\s*<auth\b(?>[^>]*?\bmechanism=['\"](?P<mechanism>[^'\"]{1,64})['\"])[^>]*>(?P<response>[^<]*)"
+    ),
+    "response": re.compile(rb"\s*<response\b[^>]*>(?P<response>[^<]*)"),
+    "challenge": re.compile(rb"\s*<challenge\b[^>]*>(?P<challenge>[^<]*)"),
+    "message": re.compile(
+        rb"\s*<message\b(?:[^>]*?\bto=['\"](?P<recipient>[^'\"]{0,3071})['\"])?[^>]*>"
+        rb"(?:.*?<body\b[^>]*>(?P<message>[^<]*))?",
+        re.DOTALL,
+    ),
+    "iq": re.compile(
+        rb"(?:.*?<username\b[^>]*>(?P<user_name>[^<]*))?(?:.*?<password\b[^>]*>(?P<password>[^<]*))?", re.DOTALL
+    ),
+}
+"""Stanza -> what it tells; an iq may hold a login without SASL (XEP-0078), or a new account (XEP-0077)."""
+
+
+def _reveals(title: str, data: bytes) -> Iterator[Disclosed]:
+    found = _TELLING[title].match(data) if title in _TELLING else None
+    for name, value in found.groupdict().items() if found else ():
+        if value:
+            decoded = unescape(value.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+            said = _payload(value) if name in (CHALLENGE, RESPONSE) else decoded
+            yield Disclosed(name.replace("_", " "), said, *found.span(name))
+
+
+def _payload(coded: bytes) -> bytes:
+    """What is said in base64, whose end may be cut off; as it stands where it is none.
+
+    A single ``=`` stands for no bytes (RFC 6120 §6.4.2).
+    """
+    whole = b"".join(coded.split())
+    try:
+        return b64decode(whole[: len(whole) // 4 * 4], validate=True) if whole != b"=" else b""
+    except ValueError:
+        return coded
+
+
+def _accepts(title: str, data: bytes) -> bool | None:
+    """A message has no answer but an error (RFC 6120 §8.3)."""
+    kind = _TYPE.match(data)
+    return {"success": True, "failure": False, "error": False}.get(title, _TYPES.get(kind[1]) if kind else None)
+
+
+_TYPE = re.compile(rb"\s*<(?:iq|message|presence)\b[^>]*?\btype=['\"](error|result)['\"]")
+_TYPES = {b"error": False, b"result": True}
+
+
 _REPLIES: Mapping[str, Reply] = {
     REFUSED: lambda text, tag: f"<failure xmlns='{TLS_NAMESPACE}'/></stream:stream>".encode(),
     GO_AHEAD: lambda text, tag: f"<proceed xmlns='{TLS_NAMESPACE}'/>".encode(),
@@ -173,6 +224,7 @@ XMPP = Dialect(
     recognises=_recognises,
     explain=_explain,
     again="stream",
+    accepts=_accepts,
     steps={
         "greeting": "The client has opened its stream; the server opens its own.",
         "offer": "The server offers starttls among its features, unasked.",
@@ -185,8 +237,6 @@ XMPP = Dialect(
     capabilities=CAPABILITIES,
     discloses={
         "stream": r"(?s).*?<(?:\w+:)?stream\b[^>]*?\bto=['\"](?P<domain>[^'\"]*)['\"]",
-        "message": (
-            r"(?s)\s*<message\b[^>]*?\bto=['\"](?P<recipient>[^'\"]*)['\"].*?<body\b[^>]*>(?P<message>[^<]*)</body>"
-        ),
     },
+    reveals=_reveals,
 )

@@ -8,6 +8,7 @@ why each is wrong. What an answer is called in a sentence is decided here too.
 import math
 import reprlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from decimal import Decimal
 from itertools import islice
 from numbers import Number, Real
 from typing import Any
@@ -98,10 +99,10 @@ def number(
     def checker(answer: object, *about: object) -> str:
         if isinstance(answer, str | bytes) and _is_number(answer):
             return f"{shown(answer)} is text that looks like a number: write it without the quotes."
-        if not isinstance(answer, Real) or isinstance(answer, bool) or math.isnan(answer):
+        if not isinstance(answer, Real | Decimal) or isinstance(answer, bool) or math.isnan(answer):
             return f"The answer is a number, and yours is {shown(answer)}."
         right = _worked_out(expected, about)
-        if abs(answer - right) <= tolerance:
+        if abs(float(answer) - right) <= tolerance:
             return ""
         return named(answer, mistakes) or f"{shown(answer)} is too {'high' if answer > right else 'low'}. {otherwise}"
 
@@ -140,7 +141,7 @@ def members(
         right = list(_worked_out(expected, about))
         for thing in answer:
             if of and not _among(thing, of):
-                return f"{shown(thing)} is none of what there is to choose from: {', '.join(map(str, of))}."
+                return f"{shown(thing)} is none of what there is to choose from: {', '.join(map(repr, of))}."
             if not _among(thing, right):
                 return f"{shown(thing)} does not belong there. {named(thing, extra)}".rstrip()
         left = [thing for thing in right if not _among(thing, answer)]

@@ -149,16 +149,13 @@ def _pointed_at(finding: object, network: MysteryNetwork) -> tuple[Incident | No
 
 
 def _attack(said: object, incident: Incident, network: MysteryNetwork) -> str:
-    kind = catalogue.vector(incident.vector).name if incident.vector in _NUMBERS else ""
-    if any(spelled_alike(said, name) for name in (incident.kind, incident.vector, kind) if name):
+    kind = catalogue.vector(incident.vector).name
+    if any(spelled_alike(said, name) for name in (incident.kind, incident.vector, kind)):
         return ""
     word = next((word for word in BY_WORD if spelled_alike(said, word)), None)
     if word is None:
         return f"'attack' is one of {', '.join(BY_WORD)}, and yours is {shown(said)}."
     return f"The session was attacked, but not so. What is called {word} shows otherwise: {BY_WORD[word].sign}"
-
-
-_NUMBERS = {kind.id for kind in catalogue.ALL}
 
 
 def _host(part: str, otherwise: str) -> Callable[[object, Incident, MysteryNetwork], str]:

@@ -3,10 +3,11 @@
 It is made from the lessons and from the catalogue of attacks, so nothing can be missing from it.
 """
 
-from labkit.attacks.remedies import Remedy, attacks, remedy
+from labkit.attacks import catalogue
+from labkit.attacks.remedies import Remedy, remedy
 from labkit.exercises.lessons import lesson, numbers
 from labkit.exercises.question import Prediction
-from labkit.show.page import Page
+from labkit.show.page import Page, joined
 from labkit.show.table import table
 
 
@@ -16,7 +17,7 @@ def series() -> Page:
     asked = [(f"{each.number} {each.title}", *_answer(each.prediction)) for each in shipped]
     titles = {each.number: each.title for each in shipped}
     stopped: dict[Remedy, list[str]] = {}
-    for kind in attacks():
+    for kind in catalogue.ALL:
         stopped.setdefault(remedy(kind.id), []).append(f"{kind.id} {kind.__name__}")
     rows = [
         (by.defence, ", ".join(names), f"{by.lesson} {titles.get(by.lesson, '')}".rstrip())
@@ -26,7 +27,7 @@ def series() -> Page:
         table("What the lessons asked", ("lesson", "asked", "right"), asked),
         table("Every attack of the lab, by what stops it", ("what stops it", "attacks", "lesson"), rows),
     )
-    return Page(lambda: [page.body() for page in pages], "\n\n".join(page.text for page in pages))
+    return joined(pages)
 
 
 def _answer(asked: Prediction | None) -> tuple[str, str]:

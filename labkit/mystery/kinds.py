@@ -14,7 +14,7 @@ POLICY_KNOWN = "a policy known beforehand"
 NO_SECOND_TRY = "no second try with less"
 
 DEFENCES = {
-    MANDATORY: "the client stops where it cannot have TLS (RFC 8314 §4.1)",
+    MANDATORY: "the client stops where it cannot have TLS (RFC 8314 §5.2)",
     VERIFIED: "the same, and the certificate has to be right (RFC 9525)",
     IMPLICIT: "TLS from the first byte, and the certificate has to be right (RFC 8314 §3)",
     SERVER_FORGETS: "what came before TLS is thrown away when TLS begins (RFC 3207 §4.2)",

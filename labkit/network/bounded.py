@@ -35,13 +35,13 @@ def run_bounded(
     input: bytes,
     timeout: float,
     most: int,
-    environment: Mapping[str, str] | None,
+    environment: Mapping[str, str],
     running: "set[Running]",
 ) -> Ended:
     """Run `start` with `input` on its standard input, for `timeout` seconds and `most` bytes of output at most.
 
     When it returns, neither the program nor a process that it has started is left; on Windows, processes that it has
-    started may be. `environment` is that of the lab where it is None. The program is in `running` meanwhile. Raises
+    started may be. The program is in `running` meanwhile. Raises
     `OSError` where it cannot be started.
     """
     with ExitStack() as stack:
@@ -59,7 +59,7 @@ def run_bounded(
 class Running:
     """A program from its start to the end of the block, and a thread that reads what it writes."""
 
-    def __init__(self, start: list[str], given: IO[bytes], environment: Mapping[str, str] | None, most: int) -> None:
+    def __init__(self, start: list[str], given: IO[bytes], environment: Mapping[str, str], most: int) -> None:
         self.output = bytearray()
         self.cut = ""
         self._most = most
@@ -88,7 +88,7 @@ class Running:
         return self._process.wait(_FAREWELL)
 
     def wait(self, timeout: float) -> None:
-        """Until it has ended, by itself or because it must."""
+        """Wait until the program has ended, or `timeout` seconds are over."""
         try:
             self._process.wait(timeout)
         except subprocess.TimeoutExpired:

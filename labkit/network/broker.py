@@ -48,7 +48,7 @@ class Broker:
         self._number = 0
         with uninterrupted():
             try:
-                self._socket, process = _started([str(Path(package.origin).parent.parent), json.dumps(plan)])
+                self._socket, process = _started([str(Path(package.origin).parent), json.dumps(plan)])
             except OSError as error:
                 raise NetworkUnavailable(obstacle("starting its process", error.errno or 0, str(error))) from error
             self.pid = process.pid

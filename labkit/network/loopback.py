@@ -9,7 +9,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -85,13 +85,15 @@ class LoopbackHost(Host):
     def _placed(self, command: list[str], rights: str = ROOT) -> list[str]:
         return command
 
-    def _run(self, command: list[str], input: bytes, timeout: float) -> subprocess.CompletedProcess[bytes]:
+    def _run(
+        self, command: list[str], input: bytes, timeout: float, environment: Mapping[str, str]
+    ) -> subprocess.CompletedProcess[bytes]:
         if os.name == "nt":
-            return tool.run(command, command, input, timeout)
+            return tool.run(command, command, input, timeout, environment)
         ours, theirs = socket.socketpair()
         with ours, theirs:
             leash = theirs.fileno()
-            done = tool.run([*_LEASH, str(leash), *command], command, input, timeout, keep=(leash,))
+            done = tool.run([*_LEASH, str(leash), *command], command, input, timeout, environment, keep=(leash,))
             with suppress(BlockingIOError):  # where all went well, nothing was sent
                 number = int(ours.recv(_LARGEST_NUMBER, socket.MSG_DONTWAIT))
                 raise OSError(number, os.strerror(number))

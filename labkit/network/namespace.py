@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import weakref
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from functools import partial
 
@@ -70,9 +71,11 @@ class NamespaceHost(Host):
         self.network.sockets.add(sock)
         return sock
 
-    def _run(self, command: list[str], input: bytes, timeout: float) -> subprocess.CompletedProcess[bytes]:
+    def _run(
+        self, command: list[str], input: bytes, timeout: float, environment: Mapping[str, str]
+    ) -> subprocess.CompletedProcess[bytes]:
         # The broker ends what runs in the namespaces, at the latest with the lab.
-        return tool.run(self._placed(command), command, input, timeout)
+        return tool.run(self._placed(command), command, input, timeout, environment)
 
     def _placed(self, command: list[str], rights: str = ROOT) -> list[str]:
         broker = self.network.broker

@@ -49,15 +49,16 @@ class Processes(ABC):
     def run(self, command: list[str], input: bytes = b"", timeout: float = 30.0) -> subprocess.CompletedProcess[bytes]:
         """Run a tool on this host with `input` on its standard input; `timeout` in seconds, output in bytes.
 
-        Raises `LabError` when the tool is not installed or does not end in time. It is stopped then, and when this
-        process ends, together with the processes that it has started.
+        SSLKEYLOGFILE (RFC 9850) leads to the lab's key log, as for `start` and `try_out`. Raises `LabError` when the
+        tool is not installed or does not end in time. It is stopped then, and when this process ends, together with
+        the processes that it has started.
         """
         self.network.still_open()
         check_timeout(timeout)
         check_command(command)
         try:
             with within_limits(f"Starting {command[0]!r}"):
-                return self._run(command, input, timeout)
+                return self._run(command, input, timeout, self._environment())
         except subprocess.TimeoutExpired as error:
             raise LabError(f"{command[0]!r} was still running after {timeout:g} s and was stopped.") from error
         except OSError as error:
@@ -69,19 +70,20 @@ class Processes(ABC):
         input: bytes = b"",
         timeout: float = 8.0,
         most: int = 1 << 20,
-        environment: Mapping[str, str] | None = None,
+        environment: Mapping[str, str] = _NOTHING,
     ) -> Ended:
         """Run any program on this host: whatever it does, it ends, and nothing that it has started is left.
 
-        After `timeout` seconds, or `most` bytes of output, it is ended; that is no error. The other arguments are those
-        of `run_bounded`. Raises `LabError` where it is not installed.
+        After `timeout` seconds, or `most` bytes of output, it is ended; that is no error. `environment` is added to
+        that of this process, as in `start`. Raises `LabError` where it is not installed.
         """
         self.network.still_open()
         check_timeout(timeout)
         check_installed(command[0])
         try:
             with within_limits(f"Starting {command[0]!r}"):
-                return run_bounded(self._placed(command), input, timeout, most, environment, self.network.programs)
+                placed, around = self._placed(command), self._environment(environment)
+                return run_bounded(placed, input, timeout, most, around, self.network.programs)
         except OSError as error:
             raise LabError(f"{command[0]!r} cannot be started ({error.strerror}): try it in a terminal.") from error
 
@@ -104,8 +106,7 @@ class Processes(ABC):
         program: StartedProgram | None = None
         try:
             with uninterrupted(), within_limits(f"Starting {command[0]!r}"):
-                around = {**self.network.environment(), **environment}
-                program = StartedProgram(self.name, command, prefix, around)
+                program = StartedProgram(self.name, command, prefix, self._environment(environment))
                 self.network.started.append((program, self.network.occasion()))
             program.check()
         except BaseException as error:
@@ -116,6 +117,10 @@ class Processes(ABC):
                 raise LabError(f"{command[0]!r} cannot be started ({error.strerror}): try it in a terminal.") from error
             raise
         return program
+
+    def _environment(self, more: Mapping[str, str] = _NOTHING) -> dict[str, str]:
+        """The environment variables of a program on this host: of this process, of the lab, and more."""
+        return {**os.environ, **self.network.environment(), **more}
 
     def _end_repeated(self) -> None:
         """End what was started here on an occasion that is repeated now, and forget what has ended."""
@@ -185,7 +190,9 @@ class Processes(ABC):
         """A TCP socket of this host that is not connected yet, with Nagle's algorithm off. Raises `OSError`."""
 
     @abstractmethod
-    def _run(self, command: list[str], input: bytes, timeout: float) -> subprocess.CompletedProcess[bytes]:
+    def _run(
+        self, command: list[str], input: bytes, timeout: float, environment: Mapping[str, str]
+    ) -> subprocess.CompletedProcess[bytes]:
         """Run a tool on this host to its end. Raises `OSError` and `subprocess.TimeoutExpired`."""
 
     @abstractmethod

@@ -60,7 +60,7 @@ class StartedProgram:
                     stderr=subprocess.STDOUT,
                     bufsize=0,
                     pass_fds=[theirs.fileno()] if keeper else [],
-                    env={**os.environ, **environment},
+                    env=environment,
                     start_new_session=True,  # Control-C is for the kernel alone
                 )
             undo.callback(self._stop)

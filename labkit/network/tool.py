@@ -4,12 +4,18 @@ import contextlib
 import os
 import signal
 import subprocess
+from collections.abc import Mapping
 
 from labkit.interrupts import uninterrupted
 
 
 def run(
-    start: list[str], command: list[str], input: bytes, timeout: float, keep: tuple[int, ...] = ()
+    start: list[str],
+    command: list[str],
+    input: bytes,
+    timeout: float,
+    environment: Mapping[str, str],
+    keep: tuple[int, ...] = (),
 ) -> subprocess.CompletedProcess[bytes]:
     """Run `start`, which becomes `command`, in a process group of its own; it inherits the descriptors in `keep`.
 
@@ -20,7 +26,13 @@ def run(
     try:
         with uninterrupted():
             process = subprocess.Popen(
-                start, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True, pass_fds=keep
+                start,
+                stdin=pipe,
+                stdout=pipe,
+                stderr=pipe,
+                env=environment,
+                start_new_session=True,
+                pass_fds=keep,
             )
         out, err = process.communicate(input, timeout)
     except BaseException:

@@ -6,35 +6,25 @@ More than any mail client does is done only through `ProbeTarget.inside`, a host
 import re
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from labkit.dialects import Dialect, for_port, named
 from labkit.dialects.writing import Credentials
 from labkit.errors import LabError
 from labkit.network import Host
-from labkit.network.checks import check_port
+from labkit.network.checks import check_port, check_timeout
 from labkit.network.outside import Outside, is_address
 
 if TYPE_CHECKING:
-    from labkit.defences.resolver import Resolver
+    from labkit.probe.looking_up import Publication
 
 PATIENCE_INSIDE, PATIENCE_OUTSIDE = 5.0, 15.0
 """Seconds for each answer of a server; some outside let a client wait on purpose before they greet."""
-LONGEST_INSIDE, LONGEST_OUTSIDE = 30.0, 90.0
-"""Seconds for everything that is looked at."""
+_ANSWERS = 6
+"""How many of them everything that is looked at may take together."""
 
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[^\]]*)\]|(?P<host>[^:\s]*))(?::(?P<port>[^:]*))?")
-
-
-@dataclass(frozen=True)
-class Publication:
-    """How to look up what a domain publishes."""
-
-    resolver: "Resolver"
-    fetch: Callable[[str], bytes]
-    """Gets the body of a domain's policy; raises `labkit.defences.mta_sts.NoPolicy`."""
-    clock: Callable[[], float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,18 +48,20 @@ class ProbeTarget:
     """An account on one of the lab's own servers."""
     domain: str = ""
     """The mail domain that the server is for; empty where it is not known."""
-    publication: Callable[[], Publication] | None = None
+    publication: "Callable[[], Publication] | None" = None
     """Makes the way to look up what is published; None where there is none."""
     unpublished: str = ""
     """Why there is none, or not for this domain."""
     source: str = ""
     """The address to connect from; the usual one where it is empty."""
     patience: float = PATIENCE_INSIDE
-    longest: float = LONGEST_INSIDE
+    """Seconds for each answer."""
+    longest: float = _ANSWERS * PATIENCE_INSIDE
+    """Seconds for everything that is looked at."""
 
     @property
     def reach(self) -> Host | Outside:
-        """What connects to it."""
+        """The host, or the outside, from which it is connected to."""
         return self.inside or Outside()
 
     @property
@@ -81,6 +73,11 @@ class ProbeTarget:
     def relays(self) -> bool:
         """Whether other mail servers talk to it, and not people's clients."""
         return self.port in self.dialect.relay_ports
+
+    def within(self, timeout: float) -> "ProbeTarget":
+        """The same target with another time limit (seconds) for each answer. Raises `LabError` for none."""
+        check_timeout(timeout)
+        return replace(self, patience=timeout, longest=_ANSWERS * timeout)
 
     @property
     def sni(self) -> str | None:
@@ -112,8 +109,6 @@ def outside(
     trust: Callable[[ssl.SSLContext], Any] = ssl.SSLContext.load_default_certs,
 ) -> ProbeTarget:
     """A server outside the lab; its port tells `protocol` and `implicit` unless they are given. Raises `LabError`."""
-    from labkit.probe.domain_records import public
-
     host, port = address(text)
     dialect = named(protocol) if protocol else for_port(port or 0)
     if dialect is None:
@@ -131,12 +126,18 @@ def outside(
         trust=trust,
         implicit=_implicit(dialect, port) if implicit is None else implicit,
         domain=domain,
-        publication=public,
+        publication=_public,
         unpublished="" if domain else "no mail domain was named",
         patience=PATIENCE_OUTSIDE,
-        longest=LONGEST_OUTSIDE,
+        longest=_ANSWERS * PATIENCE_OUTSIDE,
     )
 
 
 def _implicit(dialect: Dialect, port: int) -> bool:
     return port in dialect.implicit_ports and port not in dialect.explicit_ports
+
+
+def _public() -> "Publication":
+    from labkit.probe.looking_up import public  # it loads dnspython, which a probe without a domain does not need
+
+    return public()

@@ -67,9 +67,12 @@ class _Session(Session):
         return result(0, 0x78, PROTOCOL_ERROR, why, _NOTICE)
 
     async def _record(self) -> bytes:
-        head = await self.exactly(2)
+        head = await self.exactly(1)
+        if head[0] != 0x30:
+            await self.dismiss("This is no LDAP message")
+        head += await self.exactly(1)
         width = head[1] & 0x7F if head[1] & 0x80 else 0
-        if head[0] != 0x30 or width > 4 or head[1] == 0x80:
+        if width > 4 or head[1] == 0x80:
             await self.dismiss("This is no LDAP message")
         head += await self.exactly(width)
         size = int.from_bytes(head[2:], "big") if width else head[1]

@@ -65,7 +65,8 @@ class _Session(Session):
     async def _startup(self) -> dict[str, str]:
         """The parameters of the client, after an upgrade if it asks for one."""
         while True:
-            length = int.from_bytes(await self.exactly(4), "big")
+            begins = await self.exactly(1)
+            length = int.from_bytes(await self.exactly(3), "big") if begins == b"\0" else 0
             if not 8 <= length <= _LONGEST_STARTUP:
                 await self._fail("08P01", "invalid length of startup packet")
             body = await self.exactly(length - 4)

@@ -130,11 +130,15 @@ class Session(asyncio.Protocol, ABC):
             raise ConnectionAbortedError("the client reads nothing") from None
 
     async def dismiss(self, why: str) -> NoReturn:
-        """Say goodbye to a client that may still be talking, and hear it out for a moment. Raises EOFError.
+        """Say goodbye to a client that may still be talking, and hear it out. Raises EOFError."""
+        await self.send(self.parting(why))
+        await self.hear_out()
+
+    async def hear_out(self) -> NoReturn:
+        """Send no more, and read for a moment what the client still says. Raises EOFError.
 
         A connection that is closed with bytes unread is reset (RFC 9293 §3.6.1), and the client may lose the goodbye.
         """
-        await self.send(self.parting(why))
         if self._transport.can_write_eof():
             self._transport.write_eof()
         with suppress(TimeoutError):

@@ -1,5 +1,9 @@
-"""Where a server of the lab stands: what each of them tells of its listener, whatever serves there."""
+"""Where a server of the lab listens: what all kinds of servers tell of their listener."""
 
+from collections.abc import Mapping
+from typing import Any
+
+from labkit.errors import LabError
 from labkit.network import Listener
 from labkit.servers.settings import Settings
 
@@ -37,3 +41,10 @@ class Standing:
     def elsewhere(self) -> str:
         """``really 127.0.0.1:40001`` for a server that only stands for its port, and nothing for one that is there."""
         return self._listener.elsewhere
+
+
+def check_not_replaced(server: Any, servers: Mapping[tuple[str, int], Standing]) -> None:
+    """Raises `LabError` for a closed server in whose place another of `servers` runs, which would be reached."""
+    there = servers.get((getattr(server, "host", ""), getattr(server, "port", 0)), server)
+    if there is not server and getattr(server, "closed", False):
+        raise LabError(f"{server!r} was replaced: in its place runs {there!r}. Use what the later start returned.")

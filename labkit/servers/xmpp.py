@@ -3,6 +3,7 @@
 import asyncio
 import re
 from typing import ClassVar, NoReturn
+from xml.parsers import expat
 from xml.sax.saxutils import quoteattr
 
 from labkit.dialects.framing.stanzas import END, HEADER, OTHER, StanzaCutter, XMLPiece
@@ -18,6 +19,40 @@ _LARGEST = 64 << 10
 """Bytes of a stanza; RFC 6120 §13.12 asks for 10,000 at least."""
 _STREAMS = "urn:ietf:params:xml:ns:xmpp-streams"
 _BIND = "urn:ietf:params:xml:ns:xmpp-bind"
+_DECLARATION = b"<?xml"
+
+
+class _Restricted(Exception):
+    """A document type has begun, which RFC 6120 §11.1 forbids."""
+
+
+class _WellFormed:
+    """Says of a client's stream, while it arrives, whether it is well-formed XML (RFC 6120 §11.3)."""
+
+    def __init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """What comes next begins a new document."""
+        self._parser = expat.ParserCreate("utf-8")
+        self._parser.StartDoctypeDeclHandler = self._restricted
+        self._read = 0
+        """Bytes of the piece under way that the parser has read."""
+
+    def feed(self, piece: bytes, whole: bool) -> None:
+        """Read on in the piece under way, which may be `whole`. Raises `expat.ExpatError` and `_Restricted`."""
+        if not self._read:
+            start = piece.lstrip()
+            if _DECLARATION.startswith(start) and not whole:
+                return  # which document it belongs to cannot be told yet
+            if start.startswith(_DECLARATION):
+                self.restart()
+                self._read = len(piece) - len(start)
+        self._parser.Parse(piece[self._read :])
+        self._read = 0 if whole else len(piece)
+
+    def _restricted(self, *_: object) -> NoReturn:
+        raise _Restricted
 
 
 class XMPPServer(Server):
@@ -43,9 +78,12 @@ class _Session(Session):
         super().__init__(server, note)
         self.buffer = Buffer(_LARGEST)
         self._cutter = StanzaCutter("stream")
+        self._well_formed = _WellFormed()
         self._user = ""
         self._streams = 0
         """Stream headers that the server has sent."""
+        self._open_stream = False
+        """Whether it has sent one since the stream began anew."""
 
     async def talk(self) -> None:
         while True:
@@ -62,15 +100,34 @@ class _Session(Session):
 
     def parting(self, why: str) -> bytes:
         self.note(f"S: closes the stream, {why}")
-        return _stream_error("policy-violation" if self._streams else "bad-format")
+        return self._error("policy-violation" if self._streams else "bad-format")
 
     async def _piece(self) -> XMLPiece:
-        """The next piece of the client's stream."""
-        while (piece := self._cutter.cut(self.buffer)) is None:
+        """The next piece of the client's stream. What cannot become one ends the stream as soon as that is known."""
+        while True:
+            piece = self._cutter.cut(self.buffer)
+            await self._check(piece.data if piece else bytes(self.buffer), whole=piece is not None)
+            if piece is not None:
+                return piece
+            if self._cutter.text:
+                await self._break("bad-format" if self._open_stream else "not-well-formed")
             if len(self.buffer) > _LARGEST:
                 await self.dismiss(f"A stanza has {_LARGEST} bytes at most")
             await self.more()
-        return piece
+
+    async def _check(self, data: bytes, whole: bool) -> None:
+        try:
+            self._well_formed.feed(data, whole)
+        except expat.ExpatError:
+            await self._break("not-well-formed")
+        except _Restricted:
+            await self._break("restricted-xml")
+
+    def _begin_anew(self) -> None:
+        """The client opens a new stream next (RFC 6120 §4.3.3)."""
+        self._cutter.restart()
+        self._well_formed.restart()
+        self._open_stream = False
 
     async def _say(self, data: bytes) -> None:
         self.note(f"S: {data.decode('utf-8', 'replace')[:300]}")
@@ -78,8 +135,13 @@ class _Session(Session):
 
     async def _break(self, condition: str) -> NoReturn:
         """End the stream with an error (RFC 6120 §4.9.3). Raises EOFError."""
-        await self._say(_stream_error(condition))
-        raise EOFError
+        await self._say(self._error(condition))
+        await self.hear_out()
+
+    def _error(self, condition: str) -> bytes:
+        """A stream error, behind the header that it needs where there was none (RFC 6120 §4.9.1.2)."""
+        error = f"<stream:error><{condition} xmlns='{_STREAMS}'/></stream:error></stream:stream>".encode()
+        return error if self._open_stream else header(f"from='{SERVER_NAME}'") + error
 
     # ---- what the client says
 
@@ -87,6 +149,7 @@ class _Session(Session):
         sender = re.search(r"\bfrom=(?:'([^']*)'|\"([^\"]*)\")", text)
         to = f" to={quoteattr(sender[1] or sender[2] or '')}".replace('"', "'") if sender else ""
         self._streams += 1
+        self._open_stream = True
         await self._say(header(f"id='{self._streams}' from='{SERVER_NAME}'{to}") + self._features())
 
     def _features(self) -> bytes:
@@ -106,7 +169,7 @@ class _Session(Session):
             await self._say(f"<failure xmlns='{TLS_NAMESPACE}'/></stream:stream>".encode())
             raise EOFError
         await self._say(f"<proceed xmlns='{TLS_NAMESPACE}'/>".encode())
-        self._cutter.restart()
+        self._begin_anew()
         await self.start_tls()
 
     async def _auth(self, text: str) -> None:
@@ -121,7 +184,7 @@ class _Session(Session):
         self._user = login[0]
         self.note(f"logged in as {self._user}")
         await self._say(f"<success xmlns='{SASL_NAMESPACE}'/>".encode())
-        self._cutter.restart()
+        self._begin_anew()
 
     async def _refuse_login(self, condition: str) -> None:
         await self._say(f"<failure xmlns='{SASL_NAMESPACE}'><{condition}/></failure>".encode())
@@ -148,10 +211,6 @@ class _Session(Session):
 
     async def _not_known(self, _: str) -> None:
         await self._break("unsupported-stanza-type")
-
-
-def _stream_error(condition: str) -> bytes:
-    return f"<stream:error><{condition} xmlns='{_STREAMS}'/></stream:error></stream:stream>".encode()
 
 
 _STANZA_NAMES = {

@@ -7,9 +7,8 @@ the protocols differ, a cell names each of them.
 from collections.abc import Iterable, Mapping
 
 from labkit.attacks import catalogue
-from labkit.attacks.vector import Vector
+from labkit.attacks.vector import Described
 from labkit.attacks.verdict import BROKEN, DECEIVED, LEAKED, OUTCOMES, STOPPED, UNHARMED, UNKNOWN, Verdict
-from labkit.dialects import ALL
 from labkit.show.grid import Cell, Grid
 from labkit.show.page import Page
 from labkit.show.table import table
@@ -27,7 +26,7 @@ _DIFFERS = "≠"
 _COLUMNS = ("number", "name", "spoken", "what it does", "source")
 
 
-def attack_table(vectors: Iterable[type[Vector]] = catalogue.ALL) -> Page:
+def attack_table(vectors: Iterable[type[Described]] = catalogue.ALL) -> Page:
     """These attacks of the catalogue, or all, by their numbers; with those of their sections that are not run.
 
     Raises `LabError` for what is no attack.
@@ -39,11 +38,11 @@ def attack_table(vectors: Iterable[type[Vector]] = catalogue.ALL) -> Page:
     return table("Attacks", _COLUMNS, sorted(rows, key=_place))
 
 
-def _row(kind: type[Vector]) -> tuple[str, ...]:
+def _row(kind: type[Described]) -> tuple[str, ...]:
     return (
         kind.id,
         kind.__name__,
-        ", ".join(dialect.name for dialect in ALL if kind.applies_to(dialect)),
+        ", ".join(kind.spoken()),
         kind().summary,
         kind.source,
     )

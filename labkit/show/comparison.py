@@ -115,7 +115,7 @@ def _bars(dialogues: Mapping[str, Dialogue]) -> "Figure":
             x += size * scale
         write(axes, x + 6, y + _BAR / 2, f"{sum(one.payload.values()):,}", "soft", va="center")
         said = f"readable: {_readable(dialogues[name])}"
-        write(axes, _LEFT, y + _BAR + 12, fitted(said, WIDTH - _LEFT - 10), "soft", 8.5)
+        write(axes, _LEFT, y + _BAR + 12, fitted(said, WIDTH - _LEFT - 10), "soft", 9.5)
     _legend(axes, _TOP + _ROW * len(taken) + 8)
     return figure
 
@@ -132,7 +132,7 @@ def _legend(axes: "Axes", top: float) -> None:
     for row, (kind, legend) in enumerate(_LEGEND.items()):
         y = top + 17 * row
         _block(axes, _LEFT, y, 26, 11, kind)
-        write(axes, _LEFT + 34, y + 6, legend, "soft", 8.5, va="center")
+        write(axes, _LEFT + 34, y + 6, legend, "soft", 9.5, va="center")
 
 
 # ---- columns
@@ -207,11 +207,11 @@ def _curve(curve: list[tuple[int, float]], spans: list[tuple[str, int, int]], si
         y = top + height - bits * up
         line(axes, (left, left + width), (y, y), "rule", 0.8)
         write(axes, left - 8, y, str(bits), "soft", va="center", ha="right")
-    write(axes, left - 8, 11, f"bits for each byte, in a window of {WINDOW}", "soft", 8.5)
+    write(axes, left - 8, 11, f"bits for each byte, in a window of {WINDOW}", "soft", 9.5)
     xs = tuple(left + at * across for at, _ in curve)
     ys = tuple(top + height - bits * up for _, bits in curve)
     line(axes, xs, ys, "ink", 1.5)
-    write(axes, left, top + height + 27, "first byte", "soft", 8.5)
-    write(axes, left + width, top + height + 27, f"byte {size:,}", "soft", 8.5, ha="right")
+    write(axes, left, top + height + 27, "first byte", "soft", 9.5)
+    write(axes, left + width, top + height + 27, f"byte {size:,}", "soft", 9.5, ha="right")
     _legend(axes, top + height + 38)
     return figure

@@ -79,4 +79,4 @@ class Grid(Page):
 
 
 def _shown(cell: Cell) -> html.Node:
-    return html.span(f"lk-cell lk-is-{cell.role}", title=cell.more or None)[html.b[cell.mark], " ", cell.word]
+    return html.span(f"lk-cell lk-is-{cell.role}", title=cell.more or None)[html.b[cell.mark], "\xa0", cell.word]

@@ -11,7 +11,7 @@ _CAPTION = "Questions to the name server"
 _COLUMNS = (
     Column("ms", heads=True),
     Column("who asks"),
-    Column("for", "lk-long"),
+    Column("for"),
     Column("answer", "lk-long"),
     Column("signed"),
     Column("about"),

@@ -2,7 +2,7 @@
 
 What is drawn follows from the figures (`labkit.surveys`): those of one date are bars, others are marks over time. A
 line joins only figures that one author counted in the same way in the same population. A hollow shape is a figure that
-was read where somebody quotes it; a bound is drawn as a bound.
+was read in a text that quotes it; a bound is drawn as a bound.
 """
 
 from collections.abc import Iterator, Sequence
@@ -179,7 +179,7 @@ def _bars(rows: Sequence[PublishedFigure]) -> "Figure":
         write(axes, _LEFT + one.value * scale + (30 if one.bound in LOWER else 8), y + _BAR / 2, one.said, va="center")
     bottom = _TOP + _ROW * len(rows)
     line(axes, (_LEFT, _LEFT), (_TOP - 6, bottom - 4), "rule", 1.0)
-    write(axes, _LEFT, bottom + 12, _HOW, "soft", 8.5)
+    write(axes, 24, bottom + 14, _HOW, "soft", 9.5)
     return figure
 
 
@@ -231,9 +231,9 @@ def _over_time(rows: Sequence[PublishedFigure]) -> "Figure":
     for row, one in enumerate(series):
         y = _TOP + _PLOT + 44 + _LEGEND * row
         _mark(axes, _MARGIN, y - 3, one, one.rows[0]._replace(bound=AS_GIVEN))
-        write(axes, _MARGIN + 14, y, fitted(printable(one.name), WIDTH - _MARGIN - 24, 8.5), "soft", 8.5)
+        write(axes, _MARGIN + 14, y, fitted(printable(one.name), WIDTH - _MARGIN - 24, 9.5), "soft", 9.5)
     y = _TOP + _PLOT + 44 + _LEGEND * len(series)
-    write(axes, _MARGIN, y, "Hollow: read where somebody quotes it. Only like is joined with like.", "soft", 8.5)
+    write(axes, _MARGIN, y, "Hollow: read where somebody quotes it. Only like is joined with like.", "soft", 9.5)
     return figure
 
 
@@ -246,16 +246,16 @@ def _round(value: float) -> float:
 def _grid(axes: "Axes", scale: _Scale, like: PublishedFigure) -> None:
     share, many = like.unit == PERCENT, scale.most >= 1e6
     unit = "percent" if share else f"millions of {like.unit}" if many else like.unit
-    write(axes, _MARGIN, 14, printable(unit), "soft", 8.5)
+    write(axes, _MARGIN, 14, printable(unit), "soft", 9.5)
     for part in range(6):
         value = scale.most * part / 5
         line(axes, (_MARGIN, WIDTH - _MARGIN), (scale.y(value),) * 2, "rule", 0.8)
         said = f"{value:g} %" if share else f"{value / 1e6:g}" if many else f"{value:,g}"
-        write(axes, _MARGIN - 6, scale.y(value), said, "soft", 8.5, va="center", ha="right")
+        write(axes, _MARGIN - 6, scale.y(value), said, "soft", 9.5, va="center", ha="right")
     first, last = scale.years
     for year in range(first, last + 1, ceil((last - first) / _YEARS)):
         line(axes, (scale.x(year),) * 2, (_TOP + _PLOT, _TOP + _PLOT + 4), "soft", 0.8)
-        write(axes, scale.x(year), _TOP + _PLOT + 16, str(year), "soft", 8.5, ha="center")
+        write(axes, scale.x(year), _TOP + _PLOT + 16, str(year), "soft", 9.5, ha="center")
 
 
 def _draw(axes: "Axes", scale: _Scale, series: Series) -> None:
@@ -275,9 +275,9 @@ def _label(axes: "Axes", scale: _Scale, series: Series, others: Sequence[Series]
         x, y = scale.x(one.when), scale.y(one.value)
         near = [at for other in others if (at := other.at(one.when)) is not None]
         if one.bound in LOWER or any(0 <= y - scale.y(at) < _CROWDED for at in near):
-            write(axes, x + 9, y + 4, one.said, size=8.5)
+            write(axes, x + 9, y + 4, one.said, size=9.5)
         else:
-            write(axes, x, y + (17 if many and one is found[0] else -8), one.said, size=8.5, ha="center")
+            write(axes, x, y + (17 if many and one is found[0] else -8), one.said, size=9.5, ha="center")
 
 
 def _mark(axes: "Axes", x: float, y: float, series: Series, one: PublishedFigure) -> None:

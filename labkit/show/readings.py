@@ -38,7 +38,8 @@ def _tls(dialogue: Dialogue) -> str:
     session = dialogue.session
     said = [event for event in dialogue.events if event.layer == TEXT]
     if session is None and not said:
-        return "Nothing was said."
+        missing = any(event.kind == "gap" for event in dialogue.events)
+        return "What was said is missing from the capture." if missing else "Nothing was said."
     if session is None:
         return _ALL_CLEAR if _is_all_read(dialogue, said) else "No TLS was seen in what was captured."
     start = _start(session.started, dialogue)

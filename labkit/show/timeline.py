@@ -38,7 +38,7 @@ _MARKS = {
     IMPLICIT: _Mark("s", "sealed", 4.5, "with TLS from the first byte"),
 }
 _SECRETS = ("password", "message")
-_LEFT, _TOP, _ROW, _LEGEND = 96.0, 30.0, 44.0, 17.0
+_LEFT, _TOP, _ROW, _LEGEND = 96.0, 30.0, 44.0, 19.0
 _LANES = {"SMTP": -11.0, "IMAP": 0.0, "POP3": 11.0}
 """Protocol -> how far from the middle of a row; other sessions are in the middle."""
 
@@ -84,20 +84,20 @@ def _drawn(rows: dict[str, list[tuple[int, float, str]]], frames: int) -> "Figur
     axes = page(figure)
     scale = (WIDTH - _LEFT - 24) / max(frames, 1)
     lanes = ", ".join(_LANES)
-    write(axes, _LEFT, 16, f"sessions by their first frame; in each row from above: {lanes}", "soft", 8.5)
+    write(axes, _LEFT, 16, f"sessions by their first frame; in each row from above: {lanes}", "soft", 9.5)
     for number, (name, marks) in enumerate(rows.items()):
         middle = _TOP + _ROW * (number + 0.5)
         line(axes, (_LEFT, WIDTH - 20), (middle + _ROW / 2, middle + _ROW / 2), "rule", 0.8)
-        label = fitted(printable(name), _LEFT - 18, 10, "bold")
-        write(axes, _LEFT - 10, middle, label, size=10, weight="bold", va="center", ha="right")
+        label = fitted(printable(name), _LEFT - 18, 11, "bold")
+        write(axes, _LEFT - 10, middle, label, size=11, weight="bold", va="center", ha="right")
         for frame, lane, how in marks:
             _mark(axes, _LEFT + 4 + frame * scale, middle + lane, how)
-    write(axes, _LEFT, bottom + 14, "frame 1", "soft", 8.5)
-    write(axes, WIDTH - 20, bottom + 14, f"frame {frames:,}", "soft", 8.5, ha="right")
+    write(axes, _LEFT, bottom + 14, "frame 1", "soft", 9.5)
+    write(axes, WIDTH - 20, bottom + 14, f"frame {frames:,}", "soft", 9.5, ha="right")
     for number, (how, mark) in enumerate(_MARKS.items()):
         y = bottom + 32 + _LEGEND * number
         _mark(axes, _LEFT + 8, y, how)
-        write(axes, _LEFT + 22, y, f"a session {mark.said}", "soft", 8.5, va="center")
+        write(axes, _LEFT + 22, y, f"a session {mark.said}", "soft", 9.5, va="center")
     return figure
 
 

@@ -4,7 +4,6 @@ The program is a command in its own words, with `PLACEHOLDERS` for what it is to
 the result looks is for `labkit.show`.
 """
 
-import os
 import re
 import shlex
 import sys
@@ -24,6 +23,7 @@ from labkit.errors import LabError
 from labkit.network.bounded import Ended
 from labkit.network.checks import check_installed, check_timeout
 from labkit.servers import server_for
+from labkit.show.client_report import client_grid, client_page, json_report, junit_report
 from labkit.trials.under_attack import CLEAR, IMPLICIT, MODES, UPGRADED, UnderAttack, under_attack
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def mail_program(
     check_timeout(timeout)
     dialect = named(protocol)
     server_for(dialect.name)
-    kinds = tuple(kind for kind in catalogue.kinds(vectors) if kind.applies_to(dialect) and not kind.facade)
+    kinds = tuple(kind for kind in catalogue.on_conversations(vectors) if kind.applies_to(dialect) and not kind.facade)
     given = [_words(one) for one in (command, implicit) if one]
     for words in given or [()]:
         if not words:
@@ -181,29 +181,21 @@ class ClientMatrix:
     @property
     def grid(self) -> "Grid":
         """The verdicts as a grid of attacks and modes."""
-        from labkit.show.client_report import client_grid
-
         return client_grid(self)
 
     @property
     def page(self) -> "Page":
         """The grid, and the lines that show what leaked."""
-        from labkit.show.client_report import client_page
-
         return client_page(self)
 
     @property
     def json(self) -> str:
         """Everything as JSON (RFC 8259); `labkit.show.client_report` has the fields."""
-        from labkit.show.client_report import json_report
-
         return json_report(self)
 
     @property
     def junit(self) -> str:
         """Everything as JUnit XML: a test case for each run, which fails where something leaked."""
-        from labkit.show.client_report import junit_report
-
         return junit_report(self)
 
     def _repr_html_(self) -> str:
@@ -335,8 +327,8 @@ def told(attacked: UnderAttack) -> dict[str, str]:
 
 
 def _environment(attacked: UnderAttack) -> dict[str, str]:
-    """That of the lab, with whom to trust, and a folder for temporary files that goes with the attack."""
-    return {**os.environ, **dict.fromkeys(TRUSTED, str(attacked.ca)), "TMPDIR": str(attacked.folder)}
+    """Whom to trust, and a folder for temporary files that goes with the attack."""
+    return {**dict.fromkeys(TRUSTED, str(attacked.ca)), "TMPDIR": str(attacked.folder)}
 
 
 def _lines(ended: Ended) -> tuple[str, ...]:

@@ -145,8 +145,8 @@ class MysteryServers:
     @property
     def page(self) -> Page:
         """Where the five are."""
-        rows = [(server.protocol, str(server.port), server.elsewhere or "there") for server in self]
-        return table("Five servers, each with one fault", ("speaks", "port", "really"), rows)
+        rows = [(server.protocol, str(server.port), "{}:{}".format(*server.address)) for server in self]
+        return table("Five servers, each with one fault", ("speaks", "port", "listens on"), rows)
 
     def _repr_html_(self) -> str:
         return self.page.html

@@ -7,6 +7,7 @@ secrets open is not known here: that is `decode.tls`.
 """
 
 import os
+import threading
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,17 +49,20 @@ class KeyLog:
     def __init__(self) -> None:
         self._file = ScratchFile()
         self._folder: ScratchFolder | None = None
+        self._sharing = threading.Lock()
         self._maker = os.getpid()
         self.path = self._file.path
 
     @property
     def shared(self) -> str:
         """A path where other programs can write their secrets, too: a file that exists since it was first asked for."""
-        if self._folder is None:
-            self._folder = ScratchFolder()
-            shared = Path(self._folder.path, _SHARED)
-            shared.touch()
-            shared.chmod(_WRITABLE)
+        with self._sharing:
+            if self._folder is None:
+                folder = ScratchFolder()
+                shared = Path(folder.path, _SHARED)
+                shared.touch()
+                shared.chmod(_WRITABLE)
+                self._folder = folder
         return str(Path(self._folder.path, _SHARED))
 
     def text(self) -> str:

@@ -106,7 +106,7 @@ def test_where_nobody_came_by_nothing_is_claimed(lab):
     lab.smtp()
     with lab.mallory(attacks.StripCapability()) as mallory:
         pass
-    assert (mallory.verdict.outcome, mallory.verdict.why) == ("unharmed", "nobody came by")
+    assert mallory.verdict.outcome == "unknown" and "no client has connected" in mallory.verdict.why
     assert not mallory.loot and not mallory.edits
     assert "nothing was read" in repr(mallory.loot) and "nothing was changed" in repr(mallory.edits)
 

@@ -2,14 +2,16 @@
 
 import pytest
 
-from labkit import Lab, attacks
+from labkit import Lab, attack_table, attacks
 from labkit.attacks.vectors.publication import BLOCK, PASS, PublicationVector, Served, Together
 from labkit.defences.answering import respond
-from labkit.defences.forging import Question, question
+from labkit.defences.forging import question
+from labkit.defences.resource_records import Question
 from labkit.defences.zone import Zone, ZoneKey
 from labkit.errors import LabError, NetworkUnavailable
 from labkit.network import KINDS
 
+PUBLISHED = [kind for kind in attacks.ALL if issubclass(kind, PublicationVector)]
 LOGIN = ("alice", "hunter2")
 
 
@@ -128,9 +130,8 @@ def test_vectors_are_pure_and_say_what_they_do():
     answer = respond([zone], query, "TCP")
     asked = question(answer)
     assert asked == Question("bob.test", "MX")
-    for name in attacks.PUBLICATION[:-2]:
-        kind = getattr(attacks, name)
-        vector = kind("bob.test", "mail.mallory.test") if name in ("ForgeMX", "PlantPolicy") else kind()
+    for kind in PUBLISHED:
+        vector = kind()
         assert vector.id and vector.source and vector.summary.endswith(".") and vector.id in repr(vector)
         assert vector.on_answer(asked, answer) == vector.on_answer(asked, answer)
         assert vector.on_policy() in (PASS, BLOCK) or isinstance(vector.on_policy(), Served)
@@ -141,3 +142,15 @@ def test_vectors_are_pure_and_say_what_they_do():
 def test_an_attack_that_does_not_exist_is_no_attribute():
     with pytest.raises(AttributeError, match="NoSuchThing"):
         _ = attacks.NoSuchThing
+
+
+def test_attacks_on_what_is_published_are_told_apart_from_those_on_a_conversation():
+    assert [kind.id for kind in PUBLISHED] == [f"P{number}" for number in range(1, 12)]
+    assert attacks.HideTLSA.spoken() == ("DNS",) and attacks.PlantPolicy.spoken() == ("DNS", "HTTPS")
+    assert attacks.vector("P4").name == "HideTLSA" and attacks.BlockPolicyHost.spoken() == ("HTTPS",)
+    assert "P11" in attack_table().text and "DNS, HTTPS" in attack_table([attacks.PlantPolicy]).text
+    with Lab("loopback", hosts=("dns", "www")) as lab:
+        with pytest.raises(LabError, match=r"HideTLSA: attacks on what a domain publishes .* Use lab\.spoof"):
+            lab.attacks([attacks.HideTLSA])
+        with pytest.raises(LabError, match="This is no vector against what is published"):
+            lab.spoof(attacks.StripCapability()).__enter__()

@@ -336,6 +336,65 @@ def test_each_of_two_victims_is_told(lab):
     agrees(mallory)
 
 
+# ---- visitors that show nothing
+
+
+def knock(lab, server, said):
+    """Connect as a port scan does, hear the greeting where there is one, say this, and leave."""
+    with lab.alice.connect(server.host, server.port) as client:
+        client.settimeout(LONGEST_WAIT)
+        if server.protocol in ("SMTP", "IMAP"):
+            client.recv(1024)
+        client.sendall(said)
+        client.shutdown(socket.SHUT_WR)
+        while client.recv(1024):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("protocol", "said"),
+    (
+        ("smtp", b""),
+        ("smtp", b"QUIT\r\n"),
+        ("smtp", b"EHL"),
+        ("imap", b""),
+        ("imap", b"x LOGOUT\r\n"),
+        ("xmpp", b""),
+        ("ldap", b""),
+        ("postgresql", b""),
+    ),
+)
+def test_a_visitor_that_asks_for_nothing_shows_nothing(lab, protocol, said):
+    server = lab.start(protocol)
+    with lab.mallory(Vector(), at=server) as mallory:
+        knock(lab, server, said)
+    assert mallory.verdict.outcome == "unknown" and "asked for nothing" in mallory.verdict.why
+    assert mallory.sessions == 1
+
+
+def test_a_visitor_that_asks_what_is_offered_and_leaves_went_no_further(lab):
+    server = lab.smtp()
+    with lab.mallory(attacks.StripCapability(), at=server) as mallory:
+        knock(lab, server, b"EHLO x\r\nQUIT\r\n")
+    assert mallory.verdict.outcome == "stopped"
+
+
+def test_a_visitor_that_asks_for_nothing_does_not_hide_what_became_of_a_client(lab):
+    server = lab.smtp(auth="always")
+    with lab.mallory(Vector(), at=server) as mallory:
+        knock(lab, server, b"")
+        assert lab.send(server, "x", policy=policies.verified)
+        knock(lab, server, b"QUIT\r\n")
+    assert mallory.verdict.outcome == "unharmed" and mallory.sessions == 3
+
+
+def test_a_client_that_never_connects_is_unknown_in_its_own_words(lab):
+    server, other = lab.smtp(), lab.smtp(port=2525)
+    with lab.mallory(attacks.StripCapability(), at=server) as mallory:
+        outcome = lab.send(other, "x", policy=policies.verified)
+    assert mallory.verdict.outcome == "unknown" and mallory.verdict.evidence == (repr(outcome),)
+
+
 # ---- session fixation, and a recipient that the attacker has rewritten
 
 
@@ -398,7 +457,7 @@ def test_a_connection_to_a_server_of_the_attackers_own_is_not_part_of_the_attack
 def test_a_session_that_is_over_is_read_once_however_often_the_verdict_is_asked_for(lab, monkeypatch):
     server, read = lab.smtp(), []
     real = evidence.read
-    monkeypatch.setattr(evidence, "read", lambda *given: read.append(given) or real(*given))
+    monkeypatch.setattr(evidence, "read", lambda *given, **how: read.append(given) or real(*given, **how))
     with lab.mallory(Vector(), at=server) as mallory:
         for _ in range(10):
             with lab.alice.connect("mail", 587) as sock:
@@ -410,6 +469,15 @@ def test_a_session_that_is_over_is_read_once_however_often_the_verdict_is_asked_
     once = len(read)
     assert mallory.verdict is first and repr(mallory) and mallory.loot == []
     assert len(read) == once
+
+
+@pytest.mark.parametrize("port", [24, 2526])
+def test_what_she_read_inside_her_own_tls_is_known_on_a_port_that_tells_nothing_or_lies(lab, port):
+    server = lab.smtp(port=port)
+    with lab.mallory(attacks.SelfSigned(), at=server) as mallory:
+        lab.send(server, "The PIN is 4921", login=LOGIN, policy=policies.mandatory)
+    assert mallory.verdict.outcome == "leaked" and {"password", "message"} <= set(mallory.verdict.secrets)
+    agrees(mallory)
 
 
 def test_the_lessons_name_every_outcome():

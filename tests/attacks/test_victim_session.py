@@ -402,7 +402,7 @@ def test_a_certificate_that_does_not_exist_ends_the_session_with_a_sentence():
 @given(st.data())
 def test_whatever_happens_in_whatever_order_a_session_ends_and_says_why_or_nothing(data):
     """Events of every kind in any order, for any vector: nothing is raised, and silence always ends it."""
-    vector = data.draw(st.sampled_from(attacks.ALL))()
+    vector = data.draw(st.sampled_from(attacks.catalogue.on_conversations(attacks.ALL)))()
     port = data.draw(st.sampled_from([one.explicit_ports[0] for one in ALL if vector.applies_to(one)]))
     play = Play(vector, port, server=False)
     said = st.sampled_from(
@@ -443,6 +443,23 @@ def test_whatever_happens_in_whatever_order_a_session_ends_and_says_why_or_nothi
 def test_an_attribute_that_means_nothing_is_refused_when_the_class_is_made(body, name):
     with pytest.raises(LabError, match=rf"Misspelt\.{name} (means nothing|is never called).*(protocols|on_line)"):
         type("Misspelt", (Vector,), body)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "says"),
+    (
+        ("protocols", ("GOPHER",), "names 'GOPHER': there are .*SMTP"),
+        ("protocols", ("smtp",), "names 'smtp': there are .*SMTP"),
+        ("protocols", "SMTP", r"write \('SMTP',\)"),
+        ("needs", ("oldr",), "names 'oldr': there are .*older"),
+        ("needs", "older", r"write \('older',\)"),
+        ("marks", "X-MALLORY", r"write \('X-MALLORY',\)"),
+        ("marks", ["X"], "write a tuple"),
+    ),
+)
+def test_a_value_that_means_nothing_is_refused_when_the_class_is_made(attribute, value, says):
+    with pytest.raises(LabError, match=rf"Misspelt\.{attribute} .*{says}"):
+        type("Misspelt", (Vector,), {attribute: value})
 
 
 def test_what_a_vector_may_have_is_not_refused():

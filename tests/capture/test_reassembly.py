@@ -11,6 +11,8 @@ from tcp_frames import OTHER, WRAP, Connection, frames, gaps, said, signals
 from labkit.capture.conversation import CLIENT, SERVER
 from labkit.capture.frames import ACK, FIN, PSH, RST, SYN, Segment, ends
 from labkit.capture.reassembly import conversations
+from labkit.decode.dialogue import read
+from labkit.show.readings import summary
 
 HANDSHAKE = [(CLIENT, "syn"), (SERVER, "syn-ack"), (CLIENT, "ack")]
 FINS = [(CLIENT, "fin"), (SERVER, "fin")]
@@ -250,6 +252,18 @@ def test_a_capture_that_cut_its_frames_has_gaps_where_the_bytes_are_missing():
     (conversation,) = conversations(cut)
     assert conversation.stream(CLIENT) == b"EHLOQUIT"
     assert gaps(conversation.chunks)[0] == (SERVER, len("220 hello\r\n") - 4)
+
+
+@pytest.mark.parametrize("ended", (True, False))
+def test_a_capture_of_headers_alone_has_gaps_of_what_was_said(ended):
+    segments = WHOLE if ended else WHOLE[:-3]
+    (conversation,) = conversations([frame._replace(data=frame.data[:54]) for frame in frames(segments)])
+    lost = dict.fromkeys((CLIENT, SERVER), 0)
+    for sender, size in gaps(conversation.chunks):
+        lost[sender] += size
+    whole = only(WHOLE)
+    assert lost == {side: len(whole.stream(side)) for side in lost}
+    assert "missing from the capture" in summary(read(conversation))
 
 
 def test_the_middle_of_a_connection_is_read_from_its_first_bytes():

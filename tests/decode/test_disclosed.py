@@ -7,9 +7,11 @@ from labkit.capture.conversation import Chunk, Conversation, Endpoint
 from labkit.decode.dialogue import read
 from labkit.decode.privacy import visible
 from labkit.dialects import IMAP, POP3, SMTP, Dialect
+from labkit.dialects import MANAGESIEVE as SIEVE
 
 ALICE = ("user name", "alice")
 LOGIN = [ALICE, ("password", "hunter2")]
+GREETING = 'S: "IMPLEMENTATION" "x"\nS: OK\n'
 PLAIN, NAME, PASSWORD = "AGFsaWNlAGh1bnRlcjI=", "YWxpY2U=", "aHVudGVyMg=="
 
 CASES: list[tuple[Dialect, str, list[tuple[str, str]]]] = [
@@ -53,7 +55,39 @@ CASES: list[tuple[Dialect, str, list[tuple[str, str]]]] = [
         "C: a FETCH 1 X\nS: * 1 FETCH (BODY[HEADER] {18}\nS: Subject: raise\nS: \nS:  BODY[TEXT] {6}\nS: no way)",
         [("subject", "raise"), ("message", "no way")],
     ),
+    (
+        IMAP,
+        'C: a FETCH 1 BODY[TEXT]\nS: * 1 FETCH (BODY[TEXT] "no way")\nS: * 2 FETCH (FLAGS () RFC822.TEXT "never")',
+        [("message", "no way"), ("message", "never")],
+    ),
+    (
+        IMAP,
+        'C: a FETCH 1 X\nS: * 1 FETCH (BODY[HEADER] {18}\nS: Subject: raise\nS: \nS:  BODY[TEXT] "no way")',
+        [("subject", "raise"), ("message", "no way")],
+    ),
+    (IMAP, f"S: * OK hi\nC: a AUTHENTICATE PLAIN\nC: {PLAIN}\nS: a NO first TLS", LOGIN),
     (POP3, "S: +OK\nC: USER alice\nS: +OK\nC: PASS hunter 2", [ALICE, ("password", "hunter 2")]),
+    (POP3, "S: +OK\nC: USER\talice\nS: +OK\nC: PASS  hunter2", [ALICE, ("password", " hunter2")]),
+    (POP3, f"S: +OK\nC: AUTH LOGIN\nC: {NAME}\nC: {PASSWORD}\nS: -ERR first TLS", LOGIN),
+    (SIEVE, f'{GREETING}C: AUTHENTICATE "PLAIN" {{20+}}\nC: {PLAIN}\nS: OK\nC: LOGOUT', LOGIN),
+    (SIEVE, f'{GREETING}C: AUTHENTICATE {{5+}}\nC: PLAIN "{PLAIN}"\nS: NO', LOGIN),
+    (
+        SIEVE,
+        f'{GREETING}C: AUTHENTICATE "LOGIN"\nS: "VXNlcg=="\nC: "{NAME}"\nS: {{4}}\nS: UGFz\nC: {{12+}}\nC: {PASSWORD}',
+        LOGIN,
+    ),
+    (SIEVE, f"{GREETING}C: PUTSCRIPT {{4+}}\nC: mine {{5+}}\nC: keep;\nS: OK\nC: LOGOUT", [("script", "mine")]),
+    (SIEVE, f'{GREETING}C: SETACTIVE {{4+}}\nC: mine\nS: OK\nC: GETSCRIPT "a"', [("script", "mine"), ("script", "a")]),
+    (SMTP, f"S: 220 x ESMTP\nC: AUTH\tPLAIN\t{PLAIN}", LOGIN),
+    (SMTP, f"S: 220 x ESMTP\nC: X-EXPS LOGIN\nS: 334 VXNlcg\nC: {NAME}\nS: 334 UGFzcw\nC: {PASSWORD}", LOGIN),
+    (SMTP, f"S: 220 x ESMTP\nC: AUTH PLAIN\nC: {PLAIN}\nS: 538 first TLS", LOGIN),
+    (SMTP, "S: 220 x ESMTP\nC: AUTH PLAIN\nS: 538 first TLS\nC: XCLIENTS", []),
+    (SMTP, "S: 220 x ESMTP\nC:  MAIL FROM : <a@x>", [("sender", "a@x")]),
+    (
+        SMTP,
+        "S: 220 x ESMTP\nC: DATA\nC: Subject: raise\nC: \nC: no way\nC: .\nS: 503 no recipient\nS: 500 what",
+        [("subject", "raise"), ("message", "no way")],
+    ),
     (POP3, "S: +OK\nC: APOP alice", [ALICE]),
     (POP3, f"S: +OK\nC: AUTH PLAIN {PLAIN}", LOGIN),
     (POP3, f"S: +OK\nC: AUTH LOGIN\nS: + VXNlcg\nC: {NAME}\nS: + UGFzcw\nC: {PASSWORD}", LOGIN),

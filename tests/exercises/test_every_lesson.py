@@ -1,3 +1,5 @@
+from collections import Counter
+
 import pytest
 
 from labkit.exercises import Lesson, lessons
@@ -39,6 +41,11 @@ def test_every_wrong_choice_of_a_prediction_is_answered_with_a_sentence_of_its_o
     assert set(asked.wrong) == set(asked.choices) - {asked.right}
     sentences = [*asked.wrong.values(), asked.because]
     assert len(set(sentences)) == len(sentences) and all(sentence.endswith(".") for sentence in sentences)
+
+
+def test_nobody_predicts_well_who_always_takes_the_same_letter():
+    right = Counter(lessons.lesson(number).prediction.right for number in NUMBERS)
+    assert max(right.values()) <= 6
 
 
 def test_the_hints_of_an_exercise_do_not_begin_with_its_answer(lesson):

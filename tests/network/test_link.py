@@ -296,5 +296,7 @@ def test_a_server_that_is_gone_when_the_handshake_arrives_resets_the_connection(
         with pytest.raises(ConnectionResetError):
             sock.recv(10)
     closer.join(PATIENCE)
-    kinds = [seg.flags & (SYN | RST | FIN) for _, seg in _segments(trace)]
-    assert kinds.count(SYN) == 2 and kinds[-1] == RST
+    seen = [(seg.source[1], seg.flags & (SYN | RST | FIN)) for _, seg in _segments(trace)]
+    # What the client says may still pass the RST on its way; of the server nothing follows it.
+    assert [kind for port, kind in seen if port == 25] == [SYN, RST]
+    assert [kind for port, kind in seen if port != 25 and kind] == [SYN]

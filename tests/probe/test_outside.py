@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import replace
 
 import pytest
 from impostors import drips, endless, full, listening, says, silent
@@ -22,7 +21,7 @@ from labkit.probe.findings import LEFT_OUT
 from labkit.probe.probe_report import probe
 from labkit.probe.target import outside
 
-PATIENCE, LONGEST = 1.0, 6.0
+PATIENCE = 1.0
 """Seconds, for servers that say nothing."""
 BOUND = 30.0
 """Seconds within which every probe of such a server must have ended, also on a busy machine."""
@@ -32,7 +31,7 @@ GO_AHEAD = b"220 Go ahead\r\n"
 
 def probed(where: str, protocol: str = "smtp"):
     before, begun = set(threading.enumerate()), time.monotonic()
-    report = probe(replace(outside(where, protocol), patience=PATIENCE, longest=LONGEST))
+    report = probe(outside(where, protocol).within(PATIENCE))
     assert time.monotonic() - begun < BOUND
     assert not [thread for thread in {*threading.enumerate()} - before if thread.name.startswith("labkit")]
     return report
@@ -91,6 +90,12 @@ def test_an_absurd_port_is_refused(where):
 def test_what_is_no_address_is_refused(where):
     with pytest.raises(LabError, match="host:port"):
         outside(where, "smtp")
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf"), "5", True, 10**9])
+def test_a_time_limit_that_is_none_is_refused(timeout):
+    with pytest.raises(LabError, match="A time limit is a number of seconds"):
+        outside("mail.example.org:25").within(timeout)
 
 
 def test_a_protocol_that_the_port_does_not_tell_has_to_be_said():

@@ -23,7 +23,7 @@ def probed(more: str, kind: str = "right"):
         shown = lab.authority.certificate(kind)
         at = f"{lab.mail.address}:{lab.mail.free_port(25)}"
         with postfix_home(shown.key + shown.pem, at, more) as command, lab.mail.start(command, as_root=True):
-            return lab.probe(lab.adopt("mail", 25, "smtp", timeout=30))
+            return lab.probe(lab.adopt("mail", 25, "smtp", timeout=30), timeout=30)
 
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="Postfix changes its user")

@@ -321,6 +321,46 @@ def test_what_has_no_end_is_refused_in_the_words_of_the_protocol(start, name, be
     assert sent < MOST and answer and re.fullmatch(HOSTILE[name].answer, answer, re.DOTALL), answer
 
 
+@pytest.mark.parametrize(
+    ("name", "said", "answer"),
+    (
+        ("XMPP", b"G", b"not-well-formed"),
+        ("XMPP", b" \n\x16", b"not-well-formed"),
+        ("XMPP", b"\xff", b"not-well-formed"),
+        ("XMPP", b"<5", b"not-well-formed"),
+        ("XMPP", b"<a <", b"not-well-formed"),
+        ("XMPP", b"<a x='<", b"not-well-formed"),
+        ("XMPP", b"<!ELEMENT ", b"not-well-formed"),
+        ("XMPP", b"<stream:stream><a></b>", b"not-well-formed"),
+        ("XMPP", b"<stream:stream><a>&lol;", b"not-well-formed"),
+        ("XMPP", b"<stream:stream><a>\0", b"not-well-formed"),
+        ("XMPP", b"<stream:stream>hello", b"bad-format"),
+        ("XMPP", b"<!DOCTYPE a [", b"restricted-xml"),
+        ("LDAP", b"G", b"This is no LDAP message"),
+        ("PostgreSQL", b"G", b"invalid length of startup packet"),
+    ),
+)
+def test_what_cannot_become_a_command_is_refused_without_waiting_for_more_of_it(start, name, said, answer):
+    server, lab = start(name)
+    with connect(lab, server) as sock:
+        for byte in said:  # each arrives alone
+            sock.sendall(bytes([byte]))
+        heard = everything(sock)
+    assert answer in heard, heard
+    if name == "XMPP":  # RFC 6120 §4.9.1.2: an error stands in a stream of the server's
+        assert heard.count(b"<stream:stream ") == 1 and heard.endswith(b"</stream:error></stream:stream>")
+
+
+def test_white_space_keeps_an_xmpp_stream_alive_and_a_new_one_may_follow_it(start):
+    server, lab = start("XMPP")
+    with connect(lab, server) as sock:
+        for said in (b" \n", header("to='lab'"), b"\n \n", AUTH, b" ", header("to='lab'"), b" <iq id='7' type='set'/>"):
+            sock.sendall(said)
+        sock.shutdown(socket.SHUT_WR)
+        heard = everything(sock)
+    assert b"id='7'" in heard and b"error" not in heard, heard
+
+
 @every_protocol
 @pytest.mark.parametrize("linger", (b"", b"\1\0\0\0\0\0\0\0"), ids=("FIN", "RST"))
 def test_a_client_that_vanishes_at_any_step_leaves_nothing(start, name, linger):

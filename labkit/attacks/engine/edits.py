@@ -116,7 +116,7 @@ def _different(ours: list[bytes], theirs: list[bytes]) -> tuple[bytes, ...]:
 
 
 def _words(one: bytes, other: bytes) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
-    """The words that differ between two lines; the lines themselves where most of them do."""
+    """The words that differ between two lines; the whole lines if most of their words differ."""
     gone, come = _different(one.split(), other.split()), _different(other.split(), one.split())
     return (gone, come) if 2 * max(len(gone), len(come)) < len(one.split()) else ((one,), (other,))
 
@@ -132,5 +132,8 @@ def _bytes_changed(before: bytes, after: bytes) -> list[str]:
 
 
 def _shown(data: bytes) -> str:
-    text = data[:200].decode("utf-8", "backslashreplace").rstrip("\r\n")
-    return repr(text if len(data) <= 200 else f"{text}…")
+    beginning, more = data[:200].rstrip(b"\r\n"), "…" if len(data) > 200 else ""
+    try:
+        return repr(beginning.decode("utf-8") + more)
+    except UnicodeDecodeError:
+        return repr(beginning).removeprefix("b") + more

@@ -1,4 +1,4 @@
-"""Where the attacker's own TLS begins and ends, X1 to X3. X4 is not run: `catalogue`."""
+"""Where the attacker's own TLS begins and ends, X1 to X3."""
 
 from typing import ClassVar
 

@@ -1,16 +1,20 @@
 """Attacks on what a domain publishes, P1 to P11: the attacker is on the way to the name server and the policy host.
 
 A sender of mail learns there whom to send to, and what to ask of it (RFC 8461 §10, RFC 7672 §2.1). Like every vector,
-one of these keeps nothing and touches no socket.
+one of these keeps nothing and touches no socket. The DNS loads when the first answer is forged.
 """
 
+from types import ModuleType
 from typing import NamedTuple
 
 from labkit.attacks.vector import Described
-from labkit.defences import forging
-from labkit.defences.forging import Question
 from labkit.defences.mta_sts import LONGEST, STSPolicy
 from labkit.defences.policyhost import WebPage
+from labkit.defences.resource_records import Question
+from labkit.dialects.base import Dialect
+
+_DOMAIN, _HOST = "bob.test", "mail.mallory.test"
+"""The domain that is attacked, and the attacker's mail server, unless others are given."""
 
 
 class Served(NamedTuple):
@@ -22,7 +26,19 @@ class Served(NamedTuple):
 
 
 class PublicationVector(Described):
-    """Lets every answer and every policy pass. An attack overrides one of the three methods."""
+    """Lets every answer and every policy pass. An attack overrides one of the four methods."""
+
+    @classmethod
+    def spoken(cls) -> tuple[str, ...]:
+        """What it changes: ``DNS``, ``HTTPS``, or both."""
+        changes = {"on_answer": "DNS", "on_proof": "DNS", "on_policy": "HTTPS"}
+        own = {what for name, what in changes.items() if getattr(cls, name) is not getattr(PublicationVector, name)}
+        return tuple(sorted(own))
+
+    @classmethod
+    def applies_to(cls, dialect: Dialect) -> bool:
+        """It is tried on no conversation."""
+        return False
 
     def on_answer(self, question: Question, answer: bytes) -> bytes | None:
         """The answer of the name server as it is passed on; None to pass nothing on."""
@@ -51,7 +67,7 @@ class DropSignatures(PublicationVector):
     source = "RFC 4035 §5.5"
 
     def on_answer(self, question: Question, answer: bytes) -> bytes:
-        return forging.unsigned(answer)
+        return _forging().unsigned(answer)
 
 
 class ForgeMX(PublicationVector):
@@ -60,14 +76,14 @@ class ForgeMX(PublicationVector):
     id = "P2"
     source = "RFC 7672 §1.3.2; RFC 8461 §2"
 
-    def __init__(self, domain: str, host: str) -> None:
+    def __init__(self, domain: str = _DOMAIN, host: str = _HOST) -> None:
         self.domain = domain
         self.host = host
         """The full name of the mail server that she names."""
 
     def on_answer(self, question: Question, answer: bytes) -> bytes:
         asked = question == (self.domain, "MX")
-        return forging.saying(answer, f"10 {self.host}.") if asked else answer
+        return _forging().saying(answer, f"10 {self.host}.") if asked else answer
 
 
 class ForgeTLSA(PublicationVector):
@@ -77,7 +93,7 @@ class ForgeTLSA(PublicationVector):
     source = "RFC 7672 §1.3.2"
 
     def on_answer(self, question: Question, answer: bytes) -> bytes:
-        return forging.saying(answer, f"3 1 1 {'4d' * 32}") if question.type == "TLSA" else answer
+        return _forging().saying(answer, f"3 1 1 {'4d' * 32}") if question.type == "TLSA" else answer
 
 
 class HideTLSA(PublicationVector):
@@ -87,7 +103,7 @@ class HideTLSA(PublicationVector):
     source = "RFC 7672 §2.1.1"
 
     def on_answer(self, question: Question, answer: bytes) -> bytes:
-        return forging.absent(answer) if question.type == "TLSA" else answer
+        return _forging().absent(answer) if question.type == "TLSA" else answer
 
 
 class DenyTLSA(PublicationVector):
@@ -101,7 +117,7 @@ class DenyTLSA(PublicationVector):
         return Question(f"zzz.{domain}", "TLSA") if question.type == "TLSA" else None
 
     def on_proof(self, answer: bytes, proof: bytes) -> bytes:
-        return forging.denied_by(answer, proof)
+        return _forging().denied_by(answer, proof)
 
 
 class BlockPolicyRecord(PublicationVector):
@@ -111,7 +127,7 @@ class BlockPolicyRecord(PublicationVector):
     source = "RFC 8461 §10.2"
 
     def on_answer(self, question: Question, answer: bytes) -> bytes:
-        return forging.absent(answer) if question.name.startswith("_mta-sts.") else answer
+        return _forging().absent(answer) if question.name.startswith("_mta-sts.") else answer
 
 
 class BlockPolicyHost(PublicationVector):
@@ -151,13 +167,13 @@ class PlantPolicy(PublicationVector):
     id = "P10"
     source = "RFC 8461 §10.3"
 
-    def __init__(self, domain: str, host: str) -> None:
+    def __init__(self, domain: str = _DOMAIN, host: str = _HOST) -> None:
         self.domain = domain
         self.policy = STSPolicy("enforce", (host,), LONGEST, "4d616c6c6f7279")
 
     def on_answer(self, question: Question, answer: bytes) -> bytes:
         asked = question == (f"_mta-sts.{self.domain}", "TXT")
-        return forging.saying(answer, f'"v=STSv1; id={self.policy.id};"') if asked else answer
+        return _forging().saying(answer, f'"v=STSv1; id={self.policy.id};"') if asked else answer
 
     def on_policy(self) -> Served | str:
         return Served(WebPage(self.policy.text.encode()), "mis-issued")
@@ -170,7 +186,7 @@ class HideReports(PublicationVector):
     source = "RFC 8460 §7"
 
     def on_answer(self, question: Question, answer: bytes) -> bytes:
-        return forging.absent(answer) if question.name.startswith("_smtp._tls.") else answer
+        return _forging().absent(answer) if question.name.startswith("_smtp._tls.") else answer
 
 
 class Together(PublicationVector):
@@ -190,3 +206,9 @@ class Together(PublicationVector):
     def on_policy(self) -> Served | str:
         decisions = (vector.on_policy() for vector in self.vectors)
         return next((decision for decision in decisions if decision != PASS), PASS)
+
+
+def _forging() -> ModuleType:
+    from labkit.defences import forging
+
+    return forging

@@ -149,6 +149,10 @@ class CodedLineReader(BufferedReader):
         """Where the announced bytes end, with what belongs to them; 0 while they are not whole."""
         return self._chunk if len(buffer) >= self._chunk else 0
 
+    def _command_end(self, buffer: Buffer) -> int:
+        """Where a command or a line of a login ends; 0 while it is not whole."""
+        return buffer.line()
+
     def _speaks_again(self) -> None:
         if self._replied:  # a client that waits says no more before its answer: that was the last reply
             self._unanswered.clear()
@@ -174,7 +178,7 @@ class CodedLineReader(BufferedReader):
 
     def _command(self) -> Phrase | None:
         buffer = self._buffers[CLIENT]
-        line = buffer.take(buffer.line())
+        line = buffer.take(self._command_end(buffer))
         if not line:
             return None
         lines, words = self._lines, line.split(None, 1)
@@ -205,7 +209,8 @@ class CodedLineReader(BufferedReader):
         return title or verbs.get(b" ".join(words[:2]).upper(), "unknown command")
 
     def _credential(self) -> Phrase | None:
-        line = self._take_line()
+        buffer = self._buffers[CLIENT]
+        line = buffer.take(self._command_end(buffer))
         if not line:
             return None
         self._unanswered.append(CREDENTIAL)

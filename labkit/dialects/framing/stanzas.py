@@ -53,6 +53,11 @@ class StanzaCutter:
         """The local name of the element that is being read; empty between elements."""
         self._begin(0)
 
+    @property
+    def text(self) -> bool:
+        """Whether there is text outside of any element, which no piece can begin with."""
+        return self._text
+
     def cut(self, buffer: Buffer) -> XMLPiece | None:
         """Take the next piece out of the buffer; None while it is not whole."""
         while (start := buffer.find(b"<", self._position)) >= 0:

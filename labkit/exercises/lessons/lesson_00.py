@@ -5,7 +5,7 @@ from email.policy import default
 from typing import TYPE_CHECKING
 
 from labkit.exercises.captures import about_capture, capture_that, messages
-from labkit.exercises.checkers import number, shown
+from labkit.exercises.checkers import number, same, shown
 from labkit.exercises.drawn import Draw
 from labkit.exercises.question import Exercise, Lesson, Prediction
 
@@ -51,7 +51,7 @@ def _server(draw: Draw, lab: "Lab") -> "Server":
 def _port(answer: object, server: "Server") -> str:
     if not (hasattr(server, "port") and hasattr(server, "address")):
         return f"What the answer is about is the server, and you gave {shown(server)}."
-    if answer == server.address[1] != server.port:
+    if server.address[1] != server.port and same(answer, server.address[1]):
         return (
             f"{shown(answer)} is where the server really listens on this machine, and the next time it is another one. "
             "The settings need the port that it stands for."

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from labkit.clients import policies
 from labkit.exercises.captures import about_capture, capture_that, messages, said
-from labkit.exercises.checkers import equals, number, shown, spelled_alike
+from labkit.exercises.checkers import equals, number, same, shown, spelled_alike
 from labkit.exercises.drawn import Draw
 from labkit.exercises.functions import Call, tried_on
 from labkit.exercises.keeping import draw
 from labkit.exercises.question import Exercise, Lesson, Prediction
 from labkit.exercises.staged import CLEAR, mailed
+from labkit.show.recordings import recorded
 
 if TYPE_CHECKING:
     from labkit.decode.event import Dialogue
@@ -26,7 +27,7 @@ def _go_ahead(answer: object, capture: "Capture") -> str:
     if "go-ahead" not in by_kind:
         return "There is no go-ahead in that capture: the question is about the first one of the lesson."
     go_ahead = by_kind["go-ahead"]
-    if answer == go_ahead:
+    if same(answer, go_ahead):
         return "That is the right event. The question is about its frame: `.frame`."
     asked = next(event.frame for event in events if event.title == "STARTTLS")
     mistakes = {
@@ -127,8 +128,6 @@ def _failed_handshakes() -> "tuple[Dialogue, ...]":
 
 
 def _dialogues() -> Iterator[Call]:
-    from labkit.show.recordings import recorded
-
     whole, older = (recorded(f"starttls_{name}").decrypted().dialogue for name in ("tls13", "tls12"))
     at = next(index for index, event in enumerate(whole.events) if event.kind == "go-ahead")
     before, go_ahead, after = whole.events[:at], whole.events[at], whole.events[at + 1 :]
@@ -148,6 +147,17 @@ def _dialogues() -> Iterator[Call]:
     for failed in _failed_handshakes():
         version = failed.session.version if failed.session else ""
         yield _call(failed, False, f"a dialogue whose handshake, of {version}, the client broke off")
+    yield _call(_ended_at_finished(older), False, "a dialogue in which the server never sent its Finished")
+    refusing = {"kind": "alert", "title": "Alert: bad_certificate"}
+    refusing_inside = _ended_at_finished(whole, **refusing)
+    yield _call(refusing_inside, False, "a dialogue in which the client sent an encrypted alert for its Finished")
+
+
+def _ended_at_finished(dialogue: "Dialogue", **changes: str) -> "Dialogue":
+    """A conversation that ends with the client's Finished, or with what stands in its place."""
+    at = next(place for place, e in enumerate(dialogue.events) if (e.title, e.sender) == ("Finished", "client"))
+    events = (*dialogue.events[:at], dialogue.events[at]._replace(**changes))
+    return replace(dialogue, events=events, session=dialogue.session and replace(dialogue.session, opened=False))
 
 
 def _call(dialogue: "Dialogue", upgraded: bool, called: str) -> Call:
@@ -273,15 +283,15 @@ LESSON = Lesson(
             hints=(
                 "An event of the kind `go-ahead` must be there: without a question there is none, and with implicit "
                 "TLS neither.",
-                "A handshake that was begun can fail. Then the client never sends anything as ciphertext: look at "
-                "`event.sender` and `event.encrypted`.",
-                '`any(e.encrypted and e.sender == "client" for e in dialogue.events)` says whether it did.',
+                "A handshake that was begun can fail. It has come to its end when both sides have sent a Finished "
+                "(RFC 8446 §4.4.4): look at `event.title` and `event.sender`.",
+                '`{e.sender for e in dialogue.events if e.title == "Finished"}` is the set of those who have.',
             ),
             solution=(
                 "def upgraded(dialogue):\n"
                 '    agreed = any(event.kind == "go-ahead" for event in dialogue.events)\n'
-                '    inside = any(e.encrypted and e.sender == "client" for e in dialogue.events)\n'
-                "    return agreed and inside"
+                '    finished = {e.sender for e in dialogue.events if e.title == "Finished"}\n'
+                '    return agreed and finished == {"client", "server"}'
             ),
             because=(
                 "A log line that says STARTTLS shows that somebody asked. It does not show that anybody agreed, nor "

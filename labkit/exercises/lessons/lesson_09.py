@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from labkit.attack import Attack
+from labkit.attacks import WrongName
 from labkit.attacks.verdict import LEAKED
 from labkit.exercises.checkers import as_text, shown, word
 from labkit.exercises.drawn import Draw
@@ -15,7 +17,6 @@ from labkit.exercises.question import Exercise, Lesson, Prediction
 from labkit.trust.certificates import Authority
 
 if TYPE_CHECKING:
-    from labkit.attack import Attack
     from labkit.lab import Lab
 
 _FAILS = {
@@ -74,10 +75,7 @@ _LOOK = {
 }
 
 
-def _robbed(answer: "Attack") -> str:
-    from labkit.attack import Attack
-    from labkit.attacks import WrongName
-
+def _robbed(answer: Attack) -> str:
     if not isinstance(answer, Attack):
         return (
             "The answer is the attack itself, the name after `as` in `with lab.mallory(…) as …`, "
@@ -191,21 +189,21 @@ LESSON = Lesson(
     Prediction(
         "A client insists on TLS and takes any certificate. Whom does that keep out?",
         {
-            "a": "everybody on the path",
+            "a": "those who listen, but nobody who takes part",
             "b": "those who listen, and those who change the conversation",
-            "c": "those who listen, but nobody who takes part",
+            "c": "everybody on the path",
             "d": "nobody",
         },
-        right="c",
+        right="a",
         because=(
             "Whoever takes part shakes hands herself, and is the other end of a perfect TLS session. Only the "
             "certificate tells her from the right one, and nobody looked at it."
         ),
         wrong={
-            "a": "Somebody on the path can also answer in the server's place, with a certificate of her own, and any "
-            "certificate will do.",
             "b": "It keeps out those who only listen. To change the conversation she only has to be the other end of "
             "the TLS session.",
+            "c": "Somebody on the path can also answer in the server's place, with a certificate of her own, and any "
+            "certificate will do.",
             "d": "Listening alone gets nothing any more: whoever wants to read has to take part, and that can be "
             "noticed.",
         },

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from labkit.attacks import CommandInjection
 from labkit.attacks.actions import Replace
 from labkit.attacks.vector import Answered, Line
-from labkit.attacks.verdict import DECEIVED, UNHARMED, Verdict
+from labkit.attacks.verdict import DECEIVED, UNHARMED, UNKNOWN, Verdict
 from labkit.clients import policies
 from labkit.exercises.checkers import members, shown, word
 from labkit.exercises.drawn import NAMES, Draw
@@ -99,11 +99,9 @@ def _verdicts(answer: object) -> str:
         )
     if not "".join(answer[0].evidence).startswith("-ERR"):
         return "The first verdict is not from a POP3 server: there the answer to the injected command begins with -ERR."
-    if found[1] != UNHARMED:
-        return f"The second verdict is {found[1]!r}: use a server without the mistake."
-    if not answer[1].evidence:
+    if found[1] == UNKNOWN:
         return "No client came by in the second attack: let bob fetch his mail inside the `with` block."
-    return ""
+    return "" if found[1] == UNHARMED else f"The second verdict is {found[1]!r}: use a server without the mistake."
 
 
 _OWN = ("peer", "host", "certificate")
@@ -187,18 +185,18 @@ LESSON = Lesson(
         "harm?",
         {
             "a": "no, both ends are genuine and the channel is encrypted",
-            "b": "only by cutting the connection",
-            "c": "yes, by what she says before the handshake, if an end does not forget it",
+            "b": "yes, by what she says before the handshake, if an end does not forget it",
+            "c": "only by cutting the connection",
             "d": "yes, by breaking the cipher",
         },
-        right="c",
+        right="b",
         because=(
             "STARTTLS has a before and an after on one connection. What is kept from before, in a buffer or a "
             "variable, is taken for something that was said inside TLS."
         ),
         wrong={
             "a": "Both ends are genuine. But what one of them kept from before the handshake may not be.",
-            "b": "She can always do that. But there is a part of the conversation that she can still write herself: "
+            "c": "She can always do that. But there is a part of the conversation that she can still write herself: "
             "the one before TLS.",
             "d": "No cipher is broken anywhere in this series, and it need not be.",
         },

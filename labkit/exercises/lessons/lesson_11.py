@@ -140,6 +140,7 @@ def _names() -> Iterator[Call]:
     for pattern, host, called in (
         (f"mail.{domain}", f"mail.{domain}", "a name and the same name"),
         (f"mail.{domain}", f"mail2.{domain}", "a name and another name"),
+        (f"mail.{domain}", f"mail-{domain}", "a name and one with another character in the place of a dot"),
         (f"*.{domain}", f"mx.{domain}", "a wildcard and a name with one label more"),
         (f"*.{domain}", domain, "a wildcard and the domain itself"),
         (f"*.{domain}", f"a.b.{domain}", "a wildcard and a name with two labels more"),
@@ -202,10 +203,10 @@ LESSON = Lesson(
         {
             "a": "nothing: the policy demands TLS and a certificate",
             "b": "hold the mail up, but not read it",
-            "c": "read it, if she keeps the provider from seeing the policy",
-            "d": "read it, but only with a certificate for bob's server",
+            "c": "read it, but only with a certificate for bob's server",
+            "d": "read it, if she keeps the provider from seeing the policy",
         },
-        right="c",
+        right="d",
         because=(
             "A sender that has no policy yet, and can get none, must deliver as if there were none (RFC 8461 §3.3). "
             "Blocking is easier than breaking."
@@ -213,7 +214,7 @@ LESSON = Lesson(
         wrong={
             "a": "It does, once the provider has seen it. But there has to be a first time.",
             "b": "That is the worst she can do to a provider that knows the policy. This one does not know it yet.",
-            "d": "A certificate would do, but there is something that costs her much less.",
+            "c": "A certificate would do, but there is something that costs her much less.",
         },
     ),
     (

@@ -45,8 +45,8 @@ def _fault(answer: object, report: ProbeReport | None = None) -> str:
     named = answer.id if isinstance(answer, ServerFinding) else as_text(answer)
     if isinstance(answer, ProbeReport):
         return "That is the whole report. Which of its findings is the fault? Give its id."
-    if isinstance(answer, list | tuple) and len(answer) == 1:
-        return _fault(answer[0])
+    if isinstance(answer, list | tuple | set | frozenset) and len(answer) == 1:
+        return _fault(*answer)
     if named is None:
         return f"The answer is the id of a finding, a text such as 'round-trips', and yours is {shown(answer)}."
     if named.upper() in GRADES:
@@ -54,7 +54,7 @@ def _fault(answer: object, report: ProbeReport | None = None) -> str:
     known = {name.lower(): check for check in CHECKS for name in (check.id, check.title)}
     check = known.get(named.lower())
     if check is None:
-        return f"No finding has the id {named!r}: the reports of this lesson show them with `report.findings`."
+        return f"No finding has the id {shown(answer)}: the reports of this lesson show them with `report.findings`."
     if check.id == right:
         return ""
     return f"The finding {check.id!r} is no fault in this report: look for the verdict {FAULT!r}."
@@ -192,10 +192,10 @@ LESSON = Lesson(
         {
             "a": "that nobody can read mail on its way to this server",
             "b": "that its users are safe, whatever program they use",
-            "c": "that it made none of the mistakes that were looked for, when they were looked for",
-            "d": "nothing at all",
+            "c": "nothing at all",
+            "d": "that it made none of the mistakes that were looked for, when they were looked for",
         },
-        right="c",
+        right="d",
         because=(
             "A test asks a list of questions, from one place, at one time. What was not on the list, what happens on "
             "somebody else's path, and what a mail program does, it does not show."
@@ -203,7 +203,7 @@ LESSON = Lesson(
         wrong={
             "a": "On the way to the server there may be somebody else, and your test came by another way.",
             "b": "A program that goes on without TLS leaks at the best of servers: you have seen it in 08.",
-            "d": "That is too hard: an expired certificate or an injected command would have been seen.",
+            "c": "That is too hard: an expired certificate or an injected command would have been seen.",
         },
     ),
     (

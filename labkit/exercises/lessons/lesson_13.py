@@ -44,6 +44,8 @@ def _counts(answer: object) -> str:
 
 def _miscounted(way: Way, counted: object) -> str:
     """What is said of a wrong count of one way."""
+    if isinstance(counted, str | bytes):
+        return f"{way.name}: {number(way.trips)(counted)}"
     forgotten = way.trips - counted if isinstance(counted, int) else 0
     said = f"{way.name}: not {shown(counted)}. "
     if forgotten == 1 and way.starts == STARTTLS:

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from labkit.attack import Attack
 from labkit.attacks.verdict import LEAKED
 from labkit.exercises.captures import capture_that, readable
 from labkit.exercises.checkers import members, number, shown
@@ -14,7 +15,6 @@ from labkit.exercises.question import Exercise, Lesson, Prediction
 from labkit.surveys import AS_GIVEN, PERCENT, PRIMARY, SECONDARY, PublishedFigure
 
 if TYPE_CHECKING:
-    from labkit.attack import Attack
     from labkit.show.capture import Capture
 
 # ---- 14.1: what a figure says
@@ -158,9 +158,7 @@ def _protocol(of: Draw) -> str:
     return of.one("14.4", _OTHERS)
 
 
-def _stripped(answer: "Attack") -> str:
-    from labkit.attack import Attack
-
+def _stripped(answer: Attack) -> str:
     wanted = _protocol(draw())
     if not isinstance(answer, Attack):
         return (
@@ -241,19 +239,19 @@ LESSON = Lesson(
         "Gmail offers STARTTLS to every server that brings it mail. In 2015, of all that came, 61 % was encrypted on "
         "the way. How much of the mail from Tunisia was?",
         {
-            "a": "about as much as from elsewhere",
+            "a": "next to none of it",
             "b": "about half of it",
-            "c": "next to none of it",
+            "c": "about as much as from elsewhere",
             "d": "more than from elsewhere",
         },
-        right="c",
+        right="a",
         because=(
             "96.1 % came in clear text because the command had been changed on the way. Opportunistic TLS measures "
             "whoever stands between the two servers, not what they can do."
         ),
         wrong={
-            "a": "That is what one expects where the servers decide. Here something between them decided.",
             "b": "It was a network of one country that was in the way, not every second server.",
+            "c": "That is what one expects where the servers decide. Here something between them decided.",
             "d": "Both servers may have been able to do it. The word in which they say so did not get through.",
         },
     ),

@@ -114,7 +114,7 @@ def signs(capture):
                 yield talk, "upgrade refused"
             elif certificate(talk) and certificate(talk) != usual[0][0]:
                 yield talk, "forged certificate"
-            elif any(e.kind == "alert" and e.data[-1:] == b"\\x46" for e in server):
+            elif any(e.data == b"\\x02\\x46" for e in server):
                 yield talk, "version lowered"
 
 '''

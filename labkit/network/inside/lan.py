@@ -10,13 +10,14 @@ import os
 import socket
 import time
 
-from pyroute2 import IPRoute, NetlinkError
 from pyroute2.ethtool.ioctl import IoctlEthtool
+from pyroute2.iproute import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
 from syscalls import NETWORK, enter, unshare
 from wire import Wire
 
 INTERFACE = "eth0"
-"""What every host calls its interface."""
+"""The name of each host's interface."""
 _SWITCH = "lan"
 _LOOPBACK = 1
 """The index of `lo`, the first interface of every network namespace."""

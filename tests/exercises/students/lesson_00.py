@@ -1,5 +1,7 @@
 """Answers to lesson 00."""
 
+from decimal import Decimal
+
 from lesson_captures import CLEAR, VERIFIED, Later, captured, fetched, nothing_captured, outcome
 
 from labkit import Lab
@@ -46,6 +48,7 @@ RIGHT = [
     ("00.1", _of_capture(lambda it: len(it.frames)), CAPTURE),
     ("00.1", _of_capture(lambda it: float(len(it.packets))), CAPTURE),
     ("00.1", _of_capture(lambda it: len(list(it.frames))), CAPTURE),
+    ("00.1", _of_capture(lambda it: Decimal(len(it.frames))), CAPTURE),
     ("00.2", 587, SMTP),
     ("00.2", 465, SMTPS),
     ("00.2", 993.0, IMAPS),

@@ -72,6 +72,11 @@ WRONG = [
     ("02.5", "cut after the go-ahead", lambda dialogue: "go-ahead" in [event.kind for event in dialogue.events]),
     ("02.5", "STARTTLS was refused", lambda dialogue: "STARTTLS" in [event.title for event in dialogue.events]),
     ("02.5", "returns nothing", lambda dialogue: print(end="")),
+    ("02.5", "the server never sent its Finished", lambda dialogue: _by_kinds(dialogue)
+     and [e for e in dialogue.events if e.encrypted and e.sender == "client"]),
+    ("02.5", "an encrypted alert", lambda dialogue: _by_kinds(dialogue)
+     and ("Finished", "server") in [(e.title, e.sender) for e in dialogue.events]
+     and [e for e in dialogue.events if e.encrypted and e.sender == "client"]),
 ]  # fmt: skip
 RIGHT = [
     ("02.1", Later(lambda: _event("go-ahead").frame), with_starttls),
@@ -89,7 +94,7 @@ RIGHT = [
     ("02.5", _right),
     ("02.5", lambda dialogue: int(_right(dialogue))),
     ("02.5", lambda dialogue: dialogue.session and dialogue.session.started == "explicit" and dialogue.session.opened),
-    ("02.5", lambda dialogue: [e for e in dialogue.events if e.encrypted and e.sender == "client"]
-     and [e for e in dialogue.events if e.kind == "go-ahead"]),
+    ("02.5", lambda dialogue: [e for e in dialogue.events if e.kind == "go-ahead"]
+     and {"client", "server"} <= {e.sender for e in dialogue.events if e.title == "Finished"}),
     ("02.5", lambda dialogue: True if _right(dialogue) else None),
 ]  # fmt: skip

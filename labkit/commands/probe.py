@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from labkit.errors import LabError
+from labkit.probe.probe_report import probe
+from labkit.probe.target import outside
 
-SAYS = "test a server outside the lab, as any mail client visits it, and print a report with a grade"
 STATUSES = "exit status: 0, no fault was found; 1, a fault, or no conversation; 2, an argument is of no use"
 
 
@@ -18,21 +19,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--domain", default="", help="the domain whose mail it takes, for MTA-STS, TLS-RPT and DANE")
     parser.add_argument("--ca", metavar="FILE", type=Path, help="authorities to trust, PEM, instead of the system's")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of the report card")
+    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="for each answer of the server (15)")
     begins = parser.add_mutually_exclusive_group()
     says = "TLS begins before the first byte; the port tells otherwise"
     begins.add_argument("--implicit", action="store_true", default=None, help=says)
     says = "the conversation begins in clear text"
     begins.add_argument("--explicit", action="store_false", dest="implicit", help=says)
-    parser.set_defaults(command=probe_outside)
 
 
-def probe_outside(chosen: argparse.Namespace) -> int:
+def run(chosen: argparse.Namespace) -> int:
     """Probe the server, print the report, and return the exit status. Raises `LabError` for a useless argument."""
-    from labkit.probe.probe_report import probe
-    from labkit.probe.target import outside
-
     trust = _only(chosen.ca) if chosen.ca else ssl.SSLContext.load_default_certs
-    report = probe(outside(chosen.server, chosen.protocol, chosen.domain, chosen.implicit, trust))
+    target = outside(chosen.server, chosen.protocol, chosen.domain, chosen.implicit, trust)
+    report = probe(target if chosen.timeout is None else target.within(chosen.timeout))
     print(report.json if chosen.json else report)
     return 0 if report else 1
 

@@ -1,17 +1,19 @@
 """The command ``attack``: any mail program against every attack, from a terminal or in continuous integration."""
 
 import argparse
-import sys
 from functools import partial
 from pathlib import Path
 
+from labkit.attacks import catalogue
+from labkit.commands import complain
+from labkit.lab import Lab
 from labkit.replacing import write
+from labkit.trials.any_client import every_run, mail_program
 
 STATUSES = (
     "exit status: 0, nothing leaked; 1, something leaked; "
     "2, an argument is of no use, or the program never came by, so that nothing was tested"
 )
-SAYS = "let any mail program meet every attack on its protocol, and say what leaked"
 _EXAMPLE = "%(prog)s -- curl --ssl-reqd --cacert {ca} --user {user}:{password} {scheme}://{host}:{port}/ …"
 
 
@@ -30,12 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--html", metavar="FILE", type=Path, help="write the matrix as a web page, too")
 
 
-def attack(chosen: argparse.Namespace) -> int:
+def run(chosen: argparse.Namespace) -> int:
     """Run it, print the matrix, and give the exit status. Raises `LabError` for an argument that is of no use."""
-    from labkit import Lab
-    from labkit.attacks import catalogue
-    from labkit.trials.any_client import every_run, mail_program
-
     numbers = [number for number in chosen.attacks.split(",") if number]
     vectors = [type(catalogue.vector(number)) for number in numbers] or catalogue.ALL
     program = mail_program(chosen.words, chosen.protocol, chosen.implicit, chosen.timeout, vectors)
@@ -47,8 +45,7 @@ def attack(chosen: argparse.Namespace) -> int:
         if path is not None:
             write(path, text)
     if not matrix.tested:
-        print(f"labkit: Nothing was tested: {matrix.trials[0].verdict.why}.", file=sys.stderr)
-        return 2
+        return complain(f"Nothing was tested: {matrix.trials[0].verdict.why}.", status=2)
     return 1 if matrix.leaks else 0
 
 
