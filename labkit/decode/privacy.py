@@ -78,7 +78,7 @@ def _said(dialect: Dialect, events: list[_Numbered]) -> Iterator[Exposure]:
     for index, event in events:
         for what, value, *span in (*login.read(event), *_mail(dialect, event)):
             yield Exposure(what, value, index, *span)
-    yield from _mail_as_commands(events)
+    yield from _mail_as_commands(dialect, events)
     timestamp = _timestamp(dialect, events)
     for phrases in _with_continuations(events):
         if pattern := dialect.discloses.get(phrases[0][1].title):
@@ -239,11 +239,14 @@ def _mail(dialect: Dialect, event: Event) -> Iterator[_Seen]:
         yield from _in_message(as_read(event.data[start:end]), start)
 
 
-def _mail_as_commands(events: list[_Numbered]) -> Iterator[Exposure]:
+def _mail_as_commands(dialect: Dialect, events: list[_Numbered]) -> Iterator[Exposure]:
     """Mail that the client did not hold back when the server would not have it, which takes its lines for commands."""
-    for unknown, run in groupby((one for one in events if one[1].sender == CLIENT), lambda one: _is_unknown(one[1])):
-        phrases = list(run) if unknown else []
-        if not (phrases and _FIELD.match(phrases[0][1].data)):
+    announced = False
+    said = (one for one in events if one[1].sender == CLIENT)
+    for unknown, run in groupby(said, lambda one: one[1].kind == "command" and one[1].title == "unknown command"):
+        phrases = list(run)
+        before, announced = announced, phrases[-1][1].title in dialect.delivers
+        if not (unknown and before and _FIELD.match(phrases[0][1].data)):
             continue
         starts = list(accumulate((len(event.data) for _, event in phrases), initial=0))
         whole = b"".join(event.data for _, event in phrases)
@@ -251,10 +254,6 @@ def _mail_as_commands(events: list[_Numbered]) -> Iterator[Exposure]:
             number = bisect_right(starts, start) - 1
             index, event = phrases[number]
             yield Exposure(what, value, index, start - starts[number], min(end - starts[number], len(event.data)))
-
-
-def _is_unknown(event: Event) -> bool:
-    return event.kind == "command" and event.title == "unknown command"
 
 
 _FIELD = re.compile(rb"[A-Za-z][A-Za-z-]*:[ \t]")
