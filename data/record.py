@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from labkit import Lab, attacks, compare, entropy_curve, policies, read_capture
+from labkit.defences.sending import Configuration
 from labkit.errors import NetworkUnavailable
+from labkit.mail.message import compose
 
 LOGIN = ("alice", "hunter2")
 TEXT = "Dear Bob,\nthe PIN of the safe is 4921. Tell nobody.\nAlice\n"
@@ -84,6 +86,11 @@ def _look_up(lab: Lab) -> None:
         ("nobody.bob.test", "A"),
     ):
         lab.resolve(name, type)
+
+
+def _relay(lab: Lab) -> None:
+    sender = lab.registry.sender(lab.network.host("provider"), Configuration(dane=False))
+    sender.send(compose("The PIN is 4921.", "secret", "alice@lab.test", "bob@bob.test"))
 
 
 RECORDINGS = (
@@ -261,6 +268,13 @@ RECORDINGS = (
         _publish,
         network="namespace",
         hosts=("dns", "www"),
+    ),
+    Recording(
+        "mta_sts_first_contact",
+        "A sending server's first contact with a domain: its questions, a policy over HTTPS, and a mail with STARTTLS.",
+        _relay,
+        lambda lab: lab.domain("bob.test").sts("enforce"),
+        hosts=("dns", "www", "provider"),
     ),
 )
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from labkit.mail.postoffice import PostOffice
     from labkit.network import Network
+    from labkit.probe.looking_up import Publication
     from labkit.probe.probe_report import ProbeReport
-    from labkit.probe.target import ProbeTarget, Publication
+    from labkit.probe.target import ProbeTarget
     from labkit.trust.certificates import Authority
 
 
@@ -115,8 +116,7 @@ class Probing:
         from functools import partial
 
         from labkit.defences.policyhost import fetching
-        from labkit.probe.domain_records import address_of
-        from labkit.probe.target import Publication
+        from labkit.probe.looking_up import Publication, address_of
         from labkit.trust.contexts import client_context
 
         registry = self.registry  # type: ignore[attr-defined]

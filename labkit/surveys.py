@@ -23,7 +23,7 @@ BOUNDS = (AS_GIVEN, "about", *LOWER)
 PRIMARY = "primary"
 SECONDARY = "secondary"
 GRADES = (PRIMARY, SECONDARY)
-"""Where a figure was read: in its authors' own words, or where somebody quotes them."""
+"""Where a figure was read: in its authors' own text, or in one that quotes it."""
 PERCENT = "%"
 FOLDER = shipped("data")
 

@@ -14,7 +14,7 @@ from labkit.dialects import ALL
 ROOT = Path(labkit.__file__).parent
 FLOORS = (
     {"errors"},
-    {"interrupts", "limits", "loading", "scratch", "shipped"},
+    {"interrupts", "limits", "loading", "replacing", "scratch", "shipped"},
     {"dialects", "trust", "network"},
     {"mail", "surveys"},
     {"servers", "clients", "capture"},
@@ -46,6 +46,7 @@ def _module(path: Path) -> str:
 
 
 MODULES = {_module(path): path for path in ROOT.rglob("*.py")}
+TREES = {module: ast.parse(path.read_text(encoding="utf-8")) for module, path in MODULES.items()}
 
 
 def _executed(tree: ast.AST) -> Iterator[ast.AST]:
@@ -57,10 +58,10 @@ def _executed(tree: ast.AST) -> Iterator[ast.AST]:
         yield from _executed(node)
 
 
-def _imported(source: str) -> set[str]:
-    """The modules of labkit that this source imports."""
+def _imported(tree: ast.AST) -> set[str]:
+    """The modules of labkit that this module imports."""
     found = set()
-    for node in _executed(ast.parse(source)):
+    for node in _executed(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -69,7 +70,7 @@ def _imported(source: str) -> set[str]:
     return {name for name in found if name.partition(".")[0] == "labkit"}
 
 
-USES = {module: _imported(path.read_text(encoding="utf-8")) for module, path in MODULES.items()}
+USES = {module: _imported(tree) for module, tree in TREES.items()}
 
 
 def test_every_room_has_its_floor_and_every_floor_its_rooms():
@@ -89,11 +90,67 @@ def test_no_rooms_use_each_other_in_a_circle():
 
 
 def test_the_search_finds_imports_wherever_they_stand():
-    assert _imported("from labkit.lab import Lab") == {"labkit.lab"}
-    assert _imported("def f():\n    from labkit.trials import attacks") == {"labkit.trials.attacks"}
-    assert _imported("from labkit import Lab, attacks") == {"labkit", "labkit.attacks"}
-    assert _imported("import labkit.decode.event, os") == {"labkit.decode.event"}
-    assert not _imported("if TYPE_CHECKING:\n    from labkit.lab import Lab")
+    def found(source: str) -> set[str]:
+        return _imported(ast.parse(source))
+
+    assert found("from labkit.lab import Lab") == {"labkit.lab"}
+    assert found("def f():\n    from labkit.trials import attacks") == {"labkit.trials.attacks"}
+    assert found("from labkit import Lab, attacks") == {"labkit", "labkit.attacks"}
+    assert found("import labkit.decode.event, os") == {"labkit.decode.event"}
+    assert not found("if TYPE_CHECKING:\n    from labkit.lab import Lab")
+
+
+HEAVY = {"IPython", "cryptography", "dns", "htpy", "ipywidgets", "markupsafe", "matplotlib", "scapy", "tlslite", "tqdm"}
+"""Libraries that take long to load: a cell that needs none of them does not wait for them."""
+STAGE = {"lab", "attack", "adopting", "capturing", "probing", "publishing", "trying"}
+"""Files whose every verb loads its own room."""
+LATER = {
+    "labkit.checkup": "it tells which library is missing, so it begins without any",
+    "labkit.pytest_plugin": "pytest loads it in every project; only marked tests need the lab",
+    "labkit.network.inside.main": "pyroute2 is found when the namespaces are made",
+    "labkit.mail.mime": "email.utils loads sockets and dates, which reading a capture does without",
+}
+"""Modules that load something else inside a function, and why."""
+
+
+def _statements(node: ast.AST, inside: bool = False) -> Iterator[tuple[bool, str]]:
+    """(whether it stands in a function, module) for each module that something below this node imports."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and getattr(child.test, "id", "") == "TYPE_CHECKING":
+            continue
+        if isinstance(child, ast.Import):
+            yield from ((inside, alias.name) for alias in child.names)
+        elif isinstance(child, ast.ImportFrom):
+            names = (f"{child.module}.{alias.name}" for alias in child.names)
+            yield from ((inside, name if name in MODULES else str(child.module)) for name in names)
+        yield from _statements(child, inside or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+STATEMENTS = {module: set(_statements(tree)) for module, tree in TREES.items()}
+
+
+def _brought(module: str) -> set[str]:
+    """The heavy libraries that are loaded with a module."""
+    found, left = {module}, [module]
+    while left:
+        one = left.pop()
+        parents = {one.rpartition(".")[0]} - {"labkit", ""}
+        more = {name for inside, name in STATEMENTS.get(one, ()) if not inside} | parents
+        left += more - found
+        found |= more
+    return {name.partition(".")[0] for name in found} & HEAVY
+
+
+def _needless(module: str) -> set[str]:
+    """The imports inside functions of a module that save no time: nothing heavy comes with them that is not there."""
+    there = _brought(module)
+    return {name for inside, name in STATEMENTS[module] if inside and not _brought(name) - there}
+
+
+def test_an_import_inside_a_function_saves_the_time_of_a_heavy_library():
+    checked = [name for name in MODULES if name not in LATER and name.removeprefix("labkit.") not in STAGE]
+    assert not {name: found for name in checked if (found := _needless(name))}
+    assert all(_needless(name) for name in LATER), "LATER names a module that needs no leave"
 
 
 PROTOCOLS = {dialect.name.lower() for dialect in ALL}
@@ -119,8 +176,8 @@ def test_no_two_files_bear_one_name_but_the_parts_of_one_protocol():
 
 def test_no_two_public_classes_bear_one_name():
     places: dict[str, set[str]] = {}
-    for module, path in MODULES.items():
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+    for module, tree in TREES.items():
+        for node in ast.iter_child_nodes(tree):
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places.setdefault(node.name, set()).add(module)
     assert not {name: found for name, found in places.items() if len(found) > 1}

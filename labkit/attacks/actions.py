@@ -69,7 +69,7 @@ class Delay:
 
 @dataclass(frozen=True)
 class TakeOverTLS:
-    """Be the end of the TLS that comes now: towards the victim, towards the server, or towards both."""
+    """Terminate the TLS that follows: with the victim, with the server, or with both."""
 
     certificate: str | None = None
     """What the victim is shown, a kind of `labkit.trust.certificates.KINDS`; None to speak no TLS with the victim."""

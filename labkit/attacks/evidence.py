@@ -59,7 +59,7 @@ class Evidence:
         self.dialect = session.opening.dialect
         self.implicit = session.opening.implicit
         victim = session.legs[0]
-        outside, own = read(victim.wire), read(victim.inside)
+        outside, own = read(victim.wire), read(victim.inside, usual=self.dialect)
         opened = genuine(victim, secrets) if outside.session else outside
         self.read = [*items(outside, CLEAR, self.number), *items(own, OWN_TLS, self.number)]
         self.read += [item for one in _belonging(opened, others) for item in items(one, CLEAR, self.number)]
@@ -91,7 +91,7 @@ class Evidence:
 
     def _read_server(self, session: VictimSession, secrets: Secrets) -> None:
         server = session.legs[1]
-        outside, own = read(server.wire), read(server.inside)
+        outside, own = read(server.wire), read(server.inside, usual=self.dialect)
         inside = as_if_clear(genuine(server, secrets) if outside.session else outside)
         self.clear = [*_deeds(outside), *_deeds(own)]
         self.inside = _deeds(inside)

@@ -1,4 +1,4 @@
-"""Headers of a TCP frame, written: a frame built around a segment, and a captured frame with the nominal ports in it.
+"""Headers of a frame, written: one built around a segment or a datagram, and a captured one with the nominal ports.
 
 IPv4 is RFC 791, TCP RFC 9293, the Internet checksum RFC 1071; the link layer is Ethernet with zero addresses, as on
 Linux's loopback interface. Reading headers is `frames`.
@@ -15,6 +15,8 @@ PAYLOAD_LIMIT = 65535 - 20 - 20
 _ETHERNET = bytes(12) + b"\x08\x00"
 _IP = Struct("!BBHHHBBH8s")
 _TCP = Struct("!4sIIBBHHH")
+_UDP = Struct("!HH")
+"""Behind the ports: length and checksum."""
 _PORTS = Struct("!HH")
 _U16 = Struct("!H")
 
@@ -51,6 +53,16 @@ def build(segment: Segment, identification: int) -> bytes:
     ip = _IP.pack(0x45, 0, length, number, _DONT_FRAGMENT, _TTL, _PROTOCOL_TCP, 0, hosts)
     ip = _with_checksum(ip, 10, checksum(ip))
     return _ETHERNET + ip + _with_checksum(tcp, 16, _checksum_of(_PROTOCOL_TCP, hosts, tcp))
+
+
+def build_datagram(ends: bytes, payload: bytes, identification: int) -> bytes:
+    """An Ethernet frame with this UDP datagram (RFC 768) over IPv4; `ends` are those of a `Segment`."""
+    hosts, ports = ends[:8], ends[8:]
+    length = 8 + len(payload)
+    udp = ports + _UDP.pack(length, 0) + payload
+    ip = _IP.pack(0x45, 0, 20 + length, identification & 0xFFFF, 0, _TTL, _PROTOCOL_UDP, 0, hosts)
+    ip = _with_checksum(ip, 10, checksum(ip))
+    return _ETHERNET + ip + _with_checksum(udp, 6, _checksum_of(_PROTOCOL_UDP, hosts, udp))
 
 
 def renumber(frame: bytes, ports: Mapping[int, int]) -> bytes | None:

@@ -17,6 +17,7 @@ from labkit.capture.frames import ALL, ETHERNET, IPV4_ON_ETHERNET, TCP, Share
 from labkit.capture.passed_over import PassedOver
 from labkit.capture.stored import DAMAGED_GZIP, Stored
 from labkit.errors import CaptureError
+from labkit.replacing import replacing
 from labkit.trust.keylog import Secrets, decoded, merge, parse
 
 _PCAP = {
@@ -348,7 +349,7 @@ def read_frames(path: str | Path) -> CaptureFile:
 def write_pcapng(path: str | Path, frames: Iterable[Frame], keylog: str = "", comment: str = "") -> None:
     """Write frames to the nanosecond, with the TLS secrets before the first. Raises `CaptureError` if it cannot."""
     try:
-        with Path(path).open("wb") as file:
+        with replacing(path) as file:
             section = struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1)
             file.write(_block(_SECTION, section + _option(_COMMENT, comment.encode())))
             secrets = _secrets_block(keylog)

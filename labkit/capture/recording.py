@@ -7,19 +7,18 @@ around the bytes. What is in them is read elsewhere.
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+from labkit.capture.filters import EverythingOnCables, ServersOnLoopback
 from labkit.capture.pcap import Frame
+from labkit.capture.sniffer import Sniffer
+from labkit.capture.tap import Tap
 from labkit.capture.trace import Trace
 from labkit.errors import CannotSniff, LabError
 from labkit.interrupts import uninterrupted
 from labkit.limits import within_limits
 from labkit.network import Network
 from labkit.trust.keylog import KeyLog
-
-if TYPE_CHECKING:
-    from labkit.capture.sniffer import Sniffer
-    from labkit.capture.tap import Tap
 
 SETTLE = 0.5
 """Seconds that a capture goes on at its end for connections that have not ended yet."""
@@ -86,10 +85,7 @@ def _end(source: Source, trace: Trace, network: Network, keylog: KeyLog | None) 
             trace.fill(source.frames, keylog.text() if keylog else "", dict(network.names), source.how)
 
 
-def _sniffer(network: Network, host: str | None) -> "Sniffer":
-    from labkit.capture.filters import EverythingOnCables, ServersOnLoopback
-    from labkit.capture.sniffer import Sniffer
-
+def _sniffer(network: Network, host: str | None) -> Sniffer:
     sock = network.host(host).sniff() if host else network.watch()
     where = f"on the interface of {host}" if host else network.lookout
     if network.cables:
@@ -102,16 +98,14 @@ def _sniffer(network: Network, host: str | None) -> "Sniffer":
     return Sniffer(sock, ServersOnLoopback(network.nominal, network.opened), where)
 
 
-def _sniffer_alone(network: Network, host: str | None) -> "Sniffer":
+def _sniffer_alone(network: Network, host: str | None) -> Sniffer:
     try:
         return _sniffer(network, host)
     except CannotSniff as refusal:
         raise CannotSniff(f"{refusal} It may not where 'af_packet' is asked for: ask for 'auto'.") from refusal
 
 
-def _tap(network: Network, host: str | None) -> "Tap":
-    from labkit.capture.tap import Tap
-
+def _tap(network: Network, host: str | None) -> Tap:
     return Tap(network)
 
 

@@ -10,13 +10,14 @@ import socket
 import threading
 import time
 from functools import partial
+from operator import itemgetter
 
 from labkit.capture.conversation import CLIENT, SERVER
 from labkit.capture.frames import ACK, ETHERNET, FIN, PSH, RST, SYN, Found, Segment, ends
-from labkit.capture.headers import PAYLOAD_LIMIT, build
+from labkit.capture.headers import PAYLOAD_LIMIT, build, build_datagram
 from labkit.capture.pcap import Frame
 from labkit.network import Network
-from labkit.network.listener import Address
+from labkit.network.listener import Address, Listener
 from labkit.network.relay import Relay, Witness
 
 _FLAGS = {"syn": SYN, "syn-ack": SYN | ACK, "ack": ACK, "data": PSH | ACK, "fin": FIN | ACK, "rst": RST | ACK}
@@ -34,7 +35,8 @@ class Tap:
     how = (
         "Captured with a tap, a relay between client and server: every payload byte and every time is real, "
         "the TCP/IP headers "
-        "were rebuilt with the nominal ports, and what other programs sent to a server's real port went past it."
+        "were rebuilt with the nominal ports, and what other programs sent to a server's real port went past it. "
+        "Datagrams were taken down where a server of the lab got or sent them."
     )
 
     def __init__(self, network: Network) -> None:
@@ -42,15 +44,33 @@ class Tap:
         """What was caught; filled by `stop`, so that building headers delays no connection."""
         self.seen: list[tuple[int, Found, int]] = []
         """(nanoseconds since 1970, what makes the `Segment`, number of the packet) of each step."""
+        self._datagrams: list[tuple[int, bytes, bytes]] = []
+        """(nanoseconds since 1970, the two ends, the bytes) of each datagram."""
+        self._network = network
         self._path = _Path.of(network, self)
+        network.witnesses.append(self._witness)
 
     def stop(self, settle: float) -> None:
         """End when every connection has ended, after `settle` seconds at most."""
-        self._path.remove(self, settle)
-        for time_ns, fields, number in self.seen:
-            data = build(Segment(*fields), number)
-            self.frames.append(Frame(time_ns, ETHERNET, data, len(data)))
+        try:
+            self._path.remove(self, settle)
+        finally:
+            self._network.witnesses.remove(self._witness)
+        built = [(time_ns, build(Segment(*fields), number)) for time_ns, fields, number in self.seen]
+        built += [
+            (time_ns, build_datagram(ends_, data, number))
+            for number, (time_ns, ends_, data) in enumerate(self._datagrams)
+        ]
+        self.frames += [Frame(time_ns, ETHERNET, data, len(data)) for time_ns, data in sorted(built, key=itemgetter(0))]
         self.seen.clear()
+        self._datagrams.clear()
+
+    def _witness(self, client: Address, listener: Listener, answers: bool, data: bytes) -> None:
+        written, names = self._network.written, self._network.names
+        near = written.get(names.get(f"{client[0]}:{client[1]}", ""), client[0]), client[1]
+        far = written.get(listener.host, listener.address[0]), listener.port
+        source, target = ((socket.inet_aton(ip), port) for ip, port in ((far, near) if answers else (near, far)))
+        self._datagrams.append((time.time_ns(), ends(source, target), data))
 
 
 class _Path:

@@ -1,4 +1,4 @@
-"""One attempt of a client, whatever protocol it speaks: its connection, its policy about TLS, and its time limit.
+"""One attempt of a client of any protocol: its connection, its policy about TLS, and its time limit.
 
 Whatever the server or the wire does, the result is an `Outcome`; nothing is raised for it and nothing waits without
 end. What a policy says is in `policies`, how a failure is put in words in `failures`.

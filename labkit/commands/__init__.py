@@ -6,9 +6,6 @@ the one that was asked for.
 """
 
 import sys
-from pathlib import Path
-
-from labkit.errors import LabError
 
 STATUSES = "exit status: 0, all went well; 1, not all could be done or shown; 2, a file or an argument is of no use"
 COMMANDS = {
@@ -30,11 +27,3 @@ def complain(problem: object, status: int = 1) -> int:
     sys.stdout.flush()
     print(f"labkit: {problem}", file=sys.stderr)
     return status
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file; line endings stay as they are. Raises `LabError`."""
-    try:
-        path.write_text(text, "utf-8", newline="")
-    except OSError as error:
-        raise LabError(f"{path} cannot be written ({error.strerror}): choose another place.") from error

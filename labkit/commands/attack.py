@@ -5,8 +5,9 @@ from functools import partial
 from pathlib import Path
 
 from labkit.attacks import catalogue
-from labkit.commands import complain, write
+from labkit.commands import complain
 from labkit.lab import Lab
+from labkit.replacing import write
 from labkit.trials.any_client import every_run, mail_program
 
 STATUSES = (

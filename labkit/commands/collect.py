@@ -3,8 +3,9 @@
 import argparse
 from pathlib import Path
 
-from labkit.commands import complain, write
+from labkit.commands import complain
 from labkit.exercises.collecting import collect
+from labkit.replacing import write
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,11 +19,11 @@ def run(chosen: argparse.Namespace) -> int:
     """Print the table; 1 where a file is not in it, 2 where none is."""
     table = collect(chosen.files)
     print(table)
+    for problem in table.problems:
+        complain(problem)
     if chosen.csv:
         write(chosen.csv, table.csv)
     if chosen.picture:
         table.picture.save(chosen.picture)
-    for problem in table.problems:
-        complain(problem)
     counted = any(row.record for row in table.rows)
     return 0 if not table.problems else 1 if counted else 2

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from labkit.capture.pcap import CaptureFile, read_frames
 from labkit.commands import complain
+from labkit.decode.asked import asks
 from labkit.decode.event import Dialogue
 from labkit.decode.privacy import visible
 from labkit.decode.shares import told
@@ -37,10 +38,22 @@ def run(chosen: argparse.Namespace) -> int:
     for state, text in told(file, secrets, _json if chosen.json else _text):
         states[state] += 1
         print(text)
+    if not chosen.json and _print_lookups(file):
+        states[_NOTHING_TO_OPEN] += 1
     problems = list(_problems(chosen, file, states, bool(secrets)))
     for problem in problems:
         complain(problem)
     return 1 if problems else 0
+
+
+def _print_lookups(file: CaptureFile) -> bool:
+    """Print the questions to a name server, as a table; whether there are any."""
+    found = asks(file.again().frames(), file.passed_over)
+    if found:
+        from labkit.show.lookup_table import lookup_table  # it loads the DNS
+
+        print(lookup_table(list(file.again().frames()), {}))
+    return found
 
 
 def _json(_: CaptureFile, dialogue: Dialogue) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from labkit.decode.text_layer import TextLayer, words
 from labkit.decode.tls import Message, Stream
 from labkit.decode.tls_start import AHEAD, Handshakes, begins, is_text, may_begin
 from labkit.decode.words import SIGNALS, Signals
-from labkit.dialects import recognise
+from labkit.dialects import inside_tls_at, recognise
 from labkit.dialects.base import OTHER, Dialect, Phrase
 from labkit.dialects.reader import begins_hello
 from labkit.trust.keylog import Secrets
@@ -28,18 +28,25 @@ _BOTH = (CLIENT, SERVER)
 
 
 def read(
-    conversation: Conversation, secrets: Secrets | None = None, names: Mapping[str, str] | None = None
+    conversation: Conversation,
+    secrets: Secrets | None = None,
+    names: Mapping[str, str] | None = None,
+    usual: Dialect | None = None,
 ) -> Dialogue:
     """The dialogue in a conversation.
 
     `secrets` open its TLS; None gives what an eavesdropper sees. `names` says what ``ip:port`` or ``ip`` is called,
-    and whom the client at ``ip:port>`` talks to.
+    and whom the client at ``ip:port>`` talks to. Where the first bytes do not tell which dialect is spoken, it is
+    `usual`, and without that the one of the server's port.
     """
     conversation = _with_roles(conversation)
-    before, dialect = _recognised(conversation.said, conversation.server.port)
+    before, dialect = _recognised(conversation.said, 0 if usual else conversation.server.port)
+    dialect = dialect or usual
     walk = _Walk(conversation, secrets, dialect, before)
     if dialect is None and (inside := _recognised(walk.texts(), 0)[1]):
         walk = _Walk(conversation, secrets, inside, before)
+    if walk.dialect is None and walk.session() is not None and not walk.texts():
+        walk.dialect = inside_tls_at(conversation.server.port)
     names = names or {}
     return Dialogue(
         conversation.client,
@@ -158,23 +165,23 @@ class _Walk:
         """Bytes of each side up to the end of the chunk."""
         self._time, self._frame = 0.0, 0
         """Those of the chunk."""
-        for chunk in conversation.said:
-            self._take(chunk)
+        self._take(conversation.said)
         self._finish()
 
-    def _take(self, chunk: Said) -> None:
-        time, self._frame, sender, kind, data, size = chunk
-        self._time = time / 1e9
-        if kind != "data":
-            self._signal(sender, kind, size)
-            return
-        self._position[sender] += size
-        if self._before and not (data := self._after_preface(sender, data)):
-            return
-        if sender in self._in_tls:
-            self._record(sender, data)
-        else:
-            self._outside(sender, data)
+    def _take(self, said: list[Said]) -> None:
+        position, in_tls = self._position, self._in_tls
+        for time, self._frame, sender, kind, data, size in said:
+            self._time = time / 1e9
+            if kind != "data":
+                self._signal(sender, kind, size)
+                continue
+            position[sender] += size
+            if self._before and not (data := self._after_preface(sender, data)):
+                continue
+            if sender in in_tls:
+                self._record(sender, data)
+            else:
+                self._outside(sender, data)
 
     def texts(self) -> list[Said]:
         """What was said, in clear and inside TLS, as if it were all that crossed the wire."""

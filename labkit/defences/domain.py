@@ -150,8 +150,15 @@ class MailDomain:
         return self
 
     def reports(self, address: str | None = "") -> "MailDomain":
-        """Ask for TLS reports, at ``mailto:tls-reports@`` the domain unless another URI is given; with None, do not."""
+        """Ask for TLS reports, at ``mailto:tls-reports@`` the domain unless another URI is given; with None, do not.
+
+        The policy host takes them, too, at ``https://mta-sts.`` the domain, and any path: `PolicyHost.posted`.
+        """
         uri = address or f"mailto:tls-reports@{self.name}"
+        if uri.startswith(f"https://mta-sts.{self.name}/"):
+            name = f"mta-sts.{self.name}"
+            path = uri.partition(name)[2]
+            self._place.www.take(name, path, self._place.authority.certificate("right", name))
         self._text("_smtp._tls", *([f"v=TLSRPTv1; rua={uri}"] if address is not None else []))
         return self
 

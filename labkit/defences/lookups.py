@@ -1,22 +1,16 @@
 """Questions to a name server and its answers, read out of captured frames, with what each is about in words.
 
-Only the lab's own frames are read: Ethernet, IPv4 and UDP on port 53. What is asked again over TCP is a conversation
-like any other.
+Which frames are read is `labkit.decode.asked`. What is asked again over TCP is a conversation like any other.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from socket import inet_ntoa
-from struct import Struct
 
-from labkit.capture.frames import ETHERNET
 from labkit.capture.pcap import Frame
+from labkit.decode.asked import dns_messages
 from labkit.defences.answering import answered_with
 from labkit.defences.forging import question, records_in
 
-_PORT = 53
-_UDP = 17
-_PORTS = Struct("!HH")
 _ANSWER = 0x80
 """The QR bit, in the third byte of a message (RFC 1035 §4.1.1)."""
 
@@ -60,7 +54,7 @@ class Lookup:
 def lookups(frames: Iterable[Frame]) -> list[Lookup]:
     """The questions in these frames, in the order in which they were asked."""
     found: dict[tuple[str, bytes], Lookup] = {}
-    for time, client, message in _messages(frames):
+    for time, client, message in dns_messages(frames):
         asked = question(message)
         if asked is None:
             continue
@@ -73,19 +67,3 @@ def lookups(frames: Iterable[Frame]) -> list[Lookup]:
             said = ", ".join(records.said) or answered_with(message)
             found[key] = Lookup(earlier.time, client, *asked, said, records.signed)
     return list(found.values())
-
-
-def _messages(frames: Iterable[Frame]) -> Iterator[tuple[int, str, bytes]]:
-    """(time, client, DNS message) of each datagram to or from port 53."""
-    for frame in frames:
-        data = frame.data
-        if frame.link != ETHERNET or len(data) < 42 or data[12:14] != b"\x08\x00" or data[23] != _UDP:
-            continue
-        at = 14 + (data[14] & 15) * 4
-        if len(data) < at + 8:
-            continue
-        source, target = _PORTS.unpack_from(data, at)
-        if target == _PORT:
-            yield frame.time, f"{inet_ntoa(data[26:30])}:{source}", data[at + 8 :]
-        elif source == _PORT:
-            yield frame.time, f"{inet_ntoa(data[30:34])}:{target}", data[at + 8 :]

@@ -77,7 +77,7 @@ class NameServer(Standing):
 
     def _start(self) -> None:
         events = self._loop.events
-        self._datagrams = Datagrams(events, self._receiver.socket, self._received)
+        self._datagrams = Datagrams(self._host.network, self._receiver, self._received)
         self._entrance = Entrance(events, self._listener.socket, _AT_ONCE, self._come_in, lambda error: None)
 
     def _received(self, query: bytes, reply: Reply) -> None:

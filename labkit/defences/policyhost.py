@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from labkit.clients.failures import HANDSHAKE, put
 from labkit.defences.mta_sts import LARGEST, PATH, NoPolicy
@@ -33,7 +33,10 @@ _IDLE = 5.0
 """Seconds that a client has for its request."""
 _AT_ONCE = 32
 _LARGEST_HEAD = 16 << 10
-_REASONS = {200: "OK", 301: "Moved Permanently", 404: "Not Found", 421: "Misdirected Request"}
+_REASONS = {200: "OK", 201: "Created", 301: "Moved Permanently", 404: "Not Found", 421: "Misdirected Request"}
+_LARGEST_CONTENT = 1 << 20
+"""Bytes of a POST that are read; a report of the lab has some hundred."""
+_LENGTH = re.compile(rb"^content-length:[ \t]*(\d{1,9})[ \t]*\r$", re.IGNORECASE | re.MULTILINE)
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})(?: [^\r\n]*)?\r?\n")
 
 
@@ -62,6 +65,15 @@ class WebPage:
 
 
 NOT_FOUND = WebPage(b"There is nothing here.\n", 404)
+TAKEN = WebPage(b"", 201)
+
+
+class Posted(NamedTuple):
+    """What a client has sent to a path with POST."""
+
+    name: str
+    path: str
+    body: bytes
 
 
 class PolicyHost(Standing):
@@ -71,6 +83,10 @@ class PolicyHost(Standing):
 
     def __init__(self, host: Host, keylog: str | None = None) -> None:
         self.pages: dict[str, dict[str, WebPage]] = {}
+        self.inboxes: set[tuple[str, str]] = set()
+        """(name, path) at which a POST is taken."""
+        self.posted: list[Posted] = []
+        """What came there, oldest first."""
         self.log = ServerLog()
         self._keylog = keylog
         self._contexts: dict[str, ssl.SSLContext] = {}
@@ -89,11 +105,14 @@ class PolicyHost(Standing):
 
     def serve(self, name: str, page: WebPage, certificate: Certificate, path: str = PATH) -> None:
         """Serve a page under a name (``mta-sts.bob.test``), with a certificate; what was there before is replaced."""
-        context = server_context(certificate, keylog=self._keylog)
-        context.sni_callback = self._choose
-        self._contexts[name.lower()] = context
-        self._front = self._front or context
+        self._show(name.lower(), certificate)
         self.pages.setdefault(name.lower(), {})[path] = page
+
+    def take(self, name: str, path: str, certificate: Certificate) -> None:
+        """Take what is sent with POST to a path under a name, which has this certificate unless it has one already."""
+        if name.lower() not in self._contexts:
+            self._show(name.lower(), certificate)
+        self.inboxes.add((name.lower(), path))
 
     def withdraw(self, name: str) -> None:
         """Serve nothing under a name any more."""
@@ -107,6 +126,12 @@ class PolicyHost(Standing):
     def __repr__(self) -> str:
         where = f"port {self.port}{self.elsewhere and f' ({self.elsewhere})'}"
         return f"<policy host on {self.host}, {where}: {self.facts}{', closed' if self._stopped else ''}>"
+
+    def _show(self, name: str, certificate: Certificate) -> None:
+        context = server_context(certificate, keylog=self._keylog)
+        context.sni_callback = self._choose
+        self._contexts[name] = context
+        self._front = self._front or context
 
     # ---- in the loop's thread
 
@@ -134,11 +159,11 @@ class PolicyHost(Standing):
             sock.close()
             return
         try:
-            await serve_page(sock, self._front, lambda head: self._page(head, number))
+            await serve_page(sock, self._front, lambda head, body: self._page(head, body, number))
         except OSError as error:
             self.log.write(number, f"TLS handshake failed: {getattr(error, 'reason', None) or error}")
 
-    def _page(self, head: bytes, number: int) -> WebPage:
+    def _page(self, head: bytes, body: bytes, number: int) -> WebPage:
         """The page for what is asked for."""
         lines = head.decode("latin-1").split("\r\n")
         method, _, rest = lines[0].partition(" ")
@@ -147,18 +172,27 @@ class PolicyHost(Standing):
         name = next((value.strip() for field, _, value in fields if field.strip().lower() == "host"), "")
         name = name.partition(":")[0].lower()
         found = self.pages.get(name, {}).get(path) if method == "GET" else None
+        if method == "POST" and (name, path) in self.inboxes:
+            self.posted.append(Posted(name, path, body))
+            found = TAKEN
         page = found or NOT_FOUND
-        self.log.write(number, f"{method} https://{name}{path}: {page.status}, {len(page.body)} bytes")
+        self.log.write(number, f"{method} https://{name}{path}: {page.status}, {len(page.body or body)} bytes")
         return page
 
 
-async def serve_page(sock: socket.socket, context: ssl.SSLContext, find: Callable[[bytes], WebPage]) -> None:
-    """Answer one request inside TLS; `find` gives the page for its head. Raises `OSError` when TLS does not begin."""
+async def serve_page(sock: socket.socket, context: ssl.SSLContext, find: Callable[[bytes, bytes], WebPage]) -> None:
+    """Answer one request inside TLS; `find` gives the page for its head and its content.
+
+    Raises `OSError` when TLS does not begin.
+    """
     reader, writer = await accepted(sock, _LONGEST_REQUEST, context)
     with suppress(OSError, EOFError, TimeoutError, asyncio.LimitOverrunError):
         try:
             async with asyncio.timeout(_IDLE):
-                writer.write(find(await reader.readuntil(b"\r\n\r\n")).response)
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = _LENGTH.search(head)
+                body = await reader.readexactly(min(int(length[1]), _LARGEST_CONTENT)) if length else b""
+                writer.write(find(head, body).response)
                 await writer.drain()
         finally:
             writer.close()
@@ -175,7 +209,7 @@ def fetching(
     def fetch(domain: str) -> bytes:
         name = f"mta-sts.{domain}"
         try:
-            return _body(_response(host, context, name, where(name), patience))
+            return _body(exchange(host, context, name, where(name), _asking(name), patience))
         except ssl.SSLCertVerificationError as error:
             why = f"the certificate of {name} does not fit: {error.verify_message.rstrip('.')}"
             raise NoPolicy(why, "sts-webpki-invalid") from error
@@ -189,9 +223,21 @@ def fetching(
     return fetch
 
 
-def _response(host: Host, context: ssl.SSLContext, name: str, address: str, patience: float) -> bytes:
+def status_of(response: bytes) -> int:
+    """The status of a response; 0 for what is not HTTP."""
+    found = _STATUS.match(response)
+    return int(found[1]) if found else 0
+
+
+def _asking(name: str) -> bytes:
+    return f"GET {PATH} HTTP/1.0\r\nHost: {name}\r\nAccept: text/plain\r\n\r\n".encode()
+
+
+def exchange(
+    host: Host, context: ssl.SSLContext, name: str, address: str, request: bytes, patience: float = PATIENCE
+) -> bytes:
+    """The response to a request over HTTPS, whole. Raises `OSError` and `LabError`."""
     end = time.monotonic() + patience
-    request = f"GET {PATH} HTTP/1.0\r\nHost: {name}\r\nAccept: text/plain\r\n\r\n".encode()
     with host.connect(address, PORT, patience) as sock, context.wrap_socket(sock, server_hostname=name) as inside:
         inside.sendall(request)
         data = b""

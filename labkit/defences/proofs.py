@@ -27,6 +27,10 @@ class NotProven(Exception):
     """What a response says is not proven; the message says what is missing."""
 
 
+class NotReadable(Exception):
+    """A response may prove what it says, in a way that is not read here; the message says which."""
+
+
 @dataclass(frozen=True)
 class Signed:
     """Records with their signatures, as a response holds them."""
@@ -79,20 +83,25 @@ class Absence:
     """The NSEC records of a response that `zone` has signed, and what they deny.
 
     A record that a wildcard made is left out, and one from above a delegation counts only for that delegation's DS
-    (RFC 6840 §4.1).
+    (RFC 6840 §4.1). NSEC3 records (RFC 5155), which deny hashed names, are not read: where the zone has signed one,
+    what no NSEC record proves raises `NotReadable`.
     """
 
     def __init__(self, response: dns.message.Message, zone: dns.name.Name, keys: Keys, now: float) -> None:
         self._zone = zone
         self._records: list[tuple[dns.name.Name, dns.rdata.Rdata]] = []
+        self._hashed = False
+        """Whether there is an NSEC3 record that the zone has signed."""
         for signed in signed_sets(response.authority):
-            if signed.rrset.rdtype != _RD.NSEC:
+            if signed.rrset.rdtype not in (_RD.NSEC, _RD.NSEC3):
                 continue
             try:
                 signature = check(signed, zone, keys, now)
             except NotProven:
                 continue
-            if signature.labels == _labels(signed.rrset.name):
+            if signed.rrset.rdtype == _RD.NSEC3:
+                self._hashed = True
+            elif signature.labels == _labels(signed.rrset.name):
                 self._records += [(signed.rrset.name, nsec) for nsec in signed.rrset]
 
     def deny(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> str:
@@ -102,7 +111,7 @@ class Absence:
                 return self._no_type(owner, nsec, kind)
         covering = self._covering(name)
         if covering is None:
-            raise NotProven(f"no NSEC record proves that {_shown(name)} has no {_RD.to_text(kind)} record")
+            raise self._lacking(f"{_shown(name)} has no {_RD.to_text(kind)} record")
         owner, nsec = covering
         if nsec.next.is_subdomain(name):
             return f"{_shown(name)} has no records itself, only names below it have"
@@ -111,7 +120,7 @@ class Absence:
             if other == wild:
                 return self._no_type(other, record, kind)
         if self._covering(wild) is None:
-            raise NotProven(f"no NSEC record proves that there is no wildcard {_shown(wild)}")
+            raise self._lacking(f"there is no wildcard {_shown(wild)}")
         return f"{_shown(name)} does not exist"
 
     def no_closer(self, name: dns.name.Name, labels: int) -> None:
@@ -119,11 +128,17 @@ class Absence:
         closer = dns.name.Name(name.labels[-(labels + 2) :])
         covering = self._covering(closer)
         if covering is None or covering[1].next.is_subdomain(closer):
-            raise NotProven(f"no NSEC record proves that {_shown(name)} comes from a wildcard")
+            raise self._lacking(f"{_shown(name)} comes from a wildcard")
 
     def delegation(self, name: dns.name.Name) -> bool:
         """Whether these records prove that the name is delegated to a zone without DS (RFC 4035 §5.2)."""
         return any(owner == name and _is_cut(nsec) and not _has(nsec, _RD.DS) for owner, nsec in self._records)
+
+    def _lacking(self, what: str) -> Exception:
+        """What to raise where no NSEC record proves this."""
+        if self._hashed:
+            return NotReadable(f"whether {what} is told with NSEC3 (RFC 5155), which this resolver does not read")
+        return NotProven(f"no NSEC record proves that {what}")
 
     def _no_type(self, owner: dns.name.Name, nsec: dns.rdata.Rdata, kind: dns.rdatatype.RdataType) -> str:
         if _has(nsec, kind) or _has(nsec, _RD.CNAME):

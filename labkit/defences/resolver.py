@@ -17,7 +17,7 @@ import dns.rdataset
 import dns.rdatatype
 import dns.rrset
 
-from labkit.defences.proofs import Absence, Keys, NotProven, Signed, check, signed_sets
+from labkit.defences.proofs import Absence, Keys, NotProven, NotReadable, Signed, check, signed_sets
 from labkit.defences.resource_records import BOGUS, CAA, INDETERMINATE, INSECURE, MX, SECURE, TLSA, DNSAnswer, Record
 from labkit.defences.zone import absolute, rdatatype
 from labkit.errors import LabError
@@ -89,7 +89,7 @@ class Resolver:
         if (name, kind) not in self._steps:
             try:
                 self._steps[name, kind] = self._judged(name, kind)
-            except _Failed as failure:
+            except (_Failed, NotReadable) as failure:
                 self._steps[name, kind] = INDETERMINATE, None, str(failure)
         return self._steps[name, kind]
 

@@ -29,8 +29,9 @@ from labkit.defences.decision import (
     without_tls_required,
 )
 from labkit.defences.mta_sts import Cache, NoPolicy, STSPolicy, discover
-from labkit.defences.policyhost import fetching
-from labkit.defences.relaying import hand_over
+from labkit.defences.policyhost import exchange, fetching, status_of
+from labkit.defences.relaying import ANY, hand_over
+from labkit.defences.report_delivery import as_mail, as_post
 from labkit.defences.resolver import Resolver
 from labkit.defences.resource_records import MX, DNSAnswer
 from labkit.defences.tally import Tally
@@ -175,17 +176,45 @@ class MailSender:
             self._policy(domain, self._resolver())
 
     def report(self) -> tuple[TLSReport, ...]:
-        """The reports of today, for each domain that asks for them (RFC 8460 §3) and got mail."""
+        """Send the reports of today to each domain that asks for them (RFC 8460 §3) and got mail.
+
+        They go to the first of its addresses that takes them: by mail, or with POST over HTTPS. Gives the reports.
+        """
         asked = []
         for domain in self._tally.domains:
-            texts = self._resolver().resolve(f"_smtp._tls.{domain}", "TXT")
+            resolver = self._resolver()
+            texts = resolver.resolve(f"_smtp._tls.{domain}", "TXT")
             addresses = report_addresses(_texts(texts))
             if addresses:
                 asked.append(self._tally.report(domain, self._host.name, self._clock()))
-                self._tell(f"the report for {domain} goes to {' and '.join(addresses)}")
+                self._hand_in(asked[-1], domain, addresses, resolver)
             else:
                 self._tell(f"{domain} asks for no report: {texts.why or 'no record at _smtp._tls'}")
         return tuple(asked)
+
+    def _hand_in(self, report: TLSReport, domain: str, addresses: tuple[str, ...], resolver: Resolver) -> None:
+        """Send a report to the first address that takes it."""
+        counted, self._tally = self._tally, Tally()  # no report counts the sessions of reports (§3)
+        for uri in addresses:
+            self._tell(f"the report for {domain} goes to {uri}")
+            if uri.startswith("https:"):
+                taken = self._posted(report, uri, resolver)
+            else:
+                taken = self.send(as_mail(report, domain, uri)).done
+            if taken:
+                break
+        self._tally = counted
+
+    def _posted(self, report: TLSReport, uri: str, resolver: Resolver) -> bool:
+        """Whether a report was taken over HTTPS. The certificate is not verified: reports go all the same (§3)."""
+        name, request = as_post(report, uri)
+        try:
+            status = status_of(exchange(self._host, self._contexts[ANY], name, _address(resolver, name), request))
+        except (LabError, OSError, NoPolicy) as error:
+            self._tell(f"{name}: does not take the report: {error}")
+            return False
+        self._tell(f"{name}: answers the report with {status}")
+        return 200 <= status < 300
 
     # ---- one message
 
@@ -246,8 +275,9 @@ class MailSender:
         asked = terms(domain, self.configuration.level, mx, host, address, tlsa, policy)
         if wish == requiretls.REQUIRED and isinstance(asked, Terms):
             asked = requiring_tls(mx, policy, host, asked)
-        if wish == requiretls.WAIVED:
-            asked = without_tls_required(asked) if isinstance(asked, Terms) else asked
+        if wish == requiretls.WAIVED:  # then neither a policy nor TLSA records count
+            bare = terms(domain, MAY, mx, host, address, None, None)
+            asked = without_tls_required(asked) if isinstance(asked, Terms) else bare
         if isinstance(asked, Stop):
             self._tally.failed(domain, asked, host, policy)
             return asked

@@ -4,6 +4,7 @@ from functools import cache
 
 from labkit.dialects.base import CLIENT, SERVER, Dialect, Phrase, Reader
 from labkit.dialects.ftp import FTP
+from labkit.dialects.http import HTTP
 from labkit.dialects.imap import IMAP
 from labkit.dialects.ldap import LDAP
 from labkit.dialects.lmtp import LMTP
@@ -19,6 +20,7 @@ __all__ = [
     "ALL",
     "CLIENT",
     "FTP",
+    "HTTP",
     "IMAP",
     "LDAP",
     "LMTP",
@@ -26,6 +28,7 @@ __all__ = [
     "NNTP",
     "POP3",
     "POSTGRESQL",
+    "READ_ONLY",
     "SERVER",
     "SMTP",
     "XMPP",
@@ -39,6 +42,8 @@ __all__ = [
 ]
 
 ALL: list[Dialect] = [SMTP, IMAP, POP3, LMTP, MANAGESIEVE, FTP, NNTP, XMPP, LDAP, POSTGRESQL]
+READ_ONLY: tuple[Dialect, ...] = (HTTP,)
+"""What is read in captures besides; nothing upgrades it, and no server or client of the lab is made for it."""
 
 
 def named(name: str) -> Dialect:
@@ -71,4 +76,9 @@ def recognise(server: bytes, client: bytes = b"", port: int = 0) -> Dialect | No
     usual = for_port(port)
     if usual is not None and usual.recognises(server, client):
         return usual
-    return next((dialect for dialect in ALL if dialect.recognises(server, client)), usual)
+    return next((dialect for dialect in (*ALL, *READ_ONLY) if dialect.recognises(server, client)), usual)
+
+
+def inside_tls_at(port: int) -> Dialect | None:
+    """What is usually inside TLS on this port, where nothing of it can be read."""
+    return next((one for one in (*ALL, *READ_ONLY) if port in one.implicit_ports), None)

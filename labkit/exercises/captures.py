@@ -7,22 +7,21 @@ import itertools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from labkit.decode.event import TEXT
 from labkit.exercises.checkers import shown
 from labkit.exercises.question import Checker
+from labkit.show.capture import Capture
 
 if TYPE_CHECKING:
-    from labkit.decode.event import Event, Session
-    from labkit.show.capture import Capture
+    from labkit.decode.event import Dialogue, Event, TLSSession
 
-Claim = tuple[Callable[["Capture"], Any], str]
+Claim = tuple[Callable[[Capture], Any], str]
 
 
 def capture_that(*claims: Claim) -> Checker:
     """A capture of which every claim holds; the first that does not is what the student is told."""
 
     def checker(answer: object, *about: object) -> str:
-        from labkit.show.capture import Capture
-
         if not isinstance(answer, Capture):
             return (
                 "The answer is the capture itself, the name after `as` in `with lab.capture() as …`, "
@@ -39,8 +38,6 @@ def about_capture(checker: "Callable[[Any, Capture], str]") -> Checker:
     """A checker of an answer about a capture, which stands behind the answer."""
 
     def about(answer: object, capture: object) -> str:
-        from labkit.show.capture import Capture
-
         if not isinstance(capture, Capture) or not capture.conversations:
             return f"What the answer is about is a capture with something in it, and you gave {shown(capture)}."
         return checker(answer, capture)
@@ -48,31 +45,35 @@ def about_capture(checker: "Callable[[Any, Capture], str]") -> Checker:
     return about
 
 
-def said(capture: "Capture") -> "list[Event]":
+def said(capture: Capture) -> "list[Event]":
     """Everything that was said in the capture, opened with its secrets."""
-    from labkit.decode.event import TEXT
-
     return [event for dialogue in capture.decrypted().dialogues for event in dialogue.events if event.layer == TEXT]
 
 
-def lines(capture: "Capture") -> list[str]:
+def lines(capture: Capture) -> list[str]:
     """Everything that was said in the capture, line by line, as it crossed the wire or as it was opened."""
     return [line for event in said(capture) for line in event.text.splitlines()]
 
 
-def readable(capture: "Capture") -> set[str]:
+def readable(capture: Capture) -> set[str]:
     """What kinds of things can be read on the path in it: ``password``, ``subject``, …"""
     return {exposure.what for exposure in capture.visible()}
 
 
-def sessions(capture: "Capture") -> "list[Session]":
+def sessions(capture: Capture) -> "list[TLSSession]":
     """The TLS sessions in the capture, opened with its secrets."""
     return [dialogue.session for dialogue in capture.decrypted().dialogues if dialogue.session is not None]
 
 
-def messages(capture: "Capture") -> "list[Event]":
-    """The messages that a server took: those that it answered with a 250."""
-    events = said(capture)
+def messages(capture: Capture) -> "list[Event]":
+    """The messages that a server took."""
+    return [event for dialogue in capture.decrypted().dialogues for event in taken(dialogue)]
+
+
+def taken(dialogue: "Dialogue") -> "list[Event]":
+    """The messages of a dialogue that the server took: those that it answered with a 250."""
+
+    events = (event for event in dialogue.events if event.layer == TEXT)
     return [
         event
         for event, reply in itertools.pairwise(events)

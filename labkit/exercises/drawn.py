@@ -46,7 +46,7 @@ class Draw:
         return self.one(f"name {what}", NAMES)
 
     def word(self, what: str) -> str:
-        """A word and a number, such as ``heron83``: a password, or whatever must not be guessed."""
+        """A word and a number, such as ``heron83``: a password, or another value that must not be guessed."""
         return f"{self.one(f'word {what}', _WORDS)}{self.number(f'digits {what}', 10, 99)}"
 
     def _dice(self, what: str) -> Random:

@@ -18,6 +18,7 @@ from pathlib import Path
 from labkit.errors import LabError
 from labkit.exercises.drawn import Draw
 from labkit.exercises.record import StudentRecord, read_record
+from labkit.replacing import replacing
 from labkit.show.frontend import in_kernel
 
 try:
@@ -75,7 +76,7 @@ class Keeper:
         try:
             with _alone_in(place.parent):
                 self._take(place)
-                replace(place, self.record.written())
+                _write(place, self.record)
         except OSError as error:
             refused.append(error.strerror or type(error).__name__)
             return False
@@ -170,15 +171,9 @@ def _locked(opened: int) -> bool:
     return True
 
 
-def replace(path: Path, text: str) -> None:
-    """Put a file with that text in the place of another, at once. Raises OSError, and then leaves the old one."""
-    new = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        new.write_text(text, "utf-8")
-        os.replace(new, path)
-    finally:
-        with suppress(OSError):
-            new.unlink(missing_ok=True)
+def _write(path: Path, record: StudentRecord) -> None:
+    with replacing(path) as file:
+        file.write(record.written().encode())
 
 
 def save_as(path: Path, record: StudentRecord) -> None:
@@ -190,7 +185,7 @@ def save_as(path: Path, record: StudentRecord) -> None:
                 raise LabError(f"{path} holds the progress of another student; choose another name.")
             earlier.take(record)
             record = earlier
-        replace(path, record.written())
+        _write(path, record)
     except OSError as error:
         raise LabError(f"Progress cannot be kept in {path}: {error.strerror}; choose another place.") from error
     except ValueError as error:

@@ -7,7 +7,7 @@ from labkit.attacks import catalogue
 from labkit.attacks.remedies import Remedy, remedy
 from labkit.exercises.lessons import lesson, numbers
 from labkit.exercises.question import Prediction
-from labkit.show.page import Page
+from labkit.show.page import Page, joined
 from labkit.show.table import table
 
 
@@ -27,7 +27,7 @@ def series() -> Page:
         table("What the lessons asked", ("lesson", "asked", "right"), asked),
         table("Every attack of the lab, by what stops it", ("what stops it", "attacks", "lesson"), rows),
     )
-    return Page(lambda: [page.body() for page in pages], "\n\n".join(page.text for page in pages))
+    return joined(pages)
 
 
 def _answer(asked: Prediction | None) -> tuple[str, str]:

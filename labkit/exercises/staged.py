@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from labkit.lab import Lab
 from labkit.mail.postoffice import USERS, PostOffice
 
 if TYPE_CHECKING:
     from labkit.attack import Attack
     from labkit.attacks import Vector
-    from labkit.lab import Lab
     from labkit.show.capture import Capture
 
 CLEAR = {"starttls": "off", "auth": "always"}
@@ -22,8 +22,6 @@ CLEAR = {"starttls": "off", "auth": "always"}
 @contextmanager
 def lab_with(users: Mapping[str, str] | None = None) -> "Iterator[Lab]":
     """A lab in which these users have an account, too."""
-    from labkit.lab import Lab
-
     with Lab(network="loopback") as lab:
         lab.post = PostOffice({**USERS, **(users or {})})
         yield lab

@@ -12,7 +12,7 @@ from functools import lru_cache
 from quopri import decodestring
 
 _NO_CHARSETS = {"idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape", "mbcs", "oem"}
-"""Python's codecs for other things than mail; the first three raise whatever the error handler is."""
+"""Python's codecs for other things than mail; the first three raise with every error handler."""
 _CODECS = {module.name for module in pkgutil.iter_modules(encodings.__path__)} | set(encodings.aliases.aliases)
 """The only names for which Python is asked: asking for an unknown one searches the disk each time."""
 _NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="))

@@ -23,6 +23,7 @@ from labkit.mystery.plan import Plan, PlannedVisit
 from labkit.mystery.staging import Staged, VisitRecord, hosts
 from labkit.network import HOSTS
 from labkit.network.addresses import address, numbered
+from labkit.replacing import replacing
 from labkit.show.capture import Capture, read_capture
 
 _NAME = 40
@@ -40,7 +41,8 @@ def write(happened: Staged, plan: Plan, path: Path) -> None:
     write_pcapng(path, happened.capture.frames, "", happened.capture.how)
     content = {"plan": _digest(plan), "records": [_written(record) for record in happened.records]}
     try:
-        _beside(path).write_bytes(b64encode(zlib.compress(json.dumps(content).encode())))
+        with replacing(_beside(path)) as file:
+            file.write(b64encode(zlib.compress(json.dumps(content).encode())))
     except OSError as error:
         raise LabError(f"The key cannot be written beside {path} ({error.strerror}): choose another folder.") from error
 

@@ -19,6 +19,7 @@ from labkit.errors import LabError
 from labkit.mystery.kinds import BY_WORD, RELAYING
 from labkit.mystery.plan import Plan
 from labkit.mystery.staging import PORTS, Staged, VisitRecord
+from labkit.show.table import table
 
 if TYPE_CHECKING:
     from labkit.capture.trace import Trace
@@ -95,8 +96,6 @@ class Key:
 
     def table(self) -> "Page":
         """The key as a table."""
-        from labkit.show.table import table
-
         columns = ("frames", "attack", "victim", "server", "attacker", "outcome", "leaked", "stopped by")
         rows = [
             (
@@ -186,5 +185,5 @@ def _sessions_by_frame(trace: "Trace") -> dict[int, int]:
 
 
 def _pair(both: bytes) -> frozenset[tuple[bytes, bytes]]:
-    """The two ends of a connection, in whichever direction (`labkit.capture.frames.ends`)."""
+    """The two ends of a connection, the same for both directions (`labkit.capture.frames.ends`)."""
     return frozenset(((both[:4], both[8:10]), (both[4:8], both[10:12])))

@@ -102,7 +102,7 @@ class PlannedVisit:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that is to happen."""
+    """The plan of one network."""
 
     seed: str
     size: int
@@ -171,7 +171,7 @@ def draw(seed: object, size: int = 300) -> Plan:
 
 
 def _people(dice: "_Dice", names: Sequence[str]) -> tuple[Person, ...]:
-    """No two have one word in their passwords, or one PIN."""
+    """Draws people; each has another word in the password, and another PIN."""
     pins = dice.shuffled([f"{1000 + 900 * number + dice.number(0, 899)}" for number in range(len(names))])
     words = dice.some(_WORDS, len(names))
     passwords = [f"{word}{dice.number(10, 99)}" for word in words]
@@ -199,7 +199,7 @@ def _houses(dice: "_Dice", size: int) -> tuple[House, ...]:
 
 
 class _Cast:
-    """Who visits whom, and who is attacked."""
+    """Draws which client visits which server, and which visits are attacked."""
 
     def __init__(
         self,

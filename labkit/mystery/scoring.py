@@ -63,7 +63,7 @@ class Found(NamedTuple):
 
 
 class NotSessions(ValueError):
-    """What a detector has returned names no sessions; the message says why."""
+    """The answer of a detector names no sessions; the message says why."""
 
 
 def compared(network: MysteryNetwork, named: object) -> Found:
@@ -88,7 +88,7 @@ def sessions_named(network: MysteryNetwork, named: object) -> set[int]:
 
 
 def _places(capture: "Capture") -> dict[tuple[object, ...], int]:
-    """What tells a conversation from all others -> which one it is."""
+    """What identifies a conversation -> its index."""
     return {(one.client, one.server, one.began): number for number, one in enumerate(capture.conversations)}
 
 

@@ -28,13 +28,13 @@ from labkit.mail.message import Outgoing, compose
 from labkit.mail.postoffice import USERS, PostOffice
 from labkit.mystery.kinds import FIRST_CONTACT, KEEPING, OLDER_TLS, RELAYING, SUBMITTING
 from labkit.mystery.plan import Plan, PlannedVisit
+from labkit.show.capture import Capture
 from labkit.trust.certificates import DOMAIN
 from labkit.trust.contexts import client_context
 
 if TYPE_CHECKING:
     from labkit.attacks.victims import Scene
     from labkit.lab import Lab
-    from labkit.show.capture import Capture
 
 PATIENCE = 20.0
 """Seconds for each visit. None has to wait; a machine may be busy."""
@@ -67,9 +67,9 @@ class VisitRecord(NamedTuple):
 
 
 class Staged(NamedTuple):
-    """A plan that has happened."""
+    """A plan that was carried out."""
 
-    capture: "Capture"
+    capture: Capture
     """Everything that crossed the network, without secrets."""
     records: tuple[VisitRecord, ...]
     """One for each visit, in order; several where an attack did not take place at once."""
@@ -80,8 +80,6 @@ def staged(make: "Callable[..., Lab]", plan: Plan, policy: Policy | None = None)
 
     What `make` takes is ``hosts``; the lab is on loopback and captures with a tap.
     """
-    from labkit.show.capture import Capture
-
     with make(hosts=hosts(plan)) as lab:
         lab.post = PostOffice({**USERS, **{person.name: person.password for person in plan.people}})
         addresses = {name: lab.network.published(name) for name in lab.network.hosts}
@@ -133,7 +131,7 @@ class _Stage:
         return records
 
     def _intercepted(self, visit: PlannedVisit) -> tuple[VisitRecord, bool]:
-        """What happened, and whether all of the attack took place."""
+        """The record of a visit, and whether the whole attack took place."""
         lab, forgeries = self._lab, []
         aftermath = Aftermath(lab.site)
         vector, published = _vectors(visit)
@@ -161,7 +159,7 @@ class _Stage:
     # ---- clients
 
     def _act(self, visit: PlannedVisit) -> Report:
-        """Let the client do its work, and say what its user would be told."""
+        """Run the client and report what its user would read."""
         if visit.protocol == RELAYING:
             return self._relay(visit)
         if self._policy is not None:
@@ -230,6 +228,6 @@ def _mail(sender: str, domain: str, text: str) -> Outgoing:
 
 
 def _letter(user: str, pin: str) -> Message:
-    """What lies in an inbox from the beginning."""
+    """The mail in an inbox at the beginning."""
     mail = _mail("bank", DOMAIN, f"Your PIN is {pin}.")
     return Message(mail.sender, (f"{user}@{DOMAIN}",), mail.data, "clear text", "")

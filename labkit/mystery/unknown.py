@@ -13,6 +13,7 @@ from labkit.mystery.plan import Plan, draw
 from labkit.mystery.staging import Staged, staged
 from labkit.show.page import Page
 from labkit.show.table import table
+from labkit.show.timeline import timeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,8 +88,6 @@ class MysteryNetwork:
 
     def timeline(self) -> "Picture":
         """Every session, by its time and its server, and how much of it can be read."""
-        from labkit.show.timeline import timeline
-
         return timeline(self.capture, [*self.servers, "www"])
 
     def save(self, path: str | Path) -> Path:

@@ -88,7 +88,7 @@ class Running:
         return self._process.wait(_FAREWELL)
 
     def wait(self, timeout: float) -> None:
-        """Until it has ended, by itself or because it must."""
+        """Wait until the program has ended, or `timeout` seconds are over."""
         try:
             self._process.wait(timeout)
         except subprocess.TimeoutExpired:

@@ -1,10 +1,15 @@
-"""Where datagrams come in: a UDP socket that is read in the loop's thread, and answered from there or from another."""
+"""A UDP socket that is read in the loop's thread; its datagrams may be answered from any thread."""
 
 import asyncio
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from labkit.network.listener import Address, Listener
+
+if TYPE_CHECKING:
+    from labkit.network.hosts import Network
 
 _LARGEST = 1 << 16
 _AT_ONCE = 64
@@ -12,23 +17,29 @@ _AT_ONCE = 64
 
 Reply = Callable[[bytes], None]
 """Sends a datagram to whom one came from; any thread may call it."""
+DatagramWitness = Callable[[Address, Listener, bool, bytes], None]
+"""Is told of a datagram at once, in any thread: the client's address, the server's listener, whether the server has
+sent it, and its bytes."""
 
 
 class Datagrams:
-    """Reads from construction to `close`; `received` gets each datagram, and how to answer it, in the loop's thread."""
+    """Reads from construction to `close`; `received` gets each datagram, and how to answer it, in the loop's thread.
 
-    def __init__(
-        self, events: asyncio.AbstractEventLoop, sock: socket.socket, received: Callable[[bytes, Reply], None]
-    ) -> None:
-        self._events = events
-        self._socket = sock
+    The network's `witnesses` are told of each.
+    """
+
+    def __init__(self, network: "Network", listener: Listener, received: Callable[[bytes, Reply], None]) -> None:
+        self._network = network
+        self._listener = listener
+        self._events: asyncio.AbstractEventLoop = network.loop.events
+        self._socket: socket.socket = listener.socket
         self._received = received
         self._closed = False
-        sock.setblocking(False)
-        events.call_soon_threadsafe(self._open)
+        self._socket.setblocking(False)
+        self._events.call_soon_threadsafe(self._open)
 
     def close(self) -> None:
-        """Read no more; the socket stays its owner's. For the loop's thread."""
+        """Stop reading; the caller still owns the socket. For the loop's thread."""
         self._closed = True
         self._events.remove_reader(self._socket)
 
@@ -40,11 +51,17 @@ class Datagrams:
         with suppress(BlockingIOError, ConnectionError):  # a client may be gone already, which Windows tells here
             for _ in range(_AT_ONCE):
                 data, client = self._socket.recvfrom(_LARGEST)
+                self._tell(client, False, data)
                 self._received(data, self._reply_to(client))
 
     def _reply_to(self, client: Any) -> Reply:
         def reply(data: bytes) -> None:
             with suppress(OSError):  # the socket is closed, or the network has no room: as if it was lost on the way
+                self._tell(client, True, data)
                 self._socket.sendto(data, client)
 
         return reply
+
+    def _tell(self, client: Any, answers: bool, data: bytes) -> None:
+        for witness in tuple(self._network.witnesses):
+            witness(client[:2], self._listener, answers, data)

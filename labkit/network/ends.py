@@ -30,9 +30,9 @@ class CarriedEnd:
     ) -> None:
         self.socket = sock
         self.fileno = sock.fileno()
-        """For asyncio, which formats a socket that it does not know yet, and that takes time."""
+        """A short text: asyncio formats each new socket, and the usual text takes system calls."""
         self.pending = bytearray()
-        """What was said to this end and it has not taken yet."""
+        """Bytes that this end has not taken yet."""
         self._events = events
         self._drained = drained
         self._lost = lost

@@ -13,36 +13,26 @@ import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
-from typing import Any, NamedTuple, TypeVar
+from typing import Any
 
 from labkit.errors import LabError, NotListening, OutsideTheLab, PortTaken
 from labkit.interrupts import uninterrupted
 from labkit.limits import within_limits
 from labkit.network.bounded import Running
 from labkit.network.checks import check_link, check_port, check_timeout
+from labkit.network.datagrams import DatagramWitness
 from labkit.network.interception import Interception
-from labkit.network.listener import TCP, UDP, Address, Listener
+from labkit.network.listener import TCP, Address, Listener
 from labkit.network.loop import Loop
 from labkit.network.pace import Pace, at_once
 from labkit.network.processes import Processes
+from labkit.network.register import Register
 from labkit.network.started import StartedProgram
 
 Diversion = Callable[[str, str, int, Address], Address]
 """(sender, host name, nominal port, real address) -> where to connect instead: how a tap gets into the path."""
 
-L = TypeVar("L", bound=Listener)
-
-_NAMES_KEPT = 4096
 _BACKLOG = 128
-
-
-class Tables(NamedTuple):
-    """What is known of the ports of one transport; the keys are (host name, nominal port)."""
-
-    listeners: dict[tuple[str, int], Listener]
-    """What listens there."""
-    interceptions: dict[tuple[str, int], Interception]
-    """The host that is on the path to it."""
 
 
 class Host(Processes):
@@ -164,7 +154,7 @@ class Host(Processes):
         return f"<{self.name}, {self.address}>"
 
 
-class Network(ABC):
+class Network(Register, ABC):
     """Hosts with names, and what listens on them."""
 
     kind: str
@@ -176,24 +166,19 @@ class Network(ABC):
     the machine."""
 
     users: int | None = None
-    """How many users of the machine a program may be on its hosts; None where they are those of the machine."""
+    """How many user numbers of the machine are mapped on its hosts; None where all are."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.hosts: dict[str, Host] = {}
-        self.tables = {TCP: Tables({}, {}), UDP: Tables({}, {})}
-        self.nominal: dict[int, int] = {}
-        """Real port -> nominal port of the open listeners."""
-        self.opened: list[tuple[int, int]] = []
-        """(real port, nominal port) of every listener there has been, in order."""
-        self.names: dict[str, str] = {}
-        """``ip:port`` or ``ip`` -> host name: what an address in a capture is called; ``ip:port>`` -> whom the client
-        at that end talks to, where several hosts share an address or one poses as another."""
         self.written: dict[str, str] = {}
         """Host -> the address that a tap writes into its frames, in the place of the real one."""
         self.environment: Callable[[], Mapping[str, str]] = dict
         """Gives the environment variables that are added for the programs that run on a host."""
         self.diversion: Diversion | None = None
         """Asked on every connection to a host by name where to connect instead."""
+        self.witnesses: list[DatagramWitness] = []
+        """Told of every datagram that a server of the lab gets or sends."""
         self.delays: dict[str, float] = {}
         """Host name -> seconds that its link takes, for those that were told one."""
         self.instead = ""
@@ -214,16 +199,6 @@ class Network(ABC):
     @abstractmethod
     def contains(self, ip: str) -> bool:
         """Whether this IP address belongs to the lab."""
-
-    @property
-    def listeners(self) -> dict[tuple[str, int], Listener]:
-        """(host name, nominal port) -> what listens there over TCP."""
-        return self.tables[TCP].listeners
-
-    @property
-    def interceptions(self) -> dict[tuple[str, int], Interception]:
-        """(server, nominal port) -> the host that is on the path to it over TCP."""
-        return self.tables[TCP].interceptions
 
     @property
     def loop(self) -> "Loop":
@@ -380,7 +355,7 @@ class Network(ABC):
         return self._diverted(sender, host, port, listener.address, transport)
 
     def _diverted(self, sender: str, host: str, port: int, address: Address, transport: str) -> Address:
-        """Where the tap leads, which carries TCP alone."""
+        """The address of the tap, which carries TCP alone; `address` itself without a tap."""
         diverts = self.diversion is not None and transport == TCP
         return self.diversion(sender, host, port, address) if diverts else address
 
@@ -395,40 +370,6 @@ class Network(ABC):
     @abstractmethod
     def real_port(self, host: str, port: int) -> int:
         """The real port that was reserved for a nominal port of a host. Raises `LabError` where none was."""
-
-    def remember(self, listener: L) -> L:
-        """Enter a new listener in the tables."""
-        self.tables[listener.transport].listeners[listener.host, listener.port] = listener
-        self.nominal[listener.address[1]] = listener.port
-        self.opened.append((listener.address[1], listener.port))
-        for port in (listener.port, listener.address[1]):
-            self.name(f"{listener.address[0]}:{port}", listener.host)
-        return listener
-
-    def forget(self, listener: Listener) -> None:
-        """Take a listener out of the tables; its name stays for the captures that still show it."""
-        listeners = self.tables[listener.transport].listeners
-        if listeners.get((listener.host, listener.port)) is listener:
-            del listeners[listener.host, listener.port]
-            if all(other.address[1] != listener.address[1] for other in self._open()):
-                self.nominal.pop(listener.address[1], None)
-
-    def name(self, endpoint: str, host: str) -> None:
-        """Note which host uses this ``ip:port``; the oldest notes are dropped when there are more than 4096."""
-        self.names.pop(endpoint, None)
-        self.names[endpoint] = host
-        if len(self.names) > _NAMES_KEPT:
-            oldest = next(key for key in self.names if not self._listens(key))
-            del self.names[oldest]
-
-    def _open(self) -> list[Listener]:
-        return [listener for tables in self.tables.values() for listener in tables.listeners.values()]
-
-    def _listens(self, endpoint: str) -> bool:
-        if endpoint.endswith(">"):
-            return False
-        ports = {port for listener in self._open() for port in (listener.port, listener.address[1])}
-        return ":" not in endpoint or int(endpoint.rpartition(":")[2]) in ports
 
     def close(self) -> None:
         """End what serves, what carries and what was started, close every listener and admit no more.
@@ -450,5 +391,5 @@ class Network(ABC):
                     running.close()
             self._take_down()
 
-    def _take_down(self) -> None:  # noqa: B027 (only a network of its own has something to take down)
+    def _take_down(self) -> None:
         """End what only this kind of network has."""

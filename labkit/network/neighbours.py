@@ -1,7 +1,8 @@
 """Whose process is at the other end of a loopback connection, where several people share a machine (sock_diag(7)).
 
 A loopback address is open to every user of the machine. The lab's passwords are known to all who have read a lesson, so
-its servers take connections from the lab's own user, and from root, who may do anything. Only Linux tells.
+its servers take connections from the lab's own user, and from root, who may do anything. Only Linux tells. Programs
+that accept their connections themselves, an adopted one or an older aiosmtpd, take all.
 """
 
 import os

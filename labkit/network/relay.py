@@ -183,11 +183,11 @@ class _End(CarriedEnd):
         self.name = name
         self.peer: _End
         self.reached = name == CLIENT
-        """It is connected, so that it takes bytes."""
+        """Whether it is connected, so that it takes bytes."""
         self.heard = 0
-        """What has come to it: bytes, and one each for SYN and FIN."""
+        """Sequence numbers that have arrived at it: bytes, and one each for SYN and FIN."""
         self.under_way = 0
-        """Bytes that it has sent and its peer was not given yet."""
+        """Bytes that it has sent and that its peer has not received yet."""
         self.finished = False
         """It has sent its FIN."""
         self.complete = False
@@ -332,7 +332,7 @@ class _Link:
             end.finish()
 
     def hear_out(self, end: CarriedEnd, _: OSError) -> None:
-        """It takes nothing any more, but what it said before it reset the connection still counts."""
+        """The end takes no more bytes; those that it sent before its reset are still delivered."""
         with suppress(OSError):
             while not end.finished and (data := end.receive(self._relay.piece)):
                 self._send(end, data)

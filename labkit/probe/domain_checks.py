@@ -2,9 +2,8 @@
 
 from collections.abc import Callable
 
-from labkit.probe.domain_records import DomainRecords, RecordCheck
 from labkit.probe.findings import DOMAIN, Said, ServerCheck, fault, good, note, unknown
-from labkit.probe.observation import Observation, Unseen
+from labkit.probe.observation import DomainRecords, Observation, RecordCheck, Unseen
 
 
 def _looked(

@@ -106,7 +106,7 @@ def _keep_login(target: ProbeTarget, deadline: Deadline, seen: Observation) -> N
 
 
 def _log_in(visit: ProbeVisit) -> bool | Unseen:
-    """Log in in clear text; whether the server took it."""
+    """Log in in clear text; gives whether the server accepted the login."""
     login, writes = visit.target.login, visit.dialect.writes
     if login is None:
         return Unseen("no account on it is known")

@@ -72,7 +72,7 @@ def unknown(why: str) -> Said:
 
 
 def unseen(what: Unseen, ours: bool) -> Said:
-    """Not seen; on a server outside that is because nobody attacks it."""
+    """Not tried: it takes an attack, which a server outside the lab is spared."""
     return unknown(what.why) if ours else Said(LEFT_OUT, f"Not tried, because {what.why}.")
 
 

@@ -5,10 +5,29 @@ from dataclasses import dataclass, field
 from labkit.dialects import Dialect
 from labkit.dialects.base import Phrase
 from labkit.dialects.writing import Capabilities
-from labkit.probe.domain_records import DomainRecords
 from labkit.probe.shown_certificate import ShownCertificate
 from labkit.probe.tls_survey import VersionSupport
 from labkit.probe.visit import CONNECTING, HANDSHAKE, INSIDE
+
+
+@dataclass(frozen=True)
+class RecordCheck:
+    """One kind of record: whether it is there, and whether it fits the server. `fits` is None where it is not known."""
+
+    found: bool | None
+    fits: bool | None
+    said: str
+    """What was found, or why it is not known, in words that can stand behind *it is*, without a full stop."""
+
+
+@dataclass(frozen=True)
+class DomainRecords:
+    """What is published for a server and its domain."""
+
+    mta_sts: RecordCheck
+    dane: RecordCheck
+    tls_rpt: RecordCheck
+    caa: RecordCheck
 
 
 @dataclass(frozen=True)
@@ -23,7 +42,7 @@ class Unseen:
 
 @dataclass
 class Observation:
-    """What was seen. None is what nobody has looked for yet."""
+    """What was seen. None stands for what was not looked for."""
 
     dialect: Dialect
     host: str

@@ -13,7 +13,6 @@ from labkit.defences.relaying import chain
 from labkit.dialects import ALL
 from labkit.errors import LabError, NotListening
 from labkit.probe import experiments, tls_survey
-from labkit.probe.domain_records import look as look_up
 from labkit.probe.observation import Observation, Unseen
 from labkit.probe.shown_certificate import read_certificate
 from labkit.probe.target import ProbeTarget
@@ -260,14 +259,16 @@ def _published(target: ProbeTarget, seen: Observation, shown: tuple[bytes, ...])
     if target.publication is None:
         seen.published = Unseen(target.unpublished)
         return
+    from labkit.probe.domain_records import look  # it loads dnspython, which most probes do not need
+
     try:
-        seen.published = look_up(target.publication(), target.name, target.domain, target.port, shown)
+        seen.published = look(target.publication(), target.name, target.domain, target.port, shown)
     except LabError as error:
         seen.published = Unseen(str(error).rstrip("."))
 
 
 def _hint(target: ProbeTarget, deadline: Deadline, trouble: Broken) -> str:
-    """What else could be tried, found out by trying it."""
+    """Another way to reach the server, if a second attempt shows one; empty otherwise."""
     if isinstance(trouble, OtherProtocol):
         said = str(trouble)
         other = next((each for each in ALL if f"is {each.name} and" in said), None)

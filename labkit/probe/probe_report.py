@@ -23,6 +23,7 @@ from labkit.probe.findings import (
 )
 from labkit.probe.observation import Observation
 from labkit.probe.observing import observe
+from labkit.show.report_card import report_card
 
 if TYPE_CHECKING:
     from labkit.probe.target import ProbeTarget
@@ -126,8 +127,6 @@ class ProbeReport:
     @cached_property
     def page(self) -> "Page":
         """The report card."""
-        from labkit.show.report_card import report_card
-
         return report_card(self)
 
     def _repr_html_(self) -> str:

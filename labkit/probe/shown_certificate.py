@@ -14,7 +14,7 @@ from labkit.network.outside import is_address
 
 @dataclass(frozen=True)
 class ShownCertificate:
-    """What stands in it."""
+    """The fields of a certificate that the checks need, and what is weak in it."""
 
     names: tuple[str, ...]
     """The DNS names, and IP addresses, in subjectAltName."""

@@ -17,7 +17,7 @@ from labkit.network.checks import check_port, check_timeout
 from labkit.network.outside import Outside, is_address
 
 if TYPE_CHECKING:
-    from labkit.defences.resolver import Resolver
+    from labkit.probe.looking_up import Publication
 
 PATIENCE_INSIDE, PATIENCE_OUTSIDE = 5.0, 15.0
 """Seconds for each answer of a server; some outside let a client wait on purpose before they greet."""
@@ -25,16 +25,6 @@ _ANSWERS = 6
 """How many of them everything that is looked at may take together."""
 
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[^\]]*)\]|(?P<host>[^:\s]*))(?::(?P<port>[^:]*))?")
-
-
-@dataclass(frozen=True)
-class Publication:
-    """How to look up what a domain publishes."""
-
-    resolver: "Resolver"
-    fetch: Callable[[str], bytes]
-    """Gets the body of a domain's policy; raises `labkit.defences.mta_sts.NoPolicy`."""
-    clock: Callable[[], float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +48,7 @@ class ProbeTarget:
     """An account on one of the lab's own servers."""
     domain: str = ""
     """The mail domain that the server is for; empty where it is not known."""
-    publication: Callable[[], Publication] | None = None
+    publication: "Callable[[], Publication] | None" = None
     """Makes the way to look up what is published; None where there is none."""
     unpublished: str = ""
     """Why there is none, or not for this domain."""
@@ -71,7 +61,7 @@ class ProbeTarget:
 
     @property
     def reach(self) -> Host | Outside:
-        """What connects to it."""
+        """The host, or the outside, from which it is connected to."""
         return self.inside or Outside()
 
     @property
@@ -119,8 +109,6 @@ def outside(
     trust: Callable[[ssl.SSLContext], Any] = ssl.SSLContext.load_default_certs,
 ) -> ProbeTarget:
     """A server outside the lab; its port tells `protocol` and `implicit` unless they are given. Raises `LabError`."""
-    from labkit.probe.domain_records import public
-
     host, port = address(text)
     dialect = named(protocol) if protocol else for_port(port or 0)
     if dialect is None:
@@ -138,7 +126,7 @@ def outside(
         trust=trust,
         implicit=_implicit(dialect, port) if implicit is None else implicit,
         domain=domain,
-        publication=public,
+        publication=_public,
         unpublished="" if domain else "no mail domain was named",
         patience=PATIENCE_OUTSIDE,
         longest=_ANSWERS * PATIENCE_OUTSIDE,
@@ -147,3 +135,9 @@ def outside(
 
 def _implicit(dialect: Dialect, port: int) -> bool:
     return port in dialect.implicit_ports and port not in dialect.explicit_ports
+
+
+def _public() -> "Publication":
+    from labkit.probe.looking_up import public  # it loads dnspython, which a probe without a domain does not need
+
+    return public()

@@ -123,7 +123,7 @@ def _name(seen: Observation) -> Said | None:
         return unknown("the server showed no certificate that can be read") if seen.version else None
     if certificate.names_fit(seen.name):
         return good(f"The certificate is for {seen.name}.")
-    return fault(f"The certificate is not for {seen.name}: it names {_and(certificate.names) or 'nobody'}.")
+    return fault(f"The certificate is not for {seen.name}: it names {_and(certificate.names) or 'no host'}.")
 
 
 def _issuer(seen: Observation) -> Said | None:

@@ -18,7 +18,7 @@ Exchange = Callable[[bytes], "HelloAnswer"]
 
 _SERVER_HELLO = 2
 _NO_VERSION = "protocol_version"
-"""The alert of a server that does not speak the version, with whatever suites."""
+"""The alert of a server that does not speak the version, whichever suites are offered."""
 _LONGEST = 1 << 16
 """Bytes of a first answer that are read."""
 _NOT_OFFERED = ("SCSV", "KRB5", "PSK", "SRP", "ECCPWD", "NULL_WITH_NULL", "TLS_SHA256_SHA256", "TLS_SHA384_SHA384")

@@ -164,7 +164,7 @@ CHECKS = (
         group=UPGRADE,
         rule="RFC 9293 §3.5",
         look=_reach,
-        means="Nobody can use the service, or not in this protocol.",
+        means="No client can use the service, or not in this protocol.",
         mend={"": "See that the server runs, that it listens on this port, and that no firewall is between."},
         leaves="F",
     ),

@@ -1,4 +1,4 @@
-"""Where a server of the lab stands: what each of them tells of its listener, whatever serves there."""
+"""Where a server of the lab listens: what all kinds of servers tell of their listener."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -13,13 +13,14 @@ from typing import Self
 
 from labkit.capture.conversation import Conversation
 from labkit.capture.trace import Trace
+from labkit.decode.asked import asks
 from labkit.decode.event import TCP, Dialogue, Event
 from labkit.decode.privacy import Exposure, visible
 from labkit.decode.second_look import read_all
 from labkit.errors import LabError
 from labkit.show.byteview import byteview
 from labkit.show.ladder import ladder
-from labkit.show.page import Page, sentence
+from labkit.show.page import Page, joined, sentence
 from labkit.show.picture import Picture
 from labkit.show.printed import printable
 from labkit.show.readings import Reading
@@ -46,14 +47,23 @@ class Capture(Trace):
 
     @property
     def dialogue(self) -> Dialogue:
-        """The first conversation in a protocol that the lab knows, or the only one. Raises `LabError` without."""
+        """The first conversation in a protocol that can be upgraded, or in one that the lab knows, or the only one.
+
+        Raises `LabError` without.
+        """
         total = len(self._current())
         if total == 1:
             return self._first(1)[0]
+        known: Dialogue | None = None
         for number in range(total):
             found = self._first(number + 1)[number]
-            if found.dialect is not None and any(event.layer != TCP for event in found.events):
+            if found.dialect is None or all(event.layer == TCP for event in found.events):
+                continue
+            if found.dialect.upgrade:
                 return found
+            known = known or found
+        if known is not None:
+            return known
         if not total:
             raise LabError(self._without_conversations("There is no TCP conversation"))
         raise LabError(
@@ -76,12 +86,17 @@ class Capture(Trace):
         return "it is empty, so let something cross the lab's network inside the with block, which must have ended"
 
     def transcript(self) -> Page:
-        """What was said, line by line, with its meaning and with what someone on the path can read."""
+        """What was said, line by line, with its meaning and with what someone on the path can read.
+
+        Questions to the name server over UDP stand below, as a table.
+        """
         total = len(self._current())
+        questions = [self.lookups()] if asks(self.frames, self._counted) else []
         if not total:
-            return sentence(self._without_conversations("No TCP conversation"))
+            return questions[0] if questions else sentence(self._without_conversations("No TCP conversation"))
         readings = [Reading(dialogue, visible(dialogue)) for dialogue in self._first(DIALOGUES_SHOWN)]
-        return transcript(readings, " ".join(filter(None, (self.how, self.passed_over))), total)
+        said = transcript(readings, " ".join(filter(None, (self.how, self.passed_over))), total)
+        return joined([said, *questions])
 
     def ladder(self, notes: Mapping[int, str] | None = None) -> Picture:
         """The ladder diagram of `dialogue`; `notes` are remarks by the index of an event. Raises `LabError`."""

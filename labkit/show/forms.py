@@ -49,13 +49,14 @@ _LOCKS = {
 
 def form_of(event: Event) -> Form:
     """How this event crossed the wire."""
-    if event.layer == TCP:
+    _, _, _, layer, kind, title, _, encrypted, _, _ = event
+    if layer == TCP:
         return SIGNAL
-    if event.layer == TEXT:
-        return OPENED if event.encrypted else CLEAR
-    if not event.encrypted:
+    if layer == TEXT:
+        return OPENED if encrypted else CLEAR
+    if not encrypted:
         return HANDSHAKE
-    return SEALED if event.kind in CONTENT or event.title.startswith(_UNOPENED) else OPENED_TLS
+    return SEALED if kind in CONTENT or title.startswith(_UNOPENED) else OPENED_TLS
 
 
 def explained(names: Container[str]) -> list[Form]:

@@ -1,7 +1,7 @@
 """Something to look at: HTML where there is a browser, plain text where there is none; both safe to show."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -44,6 +44,11 @@ class Page:
 
     def __repr__(self) -> str:
         return self.text
+
+
+def joined(pages: Sequence[Page]) -> Page:
+    """Pages one below the other, as one."""
+    return Page(lambda: [page.body() for page in pages], "\n\n".join(page.text for page in pages))
 
 
 def sentence(said: str) -> Page:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labkit.errors import LabError
+from labkit.replacing import replacing
 from labkit.show import html
 from labkit.show.page import Page, fresh
 from labkit.show.printed import printable
@@ -112,7 +113,8 @@ class Picture(Page):
             raise LabError(f"A picture cannot be saved as {str(path)!r}: end the name with .svg, .png or .pdf.")
         drawn = self._render(kind, dpi=_PRINT_DPI if kind == "png" else "figure", facecolor=ink("paper"))
         try:
-            Path(path).write_bytes(drawn)
+            with replacing(path) as file:
+                file.write(drawn)
         except OSError as error:
             raise LabError(
                 f"The picture cannot be written to {str(path)!r} ({error.strerror}): choose another place."

@@ -2,7 +2,7 @@
 
 What is drawn follows from the figures (`labkit.surveys`): those of one date are bars, others are marks over time. A
 line joins only figures that one author counted in the same way in the same population. A hollow shape is a figure that
-was read where somebody quotes it; a bound is drawn as a bound.
+was read in a text that quotes it; a bound is drawn as a bound.
 """
 
 from collections.abc import Iterator, Sequence

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from labkit.errors import LabError
 from labkit.shipped import shipped
+from labkit.show.capture import read_capture
 
 if TYPE_CHECKING:
     from labkit.show.capture import Capture
@@ -20,8 +21,6 @@ def recorded(name: str) -> "Capture":
 
     Raises `LabError` for one that does not exist; the error names those that do.
     """
-    from labkit.show.capture import read_capture
-
     known = names()
     if not known:
         raise LabError(

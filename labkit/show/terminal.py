@@ -5,12 +5,12 @@ made once, and a line that needs no wrapping is one format.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from itertools import zip_longest
+from itertools import chain, repeat, zip_longest
 from textwrap import wrap
-from typing import NamedTuple
 
-from labkit.decode.event import CLIENT, SERVER, TLS, Dialogue, Event
+from labkit.decode.event import CLIENT, SERVER, TLS, Event
 from labkit.decode.privacy import Exposure
 from labkit.show.forms import FORMS, form_of
 from labkit.show.lines import ShownLine, label, labels, lines_of
@@ -30,13 +30,19 @@ WIDTH = 110
 _MS, _HOW, _WIDEST_NAMES = 8, 13, 24
 """Characters of the columns "ms" and "how", and the most that "from → to" takes."""
 _GAP = "  "
-
+_BLANK = ("", "\n")
+"""How an empty line begins."""
+_SHORT = 512
+"""Bytes of a phrase that may come again, so that its lines are kept."""
+_new = tuple.__new__
+"""Makes `Event` of a tuple, in half the time of `Event(…)`; there are many."""
 
 _TAGS = {form.tag: f"  {form.tag:<{_HOW}}  " for form in FORMS}
 """The word for how an event crossed the wire -> its column."""
 
 
-class _Columns(NamedTuple):
+@dataclass(frozen=True, eq=False, slots=True)
+class _Columns:
     """The widths of one dialogue's columns, and what does not change from line to line."""
 
     who: int
@@ -46,37 +52,28 @@ class _Columns(NamedTuple):
     """The sender -> who said it to whom: the column's first line, and those below it."""
     margin: str
     """What stands left of a line that continues another."""
-    turn: str
-    """What leads from a line to the one that continues it."""
 
 
 def plain_text(reading: Reading, how: str = "") -> str:
     """The transcript of one dialogue; `how` says in a sentence how it was captured."""
     dialogue = reading.dialogue
-    columns = _columns(dialogue)
+    columns = _columns(direction(dialogue, CLIENT), direction(dialogue, SERVER))
     rows = [line for said in (heading(dialogue), summary(dialogue), printable(how)) for line in _wrap(said, WIDTH)]
     rows += ["", f"{'ms':>{_MS}}  {'from → to':<{columns.who}}  {'how':<{_HOW}}  {'what':<{columns.content}}  meaning"]
     began = dialogue.events[0].time if dialogue.events else 0.0
-    for event, exposures in shown(reading):
-        _add(rows, columns, (event.time - began) * 1000, event, exposures)
+    rows += [_row(columns, (event.time - began) * 1000, event, exposures) for event, exposures in shown(reading)]
     rows += filter(None, [more_events(dialogue)])
     return "\n".join(rows)
 
 
-def _columns(dialogue: Dialogue) -> _Columns:
-    names = {sender: direction(dialogue, sender) for sender in (CLIENT, SERVER)}
-    who = min(len(names[CLIENT]), _WIDEST_NAMES)
+@lru_cache(64)
+def _columns(from_client: str, from_server: str) -> _Columns:
+    """The columns of the dialogues between two that are called so: of a large capture, nearly all dialogues."""
+    who = min(len(from_client), _WIDEST_NAMES)
     room = WIDTH - (_MS + who + _HOW) - 4 * len(_GAP)
     content = room * 43 // 100
-    margin = " " * (WIDTH - room - len(_GAP))
-    return _Columns(
-        who,
-        content,
-        room - content,
-        {sender: _names(_wrap(said, who), who) for sender, said in names.items()},
-        margin,
-        f"\n{margin}",
-    )
+    names = {CLIENT: _names(_wrap(from_client, who), who), SERVER: _names(_wrap(from_server, who), who)}
+    return _Columns(who, content, room - content, names, " " * (WIDTH - room - len(_GAP)))
 
 
 def _names(lines: list[str], who: int) -> tuple[str, list[str]]:
@@ -84,43 +81,57 @@ def _names(lines: list[str], who: int) -> tuple[str, list[str]]:
     return f"  {first:<{who}}", [f"{'':{_MS}}  {each:<{who}}  {'':{_HOW}}  " for each in more]
 
 
-def _add(rows: list[str], columns: _Columns, milliseconds: float, event: Event, exposures: list[Exposure]) -> None:
-    """Add the lines of an event to the rows."""
+def _row(columns: _Columns, milliseconds: float, event: Event, exposures: list[Exposure]) -> str:
+    """The lines of an event."""
+    _, _, sender, layer, kind, title, data, _, _, origin = event
+    left = f"{milliseconds:{_MS}.1f}{columns.names[sender][0]}{_TAGS[form_of(event).tag]}"
+    if layer != TLS and len(data) <= _SHORT and not exposures:
+        right = _again(_new(Event, (0.0, 0, sender, layer, kind, title, data, False, 0, origin)), columns)
+    else:
+        right = _right(event, exposures, columns)
+    return left.rstrip() + right if right[:1] in _BLANK else left + right
+
+
+@lru_cache(4096)
+def _again(event: Event, columns: _Columns) -> str:
+    """The same of what gives nothing away: most of it is signals and phrases that come again and again."""
+    return _right(event, (), columns)
+
+
+def _right(event: Event, exposures: Sequence[Exposure], columns: _Columns) -> str:
+    """What stands right of the column "how" in the first line of an event, and the lines below it."""
     lines, rest = lines_of(event)
-    first, below = columns.names[event.sender]
-    left = f"{milliseconds:{_MS}.1f}{first}{_TAGS[form_of(event).tag]}"
+    below = columns.names[event.sender][1]
+    said: list[str] = []
     for line in lines:
         readable = _readable(event, line, exposures) if exposures else ()
-        right = _beside(line.data, line.meaning, readable, columns.content, columns.meaning)
-        if below or "" in right:
-            pairs = zip_longest([left, *below], right, fillvalue="")
-            rows += [f"{before or columns.margin}{words}".rstrip() for before, words in pairs]
-            below = []
-        else:
-            rows.append(left + columns.turn.join(right))
-        left = columns.margin
+        said += _beside(line.data, line.meaning, readable, columns)
+        said += [""] * (1 + len(below) - len(said))
     if rest:
-        rows.append(left + left_out(rest))
+        said.append(left_out(rest))
+    margins = chain(below, repeat(columns.margin))
+    more = [f"{margin}{words}".rstrip() for margin, words in zip(margins, said[1:], strict=False)]
+    return "\n".join([said[0], *more])
 
 
 @lru_cache(4096)
-def _beside(data: bytes, meaning: str, readable: tuple[str, ...], content: int, means: int) -> list[str]:
-    """A line of a phrase in a column of `content` characters, and beside it its meaning in one of `means`."""
-    right = _wrap(printable(meaning), means)
+def _beside(data: bytes, meaning: str, readable: tuple[str, ...], columns: _Columns) -> list[str]:
+    """A line of a phrase in the column "what", and beside it its meaning."""
+    text, content = decoded(data), columns.content
+    if not meaning and not readable:
+        return [words.rstrip() for words in chopped(text, content + len(_GAP) + columns.meaning)]
+    right = _wrap(printable(meaning), columns.meaning)
     if readable:
-        right = right + [
-            part for each in readable for part in wrap(f"» readable: {each}", means, subsequent_indent="  ")
-        ]
-    left = chopped(decoded(data), content if right else content + len(_GAP) + means)
-    if not right:
-        return [words.rstrip() for words in left]
-    return [f"{words:<{content}}  {each}".rstrip() for words, each in zip_longest(left, right, fillvalue="")]
+        right = right + [part for each in readable for part in _wrap(f"» readable: {each}", columns.meaning, "  ")]
+    pairs = zip_longest(chopped(text, content), right, fillvalue="")
+    return [f"{words:<{content}}  {each}".rstrip() for words, each in pairs]
 
 
 @lru_cache(4096)
-def _wrap(text: str, width: int) -> list[str]:
-    """The lines of a sentence; the same ones come again and again."""
-    return [text] if 0 < len(text) <= width and text.strip() == text else wrap(text, width)
+def _wrap(text: str, width: int, indent: str = "") -> list[str]:
+    """The lines of a sentence, with an indent from the second on; the same ones come again and again."""
+    short = 0 < len(text) <= width and text.strip() == text
+    return [text] if short else wrap(text, width, subsequent_indent=indent)
 
 
 def _readable(event: Event, line: ShownLine, exposures: Sequence[Exposure]) -> tuple[str, ...]:

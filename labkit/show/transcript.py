@@ -4,7 +4,7 @@ A page for notebooks and aligned plain text for everything else. What someone on
 name. Nothing is decided here: events come from `labkit.decode`, exposures from `labkit.decode.privacy`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import groupby
 
@@ -30,6 +30,7 @@ from labkit.show.terminal import plain_text
 
 DIALOGUES_SHOWN = 6
 _RECORD = "encrypted record"
+_UNOPENED = (_RECORD, "application data")
 Shown = tuple[Event, list[Exposure]]
 """An event, and what it gives away."""
 
@@ -69,7 +70,8 @@ def _sections(readings: Sequence[Reading], how: str, more: str) -> html.Node:
 def _section(reading: Reading, how: str) -> html.Node:
     dialogue = reading.dialogue
     head = [html.b[heading(dialogue)], html.br, summary(dialogue), [html.br, html.small[how]] if how else None]
-    rows = [_runs(dialogue, list(run)) for _, run in groupby(enumerate(shown(reading)), _sealed_or_alone)]
+    runs = [list(run) for _, run in groupby(enumerate(shown(reading)), _sealed_or_alone)]
+    rows = [_runs(dialogue, run, means) for run, means in zip(runs, _meanings(runs), strict=True)]
     table = build(_COLUMNS, rows, label=f"Transcript: {heading(dialogue)}")
     return html.div("lk-head")[head], table, _paragraph(more_events(dialogue))
 
@@ -81,14 +83,23 @@ def _sealed_or_alone(numbered: tuple[int, Shown]) -> tuple[str, int]:
     return (event.sender, -1) if alike else (event.sender, number)
 
 
-def _runs(dialogue: Dialogue, run: list[tuple[int, Shown]]) -> tuple[html.Node, ...]:
+def _meanings(runs: Iterable[list[tuple[int, Shown]]]) -> Iterator[str]:
+    """What the first event of each run means; of records that nobody has opened it is said once."""
+    said = set()
+    for (_, (event, exposures)), *_ in runs:
+        alike = event.title in _UNOPENED and not exposures
+        yield "" if alike and event.title in said else event.meaning
+        said |= {event.title} if alike else set()
+
+
+def _runs(dialogue: Dialogue, run: list[tuple[int, Shown]], means: str) -> tuple[html.Node, ...]:
     """The row of one event, or of several records that differ in nothing but their size and time."""
     events = [event for _, (event, _) in run]
     if len(run) == 1:
-        return _row(dialogue, *run[0][1])
+        return _row(dialogue, *run[0][1], means)
     form = form_of(events[0])
     sizes = html.small[f"{sum(event.wire for event in events):,} bytes on the wire"]
-    said = html.span("lk-said")[html.code[f"{len(run)} encrypted records"], " ", sizes], html.small[events[0].meaning]
+    said = html.span("lk-said")[html.code[f"{len(run)} encrypted records"], " ", sizes], _meaning(means)
     each = [html.div[f"{milliseconds(dialogue, event)} ms: {event.wire:,} bytes"] for event in events]
     content = html.details[html.summary(f"lk-line lk-{form.name}")[said], html.div("lk-inside")[each]]
     return milliseconds(dialogue, events[0]), direction(dialogue, events[0].sender), tag(form), content
@@ -98,9 +109,13 @@ def _paragraph(said: str) -> html.Node:
     return html.p[said] if said else None
 
 
-def _row(dialogue: Dialogue, event: Event, exposures: list[Exposure]) -> tuple[html.Node, ...]:
+def _meaning(said: str) -> html.Node:
+    return html.small[said] if said else None
+
+
+def _row(dialogue: Dialogue, event: Event, exposures: list[Exposure], means: str) -> tuple[html.Node, ...]:
     form = form_of(event)
-    content = _tls_content(event, exposures, form) if event.layer == TLS else _lines(event, exposures, form)
+    content = _tls_content(event, exposures, form, means) if event.layer == TLS else _lines(event, exposures, form)
     return milliseconds(dialogue, event), direction(dialogue, event.sender), tag(form), content
 
 
@@ -113,7 +128,7 @@ def _lines(event: Event, exposures: list[Exposure], form: Form) -> html.Node:
 def _line(line: ShownLine, exposures: Sequence[Exposure], form: Form) -> html.Node:
     code = html.code[(_marked(piece.text, piece.labels) for piece in pieces(line, exposures))]
     said = html.span("lk-said")[code, _chips(labels(line, exposures))]
-    return html.span(f"lk-line lk-{form.name}")[said, html.small[line.meaning] if line.meaning else None]
+    return html.span(f"lk-line lk-{form.name}")[said, _meaning(line.meaning)]
 
 
 def _marked(text: str, labels: Sequence[str]) -> html.Node:
@@ -125,10 +140,10 @@ def _chips(labels: Sequence[str]) -> Iterator[html.Node]:
     return ((" ", html.span("lk-what")[text]) for text in labels)
 
 
-def _tls_content(event: Event, exposures: list[Exposure], form: Form) -> html.Node:
+def _tls_content(event: Event, exposures: list[Exposure], form: Form, means: str) -> html.Node:
     size = html.small[f"{event.wire:,} bytes on the wire"]
     readable = _chips([label(exposure) for exposure in exposures])
-    said = html.span("lk-said")[html.code[event.title], " ", size, readable], html.small[event.meaning]
+    said = html.span("lk-said")[html.code[event.title], " ", size, readable], _meaning(means)
     inside = [_item(field) for field in event.fields] if form.tag != "ciphertext" else []
     if not inside:
         return html.span(f"lk-line lk-{form.name}")[said]

@@ -23,6 +23,7 @@ from labkit.errors import LabError
 from labkit.network.bounded import Ended
 from labkit.network.checks import check_installed, check_timeout
 from labkit.servers import server_for
+from labkit.show.client_report import client_grid, client_page, json_report, junit_report
 from labkit.trials.under_attack import CLEAR, IMPLICIT, MODES, UPGRADED, UnderAttack, under_attack
 
 if TYPE_CHECKING:
@@ -180,29 +181,21 @@ class ClientMatrix:
     @property
     def grid(self) -> "Grid":
         """The verdicts as a grid of attacks and modes."""
-        from labkit.show.client_report import client_grid
-
         return client_grid(self)
 
     @property
     def page(self) -> "Page":
         """The grid, and the lines that show what leaked."""
-        from labkit.show.client_report import client_page
-
         return client_page(self)
 
     @property
     def json(self) -> str:
         """Everything as JSON (RFC 8259); `labkit.show.client_report` has the fields."""
-        from labkit.show.client_report import json_report
-
         return json_report(self)
 
     @property
     def junit(self) -> str:
         """Everything as JUnit XML: a test case for each run, which fails where something leaked."""
-        from labkit.show.client_report import junit_report
-
         return junit_report(self)
 
     def _repr_html_(self) -> str:

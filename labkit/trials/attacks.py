@@ -23,6 +23,7 @@ from labkit.clients.policies import IMPLICIT, Policy
 from labkit.dialects import named
 from labkit.errors import LabError
 from labkit.mail.mailbox import Message
+from labkit.show.attack_grid import attack_grid
 from labkit.trials.silence import Watch
 from labkit.trust.certificates import DOMAIN
 
@@ -64,8 +65,6 @@ class Matrix(tuple[Trial, ...]):
     @property
     def grid(self) -> "Grid":
         """The cells as a grid of attacks and clients."""
-        from labkit.show.attack_grid import attack_grid
-
         return attack_grid(self)
 
     def _repr_html_(self) -> str:

@@ -20,8 +20,10 @@ from labkit.attacks.vectors.negotiation import BreakHandshake, RefuseUpgrade, St
 from labkit.attacks.vectors.publication import PublicationVector
 from labkit.attacks.verdict import DECEIVED
 from labkit.clients import policies
+from labkit.defences.sending import Configuration
 from labkit.errors import LabError
 from labkit.mail.message import compose
+from labkit.show.defence_grid import defence_grid
 from labkit.trust.contexts import server_context
 
 if TYPE_CHECKING:
@@ -94,8 +96,13 @@ COLUMNS = (
     Defence("implicit TLS", {}, submits=True),
 )
 """The defences, as a sender or a domain can choose them."""
-_NAMES = tuple(column.name for column in COLUMNS)
-_RELAYING = _NAMES[:-1]
+FETCHED_LATER = Defence(
+    "MTA-STS, fetched later", {"dane": False, "mta_sts": "afterwards"}, lambda bob: bob.sts("enforce")
+)
+"""First contact of a sender that fetches a policy only after its first message, as RFC 8461 §5.1 allows. It runs where
+it is asked for by name: its first message is that of a sender without MTA-STS."""
+_NAMES = tuple(column.name for column in (*COLUMNS, FETCHED_LATER))
+_RELAYING = tuple(column.name for column in (*COLUMNS, FETCHED_LATER) if not column.submits)
 _STS = tuple(name for name in _NAMES if name.startswith("MTA-STS"))
 
 
@@ -180,7 +187,7 @@ def _plant() -> PublicationVector:
 
 
 _Q = (*_STS, "DANE")
-"""For whom a policy of MTA-STS matters, and whom it does not reach."""
+"""Columns to which an MTA-STS policy applies, and those to which it does not."""
 
 ROWS = (
     Threat("1", "mallory listens", "RFC 7435", Vector),
@@ -215,7 +222,7 @@ ROWS = (
 
 
 class Finding(NamedTuple):
-    """What became of one message."""
+    """The verdict on one message."""
 
     outcome: str
     """One of `OUTCOMES`."""
@@ -244,8 +251,6 @@ class DefenceMatrix(dict[tuple[str, str], Finding]):
     @property
     def grid(self) -> "Grid":
         """The cells as a grid."""
-        from labkit.show.defence_grid import defence_grid
-
         return defence_grid(self, {row.number: row.what for row in ROWS}, OUTCOMES)
 
     def _repr_html_(self) -> str:
@@ -256,8 +261,12 @@ class DefenceMatrix(dict[tuple[str, str], Finding]):
 
 
 def chosen(rows: Iterable[str] | None, columns: Iterable[str] | None) -> tuple[tuple[Threat, ...], tuple[Defence, ...]]:
-    """The rows with these numbers and the columns with these names, all unless given. Raises `LabError`."""
-    return _named(ROWS, "number", rows, "row"), _named(COLUMNS, "name", columns, "column")
+    """The rows with these numbers and the columns with these names, all unless given. Raises `LabError`.
+
+    `FETCHED_LATER` is a column only where it is named.
+    """
+    found = _named((*COLUMNS, FETCHED_LATER), "name", columns, "column")
+    return _named(ROWS, "number", rows, "row"), COLUMNS if columns is None else found
 
 
 def _named(all_: tuple[Any, ...], by: str, wanted: Iterable[str] | None, what: str) -> tuple[Any, ...]:
@@ -278,8 +287,6 @@ def count(rows: Sequence[Threat] = ROWS, columns: Sequence[Defence] = COLUMNS) -
 
 def of_the_lab(lab: "Lab", settings: Mapping[str, Any]) -> "MailSender":
     """The lab's own sending server, on the host provider, with these settings of its configuration."""
-    from labkit.defences.sending import Configuration
-
     return lab.registry.sender(lab.network.host("provider"), Configuration(**settings))
 
 
@@ -402,7 +409,7 @@ def _judged(lab: "Lab", attack: Any, known: set[int], outcome: Any, sender: "Mai
 
 
 def _by_mailboxes(arrived: "list[tuple[Server, Any]]", outcome: Any, story: tuple[str, ...]) -> Finding:
-    """The attacker has read nothing on the way: where does the message lie?"""
+    """The verdict where the attacker has read nothing on the way: it depends on the mailbox that holds the message."""
     for server, message in arrived:
         if message.over == "clear text":
             return Finding(LEAKED, f"it came to {server.host} in clear text", story)

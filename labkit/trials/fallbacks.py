@@ -49,13 +49,13 @@ HABITS: dict[str, tuple[habits.Habit, type[Vector]]] = {
 
 
 class Fallback(NamedTuple):
-    """What became of one client without TLS."""
+    """The verdict on one client from which TLS was taken away."""
 
     dialect: Dialect
     library: str
     """The client library: ``smtplib``."""
     habit: str
-    """How its user has it: one of `HABITS`."""
+    """How its user configures it: one of `HABITS`."""
     verdict: Verdict
 
 

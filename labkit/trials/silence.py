@@ -19,7 +19,7 @@ _BEAT = 0.05
 _LOOKS = 10
 """Looks in a row at which nothing was done, before silence is believed."""
 _ALMOST = 0.9
-"""The part of a wait that is surely a wait."""
+"""The part of a time limit that has to pass before it counts as waiting."""
 
 
 class _Look(NamedTuple):
@@ -46,7 +46,7 @@ class Watch:
         loop.call(self._look)
 
     def stop(self) -> None:
-        """The client has come to its end."""
+        """Note that the client has ended."""
         self._ended = time.time_ns()
         self._stopped = True
 

@@ -1,4 +1,4 @@
-"""SSL 2.0, the first version that left the house (Netscape, 1995), by scapy's automata on sockets of the lab.
+"""SSL 2.0, the first version that was published (Netscape, 1995), by scapy's automata on sockets of the lab.
 
 The handshake runs to the end on both sides. What could follow is left out: a session of SSL 2.0 has no proper end and
 nothing that a mail could be trusted to, which is why RFC 6176 forbids it.
@@ -37,7 +37,7 @@ def server(sock: socket.socket, versions: tuple[str, ...], authority: Authority)
 def _run(automaton: Any) -> Channel:
     try:
         automaton.run()
-    except Exception as error:  # scapy lets through whatever its dissectors raise on bytes that are no SSL 2.0
+    except Exception as error:  # scapy passes on what its dissectors raise on bytes that are not SSL 2.0
         raise HandshakeRefused("what the other side sent is not SSL 2.0") from error
     finally:
         _stop(automaton)

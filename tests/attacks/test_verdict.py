@@ -457,7 +457,7 @@ def test_a_connection_to_a_server_of_the_attackers_own_is_not_part_of_the_attack
 def test_a_session_that_is_over_is_read_once_however_often_the_verdict_is_asked_for(lab, monkeypatch):
     server, read = lab.smtp(), []
     real = evidence.read
-    monkeypatch.setattr(evidence, "read", lambda *given: read.append(given) or real(*given))
+    monkeypatch.setattr(evidence, "read", lambda *given, **how: read.append(given) or real(*given, **how))
     with lab.mallory(Vector(), at=server) as mallory:
         for _ in range(10):
             with lab.alice.connect("mail", 587) as sock:
@@ -469,6 +469,15 @@ def test_a_session_that_is_over_is_read_once_however_often_the_verdict_is_asked_
     once = len(read)
     assert mallory.verdict is first and repr(mallory) and mallory.loot == []
     assert len(read) == once
+
+
+@pytest.mark.parametrize("port", [24, 2526])
+def test_what_she_read_inside_her_own_tls_is_known_on_a_port_that_tells_nothing_or_lies(lab, port):
+    server = lab.smtp(port=port)
+    with lab.mallory(attacks.SelfSigned(), at=server) as mallory:
+        lab.send(server, "The PIN is 4921", login=LOGIN, policy=policies.mandatory)
+    assert mallory.verdict.outcome == "leaked" and {"password", "message"} <= set(mallory.verdict.secrets)
+    agrees(mallory)
 
 
 def test_the_lessons_name_every_outcome():

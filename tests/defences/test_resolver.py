@@ -1,7 +1,9 @@
 """Every answer is secure, insecure, bogus or indeterminate, and nobody on the path can make a forged one secure."""
 
+import dns.dnssec
 import dns.flags
 import dns.message
+import dns.name
 import dns.rcode
 import dns.rdatatype
 import dns.rrset
@@ -148,6 +150,30 @@ def test_what_mallory_forges_or_hides_is_bogus(change, name, type):
     assert answer.status == BOGUS and answer.failed and not answer.records and answer.why
 
 
+def hashed(key):
+    """The response of a zone that denies hashed names (RFC 5155), signed with this key."""
+
+    def change(response):
+        if response.authority:
+            owner = dns.name.from_text(dns.dnssec.nsec3_hash(response.question[0].name, "ab", 0, "SHA1"), BOB)
+            denied = dns.rrset.from_text(owner, 300, "IN", "NSEC3", f"1 0 0 ab {owner.labels[0].decode()} A RRSIG")
+            signature = dns.dnssec.sign(denied, key.private, BOB, key.record, int(NOON), int(NOON) + 60)
+            signatures = dns.rrset.from_rdata(owner, 300, signature)
+            response.authority = [denied, signatures]
+
+    return change
+
+
+BOB = dns.name.from_text("bob.test")
+
+
+@pytest.mark.parametrize("name, type", [(name, type) for name, type, _ in ABSENT if name.endswith("bob.test")])
+def test_a_proof_with_nsec3_is_indeterminate_and_says_so_and_a_forged_one_is_bogus(name, type):
+    answer = WORLD.resolve(name, type, rewriting(hashed(WORLD.bob.key)))
+    assert answer.status == INDETERMINATE and answer.failed and "NSEC3 (RFC 5155)" in answer.why
+    assert WORLD.resolve(name, type, rewriting(hashed(ZoneKey()))).status == BOGUS
+
+
 def test_a_wildcard_cannot_stand_in_for_a_name_that_exists():
     def change(response):
         if response.question[0].name.to_text() == "deep.wild.bob.test.":
@@ -292,3 +318,35 @@ def test_an_answer_is_a_sentence():
     assert repr(WORLD.resolve("mail.bob.test", "A")) == "<mail.bob.test A: secure, 192.0.2.25>"
     forged = WORLD.resolve("bob.test", "MX", rewriting(drop_signatures))
     assert repr(forged).startswith("<bob.test MX: bogus, nothing that counts (")
+
+
+def referral(response):
+    """The name server leads on to itself: every answer is that another one, of the same name, is to be asked."""
+    asked = response.question[0].name
+    response.answer = []
+    response.authority = [dns.rrset.from_text(asked, 300, "IN", "NS", "ns.bob.test.")]
+    response.flags &= ~dns.flags.AA
+    response.set_rcode(dns.rcode.NOERROR)
+
+
+@pytest.mark.parametrize("name, type", (("bob.test", "MX"), ("a.b.c.d.bob.test", "A"), ("carol.test", "MX")))
+def test_delegations_that_lead_in_a_circle_end_and_count_for_nothing(name, type):
+    world = World()
+
+    def ask(query):
+        response = dns.message.from_wire(world.ask(query))
+        if response.question[0].name.is_subdomain(dns.name.from_text(name)):
+            referral(response)
+        return response.to_wire()
+
+    answer = world.resolver(ask).resolve(name, type)
+    assert answer.failed and not answer.records and answer.why and world.asked < 20
+
+
+def test_an_answer_as_large_as_a_message_can_be_is_read_and_validated():
+    world = World()
+    world.bob.put("big", "TXT", *(f'"{number:05}{"x" * 245}"' for number in range(240)))
+    wire = world.ask(dns.message.make_query("big.bob.test", "TXT", want_dnssec=True).to_wire())
+    assert 60_000 < len(wire) <= 65_535
+    answer = world.resolve("big.bob.test", "TXT")
+    assert answer.secure and len(answer.records) == 240

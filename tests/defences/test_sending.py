@@ -1,9 +1,12 @@
 """A sending server walks the mail servers of a domain, decides, holds, gives back, and reports; on both networks."""
 
+from email import message_from_bytes
+
 import pytest
 
 from labkit import Lab, attacks
 from labkit.defences.mta_sts import STSPolicy
+from labkit.defences.report_delivery import report_in
 from labkit.defences.tls_reports import read_report
 from labkit.errors import LabError, NetworkUnavailable
 from labkit.network import KINDS
@@ -335,3 +338,50 @@ def test_the_stage_shows_who_publishes(lab):
     shown = lab._repr_html_()
     assert "DNS, port 53" in shown and "HTTPS, port 443" in shown and "bob.test (signed)" in shown
     assert "name server on dns" in repr(lab)
+
+
+def test_a_report_comes_by_mail_to_the_address_that_the_domain_names(lab):
+    bob = lab.domain("bob.test").sts("testing").certificate("wrong name").reports()
+    provider = lab.provider()
+    sent(lab, provider)
+    (report,) = provider.sender.report()
+    message = bob.server.mailbox[-1]
+    assert message.recipients == ("tls-reports@bob.test",) and message.over == "TLS 1.3"
+    assert report_in(message.data) == report and "1 x certificate-host-mismatch" in repr(report)
+    header = message_from_bytes(message.data)
+    assert header.get_content_type() == "multipart/report" and header.get_param("report-type") == "tlsrpt"
+    assert (header["TLS-Report-Domain"], header["TLS-Report-Submitter"]) == ("bob.test", "provider.lab.test")
+    with pytest.raises(LabError, match="no TLS report in this message"):
+        report_in(bob.server.mailbox[0].data)
+
+
+def test_what_a_report_tells_of_does_not_stop_it(lab):
+    """RFC 8460 §3: the server has lost its TLS, the domain enforces it, and hears of that."""
+    bob = lab.domain("bob.test", starttls="off").sts("enforce").reports()
+    provider = lab.provider()
+    assert sent(lab, provider).state == "held"
+    (report,) = provider.sender.report()
+    assert bob.server.mailbox[-1].over == "clear text" and report_in(bob.server.mailbox[-1].data) == report
+    assert len(provider.sender.queue) == 1, "the mail still waits"
+    bob.sts("enforce", mx=("elsewhere.bob.test",))
+    assert "the policy names elsewhere.bob.test" in sent(lab, provider).why
+    (report,) = provider.sender.report()
+    assert report_in(bob.server.mailbox[-1].data) == report and "1 x validation-failure" in repr(report)
+    assert report.policies[-1].successes == 0, "no report counts itself"
+
+
+def test_a_report_is_posted_over_https_and_the_next_address_gets_it_where_that_fails(lab):
+    uri = "https://mta-sts.bob.test/reports"
+    bob = lab.domain("bob.test").sts("enforce").reports(uri)
+    provider = lab.provider()
+    sent(lab, provider)
+    (report,) = provider.sender.report()
+    (posted,) = lab.registry.www.posted
+    assert (posted.name, posted.path) == ("mta-sts.bob.test", "/reports") and read_report(posted.body) == report
+    assert "answers the report with 201" in provider.sender.story[-1]
+    bob.reports("https://mta-sts.bob.test/elsewhere")
+    lab.registry.www.inboxes.clear()
+    bob.zone.put("_smtp._tls", "TXT", f'"v=TLSRPTv1; rua={uri},mailto:tls-reports@bob.test"')
+    provider.sender.report()
+    assert "answers the report with 404" in str(provider.sender.story)
+    assert bob.server.mailbox[-1].recipients == ("tls-reports@bob.test",)

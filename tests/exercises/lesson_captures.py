@@ -32,6 +32,16 @@ def captured(server=None, text="The PIN is 4921", **send):
     return capture
 
 
+def both_captured(one, other):
+    """One capture of two mails to two servers; each is the settings of its server, and how the mail is sent."""
+    with Lab(network="loopback") as lab:
+        servers = lab.smtp(**one[0]), lab.smtp(port=25, **other[0])
+        with lab.capture() as capture:
+            for server, (_, send) in zip(servers, (one, other), strict=True):
+                lab.send(server, "The PIN is 4921", **send)
+    return capture
+
+
 def fetched(protocol, server=None, **fetch):
     """A capture in which bob's mailbox, with one mail in it, is read over ``imap`` or ``pop3``."""
     with Lab(network="loopback") as lab:

@@ -1,6 +1,7 @@
 """Sockets are made in `labkit.network` and nowhere else, so its check cannot be gone round."""
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -48,35 +49,50 @@ def _makes_a_socket(call: ast.Call) -> bool:
     return name in MAKES_SOCKETS
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_other_room_makes_or_binds_a_socket(path):
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _makes_a_socket(node)]
-    assert not calls, f"{path.name} makes a socket in line {calls[0].lineno}"
+@pytest.fixture(scope="module")
+def trees() -> dict[str, ast.Module]:
+    """File of another room -> what stands in it."""
+    return {str(path.relative_to(ROOT)): ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_other_room_imports_a_library_that_connects_by_itself(path):
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+def _calls(tree: ast.Module) -> Iterator[ast.Call]:
+    return (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+
+
+def test_no_other_room_makes_or_binds_a_socket(trees):
+    made = {path: [call.lineno for call in _calls(tree) if _makes_a_socket(call)] for path, tree in trees.items()}
+    assert {path: lines for path, lines in made.items() if lines} == {}
+
+
+def _imported(tree: ast.Module) -> set[str]:
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
-            imported |= {node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)}
-    assert not imported & NETWORKING_MODULES
+            names |= {node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_what_derives_from_a_mail_client_of_the_standard_library_connects_through_a_host(path):
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ClassDef):
-            bases = {base.attr for base in node.bases if isinstance(base, ast.Attribute)} & set(CONNECTS)
-            methods = {method.name for method in node.body if isinstance(method, ast.FunctionDef)}
-            assert all(CONNECTS[base] in methods for base in bases), f"{node.name} connects by itself"
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            module = getattr(node.func.value, "id", "")
-            assert not (module in {"smtplib", "imaplib", "poplib", "ftplib"} and node.func.attr in CONNECTS), (
-                node.lineno
-            )
+def test_no_other_room_imports_a_library_that_connects_by_itself(trees):
+    imported = {path: _imported(tree) & NETWORKING_MODULES for path, tree in trees.items()}
+    assert {path: names for path, names in imported.items() if names} == {}
+
+
+def test_what_derives_from_a_mail_client_of_the_standard_library_connects_through_a_host(trees):
+    for path, tree in trees.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                bases = {base.attr for base in node.bases if isinstance(base, ast.Attribute)} & set(CONNECTS)
+                methods = {method.name for method in node.body if isinstance(method, ast.FunctionDef)}
+                assert all(CONNECTS[base] in methods for base in bases), f"{path}: {node.name} connects by itself"
+
+
+def test_no_other_room_makes_a_client_of_the_standard_library(trees):
+    for path, tree in trees.items():
+        for call in _calls(tree):
+            if isinstance(call.func, ast.Attribute):
+                module = getattr(call.func.value, "id", "")
+                made = module in {"smtplib", "imaplib", "poplib", "ftplib"} and call.func.attr in CONNECTS
+                assert not made, f"{path}, line {call.lineno}"
 
 
 def test_the_search_finds_a_socket_where_there_is_one():

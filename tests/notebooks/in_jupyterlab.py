@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import nbformat
 import pytest
 from lesson_files import FOLDER
 from playwright.sync_api import Locator, Page, expect, sync_playwright
@@ -166,6 +167,10 @@ class Notebook:
     def errors(self) -> list[str]:
         """What the cells printed as errors, or on their standard error."""
         return self.body.locator(", ".join(_NOISE)).all_inner_texts()
+
+    def content(self) -> nbformat.NotebookNode:
+        """The notebook as JupyterLab would save it now, with the output of its cells."""
+        return nbformat.reads(self.page.evaluate(f"JSON.stringify({_CURRENT}.content.model.toJSON())"), as_version=4)
 
     def cell(self, source: str) -> Locator:
         """The code cell that begins with that line."""

@@ -8,7 +8,8 @@ import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-from labkit.exercises.lessons import exercise
+from labkit.exercises.lessons import exercise, lesson
+from labkit.show.exercises import OPEN
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -66,3 +67,13 @@ def printed(notebook: NotebookNode) -> list[str]:
 def result(cell: NotebookNode) -> str:
     """The plain text of a cell's result."""
     return next(output.data["text/plain"] for output in cell.outputs if output.output_type == "execute_result")
+
+
+def check_unanswered(notebook: NotebookNode, number: str) -> None:
+    """Every cell of that lesson ran in order and without noise, and every exercise says that it is not answered."""
+    assert printed(notebook) == []
+    assert [cell.execution_count for cell in code_cells(notebook)] == [*range(1, len(code_cells(notebook)) + 1)]
+    cells = exercise_cells(notebook)
+    assert list(cells) == [each.number for each in lesson(number).exercises]
+    for each, cell in cells.items():
+        assert result(cell).startswith(f"{OPEN} {each}")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from in_jupyterlab import browser, server
-from lesson_files import NAMES, NOTEBOOKS, number_of
+from lesson_files import NAMES, NOTEBOOKS, check_unanswered, number_of
 from playwright.sync_api import expect
 
 from labkit.exercises.lessons import lesson
@@ -35,6 +35,8 @@ CUT_OFF_OR_SCROLLING = """page => ['.jp-RenderedMarkdown', '.jp-OutputArea-outpu
     .filter(it => !it.closest('svg') && it.clientWidth && getComputedStyle(it).overflowX != 'visible')
     .filter(it => it.scrollWidth > it.clientWidth + 1)
     .map(it => `${it.className}: ${it.scrollWidth} in ${it.clientWidth}: ${it.innerText.slice(0, 80)}`)"""
+CONTRAST = {"runOnly": ["color-contrast"], "resultTypes": ["violations"]}
+"""axe-core looks at the colours of every word, and describes those only that are too faint."""
 NARROW_WINDOW = 1024
 """Pixels."""
 
@@ -62,8 +64,9 @@ def asked(path):
     return lesson(number_of(path))
 
 
-def test_all_cells_run_without_an_error_and_without_noise(notebook):
+def test_all_cells_run_without_an_answer_without_an_error_and_without_noise(notebook, path):
     assert notebook.errors() == []
+    check_unanswered(notebook.content(), number_of(path))
 
 
 def test_transcripts_ladders_and_bytes_are_there(notebook):
@@ -87,14 +90,15 @@ def test_nothing_is_cut_off_or_scrolls_sideways(notebook, width):
         assert notebook.body.evaluate(CUT_OFF_OR_SCROLLING) == []
 
 
-@pytest.mark.parametrize("light", ("true", "false"))
-def test_every_word_that_the_lab_shows_has_enough_contrast(lab, notebook, light):
+def test_every_word_that_the_lab_shows_has_enough_contrast_in_light_and_in_dark(lab, notebook):
     shown = notebook.body.locator(".labkit").evaluate_all("parts => parts.map(it => it.outerHTML)")
     with lab.page.context.browser.new_page(viewport={"width": 1280, "height": 900}) as page:
-        page.set_content(f'<body data-jp-theme-light="{light}"><main>{"".join(shown)}</main>')
-        found = Axe().run(page, options={"runOnly": ["color-contrast"]}).response
-    assert found["passes"] and found["passes"][0]["nodes"]
-    assert [node["html"] for broken in found["violations"] for node in broken["nodes"]] == []
+        page.set_content(f"<main>{''.join(shown)}</main>")
+        for light in ("true", "false"):
+            page.evaluate("light => document.body.dataset.jpThemeLight = light", light)
+            found = Axe().run(page, options=CONTRAST).response
+            assert found["passes"] and found["passes"][0]["nodes"]
+            assert [node["html"] for broken in found["violations"] for node in broken["nodes"]] == []
 
 
 def test_a_prediction_is_clicked_and_recalled(notebook, asked):

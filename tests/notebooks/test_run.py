@@ -1,8 +1,7 @@
 import pytest
-from lesson_files import NAMES, NOTEBOOKS, code_cells, exercise_cells, number_of, printed, read, result, run
+from lesson_files import NAMES, NOTEBOOKS, check_unanswered, number_of, read, run
 
-from labkit.exercises.lessons import lesson, numbers
-from labkit.show.exercises import OPEN
+from labkit.exercises.lessons import numbers
 
 
 def test_every_lesson_has_a_notebook_and_every_notebook_a_lesson():
@@ -12,10 +11,4 @@ def test_every_lesson_has_a_notebook_and_every_notebook_a_lesson():
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
 def test_a_notebook_runs_from_top_to_bottom_without_an_answer_and_without_noise(path, tmp_path):
-    notebook = run(read(path), tmp_path / "notebooks")
-    assert printed(notebook) == []
-    assert [cell.execution_count for cell in code_cells(notebook)] == [*range(1, len(code_cells(notebook)) + 1)]
-    cells = exercise_cells(notebook)
-    assert list(cells) == [exercise.number for exercise in lesson(number_of(path)).exercises]
-    for number, cell in cells.items():
-        assert result(cell).startswith(f"{OPEN} {number}")
+    check_unanswered(run(read(path), tmp_path / "notebooks"), number_of(path))

@@ -12,8 +12,8 @@ from labkit.decode.tls.records import HANDSHAKE, Cutter
 from labkit.decode.tls.ssl2 import starts
 from labkit.dialects import ALL
 from labkit.errors import LabError
-from labkit.probe.domain_records import name_servers
 from labkit.probe.hello_writer import client_hello_record, ssl2_hello
+from labkit.probe.looking_up import name_servers
 from labkit.probe.shown_certificate import fits, read_certificate
 from labkit.probe.target import address
 from labkit.probe.tls_survey import NUMBERS, HelloAnswer, read_answer

@@ -2,6 +2,7 @@ import pytest
 from page_checks import read_page
 from show_samples import MESSAGE, Script, clear_text, hostile, starttls
 
+from labkit import recorded
 from labkit.decode.event import CLIENT, SERVER, TEXT
 from labkit.decode.privacy import Exposure
 from labkit.show.readings import EVENTS_SHOWN, Reading
@@ -86,6 +87,13 @@ def test_a_reply_without_end_is_cut_and_says_so():
 def test_a_message_of_tls_opens_to_its_fields():
     page = read_page(shown(starttls(False)).html)
     assert "details" in page.tags and "cipher suites" in "".join(page.words)
+
+
+@pytest.mark.parametrize("version", ["tls12", "tls13"])
+def test_what_records_that_nobody_opened_mean_is_said_once_on_a_page(version):
+    page = recorded(f"starttls_{version}").transcript()
+    sealed = "Encrypted; TLS 1.3 does not even show" if version == "tls13" else "on the way only its length can be seen"
+    assert words(page).count(sealed) == 1
 
 
 def test_many_conversations_are_counted():

@@ -5,7 +5,7 @@ from defence_table import expected
 
 from labkit import Lab
 from labkit.errors import LabError
-from labkit.trials.defences import COLUMNS, OUTCOMES, ROWS, count
+from labkit.trials.defences import COLUMNS, FETCHED_LATER, OUTCOMES, ROWS, count
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +36,16 @@ def test_mta_sts_is_evaded_only_at_first_contact_or_after_its_policy_has_expired
         assert matrix[row, "MTA-STS, kept"].outcome == "held"
         assert matrix[row, "MTA-STS, first contact"].outcome == "leaked"
     assert matrix["13", "MTA-STS, kept"].outcome == "leaked"
+
+
+def test_a_sender_that_fetches_policies_afterwards_sends_its_first_message_as_one_without_mta_sts():
+    """RFC 8461 §5.1: nobody has to block anything."""
+    rows = ("1", "2", "3", "5", "8", "18", "22")
+    with Lab("loopback") as lab:
+        found = lab.defences(rows, ["may", FETCHED_LATER.name])
+    assert FETCHED_LATER not in COLUMNS
+    for row in rows:
+        assert found[row, FETCHED_LATER.name].outcome == found[row, "may"].outcome, row
 
 
 def test_dane_is_evaded_when_the_domain_is_not_signed(matrix):

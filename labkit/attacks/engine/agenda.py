@@ -8,13 +8,13 @@ Step = Callable[[], None]
 
 
 class Agenda:
-    """Steps in their order, and one alarm. Nothing here is known of what a step does."""
+    """Steps in their order, and one alarm; what a step does is not known here."""
 
     def __init__(self) -> None:
         self.now = 0.0
         """Seconds of `time.monotonic`."""
         self.steps: deque[Step] = deque()
-        """What is left to do for the thing that was decided last."""
+        """Steps of the last decision that are not done yet."""
         self.waiting: deque[Step] = deque()
         """What was said and is to be shown to the vector."""
         self.heard: deque[tuple[str, bytes]] = deque()
@@ -24,11 +24,11 @@ class Agenda:
         self._woken: Step = self.clear
 
     def next_step(self) -> Step | None:
-        """The next thing to do of what was decided and of what is to be shown."""
+        """The next step: of the last decision first, then of what is to be shown."""
         return (self.steps or self.waiting).popleft() if self.steps or self.waiting else None
 
     def next_heard(self, *ends: str) -> tuple[str, bytes] | None:
-        """The next thing that one of these ends has said."""
+        """Take the oldest bytes of one of these ends."""
         for number, (end, _) in enumerate(self.heard):
             if end in ends:
                 taken = self.heard[number]
@@ -37,33 +37,33 @@ class Agenda:
         return None
 
     def holds(self, end: str) -> bool:
-        """Whether something of this end has not been looked at yet."""
+        """Whether bytes of this end have not been looked at yet."""
         return any(end == one for one, _ in self.heard)
 
     def clear(self) -> None:
-        """Leave undone what is left to do."""
+        """Drop every step and all bytes that wait."""
         for queue in (self.steps, self.waiting, self.heard):
             queue.clear()
 
     # ---- the alarm
 
     def wait(self, seconds: float, woken: Step) -> None:
-        """Set the alarm, in the place of the one before."""
+        """Set the alarm; it replaces the one before."""
         self.wake_at, self._woken = self.now + seconds, woken
 
     def waits_for(self, woken: Step) -> bool:
-        """Whether this is what the alarm will do."""
+        """Whether the alarm will run this step."""
         return self._woken == woken
 
     def again(self, seconds: float) -> None:
-        """Set the alarm once more."""
+        """Set the same alarm again, from now."""
         self.wait(seconds, self._woken)
 
     def silence(self) -> None:
-        """Set no alarm."""
+        """Cancel the alarm."""
         self.wake_at = inf
 
     def wake(self) -> None:
-        """Do what the alarm is for, if it is time."""
+        """Run the alarm's step if its time has come."""
         if self.now >= self.wake_at:
             self._woken()

@@ -58,11 +58,11 @@ class Carriage:
         self._take(CLIENT, without_delay(victim))
 
     def begin(self) -> None:
-        """Tell the session that its victim has come."""
+        """Tell the session that its victim has connected."""
         self._do(self.session.opened(self._victim, self._address, self._events.time()))
 
     def interject(self, line: Line, said: Inject) -> None:
-        """Say something more than what was decided about a line."""
+        """Send something in addition to what was decided about a line."""
         if not self._over:
             self._do(self.session.interject(line, said, self._events.time()))
 

@@ -24,14 +24,14 @@ class Disguises:
         self._servers: dict[str, ssl.SSLContext] = {}
 
     def as_server(self, kind: str) -> ssl.SSLContext:
-        """How to be a server that shows a certificate of this kind. Raises `LabError` for one that does not exist."""
+        """The context of a server with a certificate of this kind. Raises `LabError` for one that does not exist."""
         if kind not in self._servers:
             self._servers[kind] = server_context(self._authority.certificate(kind, self._name), keylog=self._keylog)
         return self._servers[kind]
 
     @cached_property
     def as_client(self) -> ssl.SSLContext:
-        """How to be a client of the real server."""
+        """The context of a client of the real server."""
         return client_context(self._authority, verify=False, keylog=self._keylog)
 
 
@@ -88,7 +88,7 @@ class OwnTLS:
         return bytes(text)
 
     def _piece(self) -> bytes:
-        """Some text; empty when no more will come."""
+        """Decrypted text; empty after close_notify."""
         try:
             return self._session.read(_PIECE)
         except ssl.SSLZeroReturnError:

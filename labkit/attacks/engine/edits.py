@@ -116,7 +116,7 @@ def _different(ours: list[bytes], theirs: list[bytes]) -> tuple[bytes, ...]:
 
 
 def _words(one: bytes, other: bytes) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
-    """The words that differ between two lines; the lines themselves where most of them do."""
+    """The words that differ between two lines; the whole lines if most of their words differ."""
     gone, come = _different(one.split(), other.split()), _different(other.split(), one.split())
     return (gone, come) if 2 * max(len(gone), len(come)) < len(one.split()) else ((one,), (other,))
 

@@ -55,16 +55,16 @@ class Target(NamedTuple):
 
 
 class Doorway(NamedTuple):
-    """A listening socket of the attacker's, for victims that mean one server."""
+    """A listening socket of the attacker for the victims of one server."""
 
     opening: Opening
     called: str
-    """Whom a victim talks to here, in the names of the network."""
+    """What the network calls the server that a victim connects to here."""
     address: Address
     """Where a tool connects: (IP address, real port)."""
     socket: socket.socket
     met: Callable[[tuple[Any, ...]], object]
-    """Told the address of each victim that was accepted."""
+    """Called with the address of each victim that was accepted."""
     dial: Callable[[], Dialling]
     """Begins a connection to the real server."""
 
@@ -98,7 +98,7 @@ class Interceptor:
         self._closed = False
         self._carriages: set[Carriage] = set()
         self._idle = threading.Event()
-        """No session is under way."""
+        """Set while no session is under way."""
         self._idle.set()
         self._entrances: list[Entrance] = []
         self._loop = network.loop
@@ -162,7 +162,7 @@ class Interceptor:
 
     @property
     def _said(self) -> int:
-        """How much was said in the sessions that are under way."""
+        """Number of chunks sent so far in the sessions that are under way."""
         legs = [leg for carriage in list(self._carriages) for leg in carriage.session.legs]
         return sum(len(leg.wire.said) for leg in legs)
 
@@ -211,7 +211,7 @@ class Interceptor:
             self._idle.set()
 
     def _end(self) -> None:
-        """End whatever is under way."""
+        """End every session, at once."""
         self._loop.endings.discard(self._end)
         self._turn_away()
         for carriage in tuple(self._carriages):
@@ -251,7 +251,7 @@ def _dialler(network: Network, attacker: str, host: str, port: int) -> Callable[
 
 
 def _facade(stack: ExitStack, network: Network, vector: Vector, target: Target, attacker: str) -> Doorway:
-    """Victims that mean another port of the same server, on which it has nothing."""
+    """Victims that connect to another port of the same server, on which nothing listens."""
     door = _door(stack, network, target._replace(port=vector.facade, implicit=True), attacker)
     return door._replace(dial=_dialler(network, attacker, target.host, target.port))
 

@@ -31,7 +31,7 @@ _LONGEST = 10.0
 
 
 class Forgery(NamedTuple):
-    """Something that was changed or held back."""
+    """One answer or policy that was changed or withheld."""
 
     about: str
     """``bob.test MX``, or the name of a policy host."""
@@ -95,7 +95,7 @@ class Misleader:
 
     def _start(self) -> None:
         events = self._loop.events
-        self._datagrams = Datagrams(events, self._udp.listener.socket, self._received)
+        self._datagrams = Datagrams(self._host.network, self._udp.listener, self._received)
         doors = ((self._tcp, self._over_tcp), (self._www, self._policy))
         self._entrances = [
             Entrance(events, path.listener.socket, _AT_ONCE, partial(self._come_in, act), lambda _: None)
@@ -156,7 +156,7 @@ class Misleader:
     # ---- the policy host
 
     async def _policy(self, sock: socket.socket) -> None:
-        """A connection that means the policy host; whose policy it wants is not seen yet."""
+        """Handle a connection to the policy host; its SNI, which names the domain, has not arrived yet."""
         decision = self.vector.on_policy()
         if decision == PASS:
             await self._carry(sock)
@@ -164,7 +164,7 @@ class Misleader:
         self.forgeries.append(Forgery("the policy host", "blocked" if decision == BLOCK else "replaced"))
         if isinstance(decision, Served):
             with suppress(OSError):  # the client does not like the certificate
-                await policyhost.serve_page(sock, self._as(decision.certificate), lambda _: decision.page)
+                await policyhost.serve_page(sock, self._as(decision.certificate), lambda *_: decision.page)
         else:
             sock.close()
 

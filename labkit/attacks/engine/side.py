@@ -12,7 +12,7 @@ from labkit.attacks.engine.disguise import OwnTLS
 from labkit.attacks.vector import Opening
 from labkit.capture.conversation import Conversation, Endpoint
 from labkit.decode.tls.records import Cutter
-from labkit.dialects.base import CLIENT, OTHER, Reader
+from labkit.dialects.base import CLIENT, OTHER, Phrase, Reader
 
 KEPT = 2 << 20
 """Bytes of one leg that are recorded; what goes beyond is passed on all the same."""
@@ -52,27 +52,31 @@ class Side:
         self.end = end
         self.leg = leg
         self.reader = reader
-        """Follows what is said on this leg; None where it cannot be read."""
+        """Reads both directions of this leg; None while the leg is not readable."""
         self.cutter = Cutter()
         self.finished = False
-        """The end has said that it will say no more."""
+        """The end has sent FIN or close_notify."""
         self.tls: OwnTLS | None = None
         self._outgoing = bytearray()
         self._gone = False
 
     def hear(self, data: bytes) -> bytes:
-        """What bytes of the wire say: out of TLS where that is the attacker's. Raises `ssl.SSLError`."""
+        """Take bytes from the wire and return their text, decrypted in the attacker's TLS. Raises `ssl.SSLError`."""
         self.leg.note(self.leg.wire, self.end, data)
         return self._read(data)
 
     def say(self, data: bytes) -> None:
-        """Say bytes to the end, through TLS where that is the attacker's."""
+        """Send bytes to the end, encrypted inside the attacker's TLS."""
         if self.tls is None:
             self._put(data)
             return
         self.leg.note(self.leg.inside, OTHER[self.end], data)
         self.tls.say(data)
         self._put(self.tls.wire())
+
+    def follow(self, sender: str, data: bytes) -> list[Phrase]:
+        """Let the reader read what was said on this leg; gives the phrases of this end, not those of the attacker."""
+        return [phrase for phrase in self.reader.feed(sender, data) if phrase.sender == self.end]
 
     def start_tls(self, context: ssl.SSLContext, early: bytes, reader: Reader | None) -> bytes:
         """Terminate this end's TLS; `early` is what it has sent of it. Gives what it said inside.
@@ -84,7 +88,7 @@ class Side:
         return self._read(early)
 
     def finish(self) -> None:
-        """Say nothing more; in TLS, where that is the attacker's, say so."""
+        """Send no more bytes; inside the attacker's TLS, send close_notify first."""
         if self.tls is not None:
             with suppress(ssl.SSLError):
                 self.tls.finish()
@@ -92,7 +96,7 @@ class Side:
         self._gone = True
 
     def lose(self) -> None:
-        """The end has gone: it says nothing more, and nothing more is said to it."""
+        """The connection to the end is lost: nothing is received from it or sent to it any more."""
         self.finished, self._gone = True, True
         self._outgoing.clear()
 
@@ -117,3 +121,25 @@ class Side:
         if not self._gone:
             self._outgoing += data
             self.leg.note(self.leg.wire, OTHER[self.end], data)
+
+
+class Sides(list[Side]):
+    """Those of one session: the one that faces the victim and, once the server is reached, the one that faces it."""
+
+    @property
+    def legs(self) -> tuple[Leg, ...]:
+        """What crossed the connection with the victim and, where there was one, that with the server."""
+        return tuple(side.leg for side in self)
+
+    @property
+    def finished(self) -> bool:
+        """Whether neither end will say more."""
+        return all(side.finished for side in self)
+
+    def facing(self, end: str) -> Side:
+        """The side that faces this end."""
+        return next(side for side in self if side.end == end)
+
+    def other(self, side: Side) -> Side:
+        """The side that faces the other end."""
+        return next(one for one in self if one is not side)

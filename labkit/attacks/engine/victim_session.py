@@ -34,8 +34,9 @@ from labkit.attacks.engine.agenda import Agenda, Step
 from labkit.attacks.engine.consultation import Consultation, Event
 from labkit.attacks.engine.disguise import Disguises
 from labkit.attacks.engine.edits import Edit
+from labkit.attacks.engine.first_words import FirstWords
 from labkit.attacks.engine.session_commands import Await, Command, Connect, Finish, HangUp, Reset, Send
-from labkit.attacks.engine.side import Leg, Side, facing
+from labkit.attacks.engine.side import Leg, Side, Sides, facing
 from labkit.attacks.vector import Line, Opening, Vector
 from labkit.capture.conversation import Endpoint
 from labkit.decode.tls import starts
@@ -53,9 +54,6 @@ _BROKEN_OFF = "the attacker broke the connection off"
 _WHO = {CLIENT: "the victim", SERVER: "the server"}
 _AT_ONCE = (Delay, TakeOverTLS, Begin, Close)
 """What can be done before anything was said."""
-
-Said = tuple[Side, Phrase]
-"""(the side that faces who said it, what was said)."""
 
 
 class VictimSession:
@@ -86,12 +84,10 @@ class VictimSession:
         self._vector = Consultation(vector, number, opening, keep, clock)
         self._disguises = disguises
         self._events = zip(iter(clock, None), itertools.count(1), strict=False)
-        self._sides: list[Side] = []
+        self._sides = Sides()
         self._spoken = False
         self._agenda = Agenda()
-        self._greeted = True
-        self._first_words: bytes | None = None
-        """What `Begin` is to say to the server; None when it was said, or there is nothing to say."""
+        self._first_words = FirstWords()
         self._deaf = True
         """Nothing is done: no victim has come yet, the server is not reached yet, a `Delay` lasts, or all is over."""
         self._ending = False
@@ -104,7 +100,7 @@ class VictimSession:
     @property
     def legs(self) -> tuple[Leg, ...]:
         """What crossed the connection with the victim and, where there was one, that with the server."""
-        return tuple(side.leg for side in self._sides)
+        return self._sides.legs
 
     @property
     def wake_at(self) -> float:
@@ -113,9 +109,10 @@ class VictimSession:
 
     def hears(self, end: str) -> bool:
         """Whether bytes of this end are wanted now."""
-        if self._deaf or self._vector.pending or self._agenda.holds(end) or (end == CLIENT and self._beginning):
+        if self._deaf or self._vector.pending or self._agenda.holds(end):
             return False
-        return any(side.end == end and not side.finished for side in self._sides)
+        waits = end == CLIENT and self._first_words.under_way
+        return not waits and any(side.end == end and not side.finished for side in self._sides)
 
     # ---- what happens
 
@@ -199,7 +196,7 @@ class VictimSession:
             return self._settled()
         if self._deaf:
             return None
-        if self._beginning:
+        if self._first_words.under_way:
             return self._next_heard(SERVER)
         if step := self._agenda.next_step():
             return step
@@ -210,14 +207,14 @@ class VictimSession:
 
     def _next_heard(self, *ends: str) -> Step | None:
         heard = self._agenda.next_heard(*ends)
-        return partial(self._hear, self._facing(heard[0]), heard[1]) if heard else None
+        return partial(self._hear, self._sides.facing(heard[0]), heard[1]) if heard else None
 
     @property
     def _done(self) -> bool:
         """Whether both ends have said all, and all of it was dealt with."""
         left = self._vector.pending or self._agenda.steps or self._agenda.waiting
         whole = self._ending or len(self._sides) == 2
-        return not (self._deaf or left) and whole and all(side.finished for side in self._sides)
+        return not (self._deaf or left) and whole and self._sides.finished
 
     def _handed_over(self) -> list[Command]:
         sent = [Send(side.end, data) for side in self._sides if (data := side.outgoing())]
@@ -236,38 +233,33 @@ class VictimSession:
         self._deaf = True  # until the server is reached
         self._commands.append(Connect())
 
-    @property
-    def _beginning(self) -> bool:
-        return self._first_words is not None or not self._greeted
-
     def _begin(self, data: bytes) -> None:
-        """Speak to the server before the victim is heard: behind its greeting, and until its first whole answer."""
+        """Send `data` to the server after its greeting, before any byte of the victim is read."""
         if self.opening.dialect is None:
             raise LabError("Begin waits for a greeting, and it is not known what is spoken here")
         server = self._sides[1]
         server.reader = self.opening.dialect.reader()
-        self._first_words, self._greeted = data, False
+        self._first_words.begin(data)
         self._agenda.wait(CONNECT_LIMIT, partial(self._break_off, f"{_WHO[SERVER]} gave no answer"))
 
     def _hear_first_words(self, server: Side, data: bytes) -> None:
         if server.finished:
             self._break_off(f"{_WHO[SERVER]} gave no answer")
-        if not _of(server, server.reader.feed(SERVER, data)):
+        if not server.follow(SERVER, data):
             return
-        if self._first_words is not None:
-            said, self._first_words = self._first_words, None
+        said = self._first_words.heard()
+        if said is None:
+            self._idle()
+            self._seal(server)
+        else:
             self._say(server, said)
             self._agenda.again(CONNECT_LIMIT)
-            return
-        self._greeted = True
-        self._idle()
-        self._seal(server)
 
     def _idle(self) -> None:
         self._agenda.wait(IDLE_LIMIT, self._hang_up)
 
     def _stir(self) -> None:
-        """It is not idle."""
+        """Restart the time limit for an idle session."""
         if self._agenda.waits_for(self._hang_up) and not self._ending:
             self._idle()
 
@@ -302,18 +294,12 @@ class VictimSession:
         self._agenda.silence()
 
     def _forget(self) -> None:
-        """Leave undone what is left to do."""
-        self._first_words, self._greeted = None, True
+        """Cancel everything that is still to be done."""
+        self._first_words.forget()
         self._vector.cancel()
         self._agenda.clear()
 
     # ---- what is heard
-
-    def _facing(self, end: str) -> Side:
-        return next(side for side in self._sides if side.end == end)
-
-    def _other(self, side: Side) -> Side:
-        return next(one for one in self._sides if one is not side)
 
     def _hear(self, side: Side, data: bytes) -> None:
         if side.finished:
@@ -326,7 +312,7 @@ class VictimSession:
             return
         if self._ending:  # it is read, and goes no further
             return
-        if self._beginning:
+        if self._first_words.under_way:
             self._hear_first_words(side, text)
             return
         if side.end == CLIENT and not self._spoken and text:
@@ -338,17 +324,17 @@ class VictimSession:
         if side.reader is None:
             self._pass_unread(side, text)
         else:
-            self._show(_of(side, side.reader.feed(side.end, text)))
+            self._show(side, side.follow(side.end, text))
         if side.finished:
             self._agenda.waiting.append(partial(self._hear_end, side))
 
     def _hear_end(self, side: Side) -> None:
-        """The end will say no more: what it began is passed on, and then the other end is told."""
+        """The end has sent FIN: pass on its unfinished bytes, then finish the other end."""
         if side.reader is None:
-            self._say(self._other(side), side.cutter.release())
+            self._say(self._sides.other(side), side.cutter.release())
         elif rest := side.reader.rest(side.end):
-            self._show([(side, Phrase(side.end, "unknown", "unfinished", rest))])
-        self._agenda.waiting.append(partial(self._finish, self._other(side)))
+            self._show(side, [Phrase(side.end, "unknown", "unfinished", rest)])
+        self._agenda.waiting.append(partial(self._finish, self._sides.other(side)))
 
     def _finish(self, side: Side) -> None:
         """Say to an end that no more follows."""
@@ -363,8 +349,8 @@ class VictimSession:
 
     # ---- what is shown to the vector
 
-    def _show(self, said: list[Said]) -> None:
-        self._agenda.waiting.extend(partial(self._show_line, side, phrase) for side, phrase in said)
+    def _show(self, side: Side, said: list[Phrase]) -> None:
+        self._agenda.waiting.extend(partial(self._show_line, side, phrase) for phrase in said)
 
     def _show_line(self, side: Side, phrase: Phrase) -> None:
         line = self._vector.line(phrase, inside=side.tls is not None)
@@ -376,24 +362,24 @@ class VictimSession:
             self._agenda.steps.append(partial(self._read_anew, side))
 
     def _read_anew(self, side: Side) -> None:
-        """No answer will come to what was not passed on: if the victim waits no longer, we do not either."""
+        """The reader must not wait for an answer to a command that was not passed on: start a new one."""
         if side.reader is not None and side.reader.waits:
             more = side.reader.rest(CLIENT)
             side.reader = self.opening.dialect.reader()
-            self._show(_of(side, side.reader.feed(CLIENT, more)))
+            self._show(side, side.follow(CLIENT, more))
 
     def _seal(self, side: Side) -> None:
-        """What this end says from now on cannot be read; nor what it has said already and is no phrase."""
+        """Stop reading this end, whose next bytes are TLS; pass its unread bytes on."""
         early = side.reader.rest(side.end)
         side.reader = None
         self._pass_unread(side, early)
 
     def _pass_unread(self, side: Side, data: bytes) -> None:
-        """Pass on what is no text: record by record where the vector wants to see them."""
+        """Pass on bytes that are not text, record by record if the vector looks at records."""
         if self._vector.sees_records:
             self._agenda.waiting.extend(partial(self._show_record, side, *record) for record in side.cutter.feed(data))
         else:
-            self._say(self._other(side), data)
+            self._say(self._sides.other(side), data)
 
     def _show_record(self, side: Side, kind: int, head: bytes, body: bytes) -> None:
         record = self._vector.record(side.end, kind, head + body)
@@ -419,13 +405,13 @@ class VictimSession:
         """Carry out an action on `data` that came from `side`."""
         match action:
             case Pass():
-                self._say(self._other(side), data)
+                self._say(self._sides.other(side), data)
             case Replace(other):
-                self._say(self._other(side), other)
+                self._say(self._sides.other(side), other)
             case Answer(answer):
                 self._say(side, answer)
             case Inject(to, more):
-                self._say(self._facing(to), more)
+                self._say(self._sides.facing(to), more)
             case Drop():
                 pass
             case Delay(seconds):
@@ -445,7 +431,7 @@ class VictimSession:
     def _say(self, side: Side, data: bytes) -> None:
         side.say(data)
         if side.reader is not None:
-            self._show(_of(side, side.reader.feed(OTHER[side.end], data)))
+            self._show(side, side.follow(OTHER[side.end], data))
 
     def _start_tls(self, side: Side, context: ssl.SSLContext) -> None:
         early = side.reader.rest(side.end) if side.reader is not None else b""
@@ -456,9 +442,4 @@ class VictimSession:
             self._tls_failed(side, error)
             return
         if reader is not None:
-            self._show(_of(side, reader.feed(side.end, text)))
-
-
-def _of(side: Side, phrases: list[Phrase]) -> list[Said]:
-    """Those phrases that this side's end has said itself; the others were put into its reader by the attacker."""
-    return [(side, phrase) for phrase in phrases if phrase.sender == side.end]
+            self._show(side, side.follow(side.end, text))

@@ -49,7 +49,7 @@ class Victim:
         return inspect.getsource(self.habit)
 
     def run(self, scene: Scene) -> Report:
-        """Let it do its work, and say what its user would be told; it raises nothing."""
+        """Run it to its end and report what its user would read; raises nothing."""
         program = self.program(scene)
         try:
             self.habit(program)

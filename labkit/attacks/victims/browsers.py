@@ -1,4 +1,4 @@
-"""Two browsers that mean a web server and are brought to the mail server of the same name."""
+"""Two browsers that ask for a web page and are diverted to the mail server of the same name."""
 
 from contextlib import suppress
 
@@ -9,7 +9,7 @@ _PAGE = 0.5
 
 
 def browses(program: Program) -> None:
-    """Asks the server's name for a page, over verified TLS, and shows whatever comes (HTTP/0.9)."""
+    """Asks the server's name for a page, over verified TLS, and shows every byte of the answer (HTTP/0.9)."""
     program.believed += _page(program)
 
 

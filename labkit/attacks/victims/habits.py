@@ -63,7 +63,7 @@ def without_looking(program: Program) -> None:
 
 
 def tries_again(program: Program) -> None:
-    """TLS, and when that fails, for whatever reason, once more in clear text."""
+    """TLS; and if that fails for any reason, a second attempt in clear text."""
     try:
         without_context(program)
     except program.errors:

@@ -82,7 +82,7 @@ class KeepingIMAP(IMAPProgram):
 
 
 class EarlyIMAP(KeepingIMAP):
-    """Holds STARTTLS for done when the OK comes before the question, and starts no TLS (CVE-2026-42246: net-imap)."""
+    """Takes an OK that came before its STARTTLS for the answer, and starts no TLS (CVE-2026-42246: net-imap)."""
 
     variant = "early"
 
@@ -118,7 +118,7 @@ class ForgetfulIMAP(IMAPProgram):
 
 
 class BoldIMAP(IMAPProgram):
-    """Holds itself for logged in, whatever the answer to its login is."""
+    """Takes every answer to its login for success."""
 
     variant = "bold"
 

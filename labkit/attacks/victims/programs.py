@@ -76,7 +76,7 @@ class Program(ABC):
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
         self.believed: list[str] = []
-        """What it holds for true about the server, and what it shows to its user."""
+        """What it believes about the server, and what it shows to its user."""
         self.client: Any = None
         """The library's client, once it is connected and greeted."""
         self._implicit: ssl.SSLContext | None = None
@@ -113,7 +113,7 @@ class Program(ABC):
         return sock
 
     def _hang_up(self) -> None:
-        """Close the connection, in whatever state the library has left it."""
+        """Close the connection, in any state that the library has left it in."""
         if self._line is not None:
             with suppress(OSError), self._line:
                 self._line.shutdown(socket.SHUT_RDWR)

@@ -6,14 +6,14 @@ from labkit.clients.outcome import Outcome
 
 
 class Report(NamedTuple):
-    """The victim's side of the story."""
+    """One attempt as the victim's program reports it."""
 
     done: bool
     """Whether the program says that it did its work."""
     said: str
     """What it tells its user."""
     believed: tuple[str, ...] = ()
-    """What it holds for true about the server: capabilities, folders, alerts, mail."""
+    """What it believes about the server: capabilities, folders, alerts, mail."""
     sessions: tuple[int, int] = (0, 1 << 62)
     """The number of the attacker's last session when the program began, and when it ended: it speaks of those between;
     unless known, of all."""

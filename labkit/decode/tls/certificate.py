@@ -5,6 +5,7 @@ anything is not asked here.
 """
 
 from collections.abc import Callable
+from ipaddress import ip_address
 
 from labkit.decode.tls.cursor import FieldCursor, Layout, Short, count, every, opaque, shown_bytes
 
@@ -153,8 +154,6 @@ def _time(data: bytes) -> str:
 
 
 def _address(data: bytes) -> str:
-    from ipaddress import ip_address
-
     return str(ip_address(data)) if len(data) in (4, 16) else data.hex()
 
 

@@ -38,7 +38,7 @@ def shown_bytes(data: bytes) -> str:
 
 
 def shown_text(data: bytes) -> str:
-    """Text that should be ASCII; whatever cannot be printed is shown as ``\\n``, ``\\xNN`` and the like."""
+    """Text that should be ASCII; what cannot be printed is shown as ``\\n``, ``\\xNN`` and the like."""
     text = data.decode("ascii", "backslashreplace")
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 

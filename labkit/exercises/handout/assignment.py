@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import nbformat
+
 from labkit.errors import LabError
 from labkit.exercises import lessons
 from labkit.exercises.parts import parts_of
@@ -95,8 +97,6 @@ def read(path: Path) -> Assignment:
 
 
 def _notebook(path: Path) -> "NotebookNode":
-    import nbformat
-
     try:
         notebook = nbformat.reads(path.read_text("utf-8"), as_version=4)
         nbformat.validate(notebook)

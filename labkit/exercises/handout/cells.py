@@ -4,6 +4,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import nbformat
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
 from labkit.errors import LabError
 from labkit.exercises.handout.assignment import INTRODUCTION, NAMING, Assignment
 
@@ -13,8 +16,6 @@ if TYPE_CHECKING:
 
 def code(source: str, name: str, **metadata: Any) -> "NotebookNode":
     """A cell of code; `name` becomes its identifier, so that each export of a lesson is the same."""
-    from nbformat.v4 import new_code_cell
-
     return new_code_cell(source, id=name[:64], metadata=metadata)
 
 
@@ -29,9 +30,6 @@ def notebook(assignment: Assignment, cells: "Iterable[NotebookNode]", *before: "
 
     Below its title, the assignment is explained and the student's name asked for; the cells `before` come in between.
     """
-    import nbformat
-    from nbformat.v4 import new_markdown_cell, new_notebook
-
     body = list(cells)
     title = [body.pop(0)] if body and body[0].cell_type == "markdown" else []
     opening = [*title, new_markdown_cell(INTRODUCTION, id="about-the-assignment"), *before, code(NAMING, "student")]

@@ -37,9 +37,15 @@ def copy_without_solutions(folder: Path) -> Path:
                 shutil.copy(_ROOT / name, folder / name)
         for path in sorted((folder / _LESSONS).glob("lesson_*.py")):
             path.write_bytes(without_solutions(path.read_bytes()))
-    except (OSError, shutil.Error) as error:
-        raise LabError(f"{folder} cannot be written ({error}): choose another place.") from error
+    except OSError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise LabError(f"{folder} cannot be written ({_reason(error)}): choose another place.") from error
     return folder
+
+
+def _reason(error: OSError) -> str:
+    """Why a file could not be copied; of many, the first (`shutil.copytree` goes on, and tells of each)."""
+    return str(error.args[0][0][2]) if isinstance(error, shutil.Error) else str(error.strerror)
 
 
 def without_solutions(source: bytes) -> bytes:

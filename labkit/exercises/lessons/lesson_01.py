@@ -130,6 +130,7 @@ def _login_captures() -> "tuple[tuple[Capture, set[tuple[str, str]], str], ...]"
     with lab_with(logins) as lab:
         both = _two_logins(lab, (other, password), (one, password))
         twice = _two_logins(lab, (one, password), (one, password))
+        mistyped = _two_logins(lab, (one, another), (one, password))
         given_up = _called_off(lab, one, (third, another))
     plain = mailed(server={**CLEAR, "mechanisms": "PLAIN"}, login=(one, password))
     login = mailed(server={**CLEAR, "mechanisms": "LOGIN"}, login=(third, another))
@@ -141,6 +142,7 @@ def _login_captures() -> "tuple[tuple[Capture, set[tuple[str, str]], str], ...]"
         (sealed, set(), "a capture in which the login crossed inside TLS"),
         (both, {(other, password), (one, password)}, "a capture with the logins of two users"),
         (twice, {(one, password)}, "a capture in which one user logs in twice"),
+        (mistyped, {(one, another), (one, password)}, "a capture in which one user tries two passwords"),
         (imap, {(third, another)}, "a capture with IMAP"),
         (given_up, {(third, another)}, "a capture in which one login is called off after the user name"),
     )

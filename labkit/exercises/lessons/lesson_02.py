@@ -13,6 +13,7 @@ from labkit.exercises.functions import Call, tried_on
 from labkit.exercises.keeping import draw
 from labkit.exercises.question import Exercise, Lesson, Prediction
 from labkit.exercises.staged import CLEAR, mailed
+from labkit.show.recordings import recorded
 
 if TYPE_CHECKING:
     from labkit.decode.event import Dialogue
@@ -127,8 +128,6 @@ def _failed_handshakes() -> "tuple[Dialogue, ...]":
 
 
 def _dialogues() -> Iterator[Call]:
-    from labkit.show.recordings import recorded
-
     whole, older = (recorded(f"starttls_{name}").decrypted().dialogue for name in ("tls13", "tls12"))
     at = next(index for index, event in enumerate(whole.events) if event.kind == "go-ahead")
     before, go_ahead, after = whole.events[:at], whole.events[at], whole.events[at + 1 :]

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from labkit.exercises.captures import about_capture, capture_that, messages, sessions
+from labkit.exercises.captures import about_capture, capture_that, sessions, taken
 from labkit.exercises.checkers import as_text, shown, word
 from labkit.exercises.drawn import Draw
 from labkit.exercises.functions import Call, tried_on
 from labkit.exercises.question import Exercise, Lesson, Prediction
 from labkit.exercises.staged import lab_with
+from labkit.show.recordings import recorded
 from labkit.trust.certificates import SERVER_NAME
 from labkit.trust.contexts import client_context
 
@@ -90,9 +91,13 @@ def _chacha(session: "TLSSession") -> bool:
     return session.version == "TLS 1.2" and "CHACHA20" in session.cipher
 
 
-def _sessions() -> Iterator[Call]:
-    from labkit.show.recordings import recorded
+def _mailed_over_it(capture: "Capture") -> bool:
+    """Whether a mail crossed such a session, and not only another one of the same capture."""
+    opened = capture.decrypted().dialogues
+    return any(dialogue.session and _chacha(dialogue.session) and taken(dialogue) for dialogue in opened)
 
+
+def _sessions() -> Iterator[Call]:
     older, newer = (recorded(f"starttls_{name}").decrypted().dialogue for name in ("tls12", "tls13"))
     short = replace(newer, events=tuple(event for event in newer.events if event.title != "NewSessionTicket"))
     not_handshake = {
@@ -212,7 +217,7 @@ LESSON = Lesson(
                     lambda capture: any(_chacha(session) for session in sessions(capture)),
                     'It is TLS 1.2, but with another cipher: the server takes `ciphers="ECDHE+CHACHA20"`.',
                 ),
-                (messages, "The session is right, but no mail crossed it: was it sent?"),
+                (_mailed_over_it, "The session is right, but no mail crossed it: was it sent?"),
             ),
             hints=(
                 '`lab.smtp(tls=("TLS 1.2",), ciphers="ECDHE+CHACHA20", replace=True)` makes the server.',

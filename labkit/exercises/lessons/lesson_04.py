@@ -3,7 +3,6 @@
 import re
 import secrets
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
 from labkit.attacks.vectors.identity import offers_tls13
 from labkit.exercises.captures import capture_that, sessions
@@ -12,10 +11,8 @@ from labkit.exercises.drawn import Draw
 from labkit.exercises.functions import Call, tried_on
 from labkit.exercises.keeping import draw
 from labkit.exercises.question import Exercise, Lesson, Prediction
+from labkit.show.capture import Capture
 from labkit.trials.channel import ALL
-
-if TYPE_CHECKING:
-    from labkit.show.capture import Capture
 
 
 def _two_ranges(of: Draw) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -93,15 +90,14 @@ def _rfcs(answer: object) -> str:
     return ""
 
 
-def _worked(capture: "Capture") -> bool:
-    """Whether the client said something inside TLS; what, the lab cannot open before TLS 1.2."""
-    events = (event for dialogue in capture.dialogues for event in dialogue.events)
+def _worked(capture: Capture) -> bool:
+    """Whether the client said something inside TLS 1.1; what, the lab cannot open before TLS 1.2."""
+    old = (one for one in capture.dialogues if one.session and one.session.version == "TLS 1.1")
+    events = (event for dialogue in old for event in dialogue.events)
     return any(event.encrypted and event.sender == "client" and event.kind == "application-data" for event in events)
 
 
 def _mark(answer: object, mark: object = ...) -> str:
-    from labkit.show.capture import Capture
-
     if not isinstance(answer, Capture) or not answer.conversations:
         return f"The first part of the answer is your capture of such a session, and yours is {shown(answer)}."
     events = [event for dialogue in answer.dialogues for event in dialogue.events]

@@ -6,7 +6,6 @@ import struct
 import zlib
 from base64 import b64encode
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from labkit.clients import policies
 from labkit.exercises.captures import about_capture, messages
@@ -15,9 +14,8 @@ from labkit.exercises.drawn import Draw
 from labkit.exercises.functions import Call, tried_on
 from labkit.exercises.question import Exercise, Lesson, Prediction
 from labkit.exercises.staged import CLEAR, mailed
-
-if TYPE_CHECKING:
-    from labkit.show.capture import Capture
+from labkit.show.capture import Capture
+from labkit.show.recordings import recorded
 
 _OVERHEAD = 22
 """Bytes that a record of TLS 1.3 adds to its content (RFC 8446 §5.2)."""
@@ -36,12 +34,12 @@ _WAYS = (
 _ALWAYS = ("server name", "length of the message", "address of the server", "time of the mail")
 
 
-def _some_mail(of: Draw) -> "Capture":
+def _some_mail(of: Draw) -> Capture:
     return mailed(login=("alice", "hunter2"), **of.one("05.1", _WAYS))
 
 
 @about_capture
-def _learned(answer: object, capture: "Capture") -> str:
+def _learned(answer: object, capture: Capture) -> str:
     seen = {exposure.what for exposure in capture.visible()}
     told = {"password": "password", "subject": "subject", "client name": "name of the client"}
     told |= {"certificate of": "certificate"}
@@ -68,7 +66,7 @@ def _learned(answer: object, capture: "Capture") -> str:
 
 
 @about_capture
-def _longest(answer: object, capture: "Capture") -> str:
+def _longest(answer: object, capture: Capture) -> str:
     sealed = [event for event in capture.dialogue.events if event.encrypted]
     if not sealed:
         return "There is no ciphertext in that capture: the question is about the one with STARTTLS."
@@ -81,8 +79,6 @@ def _longest(answer: object, capture: "Capture") -> str:
 
 
 def _estimated(capture: object, estimate: object = ...) -> str:
-    from labkit.show.capture import Capture
-
     if not isinstance(capture, Capture) or not capture.conversations:
         return f"The first part of the answer is your capture of a mail, and yours is {shown(capture)}."
     sent = messages(capture)
@@ -101,7 +97,7 @@ def _estimated(capture: object, estimate: object = ...) -> str:
     return _off(estimate, capture, len(sent[0].data))
 
 
-def _off(estimate: float, capture: "Capture", right: int) -> str:
+def _off(estimate: float, capture: Capture, right: int) -> str:
     sealed = [event.wire for event in capture.dialogue.events if event.encrypted and event.sender == "client"]
     text = len(messages(capture)[0].data.partition(b"\r\n\r\n")[2])
     if estimate == max(sealed):
@@ -134,8 +130,6 @@ _RUSSIAN = (
 
 def _pieces() -> Iterator[Call]:
     """Pieces of 400 bytes, each time others, and whether they look like ciphertext."""
-    from labkit.show.recordings import recorded
-
     clear = recorded("clear_smtp_auth_plain").conversations[0]
     sealed = b"".join(e.data for e in recorded("starttls_tls13").dialogue.events if e.encrypted)
     pieces = (

@@ -5,17 +5,19 @@ from typing import TYPE_CHECKING, Any
 
 from labkit.clients import policies
 from labkit.decode.event import fields_named
-from labkit.exercises.captures import capture_that, said, sessions
+from labkit.exercises.captures import capture_that, sessions
 from labkit.exercises.checkers import as_text, members, shown, spelled_alike
 from labkit.exercises.drawn import Draw
 from labkit.exercises.functions import Call, tried_on
 from labkit.exercises.keeping import draw
 from labkit.exercises.question import Exercise, Lesson, Prediction
+from labkit.servers.provider import Provider
+from labkit.show.grid import Grid
 from labkit.trials.policies import SERVERS
 
 if TYPE_CHECKING:
+    from labkit.decode.event import Dialogue
     from labkit.show.capture import Capture
-    from labkit.show.grid import Grid
 
 _BEGINS = {
     587: ("explicit", "587 is for submission with STARTTLS"),
@@ -69,9 +71,7 @@ def _kind(of: Draw) -> str:
     return of.one("07.2", [kind for kind in SERVERS if kind != "STARTTLS, good certificate"])
 
 
-def _arrives(answer: object, grid: "Grid") -> str:
-    from labkit.show.grid import Grid
-
+def _arrives(answer: object, grid: Grid) -> str:
     if not isinstance(grid, Grid) or not any(name == "verified" for name, _ in grid.cells):
         return f"What the answer is about is the grid of the lesson, `lab.policies()`, and you gave {shown(grid)}."
     kind, names = _kind(draw()), [policy.name for policy in policies.ALL]
@@ -85,23 +85,27 @@ def _arrives(answer: object, grid: "Grid") -> str:
     )
 
 
+def _at_wrong_name(capture: "Capture") -> "list[Dialogue]":
+    """The conversations in which the certificate bears another name than the one that the client asked for."""
+    return [
+        one
+        for one in capture.decrypted().dialogues
+        if one.session
+        and any(
+            one.session.server_name not in field.value
+            for event in one.events
+            for field in fields_named(event.fields, "subject")
+        )
+    ]
+
+
 def _logged_in(capture: "Capture") -> bool:
-    """Whether a login inside TLS was accepted."""
-    events = said(capture)
+    """Whether a login was accepted inside TLS, by a server with the wrong name."""
+    events = (event for dialogue in _at_wrong_name(capture) for event in dialogue.events)
     return any(event.title == "235" and event.encrypted for event in events)
 
 
-def _wrong_name(capture: "Capture") -> bool:
-    """Whether a certificate bears another name than the one that the client asked for."""
-    events = [event for dialogue in capture.decrypted().dialogues for event in dialogue.events]
-    shown_to = [field.value for event in events for field in fields_named(event.fields, "subject")]
-    wanted = [session.server_name for session in sessions(capture)]
-    return any(not any(name in subject for name in wanted) for subject in shown_to)
-
-
 def _blocking(answer: object) -> str:
-    from labkit.servers.provider import Provider
-
     if not isinstance(answer, Provider):
         return f"The answer is a provider, made with `lab.provider(...)`, and yours is {shown(answer)}."
     if any("certificate" in block.reason for block in answer.blocks):
@@ -214,7 +218,7 @@ LESSON = Lesson(
                     "There is no TLS in this capture, so the client did not insist on it: `policies.mandatory`.",
                 ),
                 (
-                    _wrong_name,
+                    _at_wrong_name,
                     "The certificate in this capture is for the name that the client wanted: let the server have "
                     '`certificate="wrong name"`.',
                 ),

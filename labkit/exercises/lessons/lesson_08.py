@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from labkit.attacks import StripCapability, Vector
+from labkit.attack import Attack
+from labkit.attacks import Mangle, RefuseUpgrade, StripCapability, Vector
 from labkit.attacks.actions import Answer, Pass, Replace
 from labkit.attacks.vector import Answered, Line
 from labkit.attacks.verdict import LEAKED, STOPPED
@@ -16,10 +17,7 @@ from labkit.exercises.functions import Call, returned, tried_on
 from labkit.exercises.missions import mail_kept, offer_untouched, offered, password_read
 from labkit.exercises.question import Exercise, Lesson, Prediction
 from labkit.exercises.staged import attacked
-
-if TYPE_CHECKING:
-    from labkit.attack import Attack
-    from labkit.show.capture import Capture
+from labkit.show.capture import Capture
 
 _EXCUSE = b"454 4.7.0 TLS not available\r\n"
 
@@ -39,6 +37,18 @@ class RemovedLine(Vector):
         return Replace(b"".join(kept))
 
 
+class LastLineRemoved(Vector):
+    """Removes the last line of the server's answer to EHLO, so that the one before it ends the list."""
+
+    id = "last line removed"
+
+    def on_line(self, line: Line) -> Answered:
+        if line.sender != "server" or not line.data.startswith(b"250-"):
+            return None
+        *kept, last, _ = line.data.splitlines(keepends=True)
+        return Replace(b"".join((*kept, last[:3], b" ", last[4:])))
+
+
 def _some_attack(of: Draw) -> "tuple[Capture, Capture]":
     """What the victim and what the server saw of an attack that removed one line."""
     attack = attacked(RemovedLine(of.one("08.1", ("SIZE", "8BITMIME", "AUTH"))), server={"auth": "always"})
@@ -46,8 +56,6 @@ def _some_attack(of: Draw) -> "tuple[Capture, Capture]":
 
 
 def _removed(answer: object, sides: object) -> str:
-    from labkit.show.capture import Capture
-
     if not isinstance(sides, tuple) or [type(side) for side in sides] != [Capture, Capture]:
         return "What the answer is about is the pair of captures that you were given."
     victim, server = map(offered, sides)
@@ -67,8 +75,6 @@ def _removed(answer: object, sides: object) -> str:
 
 def _attack(answer: object, kind: type[Vector], named: str) -> str:
     """What is wrong with an attack before it is looked at more closely."""
-    from labkit.attack import Attack
-
     if not isinstance(answer, Attack):
         return (
             "The answer is the attack itself, the name after `as` in `with lab.mallory(…) as …`, "
@@ -81,7 +87,7 @@ def _attack(answer: object, kind: type[Vector], named: str) -> str:
     return "" if answer.reports else "No client came by: let one send or fetch inside the `with` block."
 
 
-def _stolen(answer: "Attack") -> str:
+def _stolen(answer: Attack) -> str:
     if complaint := _attack(answer, StripCapability, "StripCapability"):
         return complaint
     dialects = {dialogue.dialect.name for dialogue in answer.victim_side.dialogues if dialogue.dialect}
@@ -98,12 +104,12 @@ def _stolen(answer: "Attack") -> str:
     users = [item.value for item in answer.loot if item.what == "user name"]
     if "password" not in answer.verdict.secrets or "bob" not in users:
         return "She has read something, but not bob's password: give `lab.fetch` his login."
+    if not any(report.done for report in answer.reports):
+        return "She has read a password, but the server refused it: it is not bob's."
     return ""
 
 
-def _survived(answer: "Attack") -> str:
-    from labkit.attacks import RefuseUpgrade
-
+def _survived(answer: Attack) -> str:
     if complaint := _attack(answer, RefuseUpgrade, "RefuseUpgrade"):
         return complaint
     if not answer.edits:
@@ -168,8 +174,6 @@ def _answers(got: tuple[Any, ...]) -> str:
 @cache
 def _attacks() -> "tuple[tuple[Attack, bool, str], ...]":
     """Attacks, whether STARTTLS was taken away in them, and what they are called; made once."""
-    from labkit.attacks import Mangle, RefuseUpgrade
-
     telling = "The server said 250-STARTTLS, and you did not hear it."
     found = (
         (StripCapability(), {}, True, "an attack in which the offer was removed"),
@@ -180,6 +184,7 @@ def _attacks() -> "tuple[tuple[Attack, bool, str], ...]":
         (Vector(), {"text": telling, "server": {"starttls": "off"}}, False, "a mail that only speaks of 250-STARTTLS"),
         (RefuseUpgrade(), {}, False, "an attack that left the offer in place and refused it later"),
         (Mangle(), {}, True, "an attack in which the offer was overwritten"),
+        (LastLineRemoved(), {}, False, "an attack after which the offer is the last line of the list"),
     )
     return tuple((attacked(vector, **how), taken, called) for vector, how, taken, called in found)
 
@@ -287,9 +292,8 @@ LESSON = Lesson(
             tried_on(_both_sides),
             hints=(
                 "What was said on a side: `[event.text for event in victim.dialogue.events]`.",
-                "Ask of each side whether a *reply of the server* has the line `250-STARTTLS`. The word alone will "
-                "not do: it "
-                "stands in the greeting, too, and a mail may speak of it.",
+                "Ask of each side whether a *reply of the server* has the line `250-STARTTLS`, or `250 STARTTLS` where "
+                "it is the last of the list. The word alone will not do: a mail may speak of it.",
                 "It was stripped if the server said it and the victim did not hear it.",
             ),
             solution=(
@@ -297,7 +301,8 @@ LESSON = Lesson(
                 "    offered = []\n"
                 "    for side in (victim, server):\n"
                 '        replies = [e.text for e in side.dialogue.events if e.sender == "server" and not e.encrypted]\n'
-                '        offered.append(any("250-STARTTLS" in reply for reply in replies))\n'
+                '        lines = [line[4:] for reply in replies for line in reply.splitlines() if line[:3] == "250"]\n'
+                '        offered.append("STARTTLS" in lines)\n'
                 "    return offered == [False, True]"
             ),
             because=(

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from labkit.attack import Attack
+from labkit.attacks import WrongName
 from labkit.attacks.verdict import LEAKED
 from labkit.exercises.checkers import as_text, shown, word
 from labkit.exercises.drawn import Draw
@@ -15,7 +17,6 @@ from labkit.exercises.question import Exercise, Lesson, Prediction
 from labkit.trust.certificates import Authority
 
 if TYPE_CHECKING:
-    from labkit.attack import Attack
     from labkit.lab import Lab
 
 _FAILS = {
@@ -74,10 +75,7 @@ _LOOK = {
 }
 
 
-def _robbed(answer: "Attack") -> str:
-    from labkit.attack import Attack
-    from labkit.attacks import WrongName
-
+def _robbed(answer: Attack) -> str:
     if not isinstance(answer, Attack):
         return (
             "The answer is the attack itself, the name after `as` in `with lab.mallory(…) as …`, "

@@ -140,6 +140,7 @@ def _names() -> Iterator[Call]:
     for pattern, host, called in (
         (f"mail.{domain}", f"mail.{domain}", "a name and the same name"),
         (f"mail.{domain}", f"mail2.{domain}", "a name and another name"),
+        (f"mail.{domain}", f"mail-{domain}", "a name and one with another character in the place of a dot"),
         (f"*.{domain}", f"mx.{domain}", "a wildcard and a name with one label more"),
         (f"*.{domain}", domain, "a wildcard and the domain itself"),
         (f"*.{domain}", f"a.b.{domain}", "a wildcard and a name with two labels more"),

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from labkit.attack import Attack
 from labkit.attacks.verdict import LEAKED
 from labkit.exercises.captures import capture_that, readable
 from labkit.exercises.checkers import members, number, shown
@@ -14,7 +15,6 @@ from labkit.exercises.question import Exercise, Lesson, Prediction
 from labkit.surveys import AS_GIVEN, PERCENT, PRIMARY, SECONDARY, PublishedFigure
 
 if TYPE_CHECKING:
-    from labkit.attack import Attack
     from labkit.show.capture import Capture
 
 # ---- 14.1: what a figure says
@@ -158,9 +158,7 @@ def _protocol(of: Draw) -> str:
     return of.one("14.4", _OTHERS)
 
 
-def _stripped(answer: "Attack") -> str:
-    from labkit.attack import Attack
-
+def _stripped(answer: Attack) -> str:
     wanted = _protocol(draw())
     if not isinstance(answer, Attack):
         return (

@@ -17,7 +17,7 @@ from syscalls import NETWORK, enter, unshare
 from wire import Wire
 
 INTERFACE = "eth0"
-"""What every host calls its interface."""
+"""The name of each host's interface."""
 _SWITCH = "lan"
 _LOOPBACK = 1
 """The index of `lo`, the first interface of every network namespace."""

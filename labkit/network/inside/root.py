@@ -52,7 +52,7 @@ def _map_all(pid: int) -> None:
 
 
 def _map_lent(pid: int, user: int, group: int) -> None:
-    """Map the own number to 0, and those that are lent to this user from 1 on."""
+    """Map this user's number to 0, and the subordinate numbers (subuid(5)) from 1 on."""
     own, name = {"uid_map": user, "gid_map": group}, pwd.getpwuid(user).pw_name
     for file, (helper, table) in _LENT.items():
         first, count = _range(table, (name, str(user)))

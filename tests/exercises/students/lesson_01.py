@@ -89,6 +89,7 @@ WRONG = [
     ("01.5", "should be", lambda capture: {("alice", "hunter2")}),
     ("01.5", "is called off after the user name", _zipped),
     ("01.5", "the logins of two users", lambda capture: _logins(capture)[:1]),
+    ("01.5", "one user tries two passwords", lambda capture: dict(_logins(capture)).items()),
     ("01.5", "Does every way through it end in a `return`", lambda capture: print(end="")),
     ("01.5", "ZeroDivisionError", lambda capture: 1 / 0),
     ("01.5", "takes 0 positional arguments", lambda: set()),

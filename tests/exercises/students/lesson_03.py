@@ -2,7 +2,17 @@
 
 import struct
 
-from lesson_captures import CLEAR, IMPLICIT, VERIFIED, Later, captured, nothing_captured, outcome, with_starttls
+from lesson_captures import (
+    CLEAR,
+    IMPLICIT,
+    VERIFIED,
+    Later,
+    both_captured,
+    captured,
+    nothing_captured,
+    outcome,
+    with_starttls,
+)
 
 from labkit.exercises import given
 
@@ -59,6 +69,7 @@ WRONG = [
     ("03.4", "another cipher", Later(captured, {"tls": ("TLS 1.2",)}, **VERIFIED)),
     ("03.4", "no TLS", Later(captured, CLEAR)),
     ("03.4", "was it sent", Later(captured, {**CHACHA, "certificate": "expired"}, **VERIFIED)),
+    ("03.4", "was it sent", Later(both_captured, ({**CHACHA, "certificate": "expired"}, VERIFIED), ({}, VERIFIED))),
     ("03.4", "Nothing was captured", Later(nothing_captured)),
     ("03.4", "the capture itself", outcome),
     ("03.5", "two bytes", lambda header: (header[0], header[1], header[2])),

@@ -1,11 +1,12 @@
 """Answers to lesson 04."""
 
-from lesson_captures import CLEAR, VERIFIED, Later, captured, nothing_captured, outcome
+from lesson_captures import CLEAR, VERIFIED, Later, both_captured, captured, nothing_captured, outcome
 
 from labkit.exercises import given
 from labkit.trials.channel import ALL
 
 OLD = ("TLS 1.1",)
+EXPIRED = {"tls": OLD, "certificate": "expired"}
 OLD_MAIL = Later(captured, {"tls": OLD}, tls=OLD, **VERIFIED)
 HONEST = Later(captured, {"tls": ("TLS 1.0", "TLS 1.3")}, tls=OLD, **VERIFIED)
 
@@ -64,7 +65,8 @@ WRONG = [
     ("04.3", "No version was agreed", Later(captured, CLEAR)),
     ("04.3", "the capture itself", outcome),
     ("04.3", "Nothing was captured", Later(nothing_captured)),
-    ("04.3", "was a mail sent", Later(captured, {"tls": OLD, "certificate": "expired"}, tls=OLD, **VERIFIED)),
+    ("04.3", "was a mail sent", Later(captured, EXPIRED, tls=OLD, **VERIFIED)),
+    ("04.3", "was a mail sent", Later(both_captured, (EXPIRED, {"tls": OLD, **VERIFIED}), ({}, VERIFIED))),
     ("04.4", "first part of the answer is your capture", b"DOWNGRD\x00"),
     ("04.4", "Now the eight bytes", HONEST),
     ("04.4", "stands for TLS 1.2", HONEST, b"DOWNGRD\x01"),

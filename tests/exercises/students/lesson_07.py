@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from lesson_captures import CLEAR, LOGIN, VERIFIED, Later, captured, nothing_captured, outcome
+from lesson_captures import CLEAR, LOGIN, VERIFIED, Later, both_captured, captured, nothing_captured, outcome
 
 from labkit import Lab, policies
 from labkit.exercises import given
@@ -87,6 +87,8 @@ WRONG = [
     ("07.3", "is for the name that the client wanted", Later(captured, **LOGIN, **MANDATORY)),
     ("07.3", "looked at the certificate and stopped", Later(captured, WRONG_NAME, **LOGIN, **VERIFIED)),
     ("07.3", "either none was given", Later(captured, WRONG_NAME, **MANDATORY)),
+    ("07.3", "No login was accepted inside TLS", Later(both_captured, (WRONG_NAME, MANDATORY), ({}, LOGIN | VERIFIED))),
+    ("07.3", "No login was accepted inside TLS", Later(both_captured, (WRONG_NAME, VERIFIED), ({}, LOGIN | MANDATORY))),
     ("07.3", "the capture itself", {"verified", "implicit"}),
     ("07.3", "the capture itself", outcome),
     ("07.3", "Nothing was captured", Later(nothing_captured)),

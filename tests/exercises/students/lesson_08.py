@@ -61,7 +61,11 @@ def _hanging(self, line):
 
 def _offers(side):
     said = [event.text for event in side.dialogue.events if event.sender == "server" and not event.encrypted]
-    return any("250-STARTTLS" in text for text in said)
+    return any(line[:3] == "250" and line[4:] == "STARTTLS" for text in said for line in text.splitlines())
+
+
+def _with_a_hyphen(side):
+    return any("250-STARTTLS" in event.text for event in side.dialogue.events if event.sender == "server")
 
 
 def _anywhere(side):
@@ -141,6 +145,7 @@ WRONG = [
     ("08.2", "She read no password. The verdict is: stopped", _stolen(policy=policies.mandatory)),
     ("08.2", "She has read something, but not bob's password", _stolen(login=("alice", "hunter2"))),
     ("08.2", "never wanted TLS", _stolen(policy=policies.none)),
+    ("08.2", "the server refused it", _stolen(login=("bob", "hunter2"))),
     ("08.2", "No client came by", Later(attacked, attacks.StripCapability(), visits=False)),
     ("08.2", "The verdict is: stopped", _stolen(server={"auth": "after TLS"})),
     ("08.3", "She read the password", _refused(policy=policies.opportunistic)),
@@ -171,6 +176,7 @@ WRONG = [
     ("08.5", "did not want TLS", lambda victim, server: _offers(server) and not victim.dialogue.session),
     ("08.5", "speaks of 250-STARTTLS", lambda victim, server: _anywhere(server) and not _anywhere(victim)),
     ("08.5", "refused it later", lambda victim, server: _offers(server) and not _upgraded(victim) and _wants(victim)),
+    ("08.5", "the last line of the list", lambda victim, server: _with_a_hyphen(server) and not _with_a_hyphen(victim)),
     ("08.5", "a function", {"stripped": True}),
     ("08.5", "returns nothing", lambda victim, server: print(end="")),
     ("08.6", "the console on which you have won", "hunter2"),

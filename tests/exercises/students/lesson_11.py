@@ -1,5 +1,6 @@
 """Answers to lesson 11."""
 
+import re
 from functools import cache
 
 from lesson_captures import Later, outcome
@@ -111,6 +112,8 @@ WRONG = [
     ("11.4", "the same name in other letters", lambda pattern, host: (
         pattern == host or (pattern[:2] == "*." and host.partition(".")[2] == pattern[2:]))),
     ("11.4", "a wildcard and a name with one label more", lambda pattern, host: pattern.lower() == host.lower()),
+    ("11.4", "another character in the place of a dot", lambda pattern, host: bool(
+        re.fullmatch(pattern.lower().replace("*", "[^.]+"), host.lower()))),
     ("11.4", "a function", "*.bob.test"),
     ("11.5", "a provider that finds its way by itself", outcome),
     ("11.5", "a provider that finds its way by itself", Later(_one_hop)),

@@ -1,0 +1,24 @@
+"""What the attacker says to the server before the victim is heard: `Begin`, from the greeting to the first answer."""
+
+
+class FirstWords:
+    """Behind the server's greeting `begin`'s bytes are said, and its first whole answer to them is waited for."""
+
+    def __init__(self) -> None:
+        self.under_way = False
+        """Whether the greeting or the answer is still to come."""
+        self._unsaid: bytes | None = None
+
+    def begin(self, data: bytes) -> None:
+        """Say these bytes when the server has greeted."""
+        self._unsaid, self.under_way = data, True
+
+    def heard(self) -> bytes | None:
+        """The server has said something whole: what to say to it now; None where that was its answer."""
+        said, self._unsaid = self._unsaid, None
+        self.under_way = said is not None
+        return said
+
+    def forget(self) -> None:
+        """Say nothing, and wait for nothing."""
+        self._unsaid, self.under_way = None, False

@@ -1,0 +1,146 @@
+"""HTTP: RFC 9110 and 9112, as far as a policy of MTA-STS (RFC 8461) and a TLS report (RFC 8460) travel over it.
+
+It is read in captures. Nothing upgrades it here: the TLS of HTTPS comes before its first byte (RFC 9110 §4.2.2).
+"""
+
+import re
+
+from labkit.dialects.base import CLIENT, SERVER, Dialect, Phrase
+from labkit.dialects.reader import LARGEST, BufferedReader
+from labkit.dialects.writing import Writer, lines, untagged_command
+
+_REQUEST = re.compile(rb"(?:GET|HEAD|POST|PUT|DELETE|OPTIONS|CONNECT|PATCH|TRACE) +\S+ +HTTP/1\.[01]\r?\n")
+_RESPONSE = re.compile(rb"HTTP/1\.[01] +(\d{3})\b")
+_LENGTH = re.compile(rb"^content-length:[ \t]*(\d{1,12})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
+_HEAD_END = re.compile(rb"\r?\n\r?\n")
+_POLICY = "/.well-known/mta-sts.txt"
+_CONTENT = "content"
+_KINDS = {CLIENT: "command", SERVER: "reply"}
+
+REQUESTS = {
+    "GET": "The client asks for what is at this path (RFC 9110 §9.3.1).",
+    "POST": "The client sends what follows to this path (RFC 9110 §9.3.3).",
+    "HEAD": "The client asks for the header alone (RFC 9110 §9.3.2).",
+}
+STATUSES = {
+    "2": "The server did what it was asked (RFC 9110 §15.3).",
+    "3": "The server leads elsewhere (RFC 9110 §15.4); a client that fetches a policy must not follow (RFC 8461 §3.3).",
+    "4": "The server refuses, and says that it is the client's mistake (RFC 9110 §15.5).",
+    "5": "The server could not do it (RFC 9110 §15.6).",
+}
+FIELDS = {
+    "host": "Which of the server's names is meant (RFC 9110 §7.2).",
+    "user-agent": "Which program asks (RFC 9110 §10.1.5).",
+    "content-type": "The media type of the content (RFC 9110 §8.3).",
+    "content-length": "How many bytes of content follow (RFC 9110 §8.6).",
+    "connection": "Whether the connection is kept (RFC 9112 §9.6).",
+    "location": "Where to look instead (RFC 9110 §10.2.2).",
+}
+POLICY = {
+    "version": "The version of MTA-STS (RFC 8461 §3.2).",
+    "mode": "What a sender does about a server that does not pass: enforce, testing or none (RFC 8461 §5).",
+    "mx": "A name that a mail server of the domain may have (RFC 8461 §3.2).",
+    "max_age": "How many seconds a sender may keep the policy (RFC 8461 §3.2).",
+}
+
+
+class _Reader(BufferedReader):
+    """Follows one connection. See `labkit.dialects.base.Reader`."""
+
+    _longest = 64 << 10
+    """RFC 9112 §3 asks for 8,000 bytes of a request line."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._due = {CLIENT: 0, SERVER: 0}
+        """Bytes of content that each side has announced and not sent."""
+
+    def begun(self, sender: str) -> tuple[str, str]:
+        return ("message", _CONTENT) if self._due[sender] else (_KINDS[sender], "head")
+
+    def _client(self) -> Phrase | None:
+        return self._part(CLIENT)
+
+    def _server(self) -> Phrase | None:
+        return self._part(SERVER)
+
+    def _part(self, side: str) -> Phrase | None:
+        buffer = self._buffers[side]
+        if self._due[side]:
+            return self._content(side)
+        end = _HEAD_END.search(buffer)
+        if end is None:
+            return Phrase(side, "unknown", "unknown", buffer.take(self._longest)) if self._is_long(side) else None
+        head = buffer.take(end.end())
+        title = _title(head)
+        if not title:
+            return Phrase(side, "unknown", "unknown", head)
+        length = _LENGTH.search(head)
+        self._due[side] = int(length[1]) if length else 0
+        return Phrase(side, _KINDS[side], title, head)
+
+    def _content(self, side: str) -> Phrase | None:
+        buffer, wanted = self._buffers[side], min(self._due[side], LARGEST)
+        if len(buffer) < wanted:
+            return None
+        self._due[side] -= wanted
+        data = buffer.take(wanted)
+        return Phrase(side, _KINDS[side] if _is_text(data) else "message", _CONTENT, data)
+
+    def _is_long(self, side: str) -> bool:
+        return len(self._buffers[side]) >= self._longest
+
+
+def _title(head: bytes) -> str:
+    """The method or the status that a head begins with; empty where it is none."""
+    response = _RESPONSE.match(head)
+    if response:
+        return response[1].decode()
+    return head.split(None, 1)[0].decode() if _REQUEST.match(head) else ""
+
+
+def _is_text(data: bytes) -> bool:
+    return not data.translate(None, bytes(range(32, 127)) + b"\t\r\n")
+
+
+def _recognises(server: bytes, client: bytes) -> bool:
+    """By what the server answers, or what the client asks where the server has said nothing yet."""
+    return bool(_RESPONSE.match(server) or (not server and _REQUEST.match(client)))
+
+
+def _explain(kind: str, title: str, line: str) -> str:
+    name, colon, _ = line.partition(":")
+    if title == _CONTENT:
+        return POLICY.get(name, "A line of the content.") if line else ""
+    if line.startswith("HTTP/") and kind == "reply":
+        return STATUSES.get(title[:1], "The server's answer (RFC 9110 §15).")
+    if line.startswith(f"{title} "):
+        asked = " This is where the policy of MTA-STS is (RFC 8461 §3.3)." if f" {_POLICY} " in line else ""
+        return REQUESTS.get(title, "What the client asks (RFC 9110 §9).") + asked
+    return FIELDS.get(name.lower(), "A field of the header (RFC 9110 §6.3).") if colon else ""
+
+
+HTTP = Dialect(
+    name="HTTP",
+    source="RFC 9110, RFC 9112",
+    explicit_ports=(80,),
+    implicit_ports=(443,),
+    ask="",
+    token="",
+    upgrade="",
+    go_ahead="",
+    messages=lambda data: [],
+    sasl=r"(?!)",
+    reader=_Reader,
+    writes=Writer(
+        command=untagged_command,
+        replies=lines(done="HTTP/1.1 200 {text}\r\n", refused="HTTP/1.1 403 {text}\r\n"),
+        willing=lambda _: b"HTTP/1.1 204 No Content\r\n\r\n",
+        login=lambda user, password, tag: b"",
+    ),
+    recognises=_recognises,
+    explain=_explain,
+    client_first=True,
+    commands=REQUESTS,
+    replies=STATUSES,
+)
