@@ -14,6 +14,7 @@ from functools import cache
 from itertools import accumulate, groupby
 from typing import NamedTuple
 
+from labkit.decode import preface
 from labkit.decode.event import CLIENT, TEXT, TLS, Dialogue, Event, fields_named
 from labkit.dialects import sasl
 from labkit.dialects.base import CHALLENGE, MECHANISM, RESPONSE, Dialect, Disclosed
@@ -53,6 +54,13 @@ def visible(dialogue: Dialogue) -> list[Exposure]:
         for index, event in clear
         if event.layer == TLS
         for what, value, *span in _handshake(event)
+    ]
+    found += [
+        Exposure(one.what, text(one.value), index, one.start, one.end)
+        for index, event in texts
+        if event.kind == "preface"
+        for one in preface.reveals(event.title, event.data)
+        if one.value
     ]
     if dialogue.dialect:
         found += _said(dialogue.dialect, texts)
