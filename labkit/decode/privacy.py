@@ -55,18 +55,21 @@ def visible(dialogue: Dialogue) -> list[Exposure]:
         if event.layer == TLS
         for what, value, *span in _handshake(event)
     ]
-    found += [
-        Exposure(one.what, text(one.value), index, one.start, one.end)
-        for index, event in texts
-        if event.kind == "preface"
-        for one in preface.reveals(event.title, event.data)
-        if one.value
-    ]
+    if texts and texts[0][1].kind == "preface":
+        found += _to_proxies(texts)
     if dialogue.dialect:
         found += _said(dialogue.dialect, texts)
     elif dialogue.part_of:
         found += [Exposure("file", text(event.data), index, 0, len(event.data)) for index, event in texts]
     return sorted(found, key=lambda exposure: (exposure.event_index, exposure.start))
+
+
+def _to_proxies(events: "list[_Numbered]") -> Iterator[Exposure]:
+    """What proxies were told before the conversation."""
+    for index, event in events:
+        for one in preface.reveals(event.title, event.data) if event.kind == "preface" else ():
+            if one.value:
+                yield Exposure(one.what, text(one.value), index, one.start, one.end)
 
 
 def _as_begun(event: Event) -> Event:
@@ -249,6 +252,8 @@ def _mail(dialect: Dialect, event: Event) -> Iterator[_Seen]:
 
 def _mail_as_commands(dialect: Dialect, events: list[_Numbered]) -> Iterator[Exposure]:
     """Mail that the client did not hold back when the server would not have it, which takes its lines for commands."""
+    if not any(event.title == "unknown command" for _, event in events):
+        return
     announced = False
     said = (one for one in events if one[1].sender == CLIENT)
     for unknown, run in groupby(said, lambda one: one[1].kind == "command" and one[1].title == "unknown command"):
