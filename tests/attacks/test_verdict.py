@@ -17,7 +17,9 @@ from labkit.attacks import Pass, Replace, Vector, evidence
 from labkit.attacks.engine.interceptor import Interceptor, Target
 from labkit.attacks.evidence import Evidence
 from labkit.attacks.verdict import Case, judge
-from labkit.dialects import SMTP
+from labkit.capture.conversation import Conversation, Endpoint
+from labkit.decode.dialogue import read
+from labkit.dialects import CLIENT, SERVER, SMTP
 from labkit.trust.contexts import server_context
 
 LOGIN = ("alice", "hunter2")
@@ -238,6 +240,24 @@ def test_a_mail_that_the_server_did_not_take_is_no_work_done(lab, tmp_path):
         client.close()  # before the line with the dot
     assert not len(lab.mailbox("bob"))
     assert (mallory.verdict.outcome, mallory.verdict.secrets) == ("broken", ())
+
+
+LHLO = [(SERVER, b"220 x LMTP\r\n"), (CLIENT, b"LHLO a\r\n"), (SERVER, b"250 x\r\n")]
+MANY = [f"b{number}@lab.test" for number in range(300)]
+
+
+def test_each_of_hundreds_of_recipients_has_its_own_reply():
+    ahead = "MAIL FROM:<a@x>\r\n" + "".join(f"RCPT TO:<{one}>\r\n" for one in MANY) + "DATA\r\n"
+    replies = b"250 ok\r\n" + b"250 ok\r\n550 no\r\n" * 150 + b"354 go\r\n"
+    turns = [(CLIENT, ahead.encode()), (SERVER, replies), (CLIENT, b"Subject: x\r\n\r\nhi\r\n.\r\nQUIT\r\n")]
+    stored = b"250 ok\r\n" * 149 + b"452 full\r\n221 bye\r\n"
+    said = enumerate([*LHLO, *turns, (SERVER, stored)], 1)
+    chunks = [(number, number, side, "data", data, len(data)) for number, (side, data) in said]
+    ends = Endpoint("192.0.2.1", 50000), Endpoint("192.0.2.2", 24)
+    deeds = evidence._deeds(read(Conversation(*ends, [(0, 0, CLIENT, "syn", b"", 0), *chunks])))
+    done = {deed.values: deed.accepted for deed in deeds}
+    assert [done[(one,)] for one in MANY] == [True, False] * 150
+    assert done[()] is False, "one of the recipients does not get the message (RFC 2033 §4.2)"
 
 
 # ---- what cannot be known
