@@ -10,8 +10,8 @@ from ipaddress import ip_address
 from typing import NamedTuple
 
 from labkit.decode.event import CLIENT, SERVER, Event, Field
+from labkit.dialects import http
 from labkit.dialects.base import Disclosed
-from labkit.mail.charset import unbase64
 
 _V2 = b"\r\n\r\n\0\r\nQUIT\n"
 """The signature of version 2."""
@@ -125,7 +125,6 @@ _LENGTH = re.compile(rb"^Content-Length: *(\d{1,9})\r$", re.IGNORECASE | re.MULT
 
 # ---- what a login to a proxy tells
 
-_BASIC = re.compile(rb"\r\nProxy-Authorization:[ \t]*Basic[ \t]+([A-Za-z0-9+/=]+)", re.IGNORECASE)
 _SOCKS4_USER = re.compile(rb"\x04.{7}(?P<user>[^\0]+)", re.DOTALL)
 
 
@@ -137,10 +136,8 @@ def reveals(title: str, data: bytes) -> Iterator[Disclosed]:
         yield Disclosed("password", data[behind + 1 :], behind + 1, len(data))
     elif title == "SOCKS4 request" and (match := _SOCKS4_USER.match(data)):
         yield Disclosed("user name", match["user"], *match.span("user"))
-    elif title == "CONNECT request" and (match := _BASIC.search(data)):
-        user, _, password = unbase64(match[1]).partition(b":")
-        yield Disclosed("user name", user, *match.span(1))
-        yield Disclosed("password", password, *match.span(1))
+    elif title == "CONNECT request":
+        yield from http.reveals(title, data)
 
 
 # ---- what can be said about an event

@@ -156,7 +156,7 @@ class _Steps:
                 self._challenge = value
             elif what == RESPONSE:
                 found += [(told, said, start, end) for told, said in self._respond(value)]
-            else:
+            elif value:
                 found.append((what, text(value), start, end))
         return found
 
