@@ -276,7 +276,8 @@ class CodedLineReader(LineReader):
     def _text_reply(self, buffer: Buffer) -> Phrase | None:
         """A reply of many lines, or as much of it as one phrase may hold."""
         start = self._text_start or 0
-        end = buffer.text(start)
+        bare = start > 1 and not buffer.startswith(b"\r\n", start - 2)  # so are the lines behind it
+        end = buffer.bare_text() if bare else buffer.text(start)
         if not end and not buffer.full:
             return None
         data, self._text_start = buffer.take(end or buffer.last_line()), None
