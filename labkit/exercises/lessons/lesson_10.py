@@ -73,7 +73,7 @@ _DO_NOT = {
 
 
 def _measures(of: Draw) -> list[str]:
-    """Some that would have helped, and some that would not."""
+    """Draws measures that would have helped, and others that would not."""
     helps = of.some("10.2 helps", _STOP_IT, of.number("10.2", 1, 3))
     return of.shuffled("10.2", [*helps, *of.some("10.2 others", tuple(_DO_NOT), 3)])
 
