@@ -217,8 +217,12 @@ class _Replies:
 
         A challenge and its like say neither; the reply is the next one that says it.
         """
-        replies = self._answers(index)
-        return next((fate for fate in replies if fate[0] is not None), replies[0] if replies else (None, ""))
+        first = None
+        for done, reply in self._answers(index):
+            if done is not None:
+                return done, reply
+            first = first or (None, reply)
+        return first or (None, "")
 
     def fate_of_message(self, index: int) -> tuple[bool | None, str]:
         """Likewise, of a message; where it is answered for each recipient, one that is refused counts."""
@@ -227,19 +231,20 @@ class _Replies:
             return self.fate(index)
         before = max((n for n in self._owed if n < index and self._events[n].kind == "message"), default=-1)
         recipients = [n for n in self._owed if before < n < index and self._events[n].title == each]
-        replies = self._answers(index)[: sum(self.fate(n)[0] is True for n in recipients)]
+        accepted = sum(self.fate(n)[0] is True for n in recipients)
+        replies = self._answers(index, accepted)
         return next((fate for fate in replies if fate[0] is False), self.fate(index))
 
-    def _answers(self, index: int) -> list[tuple[bool | None, str]]:
-        """The replies to the event of that index, and those that follow: what each of them says."""
+    def _answers(self, index: int, most: int = _MOST_PIPELINED) -> Iterator[tuple[bool | None, str]]:
+        """The replies to the event of that index, and those that follow, at most so many: what each of them says."""
         tag = self._tag(index)
-        after = bisect_right(self._replies, index)
-        replies = [self._events[number] for number in self._replies[after : after + _MOST_PIPELINED]]
-        if tag:
-            replies = [reply for reply in replies if self._dialect.writes.tag(reply.data) == tag]
-        else:
-            replies = replies[self._owed.get(index, 0) :] or replies
-        return [(accepts(self._dialect, reply), _first_line(self._dialect, reply)) for reply in replies]
+        start = bisect_right(self._replies, index)
+        if not tag and start + self._owed.get(index, 0) < len(self._replies):
+            start += self._owed.get(index, 0)
+        for number in self._replies[start : start + most]:
+            reply = self._events[number]
+            if not tag or self._dialect.writes.tag(reply.data) == tag:
+                yield accepts(self._dialect, reply), _first_line(self._dialect, reply)
 
     def _tag(self, index: int) -> str:
         """The tag of the last command; empty where there are no tags."""

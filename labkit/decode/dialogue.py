@@ -240,9 +240,14 @@ class _Walk:
         enough = len(data) >= AHEAD
         return begins(data if enough else self._handshakes.ahead(sender, self._position[sender] - len(data)))
 
+    def _is_said(self, sender: str, data: bytes) -> bool:
+        """Whether these bytes look like something that is said in clear."""
+        begins_phrase = self.dialect and self.dialect.begins_phrase
+        return is_text(data) or bool(begins_phrase and begins_phrase(sender, data))
+
     def _until_handshake(self, sender: str, data: bytes) -> None:
         """TLS is due, or the other side is in it: what stands before the handshake of this side was injected."""
-        if self._begins(sender, data) or (sender in self._holes and not is_text(data)):
+        if self._begins(sender, data) or (sender in self._holes and not self._is_said(sender, data)):
             self._begin(sender, data)
             return
         start = self._position[sender] - len(data)
@@ -347,7 +352,7 @@ class _Walk:
             if kind == "application-data" and (opened or not encrypted):
                 self._inside.encrypted = encrypted  # not under a suite without encryption
                 self._inside.feed(sender, content, wire, self._time, self._frame)
-            elif title == "not TLS" and sender not in self._broken and is_text(content):
+            elif title == "not TLS" and sender not in self._broken and self._is_said(sender, content):
                 self._leave(sender, content)
             else:
                 if title == "not TLS":

@@ -5,10 +5,13 @@ CONNECT is RFC 9110 §9.3.6.
 """
 
 import re
+from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import NamedTuple
 
 from labkit.decode.event import CLIENT, SERVER, Event, Field
+from labkit.dialects import http
+from labkit.dialects.base import Disclosed
 
 _V2 = b"\r\n\r\n\0\r\nQUIT\n"
 """The signature of version 2."""
@@ -118,6 +121,23 @@ def _connect(server: bytes, client: bytes) -> list[Part]:
 _CONNECT = re.compile(rb"CONNECT \S{1,300} HTTP/1\.[01]\r\n(?:[^\r\n]+\r\n)*\r\n")
 _ANSWER = re.compile(rb"HTTP/1\.[01] (\d{3})[^\r\n]*\r\n(?:[^\r\n]+\r\n)*\r\n")
 _LENGTH = re.compile(rb"^Content-Length: *(\d{1,9})\r$", re.IGNORECASE | re.MULTILINE)
+
+
+# ---- what a login to a proxy tells
+
+_SOCKS4_USER = re.compile(rb"\x04.{7}(?P<user>[^\0]+)", re.DOTALL)
+
+
+def reveals(title: str, data: bytes) -> Iterator[Disclosed]:
+    """The name and password with which a client logs in to a proxy (RFC 1929 §2, RFC 7617 §2; SOCKS 4)."""
+    if title == "SOCKS5 login":
+        behind = 2 + data[1]
+        yield Disclosed("user name", data[2:behind], 2, behind)
+        yield Disclosed("password", data[behind + 1 :], behind + 1, len(data))
+    elif title == "SOCKS4 request" and (match := _SOCKS4_USER.match(data)):
+        yield Disclosed("user name", match["user"], *match.span("user"))
+    elif title == "CONNECT request":
+        yield from http.reveals(title, data)
 
 
 # ---- what can be said about an event

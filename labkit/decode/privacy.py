@@ -14,6 +14,7 @@ from functools import cache
 from itertools import accumulate, groupby
 from typing import NamedTuple
 
+from labkit.decode import preface
 from labkit.decode.event import CLIENT, TEXT, TLS, Dialogue, Event, fields_named
 from labkit.dialects import sasl
 from labkit.dialects.base import CHALLENGE, MECHANISM, RESPONSE, Dialect, Disclosed
@@ -54,11 +55,21 @@ def visible(dialogue: Dialogue) -> list[Exposure]:
         if event.layer == TLS
         for what, value, *span in _handshake(event)
     ]
+    if texts and texts[0][1].kind == "preface":
+        found += _to_proxies(texts)
     if dialogue.dialect:
         found += _said(dialogue.dialect, texts)
     elif dialogue.part_of:
         found += [Exposure("file", text(event.data), index, 0, len(event.data)) for index, event in texts]
     return sorted(found, key=lambda exposure: (exposure.event_index, exposure.start))
+
+
+def _to_proxies(events: "list[_Numbered]") -> Iterator[Exposure]:
+    """What proxies were told before the conversation."""
+    for index, event in events:
+        for one in preface.reveals(event.title, event.data) if event.kind == "preface" else ():
+            if one.value:
+                yield Exposure(one.what, text(one.value), index, one.start, one.end)
 
 
 def _as_begun(event: Event) -> Event:
@@ -78,7 +89,7 @@ def _said(dialect: Dialect, events: list[_Numbered]) -> Iterator[Exposure]:
     for index, event in events:
         for what, value, *span in (*login.read(event), *_mail(dialect, event)):
             yield Exposure(what, value, index, *span)
-    yield from _mail_as_commands(events)
+    yield from _mail_as_commands(dialect, events)
     timestamp = _timestamp(dialect, events)
     for phrases in _with_continuations(events):
         if pattern := dialect.discloses.get(phrases[0][1].title):
@@ -145,7 +156,7 @@ class _Steps:
                 self._challenge = value
             elif what == RESPONSE:
                 found += [(told, said, start, end) for told, said in self._respond(value)]
-            else:
+            elif value:
                 found.append((what, text(value), start, end))
         return found
 
@@ -239,11 +250,16 @@ def _mail(dialect: Dialect, event: Event) -> Iterator[_Seen]:
         yield from _in_message(as_read(event.data[start:end]), start)
 
 
-def _mail_as_commands(events: list[_Numbered]) -> Iterator[Exposure]:
+def _mail_as_commands(dialect: Dialect, events: list[_Numbered]) -> Iterator[Exposure]:
     """Mail that the client did not hold back when the server would not have it, which takes its lines for commands."""
-    for unknown, run in groupby((one for one in events if one[1].sender == CLIENT), lambda one: _is_unknown(one[1])):
-        phrases = list(run) if unknown else []
-        if not (phrases and _FIELD.match(phrases[0][1].data)):
+    if not any(event.title == "unknown command" for _, event in events):
+        return
+    announced = False
+    said = (one for one in events if one[1].sender == CLIENT)
+    for unknown, run in groupby(said, lambda one: one[1].kind == "command" and one[1].title == "unknown command"):
+        phrases = list(run)
+        before, announced = announced, phrases[-1][1].title in dialect.delivers
+        if not (unknown and before and _FIELD.match(phrases[0][1].data)):
             continue
         starts = list(accumulate((len(event.data) for _, event in phrases), initial=0))
         whole = b"".join(event.data for _, event in phrases)
@@ -251,10 +267,6 @@ def _mail_as_commands(events: list[_Numbered]) -> Iterator[Exposure]:
             number = bisect_right(starts, start) - 1
             index, event = phrases[number]
             yield Exposure(what, value, index, start - starts[number], min(end - starts[number], len(event.data)))
-
-
-def _is_unknown(event: Event) -> bool:
-    return event.kind == "command" and event.title == "unknown command"
 
 
 _FIELD = re.compile(rb"[A-Za-z][A-Za-z-]*:[ \t]")

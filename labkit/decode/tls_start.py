@@ -17,6 +17,8 @@ _HEADER = 5
 _HANDSHAKE = 22
 _LEAST_SEALED = 32
 """Bytes of a handshake message under encryption: Finished of TLS 1.2 has 12, and what protects it."""
+_LONGEST_LETTER = 4
+"""Bytes of a letter in UTF-8."""
 _FEW = 12
 """Bytes of ciphertext that are hardly ever all printable."""
 _LARGEST = (1 << 14) + 2048
@@ -31,7 +33,11 @@ _SSL2_OTHERS = re.compile(
     rb"[\x80-\x8f].\x04[\x00\x01][\x00\x01]\x00\x02|\x80\x03\x00\x00[\x01\x02\x04\x06]", re.DOTALL
 )
 """SERVER-HELLO and ERROR."""
-_TEXT = re.compile(rb"[\t\r\n\x20-\x7e]{1,64}")
+_TEXT = re.compile(
+    rb"(?:[\t\r\n\x20-\x7e]|[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
+    rb"|(?<=\w)[\xa0-\xff](?=[\w\s]))+(?:[\xc2-\xf4][\x80-\xbf]{0,2}\Z)?"
+)
+"""ASCII, UTF-8, whose last letter may be cut, and a letter of Latin-1 between those of ASCII."""
 
 
 def may_begin(data: bytes) -> bool:
@@ -48,8 +54,8 @@ def begins(data: bytes) -> bool:
 
 def is_text(data: bytes) -> bool:
     """Whether these bytes look like text."""
-    found = _TEXT.match(data)
-    return found is not None and found.end() == min(len(data), AHEAD)
+    found = _TEXT.match(data[: AHEAD + _LONGEST_LETTER])
+    return found is not None and found.end() >= min(len(data), AHEAD)
 
 
 def _is_record(data: bytes) -> bool:

@@ -130,6 +130,8 @@ class Dialect:
     """Titles of further commands that ask to start TLS: ``AUTH SSL`` of FTP."""
     tell: Callable[[str, bytes], str] | None = None
     """(title, bytes of a phrase) -> a line of text on what is in it, for a dialect whose phrases are no text."""
+    begins_phrase: Callable[[str, bytes], bool] | None = None
+    """(side, bytes) -> whether they can begin its next phrase, for a dialect whose phrases are no text."""
     further: Callable[[str, bytes], int] | None = None
     """(title, bytes of a server's phrase) -> the port for a further connection of this client, which carries content
     and no phrases (FTP's data); 0 for a phrase that names none. None for a dialect with one connection."""

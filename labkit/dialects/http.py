@@ -4,8 +4,10 @@ It is read in captures. Nothing upgrades it here: the TLS of HTTPS comes before 
 """
 
 import re
+from base64 import b64decode
+from collections.abc import Iterator
 
-from labkit.dialects.base import CLIENT, SERVER, Dialect, Phrase
+from labkit.dialects.base import CLIENT, SERVER, Dialect, Disclosed, Phrase
 from labkit.dialects.reader import LARGEST, BufferedReader
 from labkit.dialects.writing import Writer, lines, untagged_command
 
@@ -121,6 +123,24 @@ def _explain(kind: str, title: str, line: str) -> str:
     return FIELDS.get(name.lower(), "A field of the header (RFC 9110 §6.3).") if colon else ""
 
 
+_LOGIN = re.compile(
+    rb"\n(?:Proxy-)?Authorization:[ \t]*(?:Basic[ \t]+(?P<basic>[A-Za-z0-9+/]+=*)|Bearer[ \t]+(?P<token>[^\s]+))",
+    re.IGNORECASE,
+)
+
+
+def reveals(_: str, data: bytes) -> Iterator[Disclosed]:
+    """The login in the head of a request (RFC 7617 §2, RFC 6750 §2.1)."""
+    found = _LOGIN.search(data)
+    if found and found["token"]:
+        yield Disclosed("bearer token", found["token"], *found.span("token"))
+    elif found:
+        coded = found["basic"].rstrip(b"=")
+        user, _, password = b64decode(coded[: len(coded) - (len(coded) % 4 == 1)] + b"==").partition(b":")
+        yield Disclosed("user name", user, *found.span("basic"))
+        yield Disclosed("password", password, *found.span("basic"))
+
+
 HTTP = Dialect(
     name="HTTP",
     source="RFC 9110, RFC 9112",
@@ -142,6 +162,7 @@ HTTP = Dialect(
     recognises=_recognises,
     explain=_explain,
     client_first=True,
+    reveals=reveals,
     commands=REQUESTS,
     replies=STATUSES,
 )

@@ -144,7 +144,7 @@ _DISCLOSES = {
     "FETCH": (
         rf'\* +\d+ +FETCH +(?=(?:.*?ENVELOPE +\({_QUOTED} +(?:NIL|"(?P<subject>(?:[^"\\]|\\.)*)") +'
         rf"(?:NIL|\((?P<from>\(.*?\))\)) +{_ADDRESSES} +{_ADDRESSES} +(?:NIL|\((?P<to>\(.*?\))\)))?)"
-        r'(?:(?s:.*?)(?:RFC822\.TEXT|BODY\[[^]"]*\](?:<\d+>)?) +"(?P<message>(?:[^"\\]|\\.)+)")?'
+        r'(?:(?s:.*?)(?:PREVIEW|RFC822\.TEXT|BODY\[[^]"]*\](?:<\d+>)?) +"(?P<message>(?:[^"\\]|\\.)+)")?'
     ),
     **dict.fromkeys(("SELECT", "EXAMINE", "CREATE", "DELETE", "SUBSCRIBE", "UNSUBSCRIBE"), _MAILBOX),
 }

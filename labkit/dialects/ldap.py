@@ -243,6 +243,12 @@ _REQUEST = re.compile(
 )
 
 
+_RESPONSE = re.compile(
+    rb"\x30(?:[\x00-\x7f]|[\x81-\x84].{1,4}?)\x02[\x01-\x04].{1,4}?[\x61\x64\x65\x67\x69\x6b\x6d\x6f\x73\x78\x79]",
+    re.DOTALL,
+)
+
+
 def _recognises(server: bytes, client: bytes) -> bool:
     """By the client's first message, which must be whole and have a request in it."""
     read = message(client) if _REQUEST.match(client) else None
@@ -401,6 +407,7 @@ LDAP = Dialect(
     recognises=_recognises,
     explain=_explain,
     tell=_tell,
+    begins_phrase=lambda side, data: bool((_REQUEST if side == CLIENT else _RESPONSE).match(data)),
     tagged=True,
     accepts=_accepts,
     delivers=("AddRequest", "ModifyRequest", "DelRequest", "ModifyDNRequest"),

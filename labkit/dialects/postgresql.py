@@ -167,6 +167,7 @@ class _Reader(BinaryRecordReader):
             "SSLRequest": (WAIT, _ANSWER),
             "GSSENCRequest": (WAIT, _ANSWER),
             "StartupMessage": (_MESSAGES, REPLY),
+            "S": (COMMAND, REPLY),
             "N": (COMMAND, REPLY),
             "G": (COMMAND, REPLY),
             "ErrorResponse": ("", REPLY),
@@ -223,6 +224,14 @@ def _recognises(server: bytes, client: bytes) -> bool:
     code = int.from_bytes(client[4:8], "big")
     length = int.from_bytes(client[:4], "big")
     return _CODES.get(code) is not None and (length in (8, 16) or (code == _STARTUP and b"user\x00" in client))
+
+
+def _begins_phrase(side: str, data: bytes) -> bool:
+    """By a request code of the client, or by a type byte and a length below a megabyte."""
+    if side == CLIENT and int.from_bytes(data[4:8], "big") in _CODES:
+        return data[:2] == b"\x00\x00"
+    known = data[:1] in _CLIENTS or data[:1] == b"p" if side == CLIENT else data[:1] in _SERVERS or data[:1] == b"R"
+    return known and data[1:2] == b"\x00" and 4 <= int.from_bytes(data[1:5], "big") < 1 << 20
 
 
 def _reveals(title: str, data: bytes) -> Iterator[Disclosed]:
@@ -332,6 +341,7 @@ POSTGRESQL = Dialect(
     recognises=_recognises,
     explain=_explain,
     tell=_tell,
+    begins_phrase=_begins_phrase,
     again="StartupMessage",
     accepts=lambda title, _: _ACCEPTED.get(title),
     delivers=("Query", "Execute"),

@@ -100,7 +100,7 @@ class Buffer(bytearray):
     def bare_text(self) -> int:
         """Where the lines end for a server that takes a bare line feed for the end of a line."""
         found = _BARE_DOT.search(self, max(0, self._no_bare_dot - self.taken - len(_DOT)))
-        self._no_bare_dot = self.taken + len(self)
+        self._no_bare_dot = self.taken + (found.end() if found else len(self))
         return found.end() if found else 0
 
     def last_line(self) -> int:

@@ -174,6 +174,11 @@ def _bearer(said: _Exchange) -> _Found:
     return (USER, given.get(b"user") or given.get(b"a", b"")), (TOKEN, token.strip() or scheme)
 
 
+def _plain_token(said: _Exchange) -> _Found:
+    """X-OAUTH2 of XMPP, which has no RFC: PLAIN with a token in place of the password."""
+    return [(TOKEN if what == PASSWORD else what, value) for what, value in _plain(said)]
+
+
 _NTLM = b"NTLMSSP\0"
 
 
@@ -225,6 +230,7 @@ _MECHANISMS: dict[str, _Read] = {
     "DIGEST-MD5": _digest,
     "XOAUTH2": _bearer,
     "OAUTHBEARER": _bearer,
+    "X-OAUTH2": _plain_token,
     "NTLM": _ntlm,
     "GSS-SPNEGO": _ntlm,
     "GSSAPI": _ntlm,

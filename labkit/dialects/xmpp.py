@@ -30,6 +30,7 @@ COMMANDS = {
     "stream": "The client opens its stream and names the domain that it wants (RFC 6120 §4.2).",
     "starttls": "The client asks to start TLS here (RFC 6120 §5.4.2.1).",
     "auth": "The client logs in; what follows is base64, which anyone can decode (RFC 6120 §6.4.2).",
+    "authenticate": "The client logs in; what follows is base64, which anyone can decode (XEP-0388).",
     "response": "The client goes on with its login (RFC 6120 §6.4.3).",
     "abort": "The client gives its login up (RFC 6120 §6.4.4).",
     "iq": "The client asks, or answers, about something (RFC 6120 §8.2.3).",
@@ -136,22 +137,23 @@ def _willing(phrase: Phrase) -> bytes:
     }.get(phrase.title, b"<iq type='result'/>")
 
 
+_NAME = rb"(?:[\w.-]{1,64}:)?"
+"""What may stand before the name of an element: the prefix of its namespace."""
+_MECHANISM = rb"(?>[^>]*?\bmechanism=['\"](?P<mechanism>[^'\"]{1,64})['\"])[^>]*>"
+_TO = rb"(?:[^>]*?\bto=['\"](?P<recipient>[^'\"]{0,3071})['\"])?[^>]*>"
 _TELLING: Mapping[str, re.Pattern[bytes]] = {
-    "auth": re.compile(
-        rb"\s*<auth\b(?>[^>]*?\bmechanism=['\"](?P<mechanism>[^'\"]{1,64})['\"])[^>]*>(?P<response>[^<]*)"
-    ),
-    "response": re.compile(rb"\s*<response\b[^>]*>(?P<response>[^<]*)"),
-    "challenge": re.compile(rb"\s*<challenge\b[^>]*>(?P<challenge>[^<]*)"),
-    "message": re.compile(
-        rb"\s*<message\b(?:[^>]*?\bto=['\"](?P<recipient>[^'\"]{0,3071})['\"])?[^>]*>"
-        rb"(?:.*?<body\b[^>]*>(?P<message>[^<]*))?",
-        re.DOTALL,
-    ),
-    "iq": re.compile(
-        rb"(?:.*?<username\b[^>]*>(?P<user_name>[^<]*))?(?:.*?<password\b[^>]*>(?P<password>[^<]*))?", re.DOTALL
-    ),
+    title: re.compile(rb"\s*<" + _NAME + title.encode() + rb"\b" + inside, re.DOTALL)
+    for title, inside in {
+        "auth": _MECHANISM + rb"(?P<response>[^<]*)",
+        "authenticate": _MECHANISM + rb"(?:.*?<" + _NAME + rb"initial-response>(?P<response>[^<]*))?",
+        "response": rb"[^>]*>(?P<response>[^<]*)",
+        "challenge": rb"[^>]*>(?P<challenge>[^<]*)",
+        "message": _TO + rb"(?:.*?<body\b[^>]*>(?:<!\[CDATA\[)?(?P<message>(?<=\[CDATA\[)(?:(?!\]\]>).)*|[^<]*))?",
+        "iq": rb"(?=(?:.*?<username\b[^>]*>(?P<user_name>[^<]*))?)(?:.*?<password\b[^>]*>(?P<password>[^<]*))?",
+    }.items()
 }
-"""Stanza -> what it tells; an iq may hold a login without SASL (XEP-0078), or a new account (XEP-0077)."""
+"""Stanza -> what it tells. RFC 6120 §6.4 and XEP-0388 for logins; an iq may hold one without SASL (XEP-0078), or a new
+account (XEP-0077)."""
 
 
 def _reveals(title: str, data: bytes) -> Iterator[Disclosed]:
@@ -203,7 +205,7 @@ XMPP = Dialect(
     client_first=True,
     sections={"upgrade": "RFC 6120 §5.4", "forget": "RFC 6120 §5.4.3.3", "login": "RFC 6120 §13.8"},
     messages=lambda _: (),
-    sasl=r"\s*<auth\b[^>]*?mechanism=['\"](?P<mechanism>[^'\"]+)['\"][^>]*>(?P<initial>[^<]*)",
+    sasl=r"\s*<(?:[\w.-]+:)?auth\b[^>]*?mechanism=['\"](?P<mechanism>[^'\"]+)['\"][^>]*>(?P<initial>[^<]*)",
     reader=_Reader,
     writes=Writer(
         command=_command,

@@ -1,23 +1,27 @@
 """What a verdict says is so: compared with the bytes of the victim's connection, and with what the server did."""
 
+import asyncio
 import base64
 import re
 import smtplib
 import socket
+import ssl
 import subprocess
 import threading
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from tools import tool
+from tools import fetchmail_with, tool
 
 from labkit import Lab, attacks, policies
 from labkit.attacks import Pass, Replace, Vector, evidence
 from labkit.attacks.engine.interceptor import Interceptor, Target
 from labkit.attacks.evidence import Evidence
 from labkit.attacks.verdict import Case, judge
-from labkit.dialects import SMTP
+from labkit.capture.conversation import Conversation, Endpoint
+from labkit.decode.dialogue import read
+from labkit.dialects import CLIENT, SERVER, SMTP
 from labkit.trust.contexts import server_context
 
 LOGIN = ("alice", "hunter2")
@@ -96,18 +100,7 @@ def fetchmail(lab, mallory, server, tmp_path, *options):
         f"  user alice password hunter2 {tls} fetchall keep mda 'cat > {tmp_path}/arrived'\n"
     )
     settings.chmod(0o600)
-    return run(
-        [
-            "env",
-            f"FETCHMAILHOME={tmp_path}",
-            tool("fetchmail"),
-            "-f",
-            str(settings),
-            "--nosyslog",
-            "--pidfile",
-            str(tmp_path / "pid"),
-        ]
-    )
+    return run(fetchmail_with(settings))
 
 
 def mbsync(lab, mallory, server, tmp_path, *options):
@@ -240,6 +233,82 @@ def test_a_mail_that_the_server_did_not_take_is_no_work_done(lab, tmp_path):
     assert (mallory.verdict.outcome, mallory.verdict.secrets) == ("broken", ())
 
 
+@pytest.mark.parametrize(
+    ("protocol", "said", "refused"),
+    (
+        ("pop3", b"USER alice\nPASS wrong\nQUIT\n", True),
+        ("pop3", b"USER alice\nPASS hunter2\nQUIT\n", False),
+        ("ftp", b"USER alice\nPASS wrong\nQUIT\n", True),
+        ("ftp", b"USER alice\nPASS hunter2\nQUIT\n", False),
+        ("imap", b"a LOGIN alice wrong\nb LOGIN alice hunter2\nc LOGOUT\n", False),
+        ("smtp", b"EHLO x\nMAIL FROM:<a@x>\nRCPT TO:<b@lab.test>\nRCPT TO:<b@other.test>\nQUIT\n", True),
+    ),
+)
+def test_each_of_several_commands_sent_ahead_has_its_own_reply(lab, tmp_path, protocol, said, refused):
+    server = lab.start(protocol)
+    with lab.mallory(Vector(), at=server) as mallory:
+        typed(lab, mallory, server, tmp_path, said)
+    assert mallory.verdict.outcome == ("broken" if refused else "unharmed"), mallory.verdict
+
+
+def test_a_mail_that_one_of_its_recipients_does_not_get_is_no_work_done(lab, tmp_path):
+    server = lab.smtp()
+    with lab.mallory(Vector(), at=server) as mallory:
+        address, port = mallory.address(server)
+        to = ["--server", address, "--port", str(port), "--from", "a@x.test", "--timeout", "20"]
+        run([tool("swaks"), *to, "--to", "bob@lab.test,bob@other.test", "--tls"])
+    assert (mallory.verdict.outcome, len(lab.mailbox("bob"))) == ("broken", 1)
+    assert "550" in mallory.verdict.evidence[0]
+
+
+def bind(host, port, password):
+    import ldap3
+
+    client = ldap3.Connection(ldap3.Server(host, port, get_info=ldap3.NONE), "uid=alice,dc=lab,dc=test", password)
+    client.open()
+    client.start_tls()
+    client.bind()
+    client.unbind()
+
+
+def connect(host, port, password):
+    import asyncpg
+
+    async def visit():
+        to = {"host": host, "port": port, "user": "alice", "password": password, "database": "lab"}
+        with suppress(asyncpg.PostgresError):
+            await (await asyncpg.connect(**to, ssl=ssl._create_unverified_context())).close()
+
+    asyncio.run(visit())
+
+
+@pytest.mark.parametrize(("protocol", "program"), (("ldap", bind), ("postgresql", connect)))
+@pytest.mark.parametrize("password", ("hunter2", "wrong"))
+def test_a_login_in_records_that_was_refused_is_no_work_done(lab, protocol, program, password):
+    server = lab.start(protocol)
+    with lab.mallory(Vector(), at=server) as mallory:
+        program(*mallory.address(server), password)
+    assert mallory.verdict.outcome == ("unharmed" if password == "hunter2" else "broken"), mallory.verdict
+
+
+LHLO = [(SERVER, b"220 x LMTP\r\n"), (CLIENT, b"LHLO a\r\n"), (SERVER, b"250 x\r\n")]
+MANY = [f"b{number}@lab.test" for number in range(300)]
+
+
+def test_each_of_hundreds_of_recipients_has_its_own_reply():
+    ahead = "MAIL FROM:<a@x>\r\n" + "".join(f"RCPT TO:<{one}>\r\n" for one in MANY) + "DATA\r\n"
+    replies = b"250 ok\r\n" + b"250 ok\r\n550 no\r\n" * 150 + b"354 go\r\n"
+    turns = [(CLIENT, ahead.encode()), (SERVER, replies), (CLIENT, b"Subject: x\r\n\r\nhi\r\n.\r\nQUIT\r\n")]
+    stored = b"250 ok\r\n" * 149 + b"452 full\r\n221 bye\r\n"
+    said = enumerate([*LHLO, *turns, (SERVER, stored)], 1)
+    chunks = [(number, number, side, "data", data, len(data)) for number, (side, data) in said]
+    ends = Endpoint("192.0.2.1", 50000), Endpoint("192.0.2.2", 24)
+    deeds = evidence._deeds(read(Conversation(*ends, [(0, 0, CLIENT, "syn", b"", 0), *chunks])))
+    done = {deed.values: deed.accepted for deed in deeds}
+    assert [done[(one,)] for one in MANY] == [True, False] * 150
+    assert done[()] is False, "one of the recipients does not get the message (RFC 2033 §4.2)"
+
+
 # ---- what cannot be known
 
 
@@ -273,7 +342,7 @@ def stranger(lab, port=587):
     thread.start()
     yield Target("mail", port, SMTP, False)
     listener.close()
-    thread.join(5)
+    thread.join(30)
 
 
 def test_a_server_whose_secrets_nobody_has_makes_the_verdict_unknown_and_it_says_what_is_missing(lab, tmp_path):

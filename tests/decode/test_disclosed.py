@@ -57,7 +57,7 @@ CASES: list[tuple[Dialect, str, list[tuple[str, str]]]] = [
     ),
     (
         IMAP,
-        'C: a FETCH 1 BODY[TEXT]\nS: * 1 FETCH (BODY[TEXT] "no way")\nS: * 2 FETCH (FLAGS () RFC822.TEXT "never")',
+        'C: a FETCH 1 BODY[TEXT]\nS: * 1 FETCH (BODY[TEXT] "no way")\nS: * 2 FETCH (PREVIEW "never")',
         [("message", "no way"), ("message", "never")],
     ),
     (

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from labkit.capture.conversation import CLIENT, SERVER
 from labkit.decode.dialogue import read
 from labkit.decode.privacy import visible
-from labkit.dialects import LDAP, POSTGRESQL, XMPP
+from labkit.dialects import HTTP, LDAP, POSTGRESQL, XMPP
 from labkit.dialects.ldap import ENUMERATED, SEQUENCE, STRING, element, number
 from labkit.dialects.postgresql import SSL_REQUEST, message, startup
 
 STREAM = b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' to='lab.test'>"
 SCRAM = b"r=abcd,s=QSXCR+Q6sek8bf92,i=4096"
+PLAIN = b64encode(b"\0alice\0hunter2")
 PROOF = b"c=biws,r=abcd,p=v0X8v3Bz2T0CJGbJQyF0X+HI4Ts="
 
 
@@ -167,18 +168,52 @@ def test_the_steps_of_a_login_in_stanzas_are_read():
             [("recipient", "bob@lab.test"), ("message", "4 < 9")],
         ),
         (b"<message><body>to all</body></message>", [("message", "to all")]),
+        (b"<message><body><![CDATA[4 < 9]]></body></message>", [("message", "4 < 9")]),
+        (
+            b"<iq><query xmlns='jabber:iq:register'><password>b</password><username>a</username></query></iq>",
+            [("password", "b"), ("user name", "a")],
+        ),
+        (
+            b"<s:auth xmlns:s='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>%s</s:auth>" % PLAIN,
+            [("user name", "alice"), ("password", "hunter2")],
+        ),
+        (
+            b"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='X-OAUTH2'>%s</auth>" % PLAIN,
+            [("user name", "alice"), ("bearer token", "hunter2")],
+        ),
+        (
+            b"<authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'><initial-response>%s" % PLAIN,
+            [("user name", "alice"), ("password", "hunter2")],
+        ),
+        (b"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>", []),
     ),
 )
 def test_what_stanzas_tell_is_told_as_far_as_they_go(stanza, told):
     assert seen(XMPP, (CLIENT, STREAM), (SERVER, STREAM), (CLIENT, stanza)) == told
 
 
+# ---- HTTP (RFC 7617, RFC 6750)
+
+
+@pytest.mark.parametrize(
+    ("field", "told"),
+    (
+        (b"Authorization: Basic YWxpY2U6aHVudGVyOjI=", [("user name", "alice"), ("password", "hunter:2")]),
+        (b"authorization:\tbasic YWxpY2U6aHVudGVyOjI", [("user name", "alice"), ("password", "hunter:2")]),
+        (b"Authorization: Bearer mF_9.B5f-4.1JqM", [("bearer token", "mF_9.B5f-4.1JqM")]),
+        (b"Authorization: Digest x", []),
+    ),
+)
+def test_a_login_in_a_request_is_told(field, told):
+    assert seen(HTTP, (CLIENT, b"GET / HTTP/1.1\r\nHost: a\r\n%s\r\n\r\n" % field)) == told
+
+
 # ---- any bytes
 
 
 @given(
-    st.sampled_from((LDAP, POSTGRESQL, XMPP)),
-    st.sampled_from(("auth", "response", "message", "iq", "PasswordMessage", "SASLInitialResponse", "unfinished")),
+    st.sampled_from((HTTP, LDAP, POSTGRESQL, XMPP)),
+    st.sampled_from(("auth", "response", "message", "iq", "GET", "PasswordMessage", "SASLInitialResponse")),
     st.binary(max_size=80) | st.binary(max_size=80).map(lambda data: element(SEQUENCE, number(1), element(0x60, data))),
 )
 def test_whatever_a_phrase_is_what_it_tells_stands_in_it(dialect, title, data):

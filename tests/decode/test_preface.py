@@ -14,6 +14,7 @@ from labkit.capture.conversation import CLIENT, SERVER
 from labkit.decode.dialogue import read
 from labkit.decode.event import TEXT, Dialogue
 from labkit.decode.preface import preface
+from labkit.decode.privacy import visible
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 V4 = socket.inet_aton("203.0.113.7") + socket.inet_aton("192.0.2.25") + struct.pack(">HH", 50001, 25)
@@ -121,3 +122,19 @@ def test_what_only_looks_like_a_preface_is_text():
         dialogue = read(conversation([(CLIENT, data), (SERVER, b"500 what\r\n")], 25))
         assert not said_by(dialogue, "preface")
         assert b"".join(event.data for event in dialogue.events if event.sender == CLIENT) == data
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    (
+        ("SOCKS 5 with a login", [("user name", "alice"), ("password", "secret")]),
+        ("SOCKS 4", [("user name", "me")]),
+        ("CONNECT", []),
+        ("CONNECT with basic authentication", [("user name", "alice"), ("password", "hunter:2")]),
+    ),
+)
+def test_a_login_to_a_proxy_is_told(name, more):
+    basic = b"CONNECT mx.test:25 HTTP/1.1\r\nProxy-Authorization: Basic YWxpY2U6aHVudGVyOjI=\r\n\r\n"
+    before = PREFACES.get(name, [(CLIENT, basic), (SERVER, HTTP_OK)])
+    found = visible(read(conversation([*before, (SERVER, b"220 mx ESMTP\r\n"), (CLIENT, b"EHLO a\r\n")], 8888)))
+    assert [(one.what, one.value) for one in found] == [*more, ("client name", "a")]

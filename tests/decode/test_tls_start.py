@@ -15,7 +15,7 @@ from labkit.decode.event import TEXT, TLS, Dialogue
 from labkit.decode.privacy import visible
 from labkit.decode.steps import steps
 from labkit.decode.tls_start import begins
-from labkit.dialects import IMAP, POP3, SMTP, Dialect
+from labkit.dialects import ALL, IMAP, POP3, SMTP, Dialect
 from labkit.show.transcript import summary
 
 ODD = 2601
@@ -159,6 +159,20 @@ def test_text_that_goes_on_behind_a_failed_handshake_is_commands_and_replies(dia
         assert "injected" not in kinds(dialogue)
 
 
+@pytest.mark.parametrize("password", ("hunter2", "hünter2"))
+@pytest.mark.parametrize("failed", (True, False), ids=("handshake failed", "no handshake"))
+@pytest.mark.parametrize("dialect", ALL, ids=[dialect.name for dialect in ALL])
+def test_in_every_protocol_a_login_behind_a_failed_upgrade_is_read(dialect, failed, password):
+    alert = (SERVER, b"\x15\x03\x03\x00\x02\x02\x28")
+    turns = [asks(dialect, tag="7"), answers(dialect, "go-ahead", "7"), *((HELLO, alert) if failed else ())]
+    dialogue = read(conversation([*turns, (CLIENT, dialect.writes.login("alice", password, "8"))], PORTS[dialect]))
+    told = [exposure.value for exposure in visible(dialogue) if exposure.what == "password"]
+    assert [one.replace("\\xfc", "ü") for one in told] == [password]
+
+
+PORTS = {dialect: dialect.explicit_ports[0] for dialect in ALL}
+
+
 @every_dialect
 def test_a_second_upgrade_succeeds_where_the_first_has_failed(dialect):
     noop, done = asks(dialect, "NOOP", "c"), answers(dialect, "done", "c")
@@ -228,7 +242,8 @@ FOREIGN = {
 def test_other_protocols_are_neither_tls_nor_mail(what, whole):
     said = FOREIGN[what]
     dialogue = read(conversation(said, ODD, whole))
-    assert dialogue.session is None and dialogue.dialect is None
+    assert dialogue.session is None
+    assert (dialogue.dialect and dialogue.dialect.name) in (None, what)  # HTTP is read as what it is
     assert not re.search("TLS, |POP3|everything crossed", summary(dialogue))
     for side in (CLIENT, SERVER):
         told = b"".join(event.data for event in dialogue.events if event.sender == side)

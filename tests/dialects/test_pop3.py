@@ -116,6 +116,14 @@ def test_a_message_ends_at_the_single_dot_and_nowhere_before():
     assert message.data[start:end] == b"Subject: a dot\r\n\r\n..\r\n...and more\r\n"
 
 
+def test_a_server_without_carriage_returns_ends_its_messages_without_them():
+    greeting, mail, done = b"+OK\n", b"+OK\nSubject: x\n\n..\n.\n", b"+OK bye\n"
+    asked = b"RETR 1\nRETR 2\nQUIT\n"
+    for cuts in ((), range(80)):
+        found = phrases(POP3, split([(SERVER, greeting), (CLIENT, asked), (SERVER, mail + mail + done)], cuts))
+        assert [phrase.data for phrase in found if phrase.sender == SERVER] == [greeting, mail, mail, done]
+
+
 def test_the_upgrade_of_rfc_2595_ends_with_the_go_ahead():
     assert seen(POP3, UPGRADE) == [
         *(("greeting", "+OK"), ("command", "CAPA"), ("reply", "+OK"), ("command", "STLS"), ("go-ahead", "+OK")),
