@@ -64,6 +64,8 @@ def streams(path: Path) -> dict[int, Stream]:
     found: dict[int, Stream] = defaultdict(Stream)
     for line in done.stdout.splitlines():
         number, frame, source, target, port, syn, ack, payload, certificates, alerts, kinds = line.split("\t")
+        if not number:
+            continue  # a question to the name server, or its answer
         stream = found[int(number)]
         stream.frames.append(int(frame))
         if _set(syn) and not _set(ack):

@@ -67,8 +67,10 @@ class Tap:
 
     def _witness(self, client: Address, listener: Listener, answers: bool, data: bytes) -> None:
         written, names = self._network.written, self._network.names
+        paths = self._network.tables[listener.transport].interceptions
+        meant = next((host for (host, _), path in paths.items() if path.listener is listener), listener.host)
         near = written.get(names.get(f"{client[0]}:{client[1]}", ""), client[0]), client[1]
-        far = written.get(listener.host, listener.address[0]), listener.port
+        far = written.get(meant, listener.address[0]), listener.port
         source, target = ((socket.inet_aton(ip), port) for ip, port in ((far, near) if answers else (near, far)))
         self._datagrams.append((time.time_ns(), ends(source, target), data))
 

@@ -136,6 +136,11 @@ def _pointed_at(finding: object, network: MysteryNetwork) -> tuple[Incident | No
     except TypeError:
         frame = 0
     last, key = len(network.capture.frames), network.key
+    if frame not in key.session_at and 0 < frame <= last:
+        return None, (
+            f"Frame {frame} belongs to no session: it is a question to the name server, or the answer to one. "
+            "'frame' is the number of a frame of the session itself."
+        )
     if frame not in key.session_at:
         return None, f"'frame' is the number of a frame, from 1 to {last}, and yours is {shown(finding['frame'])}."
     session = key.session_at[frame]

@@ -2,13 +2,14 @@
 
 import subprocess
 import sys
+from socket import inet_aton
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tools import tool
 
-from labkit import Lab
+from labkit import Lab, attacks
 from labkit.capture.frames import ETHERNET
 from labkit.capture.pcap import Frame
 from labkit.defences.lookups import lookups
@@ -67,3 +68,14 @@ def test_any_frames_are_read_without_harm(datas):
     ]
     for each in lookups(frames):
         assert each.name or each.type
+
+
+def test_the_addresses_in_a_capture_do_not_give_away_who_answers_in_the_place_of_the_name_server():
+    with Lab("loopback", capture="tap", hosts=("dns", "www")) as lab:
+        lab.network.written.update({name: lab.network.published(name) for name in lab.network.hosts})
+        lab.domain("bob.test").sign().tlsa("3 1 1")
+        with lab.capture() as capture, lab.spoof(attacks.HideTLSA()):
+            assert lab.resolve("_25._tcp.mail.bob.test", "TLSA").status == "bogus"
+        asked = {(frame.data[26:30], frame.data[30:34]) for frame in capture.frames if frame.data[36:38] == b"\0\x35"}
+        alice, mallory, dns = (inet_aton(lab.network.published(name)) for name in ("alice", "mallory", "dns"))
+    assert asked == {(alice, dns), (mallory, dns)}

@@ -84,6 +84,12 @@ def _peaceful():
     return next(one.began for number, one in enumerate(conversations) if key().attack_on(number) is None)
 
 
+def _question():
+    """The first frame that is a question to the name server."""
+    known = key().session_at
+    return next(number for number in range(1, len(network().capture.frames)) if number not in known)
+
+
 def _leak(*wanted):
     return next(incident for incident in key().incidents if incident.leaked in wanted)
 
@@ -213,6 +219,7 @@ WRONG = [
     _about("15.2", "which went as these two wanted", lambda: _first(frame=_peaceful())),
     _about("15.2", "is the number of a frame, from 1", lambda: _first(frame="the first")),
     _about("15.2", "is the number of a frame, from 1", lambda: _first(frame=True)),
+    _about("15.2", "belongs to no session: it is a question to the name server", lambda: _first(frame=_question())),
     _about("15.2", "is the number of a frame, from 1", lambda: _first(frame=10**9)),
     _about("15.2", "'attack' is one of", lambda: _first(attack="magic")),
     _about("15.2", "attacked, but not so", lambda: [
