@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import re
 import subprocess
 import sys
@@ -164,3 +165,9 @@ def test_whatever_stands_around_a_solution_stays():
     in_a_list = 'G = [Exercise("b", solution={})]'
     source = before + in_a_list.format('f"{1}"')
     assert without_solutions(source.encode()).decode() == after + in_a_list.format('""')
+
+
+def test_a_pipe_is_no_notebook_and_nothing_waits_for_it(tmp_path, capsys):
+    os.mkfifo(tmp_path / "pipe.ipynb")
+    assert main(["export", "otter", str(tmp_path / "pipe.ipynb"), str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err == f"labkit: {tmp_path / 'pipe.ipynb'} is no file: name a notebook.\n"

@@ -97,6 +97,8 @@ def read(path: Path) -> Assignment:
 
 
 def _notebook(path: Path) -> "NotebookNode":
+    if path.exists() and not path.is_file():
+        raise LabError(f"{path} is no file: name a notebook.")
     try:
         notebook = nbformat.reads(path.read_text("utf-8"), as_version=4)
         nbformat.validate(notebook)
