@@ -2,16 +2,18 @@
 
 Every side is a process of its own, timed from start to end (the two in Python are `sides`). tshark prints SMTP
 commands, reply codes and the sizes of messages, and of TLS the types of handshake messages, the changes of cipher and
-the alerts, and must find as many of each as we do. scapy only dissects, because it does not follow STARTTLS into the
+the alerts, and must find as many of each as we do. By the clock we may use several processes (`labkit.decode.shares`);
+the CPU seconds are those of one, on one processor. scapy only dissects, because it does not follow STARTTLS into the
 ciphertext: with its TLS layer, which is the figure that has a target, and for comparison TCP/IP headers alone. It does
 so for a sample; its time is scaled by the number of packets.
 """
 
 import json
 from collections.abc import Iterator
+from statistics import median
 
 from figures import AT_LEAST, AT_MOST, REFERENCE, Figure
-from processes import interleaved, python, run
+from processes import cpu_seconds, interleaved, python, run
 from sessions import recorded
 
 _ROUNDS = 3
@@ -38,12 +40,24 @@ def measure(sessions: int) -> Iterator[Figure]:
     ours, tshark = runs["ours"].seconds, runs["tshark"].seconds
     size = f"{sessions:,} sessions, {packets:,} packets, {found['events']:,} events"
     yield Figure("decode: tshark's time / ours", tshark / ours, AT_LEAST, 5, f"{tshark:.2f} s / {ours:.2f} s ({size})")
+    yield _of_one_process(path)
     for layers, bound in (("TLS", AT_LEAST), ("headers", REFERENCE)):
         sample = json.loads(runs[layers].output)
         scapy = sample["seconds"] * packets / sample["packets"]
         absolute = f"{scapy:.0f} s / {ours:.2f} s (scaled from {sample['packets']:,} packets)"
         yield Figure(f"decode: scapy's time, {layers} / ours", scapy / ours, bound, 50, absolute)
     yield _memory(sessions, found["peak"])
+
+
+def _of_one_process(path: str) -> Figure:
+    sides = {"tshark": _tshark(path), "ours": python("bench/sides.py", "ours", path)}
+    taken: dict[str, list[float]] = {side: [] for side in sides}
+    for _ in range(_ROUNDS):
+        for side, command in sides.items():
+            taken[side].append(cpu_seconds(command))
+    tshark, ours = median(taken["tshark"]), median(taken["ours"])
+    absolute = f"{tshark:.2f} s / {ours:.2f} s of CPU"
+    return Figure("decode: tshark's CPU / ours in one process", tshark / ours, AT_LEAST, 5, absolute)
 
 
 def _memory(sessions: int, peak: int) -> Figure:

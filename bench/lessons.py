@@ -19,7 +19,7 @@ _TARGET = 15.0
 
 def measure(_: int) -> Iterator[Figure]:
     """The seconds of every notebook."""
-    with copied() as lessons, _on_few_cores():
+    with copied() as lessons, on_few_cores():
         for path in lessons:
             seconds = _run(path)
             yield Figure(f"lessons: {path.stem}", seconds, AT_MOST, _TARGET, f"{seconds:.1f} s, kernel included", "s")
@@ -34,7 +34,7 @@ def _run(path: Path) -> float:
 
 
 @contextmanager
-def _on_few_cores() -> Iterator[None]:
+def on_few_cores() -> Iterator[None]:
     """Keep this process and its children to two cores, where the system can do that (Linux)."""
     if not hasattr(os, "sched_setaffinity"):
         yield

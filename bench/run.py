@@ -14,7 +14,7 @@ from pathlib import Path
 
 from figures import table
 
-MEASUREMENTS = ("startup", "decode", "output", "interceptor", "kernel", "lan", "lessons", "serving")
+MEASUREMENTS = ("startup", "decode", "output", "interceptor", "kernel", "lan", "lessons", "serving", "defences")
 WHEN_NAMED = ("hub",)
 """Measured only when asked for by name: needs more installed, and takes long."""
 _SESSIONS, _STUDENTS = 5000, 30

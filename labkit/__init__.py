@@ -39,7 +39,7 @@ _HOMES = {
 }
 
 __all__ = list(_HOMES)
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def __getattr__(name: str) -> Any:

@@ -349,9 +349,15 @@ def _close_all(running: "list[Interceptor]") -> None:
 def targets(site: Site, vector: "Vector", at: "Server | None" = None) -> "list[Target]":
     """The servers that an attack is on: `at`, or all whose protocol the vector knows. Raises `LabError` for none."""
     from labkit.attacks.engine.interceptor import Target
+    from labkit.attacks.vectors.publication import PublicationVector
     from labkit.dialects import ALL, named
     from labkit.servers.standing import check_not_replaced
 
+    if isinstance(vector, PublicationVector):
+        raise LabError(
+            f"{vector.name} changes what a domain publishes, and no conversation: "
+            f"use lab.spoof(attacks.{vector.name}())."
+        )
     check_not_replaced(at, site.servers)
     servers = [server for server in site.servers.values() if vector.applies_to(named(server.protocol))]
     chosen = servers if at is None else [at]

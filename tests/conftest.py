@@ -1,4 +1,4 @@
-"""What every test shares: patience for property tests, interrupts as in a shell, and which tests run in one process.
+"""What every test shares: patience for property tests, interrupts as in a shell, and the order and places of the tests.
 
 A shell starts a job in the background with SIGINT ignored, and every process that it starts inherits that: then no test
 could press Control-C, in this process or in another one.
@@ -15,9 +15,14 @@ settings.load_profile("labkit")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+LONGEST = ("notebooks", "trials")
+"""The folders of the longest tests: they begin first, so that at the end no process works alone on one of them."""
+
+
 @pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that share what their module has made run in one process, one after the other (pytest-xdist)."""
+    items.sort(key=lambda item: item.path.parent.name not in LONGEST)
     for item in items:
         names = getattr(item, "_fixtureinfo", None)
         made = [found for each in names.name2fixturedefs.values() for found in each] if names else []

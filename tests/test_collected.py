@@ -45,7 +45,7 @@ def _abandoned(network: str, method: str) -> Host:
     lab.capturing = lab.capture()
     lab.capturing.__enter__()
     lab.attacking = lab.mallory(attacks.StripCapability())
-    lab.client = lab.alice.connect("mail", 587, timeout=5)
+    lab.client = lab.alice.connect("mail", 587, timeout=30)
     lab.client.recv(100)
     return lab.alice
 

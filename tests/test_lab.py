@@ -25,7 +25,7 @@ def test_a_server_in_the_place_of_one_that_runs_is_refused_and_the_error_says_ho
 def test_a_server_on_the_same_port_replaces_the_first_if_it_is_told_to():
     with Lab() as lab:
         first = lab.smtp()
-        client = lab.alice.connect("mail", 587, timeout=5)
+        client = lab.alice.connect("mail", 587, timeout=30)
         second = lab.smtp(starttls="off", replace=True)
         with client, suppress(ConnectionResetError):
             while client.recv(4096):

@@ -157,7 +157,7 @@ def test_json_keeps_bytes_that_are_not_text(tmp_path):
     said = b"EHLO caf\xe9\r\n"
     with Lab(capture="tap") as lab, lab.capture() as capture:
         server = lab.smtp()
-        with lab.alice.connect(server.host, server.port, timeout=5) as client:
+        with lab.alice.connect(server.host, server.port, timeout=30) as client:
             client.recv(4096)
             client.sendall(said)
             client.recv(4096)

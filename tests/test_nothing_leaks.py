@@ -145,7 +145,7 @@ def test_a_lab_in_a_circle_is_closed_by_whichever_thread_collects_the_garbage(tr
     assert client.recv(100).startswith(b"220")
     del lab, server
     loop.events.call_soon_threadsafe(gc.collect)  # the worst one: the servers' own
-    loop._thread.join(5)
+    loop._thread.join(30)
     assert not loop._thread.is_alive()
     del loop
     assert client.recv(100) == b""
@@ -161,7 +161,7 @@ def test_open_connections_end_with_the_lab(traces):
         lab.smtp(implicit=True)
         clients = [lab.alice.connect("mail", port) for port in (587, 587, 465)]
     for client in clients:
-        client.settimeout(5)
+        client.settimeout(30)
         with client, suppress(ConnectionResetError):
             while client.recv(4096):
                 pass
@@ -174,9 +174,9 @@ def test_connections_of_the_last_moment_end_with_the_lab(traces):
         with Lab() as lab:
             lab.smtp()
             lab.smtp(implicit=True)
-            clients = [lab.alice.connect("mail", port, timeout=5) for port in (587, 465, 587)]
+            clients = [lab.alice.connect("mail", port, timeout=30) for port in (587, 465, 587)]
             lab.smtp(replace=True)
-            clients.append(lab.alice.connect("mail", 587, timeout=5))
+            clients.append(lab.alice.connect("mail", 587, timeout=30))
         for client in clients:
             with client, suppress(ConnectionResetError):
                 while client.recv(4096):
@@ -250,7 +250,7 @@ def test_a_process_that_is_killed_leaves_no_file_and_nothing_that_listens(tmp_pa
     assert not os.listdir(tmp_path)
     for port in listening:
         with pytest.raises(ConnectionRefusedError):
-            socket.create_connection(("127.0.0.1", port), timeout=5)
+            socket.create_connection(("127.0.0.1", port), timeout=30)
     assert psutil.wait_procs(children, timeout=10)[1] == []
 
 
@@ -352,7 +352,7 @@ with Lab() as lab:
                      b"\\x16\\x03\\x01\\x00\\x05\\x01", b"AUTH LOGIN\\r\\n",
                      b"EHLO x\\r\\nMAIL FROM:<a@b>\\r\\nRCPT TO:<c@d>\\r\\nDATA\\r\\nhalf"):
             for linger in (b"", b"\\1\\0\\0\\0\\0\\0\\0\\0"):
-                with lab.alice.connect(server.host, server.port, timeout=5) as client:
+                with lab.alice.connect(server.host, server.port, timeout=30) as client:
                     if server is explicit:
                         client.recv(4096)
                     client.sendall(said)

@@ -10,7 +10,7 @@ SAFE = """
 
     @pytest.mark.starttls("smtp")
     def test_never_leaks(labkit):
-        with smtplib.SMTP(labkit.host, labkit.port, timeout=5) as client:
+        with smtplib.SMTP(labkit.host, labkit.port, timeout=30) as client:
             client.starttls(context=labkit.context)
             client.login(labkit.user, labkit.password)
             client.sendmail("alice@lab.test", "bob@lab.test", labkit.message)
@@ -115,9 +115,9 @@ def test_implicit_tls_and_other_protocols_are_asked_for_by_name(pytester):
         @pytest.mark.starttls("imap", modes=("implicit", "upgraded"), attacks=("N1", "T3", "C2"))
         def test_never_leaks(labkit):
             if labkit.mode == "implicit":
-                client = imaplib.IMAP4_SSL(labkit.host, labkit.port, ssl_context=labkit.context, timeout=5)
+                client = imaplib.IMAP4_SSL(labkit.host, labkit.port, ssl_context=labkit.context, timeout=30)
             else:
-                client = imaplib.IMAP4(labkit.host, labkit.port, timeout=5)
+                client = imaplib.IMAP4(labkit.host, labkit.port, timeout=30)
                 client.starttls(labkit.context)
             with client:
                 client.login(labkit.user, labkit.password)

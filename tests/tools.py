@@ -18,6 +18,12 @@ def tool(name: str) -> str:
     return path
 
 
+def fetchmail_with(settings: Path) -> list[str]:
+    """The words of fetchmail with this file of settings, in whose folder it keeps its own."""
+    options = ["--nosyslog", "--pidfile", str(settings.with_name("pid"))]
+    return ["env", f"FETCHMAILHOME={settings.parent}", tool("fetchmail"), "-f", str(settings), *options]
+
+
 def python(code: str, tmp_path: Path, *options: str) -> subprocess.Popen:
     """A process that runs `code` and keeps its temporary files in `tmp_path`."""
     environment = {**os.environ, "TMPDIR": str(tmp_path), "TEMP": str(tmp_path), "TMP": str(tmp_path)}

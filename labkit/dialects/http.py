@@ -32,6 +32,7 @@ STATUSES = {
 }
 FIELDS = {
     "host": "Which of the server's names is meant (RFC 9110 §7.2).",
+    "accept": "Which media types the client takes (RFC 9110 §12.5.1).",
     "user-agent": "Which program asks (RFC 9110 §10.1.5).",
     "content-type": "The media type of the content (RFC 9110 §8.3).",
     "content-length": "How many bytes of content follow (RFC 9110 §8.6).",

@@ -97,7 +97,7 @@ def complaint(exercise: Exercise, answer: object, *about: object) -> str:
 
 
 def _asked(number: str) -> Exercise:
-    """That exercise, and the student is at its lesson."""
+    """The exercise with that number; from now on the student counts as being at its lesson."""
     exercise = lessons.exercise(number)
     keeper().lesson = exercise.lesson
     return exercise
@@ -108,7 +108,7 @@ def _work(number: str) -> Work:
 
 
 def _told(page: Page) -> Page:
-    """Keep what was done, and tell with the page what became of the file."""
+    """Write the record, and add to the page what is wrong with its file, if anything is."""
     keeper().keep()
     return views.with_news(page, keeper().news())
 

@@ -203,7 +203,7 @@ def _plainly_wrong(answer: object, otherwise: str) -> str:
 
 
 def nearly(answer: object, right: object) -> str:
-    """What to say of an answer that means the right thing in another form."""
+    """The sentence for an answer that is right in another form."""
     if isinstance(right, str | bytes) and isinstance(answer, str | bytes | bytearray):
         return _other_kind(answer, right) or _other_spelling(answer, right)
     if isinstance(right, list | tuple) and isinstance(answer, list | tuple) and same(list(answer), list(right)):
@@ -246,7 +246,7 @@ _KINDS = {
 
 
 def kind_named(kind: type) -> str:
-    """What a value of that type is called in a sentence."""
+    """The words for a value of that type in a sentence."""
     return _KINDS.get(kind, f"a {kind.__name__}")
 
 

@@ -34,13 +34,13 @@ _SUMS = ("solved", "of", "tries", "hints", "solutions")
 
 @dataclass
 class StudentRow:
-    """What is known of one student."""
+    """One row: a student, or a file that cannot be counted."""
 
     files: list[str]
     record: StudentRecord | None = None
     """None for a file that cannot be counted."""
     notes: list[str] = field(default_factory=list)
-    """What is to be said of the files, in sentences."""
+    """Problems of the files, a sentence each."""
 
     @property
     def student(self) -> str:
@@ -74,7 +74,7 @@ class ClassTable(Page):
 
     @property
     def problems(self) -> list[str]:
-        """What is to be said of files, in sentences."""
+        """Problems of files, a sentence each."""
         return [note for row in self.rows for note in row.notes]
 
     @property
@@ -165,7 +165,7 @@ def _add(row: StudentRow, name: str, record: StudentRecord) -> None:
 
 
 def _exercises(rows: Sequence[StudentRow]) -> dict[str, list[str]]:
-    """Those of the course, and then those of others that some student has done."""
+    """The lessons of the course, and then others in which a student has done something."""
     known = {number: [each.number for each in lessons.lesson(number).exercises] for number in lessons.numbers()}
     for row in rows:
         for number in row.record.exercises if row.record else ():
@@ -176,7 +176,7 @@ def _exercises(rows: Sequence[StudentRow]) -> dict[str, list[str]]:
 
 
 def _name(row: StudentRow) -> str:
-    """What a row is called: the student, or the file where the student's name was drawn at random or is unknown."""
+    """The heading of a row: the student, or the file if the student's name was drawn at random or is unknown."""
     name = row.student if row.student and not _DRAWN.fullmatch(row.student) else printable(Path(row.files[0]).stem)
     return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
 

@@ -68,7 +68,7 @@ def returned(function: Callable[..., Any], *arguments: Any, on: str = "") -> tup
 
 
 def call(function: Callable[..., Any], *arguments: Any, limit: float | None = None) -> Any:
-    """What the function returns. Raises what it raises, and `OutOfTime` after `limit` seconds (without: `LIMIT`)."""
+    """Call the function. Raises what it raises, and `OutOfTime` after `limit` seconds (`LIMIT` by default)."""
     outcome: list[tuple[Any, BaseException | None]] = []
     context = copy_context()
     watch = _Watch()

@@ -25,7 +25,7 @@ PATIENCE = 60.0
 
 
 class PartGrade(NamedTuple):
-    """What one part of an answer earned."""
+    """The points of one part of an answer."""
 
     name: str
     points: float

@@ -26,7 +26,7 @@ _MOST = 1000
 
 
 class Examined(NamedTuple):
-    """What is right of a finding."""
+    """What is right and wrong in a finding."""
 
     incident: Incident | None
     """The attack that its frame belongs to; None where it belongs to none."""

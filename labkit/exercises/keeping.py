@@ -67,7 +67,7 @@ class Keeper:
             )
 
     def news(self) -> list[str]:
-        """What the student has not been told yet about the file, in sentences; a second call gives nothing."""
+        """Sentences about the file that the student has not read yet; a second call gives none."""
         news, self._news = self._news, []
         return news
 

@@ -1,4 +1,4 @@
-"""What a mission of "You are Mallory" takes: the console is the evidence, and what both sides saw decides."""
+"""Checkers of the missions of "You are Mallory": the evidence is the console and the captures of both sides."""
 
 from typing import TYPE_CHECKING
 
@@ -55,7 +55,7 @@ def offered(side: "Capture") -> list[str]:
 
 
 def _undecided(answer: object) -> str:
-    """What is wrong with a console before one looks at what was won."""
+    """Why a console cannot be judged; empty where it can."""
     from labkit.byhand.console import Console
 
     if not isinstance(answer, Console):

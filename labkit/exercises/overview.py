@@ -62,7 +62,7 @@ def _done(record: StudentRecord, of: Lesson, whole: bool) -> tuple[str, list[Pro
 
 
 def _certificate(record: StudentRecord) -> Page | None:
-    """The certificate of completion; None while an exercise of a lesson of the series is not solved."""
+    """The certificate of completion; None while an exercise of the series is not solved."""
     series = [lesson(number) for number in numbers() if number.isdigit()]
     done = [record.exercises.get(exercise.number, Work()) for each in series for exercise in each.exercises]
     if not all(work.solved for work in done):

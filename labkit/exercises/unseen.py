@@ -171,7 +171,7 @@ def scored(detector: Callable[[Any], Any], network: MysteryNetwork) -> tuple[Fou
         try:
             return compared(network, named)  # what it names may do anything when it is looked at
         except NotSessions as error:
-            return f"On {where} {error}."
+            return f"On {where} {error}"
 
     found, complaint = returned(tried, network.capture, on=where)
     if complaint or isinstance(found, str):

@@ -82,7 +82,7 @@ def sessions_named(network: MysteryNetwork, named: object) -> set[int]:
     if named is None:
         raise NotSessions("it returns nothing (None): does every way through it end in a `return`?")
     if isinstance(named, str | bytes | dict) or not isinstance(named, Iterable):
-        raise NotSessions(f"it returns a {type(named).__name__}, and it should return a list of sessions")
+        raise NotSessions(f"it returns a {type(named).__name__}, and it should return a list of sessions.")
     places = _places(network.capture)
     return {_session(network, one, places) for one in islice(named, _MOST)}
 
@@ -99,7 +99,7 @@ def _session(network: MysteryNetwork, one: object, places: dict[tuple[object, ..
     else:
         number = network.key.session_at.get(_frame(one), -1)
     if number < 0:
-        raise NotSessions(f"it names something that is no session of the capture that it was given: {_shown(one)}")
+        raise NotSessions(f"it names something that is no session of the capture that it was given: {_shown(one)}.")
     return number
 
 

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from selectors import DefaultSelector
 from typing import Any
 
 from labkit.errors import LabError
@@ -25,6 +26,28 @@ _SLOW = 5.0
 """Seconds of one callback that Python's development mode tells of; a busy machine makes any of them slower than 0.1."""
 
 
+class Events(asyncio.SelectorEventLoop):
+    """asyncio's loop, the same on every system. Raises `OSError`, and leaves nothing then.
+
+    One for which there were too few descriptors counts as closed: asyncio's `__del__` would close what was never made,
+    fail, and Python would print that.
+    """
+
+    _made = False
+
+    def __init__(self) -> None:
+        selector = DefaultSelector()
+        try:
+            super().__init__(selector)
+        except BaseException:
+            selector.close()
+            raise
+        self._made = True
+
+    def is_closed(self) -> bool:
+        return not self._made or super().is_closed()
+
+
 class Loop:
     """An event loop in a thread, from construction to `close`. Raises `OSError`, and `RuntimeError` for no thread.
 
@@ -36,7 +59,7 @@ class Loop:
         """Called in the thread when it ends."""
         self._maker = os.getpid()
         self._stop = asyncio.Event()
-        self.events: asyncio.AbstractEventLoop = asyncio.SelectorEventLoop()  # the same on every system
+        self.events: asyncio.AbstractEventLoop = Events()
         """asyncio's part of it."""
         self.events.set_exception_handler(_ignore)
         self.events.slow_callback_duration = _SLOW

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from labkit.dialects.base import Phrase
+from labkit.dialects.writing import Writer
 from labkit.probe.observation import Observation, Unseen
 from labkit.probe.target import ProbeTarget
 from labkit.probe.visit import Broken, Deadline, ProbeVisit, lenient_context, told
@@ -43,9 +44,11 @@ def _matches(pattern: str, phrases: Sequence[Phrase]) -> bool:
 def _inject(target: ProbeTarget, deadline: Deadline, seen: Observation) -> bool | Unseen:
     """Put a command behind the request to start TLS, in the same segment, and look for its reply inside TLS."""
     writes = target.dialect.writes
-    injected = writes.injected
+    injected, question = writes.injected, writes.begin or writes.ask
     if injected is None:
         return Unseen(f"no harmless command of {target.dialect.name} is known for it")
+    if question is None:
+        return Unseen(f"no command of {target.dialect.name} is known to ask with inside TLS")
     with ProbeVisit(target, deadline) as visit:
         visit.greet()
         visit.ask()
@@ -60,24 +63,15 @@ def _inject(target: ProbeTarget, deadline: Deadline, seen: Observation) -> bool 
             return False
         if visit.injected:
             seen.early = "the command was carried out in clear text, behind the go-ahead"
-        heard = _until_asked(visit)
+        visit.unasked()
+        visit.say(question(target.name, "2900"))
+        heard = visit.answer()  # what was injected is answered before the question
         found = _matches(injected.reply, heard)
         if found:
             seen.early = "the command was carried out inside TLS"
         elif seen.early is None:
             seen.early = "the command was thrown away"
         return found
-
-
-def _until_asked(visit: ProbeVisit) -> list[Phrase]:
-    """Ask inside TLS; all that the server says until it has answered. What was injected is answered before that."""
-    dialect = visit.dialect
-    question = dialect.writes.begin or dialect.writes.ask
-    heard: list[Phrase] = []
-    visit.unasked()
-    visit.say(question(visit.target.name, "2900"))
-    heard += visit.answer()
-    return heard
 
 
 def _keep_state(target: ProbeTarget, deadline: Deadline) -> bool | None:
@@ -110,6 +104,8 @@ def _log_in(visit: ProbeVisit) -> bool | Unseen:
     login, writes = visit.target.login, visit.dialect.writes
     if login is None:
         return Unseen("no account on it is known")
+    if writes.welcome == Writer.welcome:
+        return Unseen(f"how a server of {visit.dialect.name} welcomes a right login is not known")
     try:
         commands = visit.say(writes.login(login.user, login.password, "1701"))
         return any(_matches(writes.welcome, visit.answer()) for _ in range(commands))

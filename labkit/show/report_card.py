@@ -84,7 +84,7 @@ def _at(program: str) -> str:
 
 
 def _mended(program: str, lines: str) -> html.Node:
-    return [html.pre[line] for line in lines.split("\n")] if program else lines
+    return [html.pre("lk-words")[line] for line in lines.split("\n")] if program else lines
 
 
 def _tag(verdict: str) -> html.Node:

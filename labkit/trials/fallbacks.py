@@ -14,7 +14,7 @@ from labkit.attacks import speech
 from labkit.attacks.actions import Answer
 from labkit.attacks.vector import Answered, Line, Vector
 from labkit.attacks.verdict import UNKNOWN, Verdict
-from labkit.attacks.victims import Victim, habits, named
+from labkit.attacks.victims import habits, of
 from labkit.dialects import Dialect
 from labkit.dialects.writing import REFUSED
 from labkit.errors import LabError
@@ -66,7 +66,8 @@ def every_fallback(
 ) -> list[Fallback]:
     """Try the client of each dialect with each of `HABITS`; `make` makes a lab for each dialect.
 
-    `step` is called after each client. Where a client library is not installed, the verdict is unknown and says so.
+    `step` is called after each client. Where there is no server or no client, or its library is not installed, the
+    verdict is unknown and says so.
     """
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         return list(chain.from_iterable(pool.map(lambda dialect: _tried(make, dialect, step), chosen)))
@@ -74,20 +75,31 @@ def every_fallback(
 
 def _tried(make: "Callable[[], Lab]", dialect: Dialect, step: Callable[[], object]) -> list[Fallback]:
     found = []
+    program = next((victim.program for victim in of(dialect)), None)
+    library = (program.__doc__ or "").partition(":")[0] if program else "no client"
     with make() as lab:
-        lab.start(dialect.name, auth="always")
+        missing = _without_server(lab, dialect)
         for name, (habit, vector) in HABITS.items():
-            victim = named(f"{dialect.name}, {habit.__name__.replace('_', ' ')}")
-            library = (victim.program.__doc__ or "").partition(":")[0]
-            found.append(Fallback(dialect, library, name, _verdict(lab, victim, vector())))
+            victim = f"{dialect.name}, {habit.__name__.replace('_', ' ')}"
+            verdict = Verdict(UNKNOWN, missing) if missing else _verdict(lab, victim, vector())
+            found.append(Fallback(dialect, library, name, verdict))
             step()
     return found
 
 
-def _verdict(lab: "Lab", victim: Victim, vector: Vector) -> Verdict:
+def _without_server(lab: "Lab", dialect: Dialect) -> str:
+    """Start the server; why it cannot be started, and empty where it can."""
+    try:
+        lab.start(dialect.name, auth="always")
+    except LabError as error:
+        return str(error)
+    return ""
+
+
+def _verdict(lab: "Lab", victim: str, vector: Vector) -> Verdict:
     with lab.mallory(vector) as attack:
         try:
-            attack.visit(victim.name)
-        except LabError as error:  # its library is not installed
+            attack.visit(victim)
+        except LabError as error:  # there is no such client, or its library is not installed
             return Verdict(UNKNOWN, str(error))
     return attack.verdict

@@ -129,7 +129,7 @@ def test_tls_on_a_port_for_clear_text_passes_unread():
         lab.smtp(port=587, implicit=True)
         with lab.mallory(attacks.StripCapability()):
             context = ssl.create_default_context(cadata=lab.authority.pem.decode())
-            sock = lab.alice.connect("mail", 587, timeout=5)
+            sock = lab.alice.connect("mail", 587, timeout=30)
             with context.wrap_socket(sock, server_hostname="mail.lab.test") as tls:
                 assert tls.recv(100).startswith(b"220 ")
 
@@ -168,7 +168,7 @@ def test_noise_on_both_sides_breaks_no_vector(kind):
             for _ in range(30)
         ]
         with intercepted(vector, port) as (network, interceptor, listener):
-            with network.host("alice").connect("mail", port, timeout=5) as alice:
+            with network.host("alice").connect("mail", port, timeout=30) as alice:
                 alice.sendall(b"".join(said))
                 alice.shutdown(socket.SHUT_WR)
                 listener.socket.settimeout(0.2)
@@ -198,15 +198,15 @@ def test_a_victim_that_hangs_up_ends_the_session_on_both_sides():
         alice.close()
         assert everything(mail) == b""
         mail.close()
-        assert interceptor.sessions[0].over.wait(5)
+        assert interceptor.sessions[0].over.wait(30)
 
 
 def test_where_no_server_listens_the_victim_is_sent_away():
     with intercepted(Vector()) as (network, interceptor, listener):
         listener.close()
-        with network.host("alice").connect("mail", 587, timeout=5) as alice:
+        with network.host("alice").connect("mail", 587, timeout=30) as alice:
             assert everything(alice) == b""
-        assert interceptor.sessions[0].over.wait(5)
+        assert interceptor.sessions[0].over.wait(30)
         assert "Nothing listens on port 587 of mail" in interceptor.sessions[0].problem
 
 
@@ -325,7 +325,7 @@ def test_after_many_attacks_nothing_more_is_open_than_before():
         for kind in (attacks.StripCapability, attacks.FullInterception, attacks.BreakHandshake) * 5:
             with lab.mallory(kind()):
                 lab.send(mail, "x", login=("alice", "hunter2"))
-        until = time.monotonic() + 5
+        until = time.monotonic() + 30
         while count() != before and time.monotonic() < until:
             time.sleep(0.05)
         assert count() == before

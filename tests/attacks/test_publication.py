@@ -154,3 +154,5 @@ def test_attacks_on_what_is_published_are_told_apart_from_those_on_a_conversatio
             lab.attacks([attacks.HideTLSA])
         with pytest.raises(LabError, match="This is no vector against what is published"):
             lab.spoof(attacks.StripCapability()).__enter__()
+        with pytest.raises(LabError, match=r"use lab\.spoof\(attacks\.HideTLSA\(\)\)"):
+            lab.mallory(attacks.HideTLSA())

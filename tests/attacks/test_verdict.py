@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from tools import tool
+from tools import fetchmail_with, tool
 
 from labkit import Lab, attacks, policies
 from labkit.attacks import Pass, Replace, Vector, evidence
@@ -100,18 +100,7 @@ def fetchmail(lab, mallory, server, tmp_path, *options):
         f"  user alice password hunter2 {tls} fetchall keep mda 'cat > {tmp_path}/arrived'\n"
     )
     settings.chmod(0o600)
-    return run(
-        [
-            "env",
-            f"FETCHMAILHOME={tmp_path}",
-            tool("fetchmail"),
-            "-f",
-            str(settings),
-            "--nosyslog",
-            "--pidfile",
-            str(tmp_path / "pid"),
-        ]
-    )
+    return run(fetchmail_with(settings))
 
 
 def mbsync(lab, mallory, server, tmp_path, *options):
@@ -353,7 +342,7 @@ def stranger(lab, port=587):
     thread.start()
     yield Target("mail", port, SMTP, False)
     listener.close()
-    thread.join(5)
+    thread.join(30)
 
 
 def test_a_server_whose_secrets_nobody_has_makes_the_verdict_unknown_and_it_says_what_is_missing(lab, tmp_path):

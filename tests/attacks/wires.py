@@ -33,10 +33,10 @@ def intercepted(vector, port=587):
 @contextmanager
 def joined(network, listener, port=587):
     """The victim's socket and the server's, with the attacker between them."""
-    with network.host("alice").connect("mail", port, timeout=5) as victim:
+    with network.host("alice").connect("mail", port, timeout=30) as victim:
         server, _ = listener.socket.accept()
         with server:
-            server.settimeout(5)
+            server.settimeout(30)
             yield victim, server
 
 

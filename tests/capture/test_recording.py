@@ -39,9 +39,9 @@ class Pair:
 
     def __init__(self, lab: Lab, port: int = 587) -> None:
         self._listener = lab.mail.listen(port)
-        self.client = lab.alice.connect("mail", port, timeout=5)
+        self.client = lab.alice.connect("mail", port, timeout=30)
         self.server, _ = self._listener.socket.accept()
-        self.server.settimeout(5)
+        self.server.settimeout(30)
 
     def __enter__(self) -> "Pair":
         return self

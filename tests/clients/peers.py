@@ -9,6 +9,14 @@ from labkit.errors import LabError
 GREETING = b"220 mail.lab.test ESMTP\r\n"
 CAPABILITIES = b"250-mail.lab.test\r\n250 STARTTLS\r\n"
 
+HELD, PATIENCE = 1, 30
+"""Seconds: for a client that waits for what never comes, a goodbye at least, and for what must come."""
+
+
+def limit(words: str) -> int:
+    """The time limit of a client whose outcome is described so."""
+    return HELD if "ran out" in words else PATIENCE
+
 
 @contextmanager
 def scripted(lab, script, port=587):
@@ -20,7 +28,7 @@ def scripted(lab, script, port=587):
         with suppress(OSError):
             sock, _ = listener.socket.accept()
             with sock:
-                sock.settimeout(5)
+                sock.settimeout(30)
                 script(sock)
                 ended.wait(10)
 

@@ -40,7 +40,7 @@ def _free_port() -> int:
 
 
 def _wait_for(port: int, log: IO[bytes]) -> None:
-    limit = time.monotonic() + 20
+    limit = time.monotonic() + 60
     while time.monotonic() < limit:
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()

@@ -69,7 +69,7 @@ def dumpcap(path: Path, port: int, *options: str):
 
 def _settled(path: Path) -> None:
     """Wait until the file has not grown for a while."""
-    limit, size, quiet = time.monotonic() + 10, -1, 0
+    limit, size, quiet = time.monotonic() + 60, -1, 0
     while quiet < 5 and time.monotonic() < limit:
         before, size = size, path.stat().st_size
         quiet = quiet + 1 if size == before else 0

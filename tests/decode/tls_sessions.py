@@ -211,13 +211,13 @@ def _free_port() -> int:
 def _relayed(port: int, command: list[str], typed: list[tuple[bytes, str]], directory: Path) -> Chunks:
     chunks: Chunks = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(10)
+        listener.settimeout(60)
         command += ["-connect", f"127.0.0.1:{listener.getsockname()[1]}"]
         client = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=directory
         )
         near, _ = listener.accept()
-    far = socket.create_connection(("127.0.0.1", port), timeout=10)
+    far = socket.create_connection(("127.0.0.1", port), timeout=60)
     with near, far, client:
         relays = [
             threading.Thread(target=_relay, args=(CLIENT, near, far, chunks)),
@@ -231,17 +231,17 @@ def _relayed(port: int, command: list[str], typed: list[tuple[bytes, str]], dire
             os.write(client.stdin.fileno(), line)
             _wait_for(chunks, heard, last)
         try:
-            client.wait(10)
+            client.wait(60)
         finally:
             client.kill()
             for relay in relays:
-                relay.join(10)
+                relay.join(60)
     return chunks
 
 
 def _wait_for(chunks: Chunks, heard: int, last: str) -> None:
     """Wait until there are more than `heard` chunks, the last is of that side, and for a moment there is no other."""
-    limit, quiet = time.monotonic() + 5, 0
+    limit, quiet = time.monotonic() + 60, 0
     while quiet < 4 and time.monotonic() < limit:
         before = len(chunks)
         time.sleep(0.02)
@@ -249,7 +249,7 @@ def _wait_for(chunks: Chunks, heard: int, last: str) -> None:
 
 
 def _relay(sender: str, source: socket.socket, sink: socket.socket, chunks: Chunks) -> None:
-    source.settimeout(10)
+    source.settimeout(60)
     try:
         while data := source.recv(1 << 16):
             chunks.append((sender, data))

@@ -150,7 +150,7 @@ def broken_tcp(network, answer):
     for each in (listener, receiver):
         each.close()
     for thread in threads:
-        thread.join(5)
+        thread.join(30)
 
 
 def trickle(sock):

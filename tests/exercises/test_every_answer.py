@@ -23,6 +23,8 @@ RIGHT = [row for table in TABLES.values() for row in table.RIGHT]
 EXERCISES = [exercise for number in NUMBERS for exercise in lessons.lesson(number).exercises]
 NEVER_TRUE = ("cannot be looked at", "needs to know what it is about")
 """What is said where a checker does not know such an answer: no student may read that of an answer in these tables."""
+NEVER_WRITTEN = ("?.", "!.", "..", " .")
+"""Ends of sentences that are no end."""
 
 
 def _rows(rows, name):
@@ -47,6 +49,7 @@ def test_a_wrong_answer_is_told_what_is_wrong_with_it(row):
     assert said.startswith(f"✘ {number}")
     assert words in " ".join(said.split())
     assert not [phrase for phrase in NEVER_TRUE if phrase in said]
+    assert not [end for end in NEVER_WRITTEN if f"{end}\n" in f"{said}\n"]
 
 
 @pytest.mark.parametrize("row", _rows(RIGHT, lambda row: row[0]))

@@ -43,7 +43,7 @@ def test_a_function_that_was_given_up_has_stopped(hang):
     with pytest.raises(functions.OutOfTime):
         call(hang)
     for thread in set(threading.enumerate()) - before:
-        thread.join(5)  # it is told while it sleeps, and hears it afterwards
+        thread.join(30)  # it is told while it sleeps, and hears it afterwards
         assert not thread.is_alive()
 
 

@@ -261,7 +261,7 @@ def test_one_bad_mail_hides_no_later_conversation(tmp_path):
 
 def _submit(lab, data: bytes) -> None:
     """Send a message as it is, which the lab's own client would not."""
-    with lab.alice.connect("mail", 587, timeout=5) as sock:
+    with lab.alice.connect("mail", 587, timeout=30) as sock:
         file = sock.makefile("rb")
         for line in (b"", b"HELO x\r\n", b"MAIL FROM:<a@lab.test>\r\n", b"RCPT TO:<bob@lab.test>\r\n", b"DATA\r\n"):
             sock.sendall(line)

@@ -50,7 +50,7 @@ def test_each_who_waits_is_let_in(loop, listening):
 
     entrance = Entrance(loop.events, listening, 2, welcome, lambda _: None)
     clients = [socket.create_connection(listening.getsockname(), 5) for _ in range(5)]
-    assert all(came.acquire(timeout=5) for _ in clients)
+    assert all(came.acquire(timeout=30) for _ in clients)
     for client in clients:
         client.close()
     loop.call(entrance.close)
@@ -63,7 +63,7 @@ def test_without_a_socket_for_one_there_is_a_pause(loop, listening):
     with socket.create_connection(listening.getsockname(), 5):
         time.sleep(BREATH / 2)
         assert listening.tries == 1 and [error.errno for error in told] == [errno.EMFILE]
-        assert came.wait(5)
+        assert came.wait(30)
     loop.call(entrance.close)
 
 

@@ -1,10 +1,12 @@
 """The one thread of a network: it begins when it is needed, and whatever ends the network ends it."""
 
 import gc
+import sys
 import threading
 
 import pytest
 from networks import made
+from tools import python
 
 from labkit.capture.recording import record
 from labkit.errors import LabError
@@ -51,3 +53,25 @@ def test_who_calls_from_the_loop_itself_does_not_wait_for_it(network):
 def test_what_goes_wrong_in_the_loop_is_told_to_who_called(network):
     with pytest.raises(ZeroDivisionError):
         network.loop.call(lambda: 1 / 0)
+
+
+TOO_FEW = """
+import os, resource
+from labkit.network.loop import Events
+first, most = max(map(int, os.listdir("/proc/self/fd"))), resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+taken = [os.open("/dev/null", os.O_RDONLY) for _ in range(first)]
+for more in range(5):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (taken[-1] + 1 + more, most))
+    try:
+        Events().close()
+        print(more, "made")
+    except OSError:
+        print(more, "refused")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="descriptors are counted in /proc")
+def test_a_loop_that_gets_too_few_descriptors_prints_nothing(tmp_path):
+    with python(TOO_FEW, tmp_path) as process:
+        out, err = process.communicate(timeout=60)
+    assert (out, err) == ("0 refused\n1 refused\n2 refused\n3 made\n4 made\n", "")  # one for epoll, two that wake it

@@ -202,7 +202,7 @@ def test_two_ports_of_one_server_are_left_one_after_the_other(lan):
 def test_tools_are_intercepted_too_because_the_packets_are(lan):
     command = ["openssl", "s_client", "-starttls", "smtp", "-connect", "mail.lab.test:587"]
     with lan.intercept("mallory", "mail", 587) as interception:
-        interception.listener.socket.settimeout(5)
+        interception.listener.socket.settimeout(30)
         with pytest.raises(LabError, match="still running"):
             lan.host("alice").run([tool("openssl"), *command[1:]], timeout=1)
         with interception.accept() as far:

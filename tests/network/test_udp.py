@@ -13,9 +13,9 @@ def answer(listener, text):
 
 def test_a_datagram_goes_to_a_host_by_name_or_by_its_address_in_the_dns(network):
     listener = network.host("mail").listen(53, UDP)
-    listener.socket.settimeout(3)
+    listener.socket.settimeout(30)
     for where in ("mail", network.published("mail")):
-        with network.host("alice").connect(where, 53, 3, UDP) as sock:
+        with network.host("alice").connect(where, 53, 30, UDP) as sock:
             sock.send(b"?")
             answer(listener, b"you said ")
             assert sock.recv(100) == b"you said ?"
@@ -48,20 +48,20 @@ def test_where_nothing_listens_there_is_no_answer(network):
 
 def test_who_is_on_the_path_gets_the_datagrams_and_can_ask_the_real_server(network):
     listener = network.host("mail").listen(53, UDP)
-    listener.socket.settimeout(3)
+    listener.socket.settimeout(30)
     with network.intercept("mallory", "mail", 53, UDP) as interception:
         with pytest.raises(LabError, match="close that interception first"):
             network.intercept("mallory", "mail", 53, UDP)
-        interception.listener.socket.settimeout(3)
-        with network.host("alice").connect("mail", 53, 3, UDP) as sock:
+        interception.listener.socket.settimeout(30)
+        with network.host("alice").connect("mail", 53, 30, UDP) as sock:
             sock.send(b"?")
             answer(interception.listener, b"mallory heard ")
             assert sock.recv(100) == b"mallory heard ?"
-        with interception.connect(3) as onward:
+        with interception.connect(30) as onward:
             onward.send(b"!")
             answer(listener, b"mail heard ")
             assert onward.recv(100) == b"mail heard !"
-    with network.host("alice").connect("mail", 53, 3, UDP) as sock:
+    with network.host("alice").connect("mail", 53, 30, UDP) as sock:
         sock.send(b"?")
         answer(listener, b"mail heard ")
         assert sock.recv(100) == b"mail heard ?"

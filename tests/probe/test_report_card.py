@@ -94,3 +94,8 @@ def test_what_is_no_server_is_refused():
         assert lab.probe("mail:587").grade == lab.probe(server).grade == "A"
         server.close()
         assert "Nothing listens on port 587" in lab.probe(server)["reach"].said
+
+
+def test_a_line_of_settings_breaks_where_the_page_is_narrow(report):
+    assert '<pre class="lk-words">ssl_min_protocol' in report.page.html
+    assert "<pre>" not in report.page.html, "only the class breaks lines"

@@ -8,8 +8,12 @@ import pytest
 
 import labkit.servers
 from labkit import Lab, attack_table, attacks, dialect_table, dialects, step_table
-from labkit.attacks.verdict import LEAKED, STOPPED
+from labkit.attacks.verdict import LEAKED, STOPPED, UNHARMED, UNKNOWN
 from labkit.decode.steps import steps
+from labkit.dialects.writing import Writer
+from labkit.errors import LabError
+from labkit.show.fallback_grid import fallback_grid
+from labkit.trials.fallbacks import every_fallback
 from labkit.trust.contexts import client_context
 
 TOY = '''
@@ -65,7 +69,10 @@ DIALECT = Dialect(
             lambda wanted: "".join(f" {one}" for one in wanted),
             "CAN{list}\\r\\n",
         ),
-        injected=Injected("HELLO mallory", r"CAN"),
+        injected=Injected("PING mallory", r"NO"),
+        ask=lambda name, tag: b"HELLO\\r\\n",
+        leave=lambda tag: b"BYE\\r\\n",
+        welcome="YES",
     ),
     recognises=lambda server, client: server.startswith(b"HI toy"),
     explain=lambda kind, title, line: COMMANDS.get(title, "The server answers."),
@@ -104,10 +111,29 @@ SERVER = ToyServer
 '''
 
 
+CLIENT = '''
+"""A client of TOY that takes what is offered, and otherwise gives its password away all the same."""
+
+import socket, ssl, sys
+
+host, port, authority, password = sys.argv[1:]
+sock = socket.create_connection((host, int(port)), 5)
+sock.recv(100)
+sock.sendall(b"HELLO\\r\\n")
+if b"SECURE" in sock.recv(100):
+    sock.sendall(b"SECURE\\r\\n")
+    assert sock.recv(100) == b"GO\\r\\n"
+    sock = ssl.create_default_context(cafile=authority).wrap_socket(sock, server_hostname=host)
+sock.sendall(f"LOGIN alice {password}\\r\\n".encode())
+assert sock.recv(100) == b"YES\\r\\n"
+'''
+
+
 @pytest.fixture
 def toy(tmp_path, monkeypatch):
     """The dialect of the temporary file."""
     (tmp_path / "toy.py").write_text(TOY)
+    (tmp_path / "client.py").write_text(CLIENT)
     monkeypatch.setattr(labkit.servers, "__path__", [*labkit.servers.__path__, str(tmp_path)])
     module = importlib.import_module("labkit.servers.toy")
     dialects.add(module.DIALECT)
@@ -119,7 +145,7 @@ def toy(tmp_path, monkeypatch):
 
 def visit(lab, careful):
     """A client that upgrades if that is offered, or else, where it is careful, goes no further."""
-    with lab.alice.connect("mail", 7007, timeout=5) as sock:
+    with lab.alice.connect("mail", 7007, timeout=30) as sock:
         assert sock.recv(100) == b"HI toy\r\n"
         sock.sendall(b"HELLO\r\n")
         if b"SECURE" in sock.recv(100):
@@ -165,3 +191,42 @@ def test_a_strip_attack_has_a_verdict(toy):
 def test_it_has_a_place_in_every_table(toy):
     assert "Toy" in dialect_table().text and "7007" in dialect_table("toy").text
     assert "Toy" in attack_table([attacks.StripCapability]).text
+
+
+def test_its_server_is_probed(toy):
+    with Lab("loopback") as lab:
+        good = lab.probe(lab.start("toy", auth="always"))
+        bare = lab.probe(lab.start("toy", starttls="off", auth="always", replace=True))
+    assert good["offer"].verdict == "good" and "Toy on port 7007 of mail" in repr(good)
+    assert bare["offer"].verdict == "fault" and {found.id for found in good.faults} == {"clear-login"}, good
+
+
+def test_what_it_does_not_say_is_unknown_to_a_probe(toy):
+    for name, unsaid in (("ask", None), ("injected", None), ("welcome", Writer.welcome)):
+        object.__setattr__(toy.writes, name, unsaid)
+    with Lab("loopback") as lab:
+        report = lab.probe(lab.start("toy", auth="always"))
+    assert {report[check].verdict for check in ("injection", "clear-login")} == {"unknown"}
+
+
+def test_its_client_is_tested(toy, tmp_path):
+    command = [sys.executable, str(tmp_path / "client.py"), "{host}", "{port}", "{ca}", "{password}"]
+    with Lab("loopback") as lab:
+        tested = lab.victim(command, "toy", vectors=[attacks.StripCapability, attacks.UnknownRoot])
+    assert tested.verdict().outcome == UNHARMED
+    assert "password" in tested.verdict("N1").secrets and tested.verdict(attacks.UnknownRoot.id).outcome == STOPPED
+    assert "N1" in tested.page.text
+
+
+def test_without_a_client_of_the_labs_own_it_is_unknown_what_one_would_do(toy):
+    found = every_fallback(lambda: Lab("loopback"), [toy])
+    assert {one.verdict.outcome for one in found} == {UNKNOWN} and "There is no victim 'Toy, " in found[0].verdict.why
+    assert "Toy: SECURE → GO, no client" in str(fallback_grid(found))
+
+
+def test_a_dialect_without_a_server_says_so(toy, monkeypatch):
+    with Lab("loopback") as lab, monkeypatch.context() as patch:
+        patch.delitem(sys.modules, "labkit.servers.toy")
+        patch.setattr(labkit.servers, "__path__", labkit.servers.__path__[:-1])
+        with pytest.raises(LabError, match="has no server for it"):
+            lab.start("toy")

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
-from tools import tool
+from tools import fetchmail_with, tool
 
 from labkit import Lab
 from labkit.mail.mailbox import Message
@@ -147,17 +147,7 @@ def _fetchmail(lab, server, options, tmp_path):
         f"  user bob password swordfish {options} fetchall keep mda 'cat >> {arrived}'\n"
     )
     settings.chmod(0o600)
-    command = [
-        "env",
-        f"FETCHMAILHOME={tmp_path}",
-        tool("fetchmail"),
-        "-f",
-        str(settings),
-        "--nosyslog",
-        "--pidfile",
-        str(tmp_path / "pid"),
-    ]
-    return lab.alice.run(command), arrived
+    return lab.alice.run(fetchmail_with(settings)), arrived
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

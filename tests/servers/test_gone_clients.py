@@ -33,7 +33,7 @@ def test_a_client_that_pipelines_and_resets_is_forgotten_in_silence(protocol, im
         server = getattr(lab, protocol)(implicit=implicit, auth="always")
         context = client_context(lab.authority, False)
         for number in range(40):
-            sock = lab.alice.connect("mail", ports[implicit], timeout=5)
+            sock = lab.alice.connect("mail", ports[implicit], timeout=30)
             if implicit:
                 sock = context.wrap_socket(sock, server_hostname="mail.lab.test")
             if number % 2:
@@ -149,7 +149,7 @@ def test_any_command_is_answered_in_the_words_of_smtp():
 @pytest.mark.parametrize("protocol", PIPELINES)
 def test_a_greeting_says_starttls_only_in_a_list_of_capabilities(lab, protocol, implicit):
     getattr(lab, protocol)(implicit=implicit, starttls="off")
-    sock = lab.alice.connect("mail", PIPELINES[protocol][1 + implicit], timeout=5)
+    sock = lab.alice.connect("mail", PIPELINES[protocol][1 + implicit], timeout=30)
     if implicit:
         sock = client_context(lab.authority, False).wrap_socket(sock, server_hostname="mail.lab.test")
     with sock:

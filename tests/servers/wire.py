@@ -115,7 +115,7 @@ WIRES = {"SMTP": Wire, "IMAP": IMAPWire, "POP3": POP3Wire}
 @contextmanager
 def connected(lab, server, greeting="", context=None):
     """A wire to the server, behind its greeting; with `context`, inside TLS from the first byte."""
-    sock = lab.alice.connect(server.host, server.port, timeout=5)
+    sock = lab.alice.connect(server.host, server.port, timeout=30)
     kind = WIRES[server.protocol]
     wire = kind(context.wrap_socket(sock, server_hostname="mail.lab.test") if context else sock)
     try:

@@ -69,7 +69,11 @@ def test_the_version_stands_in_the_citation_and_in_the_changes():
     assert f"\nversion: {labkit.__version__}\n" in cited and f"\nlicense: {project['license']}\n" in cited
     assert f"\nrepository-code: {project['urls']['Repository']}\n" in cited
     assert {"cff-version", "message", "title", "authors"} <= set(re.findall(r"^([\w-]+):", cited, re.MULTILINE))
+    assert re.search(r"^## (.+)$", changes, re.MULTILINE)[1] in (labkit.__version__, "Unreleased")
     assert f"\n## {labkit.__version__}\n" in changes
+    for told in (ROOT / "README.md", ROOT / "site" / "guides" / "student.md"):
+        wheels = set(re.findall(r"labkit-[\d.]+-py3-none-any\.whl", told.read_text(encoding="utf-8")))
+        assert wheels == {f"labkit-{labkit.__version__}-py3-none-any.whl"}
 
 
 # ---- a look that finds nothing has to be one that could

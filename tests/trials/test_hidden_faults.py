@@ -40,7 +40,7 @@ def _swaks(lab, server, *more):
 
 def _says(lab, server, *lines, behind=b""):
     """What a server says in the clear, from its greeting on; and inside TLS, where `behind` follows the last line."""
-    with lab.alice.connect(server.host, server.port, timeout=2) as sock:
+    with lab.alice.connect(server.host, server.port, timeout=30) as sock:
         said = sock.recv(4096)
         for line in lines:
             sock.sendall(line + b"\r\n" + (behind if line == lines[-1] else b""))

@@ -90,7 +90,7 @@ class ForgeTLSA(PublicationVector):
     """Names a key of her own in every TLSA record."""
 
     id = "P3"
-    source = "RFC 7672 §1.3.2"
+    source = "RFC 6698 §8"
 
     def on_answer(self, question: Question, answer: bytes) -> bytes:
         return _forging().saying(answer, f"3 1 1 {'4d' * 32}") if question.type == "TLSA" else answer

@@ -7,8 +7,8 @@ lab's clients with a policy (`labkit.policies`) are victims, too, through `Lab.s
 """
 
 import inspect
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 
@@ -19,7 +19,7 @@ from labkit.attacks.victims.report import Report
 from labkit.dialects import Dialect
 from labkit.errors import LabError
 
-__all__ = ["ALL", "LOGIN", "TEXT", "Scene", "Victim", "named"]
+__all__ = ["ALL", "LOGIN", "TEXT", "Scene", "Victim", "named", "of"]
 
 
 @dataclass(frozen=True)
@@ -82,24 +82,25 @@ _HABITS = (
 )
 
 
-def _of(dialect: Dialect) -> Iterator[Victim]:
+@cache
+def of(dialect: Dialect) -> tuple[Victim, ...]:
     """The victims of a protocol: none where it has no file here, and none for implicit TLS that does not exist."""
     name = f"{__name__}.{dialect.name.lower()}"
     if find_spec(name) is None:
-        return
+        return ()
     module = import_module(name)
     possible = (habit for habit in _HABITS if module.PROGRAM.implicit or habit is not habits.implicit)
-    for habit, program in (*((habit, module.PROGRAM) for habit in possible), *module.SPECIAL):
-        yield Victim(dialect.name, habit, program)
+    chosen = (*((habit, module.PROGRAM) for habit in possible), *module.SPECIAL)
+    return tuple(Victim(dialect.name, habit, program) for habit, program in chosen)
 
 
-ALL: tuple[Victim, ...] = tuple(victim for dialect in dialects.ALL for victim in _of(dialect))
-
-_BY_NAME = {victim.name: victim for victim in ALL}
+ALL: tuple[Victim, ...] = tuple(victim for dialect in dialects.ALL for victim in of(dialect))
+"""Those of the dialects that come with the lab; `named` knows those of added ones, too."""
 
 
 def named(name: str) -> Victim:
     """The victim of that name, for example ``SMTP, if offered``. Raises `LabError` for another name."""
-    if name not in _BY_NAME:
-        raise LabError(f"There is no victim {name!r}: attacks.victims.ALL has {', '.join(map(repr, _BY_NAME))}.")
-    return _BY_NAME[name]
+    known = {victim.name: victim for dialect in dialects.ALL for victim in of(dialect)}
+    if name not in known:
+        raise LabError(f"There is no victim {name!r}: there are {', '.join(map(repr, known))}.")
+    return known[name]

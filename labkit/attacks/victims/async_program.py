@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from labkit.attacks.victims.programs import Program, Scene
+from labkit.network.loop import Events
 
 
 class AsyncProgram(Program):
@@ -36,7 +37,7 @@ class AsyncProgram(Program):
         return self._thread.submit(self._runner.run, limited()).result()
 
 
-class _DialledLoop(asyncio.SelectorEventLoop):
+class _DialledLoop(Events):
     """asyncio's loop, in which every new connection is made by the program."""
 
     def __init__(self, program: AsyncProgram) -> None:

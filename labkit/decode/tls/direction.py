@@ -1,6 +1,6 @@
 """One direction of a TLS session: its records, the keys that they are under now, and its unfinished handshake message.
 
-Plain state with no decisions; those are made in `stream`, which sees both directions.
+Plain state with no decisions; those are made in `connection_state`, which sees both directions.
 """
 
 from labkit.decode.event import CLIENT, SERVER

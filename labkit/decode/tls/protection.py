@@ -1,7 +1,7 @@
 """Open a record that an AEAD cipher protects: TLS 1.3 (RFC 8446 §5.2) and TLS 1.2 (RFC 5288, RFC 6655, RFC 7905).
 
-Which record is protected, and with which secret, is decided in `stream`; suites with a MAC of their own are `macs`.
-`cryptography` is loaded with the first key.
+Which record is protected is decided in `stream`, with which secret in `connection_state`; suites with a MAC of their
+own are `macs`. `cryptography` is loaded with the first key.
 """
 
 from collections.abc import Callable

@@ -1,23 +1,20 @@
 """Both directions of one TLS session: records in, messages out, decrypted where the secrets are there.
 
-RFC 8446 (TLS 1.3) and RFC 5246 (TLS 1.2). What becomes of a record is decided here, and which keys are in use at it;
-which secret they are made of is `secrets_of`, how a record is opened `protection` and `macs`, what a message means
-`meanings`, and its fields are `messages`.
+RFC 8446 (TLS 1.3) and RFC 5246 (TLS 1.2). What becomes of a record is decided here; which keys are in use at it is
+`connection_state`, how a record is opened `protection` and `macs`, what a message means `meanings`, and its fields are
+`messages`.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 
-from labkit.decode.event import CLIENT, SERVER, Event, Field
+from labkit.decode.event import CLIENT, Event, Field
 from labkit.decode.tls import problems, ssl2
-from labkit.decode.tls.ciphers import AEAD, NULL, CipherSpec, cipher_of
+from labkit.decode.tls.connection_state import TLS13, ConnectionState
 from labkit.decode.tls.cursor import Setting
-from labkit.decode.tls.direction import APPLICATION, EARLY, HANDSHAKE, LABELS, Direction
-from labkit.decode.tls.hello import ClientHello, ServerHello, client_hello, server_hello
-from labkit.decode.tls.macs import Inflating, NullOpener, NullOpener13, Opener
+from labkit.decode.tls.direction import Direction
+from labkit.decode.tls.hello import client_hello
 from labkit.decode.tls.meanings import meaning_of
 from labkit.decode.tls.messages import ciphertext_fields, handshake_fields, record_fields
-from labkit.decode.tls.older import MASTER, OlderSecrets, openers
-from labkit.decode.tls.protection import Opener13
 from labkit.decode.tls.records import (
     AFTER_GAP,
     ALERT,
@@ -28,8 +25,6 @@ from labkit.decode.tls.records import (
     SSL2,
 )
 from labkit.decode.tls.records import HANDSHAKE as HANDSHAKE_RECORD
-from labkit.decode.tls.registry import COMPRESSIONS, DEFLATE, version_name
-from labkit.decode.tls.suites import SUITES
 from labkit.decode.tls.titles import (
     ALERT_LENGTH,
     CLOSED,
@@ -44,17 +39,7 @@ from labkit.decode.tls.titles import (
     content_title,
     handshake_title,
 )
-from labkit.trust.keylog import Secrets, premasters_alone
-
-TLS13 = "TLS 1.3"
-
-(_CLIENT_HELLO, _SERVER_HELLO, _TICKET, _END_OF_EARLY_DATA) = (1, 2, 4, 5)
-(_SERVER_HELLO_DONE, _CLIENT_KEY_EXCHANGE, _FINISHED, _KEY_UPDATE) = (14, 16, 20, 24)
-_TICKET_START = 4 + 4 + 2
-"""Of a NewSessionTicket: behind header, lifetime, and length (RFC 5077 §3.3)."""
-_FIRST_DRAFT_WITH_HEADER = 25
-"""Of TLS 1.3: from this draft on, the header of a record is authenticated."""
-
+from labkit.trust.keylog import Secrets
 
 Message = tuple[str, str, str, bytes, bool, bool, int]
 """A handshake message, or a record of another kind:
@@ -71,7 +56,7 @@ A bare tuple, because there are many and each lives for a moment.
 """
 
 
-class Stream:
+class Stream(ConnectionState):
     """Follows one TLS session; is the `labkit.decode.event.Origin` of its events.
 
     `secrets` is a parsed key log; None gives the eavesdropper's view. Nothing that is fed raises: what cannot be read
@@ -79,24 +64,8 @@ class Stream:
     """
 
     def __init__(self, secrets: Secrets | None) -> None:
-        self.version = ""
-        self.cipher = ""
-        self.server_name = ""
-        self.resumed = False
-        self.opened = False
-        self.problem = "" if secrets is not None else problems.NO_SECRETS
-        self.older = OlderSecrets({} if secrets is None else secrets)
-        """The secrets of a session up to TLS 1.2, and how it can be resumed."""
-        self._secrets = self.older.log
-        self._client_hello: ClientHello | None = None
-        self._server_hello: ServerHello | None = None
-        self._full_handshake = False
-        self._pair: dict[str, Opener] = {}
-        self._tls13 = False
-        self._encrypts = True
-        """Whether the cipher suite encrypts at all."""
+        super().__init__(secrets)
         self._ssl2 = ssl2.Handshake()
-        self._directions = {CLIENT: Direction(CLIENT), SERVER: Direction(SERVER)}
 
     # ---- bytes in, messages out
 
@@ -258,9 +227,7 @@ class Stream:
         if kind == HANDSHAKE_RECORD:
             for data in side.messages(content):
                 self._add(messages, side, kind, handshake_title(data), data, encrypted, encrypted)
-                self.older.heard(data)
-                if react := _REACTIONS.get((side.sender, data[0])):
-                    react(self, side, data)
+                self._heard(side, data)
             if side.garbled:
                 self._drop_fragment(messages, side, encrypted)
             return
@@ -277,204 +244,3 @@ class Stream:
     def _drop_fragment(self, messages: list[Message], side: Direction, encrypted: bool) -> None:
         if side.fragment:
             self._add(messages, side, NOT_TLS, "broken handshake message", side.take_fragment(), encrypted, encrypted)
-
-    def _client_says_hello(self, side: Direction, data: bytes) -> None:
-        hello = self._client_hello = client_hello(data)
-        self.older.client_says_hello(hello, data)
-        self.server_name = hello.server_name or self.server_name
-        if (self._tls13 or not self.version) and side.epoch != APPLICATION:
-            side.enter(EARLY if hello.early_data else HANDSHAKE)
-
-    def _server_says_hello(self, side: Direction, data: bytes) -> None:
-        hello = server_hello(data)
-        self.version = version_name(hello.version)
-        self._tls13 = self.version.startswith(TLS13)
-        self.cipher = SUITES.get(hello.suite) or f"cipher suite 0x{hello.suite:04X}"
-        if hello.retry:
-            return
-        self._server_hello = hello
-        self._pair = {}
-        self._full_handshake = False
-        self._use_cipher(side)
-        self.resumed = self._tls13 and hello.resumed
-        self.older.server_says_hello(hello)
-        if not self._tls13:
-            self._directions[CLIENT].epoch = HANDSHAKE
-
-    def _use_cipher(self, side: Direction) -> None:
-        """Whether the suite encrypts; of SSL 3.0 that is known, too, although the lab does not open it."""
-        cipher = cipher_of(self._server_hello.suite)
-        self._encrypts = cipher is None or cipher.way != NULL
-        if not self._encrypts:
-            self.problem = problems.not_encrypted(self.cipher)  # more than that no secrets were used
-            if self._tls13:
-                self._directions[CLIENT].epoch = side.epoch = HANDSHAKE
-
-    def _server_issues_ticket(self, _: Direction, data: bytes) -> None:
-        if not self._tls13:
-            self.older.issued(data[_TICKET_START:])
-
-    def _client_sends_key(self, _: Direction, data: bytes) -> None:
-        self.older.client_sends_key(data)
-
-    @property
-    def _compression(self) -> str:
-        """How records are compressed; empty where they are not."""
-        method = self._server_hello.compression if self._server_hello and not self._tls13 else 0
-        return COMPRESSIONS.get(method, f"method {method}") if method else ""
-
-    def _server_is_done(self, _side: Direction, _data: bytes) -> None:
-        self._full_handshake = True
-
-    def _change_cipher(self, side: Direction) -> None:
-        """RFC 5246 §7.1; in TLS 1.3 it means nothing (RFC 8446 §5)."""
-        if self._tls13:
-            return
-        side.changed = side.finishing = True
-        side.opener = None
-        if side.sender == SERVER and self._server_hello and not self._full_handshake:
-            self.resumed = self.older.resumed = True
-
-    def _end_early_data(self, side: Direction, _: bytes) -> None:
-        if side.epoch == EARLY and side.opened:
-            side.enter(HANDSHAKE)
-
-    def _finish(self, side: Direction, _: bytes) -> None:
-        if self._tls13 and side.opened and side.epoch == HANDSHAKE:
-            side.enter(APPLICATION)
-
-    def _update_key(self, side: Direction, _: bytes) -> None:
-        if side.epoch == APPLICATION and isinstance(side.opener, Opener13):
-            side.opener = side.opener.updated()
-
-    # ---- which keys
-
-    def _open_first(self, side: Direction, header: bytes, body: bytes) -> tuple[int, bytes] | None:
-        """Open the first record under new keys; those after it are opened by `side.opener`."""
-        if side.sealed:
-            return None
-        if side.epoch == EARLY:
-            return self._open_early(side, header, body)
-        self._choose_opener(side)
-        opened = side.opener.open(header, body) if side.opener else None
-        side.finishing &= opened is None
-        self.opened |= opened is not None and self._encrypts and (side.epoch == APPLICATION or not self._tls13)
-        return opened
-
-    def _open_early(self, side: Direction, header: bytes, body: bytes) -> tuple[int, bytes] | None:
-        """Early data, or what follows it: a server that refuses it never says so in clear (RFC 8446 §4.2.10)."""
-        for opener in side.early or self._early_openers():
-            if opened := opener.open(header, body):
-                side.early = [opener]
-                self.opened = True
-                return opened
-        secret = self._secret(LABELS[CLIENT][HANDSHAKE])
-        if self._server_hello and secret and (cipher := cipher_of(self._server_hello.suite)):
-            opener = self._opener13(cipher, secret)
-            if opened := opener.open(header, body):
-                side.enter(HANDSHAKE)
-                side.opener = opener
-                return opened
-        self._say(self._misfit(side))
-        return None
-
-    def _early_openers(self) -> list[Opener13]:
-        """What may open early data: its cipher suite is the ticket's, which is one of those that the client offers."""
-        label = LABELS[CLIENT][EARLY]
-        secret = self._secret(label)
-        if not secret:
-            self._say(self._missing(label))
-        offered = self._client_hello.suites
-        ciphers = (cipher_of(int.from_bytes(offered[at : at + 2])) for at in range(0, len(offered), 2))
-        fitting = dict.fromkeys(
-            cipher for cipher in ciphers if cipher and cipher.way == AEAD and cipher.hash_length == len(secret)
-        )
-        return [Opener13(cipher, secret) for cipher in fitting]
-
-    def _choose_opener(self, side: Direction) -> None:
-        unreadable = self._compression and self._server_hello.compression != DEFLATE
-        if not self._encrypts and not unreadable:
-            side.opener = self._null_opener()
-        elif problem := self._obstacle():
-            self._seal(side, problem)
-        elif self._tls13:
-            self._open_with(side, LABELS[side.sender][side.epoch])
-        elif master := self.older.master():
-            self._pair = self._pair or dict(
-                zip((CLIENT, SERVER), openers(self.version, self.older, master), strict=True)
-            )
-            side.opener = self._pair[side.sender]
-        else:
-            self._seal(side, self._missing(MASTER))
-
-    def _null_opener(self) -> Opener:
-        cipher = cipher_of(self._server_hello.suite)
-        if self._tls13:
-            return NullOpener13(cipher.tag)
-        opener = NullOpener(self.older.mac_length(cipher))
-        return Inflating(opener) if self._compression else opener
-
-    def _open_with(self, side: Direction, label: str) -> None:
-        """Open what follows with this secret of TLS 1.3."""
-        if secret := self._secret(label):
-            side.opener = self._opener13(cipher_of(self._server_hello.suite), secret)
-        else:
-            self._seal(side, self._missing(label))
-
-    def _opener13(self, cipher: CipherSpec, secret: bytes) -> Opener13:
-        draft = self.version.rpartition(" ")[2]
-        return Opener13(cipher, secret, not draft.isdecimal() or int(draft) >= _FIRST_DRAFT_WITH_HEADER)
-
-    @property
-    def _client_random(self) -> bytes:
-        return self._client_hello.random if self._client_hello else b""
-
-    def _secret(self, label: str) -> bytes:
-        return self._secrets.get(self._client_random, {}).get(label, b"")
-
-    # ---- why not
-
-    def _obstacle(self) -> str:
-        """Why no record at all can be opened; empty when nothing stands against it."""
-        if self._client_hello is None:
-            return problems.no_hello("ClientHello")
-        if self._server_hello is None:
-            return problems.no_hello("ServerHello")
-        if (method := self._compression) and self._server_hello.compression != DEFLATE:
-            return problems.compressed(method)
-        return problems.cannot_open(self.version, self._server_hello.suite)
-
-    def _missing(self, label: str) -> str:
-        if premasters_alone(self._secrets):
-            return problems.premasters_alone(self.cipher)
-        if self._client_random not in self._secrets:
-            return problems.not_in_key_log(self._client_random)
-        return problems.label_missing(label, self._client_random)
-
-    def _misfit(self, side: Direction) -> str:
-        if any(direction.opened for direction in self._directions.values()):
-            return problems.record_does_not_open(side.sender, side.opened + 1)
-        return problems.secrets_do_not_fit(side.sender)
-
-    def _seal(self, side: Direction, problem: str) -> None:
-        side.sealed = True
-        side.opener = None
-        self._say(problem)
-
-    def _say(self, problem: str) -> None:
-        self.problem = self.problem or problem
-
-
-_REACTIONS: dict[tuple[str, int], Callable[[Stream, Direction, bytes], None]] = {
-    (CLIENT, _CLIENT_HELLO): Stream._client_says_hello,
-    (SERVER, _SERVER_HELLO): Stream._server_says_hello,
-    (SERVER, _SERVER_HELLO_DONE): Stream._server_is_done,
-    (SERVER, _TICKET): Stream._server_issues_ticket,
-    (CLIENT, _CLIENT_KEY_EXCHANGE): Stream._client_sends_key,
-    (CLIENT, _END_OF_EARLY_DATA): Stream._end_early_data,
-    (CLIENT, _FINISHED): Stream._finish,
-    (SERVER, _FINISHED): Stream._finish,
-    (CLIENT, _KEY_UPDATE): Stream._update_key,
-    (SERVER, _KEY_UPDATE): Stream._update_key,
-}
-"""What a handshake message changes, by its sender and type."""

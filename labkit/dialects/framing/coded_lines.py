@@ -14,7 +14,8 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from labkit.dialects.base import CLIENT, SERVER, Phrase, phrase
-from labkit.dialects.reader import COMMAND, LARGEST, MOST_UNANSWERED, WAIT, Buffer, BufferedReader
+from labkit.dialects.framing.line_reader import LineReader
+from labkit.dialects.reader import COMMAND, LARGEST, MOST_UNANSWERED, WAIT, Buffer
 
 CREDENTIAL, TEXT, CHUNK = "credential", "text", "chunk"
 """States of the client: a line of a login, lines up to a single dot, and as many bytes as its command has announced."""
@@ -23,8 +24,6 @@ CREDENTIAL, TEXT, CHUNK = "credential", "text", "chunk"
 _BLANK = "blank line"
 _HEADER = re.compile(rb"[!-9;-~]+:")
 """The beginning of a header field of mail (RFC 5322 §2.2)."""
-_LONGEST_COMMAND = 512
-"""Bytes in which a command can be told from other text (RFC 5321 §4.5.3.1.4)."""
 _KINDS = {COMMAND: "command", CREDENTIAL: "credential", TEXT: "message", CHUNK: "message"}
 """State -> kind of what the client says in it."""
 
@@ -73,7 +72,7 @@ class CodedLines:
         return watched - {""}
 
 
-class CodedLineReader(BufferedReader):
+class CodedLineReader(LineReader):
     """A dialect's reader gives its `_lines`, and how a reply is cut and named."""
 
     _lines: ClassVar[CodedLines]
@@ -84,9 +83,6 @@ class CodedLineReader(BufferedReader):
         self._greeted = False
         self._chunk = 0
         """Bytes that the client has announced and not sent."""
-        self._guessed = False
-        """Whether the client's state is only likely, because an answer is missing, or came early: a command that it
-        says all the same is one."""
         self._answered = False
         """Whether the chunk that the client sends has its answer already."""
         self._replied = False
@@ -160,21 +156,9 @@ class CodedLineReader(BufferedReader):
 
     # ---- what the client says next
 
-    def _client(self) -> Phrase | None:
-        if self._guessed and not self._take_guess():
-            return None
-        return self._READS[self._next](self)
-
-    def _take_guess(self) -> bool:
-        """Settle what the client says now, from its first line; gives whether that is there."""
-        buffer = self._buffers[CLIENT]
-        end = buffer.line()
-        if not end and len(buffer) < _LONGEST_COMMAND:
-            return False
-        self._guessed = False
-        if self._title(buffer[: end or _LONGEST_COMMAND].split(None, 2)) != "unknown command":
+    def _settle(self, line: bytes) -> None:
+        if self._title(line.split(None, 2)) != "unknown command":
             self._next, self._answered = COMMAND, False
-        return True
 
     def _command(self) -> Phrase | None:
         buffer = self._buffers[CLIENT]

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from labkit.dialects.base import CLIENT, SERVER, Phrase
-from labkit.dialects.reader import COMMAND, LARGEST, WAIT, Buffer, BufferedReader
+from labkit.dialects.framing.line_reader import LineReader
+from labkit.dialects.reader import COMMAND, LARGEST, WAIT, Buffer
 
 CREDENTIAL, CONTINUATION = "credential", "continuation"
 """States of the client: a line of a login, and the literal that its command has announced with the rest of its line."""
@@ -20,8 +21,6 @@ LITERAL = re.compile(rb"\{(\d{1,19})(\+?)\}\r?\n$")
 """The end of a line that announces a literal (RFC 9051 §4.3, RFC 7888)."""
 _LONGEST_LITERAL = 25
 """Bytes of such an end."""
-_LONGEST_COMMAND = 512
-"""Bytes in which a command can be told from other text."""
 _TAG = re.compile(rb"([^\s*+]+) ")
 
 
@@ -43,7 +42,7 @@ class TaggedLines:
     """Command that asks to compress -> the status behind which both sides do (RFC 4978)."""
 
 
-class TaggedLineReader(BufferedReader):
+class TaggedLineReader(LineReader):
     """A dialect's reader gives its `_lines`, and what its commands and responses are."""
 
     _lines: ClassVar[TaggedLines]
@@ -55,8 +54,6 @@ class TaggedLineReader(BufferedReader):
         """Tag and title of the client's last command."""
         self._invited = COMMAND
         """The client's state once the server lets it go on."""
-        self._guessed = False
-        """Whether the client's state is only likely, because an answer is missing: a command is one all the same."""
         self._literal = 0
         """Bytes of the literal that the client sends next."""
         self._brings_mail = False
@@ -171,22 +168,10 @@ class TaggedLineReader(BufferedReader):
     }
     """State -> the method that reads what the client says in it."""
 
-    def _client(self) -> Phrase | None:
-        if self._guessed and not self._take_guess():
-            return None
-        return self._READS[self._next](self)
-
-    def _take_guess(self) -> bool:
-        """Settle what the client says now, from its first line; gives whether that is there."""
-        buffer = self._buffers[CLIENT]
-        end = buffer.line()
-        if not end and len(buffer) < _LONGEST_COMMAND:
-            return False
-        self._guessed = False
-        tag, title = self._named(bytes(buffer[: end or _LONGEST_COMMAND]))
+    def _settle(self, line: bytes) -> None:
+        tag, title = self._named(line)
         if tag and title != "unknown command":
             self._next = COMMAND
-        return True
 
     # ---- what the server answers
 

@@ -20,7 +20,7 @@ def code(source: str, name: str, **metadata: Any) -> "NotebookNode":
 
 
 def locked(cell: "NotebookNode") -> "NotebookNode":
-    """That cell, which JupyterLab neither edits nor deletes."""
+    """Lock a cell, so that JupyterLab neither edits nor deletes it; gives the cell."""
     cell.metadata.update(editable=False, deletable=False)
     return cell
 

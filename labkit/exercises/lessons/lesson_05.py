@@ -176,8 +176,8 @@ LESSON = Lesson(
         },
         right="d",
         because=(
-            "TLS does not change the length of what it encrypts, it only adds a constant. RFC 8446 §5.4 allows to pad "
-            "records, and hardly anybody does."
+            "TLS 1.3 does not change the length of what it encrypts, it only adds a constant. RFC 8446 §5.4 allows to "
+            "pad records, and hardly anybody does."
         ),
         wrong={
             "a": "Encryption hides what is said. That something is said, when, between whom and how much of it stays "

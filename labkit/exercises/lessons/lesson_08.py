@@ -74,7 +74,7 @@ def _removed(answer: object, sides: object) -> str:
 
 
 def _attack(answer: object, kind: type[Vector], named: str) -> str:
-    """What is wrong with an attack before it is looked at more closely."""
+    """Why an attack cannot be judged; empty where it can."""
     if not isinstance(answer, Attack):
         return (
             "The answer is the attack itself, the name after `as` in `with lab.mallory(…) as …`, "

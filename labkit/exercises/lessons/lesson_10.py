@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from labkit.attack import Attack
 from labkit.attacks import CommandInjection
 from labkit.attacks.actions import Replace
 from labkit.attacks.vector import Answered, Line
@@ -72,7 +73,7 @@ _DO_NOT = {
 
 
 def _measures(of: Draw) -> list[str]:
-    """Some that would have helped, and some that would not."""
+    """Draws measures that would have helped, and others that would not."""
     helps = of.some("10.2 helps", _STOP_IT, of.number("10.2", 1, 3))
     return of.shuffled("10.2", [*helps, *of.some("10.2 others", tuple(_DO_NOT), 3)])
 
@@ -84,8 +85,18 @@ def _stops(answer: object) -> str:
     return members([each for each in asked if each in _STOP_IT], missing=why, extra=_DO_NOT, of=asked)(answer)
 
 
+def _other_attack(answer: Attack) -> str:
+    """What is wrong with an attack that is handed in with its verdict."""
+    if not isinstance(answer.vector, CommandInjection):
+        return f"This attack was {answer.vector.name}: the question is about `attacks.CommandInjection()`."
+    spoken = {dialogue.dialect.name for dialogue in answer.victim_side.dialogues if dialogue.dialect} - {"POP3"}
+    return f"This attack was on {' and '.join(sorted(spoken))}: the question is about POP3." if spoken else ""
+
+
 def _verdicts(answer: object) -> str:
     if isinstance(answer, list | tuple):
+        if complaint := next(filter(None, (_other_attack(each) for each in answer if isinstance(each, Attack))), ""):
+            return complaint
         answer = tuple(getattr(each, "verdict", each) for each in answer)
     if not isinstance(answer, tuple) or len(answer) != 2 or not all(isinstance(v, Verdict) for v in answer):
         return f"The answer is a pair of verdicts, `(one.verdict, other.verdict)`, and yours is {shown(answer)}."

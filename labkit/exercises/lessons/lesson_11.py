@@ -108,7 +108,7 @@ _NOT_STOPPED = (
 
 
 def _attacks(of: Draw) -> list[str]:
-    """Some that an enforced policy stops, and some that it does not."""
+    """Draws attacks that an enforced policy stops, and others that it does not."""
     passing = of.some("11.3 pass", _NOT_STOPPED, of.number("11.3", 2, 4))
     return of.shuffled("11.3", [*passing, *of.some("11.3 stop", _STOPPED, 3)])
 

@@ -25,7 +25,7 @@ _COUNTED = (
 
 
 def _some_ways(of: Draw) -> list[str]:
-    """Four ways, of each kind at least one."""
+    """Draws four ways, at least one of each kind."""
     kinds = [[words for words in _COUNTED if words.startswith(kind)] for kind in (STARTTLS, IMPLICIT)]
     return of.shuffled("13.1", [name for ways in kinds for name in of.some(f"13.1 {ways[0]}", ways, 2)])
 
@@ -65,7 +65,7 @@ def _miscounted(way: Way, counted: object) -> str:
 
 
 def _measured(of: Draw) -> dict[int, int]:
-    """Milliseconds of a round trip -> milliseconds of a session, as somebody has measured them."""
+    """Milliseconds of a round trip -> milliseconds of a session, as measured values."""
     trips, computing = of.number("13.2 trips", 5, 12), of.number("13.2 computing", 31, 89)
     return {rtt: trips * rtt + computing + of.number(f"13.2 {rtt}", 0, 2) for rtt in (20, 50, 100, 200)}
 

@@ -39,11 +39,15 @@ def _good():
     return _attack().verdict
 
 
-def _by_imap():
-    imap = open_lab().imap(**BROKEN, replace=True)
-    with open_lab().mallory(attacks.CommandInjection(), at=imap) as attack:
+def _on_imap(vector, **settings):
+    imap = open_lab().imap(**settings, replace=True)
+    with open_lab().mallory(vector, at=imap) as attack:
         open_lab().fetch(imap, policy=policies.verified)
-    return attack.verdict
+    return attack
+
+
+def _by_imap():
+    return _on_imap(attacks.CommandInjection(), **BROKEN).verdict
 
 
 def _pair(*makers):
@@ -85,6 +89,9 @@ WRONG = [
     ("10.3", "without the mistake", _pair(_bad, _bad)),
     ("10.3", "not from a POP3 server", Later(lambda: (replace(_bad(), evidence=("252 x",)), _good()))),
     ("10.3", "not from a POP3 server", _pair(_by_imap, _good)),
+    ("10.3", "the question is about POP3", Later(lambda: (_attack(**BROKEN), _on_imap(attacks.CommandInjection())))),
+    ("10.3", "the question is about `attacks.CommandInjection()`", Later(
+        lambda: (_attack(**BROKEN), _on_imap(attacks.ResponseInjection())))),
     ("10.3", "a pair of verdicts", Later(_bad)),
     ("10.3", "a pair of verdicts", ("deceived", "unharmed")),
     ("10.3", "No client came by in the second attack", Later(lambda: (_bad(), _attack(visits=False).verdict))),
