@@ -101,6 +101,7 @@ class MysteryNetwork:
         told = dict.fromkeys(self.programs, "a person's computer, with a mail program")
         told |= dict.fromkeys(self._plan.relays, "sends mail to other domains, on port 25")
         told[self._plan.gateway] = "a gateway: passes connections on as they come"
+        told["dns"] = "the name server of the domains"
         told["www"] = "the policy host of the domains (MTA-STS)"
         for server in self.servers:
             also = f"; takes the mail of {exchangers[server]} on port 25" if server in exchangers else ""
