@@ -36,6 +36,11 @@ def seen(dialect: Dialect, transcript: str) -> list[tuple[str, str]]:
     return [(phrase.kind, phrase.title) for phrase in phrases(dialect, turns(transcript))]
 
 
+def before_tls(found: Iterable[Phrase]) -> list[Phrase]:
+    """The phrases up to the upgrade: how TCP cuts the bytes behind it decides whether they came with it."""
+    return [phrase for phrase in found if phrase.kind not in ("injected", "rest")]
+
+
 def split(said: Sequence[Turn], cuts: Iterable[int]) -> list[Turn]:
     """The same conversation with every turn cut at these offsets (taken modulo its size)."""
     found: list[Turn] = []

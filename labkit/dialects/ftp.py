@@ -223,6 +223,7 @@ FTP = Dialect(
     explain=_explain,
     other_upgrades=("AUTH SSL",),
     further=_further,
+    delivers=("STOR", "APPE", "STOU"),
     again="USER",
     steps={"question inside TLS": "Inside TLS the client logs in. Data connections are still to be protected."},
     commands=COMMANDS,

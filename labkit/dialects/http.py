@@ -114,13 +114,15 @@ def _recognises(server: bytes, client: bytes) -> bool:
 def _explain(kind: str, title: str, line: str) -> str:
     name, colon, _ = line.partition(":")
     if title == _CONTENT:
-        return POLICY.get(name, "A line of the content.") if line else ""
+        return POLICY.get(name, "A line of the content.")
     if line.startswith("HTTP/") and kind == "reply":
         return STATUSES.get(title[:1], "The server's answer (RFC 9110 §15).")
     if line.startswith(f"{title} "):
         asked = " This is where the policy of MTA-STS is (RFC 8461 §3.3)." if f" {_POLICY} " in line else ""
         return REQUESTS.get(title, "What the client asks (RFC 9110 §9).") + asked
-    return FIELDS.get(name.lower(), "A field of the header (RFC 9110 §6.3).") if colon else ""
+    if not line:
+        return "The end of the header (RFC 9112 §2.1)."
+    return FIELDS.get(name.lower(), "A field of the header (RFC 9110 §6.3).") if colon else "Not a line of HTTP."
 
 
 _LOGIN = re.compile(

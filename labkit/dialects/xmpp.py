@@ -140,7 +140,7 @@ def _willing(phrase: Phrase) -> bytes:
 _NAME = rb"(?:[\w.-]{1,64}:)?"
 """What may stand before the name of an element: the prefix of its namespace."""
 _MECHANISM = rb"(?>[^>]*?\bmechanism=['\"](?P<mechanism>[^'\"]{1,64})['\"])[^>]*>"
-_TO = rb"(?:[^>]*?\bto=['\"](?P<recipient>[^'\"]{0,3071})['\"])?[^>]*>"
+_TO = rb"(?:[^>]*?\bto=['\"](?P<recipient>[^'\"]{0,3071})['\"])?+[^>]*+>"
 _TELLING: Mapping[str, re.Pattern[bytes]] = {
     title: re.compile(rb"\s*<" + _NAME + title.encode() + rb"\b" + inside, re.DOTALL)
     for title, inside in {
@@ -148,8 +148,8 @@ _TELLING: Mapping[str, re.Pattern[bytes]] = {
         "authenticate": _MECHANISM + rb"(?:.*?<" + _NAME + rb"initial-response>(?P<response>[^<]*))?",
         "response": rb"[^>]*>(?P<response>[^<]*)",
         "challenge": rb"[^>]*>(?P<challenge>[^<]*)",
-        "message": _TO + rb"(?:.*?<body\b[^>]*>(?:<!\[CDATA\[)?(?P<message>(?<=\[CDATA\[)(?:(?!\]\]>).)*|[^<]*))?",
-        "iq": rb"(?=(?:.*?<username\b[^>]*>(?P<user_name>[^<]*))?)(?:.*?<password\b[^>]*>(?P<password>[^<]*))?",
+        "message": _TO + rb"(?:.*?<body\b[^<>]*>(?:<!\[CDATA\[)?(?P<message>(?<=\[CDATA\[)(?:(?!\]\]>).)*|[^<]*))?",
+        "iq": rb"(?=(?:.*?<username\b[^<>]*>(?P<user_name>[^<]*))?)(?:.*?<password\b[^<>]*>(?P<password>[^<]*))?",
     }.items()
 }
 """Stanza -> what it tells. RFC 6120 §6.4 and XEP-0388 for logins; an iq may hold one without SASL (XEP-0078), or a new
@@ -205,7 +205,7 @@ XMPP = Dialect(
     client_first=True,
     sections={"upgrade": "RFC 6120 §5.4", "forget": "RFC 6120 §5.4.3.3", "login": "RFC 6120 §13.8"},
     messages=lambda _: (),
-    sasl=r"\s*<(?:[\w.-]+:)?auth\b[^>]*?mechanism=['\"](?P<mechanism>[^'\"]+)['\"][^>]*>(?P<initial>[^<]*)",
+    sasl=r"\s*<(?:[\w.-]+:)?auth\b(?>[^>]*?mechanism=['\"](?P<mechanism>[^'\"]{1,64})['\"])[^>]*>(?P<initial>[^<]*)",
     reader=_Reader,
     writes=Writer(
         command=_command,

@@ -192,6 +192,17 @@ def test_what_stanzas_tell_is_told_as_far_as_they_go(stanza, told):
     assert seen(XMPP, (CLIENT, STREAM), (SERVER, STREAM), (CLIENT, stanza)) == told
 
 
+@pytest.mark.parametrize(
+    ("title", "piece"),
+    (
+        *(("auth", b"mechanism='x' "), ("message", b"to='"), ("message", b"><body "), ("message", b"<![CDATA[]")),
+        *(("iq", b"><username "), ("authenticate", b"><initial-response")),
+    ),
+)
+def test_a_stanza_that_repeats_itself_a_hundred_thousand_times_is_read(title, piece):
+    assert len(list(XMPP.reveals(title, b"<%s " % title.encode() + piece * 100_000))) < 3
+
+
 # ---- HTTP (RFC 7617, RFC 6750)
 
 

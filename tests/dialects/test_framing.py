@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_readers import FTPReader, LDAPReader, LMTPReader, NNTPReader, PostgreSQLReader, SieveReader, XMPPReader
-from transcripts import Turn, held, split, stream, turns
+from transcripts import Turn, before_tls, held, split, stream, turns
 
 from labkit.dialects import CLIENT, SERVER, Phrase
 from labkit.dialects.framing import binary_records, stanzas
@@ -295,7 +295,7 @@ def test_no_reader_raises_loses_a_byte_or_depends_on_how_they_are_split(talk, cu
     for side in (CLIENT, SERVER):
         assert stream(found, side) == stream(said, side)
     if reader is XMPPReader:
-        assert read(reader, split(said, cuts)) == found
+        assert before_tls(read(reader, split(said, cuts))) == before_tls(found)
 
 
 @pytest.fixture

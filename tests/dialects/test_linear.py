@@ -7,7 +7,7 @@ import pytest
 from small_readers import XMPPReader
 from transcripts import Turn
 
-from labkit.dialects import CLIENT, IMAP, POP3, SERVER, SMTP
+from labkit.dialects import CLIENT, IMAP, MANAGESIEVE, POP3, SERVER, SMTP
 from labkit.dialects.base import Reader
 
 PIECE = 7
@@ -53,6 +53,14 @@ HOSTILE: dict[str, tuple[Callable[[], Reader], Callable[[int], list[Turn]]]] = {
     "a list": (
         POP3.reader,
         lambda size: [(SERVER, b"+OK\r\n"), (CLIENT, b"LIST\r\n"), *in_pieces(SERVER, b"+OK\r\n" + b"1 2\r\n" * size)],
+    ),
+    "a list without carriage returns": (
+        POP3.reader,
+        lambda size: [(SERVER, b"+OK\n"), (CLIENT, b"LIST\n"), *in_pieces(SERVER, b"+OK\n" + b"1 2\n" * size)],
+    ),
+    "a name of a script": (
+        MANAGESIEVE.reader,
+        lambda size: in_pieces(CLIENT, b"GETSCRIPT {9999999+}\r\n" + b"x" * 7 * size),
     ),
     "lines that nothing asked for": (
         POP3.reader,
