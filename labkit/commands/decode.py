@@ -52,7 +52,7 @@ def _print_lookups(file: CaptureFile) -> bool:
     if found:
         from labkit.show.lookup_table import lookup_table  # it loads the DNS
 
-        print(lookup_table(list(file.again().frames()), {}))
+        print(lookup_table(file.again().frames(), {}))
     return found
 
 

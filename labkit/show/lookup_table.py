@@ -1,6 +1,7 @@
 """The questions to a name server in a capture, as a table."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from itertools import chain, islice
 
 from labkit.capture.pcap import Frame
 from labkit.defences.lookups import lookups
@@ -20,10 +21,12 @@ _LONGEST = 60
 """Characters of an answer that are shown."""
 
 
-def lookup_table(frames: Sequence[Frame], names: Mapping[str, str]) -> Page:
+def lookup_table(frames: Iterable[Frame], names: Mapping[str, str]) -> Page:
     """The table of what was asked in these frames; `names` is ``ip:port`` or ``ip`` -> the name of that host."""
-    found = lookups(frames)
-    began = frames[0].time if frames else 0
+    coming = iter(frames)
+    first = list(islice(coming, 1))
+    found = lookups(chain(first, coming))
+    began = first[0].time if first else 0
     rows = [
         (
             f"{(each.time - began) / 1e6:.1f}",
