@@ -3,6 +3,7 @@
 import argparse
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 from labkit.capture.pcap import CaptureFile, read_frames
@@ -48,12 +49,17 @@ def run(chosen: argparse.Namespace) -> int:
 
 def _print_lookups(file: CaptureFile) -> bool:
     """Print the questions to a name server, as a table; whether there are any."""
-    found = asks(file.again().frames(), file.passed_over)
-    if found:
-        from labkit.show.lookup_table import lookup_table  # it loads the DNS
+    if not asks(file.again().frames(), file.passed_over):
+        return False
+    from labkit.defences.lookups import lookups  # it loads the DNS
+    from labkit.show.lookup_table import lookup_table
 
-        print(lookup_table(file.again().frames(), {}))
-    return found
+    frames = file.again().frames()
+    first = next(frames)
+    found = lookups(chain([first], frames))
+    if found:
+        print(lookup_table(found, first.time, {}))
+    return bool(found)
 
 
 def _json(_: CaptureFile, dialogue: Dialogue) -> tuple[str, str]:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -37,12 +37,13 @@ def run_bounded(
     most: int,
     environment: Mapping[str, str],
     running: "set[Running]",
+    still_open: Callable[[], object],
 ) -> Ended:
     """Run `start` with `input` on its standard input, for `timeout` seconds and `most` bytes of output at most.
 
     When it returns, neither the program nor a process that it has started is left; on Windows, processes that it has
-    started may be. The program is in `running` meanwhile. Raises
-    `OSError` where it cannot be started.
+    started may be. The program is in `running` meanwhile; `still_open` raises where what is to end it has been closed
+    while it was started. Raises `OSError` where it cannot be started.
     """
     with ExitStack() as stack:
         given = stack.enter_context(tempfile.TemporaryFile())
@@ -52,6 +53,7 @@ def run_bounded(
             program = stack.enter_context(Running(start, given, environment, most))
             running.add(program)
             stack.callback(running.discard, program)
+            still_open()
         program.wait(timeout)
     return Ended(None if program.cut else program.status, bytes(program.output), program.cut)
 

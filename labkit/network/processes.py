@@ -82,8 +82,8 @@ class Processes(ABC):
         check_installed(command[0])
         try:
             with within_limits(f"Starting {command[0]!r}"):
-                placed, around = self._placed(command), self._environment(environment)
-                return run_bounded(placed, input, timeout, most, around, self.network.programs)
+                placed, around, network = self._placed(command), self._environment(environment), self.network
+                return run_bounded(placed, input, timeout, most, around, network.programs, network.still_open)
         except OSError as error:
             raise LabError(f"{command[0]!r} cannot be started ({error.strerror}): try it in a terminal.") from error
 
@@ -108,6 +108,7 @@ class Processes(ABC):
             with uninterrupted(), within_limits(f"Starting {command[0]!r}"):
                 program = StartedProgram(self.name, command, prefix, self._environment(environment))
                 self.network.started.append((program, self.network.occasion()))
+            self.network.still_open()  # another thread may have closed it meanwhile
             program.check()
         except BaseException as error:
             if program is not None:

@@ -233,9 +233,9 @@ class SMTPSession(SMTP):
 
     async def _hear_out(self) -> None:
         """Close the connection behind the dismissal, when the client has stopped talking: see `Session.dismiss`."""
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-        with suppress(TimeoutError):
+        with suppress(OSError):  # it goes on talking, or has reset the connection
+            if self.transport.can_write_eof():
+                self.transport.write_eof()
             async with asyncio.timeout(_HEARD_OUT):
                 while await self._reader.read(self._reader._limit):
                     pass

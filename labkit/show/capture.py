@@ -144,9 +144,10 @@ class Capture(Trace):
 
     def lookups(self) -> Page:
         """The questions to the name server and its answers, as a table; what they are about is said with each."""
+        from labkit.defences.lookups import lookups
         from labkit.show.lookup_table import lookup_table
 
-        return lookup_table(self.frames, self.names)
+        return lookup_table(lookups(self.frames), self.frames[0].time if self.frames else 0, self.names)
 
     def visible(self) -> list[Exposure]:
         """What someone on the path can read, conversation by conversation; the indices are those of its events."""

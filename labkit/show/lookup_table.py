@@ -1,10 +1,8 @@
 """The questions to a name server in a capture, as a table."""
 
 from collections.abc import Iterable, Mapping
-from itertools import chain, islice
 
-from labkit.capture.pcap import Frame
-from labkit.defences.lookups import lookups
+from labkit.defences.lookups import Lookup
 from labkit.show.page import Page
 from labkit.show.table import Column, table_of
 
@@ -21,12 +19,11 @@ _LONGEST = 60
 """Characters of an answer that are shown."""
 
 
-def lookup_table(frames: Iterable[Frame], names: Mapping[str, str]) -> Page:
-    """The table of what was asked in these frames; `names` is ``ip:port`` or ``ip`` -> the name of that host."""
-    coming = iter(frames)
-    first = list(islice(coming, 1))
-    found = lookups(chain(first, coming))
-    began = first[0].time if first else 0
+def lookup_table(found: Iterable[Lookup], began: int, names: Mapping[str, str]) -> Page:
+    """The table of these questions; `began` is when the capture did, in nanoseconds since 1970 (UTC).
+
+    `names` is ``ip:port`` or ``ip`` -> the name of that host.
+    """
     rows = [
         (
             f"{(each.time - began) / 1e6:.1f}",

@@ -148,13 +148,13 @@ print(labkit.__file__, len(found), sorted({each.solution for each in found}), so
 def test_a_copy_for_students_has_every_exercise_and_no_solution(tmp_path, capsys):
     copied = tmp_path / "lab"
     assert main(["handout", str(copied)]) == 0
+    assert {path.name for path in copied.rglob("*") if path.name in ("tests", "__pycache__")} == set()
     done = subprocess.run(
         [sys.executable, "-c", EVERY_SOLUTION], cwd=copied, capture_output=True, text=True, timeout=100
     )
     exercises = [each for number in numbers() if number.isdigit() for each in lesson(number).exercises]
     assert done.stdout.startswith(f"{copied}/labkit/__init__.py {len(exercises)} ['']"), done.stderr
     assert "Solutions are left out of this installation" in done.stdout
-    assert {path.name for path in copied.rglob("*") if path.name in ("tests", "__pycache__")} == set()
     assert main(["handout", str(copied)]) == main(["handout", "/proc/self/lab"]) == 2
     assert "is there already" in capsys.readouterr().err
 

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -162,3 +163,22 @@ def test_whatever_ends_the_kernel_ends_its_programs_and_removes_its_files(networ
             time.sleep(0.05)
         assert not list(tmp_path.iterdir())
         kernel.kill()
+
+
+@pytest.mark.parametrize("begin", ("start", "try_out"))
+def test_a_network_that_is_closed_while_a_program_begins_leaves_none_and_says_that_it_is_closed(
+    network, monkeypatch, begin
+):
+    def closing(words, *arguments, **settings):
+        process = popen(words, *arguments, **settings)
+        if "6377" in words:
+            closer = threading.Thread(target=network.close)
+            closer.start()
+            closer.join(30)
+        return process
+
+    popen, mail = subprocess.Popen, network.host("mail")
+    monkeypatch.setattr(subprocess, "Popen", closing)
+    with pytest.raises(LabError, match="This lab is closed"):
+        getattr(mail, begin)(["sleep", "6377"])
+    assert gone("6377")

@@ -20,6 +20,7 @@ from labkit.clients.outcome import Outcome
 from labkit.decode.arp import ANSWER, Claim
 from labkit.decode.event import CLIENT, SERVER, TLS, Event, Field
 from labkit.decode.privacy import Exposure
+from labkit.defences.lookups import lookups
 from labkit.dialects.smtp import SMTP
 from labkit.servers.provider import BlockEvent
 from labkit.show import arp_table, html
@@ -217,7 +218,7 @@ VIEWS = {
     ),
     "grid": lambda _: Grid(NASTY, (NASTY, NASTY), {(NASTY, NASTY): Cell("!", NASTY, "soft", NASTY)}, {"!": NASTY}),
     "ladder": lambda _: ladder(_upgrade(), {3: NASTY}),
-    "lookup_table": lambda _: lookup_table(recorded("signed_dns").frames, {"192.0.2.10": NASTY}),
+    "lookup_table": lambda _: lookup_table(lookups(recorded("signed_dns").frames), 0, {"192.0.2.10": NASTY}),
     "page": lambda _: sentence(NASTY),
     "fallback_grid": lambda _: fallback_grid(
         [SimpleNamespace(dialect=SMTP, library=NASTY, habit=NASTY, verdict=Verdict(BROKEN, NASTY))]

@@ -296,7 +296,7 @@ def test_what_tests_nothing_is_no_success(capsys):
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
 def test_what_ends_the_command_ends_its_programs(number, status):
-    mark = f"49{os.getpid()}"
+    mark = f"49{os.getpid()}{number:02d}"
     words = ["--network", "loopback", "--timeout", "3000", "--", "sh", "-c", f"sleep {mark}", "{host}", "{port}"]
     process = subprocess.Popen([sys.executable, "-m", "labkit", "attack", *words], stderr=subprocess.PIPE)
     running = partial(_running, mark)
