@@ -246,6 +246,7 @@ def test_without_a_command_the_usage_is_shown():
 
 
 def test_a_package_that_is_missing_leads_to_the_doctor(monkeypatch, capsys):
+    monkeypatch.delitem(sys.modules, "labkit.commands.decode", raising=False)
     monkeypatch.setitem(sys.modules, "labkit.decode.shares", None)  # as Python marks a module that cannot be imported
     assert main(["decode", str(STARTTLS)]) == 1
     assert "python -m labkit doctor tells what is missing" in capsys.readouterr().err
