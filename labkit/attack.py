@@ -67,7 +67,7 @@ class Attacker:
         self._site = site
         self._host = host
         self.before_close = ExitStack()
-        """What is to be done before the attack that is under way ends."""
+        """Called before the attack that is under way ends."""
         self._running: list[Interceptor] = []
         self._begun = threading.local()
         stage.callback(_close_all, self._running)  # for an attack that is not closed, in a lab that is not closed
@@ -94,11 +94,11 @@ class Attacker:
         return self.attack
 
     def expects(self) -> None:
-        """Tell the attack that is under way that a client of the lab begins, in this thread."""
+        """Note that a client of the lab begins, in this thread; for the attack that is under way."""
         self._begun.sessions = self.attack.sessions if self.attack is not None else 0
 
     def heard(self, outcome: object) -> None:
-        """Tell the attack that is under way what a client of the lab says of its attempt."""
+        """Note what a client of the lab says of its attempt; for the attack that is under way."""
         if self.attack is not None and self.attack.under_way:
             from labkit.attacks.victims.report import Report
 

@@ -174,7 +174,7 @@ class Lab(Serving, Adopting, Publishing, Probing, Trying):
     def visit(self, victim: str) -> "Report":
         """Let a client of `labkit.attacks.victims` do its work, in any protocol: ``lab.visit("XMPP, careful")``.
 
-        Gives what its user would be told; an attack that is under way is told, too. Raises `LabError` for a name that
+        Gives what its user would read; an attack that is under way gets it, too. Raises `LabError` for a name that
         does not exist, and where no server speaks the protocol.
         """
         from labkit.attack import scene
@@ -210,7 +210,7 @@ class Lab(Serving, Adopting, Publishing, Probing, Trying):
                 self._finalizer()
 
     def _told(self, outcome: "Said") -> "Said":
-        """An outcome, of which an attack that is under way hears, too."""
+        """Pass an outcome on to the attack that is under way, and return it."""
         if "mallory" in vars(self):
             self.mallory.heard(outcome)
         return outcome

@@ -1,6 +1,6 @@
 """You are Mallory: a console on which each line of a conversation waits until you say what becomes of it.
 
-Where there is no one to click, because a notebook is run from top to bottom, a vector decides instead. What happens
+Where no person can click, because a notebook is run from top to bottom, a vector decides instead. What happens
 behind the console is `labkit.byhand.encounter`, and what is clicked `labkit.byhand.desk`.
 """
 
@@ -35,10 +35,10 @@ PATIENCE = 600.0
 
 
 def you_are_mallory(lab: "Lab", seconds: float = 60.0, script: "Vector | None" = None) -> "Console":
-    """A console for an attacker of flesh and blood on the path to the servers of the lab.
+    """A console from which a person attacks the servers of the lab.
 
     A line is held for `seconds`, and passes then. `script` is the vector that decides where no person can click; unless
-    given it removes the offer of TLS. Raises `LabError` for a time of no use and for what is no vector.
+    given it removes the offer of TLS. Raises `LabError` for an invalid time and for anything but a vector.
     """
     script = StripCapability() if script is None else script
     if not isinstance(script, Vector):
@@ -63,8 +63,8 @@ class Console:
         """Let a victim do something: ``console.run(lab.send, mail, "The PIN is 4921")``.
 
         In a notebook with a person in front of it this returns at once, and the victim gets `PATIENCE`, if it takes a
-        ``timeout``; elsewhere the script decides, and it returns when all is over. Who runs a second victim before the
-        first is done has both on the console. Raises `LabError` where there is no server to attack.
+        ``timeout``; elsewhere the script decides, and it returns when all is over. A second victim that is run before
+        the first is done is on the console, too. Raises `LabError` where there is no server to attack.
         """
         if attended():
             patient = {"timeout": PATIENCE} if "timeout" in signature(action).parameters else {}
@@ -189,7 +189,7 @@ class Console:
 
 
 class UnderWay(Page):
-    """What stands in the place of a result while there is none: it is false, and anything that is asked of it fails."""
+    """A result that does not exist yet: it is false, and reading an attribute of it raises an error."""
 
     def __init__(self, state: str) -> None:
         text = f"Still under way. {state} Decide what is held, or wait, and run this cell again."

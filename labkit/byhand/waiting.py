@@ -1,8 +1,8 @@
 """An attack that is decided by hand: each line waits until a person says what becomes of it, or until its time is up.
 
 This is the one vector that keeps something: the lines that wait, in one queue for all victims, and those that had their
-decision. Who decides, and how the lines are shown, does not belong here. What is inside TLS cannot wait here: it is
-no line to an attacker.
+decision. Who decides, and how the lines are shown, does not belong here. Only clear text waits here: the attacker
+cannot read lines inside TLS.
 """
 
 import threading
@@ -15,7 +15,7 @@ from labkit.attacks.vector import Answered, Line, Opening, Record, Vector
 from labkit.errors import LabError
 
 LONGEST_HOLD = 120.0
-"""Seconds; a server that hears nothing for longer may hang up."""
+"""Seconds; a server that receives nothing for longer may hang up."""
 _KEPT = 1000
 """Lines that are remembered when they had their decision."""
 
@@ -143,7 +143,7 @@ class ByHand(Vector):
         self.records = 0
         """TLS records that have passed and that could not be read."""
         self.news = threading.Event()
-        """Set whenever something has changed; the one who looks clears it."""
+        """Set whenever something has changed; the thread that reads the change clears it."""
         self.lock = threading.RLock()
         """Held while the queue, or a line in it, changes."""
         self._waiting: list[HeldLine] = []

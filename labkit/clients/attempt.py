@@ -31,7 +31,7 @@ class Client(Protocol):
     """What an attempt asks of a protocol's client."""
 
     words: Words
-    """How the protocol's own errors are put."""
+    """The protocol's own errors -> how they are put in words."""
     answers: tuple[type[BaseException], ...]
     """Errors that stand for what the server said; they are the reason also when the time ran out later, behind them."""
 

@@ -1,7 +1,7 @@
 """A sending mail server: finds the servers of a domain, decides, connects, queues what is held, and reports.
 
 It walks the mail exchangers in order (RFC 5321 §5.1) and asks as much of each as its configuration, DANE and MTA-STS
-say (`decision`). Its log tells the way of every message.
+say (`decision`). Its log has the way of every message.
 """
 
 import ssl
@@ -50,7 +50,7 @@ PATIENCE = 3.0
 
 @dataclass(frozen=True)
 class Configuration:
-    """What a sending server does. Raises `LabError` for a value that means nothing."""
+    """What a sending server does. Raises `LabError` for an invalid value."""
 
     level: str = MAY
     """What it asks of every server by itself, one of `labkit.defences.decision.LEVELS`."""

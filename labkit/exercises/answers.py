@@ -124,7 +124,7 @@ _NO_BODY = (_blank.__code__.co_code, _documented.__code__.co_code)
 
 
 def attempted(answer: object) -> bool:
-    """Whether there is an answer at all; a list with a ``...`` left in it, or a function without a body, is none."""
+    """Whether there is an answer; a list with a ``...`` left in it, or a function without a body, is not one."""
     if answer is None or answer is ...:
         return False
     if isinstance(answer, list | tuple | set | dict):

@@ -28,7 +28,7 @@ except ImportError:  # Windows, where kernels do not wait for each other
 
 FILE = "progress.json"
 FALLBACK = "starttls-lab-progress.json"
-"""The file's name in the home folder, where it stands beside nothing that explains it."""
+"""The file's name in the home folder, where nothing beside it says what it belongs to."""
 STUDENT = "LABKIT_STUDENT"
 """The environment variable that names the student, where a class is graded."""
 _PATIENCE = 2.0

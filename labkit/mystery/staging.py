@@ -61,7 +61,7 @@ class VisitRecord(NamedTuple):
     changed: tuple[str, ...] = ()
     """What the attacker did, in order; empty where everything passed as it came."""
     verdict: Verdict | None = None
-    """What came of the attack; None where there was none."""
+    """The verdict on the attack; None without an attack."""
     loot: tuple[Item, ...] = ()
     """What the attacker has read."""
 
@@ -114,7 +114,7 @@ class _Stage:
                 sender.send(_mail("postmaster", domain, "This is a test."))
 
     def perform(self, visit: PlannedVisit) -> list[VisitRecord]:
-        """Let a client come, with the attacker on the path if there is one; again, while an attack does not take place.
+        """Run a client, with the attacker on the path if there is one; again, while an attack does not take place.
 
         On a busy machine a client may give up before the attacker has done anything.
         """

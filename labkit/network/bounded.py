@@ -16,7 +16,7 @@ from labkit.interrupts import uninterrupted
 _KEEPER = (sys.executable, "-E", "-s", "-S", str(Path(__file__).with_name("keeper.py")))
 _PIECE = 1 << 16
 _FAREWELL = 10.0
-"""Seconds for the processes to end once they are told; it takes milliseconds."""
+"""Seconds for the processes to end after the signal; it takes milliseconds."""
 
 
 class Ended(NamedTuple):

@@ -1,6 +1,6 @@
 """One end of a connection that is carried on the loop: a non-blocking socket, and the bytes that it has not taken yet.
 
-The relay of a capture and an attacker's machine carry with two of these. What the bytes are, and to whom they go, does
+The relay of a capture and an attacker's machine carry with two of these. What the bytes mean, and where they go, does
 not belong here. All of it runs in the loop's thread.
 """
 

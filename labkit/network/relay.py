@@ -2,7 +2,7 @@
 
 The two ends must not notice it: bytes, the end of one direction alone (FIN) and resets (RST) are passed on as they
 come, and a side is read no faster than the other one takes its bytes. The way may take time (`labkit.network.pace`);
-then the opening of TCP takes its round trip, too, and a witness is told when a segment passes its place.
+then the opening of TCP takes its round trip, too, and a witness is called when a segment passes its place.
 What the witness does with it does not belong here, nor why a client was led here.
 """
 
@@ -221,7 +221,7 @@ class _Link:
         """Connect to the server, as the client has connected to the relay.
 
         The client was connected at once. Where the way takes time, nothing of the client is read until its handshake
-        would be complete, and the server meets the client when the third segment of the handshake has come.
+        would be complete, and the server is connected to when the third segment of the handshake has come.
         """
         if self._pace().whole:
             dial = partial(self._server.connect, server, self._connected)
@@ -308,7 +308,7 @@ class _Link:
                 self._listen(end.peer)
 
     def drained(self, end: CarriedEnd) -> None:
-        """`end` has taken all that waited: its peer is heard again."""
+        """`end` has taken all that waited: its peer is read again."""
         self._listen(end.peer)
         self._hand_over_end(end)
 

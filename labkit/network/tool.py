@@ -1,4 +1,4 @@
-"""A tool that runs on a host: started, given its input, heard to its end, and stopped with all that it has started."""
+"""A tool that runs on a host: started, given its input, read to its end, and stopped with all that it has started."""
 
 import contextlib
 import os

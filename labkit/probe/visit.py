@@ -176,7 +176,7 @@ class ProbeVisit:
         self._forget()
 
     def unasked(self) -> None:
-        """Hear what the server says by itself inside TLS, in a dialect in which it does (RFC 5804 §2.2)."""
+        """Read what the server sends unasked inside TLS, in a dialect in which it does (RFC 5804 §2.2)."""
         self._step = INSIDE
         if self.dialect.again in self.dialect.replies and self.dialect.again not in self.dialect.commands:
             self.hear(lambda phrase: phrase.kind in ("greeting", "unknown", *_ANSWERS))
@@ -200,7 +200,7 @@ class ProbeVisit:
         return sum(phrase.kind == "command" for phrase in phrases)
 
     def command(self, text: str) -> list[Phrase]:
-        """Say a command and hear the answer."""
+        """Send a command and read the answer."""
         self.say(self.dialect.writes.command(text, self._tag()))
         return self.answer()
 

@@ -90,7 +90,7 @@ class Server(Standing, ABC):
 
     @property
     def facts(self) -> str:
-        """What it was told to do, in one line."""
+        """Its settings, in one line."""
         if self.secret:
             return "what it was told is not shown"
         settings = self.settings

@@ -62,7 +62,7 @@ class SMTPServer(Server):
 
     @property
     def facts(self) -> str:
-        """What it was told to do, in one line."""
+        """Its settings, in one line."""
         return super().facts + ", an open relay" * (self.settings.relay == "always" and not self.secret)
 
     @property
@@ -218,7 +218,8 @@ class SMTPSession(SMTP):
         super().connection_lost(error)
 
     async def push(self, status: str | bytes) -> None:
-        # A client can leave many commands behind; its leaving is heard only while this waits, and ends the session.
+        # A client can leave behind many commands; that it has gone is noticed only while this waits, and ends the
+        # session.
         await asyncio.sleep(0)
         if self.transport is None or self.transport.is_closing():
             raise asyncio.CancelledError

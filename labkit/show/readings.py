@@ -1,4 +1,4 @@
-"""What every transcript says of a dialogue, on a page or in a terminal: who, in which protocol, what became of TLS."""
+"""What every transcript says of a dialogue, on a page or in a terminal: its ends, its protocol, what became of TLS."""
 
 from collections.abc import Sequence
 from itertools import takewhile
@@ -74,7 +74,7 @@ def _start(started: str, dialogue: Dialogue) -> str:
 
 
 def shown(reading: Reading) -> list[tuple[Event, list[Exposure]]]:
-    """The events that a transcript shows, each with what it gives away; phrases that are no text as they are told."""
+    """The events that a transcript shows, each with what it gives away; binary phrases as their line of text."""
     by_event: dict[int, list[Exposure]] = {}
     for exposure in reading.exposures:
         by_event.setdefault(exposure.event_index, []).append(exposure)

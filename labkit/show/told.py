@@ -1,4 +1,4 @@
-"""Phrases of dialects whose bytes are no text, as the line of text that the dialect tells of each."""
+"""Phrases of dialects whose bytes are no text, as the line of text that the dialect gives for each."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,5 @@
-"""The annotated transcript: one row for each event, with when, who to whom, how it crossed the wire, and what it means.
+"""The annotated transcript: one row for each event, with its time, its sender and receiver, how it crossed the wire,
+and what it means.
 
 A page for notebooks and aligned plain text for everything else. What someone on the path can read is lit up with its
 name. Nothing is decided here: events come from `labkit.decode`, exposures from `labkit.decode.privacy`.

@@ -1,4 +1,5 @@
-"""The matrix of versions: who agreed with whom on what, as a grid. How they met is `labkit.trials.versions`."""
+"""The matrix of versions: what each client and server agreed on, as a grid. The sessions are run by
+`labkit.trials.versions`."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ _DEPRECATED = {"TLS 1.0": "RFC 8996", "TLS 1.1": "RFC 8996"}
 
 
 def version_grid(meetings: Mapping[tuple[str, str], "Meeting"]) -> Grid:
-    """The grid of these meetings: (client's range, server's range) -> what became of them."""
+    """The grid of these sessions: (client's range, server's range) -> what became of them."""
     return Grid(
         f"Which version a client and a server agree on: {len(meetings)} live sessions.",
         ("client", "server"),

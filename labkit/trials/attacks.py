@@ -119,7 +119,7 @@ def _able(clients: Sequence[Client], protocol: str) -> list[Client]:
 
 
 class _Row(NamedTuple):
-    """One attack, and all clients that meet it."""
+    """One attack, and all clients that are run under it."""
 
     protocol: str
     vector: Vector

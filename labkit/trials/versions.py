@@ -1,4 +1,5 @@
-"""Two ranges of versions meet: a real SMTP session over STARTTLS between alice and mail, as far as it comes.
+"""A client and a server with two ranges of versions: a real SMTP session over STARTTLS between alice and mail, as far
+as it comes.
 
 What is agreed is the newest version that both sides know (RFC 8446 §4.2.1, RFC 5246 §E.1). The SMTP around the
 handshake is only what an upgrade needs (RFC 3207); who shakes hands is `handshakes`.
@@ -46,7 +47,8 @@ class Meeting(NamedTuple):
 
 
 def meet(network: Network, authority: Authority, client: tuple[str, ...], server: tuple[str, ...]) -> Meeting:
-    """Let a client and a server with these ranges meet. Raises `LabError` for a range that no library speaks."""
+    """Run a session of a client and a server with these ranges. Raises `LabError` for a range that no library
+    speaks."""
     listener: Listener | None = None
     try:
         with uninterrupted():

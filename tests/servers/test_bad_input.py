@@ -111,7 +111,7 @@ def test_however_much_stands_behind_starttls_the_handshake_does_not_hang(lab, st
 def test_a_client_that_vanishes_leaves_nothing(lab, start, protocol, inside, linger):
     server = start(protocol)
     trusting = client_context(lab.authority, verify=True)
-    for half in (b"", b"x", b"x APPEND INBOX {10}\r\nabc", b"USER bob\r\nPA", b"x IDLE\r\n", b"STLS\r\n\x16\x03"):
+    for half in (b"", b"x", b"x APPEND INBOX {10}\r\nabc", b"USER bob\r\nPA", b"STLS\r\n\x16\x03"):
         with connected(lab, server) as wire:
             if inside:
                 wire.starttls(trusting)
@@ -241,8 +241,8 @@ WORDS = st.sampled_from(
             b"1",
             b",",
         ),
-        *(b"LOGIN bob swordfish\r\n", b"AUTHENTICATE PLAIN\r\n", b"SELECT INBOX\r\n", b"EXAMINE Sent\r\n", b"IDLE\r\n"),
-        *(b"UID ", b"FETCH ", b"STORE ", b"SEARCH ", b"COPY ", b"LIST ", b"STATUS ", b"APPEND ", b"CREATE ", b"ID "),
+        *(b"LOGIN bob swordfish\r\n", b"AUTHENTICATE PLAIN\r\n", b"SELECT INBOX\r\n", b"EXAMINE Sent\r\n"),
+        *(b"UID ", b"FETCH ", b"STORE ", b"SEARCH ", b"COPY ", b"LIST ", b"STATUS ", b"APPEND ", b"CREATE "),
         *(
             b"FLAGS",
             b"BODY[",
@@ -254,7 +254,7 @@ WORDS = st.sampled_from(
             b"BODYSTRUCTURE",
             b"ALL",
         ),
-        *(b"NOT ", b"OR ", b"SINCE ", b"1-Feb-2021", b"LARGER ", b"CHARSET UTF-8 ", b"SUBJECT ", b"\\Seen", b"+FLAGS "),
+        *(b"NOT ", b"OR ", b"SINCE ", b"1-Feb-2021", b"CHARSET UTF-8 ", b"SUBJECT ", b"\\Seen", b"+FLAGS "),
         *(
             b"USER bob\r\n",
             b"PASS swordfish\r\n",

@@ -8,7 +8,7 @@ Step = Callable[[], None]
 
 
 class Agenda:
-    """Steps in their order, and one alarm; what a step does is not known here."""
+    """Steps in their order, and one alarm; a step is any function without arguments."""
 
     def __init__(self) -> None:
         self.now = 0.0

@@ -1,6 +1,6 @@
 """The thin part between a victim's session and its two sockets: it runs in the loop's thread and decides nothing.
 
-What comes over a socket is told to the session, and the commands that the session gives for it are carried out. Neither
+What comes over a socket is passed to the session, and the commands that the session returns are carried out. Neither
 end is read faster than the other one takes its bytes.
 """
 
@@ -25,7 +25,7 @@ from labkit.network.listener import without_delay
 PIECE = 1 << 16
 """The most bytes that are read at once, and that wait for an end which does not take them."""
 _FLUSH = 1.0
-"""Seconds in which an end can take the last words."""
+"""Seconds that an end has to receive the last bytes."""
 
 
 class Carriage:

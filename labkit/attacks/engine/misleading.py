@@ -1,4 +1,4 @@
-"""The attacker on the way to the name server and the policy host: carries out what a vector of publications decides.
+"""The attacker on the way to the name server and the policy host: carries out what a vector on publications decides.
 
 She passes on queries and connections of others, and changes what comes back. Where she may stand is for
 `labkit.network` to say.
