@@ -79,8 +79,8 @@ class Attacker:
     def __call__(self, vector: "Vector", at: "Server | None" = None) -> "Attack":
         """Attack the server `at`, or all servers of the lab whose protocol the vector knows, until it is closed.
 
-        An attack that is still under way is closed first. Raises `LabError` for what is no vector, and where there is
-        nothing to attack.
+        An attack that is still under way is closed first. Raises `LabError` for anything but a vector, and where there
+        is nothing to attack.
         """
         self.network.still_open()
         self.close()
@@ -97,7 +97,7 @@ class Attacker:
         """Note that a client of the lab begins, in this thread; for the attack that is under way."""
         self._begun.sessions = self.attack.sessions if self.attack is not None else 0
 
-    def heard(self, outcome: object) -> None:
+    def note_outcome(self, outcome: object) -> None:
         """Note what a client of the lab says of its attempt; for the attack that is under way."""
         if self.attack is not None and self.attack.under_way:
             from labkit.attacks.victims.report import Report

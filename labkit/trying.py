@@ -40,10 +40,10 @@ class Trying:
         `labkit.trials.versions.RANGES`. Raises `LabError` for a range that nothing here speaks.
         """
         from labkit.show.version_grid import version_grid
-        from labkit.trials.versions import meet_all
+        from labkit.trials.versions import every_session
 
         self.network.still_open()
-        return version_grid(meet_all(self.network, self.authority, ranges))
+        return version_grid(every_session(self.network, self.authority, ranges))
 
     def policies(self) -> "Grid":
         """Let a client try to send a mail under every policy to every kind of server, live, and show what became of it.

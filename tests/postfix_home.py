@@ -1,4 +1,4 @@
-"""What Postfix, a mail server that nobody here wrote, needs to run: a folder of its own; it changes its user."""
+"""A folder in which Postfix runs, a mail server from elsewhere; Postfix changes its user."""
 
 import shutil
 import tempfile

@@ -75,7 +75,7 @@ class Console:
         else:
             self._encounter = self._fresh()
             self._depute("Nobody could click here")
-            self._encounter.meet(partial(action, *arguments, **more))
+            self._encounter.run(partial(action, *arguments, **more))
         return self
 
     def _expect(self, victim: "Victim") -> None:
@@ -106,7 +106,7 @@ class Console:
     @property
     def outcome(self) -> Any:
         """What the last victim says of its attempt. Raises what the victim raised."""
-        said = self._told(lambda encounter: encounter.outcome)
+        said = self._of_the_encounter(lambda encounter: encounter.outcome)
         if isinstance(said, Exception):
             raise said
         return said
@@ -114,29 +114,29 @@ class Console:
     @property
     def verdict(self) -> "Verdict | UnderWay":
         """What came of it, decided from the bytes on both sides."""
-        return self._told(lambda encounter: encounter.verdict)
+        return self._of_the_encounter(lambda encounter: encounter.verdict)
 
     @property
     def loot(self) -> "Loot | UnderWay":
         """What you have read."""
-        return self._told(lambda encounter: encounter.loot)
+        return self._of_the_encounter(lambda encounter: encounter.loot)
 
     @property
     def edits(self) -> "Edits | UnderWay":
         """What was changed, oldest first."""
-        return self._told(lambda encounter: encounter.attack.edits)
+        return self._of_the_encounter(lambda encounter: encounter.attack.edits)
 
     @property
     def attack(self) -> "Attack | UnderWay":
         """The attack itself, with the captures of both sides."""
-        return self._told(lambda encounter: encounter.attack)
+        return self._of_the_encounter(lambda encounter: encounter.attack)
 
     @property
     def sides(self) -> "TwoSided | UnderWay":
         """What both ends saw of the last conversation. Raises `LabError` where there were no two."""
-        return self._told(lambda encounter: encounter.attack.sides)
+        return self._of_the_encounter(lambda encounter: encounter.attack.sides)
 
-    def _told(self, of: "Callable[[Encounter], Any]") -> Any:
+    def _of_the_encounter(self, of: "Callable[[Encounter], Any]") -> Any:
         encounter = self._encounter
         if encounter is None:
             raise LabError(_NOBODY)

@@ -60,7 +60,7 @@ class Encounter:
         """Whether a person must decide before it can go on."""
         return not (self.byhand.deputised or self._ending)
 
-    def meet(self, victim: Victim) -> None:
+    def run(self, victim: Victim) -> None:
         """Let a victim come by, and end behind it. Raises what the victim raises."""
         try:
             self.outcome = victim()
@@ -102,14 +102,14 @@ class Encounter:
 
     def _settle(self) -> None:
         try:
-            self._hear_out(_SETTLE)  # while the attacker is on the path: leaving it breaks what stands
+            self._drain(_SETTLE)  # while the attacker is on the path: leaving it breaks what stands
             self.attack.close()
-            self._hear_out(FINISH)
+            self._drain(FINISH)
             self.verdict, self.loot = self.attack.verdict, self.attack.loot
         finally:
             self.over.set()
 
-    def _hear_out(self, seconds: float) -> None:
+    def _drain(self, seconds: float) -> None:
         until = time.monotonic() + seconds
         for thread in self._victims:
             thread.join(max(0.0, until - time.monotonic()))

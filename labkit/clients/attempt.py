@@ -158,7 +158,7 @@ def check_words(*words: str) -> None:
 
 
 def check_login(login: tuple[str, str]) -> None:
-    """Raises `LabError` for what is no login that can be sent."""
+    """Raises `LabError` for a login that cannot be sent."""
     if not isinstance(login, tuple | list) or len(login) != 2:
         raise LabError(f"A login is a pair, for example ('alice', 'hunter2'), not {login!r}.")
     check_words(*login)

@@ -51,17 +51,17 @@ class Datagrams:
         with suppress(BlockingIOError, ConnectionError):  # a client may be gone already, which Windows reports here
             for _ in range(_AT_ONCE):
                 data, client = self._socket.recvfrom(_LARGEST)
-                self._tell(client, False, data)
+                self._notify(client, False, data)
                 self._received(data, self._reply_to(client))
 
     def _reply_to(self, client: Any) -> Reply:
         def reply(data: bytes) -> None:
             with suppress(OSError):  # the socket is closed, or the network has no room: as if it was lost on the way
-                self._tell(client, True, data)
+                self._notify(client, True, data)
                 self._socket.sendto(data, client)
 
         return reply
 
-    def _tell(self, client: Any, answers: bool, data: bytes) -> None:
+    def _notify(self, client: Any, answers: bool, data: bytes) -> None:
         for witness in tuple(self._network.witnesses):
             witness(client[:2], self._listener, answers, data)

@@ -52,7 +52,7 @@ class CarriedEnd:
         self._events.remove_writer(self.fileno)
         then(self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
 
-    def hear(self, call: Callable[[], object] | None) -> None:
+    def on_readable(self, call: Callable[[], object] | None) -> None:
         """Call `call` whenever bytes, or the end of them, can be received; None to leave them in the system."""
         if call is not None and self._hearing is None:
             self._events.add_reader(self.fileno, call)

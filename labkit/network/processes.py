@@ -167,13 +167,13 @@ class Processes(ABC):
         where = f"port {port} of {self.name}{'' if real == port else f', really {self.address}:{real}'}"
         while not self._answers(real):
             here = [program for program, _ in self.network.started if program.host == self.name]
-            told = f" {here[-1].told}." if here else ""
+            summary = f" {here[-1].summary}." if here else ""
             if here and not any(program.running for program in here):
-                raise NotListening(f"Nothing listens on {where}, and what was started there has ended.{told}")
+                raise NotListening(f"Nothing listens on {where}, and what was started there has ended.{summary}")
             if time.monotonic() > deadline:
                 raise NotListening(
                     f"Nothing listens on {where}, within {timeout:g} s: let the program listen on the address "
-                    f"{self.address} and on the port that free_port({port}) gives.{told}"
+                    f"{self.address} and on the port that free_port({port}) gives.{summary}"
                 )
             time.sleep(_PAUSE)
 

@@ -84,7 +84,7 @@ class StartedProgram:
         return self.status is None
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """Its exit status and the end of its output, as a part of a sentence."""
         state = "is running" if self.running else "was stopped" if self._closed else f"ended with status {self.status}"
         lines = [line for line in self.output.splitlines() if line.strip()]
@@ -105,7 +105,7 @@ class StartedProgram:
             self._process.wait(_AT_ONCE)
         if not self.running:
             self._thread.join(_PATIENCE)
-            raise LabError(f"{self.told}. A program that is started goes on until it is closed: use run for others.")
+            raise LabError(f"{self.summary}. A program that is started goes on until it is closed: use run for others.")
 
     def close(self) -> None:
         """End the program and all that it has started: asked to at first, and killed after a second.
@@ -127,7 +127,7 @@ class StartedProgram:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<{self.told.replace('; it said', f' on {self.host}; it said', 1)}>"
+        return f"<{self.summary.replace('; it said', f' on {self.host}; it said', 1)}>"
 
     def _stop(self) -> None:
         with suppress(OSError):

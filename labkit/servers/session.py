@@ -132,9 +132,9 @@ class Session(asyncio.Protocol, ABC):
     async def dismiss(self, why: str) -> NoReturn:
         """Say goodbye to a client that may still be sending, and read what it sends. Raises EOFError."""
         await self.send(self.parting(why))
-        await self.hear_out()
+        await self.drain()
 
-    async def hear_out(self) -> NoReturn:
+    async def drain(self) -> NoReturn:
         """Send no more, and read for a moment what the client still says. Raises EOFError.
 
         A connection that is closed with bytes unread is reset (RFC 9293 §3.6.1), and the client may lose the goodbye.

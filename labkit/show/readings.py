@@ -8,13 +8,13 @@ from labkit.decode.event import CLIENT, SERVER, TEXT, TLS, Dialogue, Event
 from labkit.decode.privacy import Exposure
 from labkit.decode.tls_start import is_text
 from labkit.show.printed import printable
-from labkit.show.told import moved, told
+from labkit.show.readable import as_text, moved
 
 EVENTS_SHOWN = 400
 
 
 class Reading(NamedTuple):
-    """A dialogue with what someone on the path can read of it."""
+    """A dialogue with what an eavesdropper can read of it."""
 
     dialogue: Dialogue
     exposures: Sequence[Exposure]
@@ -82,7 +82,7 @@ def shown(reading: Reading) -> list[tuple[Event, list[Exposure]]]:
     events = ((event, by_event.get(index, [])) for index, event in enumerate(dialogue.events[:EVENTS_SHOWN]))
     if dialogue.dialect is None or dialogue.dialect.tell is None:
         return list(events)
-    readable = ((event, told(dialogue.dialect, event), exposures) for event, exposures in events)
+    readable = ((event, as_text(dialogue.dialect, event), exposures) for event, exposures in events)
     return [(line, exposures if line is event else moved(exposures, line.data)) for event, line, exposures in readable]
 
 

@@ -304,7 +304,7 @@ def _row(
 
 def _run(lab: "Lab", program: MailProgram, vector: Vector, mode: str) -> ClientTrial:
     with under_attack(lab, program.protocol, vector, mode) as attacked:
-        words, given = program.words(mode, told(attacked)), attacked.message.encode()
+        words, given = program.words(mode, values_for(attacked)), attacked.message.encode()
         ended = lab.alice.try_out(words, given, program.timeout, environment=_environment(attacked))
     lines = _lines(ended)
     said = ": ".join((ended.cut or f"exit status {ended.status}", *lines[-1:]))
@@ -312,7 +312,7 @@ def _run(lab: "Lab", program: MailProgram, vector: Vector, mode: str) -> ClientT
     return ClientTrial(vector.id, mode, attacked.verdict(done, said, lines, ended.cut), said)
 
 
-def told(attacked: UnderAttack) -> dict[str, str]:
+def values_for(attacked: UnderAttack) -> dict[str, str]:
     """What stands for the placeholders."""
     return {
         "host": attacked.host,

@@ -136,11 +136,11 @@ class _Row(NamedTuple):
             deliver(lab, NAME, MARK)
             cells = []
             for client in self.clients:
-                cells.append(Trial(self.protocol, self.vector.id, client.name, self._meet(lab, servers, client)))
+                cells.append(Trial(self.protocol, self.vector.id, client.name, self._run(lab, servers, client)))
                 step()
             return cells
 
-    def _meet(self, lab: "Lab", servers: dict[bool, object], client: Client) -> Verdict:
+    def _run(self, lab: "Lab", servers: dict[bool, object], client: Client) -> Verdict:
         """The verdict that does not depend on how busy the machine is."""
         before = None
         for patience in PATIENCE:

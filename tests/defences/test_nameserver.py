@@ -1,4 +1,4 @@
-"""The name server is asked by programs that nobody here wrote, and unbound and delv judge as the lab does."""
+"""The name server is queried by programs from elsewhere, and unbound and delv judge as the lab does."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""Whatever a client sends, the answer is in the protocol's own words, memory stays bounded, and nothing hangs."""
+"""To any bytes of a client, the answer is in the protocol's own words, memory stays bounded, and nothing hangs."""
 
 import socket
 import ssl
@@ -141,7 +141,7 @@ def test_a_literal_of_absurd_size_is_refused_before_it_is_sent(lab, start):
         for size in (100_000, 10**9, 10**18):
             assert wire.say(b"x LOGIN {%d}" % size).startswith("x NO [TOOBIG]")
         assert wire.say(b"x LOGIN {%d}" % 10**30).startswith("x BAD")
-        assert wire.say(b"x APPEND INBOX {%d}" % 100_000).startswith("x NO [TOOBIG]")  # nobody is logged in
+        assert wire.say(b"x APPEND INBOX {%d}" % 100_000).startswith("x NO [TOOBIG]")  # no user is logged in
         wire.log_in()
         assert wire.say(b"x APPEND INBOX {%d}" % (MESSAGE_LIMIT + 1)).startswith("x NO [TOOBIG]")
         assert wire.say(b"x SEARCH SUBJECT {%d}" % 100_000).startswith("x NO [TOOBIG]")

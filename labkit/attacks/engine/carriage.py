@@ -88,7 +88,7 @@ class Carriage:
             self._do(self.session.received(name, data, self._events.time()))
 
     def _lost(self, name: str, end: CarriedEnd, error: OSError) -> None:
-        end.hear(None)
+        end.on_readable(None)
         end.pending.clear()
         self._finishing.discard(name)
         self._do(self.session.lost(name, str(error), self._events.time()))
@@ -141,7 +141,7 @@ class Carriage:
         busy = any(len(end.pending) >= PIECE for end in self._ends.values())
         for name, end in self._ends.items():
             wanted = self.session.wants(name) and not busy
-            end.hear(partial(self._receive, name) if wanted else None)
+            end.on_readable(partial(self._receive, name) if wanted else None)
         if self._closing and not any(end.pending for end in self._ends.values()):
             self._close()
         else:

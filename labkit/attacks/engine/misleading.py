@@ -44,7 +44,7 @@ class Forgery(NamedTuple):
 class Misleader:
     """An attacker between the other hosts and the hosts dns and www, from construction to `close`.
 
-    Raises `LabError` for what is no such vector, and where a host is on that path already.
+    Raises `LabError` for any other vector, and where a host is on that path already.
     """
 
     def __init__(

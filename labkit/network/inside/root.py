@@ -39,7 +39,7 @@ def _map_from_outside(pid: int, user: int, group: int) -> None:
         if user == 0:
             _map_all(pid)
         else:
-            _map_lent(pid, user, group)
+            _map_subordinate(pid, user, group)
     os._exit(0)
 
 
@@ -51,7 +51,7 @@ def _map_all(pid: int) -> None:
             target.write(same)
 
 
-def _map_lent(pid: int, user: int, group: int) -> None:
+def _map_subordinate(pid: int, user: int, group: int) -> None:
     """Map this user's number to 0, and the subordinate numbers (subuid(5)) from 1 on."""
     own, name = {"uid_map": user, "gid_map": group}, pwd.getpwuid(user).pw_name
     for file, (helper, table) in _LENT.items():
