@@ -362,8 +362,11 @@ def targets(site: Site, vector: "Vector", at: "Server | None" = None) -> "list[T
     servers = [server for server in site.servers.values() if vector.applies_to(named(server.protocol))]
     chosen = servers if at is None else [at]
     if not chosen:
-        known = " or ".join(f"lab.{dialect.name.lower()}()" for dialect in ALL if vector.applies_to(dialect))
-        raise LabError(f"There is nothing for {vector.name} to attack: start a server first, with {known}.")
+        names = [dialect.name for dialect in ALL if vector.applies_to(dialect)]
+        one = f'start a server of {" or ".join(names)} first, for example with lab.start("{(names or [""])[0].lower()}")'
+        raise LabError(
+            f"There is nothing here for {vector.name} to attack: {one if names else 'no protocol has what it needs'}."
+        )
     return [
         Target(one.host, one.port, named(one.protocol), one.settings.implicit, one.certificate.name) for one in chosen
     ]
