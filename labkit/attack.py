@@ -363,7 +363,9 @@ def targets(site: Site, vector: "Vector", at: "Server | None" = None) -> "list[T
     chosen = servers if at is None else [at]
     if not chosen:
         names = [dialect.name for dialect in ALL if vector.applies_to(dialect)]
-        one = f'start a server of {" or ".join(names)} first, for example with lab.start("{(names or [""])[0].lower()}")'
+        one = (
+            f'start a server of {" or ".join(names)} first, for example with lab.start("{(names or [""])[0].lower()}")'
+        )
         raise LabError(
             f"There is nothing here for {vector.name} to attack: {one if names else 'no protocol has what it needs'}."
         )
