@@ -6,12 +6,11 @@ An import inside a function counts like any other; one that only a type checker 
 import ast
 import graphlib
 from collections.abc import Iterator
-from pathlib import Path
 
-import labkit
+from sources import MODULES, ROOT, TREES
+
 from labkit.dialects import ALL
 
-ROOT = Path(labkit.__file__).parent
 FLOORS = (
     {"errors"},
     {"interrupts", "limits", "loading", "replacing", "scratch", "shipped"},
@@ -21,7 +20,7 @@ FLOORS = (
     {"decode", "defences"},
     {"attacks"},
     {"show"},
-    {"attack"},
+    {"attack", "aftermath"},
     {"trials", "mystery"},
     {"probe"},
     {"outputs"},
@@ -39,14 +38,6 @@ FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 def _room(module: str) -> str:
     """The room of a module: ``decode`` for ``labkit.decode.tls.stream``."""
     return module.split(".")[1] if "." in module else module
-
-
-def _module(path: Path) -> str:
-    return ".".join(("labkit", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
-
-
-MODULES = {_module(path): path for path in ROOT.rglob("*.py")}
-TREES = {module: ast.parse(path.read_text(encoding="utf-8")) for module, path in MODULES.items()}
 
 
 def _executed(tree: ast.AST) -> Iterator[ast.AST]:
@@ -102,7 +93,7 @@ def test_the_search_finds_imports_wherever_they_stand():
 
 HEAVY = {"IPython", "cryptography", "dns", "htpy", "ipywidgets", "markupsafe", "matplotlib", "scapy", "tlslite", "tqdm"}
 """Libraries that take long to load: a cell that needs none of them does not wait for them."""
-STAGE = {"lab", "attack", "adopting", "capturing", "probing", "publishing", "serving", "trying"}
+STAGE = {"lab", "attack", "aftermath", "adopting", "capturing", "probing", "publishing", "serving", "trying"}
 """Files whose every verb loads its own room."""
 LATER = {
     "labkit.checkup": "it tells which library is missing, so it begins without any",

@@ -92,7 +92,7 @@ class HeldLine(Later):
             self._queue.news.set()
 
     def begin(self, seconds: float) -> None:
-        """It is the first in the queue now: from now on its time runs."""
+        """It is the first in the queue now: it waits for so many seconds from now."""
         self.until = time.monotonic() + seconds
         self._changed()
 
@@ -139,7 +139,7 @@ class ByHand(Vector):
         if not 0 < seconds <= LONGEST_HOLD:
             raise LabError(f"A line is held for more than 0 and at most {LONGEST_HOLD:g} seconds, not {seconds!r}.")
         self.seconds = seconds
-        """How long a line waits when it is the first in the queue."""
+        """Seconds that a line waits when it is the first in the queue."""
         self.records = 0
         """TLS records that have passed and that could not be read."""
         self.news = threading.Event()

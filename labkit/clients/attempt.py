@@ -43,7 +43,8 @@ class Client(Protocol):
 
 
 class Attempt:
-    """What a client does once. `step` says, for an error message, where in the conversation it is."""
+    """What a client does once, in `timeout` seconds. `step` says, for an error message, where in the conversation it
+    is."""
 
     def __init__(
         self, host: Host, policy: Policy, context: ssl.SSLContext, timeout: float, name: str = SERVER_NAME

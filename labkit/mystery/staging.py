@@ -11,7 +11,8 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from labkit.attack import Aftermath, targets
+from labkit.aftermath import Aftermath
+from labkit.attack import targets
 from labkit.attacks import catalogue, victims
 from labkit.attacks.engine.interceptor import Interceptor
 from labkit.attacks.engine.misleading import Misleader

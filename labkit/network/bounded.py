@@ -59,7 +59,7 @@ def run_bounded(
 
 
 class Running:
-    """A program from its start to the end of the block, and a thread that reads what it writes."""
+    """A program from its start to the end of the block, and a thread that reads its output, `most` bytes of it."""
 
     def __init__(self, start: list[str], given: IO[bytes], environment: Mapping[str, str], most: int) -> None:
         self.output = bytearray()

@@ -347,7 +347,8 @@ class Network(Register, ABC):
         return host if host in self.hosts else self.names.get(f"{host}:{port}", host)
 
     def locate(self, host: str, port: int, sender: str = "", transport: str = TCP) -> Address:
-        """Where `sender`'s connection to this host and nominal port really goes; an IP address is taken as it is."""
+        """Where `sender`'s connection to this host and nominal port really goes; an IP address is taken as it is.
+        Raises `NotListening`."""
         if host not in self.hosts:
             return host, port
         listener = self._listener(host, port, sender, transport)

@@ -17,7 +17,8 @@ def run(
     environment: Mapping[str, str],
     keep: tuple[int, ...] = (),
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run `start`, which becomes `command`, in a process group of its own; it inherits the descriptors in `keep`.
+    """Run `start`, which becomes `command`, in a process group of its own; it inherits the descriptors in `keep` and
+    has `timeout` seconds.
 
     Raises `OSError` when it cannot be started, and `subprocess.TimeoutExpired`.
     """

@@ -160,7 +160,7 @@ class ProbeVisit:
             raise Broken(UPGRADE, f"the server answered {self.dialect.upgrade} with {in_one_line(self.dialect, said)}")
 
     def handshake(self, context: ssl.SSLContext, session: Any = None) -> None:
-        """Shake hands, and forget all that was said before (RFC 3207 §4.2)."""
+        """Shake hands, and forget all that was said before (RFC 3207 §4.2). Raises `Broken`."""
         self._step = HANDSHAKE
         self.beginning = True
         self.injected = b"".join(phrase.data for phrase in self._unread if phrase.sender == SERVER)

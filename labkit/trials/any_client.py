@@ -113,8 +113,9 @@ def mail_program(
 ) -> MailProgram:
     """The program of a command, which is a list of words, or one text as for a shell.
 
-    It meets those of the `vectors` that apply to its protocol and whose victims are no browsers. Raises `LabError` for
-    a protocol, a program or an attack that does not exist, and for a command with no place for the server.
+    It is run under those of the `vectors` that apply to its protocol and whose victims are not browsers, each run
+    `timeout` seconds at most. Raises `LabError` for a protocol, a program or an attack that does not exist, and for a
+    command with no place for the server.
     """
     check_timeout(timeout)
     dialect = named(protocol)

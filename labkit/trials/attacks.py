@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
-from labkit.attack import Aftermath, scene, targets
+from labkit.aftermath import Aftermath
+from labkit.attack import scene, targets
 from labkit.attacks import catalogue
 from labkit.attacks.account import NAME
 from labkit.attacks.engine.interceptor import Interceptor

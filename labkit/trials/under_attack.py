@@ -11,7 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from labkit.attack import Aftermath, targets
+from labkit.aftermath import Aftermath
+from labkit.attack import targets
 from labkit.attacks.account import NAME
 from labkit.attacks.engine.interceptor import Interceptor
 from labkit.attacks.vector import Vector

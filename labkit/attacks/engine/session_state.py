@@ -32,7 +32,7 @@ class SessionState:
         self._cancel = cancel
 
     def pause(self, seconds: float) -> None:
-        """Do nothing for this time."""
+        """Do nothing for so many seconds."""
         self.paused = True
         self._agenda.wait(seconds, self.resume)
 
