@@ -6,14 +6,12 @@ An import inside a function counts like any other; one that only a type checker 
 import ast
 import graphlib
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from sources import MODULES, ROOT, trees
 
-import labkit
 from labkit.dialects import ALL
 
-ROOT = Path(labkit.__file__).parent
 FLOORS = (
     {"errors"},
     {"interrupts", "limits", "loading", "replacing", "scratch", "shipped"},
@@ -23,7 +21,7 @@ FLOORS = (
     {"decode", "defences"},
     {"attacks"},
     {"show"},
-    {"attack"},
+    {"attack", "aftermath"},
     {"trials", "mystery"},
     {"probe"},
     {"outputs"},
@@ -41,19 +39,6 @@ FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 def _room(module: str) -> str:
     """The room of a module: ``decode`` for ``labkit.decode.tls.stream``."""
     return module.split(".")[1] if "." in module else module
-
-
-def _module(path: Path) -> str:
-    return ".".join(("labkit", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
-
-
-MODULES = {_module(path): path for path in ROOT.rglob("*.py")}
-
-
-@pytest.fixture(scope="module")
-def trees() -> dict[str, ast.Module]:
-    """Module -> its syntax tree. Not at the top of this file, which every process of pytest-xdist loads."""
-    return {module: ast.parse(path.read_text(encoding="utf-8")) for module, path in MODULES.items()}
 
 
 def _executed(tree: ast.AST) -> Iterator[ast.AST]:
@@ -78,9 +63,9 @@ def _imported(tree: ast.AST) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def uses(trees) -> dict[str, set[str]]:
+def uses() -> dict[str, set[str]]:
     """Module -> the modules of labkit that it imports."""
-    return {module: _imported(tree) for module, tree in trees.items()}
+    return {module: _imported(tree) for module, tree in trees().items()}
 
 
 def test_every_room_has_its_floor_and_every_floor_its_rooms():
@@ -112,7 +97,7 @@ def test_the_search_finds_imports_wherever_they_stand():
 
 HEAVY = {"IPython", "cryptography", "dns", "htpy", "ipywidgets", "markupsafe", "matplotlib", "scapy", "tlslite", "tqdm"}
 """Libraries that take long to load: a cell that needs none of them does not wait for them."""
-STAGE = {"lab", "attack", "adopting", "capturing", "probing", "publishing", "serving", "trying"}
+STAGE = {"lab", "attack", "adopting", "capturing", "probing", "publishing", "trying"}
 """Files whose every verb loads its own room."""
 LATER = {
     "labkit.checkup": "it tells which library is missing, so it begins without any",
@@ -158,8 +143,8 @@ def _needless(module: str, imports: Imports) -> set[str]:
     return {name for inside, name in imports[module] if inside and not _brought(name, imports) - there}
 
 
-def test_an_import_inside_a_function_saves_the_time_of_a_heavy_library(trees):
-    imports = {module: set(_statements(tree)) for module, tree in trees.items()}
+def test_an_import_inside_a_function_saves_the_time_of_a_heavy_library():
+    imports = {module: set(_statements(tree)) for module, tree in trees().items()}
     checked = [name for name in MODULES if name not in LATER and name.removeprefix("labkit.") not in STAGE]
     assert not {name: found for name in checked if (found := _needless(name, imports))}
     assert all(_needless(name, imports) for name in LATER), "LATER names a module that needs no leave"
@@ -186,9 +171,9 @@ def test_no_two_files_bear_one_name_but_the_parts_of_one_protocol():
     assert not [found for found in places.values() if len(found) > 1]
 
 
-def test_no_two_public_classes_bear_one_name(trees):
+def test_no_two_public_classes_bear_one_name():
     places: dict[str, set[str]] = {}
-    for module, tree in trees.items():
+    for module, tree in trees().items():
         for node in ast.iter_child_nodes(tree):
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places.setdefault(node.name, set()).add(module)
