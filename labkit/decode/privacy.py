@@ -48,7 +48,7 @@ class Exposure(NamedTuple):
 def visible(dialogue: Dialogue) -> list[Exposure]:
     """Everything that someone on the path can read, in the order in which it was sent."""
     clear = [(index, event) for index, event in enumerate(dialogue.events) if not event.encrypted]
-    texts = [(index, _as_begun(event)) for index, event in clear if event.layer == TEXT]
+    texts = [(index, as_begun(event)) for index, event in clear if event.layer == TEXT]
     found = [
         Exposure(what, value, index, *span)
         for index, event in clear
@@ -72,7 +72,7 @@ def _to_proxies(events: "list[_Numbered]") -> Iterator[Exposure]:
                 yield Exposure(one.what, text(one.value), index, one.start, one.end)
 
 
-def _as_begun(event: Event) -> Event:
+def as_begun(event: Event) -> Event:
     """An unfinished phrase as the phrase that it would have been."""
     if not event.origin.begun:
         return event
@@ -247,7 +247,10 @@ _BASE64 = re.compile(rb"[A-Za-z0-9+/]+=?")
 
 def _mail(dialect: Dialect, event: Event) -> Iterator[_Seen]:
     for start, end in dialect.messages(event.data) if event.kind == "message" else ():
-        yield from _in_message(as_read(event.data[start:end]), start)
+        if dialect.content == "message":
+            yield from _in_message(as_read(event.data[start:end]), start)
+        elif start < end:
+            yield dialect.content, text(event.data[start:end]), start, end
 
 
 def _mail_as_commands(dialect: Dialect, events: list[_Numbered]) -> Iterator[Exposure]:

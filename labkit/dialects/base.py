@@ -126,6 +126,8 @@ class Dialect:
     cut off. A greeting that other protocols use too must be confirmed by the other side."""
     explain: Callable[[str, str, str], str]
     """(kind and title of a phrase, one line of its text) -> a sentence on what that line means."""
+    content: str = "message"
+    """What `messages` finds: ``message``, which is mail, or ``file``, which is read as it stands."""
     other_upgrades: Collection[str] = ()
     """Titles of further commands that ask to start TLS: ``AUTH SSL`` of FTP."""
     tell: Callable[[str, bytes], str] | None = None
@@ -139,6 +141,8 @@ class Dialect:
     """The title of the phrase that begins afresh inside TLS, of either side; by default the one that asks."""
     steps: Mapping[str, str] = field(default_factory=dict)
     """Name of a step of `labkit.decode.steps` -> a sentence on what happens in it, where that is not the usual."""
+    upgrades_first: bool = False
+    """Whether the upgrade can only be the first thing that a client says, so that none follows a login."""
     client_first: bool = False
     """Whether the client speaks before the server says anything."""
     more_follows: Collection[str] = ()
@@ -146,8 +150,16 @@ class Dialect:
     accepts: Callable[[str, bytes], bool | None] | None = None
     """(title and bytes of a server's reply) -> whether it says that what was asked is done; None where it says neither,
     because the answer is still to come. None for a dialect whose kinds of replies tell (`labkit.dialects.writing`)."""
-    delivers: Collection[str] = ()
-    """Titles of the commands that must all be accepted for a message, or what takes its place, to be taken."""
+    logins: Collection[str] = ()
+    """Titles of the commands that log in, or go on with a login; not of one whose success only asks for more."""
+    envelope: tuple[str, ...] = ()
+    """Titles of the commands that come before a message and are nothing without it, the first one first: ``MAIL``."""
+    delivers: tuple[str, ...] = ()
+    """Titles of the commands that bring a message, or what takes its place, to the server."""
+    continues: str = r"(?!)"
+    """A regular expression for a command of `delivers` behind which the message goes on: a BDAT without LAST."""
+    works: Collection[str] = ()
+    """Titles of further commands that are a client's work: what is refused was not done."""
     replies_to_message: str = ""
     """The command whose every success brings one more reply to the message: ``RCPT`` in LMTP (RFC 2033 §4.2)."""
     relay_ports: tuple[int, ...] = ()

@@ -163,6 +163,10 @@ def _steal(tag: str, account: Credentials, login: int) -> bytes:
     )
 
 
+_ON_MESSAGES = ("FETCH", "STORE", "COPY", "MOVE", "EXPUNGE")
+_WORKS = ("SELECT", "EXAMINE", *_ON_MESSAGES, *(f"UID {verb}" for verb in _ON_MESSAGES))
+
+
 def _preauth(greeting: bytes) -> bytes:
     return b"* PREAUTH" + greeting[greeting.find(b" ", 2) :]
 
@@ -226,7 +230,9 @@ IMAP = Dialect(
     recognises=_recognises,
     explain=explain,
     tagged=True,
-    delivers=("APPEND",),
+    logins=("LOGIN", "AUTHENTICATE"),
+    delivers=("APPEND", "REPLACE", "UID REPLACE"),
+    works=_WORKS,
     commands=COMMANDS,
     replies=REPLIES,
     capabilities=CAPABILITIES,

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from labkit.dialects.base import CLIENT, SERVER, Dialect, Phrase
 from labkit.dialects.framing.binary_records import REPLY, BinaryRecordReader, BinaryRecords, ber
-from labkit.dialects.ldap_logins import reveals
+from labkit.dialects.ldap_logins import goes_on_as_sicily, reveals
 from labkit.dialects.reader import COMMAND, WAIT
 from labkit.dialects.writing import (
     GO_AHEAD,
@@ -256,7 +256,7 @@ def _recognises(server: bytes, client: bytes) -> bool:
 
 
 def _accepts(title: str, data: bytes) -> bool | None:
-    read = message(data) if title in REPLIES else None
+    read = message(data) if title in REPLIES and not goes_on_as_sicily(data) else None
     code = None if read is None else _code(read)
     return None if code in (None, _GOES_ON) else code in _SUCCESSES
 
@@ -410,6 +410,8 @@ LDAP = Dialect(
     begins_phrase=lambda side, data: bool((_REQUEST if side == CLIENT else _RESPONSE).match(data)),
     tagged=True,
     accepts=_accepts,
+    logins=("BindRequest",),
+    works=("SearchRequest", "CompareRequest", "ExtendedRequest"),
     delivers=("AddRequest", "ModifyRequest", "DelRequest", "ModifyDNRequest"),
     again="BindRequest",
     steps={
@@ -417,7 +419,7 @@ LDAP = Dialect(
         "offer": f"The server names StartTLS by its number, {STARTTLS}, among its extensions.",
         "upgrade": "The client asks to start TLS: an extended request with that number.",
         "go-ahead": "The server agrees: an extended response with the result success. The next byte is TLS.",
-        "question inside TLS": "Inside TLS the client logs in: what it was before is forgotten (RFC 4513 §3.1.4).",
+        "first words inside TLS": "Inside TLS the client logs in: what it was before is forgotten (RFC 4513 §3.1.4).",
     },
     commands=COMMANDS,
     replies=REPLIES,

@@ -1,6 +1,9 @@
-"""What an LDAP bind tells: the name and password of a simple one, the steps of a SASL login (RFC 4511 §4.2).
+"""What an LDAP bind tells: the name and password of a simple one, the steps of a SASL login (RFC 4511 §4.2); and the
+names of the entries that a search finds.
 
-A message whose end was never seen is read as far as it goes.
+Active Directory has a third kind of bind, called Sicily, whose steps are those of NTLM ([MS-ADTS] §5.1.1.1.3): the
+server's challenge stands where a distinguished name would. A message whose end was never seen is read as far as it
+goes.
 """
 
 from collections.abc import Iterator
@@ -8,8 +11,11 @@ from typing import NamedTuple
 
 from labkit.dialects.base import CHALLENGE, MECHANISM, RESPONSE, Disclosed
 
-_BIND_REQUEST, _BIND_RESPONSE = 0x60, 0x61
+_BIND_REQUEST, _BIND_RESPONSE, _FOUND = 0x60, 0x61, 0x64
 _SIMPLE, _SASL, _SERVER_CREDENTIALS = 0x80, 0xA3, 0x87
+_SICILY = (0x89, 0x8A, 0x8B)
+"""Discovery of packages, negotiation, and response."""
+_SUCCESS = b"\x00"
 _GOES_ON = b"\x0e"
 """saslBindInProgress (RFC 4511 §4.1.9)."""
 
@@ -25,7 +31,7 @@ class _Span(NamedTuple):
 
 
 def reveals(_: str, data: bytes) -> Iterator[Disclosed]:
-    """What a message tells; nothing for one that is no bind."""
+    """What a message tells; nothing for one that is no bind and no entry."""
     message = next(_inside(data, 0, len(data)), None)
     operation = next((one for one in _inside(data, *message[1:]) if one.tag != 0x02), None) if message else None
     parts = list(_inside(data, *operation[1:])) if operation else []
@@ -33,9 +39,28 @@ def reveals(_: str, data: bytes) -> Iterator[Disclosed]:
         yield from _request(data, *parts[1:3])
     elif operation and operation.tag == _BIND_RESPONSE and parts and data[parts[0].start : parts[0].end] == _GOES_ON:
         yield from (_disclosed(CHALLENGE, data, one) for one in parts if one.tag == _SERVER_CREDENTIALS)
+    elif operation and operation.tag == _FOUND and parts and parts[0].start < parts[0].end:
+        yield _disclosed("entry", data, parts[0])
+    elif goes_on_as_sicily(data):
+        yield _disclosed(CHALLENGE, data, parts[1])
+
+
+def goes_on_as_sicily(data: bytes) -> bool:
+    """Whether a message is a bind response that reports success and has something in the place of a name, which is
+    empty in every other success (RFC 4511 §4.1.9)."""
+    message = next(_inside(data, 0, len(data)), None)
+    operation = (
+        next((one for one in _inside(data, *message[1:]) if one.tag == _BIND_RESPONSE), None) if message else None
+    )
+    code, name, *_ = (*_inside(data, *operation[1:]), None, None) if operation else (None, None)
+    return bool(code and name and data[code.start : code.end] == _SUCCESS and name.start < name.end)
 
 
 def _request(data: bytes, name: _Span, how: _Span | None = None) -> Iterator[Disclosed]:
+    if how is not None and how.tag in _SICILY:
+        yield Disclosed(MECHANISM, b"NTLM", name.start, name.end)
+        yield _disclosed(RESPONSE, data, how)
+        return
     if name.start < name.end:
         yield _disclosed("user name", data, name)
     if how is not None and how.tag == _SIMPLE and how.start < how.end:

@@ -169,6 +169,7 @@ def _login(user: str, password: str, tag: str) -> bytes:
 
 _STRING = r"(?:\"|\{\d+\+?\}\r?\n)"
 """How a quoted string or a literal begins (RFC 5804 §1.2)."""
+_NAME = r"(?P<script>(?<=\")(?:[^\"\\]|\\.)*|(?<=\n)[^\r\n]*?(?=\s+\{|\r|\n|$))"
 
 
 WRITER = Writer(
@@ -205,23 +206,29 @@ MANAGESIEVE = Dialect(
     go_ahead="OK",
     sections={"upgrade": "RFC 5804 §2.2", "forget": "RFC 5804 §2.2", "login": "RFC 5804 §2.1"},
     programs=("Dovecot",),
-    messages=lambda _: (),
+    messages=lambda data: [(0, len(data.rstrip(b"\r\n")))],
+    content="file",
     sasl=rf"\s*AUTHENTICATE\s+{_STRING}(?P<mechanism>[^\"\s]+)\"?(?:\s+{_STRING}(?P<initial>[^\"\s]*))?",
     reader=_Reader,
     writes=WRITER,
     recognises=_recognises,
     explain=_explain,
     again="OK",
+    logins=("AUTHENTICATE",),
     delivers=("PUTSCRIPT",),
+    works=("GETSCRIPT", "SETACTIVE", "DELETESCRIPT", "RENAMESCRIPT", "CHECKSCRIPT"),
     steps={
         "offer": "The server offers STARTTLS in its greeting, unasked.",
-        "question inside TLS": "Inside TLS the server lists its capabilities again, unasked: only this list counts.",
+        "first words inside TLS": "Inside TLS the server lists its capabilities again, unasked: only this list counts.",
     },
     commands=COMMANDS,
     replies=REPLIES,
     capabilities=CAPABILITIES,
     discloses={
-        command: rf"\s*{command}\s+{_STRING}(?P<script>(?<=\")(?:[^\"\\]|\\.)*|(?<=\n)[^\r\n]*?(?=\s+\{{|\r|\n|$))"
-        for command in ("PUTSCRIPT", "GETSCRIPT", "SETACTIVE", "DELETESCRIPT")
+        **{
+            command: rf"\s*{command}\s+{_STRING}{_NAME}(?:\"?\s+\"(?P<file>(?:[^\"\\]|\\.)*))?"
+            for command in ("PUTSCRIPT", "GETSCRIPT", "SETACTIVE", "DELETESCRIPT")
+        },
+        "OK": r"(?s)\{\d+\+?\}\r?\n(?P<file>.+?)(?=\r?\nOK|$)",  # GETSCRIPT (RFC 5804 §2.9)
     },
 )

@@ -296,6 +296,10 @@ _REPLIES: Mapping[str, Reply] = {
 }
 
 
+_MORE_FOLLOWS = (
+    *("NegotiateProtocolVersion", "NoticeResponse", "ParameterStatus"),
+    *("DataRow", "CopyData", "NotificationResponse"),
+)
 _ACCEPTED = {"AuthenticationOk": True, "CommandComplete": True, "EmptyQueryResponse": True, "ErrorResponse": False}
 """Reply -> whether what was asked is done."""
 
@@ -324,7 +328,8 @@ POSTGRESQL = Dialect(
     upgrade="SSLRequest",
     go_ahead="S",
     client_first=True,
-    more_follows=("NegotiateProtocolVersion", "NoticeResponse", "ParameterStatus"),
+    upgrades_first=True,
+    more_follows=_MORE_FOLLOWS,
     messages=lambda _: (),
     sasl=r"(?!)(?P<mechanism>)(?P<initial>)",
     reader=_Reader,
@@ -344,11 +349,12 @@ POSTGRESQL = Dialect(
     begins_phrase=_begins_phrase,
     again="StartupMessage",
     accepts=lambda title, _: _ACCEPTED.get(title),
+    logins=("StartupMessage", "PasswordMessage", "SASLInitialResponse", "SASLResponse"),
     delivers=("Query", "Execute"),
     steps={
         "upgrade": "The client asks to start TLS before anything else: SSLRequest.",
         "go-ahead": "The server agrees with the single byte S. The next byte is TLS.",
-        "question inside TLS": "Inside TLS the client begins: who it is, and which database it wants.",
+        "first words inside TLS": "Inside TLS the client begins: who it is, and which database it wants.",
     },
     commands=COMMANDS,
     replies=REPLIES,
@@ -358,6 +364,7 @@ POSTGRESQL = Dialect(
             r"(?=(?:[^\x00]*\x00[^\x00]*\x00)*?database\x00(?P<database>[^\x00]*)\x00)?"
         ),
         "Query": r"(?s)Q.{4}(?P<query>[^\x00]*)",
+        "DataRow": r"(?s)D.{6}(?P<row>.+)",
         "Parse": r"(?s)P.{4}[^\x00]*\x00(?P<query>[^\x00]*)",
     },
     reveals=_reveals,
