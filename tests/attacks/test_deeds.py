@@ -11,7 +11,7 @@ from labkit.capture.conversation import Conversation, Endpoint
 from labkit.decode.dialogue import read
 from labkit.decode.privacy import visible
 from labkit.dialects import CLIENT, SERVER, for_port
-from labkit.dialects.ldap import ENUMERATED, STRING, element, entry, envelope, number, result
+from labkit.dialects.ldap_messages import ENUMERATED, STRING, element, entry, envelope, number, result
 from labkit.dialects.postgresql import error, message, startup
 
 SIDES = {"C: ": CLIENT, "S: ": SERVER}
