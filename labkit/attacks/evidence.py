@@ -50,6 +50,8 @@ class Evidence:
         """Why it is not known what the victim said inside TLS; empty where it is known, or nothing was said."""
         self.recipients = _recipients(self.read)
         """Whom the victim's mail was for, where the attacker could read it."""
+        self.addressed = _recipients([*self.read, *self.sealed])
+        """Whom it was for, read or not."""
         self.clear: list[Deed] = []
         """What was asked of the server where the attacker could read it."""
         self.inside: list[Deed] = []

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from labkit.attacks.account import NAME
+from labkit.attacks.account import ADDRESS, NAME
 from labkit.attacks.deeds import LOGIN, Deed, last_of_each
 from labkit.attacks.evidence import Evidence
 from labkit.attacks.loot import SECRETS, Item, Loot, stored
@@ -78,7 +78,8 @@ class Case:
         """What the attacker has read."""
         on_the_way = [item for session in self.sessions for item in session.read]
         dialect = self.sessions[0].dialect if self.sessions else None
-        return Loot([*on_the_way, *stored(self.mail, dialect, self.sealed)])
+        invited = any(ADDRESS in session.addressed for session in self.sessions)  # a victim has written to her itself
+        return Loot([*on_the_way, *stored(() if invited else self.mail, dialect, self.sealed)])
 
     @property
     def sealed(self) -> list[Item]:
@@ -238,7 +239,7 @@ def _rewritten_lines(victim: Visit) -> list[str]:
     return [
         f"the mail for {', '.join(session.recipients)} went to {', '.join(session.passed_on)}"
         for session in victim.sessions
-        if session.recipients and session.passed_on and set(session.passed_on) != set(session.recipients)
+        if session.recipients and session.passed_on and session.passed_on != session.recipients
     ]
 
 

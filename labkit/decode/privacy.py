@@ -81,6 +81,7 @@ def as_begun(event: Event) -> Event:
 
 
 _Seen = tuple[str, str, int, int]
+_Reads = str | Callable[[bytes], Iterable[Disclosed]]
 _Numbered = tuple[int, Event]
 
 
@@ -92,8 +93,8 @@ def _said(dialect: Dialect, events: list[_Numbered]) -> Iterator[Exposure]:
     yield from _mail_as_commands(dialect, events)
     timestamp = _timestamp(dialect, events)
     for phrases in _with_continuations(events):
-        if pattern := dialect.discloses.get(phrases[0][1].title):
-            for what, value, *place in _told(pattern, phrases):
+        if reads := dialect.discloses.get(phrases[0][1].title):
+            for what, value, *place in _told(reads, phrases):
                 hashed = what == sasl.HASH
                 shown = sasl.offline(phrases[0][1].title, timestamp, value) if hashed else text(value)
                 yield Exposure(what, shown, *place)
@@ -120,16 +121,23 @@ def _with_continuations(events: list[_Numbered]) -> list[list[_Numbered]]:
     return found
 
 
-def _told(pattern: str, phrases: list[_Numbered]) -> Iterator[tuple[str, bytes, int, int, int]]:
+def _told(reads: _Reads, phrases: list[_Numbered]) -> Iterator[tuple[str, bytes, int, int, int]]:
     starts = list(accumulate((len(event.data) for _, event in phrases), initial=0))
-    match = _compiled(pattern).match(b"".join(event.data for _, event in phrases)[:_LONGEST])
+    data = b"".join(event.data for _, event in phrases)[:_LONGEST]
+    for what, value, start, end in _matched(reads, data) if isinstance(reads, str) else reads(data):
+        if value:
+            piece = max(number for number in range(len(phrases)) if starts[number] <= start)
+            yield what, value, phrases[piece][0], start - starts[piece], end - starts[piece]
+
+
+def _matched(pattern: str, data: bytes) -> Iterator[Disclosed]:
+    match = _compiled(pattern).match(data)
     for name, value in match.groupdict().items() if match else ():
         if value:
             start, end = match.span(name)
-            piece = max(number for number in range(len(phrases)) if starts[number] <= start)
-            quoted = match.string[start - 1 : start] == b'"'
+            quoted = data[start - 1 : start] == b'"'
             plain = re.sub(rb"\\(.)", rb"\1", value) if quoted else value
-            yield name.replace("_", " "), plain, phrases[piece][0], start - starts[piece], end - starts[piece]
+            yield Disclosed(name.replace("_", " "), plain, start, end)
 
 
 @cache

@@ -177,10 +177,11 @@ class Dialect:
     """Reply code -> what it says."""
     capabilities: Mapping[str, str] = field(default_factory=dict)
     """Capability keyword -> what it offers."""
-    discloses: Mapping[str, str] = field(default_factory=dict)
-    """Title of a phrase -> a regular expression whose named groups are what it tells: ``(?P<sender>…)``. A command is
-    read together with its continuations. Behind a ``"``, a group is a quoted string (RFC 9051 §4.3). A group
-    ``password_hash`` is made from the password and the timestamp of the greeting."""
+    discloses: Mapping[str, "str | Callable[[bytes], Iterable[Disclosed]]"] = field(default_factory=dict)
+    """Title of a phrase -> a regular expression whose named groups are what it tells: ``(?P<sender>…)``, or a function
+    where the bytes have to be counted. A command is read together with its continuations. Behind a ``"``, a group is a
+    quoted string (RFC 9051 §4.3). A group ``password_hash`` is made from the password and the timestamp of the
+    greeting."""
     reveals: Callable[[str, bytes], Iterable[Disclosed]] | None = None
     """(title and bytes of a phrase, or of the beginning of one) -> what it tells that `discloses` cannot say. A dialect
     that has it says all steps of its logins here, and `sasl` only tells where one begins."""

@@ -4,8 +4,9 @@ What the words mean is `imap_words`.
 """
 
 import re
+from collections.abc import Iterator
 
-from labkit.dialects.base import SERVER, Dialect, Phrase
+from labkit.dialects.base import SERVER, Dialect, Disclosed, Phrase
 from labkit.dialects.framing.tagged_lines import CREDENTIAL, LITERAL, TaggedLineReader, TaggedLines
 from labkit.dialects.imap_words import CAPABILITIES, COMMANDS, GREETINGS, REPLIES, explain
 from labkit.dialects.reader import COMMAND
@@ -122,13 +123,33 @@ def _string(name: str, behind: str = r"\s*$") -> str:
     )
 
 
-_PASSWORD = r"\s+(?:\S+\s*$|\{\d|\")"
+_LOGIN = re.compile(rb"\S+ +LOGIN", re.IGNORECASE)
+_ASTRING = re.compile(rb' *(?:"((?:[^"\\\r\n]|\\.)*)"?|\{(\d+)\+?\}\r?\n|([^\s"{]+))')
+
+
+def _login(data: bytes) -> Iterator[Disclosed]:
+    """The two strings of LOGIN (RFC 9051 §6.2.3); a literal has as many bytes as it announces, whatever they are."""
+    begins = _LOGIN.match(data)
+    at = begins.end() if begins else len(data)
+    for what in ("user name", "password"):
+        found = _ASTRING.match(data, at)
+        if found is None:
+            return
+        start, end = found.span(found.lastindex)
+        at = found.end()
+        if found.lastindex == 2:
+            start, at = at, min(at + int(found[2]), len(data))
+            end = at
+        value = re.sub(rb"\\(.)", rb"\1", data[start:end]) if found.lastindex == 1 else data[start:end]
+        yield Disclosed(what, value, start, end)
+
+
 _MAILBOX = r"[^*\s]\S* +[A-Z]+ +" + _string("mailbox")
 _ADDRESSES = r"(?:NIL|\(\(.*?\)\))"
 _QUOTED = r'(?:NIL|"(?:[^"\\]|\\.)*")'
 
 _DISCLOSES = {
-    "LOGIN": rf"\S+ +LOGIN +{_string('user_name', _PASSWORD)}(?: +{_string('password')})?",
+    "LOGIN": _login,
     "LIST": r"\* +LIST +\([^)]*\) +\S+ +" + _string("mailbox"),
     "LSUB": r"\* +LSUB +\([^)]*\) +\S+ +" + _string("mailbox"),
     "STATUS": r"\S+ +STATUS +" + _string("mailbox", r"\s*\("),

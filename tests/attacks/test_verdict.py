@@ -495,6 +495,42 @@ def test_a_recipient_that_was_rewritten_is_in_the_verdict(lab, tmp_path):
     assert "the mail for bob@lab.test went to mallory@lab.test" in repr(mallory.verdict)
 
 
+class Swapping(Vector):
+    """Exchanges two recipients."""
+
+    def on_line(self, line):
+        if line.title == "RCPT":
+            return Replace(line.data.translate(bytes.maketrans(b"xy", b"yx")))
+        return attacks.StripCapability().on_line(line) or Pass()
+
+
+def test_recipients_that_were_exchanged_are_rewritten(lab, tmp_path):
+    server = lab.smtp(auth="always")
+    with lab.mallory(Swapping(), at=server) as mallory:
+        said = b"EHLO a\nMAIL FROM:<alice@lab.test>\nRCPT TO:<x@lab.test>\nDATA\nfor x\n.\n"
+        spoken(lab, mallory, server, said + said.partition(b"\n")[2].replace(b"x", b"y"))
+    assert "the mail for x@lab.test, y@lab.test went to y@lab.test, x@lab.test" in repr(mallory.verdict)
+
+
+def spoken(lab, mallory, server, said):
+    """What a person types in clear text, line by line."""
+    with socket.create_connection(mallory.address(server), LONGEST_WAIT) as sock, sock.makefile("rb") as heard:
+        heard.readline()
+        for line in said.splitlines(keepends=True):
+            sock.sendall(line.replace(b"\n", b"\r\n"))
+            while not line.startswith(b"for") and heard.readline()[3:4] == b"-":
+                pass
+
+
+def test_a_mail_that_the_victim_itself_writes_to_the_attacker_is_not_stolen(lab):
+    server = lab.smtp()
+    with lab.mallory(Vector(), at=server) as mallory:
+        for one in ("mallory@lab.test", "bob@lab.test, mallory@lab.test"):
+            lab.send(server, "The PIN is 4921", login=LOGIN, policy=policies.verified, recipient=one)
+    assert len(lab.mailbox("mallory")) == 2
+    assert (mallory.verdict.outcome, mallory.loot.secrets) == ("unharmed", ())
+
+
 # ---- records, not prose and not addresses of objects
 
 
