@@ -12,7 +12,7 @@
 
 ARGS =
 PY = .venv/bin/python
-# On the first lesson, and without asking anybody for news or updates.
+# On the first lesson; JupyterLab loads no news and looks for no updates.
 JUPYTER = --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb \
 	--LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
 AS_ROOT = $(shell test "$$(id -u)" = 0 && echo --allow-root)
@@ -22,10 +22,10 @@ AS_ROOT = $(shell test "$$(id -u)" = 0 && echo --allow-root)
 # loopback, then by a user without any privilege.
 AT_ONCE = -n 4 --dist loadgroup
 AGAIN = tests/network tests/capture tests/servers tests/clients tests/attacks tests/test_lab.py tests/notebooks/test_run.py
-# Loopback alone is left for it: test_jupyterlab.py has run the same cells on the best network and asked the same of them.
+# Loopback alone is left for it: test_jupyterlab.py has run the same cells on the best network, and answered an exercise of each lesson.
 NOT_TWICE = --ignore=tests/notebooks/test_run.py
-NOBODY = unshare --user --map-user=1000 --map-group=1000
-ORDINARY = $(shell $(NOBODY) true 2>/dev/null && echo $(NOBODY))
+UNPRIVILEGED = unshare --user --map-user=1000 --map-group=1000
+ORDINARY = $(shell $(UNPRIVILEGED) true 2>/dev/null && echo $(UNPRIVILEGED))
 # Where Python may not keep what it has compiled, each of the processes that the tests start compiles labkit again.
 PYTEST = env -u PYTHONDONTWRITEBYTECODE $(PY) -m pytest
 

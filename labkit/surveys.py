@@ -1,4 +1,4 @@
-"""Published figures, read from CSV: each a number with what exactly was counted, of what, when, and who says so.
+"""Published figures, read from CSV: each a number with what exactly was counted, of what, when, and by which author.
 
 One file is one survey, and every file has the columns of `PublishedFigure`. The files of the lab are in data/; no
 figure is stated anywhere else. What they look like is `labkit.show.published`.
@@ -47,11 +47,11 @@ class PublishedFigure(NamedTuple):
     counted: str
     """What exactly was counted."""
     population: str
-    """Among what."""
+    """The population in which it was counted."""
     grade: str
     """One of `GRADES`."""
     citation: str
-    """Who says so."""
+    """The author of the figure."""
     read_in: str
     """Where the figure was read."""
 

@@ -102,7 +102,7 @@ def _execute(notebook: nbformat.NotebookNode, name: str) -> None:
 
 
 def _shown_without_kernel(output: nbformat.NotebookNode) -> bool:
-    """Whether something of the output remains when its widget is taken away; of a progress bar nothing does."""
+    """Whether an output has anything besides a widget; a progress bar has not."""
     data = output.get("data", {})
     return data.pop(_WIDGET, None) is None or "text/html" in data
 

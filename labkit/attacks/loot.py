@@ -95,7 +95,7 @@ def _spoken(data: bytes, dialect: Dialect | None) -> list[Item]:
 
 
 def _answered(data: bytes, dialect: Dialect) -> Iterator[Chunk]:
-    """A client's words, with the answers of a server that lets it go on, so that each of them can be read."""
+    """A client's words, with the answers of a server that accepts them, so that each of them can be read."""
     reader, numbers = dialect.reader(), count(1)
     waiting = deque(reader.feed(CLIENT, data))
     while waiting:

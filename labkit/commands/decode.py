@@ -79,7 +79,7 @@ def _state(dialogue: Dialogue) -> str:
 
 
 def _problems(chosen: argparse.Namespace, file: CaptureFile, states: Counter[str], secrets: bool) -> Iterator[str]:
-    """What was not done or not shown, a sentence each. `secrets` is whether the key log has any."""
+    """Sentences on what was not done or not shown. `secrets` is whether the key log has any."""
     if file.problem:
         yield file.problem
     hidden = file.passed_over.hidden

@@ -1,4 +1,4 @@
-"""What someone on the path can read in a dialogue: addresses, passwords, names, and where each of them stands.
+"""What an eavesdropper can read in a dialogue: addresses, passwords, names, and where each of them stands.
 
 Only what crossed the wire in clear counts, whatever the reader's own secrets opened; a phrase without its end counts as
 far as it goes. What a dialect's phrases tell, and where mail lies in them, is stated by the dialect, and what a login
@@ -46,7 +46,7 @@ class Exposure(NamedTuple):
 
 
 def visible(dialogue: Dialogue) -> list[Exposure]:
-    """Everything that someone on the path can read, in the order in which it was sent."""
+    """Everything that an eavesdropper can read, in the order in which it was sent."""
     clear = [(index, event) for index, event in enumerate(dialogue.events) if not event.encrypted]
     texts = [(index, as_begun(event)) for index, event in clear if event.layer == TEXT]
     found = [

@@ -72,15 +72,6 @@ def saying(answer: bytes, *records: str) -> bytes:
     return _changed(answer, change)
 
 
-def emptied(answer: bytes) -> bytes:
-    """The answer with no records at all, as if there were none, and no proof."""
-
-    def change(message: dns.message.Message) -> None:
-        message.answer, message.authority = [], []
-
-    return _changed(answer, change)
-
-
 def absent(answer: bytes) -> bytes:
     """The answer that the name does not exist, without proof."""
 

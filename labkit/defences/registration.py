@@ -1,4 +1,4 @@
-"""What a lab publishes: the zone ``test`` at the top, domains below it, a name server, a policy host, and the clock.
+"""What a lab publishes: the zone ``test``, the domains below it, a name server, a policy host, and the clock.
 
 Everything is made when the first domain is; resolvers and senders on any host believe the zone's key and the lab's
 authority.

@@ -38,13 +38,13 @@ class Phrase(NamedTuple):
     - unknown: what is nothing of these, or was never completed.
     """
     title: str
-    """What an engineer would call it: the verb (``EHLO``), the reply code (``250``), or ``message``."""
+    """Its name: the verb (``EHLO``), the reply code (``250``), or ``message``."""
     data: bytes
     """The bytes as sent, line endings included; about `labkit.dialects.reader.LARGEST` at most."""
 
 
 class Disclosed(NamedTuple):
-    """One thing that a phrase tells, in a dialect in which a regular expression cannot find it."""
+    """A value that a phrase discloses, in a dialect in which a regular expression cannot find it."""
 
     what: str
     """What it is, as in `labkit.decode.privacy.Exposure`; or `MECHANISM`, `CHALLENGE` or `RESPONSE`, a step of a SASL

@@ -1,6 +1,6 @@
 """From bytes to text: charsets, and the encoded words of header fields (RFC 2047). Nothing here raises for any bytes.
 
-Other rooms decode mail with these functions alone, because a charset is a word that anyone can write into a message.
+Other rooms decode mail with these functions alone, because a message may name any word as its charset.
 """
 
 import codecs

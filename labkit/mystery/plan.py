@@ -62,7 +62,7 @@ class Person:
     name: str
     password: str
     pin: str
-    """What the mails of this person tell."""
+    """The secret in the mails of this person."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class House:
 
     @property
     def offers(self) -> bool:
-        """Whether it has STARTTLS."""
+        """Whether it offers STARTTLS."""
         return self.settings.get("starttls") != "off"
 
 

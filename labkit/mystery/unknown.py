@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 def record(
     make: "Callable[..., Lab]", seed: object, size: int, policy: Policy | None = None, folder: str | Path | None = None
 ) -> "MysteryNetwork":
-    """Record the network with this seed, or read it; see `labkit.trying.Trying.mystery_network`."""
+    """Record the network with this seed and `size` visits, or read it; see `labkit.trying.Trying.mystery_network`,
+    which raises the same."""
     if policy is not None and not isinstance(policy, Policy):
         raise LabError(f"A policy is one of labkit.policies, for example policies.verified, not {policy!r}.")
     plan = draw(seed, size)

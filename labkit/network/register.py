@@ -1,6 +1,5 @@
-"""What a network knows of its ports and addresses: what listens where, who is on the path to it, what each is called.
-
-Ports are in host order. What listens, and how one gets on a path, is not known here.
+"""What a network knows of its ports and addresses: what listens where, which host is on the path to it, and their
+names. Ports are in host order.
 """
 
 from typing import NamedTuple, TypeVar

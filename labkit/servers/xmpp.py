@@ -136,7 +136,7 @@ class _Session(Session):
     async def _break(self, condition: str) -> NoReturn:
         """End the stream with an error (RFC 6120 §4.9.3). Raises EOFError."""
         await self._say(self._error(condition))
-        await self.hear_out()
+        await self.drain()
 
     def _error(self, condition: str) -> bytes:
         """A stream error, behind the header that it needs where there was none (RFC 6120 §4.9.1.2)."""

@@ -76,7 +76,7 @@ class Picture(Page):
         self.label = label
         """One sentence on what the picture shows."""
         self.words = words or text
-        """The picture told in sentences, for readers who cannot see it."""
+        """The picture in sentences, for readers who cannot see it."""
 
     def _figure(self) -> html.Node:
         key = fresh()

@@ -1,4 +1,4 @@
-"""What every transcript says of a dialogue, on a page or in a terminal: who, in which protocol, what became of TLS."""
+"""What every transcript says of a dialogue, on a page or in a terminal: its ends, its protocol, what became of TLS."""
 
 from collections.abc import Sequence
 from itertools import takewhile
@@ -8,13 +8,13 @@ from labkit.decode.event import CLIENT, SERVER, TEXT, TLS, Dialogue, Event
 from labkit.decode.privacy import Exposure
 from labkit.decode.tls_start import is_text
 from labkit.show.printed import printable
-from labkit.show.told import moved, told
+from labkit.show.readable import as_text, moved
 
 EVENTS_SHOWN = 400
 
 
 class Reading(NamedTuple):
-    """A dialogue with what someone on the path can read of it."""
+    """A dialogue with what an eavesdropper can read of it."""
 
     dialogue: Dialogue
     exposures: Sequence[Exposure]
@@ -74,7 +74,7 @@ def _start(started: str, dialogue: Dialogue) -> str:
 
 
 def shown(reading: Reading) -> list[tuple[Event, list[Exposure]]]:
-    """The events that a transcript shows, each with what it gives away; phrases that are no text as they are told."""
+    """The events that a transcript shows, each with what it gives away; binary phrases as their line of text."""
     by_event: dict[int, list[Exposure]] = {}
     for exposure in reading.exposures:
         by_event.setdefault(exposure.event_index, []).append(exposure)
@@ -82,7 +82,7 @@ def shown(reading: Reading) -> list[tuple[Event, list[Exposure]]]:
     events = ((event, by_event.get(index, [])) for index, event in enumerate(dialogue.events[:EVENTS_SHOWN]))
     if dialogue.dialect is None or dialogue.dialect.tell is None:
         return list(events)
-    readable = ((event, told(dialogue.dialect, event), exposures) for event, exposures in events)
+    readable = ((event, as_text(dialogue.dialect, event), exposures) for event, exposures in events)
     return [(line, exposures if line is event else moved(exposures, line.data)) for event, line, exposures in readable]
 
 

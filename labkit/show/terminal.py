@@ -135,7 +135,7 @@ def _wrap(text: str, width: int, indent: str = "") -> list[str]:
 
 
 def _readable(event: Event, line: ShownLine, exposures: Sequence[Exposure]) -> tuple[str, ...]:
-    """What someone on the path can read in a line."""
+    """What an eavesdropper can read in a line."""
     return tuple(label(exposure) for exposure in exposures) if event.layer == TLS else tuple(labels(line, exposures))
 
 

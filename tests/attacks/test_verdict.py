@@ -71,7 +71,7 @@ def agrees(mallory):
     assert (mallory.verdict.outcome == "leaked") == bool(secrets)
 
 
-# ---- programs that nobody here wrote
+# ---- programs from elsewhere
 
 
 def swaks(lab, mallory, server, tmp_path, *options):
@@ -315,7 +315,7 @@ def test_each_of_hundreds_of_recipients_has_its_own_reply():
 
 @contextmanager
 def stranger(lab, port=587):
-    """A server in the lab that is not the lab's: nobody has its secrets."""
+    """A server in the lab that is not the lab's: its secrets are not logged."""
     listener = lab.network.host("mail").listen(port)
     context = server_context(lab.authority.certificate())
 
@@ -478,7 +478,7 @@ def test_a_server_that_keeps_the_attackers_login_is_deceived(lab, tmp_path, prot
 
 
 class Redirecting(Vector):
-    """Has the mail go to somebody else."""
+    """Has the mail go to another recipient."""
 
     def on_line(self, line):
         if line.title == "RCPT":

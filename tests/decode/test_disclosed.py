@@ -1,4 +1,4 @@
-"""What each command and response gives away to someone on the path, in every form in which it can be written."""
+"""What each command and response gives away to an eavesdropper, in every form in which it can be written."""
 
 import pytest
 from transcripts import turns

@@ -1,6 +1,11 @@
 """The steps of the upgrade, found in live conversations."""
 
+from conversations import conversation
+
 from labkit import Lab, policies
+from labkit.decode.dialogue import read
+from labkit.dialects import CLIENT, SERVER
+from labkit.show.step_list import Steps
 
 
 def _steps(capture):
@@ -20,13 +25,16 @@ def test_an_upgraded_conversation_has_all_seven_steps_once_it_is_opened():
 
 
 def test_the_word_that_is_offered_stays_in_a_long_line():
-    with Lab() as lab:
-        server = lab.imap()
-        with lab.capture() as capture:
-            assert lab.fetch(server, login=("bob", "swordfish"), policy=policies.verified)
-    greeting, _, offer = capture.steps().text.splitlines()[:3]
-    assert "IDLE UIDPLUS… " in greeting
-    assert "* CAPABILITY IMAP4rev1 LITERAL+ SASL-IR ID … STARTTLS … " in offer
+    long = b"CAPABILITY IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE UIDPLUS UNSELECT SORT STARTTLS LOGINDISABLED"
+    turns = (
+        (SERVER, b"* OK [%s] ready\r\n" % long),
+        (CLIENT, b"a CAPABILITY\r\n"),
+        (SERVER, b"* %s\r\na OK done\r\n" % long),
+        (CLIENT, b"b STARTTLS\r\n"),
+    )
+    greeting, _, offer = Steps(read(conversation(turns, 143))).text.splitlines()[:3]
+    assert "SASL-IR ID ENABLE IDLE … " in greeting
+    assert "* CAPABILITY IMAP4rev1 LITERAL+ SASL-IR ID ENABLE … STARTTLS … " in offer
 
 
 def test_a_conversation_in_clear_text_stops_after_the_question():

@@ -62,7 +62,7 @@ def server(home: Path) -> Iterator[tuple[str, str]]:
 
 
 def _without_news(settings: Path) -> None:
-    """JupyterLab asks nobody whether there is a newer one."""
+    """JupyterLab does not look for a newer version."""
     settings.mkdir(parents=True, exist_ok=True)
     answers = {"fetchNews": "false", "checkForUpdates": False}
     (settings / "notification.jupyterlab-settings").write_text(json.dumps(answers), "utf-8")

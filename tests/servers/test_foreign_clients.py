@@ -1,4 +1,4 @@
-"""Clients that nobody here wrote, curl, swaks and openssl, send mail; it arrives exact to the byte."""
+"""Clients from elsewhere, curl, swaks and openssl, send mail; it arrives exact to the byte."""
 
 import re
 

@@ -67,7 +67,7 @@ class Edits(list[Edit]):
 
 
 def edit(session: int, time: int, event: Line | Record | Opening, decision: Decision) -> Edit:
-    """The record of a decision about something that crossed the attacker."""
+    """The record of a decision about something that crossed the attacker; `time` is nanoseconds since 1970."""
     sender, title, before = _subject(event)
     onward, back, also = b"", b"", []
     for action in decision.actions:

@@ -76,7 +76,7 @@ class Program(ABC):
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
         self.believed: list[str] = []
-        """What it believes about the server, and what it shows to its user."""
+        """What the program believes about the server, and what it shows to its user."""
         self.client: Any = None
         """The library's client, once it is connected and greeted."""
         self._implicit: ssl.SSLContext | None = None

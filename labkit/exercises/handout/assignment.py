@@ -84,7 +84,8 @@ class Assignment:
 
 
 def read(path: Path) -> Assignment:
-    """The assignment in a notebook. Raises `LabError` for a file that is none, or asks nothing, or one thing twice."""
+    """The assignment in a notebook. Raises `LabError` for a file that is not a notebook, that asks nothing, or that
+    asks one thing twice."""
     notebook = _notebook(path)
     blocks = tuple(_blocks(notebook, path))
     numbers = Counter(block.number for block in blocks if isinstance(block, Asked))

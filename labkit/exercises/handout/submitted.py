@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class OneOfEach(Preprocessor):
-    """Of the cells with one identifier, only the last is graded; each such case is told in a sentence."""
+    """Of the cells with one identifier, only the last is graded; a sentence names each such case."""
 
     enabled = Bool(True).tag(config=True)  # of a Preprocessor, it is False
 
