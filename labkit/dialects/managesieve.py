@@ -219,7 +219,7 @@ MANAGESIEVE = Dialect(
     works=("GETSCRIPT", "SETACTIVE", "DELETESCRIPT", "RENAMESCRIPT", "CHECKSCRIPT"),
     steps={
         "offer": "The server offers STARTTLS in its greeting, unasked.",
-        "first words inside TLS": "Inside TLS the server lists its capabilities again, unasked: only this list counts.",
+        "first words in TLS": "Inside TLS the server lists its capabilities again, unasked: only this list counts.",
     },
     commands=COMMANDS,
     replies=REPLIES,

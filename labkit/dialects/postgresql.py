@@ -354,7 +354,7 @@ POSTGRESQL = Dialect(
     steps={
         "upgrade": "The client asks to start TLS before anything else: SSLRequest.",
         "go-ahead": "The server agrees with the single byte S. The next byte is TLS.",
-        "first words inside TLS": "Inside TLS the client begins: who it is, and which database it wants.",
+        "first words in TLS": "Inside TLS the client begins: who it is, and which database it wants.",
     },
     commands=COMMANDS,
     replies=REPLIES,

@@ -233,7 +233,7 @@ XMPP = Dialect(
         "offer": "The server offers starttls among its features, unasked.",
         "upgrade": "The client asks to start TLS: <starttls/>.",
         "go-ahead": "The server agrees: <proceed/>. The next byte is TLS.",
-        "first words inside TLS": "Inside TLS both begin a new stream, and the server lists its features anew.",
+        "first words in TLS": "Inside TLS both begin a new stream, and the server lists its features anew.",
     },
     commands=COMMANDS,
     replies=REPLIES,
