@@ -23,12 +23,17 @@ from labkit.mail.charset import field_text, text, unbase64
 from labkit.mail.mime import Entity, as_read
 
 _LONGEST = 2048
-"""Bytes of a command or reply that are searched; what it tells stands at its beginning."""
+"""Bytes of a command or reply in which a thing that it tells must lie whole."""
 _HEADER_FIELD = re.compile(
-    rb"^(Subject|From|To)[ \t]*:(?:[ \t]|\r?\n(?=[ \t]))*([^\r\n]+(?:\r?\n[ \t]+[^\r\n]+)*)",
+    rb"^((?:Resent-)?(?:From|Sender|To|Cc|Bcc|Message-ID)|Subject|Reply-To|In-Reply-To|References|Received|Return-Path"
+    rb"|Delivered-To|Disposition-Notification-To|Comments|Keywords|List-ID|Newsgroups|Followup-To|Organi[sz]ation"
+    rb"|User-Agent|X-Mailer|X-Originating-\w+|X-Sender\w*|X-Original-To|X-Forwarded-\w+|(?:NNTP|X)-Posting-Host"
+    rb"|Injection-Info|Authentication-Results)"
+    rb"[ \t]*:(?:[ \t]|\r?\n(?=[ \t]))*([^\r\n]+(?:\r?\n[ \t]+[^\r\n]+)*)",
     re.IGNORECASE | re.MULTILINE,
 )
-"""A field that tells something; its value may begin on the next line (RFC 5322 §2.2.3)."""
+"""A field that tells about people, their hosts and their programs; its value may begin on the next line (RFC 5322
+§2.2.3)."""
 
 
 class Exposure(NamedTuple):
@@ -93,7 +98,7 @@ def _said(dialect: Dialect, events: list[_Numbered]) -> Iterator[Exposure]:
     timestamp = _timestamp(dialect, events)
     for phrases in _with_continuations(events):
         if pattern := dialect.discloses.get(phrases[0][1].title):
-            for what, value, *place in _told(pattern, phrases):
+            for what, value, *place in _told(dialect, pattern, phrases):
                 hashed = what == sasl.HASH
                 shown = sasl.offline(phrases[0][1].title, timestamp, value) if hashed else text(value)
                 yield Exposure(what, shown, *place)
@@ -120,16 +125,37 @@ def _with_continuations(events: list[_Numbered]) -> list[list[_Numbered]]:
     return found
 
 
-def _told(pattern: str, phrases: list[_Numbered]) -> Iterator[tuple[str, bytes, int, int, int]]:
+def _told(dialect: Dialect, pattern: str, phrases: list[_Numbered]) -> Iterator[tuple[str, bytes, int, int, int]]:
+    """What a phrase tells, where it begins and each time that the pattern fits once more behind that."""
     starts = list(accumulate((len(event.data) for _, event in phrases), initial=0))
-    match = _compiled(pattern).match(b"".join(event.data for _, event in phrases)[:_LONGEST])
-    for name, value in match.groupdict().items() if match else ():
-        if value:
-            start, end = match.span(name)
-            piece = max(number for number in range(len(phrases)) if starts[number] <= start)
-            quoted = match.string[start - 1 : start] == b'"'
-            plain = re.sub(rb"\\(.)", rb"\1", value) if quoted else value
-            yield name.replace("_", " "), plain, phrases[piece][0], start - starts[piece], end - starts[piece]
+    whole = phrases[0][1].data if len(phrases) == 1 else b"".join(event.data for _, event in phrases)
+    longest = len(whole) if phrases[0][1].kind == "message" else _LONGEST
+    told, position = _compiled(pattern), 0
+    while match := told.match(whole, position, position + longest):
+        for name in match.groupdict():
+            decode = dialect.codings.get(name, _same)
+            for number, start, end in _pieces(starts, *match.span(name)):
+                value = whole[start:end].rstrip(b"\r\n")
+                plain = re.sub(rb"\\(.)", rb"\1", value) if whole[start - 1 : start] == b'"' else value
+                what, place = name.replace("__", "-").replace("_", " "), start - starts[number]
+                if value:
+                    yield what, decode(plain), phrases[number][0], place, place + len(value)
+        if match.end() <= position:
+            break
+        position = match.end()
+
+
+def _same(value: bytes) -> bytes:
+    return value
+
+
+def _pieces(starts: list[int], start: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """The parts of what lies between `start` and `end`, each with the number of the phrase in which it stands."""
+    while start < end:
+        number = bisect_right(starts, start) - 1
+        behind = min(end, starts[number + 1])
+        yield number, start, behind
+        start = behind
 
 
 @cache

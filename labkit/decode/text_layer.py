@@ -1,6 +1,7 @@
 """What is said in text, in clear or inside TLS: a dialect's reader, and the compression that a dialect may switch on.
 
 COMPRESS is RFC 4978 for IMAP and RFC 8054 for NNTP: raw DEFLATE in both directions, behind the server's agreement.
+A message that may be two for the server is one, or two, by the number of the server's replies.
 """
 
 import zlib
@@ -19,6 +20,8 @@ _UNREADABLE = "compressed, not readable"
 """The title of bytes that cannot be inflated; without those before them, none can."""
 _RAW = -15
 """zlib's name for a DEFLATE stream without a header, and its largest window."""
+
+_SENT = (CLIENT, "message")
 
 words = cache(Words)
 _new = tuple.__new__
@@ -41,9 +44,43 @@ class TextLayer:
         self._wire = {CLIENT: 0, SERVER: 0}
         """Bytes on the wire since the last phrase, where they are not the phrase's own."""
         self._inflaters: dict[str, _Inflater] = {}
+        self._smuggled = dialect.smuggled if dialect else None
+        self._doubtful: tuple[Phrase, float, int] | None = None
+        """A message that may be two, with its time and frame, until the server's replies tell."""
+        self._held: list[tuple[str, bytes, int, float, int]] = []
+        """What was said behind it."""
 
     def feed(self, sender: str, data: bytes, wire: int, time: float, frame: int) -> list[Phrase]:
         """Take bytes that came as `wire` bytes of TCP payload; return the phrases that are events now."""
+        if self._doubtful is None:
+            return self._take(sender, data, wire, time, frame)
+        self._held.append((sender, data, wire, time, frame))
+        if sender == CLIENT:
+            return self.settle()
+        replies = b"".join(held[1] for held in self._held)
+        return self._as_two() if len(self._dialect.reader().feed(SERVER, replies)) > 1 else []
+
+    def settle(self) -> list[Phrase]:
+        """A message that may be two is one, since no second reply came before the client went on."""
+        if self._doubtful is None:
+            return []
+        (message, time, frame), self._doubtful = self._doubtful, None
+        self._add([message], time, frame)
+        return [message, *self._release()]
+
+    def _as_two(self) -> list[Phrase]:
+        """The server has given more replies than one: it has read commands in what the client sent as one message."""
+        (whole, time, frame), self._doubtful = self._doubtful, None
+        end = self._smuggled(whole.data)
+        message = whole._replace(data=whole.data[:end])
+        self._add([message], time, frame)
+        return [message, *self._take(CLIENT, whole.data[end:], 0, time, frame), *self._release()]
+
+    def _release(self) -> list[Phrase]:
+        held, self._held = self._held, []
+        return [phrase for one in held for phrase in self.feed(*one)]
+
+    def _take(self, sender: str, data: bytes, wire: int, time: float, frame: int) -> list[Phrase]:
         self.heard = True
         if self._inflaters:
             phrases = self._inflated(sender, data)
@@ -51,20 +88,29 @@ class TextLayer:
             phrases = self.reader.feed(sender, data)
             if self.reader.compressed:
                 phrases = self._inflate(phrases)
+        if self._in_records or self._inflaters:
+            self._wire[sender] += wire
+        last = phrases[-1] if phrases else None
+        if last and self._smuggled and last[:2] == _SENT and not self.reader.holds(CLIENT) and self._smuggled(last[3]):
+            self._doubtful = last, time, frame
+            phrases = phrases[:-1]
+        self._add(phrases, time, frame)
+        return phrases
+
+    def _add(self, phrases: list[Phrase], time: float, frame: int) -> None:
         if not (self._in_records or self._inflaters):
             for by, kind, title, said in phrases:
                 event = (time, frame, by, TEXT, kind, title, said, False, len(said), self._words)
                 self._events.append(_new(Event, event))
-            return phrases
-        self._wire[sender] += wire
+            return
         for by, kind, title, said in phrases:
             event = (time, frame, by, TEXT, kind, title, said, self.encrypted, self._wire[by], self._words)
             self._events.append(_new(Event, event))
             self._wire[by] = 0
-        return phrases
 
     def unfinished(self, senders: Sequence[str], time: float, frame: int) -> None:
         """What these sides have begun and not completed is an event too; what they say next is not its end."""
+        self.settle()
         # What one side said tells what the other has begun, so both are asked before either forgets.
         reader = self.reader
         begun = {sender: words(self._dialect, reader.begun(sender)) for sender in senders if reader.holds(sender)}
