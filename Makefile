@@ -3,6 +3,7 @@
 #   make test   style, the tests and the notebooks        make test ARGS="tests/network -x"
 #   make bench  how fast it is, as ratios
 #   make fuzz   reads a million mutated captures and dialogues; make fuzz ARGS=10000
+#   make endurance  five hundred labs on each network, 64 signals and sixty restarts, and what they leave behind
 #   make capstones  records thirty mystery networks, and has tshark read whether their keys are right
 #   make data   records the captures in data/ anew
 #   make site   the lessons, executed, as web pages in build/site; make site ARGS=check looks at each in Chromium
@@ -28,7 +29,7 @@ ORDINARY = $(shell $(NOBODY) true 2>/dev/null && echo $(NOBODY))
 # Where Python may not keep what it has compiled, each of the processes that the tests start compiles labkit again.
 PYTEST = env -u PYTHONDONTWRITEBYTECODE $(PY) -m pytest
 
-.PHONY: lab test bench fuzz capstones data site clean
+.PHONY: lab test bench fuzz endurance capstones data site clean
 .NOTPARALLEL:
 
 lab:
@@ -49,6 +50,10 @@ bench:
 fuzz:
 	@PYTHON="$(PYTHON)" sh setup/install.sh '.[test]'
 	$(PY) tests/fuzz.py $(ARGS)
+
+endurance:
+	@PYTHON="$(PYTHON)" sh setup/install.sh '.[test]'
+	$(PY) tests/endurance.py $(ARGS)
 
 capstones:
 	@PYTHON="$(PYTHON)" sh setup/install.sh '.[test]'

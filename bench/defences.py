@@ -8,7 +8,8 @@ from figures import AT_MOST, Figure
 from lessons import on_few_cores
 
 from labkit import Lab
-from labkit.trials.defences import HOSTS, count, every_defence
+from labkit.trials.defences import HOSTS, every_defence
+from labkit.trials.threats import count
 
 _MATRIX, _LOOKUP = 60.0, 25.0
 """Seconds, and milliseconds."""

@@ -109,12 +109,13 @@ class Trying:
     def defences(self, rows: "Iterable[str] | None" = None, columns: "Iterable[str] | None" = None) -> "DefenceMatrix":
         """Try every attack on mail between servers against every defence, live, in a lab of its own on loopback.
 
-        `rows` are numbers and `columns` names from `labkit.trials.defences`, all unless given. A progress bar shows how
+        `rows` are numbers and `columns` names from `labkit.trials.threats`, all unless given. A progress bar shows how
         far it is. Raises `LabError` for one that does not exist.
         """
         from tqdm.auto import tqdm
 
-        from labkit.trials.defences import HOSTS, chosen, count, every_defence
+        from labkit.trials.defences import HOSTS, every_defence
+        from labkit.trials.threats import chosen, count
 
         self.network.still_open()
         wanted = chosen(rows, columns)

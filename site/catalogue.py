@@ -12,7 +12,7 @@ import labkit
 from labkit.attacks import catalogue
 from labkit.attacks.vector import Described, Vector
 from labkit.attacks.vectors import publication
-from labkit.trials import defences
+from labkit.trials import defences, threats
 
 ROOT = Path(__file__).resolve().parent.parent
 _FIRST = re.compile(
@@ -98,21 +98,21 @@ def _facts(kind: type[Described]) -> Iterator[str]:
 
 def defended() -> str:
     """Every defence, what it is tried against, and what a verdict may be."""
-    names = [column.name for column in defences.COLUMNS]
+    names = [column.name for column in threats.COLUMNS]
     rows = [
         (row.number, row.what, row.source, "all" if set(row.columns) == set(names) else ", ".join(row.columns))
-        for row in defences.ROWS
+        for row in threats.ROWS
     ]
     outcomes = "\n".join(f"- **{name}**: {meaning}." for name, meaning in defences.OUTCOMES.items())
     return _page(
         "Defences",
         "A defence is what a sender does, or what a domain publishes, against an attack on mail between servers. "
-        f"`lab.defences()` tries every attack against every defence: {defences.count()} messages, each of them sent "
+        f"`lab.defences()` tries every attack against every defence: {threats.count()} messages, each of them sent "
         "and judged from what crossed the wire.",
         "## The defences",
         _table(
             ("Defence", "What the sender is told"),
-            [(column.name, _settings(column)) for column in defences.COLUMNS],
+            [(column.name, _settings(column)) for column in threats.COLUMNS],
         ),
         "## What happens",
         _table(("Number", "What happens", "Source", "Tried against"), rows),
@@ -126,7 +126,7 @@ def defended() -> str:
     )
 
 
-def _settings(column: defences.Defence) -> str:
+def _settings(column: threats.Defence) -> str:
     if column.submits:
         return "It is a mail program, which submits inside implicit TLS and verifies the certificate."
     told = ", ".join(f"{name}={value!r}" for name, value in column.sender.items())

@@ -1,6 +1,6 @@
 """What should become of a message, row by row, in the order of `COLUMNS`: RFC 3207, 7671, 7672, 8460, 8461, 8689."""
 
-from labkit.trials.defences import COLUMNS
+from labkit.trials.threats import COLUMNS
 
 TABLE = """
 1    safe     safe     safe     safe     safe     safe     safe     safe

@@ -1,13 +1,32 @@
-"""The wheel, installed in an empty environment outside the checkout: the lessons and the recordings are inside."""
+"""The wheel, as the workflow `release` builds it and tries it outside the checkout: lessons and data are inside."""
 
+import os
+import shutil
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import nbformat
 import pytest
+import yaml
+
+import labkit
 
 ROOT = Path(__file__).parent.parent
+WORKFLOWS = ROOT / ".github" / "workflows"
+MADE = (
+    ".git",
+    ".venv",
+    "build",
+    "dist",
+    "__pycache__",
+    ".ipynb_checkpoints",
+    ".*_cache",
+    ".hypothesis",
+    "progress*.json",
+)
+"""What a copy of the checkout leaves out."""
 WHERE = "import labkit, importlib.metadata as it; print(labkit.__version__, it.version('labkit'), labkit.__file__)"
 READ = "from labkit import recorded; print(recorded('starttls_tls13').decrypted())"
 RUN = """
@@ -21,23 +40,90 @@ nbformat.write(client.execute(), f"{folder}/{name}")
 """
 
 
-def run(*command: object, folder: Path = ROOT) -> str:
-    done = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=240, cwd=folder)
+def run(*command: object, folder: Path, **settings: str) -> str:
+    """What a command prints that must succeed; `settings` are added to its environment."""
+    surroundings = os.environ | settings
+    words = [*map(str, command)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=240, cwd=folder, env=surroundings)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
+# ---- the workflow
+
+
+def jobs() -> dict:
+    return yaml.safe_load((WORKFLOWS / "release.yml").read_text("utf-8"))["jobs"]
+
+
 @pytest.fixture(scope="module")
-def python(tmp_path_factory) -> Path:
-    """The Python of an environment with the wheel; of this environment it sees the other packages, not labkit."""
-    folder = tmp_path_factory.mktemp("wheel")
-    run(sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, ROOT)
-    (wheel,) = folder.glob("labkit-*.whl")
-    run(sys.executable, "-m", "venv", "--without-pip", folder / "env")
-    inside = folder / "env" / "bin" / "python"
-    run(sys.executable, "-m", "pip", "--python", inside, "install", "--no-deps", wheel)
-    (packages,) = (folder / "env" / "lib").glob("python*/site-packages")
-    (packages / "others.pth").write_text("\n".join(each for each in sys.path if each.endswith("site-packages")))
+def released(tmp_path_factory) -> Path:
+    """A folder where each command of the job `build` has run: the checkout is in `labkit`, the environment in `lab`.
+
+    In place of an index, pip has the packages of this environment, without labkit.
+    """
+    folder = tmp_path_factory.mktemp("release")
+    shutil.copytree(ROOT, folder / "labkit", ignore=shutil.ignore_patterns(*MADE))
+    (folder / "packages").mkdir()
+    for place in filter(Path.is_dir, map(Path, sys.path)):
+        for package in place.iterdir() if place.name == "site-packages" else ():
+            if not package.name.startswith(("labkit", "_labkit")):
+                (folder / "packages" / package.name).symlink_to(package)
+    settings = {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(folder / "packages"),
+        "PIP_NO_INDEX": "1",
+        "RUNNER_TEMP": str(folder),
+        "GITHUB_REF_NAME": f"v{labkit.__version__}",
+    }
+    for step in jobs()["build"]["steps"]:
+        if "run" in step:
+            command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
+            run(*command, folder=folder / "labkit", **settings)
+    return folder
+
+
+def test_the_files_that_are_published_are_a_wheel_and_a_source_archive_with_the_news(released):
+    made = sorted(path.name for path in (released / "labkit" / "dist").iterdir())
+    of = f"labkit-{labkit.__version__}"
+    assert made == ["NEWS.md", f"{of}-py3-none-any.whl", f"{of}.tar.gz"]
+    assert (released / "labkit" / "dist" / "NEWS.md").read_text("utf-8").startswith("- ")
+    with tarfile.open(released / "labkit" / "dist" / f"{of}.tar.gz") as archive:
+        inside = {name.partition("/")[2] for name in archive.getnames()}
+    assert {"README.md", "Makefile", ".ci/run", "tests/test_wheel.py", "notebooks/00_start_here.ipynb"} <= inside
+
+
+def test_nothing_is_published_that_was_not_tested_and_only_that_job_may_write():
+    publish = jobs()["publish"]
+    assert sorted(publish["needs"]) == ["build", "test"] and publish["permissions"] == {"contents": "write"}
+    assert jobs()["test"] == {"uses": "./.github/workflows/test.yml"}
+    tested = yaml.safe_load((WORKFLOWS / "test.yml").read_text("utf-8"))[True]  # YAML 1.1 reads "on" as true
+    assert "workflow_call" in tested
+    assert [name for name, job in jobs().items() if "permissions" in job] == ["publish"]
+
+
+@pytest.mark.parametrize("file", ("labkit/__init__.py", "CITATION.cff", "CHANGELOG.md"))
+def test_a_tag_of_another_version_is_refused_in_a_sentence(tmp_path, file):
+    for name in ("labkit/__init__.py", "CITATION.cff", "CHANGELOG.md", "setup/release.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        text = (ROOT / name).read_text("utf-8")
+        (tmp_path / name).write_text(text if name == file else text.replace(labkit.__version__, "9.9.9"), "utf-8")
+    command = [sys.executable, tmp_path / "setup" / "release.py", "v9.9.9"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("release: ") and file in line
+
+
+# ---- the wheel
+
+
+@pytest.fixture(scope="module")
+def python(released) -> Path:
+    """The Python of the environment with the wheel; of this environment it sees the other packages, not labkit."""
+    inside = released / "lab" / "bin" / "python"
+    (packages,) = (released / "lab" / "lib").glob("python*/site-packages")
+    (packages / "others.pth").write_text(str(released / "packages"))
     return inside
 
 

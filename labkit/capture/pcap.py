@@ -15,6 +15,23 @@ from typing import BinaryIO, NamedTuple
 from labkit.capture.encapsulation import known
 from labkit.capture.frames import ALL, ETHERNET, IPV4_ON_ETHERNET, TCP, Share
 from labkit.capture.passed_over import PassedOver
+from labkit.capture.pcapng_blocks import (
+    COMMENT,
+    IF_TSOFFSET,
+    IF_TSRESOL,
+    INTERFACE,
+    OLD_PACKET,
+    PACKET,
+    SECRETS,
+    SECTION,
+    SIMPLE_PACKET,
+    TLS_KEY_LOG,
+    interface_block,
+    options,
+    packet_block,
+    secrets_block,
+    section_block,
+)
 from labkit.capture.stored import DAMAGED_GZIP, Stored
 from labkit.errors import CaptureError
 from labkit.replacing import replacing
@@ -27,14 +44,10 @@ _PCAP = {
     b"\xa1\xb2\x3c\x4d": (">", 1),
 }
 """Magic number as stored -> (byte order, nanoseconds in a unit of the time stamp's fraction)."""
-_SECTION, _INTERFACE, _OLD_PACKET, _SIMPLE_PACKET, _PACKET, _SECRETS = 0x0A0D0D0A, 1, 2, 3, 6, 10
-_SECTION_MARK = _SECTION.to_bytes(4)
+_SECTION_MARK = SECTION.to_bytes(4)
 _ORDERS = {b"\x4d\x3c\x2b\x1a": "<", b"\x1a\x2b\x3c\x4d": ">"}
 _HEAD = {order: struct.Struct(order + "II").unpack_from for order in _ORDERS.values()}
 _PACKET_HEAD = {order: struct.Struct(order + "7I").unpack_from for order in _ORDERS.values()}
-_TLS_KEY_LOG = 0x544C534B
-_END, _COMMENT, _IF_TSRESOL, _IF_TSOFFSET = 0, 1, 9, 14
-_LONGEST_OPTION = 0xFFFF
 _SECOND = 1_000_000_000
 _SMALLEST, _SMALLEST_PACKET, _SMALLEST_SEGMENT, _LARGEST = 12, 32, 32 + 54, 64 << 20
 """Bytes: no block (of a packet, or of one with a TCP segment on Ethernet) is smaller, and none of a real capture is
@@ -198,9 +211,9 @@ class CaptureFile:
                 end = at + (total + 3 & ~3)
                 if end > len(read) and total <= _LARGEST:
                     read, at, end = read[at:] + file.read(_AHEAD + total), 0, end - at
-                if total < (_SMALLEST_PACKET if kind == _PACKET else _SMALLEST) or end > len(read):
+                if total < (_SMALLEST_PACKET if kind == PACKET else _SMALLEST) or end > len(read):
                     return self._cut()
-                if kind == _PACKET:
+                if kind == PACKET:
                     packets, at = self._packets(read, at, order, part)
                     if not packets:
                         return self._cut()  # its interface was not described
@@ -225,7 +238,7 @@ class CaptureFile:
                 size = (total + 3 & ~3) - len(head)
                 if size < 0 or total > _LARGEST:
                     return
-                if kind == _SECRETS:
+                if kind == SECRETS:
                     self._key_log(order, head[8:] + file.read(size))
                 else:
                     file.seek(size, 1)
@@ -241,7 +254,7 @@ class CaptureFile:
         while at <= last:
             kind, total, interface, high, low, held, length = unpack(read, at)
             begin, end = at + 28, at + (total + 3 & ~3)
-            if kind != _PACKET or end > size or total < _SMALLEST_PACKET or interface >= described:
+            if kind != PACKET or end > size or total < _SMALLEST_PACKET or interface >= described:
                 break
             at = end
             link, clock = interfaces[interface]
@@ -275,19 +288,19 @@ class CaptureFile:
     # What a block holds, without its first eight bytes; the last four are its length once more.
 
     def _section(self, order: str, body: bytes) -> None:
-        options = _options(order, body[16:-4])
-        self.comment = self.comment or options.get(_COMMENT, b"").decode("utf-8", "replace")
+        found = options(order, body[16:-4])
+        self.comment = self.comment or found.get(COMMENT, b"").decode("utf-8", "replace")
 
     def _interface(self, order: str, body: bytes) -> None:
         link, limit = struct.unpack_from(order + "H2xI", body)
         self._links.add(link)
         if not self._interfaces:
             self._limit = limit
-        options = _options(order, body[8:-4])
-        resolution = options.get(_IF_TSRESOL, b"\x06")[0]
+        found = options(order, body[8:-4])
+        resolution = found.get(IF_TSRESOL, b"\x06")[0]
         units = (2 if resolution & 0x80 else 10) ** (resolution & 0x7F)
         common = gcd(_SECOND, units)
-        offset = struct.unpack(order + "q", options.get(_IF_TSOFFSET, bytes(8)))[0]
+        offset = struct.unpack(order + "q", found.get(IF_TSOFFSET, bytes(8)))[0]
         clock = _Clock(_SECOND // common, units // common, offset * _SECOND)
         self._interfaces.append((link, None if clock == _NANOSECONDS else clock))
 
@@ -301,7 +314,7 @@ class CaptureFile:
 
     def _key_log(self, order: str, body: bytes) -> None:
         kind, length = struct.unpack_from(order + "II", body)
-        if kind == _TLS_KEY_LOG:
+        if kind == TLS_KEY_LOG:
             text = decoded(bytes(memoryview(body)[8:-4][:length]))
             del body  # it is large when there are many sessions, and so are the secrets
             if self._keylogs and not self._keylogs[-1].endswith("\n"):
@@ -327,11 +340,11 @@ class CaptureFile:
 
 
 _BLOCKS = {
-    _SECTION: CaptureFile._section,
-    _INTERFACE: CaptureFile._interface,
-    _OLD_PACKET: CaptureFile._old_packet,
-    _SIMPLE_PACKET: CaptureFile._simple_packet,
-    _SECRETS: CaptureFile._key_log,
+    SECTION: CaptureFile._section,
+    INTERFACE: CaptureFile._interface,
+    OLD_PACKET: CaptureFile._old_packet,
+    SIMPLE_PACKET: CaptureFile._simple_packet,
+    SECRETS: CaptureFile._key_log,
 }
 
 
@@ -350,20 +363,16 @@ def write_pcapng(path: str | Path, frames: Iterable[Frame], keylog: str = "", co
     """Write frames to the nanosecond, with the TLS secrets before the first. Raises `CaptureError` if it cannot."""
     try:
         with replacing(path) as file:
-            section = struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1)
-            file.write(_block(_SECTION, section + _option(_COMMENT, comment.encode())))
-            secrets = _secrets_block(keylog)
+            file.write(section_block(comment))
+            secrets = secrets_block(keylog)
             links: dict[int, int] = {}
             for frame in frames:
                 if frame.link not in links:
                     links[frame.link] = len(links)
-                    interface = struct.pack("<HHI", frame.link, 0, 0)
-                    file.write(_block(_INTERFACE, interface + _option(_IF_TSRESOL, b"\x09")))
+                    file.write(interface_block(frame.link))
                     file.write(secrets)  # behind the first interface, where editcap expects one
                     secrets = b""
-                time = frame.time >> 32, frame.time & 0xFFFFFFFF
-                head = struct.pack("<5I", links[frame.link], *time, len(frame.data), frame.length)
-                file.write(_block(_PACKET, head + _padded(frame.data)))
+                file.write(packet_block(links[frame.link], frame.time, frame.data, frame.length))
             file.write(secrets)
     except OSError as error:
         raise CaptureError(
@@ -374,35 +383,3 @@ def write_pcapng(path: str | Path, frames: Iterable[Frame], keylog: str = "", co
             f"The capture cannot be written to {path}: a frame in it has a time that no clock of 1970 to 2554 shows; "
             "its file was damaged, so capture or copy it again."
         ) from error
-
-
-def _secrets_block(keylog: str) -> bytes:
-    """The Decryption Secrets Block; nothing for an empty key log."""
-    secrets = keylog.encode()
-    return _block(_SECRETS, struct.pack("<II", _TLS_KEY_LOG, len(secrets)) + _padded(secrets)) if secrets else b""
-
-
-def _block(kind: int, body: bytes) -> bytes:
-    total = struct.pack("<I", len(body) + 12)
-    return struct.pack("<I", kind) + total + body + total
-
-
-def _option(code: int, value: bytes) -> bytes:
-    """A list of one option; none when it has no value."""
-    held = value[:_LONGEST_OPTION]
-    return struct.pack("<HH", code, len(held)) + _padded(held) + struct.pack("<HH", _END, 0) if held else b""
-
-
-def _padded(data: bytes) -> bytes:
-    return data + bytes(-len(data) % 4)
-
-
-def _options(order: str, data: bytes) -> dict[int, bytes]:
-    found, at = {}, 0
-    while at + 4 <= len(data):
-        code, length = struct.unpack_from(order + "HH", data, at)
-        if code == _END:
-            break
-        found.setdefault(code, data[at + 4 : at + 4 + length])
-        at += 4 + length + -length % 4
-    return found

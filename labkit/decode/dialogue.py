@@ -189,9 +189,6 @@ class _Walk:
         return [(0, event.frame, event.sender, "data", event.data, len(event.data)) for event in said]
 
     def _signal(self, sender: str, kind: str, size: int) -> None:
-        for layer in (self._text, self._inside):
-            if layer is not None:
-                layer.settle()
         if kind == "gap":
             self._unfinished(sender)
             self._holes.add(sender)

@@ -25,15 +25,17 @@ from labkit.mail.mime import Entity, as_read
 _LONGEST = 2048
 """Bytes of a command or reply in which a thing that it tells must lie whole."""
 _HEADER_FIELD = re.compile(
-    rb"^((?:Resent-)?(?:From|Sender|To|Cc|Bcc|Message-ID)|Subject|Reply-To|In-Reply-To|References|Received|Return-Path"
-    rb"|Delivered-To|Disposition-Notification-To|Comments|Keywords|List-ID|Newsgroups|Followup-To|Organi[sz]ation"
-    rb"|User-Agent|X-Mailer|X-Originating-\w+|X-Sender\w*|X-Original-To|X-Forwarded-\w+|(?:NNTP|X)-Posting-Host"
-    rb"|Injection-Info|Authentication-Results)"
-    rb"[ \t]*:(?:[ \t]|\r?\n(?=[ \t]))*([^\r\n]+(?:\r?\n[ \t]+[^\r\n]+)*)",
-    re.IGNORECASE | re.MULTILINE,
+    rb"^([!-9;-~]+)[ \t]*:(?:[ \t]|\r?\n(?=[ \t]))*([^\r\n]+(?:\r?\n[ \t]+[^\r\n]+)*)", re.MULTILINE
 )
-"""A field that tells about people, their hosts and their programs; its value may begin on the next line (RFC 5322
-§2.2.3)."""
+"""A field; its value may begin on the next line (RFC 5322 §2.2.3)."""
+_TELLING = frozenset(
+    b"""subject from sender reply-to to cc bcc message-id in-reply-to references comments keywords received return-path
+    resent-from resent-sender resent-to resent-cc resent-bcc resent-message-id delivered-to x-original-to list-id
+    disposition-notification-to newsgroups followup-to organization organisation user-agent x-mailer nntp-posting-host
+    x-posting-host injection-info authentication-results""".split()
+)
+_TELLING_FAMILIES = (b"x-originating-", b"x-sender", b"x-forwarded-")
+"""Fields that tell about people, their hosts and their programs, and how the names of some more begin."""
 
 
 class Exposure(NamedTuple):
@@ -127,26 +129,27 @@ def _with_continuations(events: list[_Numbered]) -> list[list[_Numbered]]:
 
 def _told(dialect: Dialect, pattern: str, phrases: list[_Numbered]) -> Iterator[tuple[str, bytes, int, int, int]]:
     """What a phrase tells, where it begins and each time that the pattern fits once more behind that."""
-    starts = list(accumulate((len(event.data) for _, event in phrases), initial=0))
     whole = phrases[0][1].data if len(phrases) == 1 else b"".join(event.data for _, event in phrases)
     longest = len(whole) if phrases[0][1].kind == "message" else _LONGEST
     told, position = _compiled(pattern), 0
-    while match := told.match(whole, position, position + longest):
+    match = told.match(whole, 0, longest)
+    starts = list(accumulate((len(event.data) for _, event in phrases), initial=0)) if match else []
+    while match:
         for name in match.groupdict():
-            decode = dialect.codings.get(name, _same)
             for number, start, end in _pieces(starts, *match.span(name)):
-                value = whole[start:end].rstrip(b"\r\n")
-                plain = re.sub(rb"\\(.)", rb"\1", value) if whole[start - 1 : start] == b'"' else value
-                what, place = name.replace("__", "-").replace("_", " "), start - starts[number]
-                if value:
-                    yield what, decode(plain), phrases[number][0], place, place + len(value)
-        if match.end() <= position:
-            break
-        position = match.end()
+                if value := whole[start:end].rstrip(b"\r\n"):
+                    plain = re.sub(rb"\\(.)", rb"\1", value) if whole[start - 1 : start] == b'"' else value
+                    if name in dialect.codings:
+                        plain = dialect.codings[name](plain)
+                    place = start - starts[number]
+                    yield _name(name), plain, phrases[number][0], place, place + len(value)
+        position, before = match.end(), position
+        match = told.match(whole, position, position + longest) if before < position < len(whole) else None
 
 
-def _same(value: bytes) -> bytes:
-    return value
+@cache
+def _name(group: str) -> str:
+    return group.replace("__", "-").replace("_", " ")
 
 
 def _pieces(starts: list[int], start: int, end: int) -> Iterator[tuple[int, int, int]]:
@@ -300,9 +303,11 @@ _FIELD = re.compile(rb"[A-Za-z][A-Za-z-]*:[ \t]")
 
 def _in_message(message: Entity, start: int) -> Iterator[_Seen]:
     """The fields and the text of a message whose first byte stands at `start` of the event."""
+    at = message.start + start
     for match in _HEADER_FIELD.finditer(message.header):
-        at = message.start + start
-        yield text(match[1]).lower(), field_text(match[2]), at + match.start(2), at + match.end(2)
+        name = match[1].lower()
+        if name in _TELLING or name.startswith(_TELLING_FAMILIES):
+            yield text(name), field_text(match[2]), at + match.start(2), at + match.end(2)
     for part in message.leaves():
         if part.inner:
             yield from _in_message(part.inner, start)

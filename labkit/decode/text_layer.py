@@ -21,8 +21,6 @@ _UNREADABLE = "compressed, not readable"
 _RAW = -15
 """zlib's name for a DEFLATE stream without a header, and its largest window."""
 
-_SENT = (CLIENT, "message")
-
 words = cache(Words)
 _new = tuple.__new__
 """Makes `Event` of a tuple, in half the time of `Event(…)`; there are many."""
@@ -45,43 +43,16 @@ class TextLayer:
         """Bytes on the wire since the last phrase, where they are not the phrase's own."""
         self._inflaters: dict[str, _Inflater] = {}
         self._smuggled = dialect.smuggled if dialect else None
-        self._doubtful: tuple[Phrase, float, int] | None = None
-        """A message that may be two, with its time and frame, until the server's replies tell."""
-        self._held: list[tuple[str, bytes, int, float, int]] = []
-        """What was said behind it."""
+        self._sent: int | None = None
+        """Which event is the message that the client has sent last, while only the server has spoken since."""
+        self._replies = b""
+        """What the server has said since."""
 
     def feed(self, sender: str, data: bytes, wire: int, time: float, frame: int) -> list[Phrase]:
         """Take bytes that came as `wire` bytes of TCP payload; return the phrases that are events now."""
-        if self._doubtful is None:
-            return self._take(sender, data, wire, time, frame)
-        self._held.append((sender, data, wire, time, frame))
-        if sender == CLIENT:
-            return self.settle()
-        replies = b"".join(held[1] for held in self._held)
-        return self._as_two() if len(self._dialect.reader().feed(SERVER, replies)) > 1 else []
-
-    def settle(self) -> list[Phrase]:
-        """A message that may be two is one, since no second reply came before the client went on."""
-        if self._doubtful is None:
-            return []
-        (message, time, frame), self._doubtful = self._doubtful, None
-        self._add([message], time, frame)
-        return [message, *self._release()]
-
-    def _as_two(self) -> list[Phrase]:
-        """The server has given more replies than one: it has read commands in what the client sent as one message."""
-        (whole, time, frame), self._doubtful = self._doubtful, None
-        end = self._smuggled(whole.data)
-        message = whole._replace(data=whole.data[:end])
-        self._add([message], time, frame)
-        return [message, *self._take(CLIENT, whole.data[end:], 0, time, frame), *self._release()]
-
-    def _release(self) -> list[Phrase]:
-        held, self._held = self._held, []
-        return [phrase for one in held for phrase in self.feed(*one)]
-
-    def _take(self, sender: str, data: bytes, wire: int, time: float, frame: int) -> list[Phrase]:
         self.heard = True
+        if self._sent is not None:
+            self._look_back(sender, data)
         if self._inflaters:
             phrases = self._inflated(sender, data)
         else:
@@ -90,27 +61,51 @@ class TextLayer:
                 phrases = self._inflate(phrases)
         if self._in_records or self._inflaters:
             self._wire[sender] += wire
-        last = phrases[-1] if phrases else None
-        if last and self._smuggled and last[:2] == _SENT and not self.reader.holds(CLIENT) and self._smuggled(last[3]):
-            self._doubtful = last, time, frame
-            phrases = phrases[:-1]
-        self._add(phrases, time, frame)
-        return phrases
-
-    def _add(self, phrases: list[Phrase], time: float, frame: int) -> None:
-        if not (self._in_records or self._inflaters):
+            self._add(phrases, time, frame)
+        else:
             for by, kind, title, said in phrases:
                 event = (time, frame, by, TEXT, kind, title, said, False, len(said), self._words)
                 self._events.append(_new(Event, event))
-            return
+        if phrases and phrases[-1][1] == "message" and self._smuggled:
+            sent = phrases[-1].sender == CLIENT and not self.reader.holds(CLIENT)
+            self._sent, self._replies = len(self._events) - 1 if sent else None, b""
+        return phrases
+
+    def _add(self, phrases: list[Phrase], time: float, frame: int) -> None:
         for by, kind, title, said in phrases:
             event = (time, frame, by, TEXT, kind, title, said, self.encrypted, self._wire[by], self._words)
             self._events.append(_new(Event, event))
             self._wire[by] = 0
 
+    def _look_back(self, sender: str, data: bytes) -> None:
+        """More replies than one tell that the server has read commands in the message, as in SMTP smuggling."""
+        self._replies += data
+        if sender == CLIENT:
+            self._sent = None
+        elif self._replies.count(b"\n") > 1:
+            end = self._smuggled(self._events[self._sent].data)
+            if end == 0:
+                self._sent = None
+            elif len(self._dialect.reader().feed(SERVER, self._replies)) > 1:
+                self._divide(end)
+
+    def _divide(self, end: int) -> None:
+        """The message ends here for the server, and commands follow."""
+        number, self._sent = self._sent, None
+        message = self._events[number]
+        behind = self._events[number + 1 :]
+        del self._events[number:]
+        clear = not (self._in_records or self._inflaters)
+        self._events.append(message._replace(data=message.data[:end], wire=end if clear else message.wire))
+        for by, kind, title, said in self.reader.feed(CLIENT, message.data[end:]):
+            wire = len(said) if clear else 0
+            self._events.append(
+                message._replace(sender=by, kind=kind, title=title, data=said, wire=wire, origin=self._words)
+            )
+        self._events += behind
+
     def unfinished(self, senders: Sequence[str], time: float, frame: int) -> None:
         """What these sides have begun and not completed is an event too; what they say next is not its end."""
-        self.settle()
         # What one side said tells what the other has begun, so both are asked before either forgets.
         reader = self.reader
         begun = {sender: words(self._dialect, reader.begun(sender)) for sender in senders if reader.holds(sender)}

@@ -5,12 +5,29 @@ few clients read before they ask for TLS.
 """
 
 import re
-from collections.abc import Iterator
-from typing import NamedTuple
 
 from labkit.dialects.base import CLIENT, SERVER, Dialect, Phrase
 from labkit.dialects.framing.binary_records import REPLY, BinaryRecordReader, BinaryRecords, ber
 from labkit.dialects.ldap_disclosed import reveals
+from labkit.dialects.ldap_messages import (
+    BOOLEAN,
+    ENUMERATED,
+    OPERATIONS,
+    SEQUENCE,
+    STRING,
+    Element,
+    LDAPMessage,
+    element,
+    elements,
+    entry,
+    envelope,
+    extended,
+    message,
+    number,
+    result,
+    result_code,
+    texts,
+)
 from labkit.dialects.reader import COMMAND, WAIT
 from labkit.dialects.writing import (
     GO_AHEAD,
@@ -29,34 +46,8 @@ STARTTLS = "1.3.6.1.4.1.1466.20037"
 WHO_AM_I = "1.3.6.1.4.1.4203.1.11.3"
 """RFC 4532."""
 
-SEQUENCE, SET, INTEGER, STRING, ENUMERATED = 0x30, 0x31, 0x02, 0x04, 0x0A
 SUCCESS, PROTOCOL_ERROR, UNAVAILABLE = 0, 2, 52
 """Result codes of RFC 4511 §4.1.9."""
-
-OPERATIONS = {
-    0x60: "BindRequest",
-    0x61: "BindResponse",
-    0x42: "UnbindRequest",
-    0x63: "SearchRequest",
-    0x64: "SearchResultEntry",
-    0x65: "SearchResultDone",
-    0x73: "SearchResultReference",
-    0x66: "ModifyRequest",
-    0x67: "ModifyResponse",
-    0x68: "AddRequest",
-    0x69: "AddResponse",
-    0x4A: "DelRequest",
-    0x6B: "DelResponse",
-    0x6C: "ModifyDNRequest",
-    0x6D: "ModifyDNResponse",
-    0x6E: "CompareRequest",
-    0x6F: "CompareResponse",
-    0x50: "AbandonRequest",
-    0x77: "ExtendedRequest",
-    0x78: "ExtendedResponse",
-    0x79: "IntermediateResponse",
-}
-"""Tag of the operation -> its name (RFC 4511 §4.2 to §4.13)."""
 
 COMMANDS = {
     "BindRequest": "The client logs in; a simple bind has the password as it is (RFC 4511 §4.2).",
@@ -104,95 +95,6 @@ _RESULTS = {
 """Result code -> its name (RFC 4511 §4.1.9)."""
 
 
-# ---- BER, as far as LDAP needs it (RFC 4511 §5.1, X.690)
-
-
-class Element(NamedTuple):
-    """One BER element."""
-
-    tag: int
-    content: bytes
-
-
-def element(tag: int, *content: bytes) -> bytes:
-    """An element with definite length."""
-    body = b"".join(content)
-    if len(body) < 0x80:
-        return bytes([tag, len(body)]) + body
-    length = len(body).to_bytes((len(body).bit_length() + 7) // 8, "big")
-    return bytes([tag, 0x80 | len(length)]) + length + body
-
-
-def number(value: int, tag: int = INTEGER) -> bytes:
-    """An integer or enumerated value that is not negative."""
-    return element(tag, value.to_bytes(value.bit_length() // 8 + 1, "big"))
-
-
-def elements(data: bytes) -> Iterator[Element]:
-    """The elements that follow each other in `data`; what is cut off or malformed ends them."""
-    at = 0
-    while at + 2 <= len(data):
-        tag, first = data[at], data[at + 1]
-        at += 2
-        if first & 0x80:
-            width = first & 0x7F
-            if not 1 <= width <= 4 or at + width > len(data):
-                return
-            first, at = int.from_bytes(data[at : at + width], "big"), at + width
-        if at + first > len(data):
-            return
-        yield Element(tag, data[at : at + first])
-        at += first
-
-
-class LDAPMessage(NamedTuple):
-    """An LDAPMessage (RFC 4511 §4.1.1)."""
-
-    number: int
-    operation: int
-    """The tag of the operation."""
-    parts: list[Element]
-    """The elements in the operation."""
-
-
-def message(data: bytes) -> LDAPMessage | None:
-    """The message in these bytes; None where they are none."""
-    outer = next(elements(data), None)
-    inner = list(elements(outer.content)) if outer and outer.tag == SEQUENCE else []
-    if len(inner) < 2 or inner[0].tag != INTEGER or inner[1].tag not in OPERATIONS:
-        return None
-    return LDAPMessage(int.from_bytes(inner[0].content, "big"), inner[1].tag, list(elements(inner[1].content)))
-
-
-def envelope(identifier: int, operation: int, *parts: bytes) -> bytes:
-    """An LDAPMessage."""
-    return element(SEQUENCE, number(identifier), element(operation, *parts))
-
-
-def result(identifier: int, operation: int, code: int, text: str = "", *more: bytes) -> bytes:
-    """A response with an LDAPResult (RFC 4511 §4.1.9)."""
-    parts = number(code, ENUMERATED), element(STRING), element(STRING, text.encode("utf-8", "replace"))
-    return envelope(identifier, operation, *parts, *more)
-
-
-def entry(identifier: int, name: str, attributes: dict[str, tuple[str, ...]]) -> bytes:
-    """A SearchResultEntry (RFC 4511 §4.5.2)."""
-    listed = (
-        element(
-            SEQUENCE,
-            element(STRING, kind.encode()),
-            element(SET, *(element(STRING, value.encode("utf-8", "replace")) for value in values)),
-        )
-        for kind, values in attributes.items()
-    )
-    return envelope(identifier, 0x64, element(STRING, name.encode()), element(SEQUENCE, *listed))
-
-
-def extended(identifier: int, name: str) -> bytes:
-    """An ExtendedRequest (RFC 4511 §4.12)."""
-    return envelope(identifier, 0x77, element(0x80, name.encode()))
-
-
 # ---- reading
 
 
@@ -219,7 +121,7 @@ class _Reader(BinaryRecordReader):
             return self._request(read, title)
         if title == "ExtendedResponse" and read.number == self._upgrade:
             self._upgrade = None
-            return ("go-ahead" if _code(read) == SUCCESS else "refusal"), title
+            return ("go-ahead" if result_code(read) == SUCCESS else "refusal"), title
         return ("reply", title) if title in REPLIES else ("unknown", "unknown")
 
     def _request(self, read: LDAPMessage, title: str) -> tuple[str, str]:
@@ -227,12 +129,6 @@ class _Reader(BinaryRecordReader):
             self._upgrade = read.number
             return "command", "StartTLS"
         return ("command", title) if title in COMMANDS else ("unknown", "unknown")
-
-
-def _code(read: LDAPMessage) -> int | None:
-    """The result code of a response."""
-    first = read.parts[0] if read.parts else Element(0, b"")
-    return int.from_bytes(first.content, "big") if first.tag == ENUMERATED else None
 
 
 _REQUEST = re.compile(
@@ -257,7 +153,7 @@ def _recognises(server: bytes, client: bytes) -> bool:
 
 def _accepts(title: str, data: bytes) -> bool | None:
     read = message(data) if title in REPLIES else None
-    code = None if read is None else _code(read)
+    code = None if read is None else result_code(read)
     return None if code in (None, _GOES_ON) else code in _SUCCESSES
 
 
@@ -271,31 +167,14 @@ def _tell(title: str, data: bytes) -> str:
     read = message(data)
     if read is None:
         return title
-    code = _code(read) if title in REPLIES else None
+    code = result_code(read) if title in REPLIES else None
     named = [] if code is None else [_RESULTS.get(code, str(code))]
-    words = [*named, *(text for part in read.parts for text in _texts(part, 0))]
+    words = [*named, *(text for part in read.parts for text in texts(part))]
     return f"{title}: {' '.join(words)}" if words else title
-
-
-def _texts(part: Element, depth: int) -> Iterator[str]:
-    """The strings in an element and in those inside it; what is nested deeper than LDAP nests is left out."""
-    if part.tag & _CONSTRUCTED and depth < _DEEPEST:
-        for inner in elements(part.content):
-            yield from _texts(inner, depth + 1)
-    elif part.tag not in (INTEGER, ENUMERATED, _BOOLEAN) and part.content:
-        text = part.content.decode("utf-8", "replace")
-        if text.isprintable():
-            yield text
 
 
 def _explain(kind: str, title: str, line: str) -> str:
     return COMMANDS.get(title) or REPLIES.get(title) or "Not a message of LDAP."
-
-
-_CONSTRUCTED = 0x20
-"""The bit of a tag whose content is elements (X.690 §8.1.2.5)."""
-_BOOLEAN = 0x01
-_DEEPEST = 20
 
 
 # ---- writing
@@ -333,7 +212,7 @@ def _login(user: str, password: str, tag: str) -> bytes:
 def _ask(_: str, tag: str) -> bytes:
     """A search for the root DSE: base object, no alias, no limit, the attributes that say what is offered."""
     names = element(SEQUENCE, element(STRING, b"supportedExtension"), element(STRING, b"supportedSASLMechanisms"))
-    how = number(0, ENUMERATED), number(0, ENUMERATED), number(0), number(0), element(_BOOLEAN, b"\x00")
+    how = number(0, ENUMERATED), number(0, ENUMERATED), number(0), number(0), element(BOOLEAN, b"\x00")
     return envelope(_identifier(tag), 0x63, element(STRING), *how, element(0x87, b"objectClass"), names)
 
 

@@ -5,10 +5,11 @@ and nothing is asked: the client speaks first. From version 17 on, TLS may come 
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 
-from labkit.dialects.base import CHALLENGE, CLIENT, MECHANISM, RESPONSE, SERVER, Dialect, Disclosed, Phrase
+from labkit.dialects.base import CLIENT, SERVER, Dialect, Phrase
 from labkit.dialects.framing.binary_records import REPLY, BinaryRecordReader, BinaryRecords, counted, fixed
+from labkit.dialects.postgresql_disclosed import reveals
 from labkit.dialects.reader import COMMAND, WAIT, Buffer
 from labkit.dialects.writing import GO_AHEAD, LATER, REFUSED, Injected, Reply, Writer
 
@@ -140,9 +141,6 @@ _PASSWORD = {
 }
 """What the server has asked last -> what the client's message of type ``p`` is; a password otherwise."""
 
-_MD5 = re.compile(rb"md5[0-9a-f]{32}(?=\x00|\Z)")
-"""How a hash is written in the place of a password."""
-
 _ANSWER = "answer"
 """The state of a server that was asked for encryption: one byte, or an error."""
 _MESSAGES = "messages"
@@ -232,112 +230,6 @@ def _begins_phrase(side: str, data: bytes) -> bool:
         return data[:2] == b"\x00\x00"
     known = data[:1] in _CLIENTS or data[:1] == b"p" if side == CLIENT else data[:1] in _SERVERS or data[:1] == b"R"
     return known and data[1:2] == b"\x00" and 4 <= int.from_bytes(data[1:5], "big") < 1 << 20
-
-
-def _reveals(title: str, data: bytes) -> Iterator[Disclosed]:
-    """What a message tells; one whose end was never seen is read as far as it goes."""
-    if title == "PasswordMessage" and _MD5.match(data, 5):
-        yield Disclosed(MECHANISM, b"POSTGRESQL-MD5", 5, 5)
-    for what, start, end in _TELLS[title](data) if title in _TELLS else ():
-        if start < end:
-            value = data[start:end]
-            yield Disclosed(what, value.hex().encode() if what == _CANCEL_KEY else value, start, end)
-
-
-_Place = tuple[str, int, int]
-"""What it is, and from where to where in the message it stands."""
-_CANCEL_KEY = "cancel key"
-"""With it, anyone can stop the queries of the connection to which it belongs."""
-
-
-def _string_end(data: bytes, start: int) -> int:
-    end = data.find(b"\x00", start)
-    return end if end >= 0 else len(data)
-
-
-def _password(data: bytes) -> Iterator[_Place]:
-    """The password, or a hash of it and of the salt."""
-    yield RESPONSE if _MD5.match(data, 5) else "password", 5, _string_end(data, 5)
-
-
-def _first_response(data: bytes) -> Iterator[_Place]:
-    end = _string_end(data, 5)
-    yield MECHANISM, 5, end
-    yield RESPONSE, end + 5, len(data)  # behind its length
-
-
-def _startup(data: bytes) -> Iterator[_Place]:
-    """Names and values of parameters, each with a zero byte behind it."""
-    start = 8
-    while start < len(data) and data[start]:
-        name_end = _string_end(data, start)
-        end = _string_end(data, name_end + 1)
-        name = data[start:name_end].decode("utf-8", "backslashreplace")
-        yield _PARAMETERS.get(name, name.replace("_", " ")), name_end + 1, end
-        start = end + 1
-
-
-_PARAMETERS = {"user": "user name"}
-
-
-def _whole(what: str, start: int = 5) -> Callable[[bytes], Iterator[_Place]]:
-    return lambda data: iter(((what, start, len(data)),))
-
-
-def _query(data: bytes) -> Iterator[_Place]:
-    yield "query", 5, _string_end(data, 5)
-
-
-def _parse(data: bytes) -> Iterator[_Place]:
-    start = _string_end(data, 5) + 1
-    yield "query", start, _string_end(data, start)
-
-
-def _counted(what: str, data: bytes, start: int) -> Iterator[_Place]:
-    """Values behind their number, each behind its length; a length of -1 is NULL."""
-    count, start = int.from_bytes(data[start : start + 2], "big"), start + 2
-    for _ in range(count):
-        size, start = int.from_bytes(data[start : start + 4], "big", signed=True), start + 4
-        if start >= len(data):
-            return
-        yield what, start, min(start + max(0, size), len(data))
-        start += max(0, size)
-
-
-def _bind(data: bytes) -> Iterator[_Place]:
-    """Behind the names of portal and statement, the formats of the values and the values."""
-    start = _string_end(data, _string_end(data, 5) + 1) + 1
-    formats = int.from_bytes(data[start : start + 2], "big")
-    return _counted("parameter", data, start + 2 + 2 * formats)
-
-
-def _call(data: bytes) -> Iterator[_Place]:
-    return _counted("parameter", data, 11 + 2 * int.from_bytes(data[9:11], "big"))
-
-
-def _notification(data: bytes) -> Iterator[_Place]:
-    start = _string_end(data, 9) + 1
-    yield "notification", start, _string_end(data, start)
-
-
-_TELLS: Mapping[str, Callable[[bytes], Iterator[_Place]]] = {
-    "StartupMessage": _startup,
-    "CancelRequest": _whole(_CANCEL_KEY, 8),
-    "BackendKeyData": _whole(_CANCEL_KEY),
-    "PasswordMessage": _password,
-    "SASLInitialResponse": _first_response,
-    "SASLResponse": _whole(RESPONSE),
-    "AuthenticationMD5Password": _whole(CHALLENGE, 9),
-    "AuthenticationSASLContinue": _whole(CHALLENGE, 9),
-    "Query": _query,
-    "Parse": _parse,
-    "Bind": _bind,
-    "FunctionCall": _call,
-    "DataRow": lambda data: _counted("value", data, 5),
-    "CopyData": _whole("data"),
-    "NotificationResponse": _notification,
-}
-"""Message -> what it tells, and where."""
 
 
 def _tell(title: str, data: bytes) -> str:
@@ -438,5 +330,5 @@ POSTGRESQL = Dialect(
     },
     commands=COMMANDS,
     replies=REPLIES,
-    reveals=_reveals,
+    reveals=reveals,
 )

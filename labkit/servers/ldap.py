@@ -3,18 +3,8 @@
 import asyncio
 from typing import ClassVar, NoReturn
 
-from labkit.dialects.ldap import (
-    PROTOCOL_ERROR,
-    STARTTLS,
-    SUCCESS,
-    WHO_AM_I,
-    LDAPMessage,
-    element,
-    elements,
-    entry,
-    message,
-    result,
-)
+from labkit.dialects.ldap import PROTOCOL_ERROR, STARTTLS, SUCCESS, WHO_AM_I
+from labkit.dialects.ldap_messages import LDAPMessage, element, elements, entry, message, result
 from labkit.servers.quirks import KEEPS_BUFFER
 from labkit.servers.server import Note, Server
 from labkit.servers.session import Session

@@ -1,4 +1,4 @@
-"""A play: what alice and mail say, and what each of them hears, with no socket and no thread, on a clock of its own."""
+"""A play: what alice and mail say, and what each receives, with no socket and no thread, on a clock of its own."""
 
 import ssl
 from contextlib import suppress
@@ -24,7 +24,7 @@ class Play:
         opening = Opening(port, dialect, dialect is not None and port in dialect.implicit_ports)
         self.now = 1000.0
         self.edits = []
-        self.heard = {CLIENT: [], SERVER: []}
+        self.received = {CLIENT: [], SERVER: []}
         """The segments that each end was sent and has not looked at."""
         self.finished = []
         """The ends that were told that no more follows."""
@@ -63,21 +63,21 @@ class Play:
             self._do(self.session.tick(self.now))
         self.now = until
 
-    def alice_hears(self):
+    def alice_receives(self):
         return self._take(CLIENT)
 
-    def mail_hears(self):
+    def mail_receives(self):
         return self._take(SERVER)
 
     def _take(self, end):
-        taken, self.heard[end] = self.heard[end], []
+        taken, self.received[end] = self.received[end], []
         return b"".join(taken)
 
     def _do(self, commands):
         for command in commands:
             match command:
                 case Send(end, data):
-                    self.heard[end].append(data)
+                    self.received[end].append(data)
                 case Finish(end):
                     self.finished.append(end)
                 case Connect():
@@ -109,7 +109,7 @@ class Peer:
         self._tls.write(text)
         return self._outgoing.read()
 
-    def hears(self, data):
+    def receives(self, data):
         self._incoming.write(data)
         text = b""
         with suppress(ssl.SSLWantReadError):

@@ -1,4 +1,4 @@
-"""Plays: alice says, mail answers, and what each of them hears is what the vector decided; no socket, no thread."""
+"""Plays: alice says, mail answers, and what each of them receives is what the vector decided; no socket, no thread."""
 
 import ssl
 import threading
@@ -23,7 +23,8 @@ from labkit.attacks import (
     Vector,
 )
 from labkit.attacks.engine.session_commands import HangUp, Reset
-from labkit.attacks.engine.victim_session import CONNECT_LIMIT, IDLE_LIMIT
+from labkit.attacks.engine.session_state import IDLE_LIMIT
+from labkit.attacks.engine.victim_session import CONNECT_LIMIT
 from labkit.dialects import ALL
 from labkit.dialects.base import CLIENT, SERVER
 from labkit.errors import LabError
@@ -85,11 +86,11 @@ class Asking(Vector):
 def test_stripping_is_a_play_in_six_lines():
     play = Play(attacks.StripCapability())
     play.mail_says(GREETING)
-    assert play.alice_hears() == GREETING
+    assert play.alice_receives() == GREETING
     play.alice_says(b"EHLO alice\r\n")
-    assert play.mail_hears() == b"EHLO alice\r\n"
+    assert play.mail_receives() == b"EHLO alice\r\n"
     play.mail_says(OFFER)
-    assert play.alice_hears() == b"250-mail.lab.test\r\n250 HELP\r\n"
+    assert play.alice_receives() == b"250-mail.lab.test\r\n250 HELP\r\n"
     assert [edit.removed for edit in play.edits] == [(b"250-STARTTLS\r\n",)]
 
 
@@ -111,20 +112,20 @@ def test_behind_a_line_that_was_dropped_more_can_be_said_to_either_end_until_the
     play = Play(vector)
     play.mail_says(GREETING)
     play.alice_says(b"EHLO alice\r\n")
-    assert play.alice_hears() == GREETING and play.mail_hears() == b""
+    assert play.alice_receives() == GREETING and play.mail_receives() == b""
     play.passes(30)
     play.mallory_adds(vector.lines[-1], Inject(end, b"250 hello\r\n"))
-    assert (play.alice_hears(), play.mail_hears()) == (
+    assert (play.alice_receives(), play.mail_receives()) == (
         (b"250 hello\r\n", b"") if end == CLIENT else (b"", b"250 hello\r\n")
     )
     assert [(one.before, one.back, one.after) for one in play.edits[1:]] == [
         (b"EHLO alice\r\n", *((b"250 hello\r\n", b"") if end == CLIENT else (b"", b"250 hello\r\n")))
     ]
     play.alice_says(b"MAIL FROM:<alice@lab.test>\r\n")
-    assert play.mail_hears() == b"MAIL FROM:<alice@lab.test>\r\n"
+    assert play.mail_receives() == b"MAIL FROM:<alice@lab.test>\r\n"
     play.session.stop()
     play.mallory_adds(vector.lines[-1], Inject(end, b"too late\r\n"))
-    assert play.alice_hears() == play.mail_hears() == b""
+    assert play.alice_receives() == play.mail_receives() == b""
 
 
 @given(st.lists(st.tuples(st.sampled_from((CLIENT, SERVER)), st.binary(min_size=1, max_size=80)), max_size=12))
@@ -134,17 +135,17 @@ def test_what_is_not_touched_arrives_byte_for_byte_in_whatever_pieces(said):
         (play.alice_says if end == CLIENT else play.mail_says)(data)
     play.alice_says(b"")
     play.mail_says(b"")
-    assert play.mail_hears() == b"".join(data for end, data in said if end == CLIENT)
-    assert play.alice_hears() == b"".join(data for end, data in said if end == SERVER)
+    assert play.mail_receives() == b"".join(data for end, data in said if end == CLIENT)
+    assert play.alice_receives() == b"".join(data for end, data in said if end == SERVER)
     assert sorted(play.finished) == [CLIENT, SERVER] and play.end is HangUp
 
 
 def test_nothing_is_read_before_the_server_is_reached():
     play = Play(Vector(), server=False)
-    assert play.connecting and not play.session.hears(CLIENT) and not play.session.hears(SERVER)
+    assert play.connecting and not play.session.wants(CLIENT) and not play.session.wants(SERVER)
     play.alice_says(b"EHLO x\r\n")  # it was on its way
     play.connected()
-    assert play.mail_hears() == b"EHLO x\r\n" and play.session.hears(CLIENT) and play.session.hears(SERVER)
+    assert play.mail_receives() == b"EHLO x\r\n" and play.session.wants(CLIENT) and play.session.wants(SERVER)
 
 
 def test_a_server_that_cannot_be_reached_ends_the_session_with_its_reason():
@@ -156,21 +157,21 @@ def test_a_server_that_cannot_be_reached_ends_the_session_with_its_reason():
 def test_a_delay_holds_up_both_directions_and_nothing_sleeps():
     play = Play(On(b"EHLO", Delay(5), Pass()))
     play.mail_says(GREETING)
-    play.alice_hears()
+    play.alice_receives()
     play.alice_says(b"EHLO x\r\nNOOP\r\n")
     play.mail_says(b"421 bye\r\n")
     play.passes(4.9)
-    assert play.mail_hears() == b"" and play.alice_hears() == b"" and not play.session.hears(CLIENT)
+    assert play.mail_receives() == b"" and play.alice_receives() == b"" and not play.session.wants(CLIENT)
     play.passes(0.2)
-    assert play.mail_hears() == b"EHLO x\r\nNOOP\r\n" and play.alice_hears() == b"421 bye\r\n"
+    assert play.mail_receives() == b"EHLO x\r\nNOOP\r\n" and play.alice_receives() == b"421 bye\r\n"
 
 
 def test_what_was_said_before_a_delay_goes_out_before_it():
     play = Play(On(b"EHLO", Answer(b"250-\r\n"), Delay(3), Inject(CLIENT, b"250 \r\n")))
     play.alice_says(b"EHLO x\r\n")
-    assert play.alice_hears() == b"250-\r\n"
+    assert play.alice_receives() == b"250-\r\n"
     play.passes(3)
-    assert play.alice_hears() == b"250 \r\n"
+    assert play.alice_receives() == b"250 \r\n"
 
 
 def test_a_line_waits_for_its_decision_and_the_others_queue_behind_it():
@@ -178,10 +179,10 @@ def test_a_line_waits_for_its_decision_and_the_others_queue_behind_it():
     play = Play(vector)
     play.alice_says(b"EHLO x\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n")
     play.mail_says(GREETING)
-    assert play.mail_hears() == b"EHLO x\r\n" and play.alice_hears() == b"" and not play.session.hears(CLIENT)
+    assert play.mail_receives() == b"EHLO x\r\n" and play.alice_receives() == b"" and not play.session.wants(CLIENT)
     play.passes(100)
     vector.asked[0].decide(Replace(b"MAIL FROM:<mallory@b>\r\n"))
-    assert play.mail_hears() == b"MAIL FROM:<mallory@b>\r\nRCPT TO:<c@d>\r\n" and play.alice_hears() == GREETING
+    assert play.mail_receives() == b"MAIL FROM:<mallory@b>\r\nRCPT TO:<c@d>\r\n" and play.alice_receives() == GREETING
     assert [edit.title for edit in play.edits] == ["MAIL"]
 
 
@@ -189,9 +190,9 @@ def test_a_decision_that_never_comes_is_asked_for_when_its_time_is_up():
     play = Play(Asking(b"MAIL", seconds=1010.0))
     play.alice_says(b"MAIL FROM:<a@b>\r\n")
     play.passes(9.9)
-    assert play.mail_hears() == b""
+    assert play.mail_receives() == b""
     play.passes(0.2)
-    assert play.mail_hears() == b"MAIL FROM:<a@b>\r\n"
+    assert play.mail_receives() == b"MAIL FROM:<a@b>\r\n"
 
 
 def test_a_session_that_ends_cancels_what_is_pending():
@@ -201,7 +202,7 @@ def test_a_session_that_ends_cancels_what_is_pending():
     play.lost(SERVER)
     assert vector.asked[0].cancelled and play.end is Reset
     vector.asked[0].decide(Pass())
-    assert play.mail_hears() == b""
+    assert play.mail_receives() == b""
 
 
 @pytest.mark.parametrize("port", (443, 993, 143))
@@ -212,14 +213,14 @@ def test_the_server_is_spoken_to_before_the_victim_is_heard(port):
 
     play = Play(First(), 143)
     play.alice_says(HELLO)
-    assert play.mail_hears() == b"" and not play.session.hears(CLIENT) and play.session.hears(SERVER)
+    assert play.mail_receives() == b"" and not play.session.wants(CLIENT) and play.session.wants(SERVER)
     play.mail_says(b"* OK rea")
     play.mail_says(b"dy\r\n")
-    assert play.mail_hears() == b"a STARTTLS\r\n"
+    assert play.mail_receives() == b"a STARTTLS\r\n"
     play.mail_says(b"a OK go\r\n")
-    assert play.mail_hears() == HELLO and play.alice_hears() == b""
+    assert play.mail_receives() == HELLO and play.alice_receives() == b""
     play.mail_says(HELLO)
-    assert play.alice_hears() == HELLO
+    assert play.alice_receives() == HELLO
 
 
 @pytest.mark.parametrize("said", ((), (b"* OK ready\r\n",)))
@@ -238,10 +239,10 @@ def test_a_server_that_does_not_answer_first_words_is_not_waited_for_without_end
 def test_closing_comes_behind_what_was_said_and_both_ends_may_still_finish():
     play = Play(On(b"EHLO", Close(), Answer(b"421 gone\r\n")))
     play.alice_says(b"EHLO x\r\nNOOP\r\n")
-    assert play.alice_hears() == b"421 gone\r\n" and play.mail_hears() == b"" and play.end is None
+    assert play.alice_receives() == b"421 gone\r\n" and play.mail_receives() == b"" and play.end is None
     assert sorted(play.finished) == [CLIENT, SERVER]
     play.alice_says(b"QUIT\r\n")
-    assert play.mail_hears() == b""
+    assert play.mail_receives() == b""
     play.alice_says(b"")
     play.mail_says(b"")
     assert play.end is HangUp
@@ -259,16 +260,16 @@ def test_what_a_victim_says_behind_the_end_is_read_and_goes_no_further():
     play.alice_says(b"STARTTLS\r\n")
     play.mail_says(GREETING + GO)
     play.alice_says(HELLO)
-    play.mail_hears()
+    play.mail_receives()
     play.alice_says(b"AUTH PLAIN AGFsaWNlAGh1bnRlcjI=\r\n")
-    assert play.mail_hears() == b""
+    assert play.mail_receives() == b""
     assert play.session.legs[0].wire.stream(CLIENT).endswith(b"AUTH PLAIN AGFsaWNlAGh1bnRlcjI=\r\n")
 
 
 def test_a_broken_off_connection_says_what_was_decided_first():
     play = Play(On(b"EHLO", Answer(b"421 gone\r\n"), Close(reset=True)))
     play.alice_says(b"EHLO x\r\n")
-    assert play.alice_hears() == b"421 gone\r\n" and play.end is Reset
+    assert play.alice_receives() == b"421 gone\r\n" and play.end is Reset
     assert play.session.problem == "the attacker broke the connection off"
 
 
@@ -291,9 +292,9 @@ def test_a_victim_that_breaks_off_is_not_waited_for_but_what_it_said_reaches_the
     play = Play(Vector())
     play.alice_says(b"EHLO x\r\nMAI")
     play.lost(CLIENT)
-    assert play.mail_hears() == b"EHLO x\r\n" and SERVER in play.finished and play.end is None
+    assert play.mail_receives() == b"EHLO x\r\n" and SERVER in play.finished and play.end is None
     play.mail_says(b"250 late\r\n")
-    assert play.alice_hears() == b""
+    assert play.alice_receives() == b""
     play.passes(6)
     assert play.end is HangUp
 
@@ -308,7 +309,7 @@ def test_a_phrase_that_was_not_finished_is_shown_and_passed_on():
     play = Play(Watching())
     play.alice_says(b"MAIL FROM")
     play.alice_says(b"")
-    assert seen == [("unknown", "unfinished", b"MAIL FROM")] and play.mail_hears() == b"MAIL FROM"
+    assert seen == [("unknown", "unfinished", b"MAIL FROM")] and play.mail_receives() == b"MAIL FROM"
     assert play.finished == [SERVER]
 
 
@@ -327,11 +328,11 @@ def test_behind_the_go_ahead_records_are_shown_and_no_lines():
     play.mail_says(GREETING)
     play.alice_says(b"STARTTLS\r\n")
     play.mail_says(GO)
-    play.mail_hears()
+    play.mail_receives()
     play.alice_says(HELLO[:4])
-    assert play.mail_hears() == b""
+    assert play.mail_receives() == b""
     play.alice_says(HELLO[4:])
-    assert play.mail_hears() == HELLO[:-1] + b"!" and seen == ["220", "STARTTLS", "220", 22]
+    assert play.mail_receives() == HELLO[:-1] + b"!" and seen == ["220", "STARTTLS", "220", 22]
 
 
 def test_the_attackers_own_tls_is_a_play_too():
@@ -348,14 +349,14 @@ def test_the_attackers_own_tls_is_a_play_too():
     play.mail_says(GREETING)
     play.alice_says(b"STARTTLS\r\n")
     play.mail_says(GO)
-    assert play.alice_hears() == GREETING + GO
-    upgrade, her_hello = play.mail_hears().split(b"\r\n", 1)
+    assert play.alice_receives() == GREETING + GO
+    upgrade, her_hello = play.mail_receives().split(b"\r\n", 1)
     assert upgrade == b"STARTTLS"
     play.mail_says(mail.shakes(her_hello))
     play.alice_says(alice.shakes())
-    play.alice_says(alice.shakes(play.alice_hears()))
+    play.alice_says(alice.shakes(play.alice_receives()))
     play.alice_says(alice.says(b"AUTH PLAIN AGFsaWNlAGh1bnRlcjI=\r\n"))
-    assert mail.hears(play.mail_hears()) == b"AUTH PLAIN AGFsaWNlAGh1bnRlcjI=\r\n"
+    assert mail.receives(play.mail_receives()) == b"AUTH PLAIN AGFsaWNlAGh1bnRlcjI=\r\n"
     assert seen[-1] == (True, "AUTH")
 
 
@@ -364,10 +365,10 @@ def test_a_victim_that_refuses_the_certificate_ends_the_session_with_the_reason(
     alice = Peer(client_context(AUTHORITY, verify=True))
     play.alice_says(b"STARTTLS\r\n")
     play.mail_says(GREETING + GO)
-    play.alice_hears()
+    play.alice_receives()
     play.alice_says(alice.shakes())
     with pytest.raises(ssl.SSLCertVerificationError):
-        alice.shakes(play.alice_hears())
+        alice.shakes(play.alice_receives())
     play.alice_says(alice._outgoing.read())
     assert play.session.problem == "TLS with the victim failed: tlsv1 alert unknown ca"
     assert CLIENT in play.finished and SERVER in play.finished
@@ -389,7 +390,7 @@ def test_a_mistake_ends_the_session_with_the_line_and_the_reason(held):
     play = Play(Wrong())
     play.alice_says(b"EHLO x\r\n")
     assert "Wrong failed in on_line on the line b'EHLO x" in str(play.session.failure)
-    assert "ZeroDivisionError" in play.session.problem and play.mail_hears() == b""
+    assert "ZeroDivisionError" in play.session.problem and play.mail_receives() == b""
     assert sorted(play.finished) == [CLIENT, SERVER]
 
 

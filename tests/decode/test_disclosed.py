@@ -113,7 +113,8 @@ CASES: list[tuple[Dialect, str, list[tuple[str, str]]]] = [
     (IMAP, "C: a NOTIFY SET (mailboxes Plans (MessageNew))", [("notify", "(mailboxes Plans (MessageNew))")]),
     (
         IMAP,
-        'C: a FETCH 1 ENVELOPE\nS: * 1 FETCH (ENVELOPE (NIL NIL NIL NIL NIL NIL (("C" NIL "c" "z")) NIL "<i@x>" "<m@x>"))',
+        "C: a FETCH 1 ENVELOPE\n"
+        'S: * 1 FETCH (ENVELOPE (NIL NIL NIL NIL NIL NIL (("C" NIL "c" "z")) NIL "<i@x>" "<m@x>"))',
         [("cc", '("C" NIL "c" "z")'), ("in-reply-to", "<i@x>"), ("message-id", "<m@x>")],
     ),
     (
@@ -171,8 +172,9 @@ CASES: list[tuple[Dialect, str, list[tuple[str, str]]]] = [
     ),
     (
         SMTP,
-        "S: 220 x\nC: DATA\nS: 354 go\nC: Received: from [10.1.2.3]\nC:  by x\nC: X-Originating-IP: 10.9.8.7\nC: Cc: c@z\n"
-        "C: Message-ID: <1@pc>\nC: User-Agent: Mutt\nC: X-Other: no\nC: \nC: hi\nC: .",
+        "S: 220 x\nC: DATA\nS: 354 go\nC: Received: from [10.1.2.3]\nC:  by x\n"
+        "C: X-Originating-IP: 10.9.8.7\nC: Cc: c@z\nC: Message-ID: <1@pc>\n"
+        "C: User-Agent: Mutt\nC: X-Other: no\nC: \nC: hi\nC: .",
         [
             ("received", "from [10.1.2.3] by x"),
             ("x-originating-ip", "10.9.8.7"),
@@ -196,7 +198,8 @@ CASES: list[tuple[Dialect, str, list[tuple[str, str]]]] = [
     (NNTP, f"{NEWS}C: ARTICLE <1@x>\nS: 430 no\nC: LISTGROUP alt.x", [("message-id", "<1@x>"), ("newsgroup", "alt.x")]),
     (
         NNTP,
-        f"{NEWS}C: OVER 1-2\nS: 224 here\nS: 1\tpay\ta@x\tdate\t<1@x>\t\t9\t1\nS: 2\traise\tb@x\tdate\t<2@x>\t\t9\t1\nS: .",
+        f"{NEWS}C: OVER 1-2\nS: 224 here\nS: 1\tpay\ta@x\tdate\t<1@x>\t\t9\t1\n"
+        "S: 2\traise\tb@x\tdate\t<2@x>\t\t9\t1\nS: .",
         [
             ("subject", "pay"),
             ("from", "a@x"),

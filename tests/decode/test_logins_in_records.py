@@ -11,7 +11,7 @@ from labkit.capture.conversation import CLIENT, SERVER
 from labkit.decode.dialogue import read
 from labkit.decode.privacy import visible
 from labkit.dialects import HTTP, LDAP, POSTGRESQL, XMPP
-from labkit.dialects.ldap import ENUMERATED, SEQUENCE, STRING, element, number
+from labkit.dialects.ldap_messages import ENUMERATED, SEQUENCE, STRING, element, number
 from labkit.dialects.postgresql import SSL_REQUEST, message, startup
 
 STREAM = b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' to='lab.test'>"

@@ -9,7 +9,7 @@ from labkit.capture.conversation import CLIENT, SERVER
 from labkit.decode.dialogue import read
 from labkit.decode.privacy import visible
 from labkit.dialects import LDAP, POSTGRESQL, XMPP
-from labkit.dialects.ldap import ENUMERATED, SEQUENCE, SET, STRING, element, entry, envelope, number, result
+from labkit.dialects.ldap_messages import ENUMERATED, SEQUENCE, SET, STRING, element, entry, envelope, number, result
 from labkit.dialects.postgresql import message, startup
 
 

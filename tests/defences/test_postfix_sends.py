@@ -13,7 +13,8 @@ from postfix_sending import postfix_sending
 from labkit import Lab
 from labkit.attacks import RefuseForNow
 from labkit.errors import NetworkUnavailable
-from labkit.trials.defences import BOUNCED, COLUMNS, HELD, HOSTS, ROWS, SAFE, THEFT, every_defence
+from labkit.trials.defences import BOUNCED, HELD, HOSTS, SAFE, THEFT, every_defence
+from labkit.trials.threats import COLUMNS, ROWS
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="Postfix changes its user")
 

@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from labkit import Lab, dialects
-from labkit.dialects.ldap import WHO_AM_I, extended
+from labkit.dialects.ldap import WHO_AM_I
+from labkit.dialects.ldap_messages import extended
 from labkit.dialects.postgresql import message, startup
 from labkit.dialects.xmpp import header
 from labkit.trust.contexts import client_context

@@ -10,7 +10,7 @@ from tools import tool
 
 from labkit import recorded
 from labkit.decode.event import TEXT, Event
-from labkit.dialects.ldap import message
+from labkit.dialects.ldap_messages import message
 from labkit.show.recordings import FOLDER, names
 
 

@@ -10,7 +10,7 @@ import render
 
 import labkit
 from labkit.attacks import catalogue
-from labkit.trials import defences
+from labkit.trials import threats
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.timeout(600)  # all lessons are rendered, and two processors may be busy with other tests
@@ -58,8 +58,8 @@ def test_the_catalogue_names_every_attack_and_every_defence(html):
     attacks, defended = page(html, "catalogue/attacks.html"), page(html, "catalogue/defences.html")
     assert all(f'id="attack-{kind.id.lower()}"' in attacks for kind in catalogue.ALL)
     assert all(number in attacks for number in catalogue.NOT_RUN)
-    assert all(column.name in defended for column in defences.COLUMNS)
-    assert all(row.what in defended for row in defences.ROWS)
+    assert all(column.name in defended for column in threats.COLUMNS)
+    assert all(row.what in defended for row in threats.ROWS)
 
 
 def test_the_version_stands_in_the_citation_and_in_the_changes():

@@ -5,7 +5,8 @@ from defence_table import expected
 
 from labkit import Lab
 from labkit.errors import LabError
-from labkit.trials.defences import COLUMNS, FETCHED_LATER, OUTCOMES, ROWS, count
+from labkit.trials.defences import OUTCOMES
+from labkit.trials.threats import COLUMNS, FETCHED_LATER, ROWS, count
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ class Agenda:
         """Steps of the last decision that are not done yet."""
         self.waiting: deque[Step] = deque()
         """What was said and is to be shown to the vector."""
-        self.heard: deque[tuple[str, bytes]] = deque()
+        self.received: deque[tuple[str, bytes]] = deque()
         """(end, bytes from the wire, none for their end) that came while something else was to be done."""
         self.wake_at = inf
         """When the alarm goes off."""
@@ -27,22 +27,22 @@ class Agenda:
         """The next step: of the last decision first, then of what is to be shown."""
         return (self.steps or self.waiting).popleft() if self.steps or self.waiting else None
 
-    def next_heard(self, *ends: str) -> tuple[str, bytes] | None:
+    def next_received(self, *ends: str) -> tuple[str, bytes] | None:
         """Take the oldest bytes of one of these ends."""
-        for number, (end, _) in enumerate(self.heard):
+        for number, (end, _) in enumerate(self.received):
             if end in ends:
-                taken = self.heard[number]
-                del self.heard[number]
+                taken = self.received[number]
+                del self.received[number]
                 return taken
         return None
 
     def holds(self, end: str) -> bool:
         """Whether bytes of this end have not been looked at yet."""
-        return any(end == one for one, _ in self.heard)
+        return any(end == one for one, _ in self.received)
 
     def clear(self) -> None:
         """Drop every step and all bytes that wait."""
-        for queue in (self.steps, self.waiting, self.heard):
+        for queue in (self.steps, self.waiting, self.received):
             queue.clear()
 
     # ---- the alarm

@@ -140,7 +140,7 @@ class Carriage:
                 self._ends[name].finish()
         busy = any(len(end.pending) >= PIECE for end in self._ends.values())
         for name, end in self._ends.items():
-            wanted = self.session.hears(name) and not busy
+            wanted = self.session.wants(name) and not busy
             end.hear(partial(self._receive, name) if wanted else None)
         if self._closing and not any(end.pending for end in self._ends.values()):
             self._close()

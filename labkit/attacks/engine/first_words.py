@@ -1,8 +1,8 @@
-"""What the attacker says to the server before the victim is heard: `Begin`, from the greeting to the first answer."""
+"""What the attacker says to the server before it reads the victim: `Begin`, from the greeting to the first answer."""
 
 
 class FirstWords:
-    """Behind the server's greeting `begin`'s bytes are said, and its first whole answer to them is waited for."""
+    """After the server's greeting the bytes of `begin` are sent; then the server's first whole answer is awaited."""
 
     def __init__(self) -> None:
         self.under_way = False
@@ -13,7 +13,7 @@ class FirstWords:
         """Say these bytes when the server has greeted."""
         self._unsaid, self.under_way = data, True
 
-    def heard(self) -> bytes | None:
+    def next_to_send(self) -> bytes | None:
         """The server has said something whole: what to say to it now; None where that was its answer."""
         said, self._unsaid = self._unsaid, None
         self.under_way = said is not None

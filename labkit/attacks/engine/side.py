@@ -12,10 +12,11 @@ from labkit.attacks.engine.disguise import OwnTLS
 from labkit.attacks.vector import Opening
 from labkit.capture.conversation import Conversation, Endpoint
 from labkit.decode.tls.records import Cutter
-from labkit.dialects.base import CLIENT, OTHER, Phrase, Reader
+from labkit.dialects.base import CLIENT, OTHER, SERVER, Phrase, Reader
 
 KEPT = 2 << 20
 """Bytes of one leg that are recorded; what goes beyond is passed on all the same."""
+_NAMES = {CLIENT: "the victim", SERVER: "the server"}
 
 
 @dataclass
@@ -60,7 +61,7 @@ class Side:
         self._outgoing = bytearray()
         self._gone = False
 
-    def hear(self, data: bytes) -> bytes:
+    def receive(self, data: bytes) -> bytes:
         """Take bytes from the wire and return their text, decrypted in the attacker's TLS. Raises `ssl.SSLError`."""
         self.leg.note(self.leg.wire, self.end, data)
         return self._read(data)
@@ -86,6 +87,10 @@ class Side:
         self.tls = OwnTLS(context, server_side=self.end == CLIENT)
         self.reader = reader
         return self._read(early)
+
+    def tls_problem(self, error: ssl.SSLError) -> str:
+        """Why the TLS with this end failed, in a sentence."""
+        return f"TLS with {_NAMES[self.end]} failed: {(error.reason or str(error)).replace('_', ' ').lower()}"
 
     def finish(self) -> None:
         """Send no more bytes; inside the attacker's TLS, send close_notify first."""

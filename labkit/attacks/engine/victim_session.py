@@ -7,7 +7,7 @@ what it decides is carried out, and bytes that it lets pass go on as they came. 
     opened → on_open → Connect → connected → [Begin: speak to the server first] → carry ⇄ held → ending → over
 
 Two rules. One thing is done at a time: while a decision is pending (`Later`) or a `Delay` lasts, nothing else of the
-session is done and no end is heard, so that order is kept. And every state has an end in time, `wake_at`.
+session is done and no end is read, so that order is kept. And every state has an end in time, `wake_at`.
 """
 
 import itertools
@@ -35,7 +35,8 @@ from labkit.attacks.engine.consultation import Consultation, Event
 from labkit.attacks.engine.disguise import Disguises
 from labkit.attacks.engine.edits import Edit
 from labkit.attacks.engine.first_words import FirstWords
-from labkit.attacks.engine.session_commands import Await, Command, Connect, Finish, HangUp, Reset, Send
+from labkit.attacks.engine.session_commands import Await, Command, Connect, Finish, Send
+from labkit.attacks.engine.session_state import SessionState
 from labkit.attacks.engine.side import Leg, Side, Sides, facing
 from labkit.attacks.vector import Line, Opening, Vector
 from labkit.capture.conversation import Endpoint
@@ -45,14 +46,9 @@ from labkit.errors import LabError, VectorFailed
 
 CONNECT_LIMIT = 5.0
 """Seconds for the connection to the real server, and for each answer of its that `Begin` waits for."""
-IDLE_LIMIT = 300.0
-"""Seconds without a byte from either end, after which the connections end; servers of mail wait as long."""
-_LINGER = 5.0
-"""Seconds that an ended session goes on listening to ends that have not ended: what they say is read, and an end that
-still speaks would lose our last words."""
 _BROKEN_OFF = "the attacker broke the connection off"
-_WHO = {CLIENT: "the victim", SERVER: "the server"}
-_AT_ONCE = (Delay, TakeOverTLS, Begin, Close)
+_NO_ANSWER = "the server gave no answer"
+_AT_ONCE = (Delay, TakeOverTLS, Begin)
 """What can be done before anything was said."""
 
 
@@ -75,8 +71,6 @@ class VictimSession:
         self.number = number
         """Which of the attacker's sessions, from 1."""
         self.opening = opening
-        self.problem = ""
-        """What ended it before its time, in a sentence; empty for nothing."""
         self.failure: VectorFailed | None = None
         """The mistake in the vector that ended it."""
         self.over = threading.Event()
@@ -88,14 +82,12 @@ class VictimSession:
         self._spoken = False
         self._agenda = Agenda()
         self._first_words = FirstWords()
-        self._deaf = True
-        """Nothing is done: no victim has come yet, the server is not reached yet, a `Delay` lasts, or all is over."""
-        self._ending = False
-        """Both ends were told that no more follows."""
-        self._ended = False
-        """Nothing more is done."""
-        self._commands: list[Command] = []
-        self._finishes: list[Command] = []
+        self._state = SessionState(self._agenda, self._cancel)
+
+    @property
+    def problem(self) -> str:
+        """What ended it before its time, in a sentence; empty for nothing."""
+        return self._state.problem
 
     @property
     def legs(self) -> tuple[Leg, ...]:
@@ -107,9 +99,9 @@ class VictimSession:
         """When to call `tick` at the latest."""
         return self._vector.pending.until if self._vector.pending else self._agenda.wake_at
 
-    def hears(self, end: str) -> bool:
+    def wants(self, end: str) -> bool:
         """Whether bytes of this end are wanted now."""
-        if self._deaf or self._vector.pending or self._agenda.holds(end):
+        if self._state.paused or self._vector.pending or self._agenda.holds(end):
             return False
         waits = end == CLIENT and self._first_words.under_way
         return not waits and any(side.end == end and not side.finished for side in self._sides)
@@ -121,33 +113,33 @@ class VictimSession:
         self._sides.append(facing(CLIENT, client, server, self.opening, self._events))
         self._agenda.steps.append(partial(self._ask, self.opening, self._connect))
         self._agenda.now = now
-        self._go_on()
+        self._state.resume()
         return self._go(now)
 
     def connected(self, client: Endpoint, server: Endpoint, now: float) -> list[Command]:
         """The attacker at `client` has connected to the server."""
         self._sides.append(facing(SERVER, client, server, self.opening, self._events))
         self._agenda.now = now
-        self._go_on()
+        self._state.resume()
         return self._go(now)
 
     def unreachable(self, problem: str, now: float) -> list[Command]:
         """The server cannot be reached: why, in a sentence."""
-        self.problem = problem
-        self._hang_up()
+        self._state.problem = problem
+        self._state.hang_up()
         return self._go(now)
 
     def received(self, end: str, data: bytes, now: float) -> list[Command]:
         """An end has sent bytes; none when it sends no more (FIN)."""
-        self._agenda.heard.append((end, data))
+        self._agenda.received.append((end, data))
         self._agenda.now = now
-        self._stir()
+        self._state.restart_idle_limit()
         return self._go(now)
 
     def lost(self, end: str, problem: str, now: float) -> list[Command]:
         """An end has broken the connection off. What a victim said before still reaches the server."""
         if end == SERVER or len(self._sides) == 1:
-            self._break_off(problem)
+            self._state.break_off(problem)
         else:
             self._sides[0].lose()
             self._close()
@@ -162,17 +154,17 @@ class VictimSession:
 
     def interject(self, line: Line, said: Inject, now: float) -> list[Command]:
         """Say something more than what was decided about a line; when all is over, nothing is said."""
-        if self._ending or len(self._sides) < 2:
+        if self._state.ending or len(self._sides) < 2:
             return []
         self._vector.note(line, Decision((said,)))
         self._agenda.steps.append(partial(self._do, self._sides[0], said, b""))
         self._agenda.now = now
-        self._stir()
+        self._state.restart_idle_limit()
         return self._go(now)
 
     def stop(self) -> list[Command]:
         """The attack is over: end at once."""
-        self._hang_up()
+        self._state.hang_up()
         return self._go(self._agenda.now)
 
     # ---- one thing at a time
@@ -183,55 +175,51 @@ class VictimSession:
             while step := self._next():
                 step()
         except VectorFailed as failure:
-            self.failure, self.problem = failure, str(failure)
+            self.failure, self._state.problem = failure, str(failure)
             self._close()
         except LabError as error:
-            self._break_off(str(error).rstrip("."))
+            self._state.break_off(str(error).rstrip("."))
         if self._done:
-            self._hang_up()
-        return self._handed_over()
+            self._state.hang_up()
+        sent = [Send(side.end, data) for side in self._sides if (data := side.outgoing())]
+        commands, self._state.commands = self._state.commands, []
+        return [*sent, *commands]
 
     def _next(self) -> Step | None:
         if self._vector.pending:
             return self._settled()
-        if self._deaf:
+        if self._state.paused:
             return None
         if self._first_words.under_way:
-            return self._next_heard(SERVER)
+            return self._next_received(SERVER)
         if step := self._agenda.next_step():
             return step
         for side in self._sides:
             if side.reader is not None and side.reader.upgraded:  # what it says from now on is TLS
                 return partial(self._seal, side)
-        return self._next_heard(CLIENT, SERVER)
+        return self._next_received(CLIENT, SERVER)
 
-    def _next_heard(self, *ends: str) -> Step | None:
-        heard = self._agenda.next_heard(*ends)
-        return partial(self._hear, self._sides.facing(heard[0]), heard[1]) if heard else None
+    def _next_received(self, *ends: str) -> Step | None:
+        received = self._agenda.next_received(*ends)
+        return partial(self._read, self._sides.facing(received[0]), received[1]) if received else None
 
     @property
     def _done(self) -> bool:
         """Whether both ends have said all, and all of it was dealt with."""
         left = self._vector.pending or self._agenda.steps or self._agenda.waiting
-        whole = self._ending or len(self._sides) == 2
-        return not (self._deaf or left) and whole and self._sides.finished
-
-    def _handed_over(self) -> list[Command]:
-        sent = [Send(side.end, data) for side in self._sides if (data := side.outgoing())]
-        commands = [*sent, *self._finishes, *self._commands]
-        self._commands, self._finishes = [], []
-        return commands
+        whole = self._state.ending or len(self._sides) == 2
+        return not (self._state.paused or left) and whole and self._sides.finished
 
     # ---- states
 
     def _connect(self, chosen: Decision) -> None:
         if any(isinstance(action, Close) for action in chosen.actions):
-            self._break_off(_BROKEN_OFF)
+            self._state.break_off(_BROKEN_OFF)
             return
         at_once = tuple(action for action in chosen.actions if type(action) in _AT_ONCE)
         self._will_do(self._sides[0], at_once, b"")
-        self._deaf = True  # until the server is reached
-        self._commands.append(Connect())
+        self._state.paused = True  # until the server is reached
+        self._state.commands.append(Connect())
 
     def _begin(self, data: bytes) -> None:
         """Send `data` to the server after its greeting, before any byte of the victim is read."""
@@ -240,80 +228,48 @@ class VictimSession:
         server = self._sides[1]
         server.reader = self.opening.dialect.reader()
         self._first_words.begin(data)
-        self._agenda.wait(CONNECT_LIMIT, partial(self._break_off, f"{_WHO[SERVER]} gave no answer"))
+        self._agenda.wait(CONNECT_LIMIT, partial(self._state.break_off, _NO_ANSWER))
 
-    def _hear_first_words(self, server: Side, data: bytes) -> None:
+    def _read_first_words(self, server: Side, data: bytes) -> None:
         if server.finished:
-            self._break_off(f"{_WHO[SERVER]} gave no answer")
+            self._state.break_off(_NO_ANSWER)
         if not server.follow(SERVER, data):
             return
-        said = self._first_words.heard()
+        said = self._first_words.next_to_send()
         if said is None:
-            self._idle()
+            self._state.resume()
             self._seal(server)
         else:
             self._say(server, said)
             self._agenda.again(CONNECT_LIMIT)
 
-    def _idle(self) -> None:
-        self._agenda.wait(IDLE_LIMIT, self._hang_up)
-
-    def _stir(self) -> None:
-        """Restart the time limit for an idle session."""
-        if self._agenda.waits_for(self._hang_up) and not self._ending:
-            self._idle()
-
-    def _sleep(self, seconds: float) -> None:
-        self._deaf = True
-        self._agenda.wait(seconds, self._go_on)
-
-    def _go_on(self) -> None:
-        self._deaf = False
-        self._idle()
-
     def _close(self) -> None:
         """Say to both ends that no more follows, and listen a moment longer."""
-        self._forget()
-        self._deaf, self._ending = False, True
+        self._state.end()
         for side in self._sides:
             self._finish(side)
-        self._agenda.wait(_LINGER, self._hang_up)
 
-    def _break_off(self, problem: str) -> None:
-        self.problem = self.problem or problem
-        self._end(Reset())
-
-    def _hang_up(self) -> None:
-        self._end(HangUp())
-
-    def _end(self, command: Command) -> None:
-        if not self._ended:
-            self._commands.append(command)
-        self._forget()
-        self._deaf, self._ending, self._ended = True, True, True
-        self._agenda.silence()
-
-    def _forget(self) -> None:
-        """Cancel everything that is still to be done."""
+    def _cancel(self) -> None:
+        """Drop everything that is still to be done."""
         self._first_words.forget()
         self._vector.cancel()
         self._agenda.clear()
 
-    # ---- what is heard
+    # ---- what is received
 
-    def _hear(self, side: Side, data: bytes) -> None:
+    def _read(self, side: Side, data: bytes) -> None:
         if side.finished:
             return
         side.finished = not data
         try:
-            text = side.hear(data)
+            text = side.receive(data)
         except ssl.SSLError as error:
             self._tls_failed(side, error)
             return
-        if self._ending:  # it is read, and goes no further
+        if self._state.ending:  # it is read, and goes no further
             return
         if self._first_words.under_way:
-            self._hear_first_words(side, text)
+            self._read_first_words(side, text)
             return
         if side.end == CLIENT and not self._spoken and text:
             self._spoken = True
@@ -326,9 +282,9 @@ class VictimSession:
         else:
             self._show(side, side.follow(side.end, text))
         if side.finished:
-            self._agenda.waiting.append(partial(self._hear_end, side))
+            self._agenda.waiting.append(partial(self._read_end, side))
 
-    def _hear_end(self, side: Side) -> None:
+    def _read_end(self, side: Side) -> None:
         """The end has sent FIN: pass on its unfinished bytes, then finish the other end."""
         if side.reader is None:
             self._say(self._sides.other(side), side.cutter.release())
@@ -339,13 +295,12 @@ class VictimSession:
     def _finish(self, side: Side) -> None:
         """Say to an end that no more follows."""
         side.finish()
-        self._finishes.append(Finish(side.end))
+        self._state.commands.append(Finish(side.end))
 
     def _tls_failed(self, side: Side, error: ssl.SSLError) -> None:
-        if self._ending:
-            return
-        self.problem = f"TLS with {_WHO[side.end]} failed: {(error.reason or str(error)).replace('_', ' ').lower()}"
-        self._close()
+        if not self._state.ending:
+            self._state.problem = side.tls_problem(error)
+            self._close()
 
     # ---- what is shown to the vector
 
@@ -388,12 +343,12 @@ class VictimSession:
     def _ask(self, event: Event, then: Callable[[Decision], None]) -> None:
         self._vector.ask(event, then)
         if self._vector.pending:
-            self._commands.append(Await(self._vector.pending))
+            self._state.commands.append(Await(self._vector.pending))
 
     def _settled(self) -> Step | None:
         step = self._vector.settled(self._agenda.now)
         if step:
-            self._stir()
+            self._state.restart_idle_limit()
         return step
 
     # ---- what is done
@@ -415,7 +370,7 @@ class VictimSession:
             case Drop():
                 pass
             case Delay(seconds):
-                self._sleep(seconds)
+                self._state.pause(seconds)
             case TakeOverTLS(certificate, server):
                 if certificate is not None:
                     self._start_tls(self._sides[0], self._disguises.as_server(certificate))
@@ -424,7 +379,7 @@ class VictimSession:
             case Begin(first):
                 self._begin(first)
             case Close(reset=True):
-                self._agenda.steps.append(partial(self._break_off, _BROKEN_OFF))
+                self._agenda.steps.append(partial(self._state.break_off, _BROKEN_OFF))
             case Close():
                 self._agenda.steps.append(self._close)
 

@@ -1,0 +1,69 @@
+"""How far a session is: whether it acts now, is ending or is over, and when it ends if nothing happens."""
+
+from collections.abc import Callable
+
+from labkit.attacks.engine.agenda import Agenda
+from labkit.attacks.engine.session_commands import Command, HangUp, Reset
+
+IDLE_LIMIT = 300.0
+"""Seconds without a byte from either end, after which the connections end; servers of mail wait as long."""
+_LINGER = 5.0
+"""Seconds in which an ending session still reads what an end sends: a connection that is closed while its end sends is
+reset, and the end may lose the last bytes it was sent."""
+
+
+class SessionState:
+    """Paused, acting, ending or over. Each state but the last has a time limit on the agenda.
+
+    `cancel` drops what the session has still to do; it is called when the session begins to end.
+    """
+
+    def __init__(self, agenda: Agenda, cancel: Callable[[], None]) -> None:
+        self.paused = True
+        """Nothing is done: no victim has come yet, the server is not reached yet, a `Delay` lasts, or all is over."""
+        self.ending = False
+        """Both ends were told that no more follows."""
+        self.problem = ""
+        """What ended the session before its time, in a sentence; empty for nothing."""
+        self.commands: list[Command] = []
+        """Commands that are not handed over yet."""
+        self._over = False
+        self._agenda = agenda
+        self._cancel = cancel
+
+    def pause(self, seconds: float) -> None:
+        """Do nothing for this time."""
+        self.paused = True
+        self._agenda.wait(seconds, self.resume)
+
+    def resume(self) -> None:
+        """Act, and hang up after `IDLE_LIMIT` seconds without a byte."""
+        self.paused = False
+        self._agenda.wait(IDLE_LIMIT, self.hang_up)
+
+    def restart_idle_limit(self) -> None:
+        """Count the time limit for an idle session from now, if it is the limit that runs."""
+        if self._agenda.waits_for(self.hang_up) and not self.ending:
+            self._agenda.wait(IDLE_LIMIT, self.hang_up)
+
+    def end(self) -> None:
+        """Do nothing more but read for a moment, then hang up."""
+        self._cancel()
+        self.paused, self.ending = False, True
+        self._agenda.wait(_LINGER, self.hang_up)
+
+    def break_off(self, problem: str) -> None:
+        """Reset both connections. The first problem of a session is kept."""
+        self.problem = self.problem or problem
+        self._finish(Reset())
+
+    def hang_up(self) -> None:
+        """Close both connections."""
+        self._finish(HangUp())
+
+    def _finish(self, command: Command) -> None:
+        if not self._over:
+            self.commands.append(command)
+        self._cancel()
+        self.paused, self.ending, self._over = True, True, True
+        self._agenda.silence()
