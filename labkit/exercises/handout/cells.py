@@ -47,5 +47,5 @@ def write(path: Path, text: str) -> Path:
     except FileExistsError:
         raise LabError(f"{path} is there already: name another folder, or remove it.") from None
     except OSError as error:
-        raise LabError(f"{path} cannot be written: {error.strerror}.") from error
+        raise LabError(f"{path} cannot be written ({error.strerror}): choose another folder.") from error
     return path
