@@ -22,7 +22,7 @@ AS_ROOT = $(shell test "$$(id -u)" = 0 && echo --allow-root)
 # loopback, then by a user without any privilege.
 AT_ONCE = -n 4 --dist loadgroup
 AGAIN = tests/network tests/capture tests/servers tests/clients tests/attacks tests/test_lab.py tests/notebooks/test_run.py
-# Loopback alone is left for it: test_jupyterlab.py has run the same cells on the best network and asked the same of them.
+# Loopback alone is left for it: test_jupyterlab.py has run the same cells on the best network, and answered an exercise of each lesson.
 NOT_TWICE = --ignore=tests/notebooks/test_run.py
 UNPRIVILEGED = unshare --user --map-user=1000 --map-group=1000
 ORDINARY = $(shell $(UNPRIVILEGED) true 2>/dev/null && echo $(UNPRIVILEGED))

@@ -1,6 +1,7 @@
 """The modules of labkit as syntax trees, for tests of what stands in them."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import labkit
@@ -14,5 +15,9 @@ def _module(path: Path) -> str:
 
 MODULES = {_module(path): path for path in ROOT.rglob("*.py")}
 """Name of a module -> its file."""
-TREES = {module: ast.parse(path.read_text(encoding="utf-8")) for module, path in MODULES.items()}
-"""Name of a module -> what stands in it."""
+
+
+@cache
+def trees() -> dict[str, ast.Module]:
+    """Name of a module -> what stands in it; not read at import, which every process of pytest-xdist does."""
+    return {module: ast.parse(path.read_text(encoding="utf-8")) for module, path in MODULES.items()}

@@ -3,9 +3,7 @@
 import ast
 from collections.abc import Iterator
 
-from sources import TREES
-
-OTHER_ROOMS = {module: tree for module, tree in TREES.items() if module.split(".")[1:2] != ["network"]}
+from sources import trees
 
 MAKES_SOCKETS = {
     "create_connection",
@@ -30,6 +28,10 @@ CONNECTS = {
 """Clients of the standard library that may be derived from -> the one method with which they connect."""
 
 
+def _other_rooms() -> list[tuple[str, ast.Module]]:
+    return [(module, tree) for module, tree in trees().items() if module.split(".")[1:2] != ["network"]]
+
+
 def _name(node: ast.expr) -> str:
     return getattr(node, "attr", getattr(node, "id", ""))
 
@@ -50,7 +52,7 @@ def _calls(tree: ast.Module) -> Iterator[ast.Call]:
 
 
 def test_no_other_room_makes_or_binds_a_socket():
-    for module, tree in OTHER_ROOMS.items():
+    for module, tree in _other_rooms():
         assert [call.lineno for call in _calls(tree) if _makes_a_socket(call)] == [], module
 
 
@@ -63,12 +65,12 @@ def _imported(tree: ast.Module) -> set[str]:
 
 
 def test_no_other_room_imports_a_library_that_connects_by_itself():
-    imported = {module: _imported(tree) & NETWORKING_MODULES for module, tree in OTHER_ROOMS.items()}
+    imported = {module: _imported(tree) & NETWORKING_MODULES for module, tree in _other_rooms()}
     assert {module: names for module, names in imported.items() if names} == {}
 
 
 def test_what_derives_from_a_mail_client_of_the_standard_library_connects_through_a_host():
-    for module, tree in OTHER_ROOMS.items():
+    for module, tree in _other_rooms():
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef):
                 bases = {base.attr for base in node.bases if isinstance(base, ast.Attribute)} & set(CONNECTS)
@@ -77,7 +79,7 @@ def test_what_derives_from_a_mail_client_of_the_standard_library_connects_throug
 
 
 def test_no_other_room_makes_a_client_of_the_standard_library():
-    for module, tree in OTHER_ROOMS.items():
+    for module, tree in _other_rooms():
         for call in _calls(tree):
             if isinstance(call.func, ast.Attribute):
                 module = getattr(call.func.value, "id", "")

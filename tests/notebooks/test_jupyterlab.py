@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from in_jupyterlab import browser, server
-from lesson_files import NAMES, NOTEBOOKS, check_unanswered, number_of
+from lesson_files import NAMES, NOTEBOOKS, check_order, check_unanswered, exercise_cells, number_of
 from playwright.sync_api import expect
 
 from labkit.exercises.lessons import lesson
@@ -66,7 +66,9 @@ def asked(path):
 
 def test_all_cells_run_without_an_answer_without_an_error_and_without_noise(notebook, path):
     assert notebook.errors() == []
-    check_unanswered(notebook.content(), number_of(path))
+    content = notebook.content()
+    check_order(content)
+    check_unanswered(exercise_cells(content), number_of(path))
 
 
 def test_transcripts_ladders_and_bytes_are_there(notebook):
