@@ -19,8 +19,9 @@ from labkit.dialects.base import Dialect
 from labkit.trust.keylog import Secrets
 
 SECRETS = (
-    *("password", "bearer token", "password hash", "user name"),
-    *("message", "file", "attachment", "subject", "query", "row", "entry"),
+    *("password", "old password", "new password", "bearer token", "password hash"),
+    *("user name", "message", "file", "attachment", "subject"),
+    *("script text", "query", "parameter", "value", "entry"),
 )
 """What must not be read by others, first of logins, then of content; names and addresses are on the envelope."""
 

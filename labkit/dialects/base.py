@@ -126,8 +126,6 @@ class Dialect:
     cut off. A greeting that other protocols use too must be confirmed by the other side."""
     explain: Callable[[str, str, str], str]
     """(kind and title of a phrase, one line of its text) -> a sentence on what that line means."""
-    content: str = "message"
-    """What `messages` finds: ``message``, which is mail, or ``file``, which is read as it stands."""
     other_upgrades: Collection[str] = ()
     """Titles of further commands that ask to start TLS: ``AUTH SSL`` of FTP."""
     tell: Callable[[str, bytes], str] | None = None
@@ -162,6 +160,9 @@ class Dialect:
     """Titles of further commands that are a client's work: what is refused was not done."""
     replies_to_message: str = ""
     """The command whose every success brings one more reply to the message: ``RCPT`` in LMTP (RFC 2033 §4.2)."""
+    smuggled: Callable[[bytes], int] | None = None
+    """(a client's message) -> where commands begin in it for a server that takes another line than the specified one
+    for the end of a message; 0 where none do. None for a dialect in which each message has as many replies."""
     relay_ports: tuple[int, ...] = ()
     """Ports on which servers talk to each other, and not a person's client to a server."""
     sections: Mapping[str, str] = field(default_factory=dict)
@@ -179,9 +180,12 @@ class Dialect:
     """Capability keyword -> what it offers."""
     discloses: Mapping[str, "str | Callable[[bytes], Iterable[Disclosed]]"] = field(default_factory=dict)
     """Title of a phrase -> a regular expression whose named groups are what it tells: ``(?P<sender>…)``, or a function
-    where the bytes have to be counted. A command is read together with its continuations. Behind a ``"``, a group is a
-    quoted string (RFC 9051 §4.3). A group ``password_hash`` is made from the password and the timestamp of the
-    greeting."""
+    where bytes have to be counted. An expression must match where the phrase begins, and is tried again behind each
+    match. A command is read together with its continuations. Behind a ``"``, a group is a quoted string (RFC 9051
+    §4.3). A group ``password_hash`` is made from the password and the timestamp of the greeting. One underscore in a
+    name is a space, two are a hyphen."""
+    codings: Mapping[str, Callable[[bytes], bytes]] = field(default_factory=dict)
+    """Name of a group of `discloses` -> what undoes the dialect's own coding of its value; it raises for no bytes."""
     reveals: Callable[[str, bytes], Iterable[Disclosed]] | None = None
     """(title and bytes of a phrase, or of the beginning of one) -> what it tells that `discloses` cannot say. A dialect
     that has it says all steps of its logins here, and `sasl` only tells where one begins."""

@@ -8,7 +8,7 @@ import re
 
 from labkit.dialects.base import CLIENT, SERVER, Dialect, Phrase
 from labkit.dialects.framing.binary_records import REPLY, BinaryRecordReader, BinaryRecords, ber
-from labkit.dialects.ldap_logins import goes_on_as_sicily, reveals
+from labkit.dialects.ldap_disclosed import reveals
 from labkit.dialects.ldap_messages import (
     BOOLEAN,
     ENUMERATED,
@@ -152,9 +152,17 @@ def _recognises(server: bytes, client: bytes) -> bool:
 
 
 def _accepts(title: str, data: bytes) -> bool | None:
-    read = message(data) if title in REPLIES and not goes_on_as_sicily(data) else None
+    read = message(data) if title in REPLIES else None
     code = None if read is None else result_code(read)
-    return None if code in (None, _GOES_ON) else code in _SUCCESSES
+    return None if code in (None, _GOES_ON) or _goes_on_as_sicily(read) else code in _SUCCESSES
+
+
+def _goes_on_as_sicily(read: LDAPMessage) -> bool:
+    """Whether a bind response reports success with something in the place of a name, which is empty in every other
+    success (RFC 4511 §4.1.9): a step of Active Directory's own kind of bind ([MS-ADTS] §5.1.1.1.3)."""
+    return (
+        (read.operation, result_code(read)) == (0x61, SUCCESS) and len(read.parts) > 1 and bool(read.parts[1].content)
+    )
 
 
 _GOES_ON = 14
@@ -303,11 +311,5 @@ LDAP = Dialect(
     commands=COMMANDS,
     replies=REPLIES,
     capabilities={STARTTLS: "The server offers StartTLS (RFC 4511 §4.14).", WHO_AM_I: "The server knows Who am I?"},
-    discloses={
-        "AddRequest": (
-            r"(?s).*?\x68.{1,5}?\x04[\x00-\x7f](?P<entry>[\x20-\x7e]+?)"
-            r"(?=\x30(?:[\x00-\x7f]|\x81.|\x82..)\x30.{1,3}\x04).*?(?P<message>[\x20-\x7e]+)$"
-        ),
-    },
     reveals=reveals,
 )

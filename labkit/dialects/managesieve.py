@@ -63,6 +63,7 @@ _LINES = CodedLines(
     go_aheads={"STARTTLS": "OK"},
     after_command={"STARTTLS": WAIT, "AUTHENTICATE": WAIT, "with literal": CHUNK},
     after_reply={"string": CREDENTIAL},
+    mail={"GETSCRIPT"},
 )
 _STATUS = re.compile(rb"(?:[^\n]*\n)*?(OK|NO|BYE)\b", re.IGNORECASE)
 _LAST_LINE = re.compile(rb"(?:OK|NO|BYE)\b", re.IGNORECASE)
@@ -111,6 +112,10 @@ class _Reader(CodedLineReader):
         login = bool(self._unanswered) and self._unanswered[0] in _LOGIN
         self._in_last_line = False
         return 0 if last or login else end
+
+    def _kind(self, asked: str, title: str, following: str | None) -> str:
+        """The answer to GETSCRIPT is a script."""
+        return "message" if (asked, title) == ("GETSCRIPT", "OK") else super()._kind(asked, title, following)
 
     def _question(self, title: str, line: bytes) -> str:
         return "with literal" if title in ("PUTSCRIPT", "CHECKSCRIPT") and _LITERAL.search(line) else title
@@ -169,7 +174,11 @@ def _login(user: str, password: str, tag: str) -> bytes:
 
 _STRING = r"(?:\"|\{\d+\+?\}\r?\n)"
 """How a quoted string or a literal begins (RFC 5804 §1.2)."""
-_NAME = r"(?P<script>(?<=\")(?:[^\"\\]|\\.)*|(?<=\n)[^\r\n]*?(?=\s+\{|\r|\n|$))"
+_SCRIPT = (
+    _STRING.replace("{", "{{").replace("}", "}}")
+    + r"(?P<{}>(?<=\")(?:[^\"\\]|\\.)*|(?<=\n)[^\r\n]*?(?=\s+[\"{{]|\r|\n|$))"
+)
+"""The name of a script, as a group; the empty braces stand for the group's name."""
 
 
 WRITER = Writer(
@@ -206,8 +215,7 @@ MANAGESIEVE = Dialect(
     go_ahead="OK",
     sections={"upgrade": "RFC 5804 §2.2", "forget": "RFC 5804 §2.2", "login": "RFC 5804 §2.1"},
     programs=("Dovecot",),
-    messages=lambda data: [(0, len(data.rstrip(b"\r\n")))],
-    content="file",
+    messages=lambda _: (),
     sasl=rf"\s*AUTHENTICATE\s+{_STRING}(?P<mechanism>[^\"\s]+)\"?(?:\s+{_STRING}(?P<initial>[^\"\s]*))?",
     reader=_Reader,
     writes=WRITER,
@@ -226,9 +234,11 @@ MANAGESIEVE = Dialect(
     capabilities=CAPABILITIES,
     discloses={
         **{
-            command: rf"\s*{command}\s+{_STRING}{_NAME}(?:\"?\s+\"(?P<file>(?:[^\"\\]|\\.)*))?"
-            for command in ("PUTSCRIPT", "GETSCRIPT", "SETACTIVE", "DELETESCRIPT")
+            command: rf"\s*{command}\s+" + _SCRIPT.format("script")
+            for command in ("PUTSCRIPT", "GETSCRIPT", "SETACTIVE", "DELETESCRIPT", "HAVESPACE")
         },
-        "OK": r"(?s)\{\d+\+?\}\r?\n(?P<file>.+?)(?=\r?\nOK|$)",  # GETSCRIPT (RFC 5804 §2.9)
+        "RENAMESCRIPT": r"\s*RENAMESCRIPT\s+" + _SCRIPT.format("script") + r'"?\s+' + _SCRIPT.format("new_script"),
+        "message": r"(?s)(\{\d+\+?\}\r?\n)?(?P<script_text>\S(?:.*\S)?)\s*(?(1)\r?\nOK\b[^\n]*\n?)\Z",
+        "OK": r'(?:(?<=\n)|\A)"(?P<script>(?:[^"\\\r\n]|\\.)+)"(?=\r\n|(?: ACTIVE)\r\n)(?: ACTIVE)?\r?\n',
     },
 )

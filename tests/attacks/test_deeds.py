@@ -239,7 +239,7 @@ RECORDS = {
 
 
 def test_what_a_directory_and_a_database_give_out_in_clear_is_read():
-    told = {"entry": (389, [*ANONYMOUS, SEARCH, *FOUND[:2]]), "row": (5432, [*BEGUN, (SERVER, ROW)])}
+    told = {"entry": (389, [*ANONYMOUS, SEARCH, *FOUND[:2]]), "value": (5432, [*BEGUN, (SERVER, ROW)])}
     for what, (port, turns) in told.items():
         assert what in Loot(items(conversation(port, turns), CLEAR, 1)).secrets
 
