@@ -18,6 +18,7 @@ JUPYTER = --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb \
 AS_ROOT = $(shell test "$$(id -u)" = 0 && echo --allow-root)
 
 # Four tests run at once: most of them wait, for a time limit or for another program.
+AT_ONCE = -n 4 --dist loadgroup
 # What depends on the network or on a privilege, the notebooks too, is tested twice: on the best network that this machine
 # allows, and again on loopback, then by a user without any privilege.
 AGAIN = tests/network tests/clients tests/capture/test_recording.py tests/attacks/test_interceptor.py \
