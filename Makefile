@@ -12,7 +12,7 @@
 
 ARGS =
 PY = .venv/bin/python
-# On the first lesson. By its settings, JupyterLab loads no news, looks for no updates, and does not ask whether to.
+# On the first lesson; JupyterLab loads no news, looks for no updates, and does not ask whether to.
 JUPYTER = --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb --LabApp.app_settings_dir=setup/jupyterlab
 AS_ROOT = $(shell test "$$(id -u)" = 0 && echo --allow-root)
 
