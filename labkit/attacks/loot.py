@@ -17,7 +17,10 @@ from labkit.decode.privacy import visible
 from labkit.dialects.base import Dialect
 from labkit.trust.keylog import Secrets
 
-SECRETS = ("password", "bearer token", "password hash", "user name", "message", "file", "attachment", "subject")
+SECRETS = (
+    *("password", "old password", "new password", "bearer token", "password hash"),
+    *("user name", "message", "file", "attachment", "subject"),
+)
 """What must not be read by others; names and addresses are on the envelope."""
 
 CLEAR, OWN_TLS, MAILBOX = "in clear text", "inside TLS of her own", "in her own mailbox"

@@ -23,12 +23,19 @@ from labkit.mail.charset import field_text, text, unbase64
 from labkit.mail.mime import Entity, as_read
 
 _LONGEST = 2048
-"""Bytes of a command or reply that are searched; what it tells stands at its beginning."""
+"""Bytes of a command or reply in which a thing that it tells must lie whole."""
 _HEADER_FIELD = re.compile(
-    rb"^(Subject|From|To)[ \t]*:(?:[ \t]|\r?\n(?=[ \t]))*([^\r\n]+(?:\r?\n[ \t]+[^\r\n]+)*)",
-    re.IGNORECASE | re.MULTILINE,
+    rb"^([!-9;-~]+)[ \t]*:(?:[ \t]|\r?\n(?=[ \t]))*([^\r\n]+(?:\r?\n[ \t]+[^\r\n]+)*)", re.MULTILINE
 )
-"""A field that tells something; its value may begin on the next line (RFC 5322 §2.2.3)."""
+"""A field; its value may begin on the next line (RFC 5322 §2.2.3)."""
+_TELLING = frozenset(
+    b"""subject from sender reply-to to cc bcc message-id in-reply-to references comments keywords received return-path
+    resent-from resent-sender resent-to resent-cc resent-bcc resent-message-id delivered-to x-original-to list-id
+    disposition-notification-to newsgroups followup-to organization organisation user-agent x-mailer nntp-posting-host
+    x-posting-host injection-info authentication-results""".split()
+)
+_TELLING_FAMILIES = (b"x-originating-", b"x-sender", b"x-forwarded-")
+"""Fields that tell about people, their hosts and their programs, and how the names of some more begin."""
 
 
 class Exposure(NamedTuple):
@@ -93,7 +100,7 @@ def _said(dialect: Dialect, events: list[_Numbered]) -> Iterator[Exposure]:
     timestamp = _timestamp(dialect, events)
     for phrases in _with_continuations(events):
         if pattern := dialect.discloses.get(phrases[0][1].title):
-            for what, value, *place in _told(pattern, phrases):
+            for what, value, *place in _told(dialect, pattern, phrases):
                 hashed = what == sasl.HASH
                 shown = sasl.offline(phrases[0][1].title, timestamp, value) if hashed else text(value)
                 yield Exposure(what, shown, *place)
@@ -120,16 +127,38 @@ def _with_continuations(events: list[_Numbered]) -> list[list[_Numbered]]:
     return found
 
 
-def _told(pattern: str, phrases: list[_Numbered]) -> Iterator[tuple[str, bytes, int, int, int]]:
-    starts = list(accumulate((len(event.data) for _, event in phrases), initial=0))
-    match = _compiled(pattern).match(b"".join(event.data for _, event in phrases)[:_LONGEST])
-    for name, value in match.groupdict().items() if match else ():
-        if value:
-            start, end = match.span(name)
-            piece = max(number for number in range(len(phrases)) if starts[number] <= start)
-            quoted = match.string[start - 1 : start] == b'"'
-            plain = re.sub(rb"\\(.)", rb"\1", value) if quoted else value
-            yield name.replace("_", " "), plain, phrases[piece][0], start - starts[piece], end - starts[piece]
+def _told(dialect: Dialect, pattern: str, phrases: list[_Numbered]) -> Iterator[tuple[str, bytes, int, int, int]]:
+    """What a phrase tells, where it begins and each time that the pattern fits once more behind that."""
+    whole = phrases[0][1].data if len(phrases) == 1 else b"".join(event.data for _, event in phrases)
+    longest = len(whole) if phrases[0][1].kind == "message" else _LONGEST
+    told, position = _compiled(pattern), 0
+    match = told.match(whole, 0, longest)
+    starts = list(accumulate((len(event.data) for _, event in phrases), initial=0)) if match else []
+    while match:
+        for name in match.groupdict():
+            for number, start, end in _pieces(starts, *match.span(name)):
+                if value := whole[start:end].rstrip(b"\r\n"):
+                    plain = re.sub(rb"\\(.)", rb"\1", value) if whole[start - 1 : start] == b'"' else value
+                    if name in dialect.codings:
+                        plain = dialect.codings[name](plain)
+                    place = start - starts[number]
+                    yield _name(name), plain, phrases[number][0], place, place + len(value)
+        position, before = match.end(), position
+        match = told.match(whole, position, position + longest) if before < position < len(whole) else None
+
+
+@cache
+def _name(group: str) -> str:
+    return group.replace("__", "-").replace("_", " ")
+
+
+def _pieces(starts: list[int], start: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """The parts of what lies between `start` and `end`, each with the number of the phrase in which it stands."""
+    while start < end:
+        number = bisect_right(starts, start) - 1
+        behind = min(end, starts[number + 1])
+        yield number, start, behind
+        start = behind
 
 
 @cache
@@ -274,9 +303,11 @@ _FIELD = re.compile(rb"[A-Za-z][A-Za-z-]*:[ \t]")
 
 def _in_message(message: Entity, start: int) -> Iterator[_Seen]:
     """The fields and the text of a message whose first byte stands at `start` of the event."""
+    at = message.start + start
     for match in _HEADER_FIELD.finditer(message.header):
-        at = message.start + start
-        yield text(match[1]).lower(), field_text(match[2]), at + match.start(2), at + match.end(2)
+        name = match[1].lower()
+        if name in _TELLING or name.startswith(_TELLING_FAMILIES):
+            yield text(name), field_text(match[2]), at + match.start(2), at + match.end(2)
     for part in message.leaves():
         if part.inner:
             yield from _in_message(part.inner, start)

@@ -150,6 +150,9 @@ class Dialect:
     """Titles of the commands that must all be accepted for a message, or what takes its place, to be taken."""
     replies_to_message: str = ""
     """The command whose every success brings one more reply to the message: ``RCPT`` in LMTP (RFC 2033 §4.2)."""
+    smuggled: Callable[[bytes], int] | None = None
+    """(a client's message) -> where commands begin in it for a server that takes another line than the specified one
+    for the end of a message; 0 where none do. None for a dialect in which each message has as many replies."""
     relay_ports: tuple[int, ...] = ()
     """Ports on which servers talk to each other, and not a person's client to a server."""
     sections: Mapping[str, str] = field(default_factory=dict)
@@ -166,9 +169,12 @@ class Dialect:
     capabilities: Mapping[str, str] = field(default_factory=dict)
     """Capability keyword -> what it offers."""
     discloses: Mapping[str, str] = field(default_factory=dict)
-    """Title of a phrase -> a regular expression whose named groups are what it tells: ``(?P<sender>…)``. A command is
-    read together with its continuations. Behind a ``"``, a group is a quoted string (RFC 9051 §4.3). A group
-    ``password_hash`` is made from the password and the timestamp of the greeting."""
+    """Title of a phrase -> a regular expression whose named groups are what it tells: ``(?P<sender>…)``. It must match
+    where the phrase begins, and is tried again behind each match. A command is read together with its continuations.
+    Behind a ``"``, a group is a quoted string (RFC 9051 §4.3). A group ``password_hash`` is made from the password and
+    the timestamp of the greeting. One underscore in a name is a space, two are a hyphen."""
+    codings: Mapping[str, Callable[[bytes], bytes]] = field(default_factory=dict)
+    """Name of a group of `discloses` -> what undoes the dialect's own coding of its value; it raises for no bytes."""
     reveals: Callable[[str, bytes], Iterable[Disclosed]] | None = None
     """(title and bytes of a phrase, or of the beginning of one) -> what it tells that `discloses` cannot say. A dialect
     that has it says all steps of its logins here, and `sasl` only tells where one begins."""

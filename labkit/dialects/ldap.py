@@ -8,7 +8,7 @@ import re
 
 from labkit.dialects.base import CLIENT, SERVER, Dialect, Phrase
 from labkit.dialects.framing.binary_records import REPLY, BinaryRecordReader, BinaryRecords, ber
-from labkit.dialects.ldap_logins import reveals
+from labkit.dialects.ldap_disclosed import reveals
 from labkit.dialects.ldap_messages import (
     BOOLEAN,
     ENUMERATED,
@@ -301,11 +301,5 @@ LDAP = Dialect(
     commands=COMMANDS,
     replies=REPLIES,
     capabilities={STARTTLS: "The server offers StartTLS (RFC 4511 §4.14).", WHO_AM_I: "The server knows Who am I?"},
-    discloses={
-        "AddRequest": (
-            r"(?s).*?\x68.{1,5}?\x04[\x00-\x7f](?P<entry>[\x20-\x7e]+?)"
-            r"(?=\x30(?:[\x00-\x7f]|\x81.|\x82..)\x30.{1,3}\x04).*?(?P<message>[\x20-\x7e]+)$"
-        ),
-    },
     reveals=reveals,
 )

@@ -207,13 +207,14 @@ class ClientMatrix:
 
 
 def count(program: MailProgram) -> int:
-    """How many runs `every_run` has."""
+    """How many runs `every_run` has, those included that it leaves out."""
     return len(program.modes) * (1 + len(program.vectors))
 
 
 def every_run(make: "Callable[[], Lab]", program: MailProgram, step: Callable[[], object]) -> ClientMatrix:
-    """Run a program under every attack in every mode; `make` makes a lab for each attack, `step` is called after each
-    run.
+    """Run a program under every attack in every mode; `make` makes a lab for each attack.
+
+    `step` is called after each run, and for each that is left out, because the program does not work in that mode.
     """
     labs = _Labs(make)
     with ThreadPoolExecutor(_AT_ONCE, "labkit client") as pool:
@@ -221,6 +222,8 @@ def every_run(make: "Callable[[], Lab]", program: MailProgram, step: Callable[[]
             first = pool.map(lambda mode: _row(labs.new, program, BASELINE(), (mode,), step), program.modes)
             controls = {trial.mode: trial for trial in chain.from_iterable(first)}
             modes = tuple(mode for mode in program.modes if _is_worthwhile(controls[mode]))
+            for _ in range((len(program.modes) - len(modes)) * len(program.vectors)):
+                step()
             rows = pool.map(lambda kind: _row(labs.new, program, kind(), modes, step), program.vectors)
             found = {(trial.vector, trial.mode): trial for trial in chain.from_iterable(rows)}
         except BaseException:  # an interrupt, or a lab that cannot be made: the programs of the others would run on
