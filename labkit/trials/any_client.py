@@ -49,7 +49,7 @@ PATIENCE = 8.0
 """Seconds for one run."""
 BASELINE = Vector
 """The first run: an attacker who only reads. It shows whether the program does its work at all."""
-_AT_ONCE = 12
+_AT_ONCE = 15
 """Programs that run at the same time; most of them wait."""
 _LONGEST_LINE = 160
 _WORD = re.compile(r"\{([a-z_]+)\}")
@@ -151,7 +151,7 @@ def _every() -> str:
 
 
 def _strange(words: str) -> list[str]:
-    """What looks like a placeholder and is none."""
+    """Words in braces that are not placeholders."""
     return [name for name in dict.fromkeys(_WORD.findall(words)) if name not in PLACEHOLDERS]
 
 
@@ -331,7 +331,7 @@ def values_for(attacked: UnderAttack) -> dict[str, str]:
 
 
 def _environment(attacked: UnderAttack) -> dict[str, str]:
-    """Whom to trust, and a folder for temporary files that goes with the attack."""
+    """The authority to trust, and a folder for temporary files that goes with the attack."""
     return {**dict.fromkeys(TRUSTED, str(attacked.ca)), "TMPDIR": str(attacked.folder)}
 
 

@@ -48,5 +48,5 @@ def write(path: Path, text: str) -> Path:
         with replacing(path) as file:
             file.write(text.encode())
     except OSError as error:
-        raise LabError(f"{path} cannot be written: {error.strerror}.") from error
+        raise LabError(f"{path} cannot be written ({error.strerror}): choose another folder.") from error
     return path
