@@ -11,6 +11,7 @@ if [ -w "${HOME:-}" ]; then exec .venv/bin/python "$@"; fi
 # JupyterLab, IPython and matplotlib stop or complain without a home folder that they can write to.
 own=$(mktemp -d)
 trap 'rm -rf "$own"' EXIT
+trap : INT  # Control-C is for JupyterLab; what follows is done when it has ended
 export JUPYTER_CONFIG_DIR="$own/config" JUPYTER_DATA_DIR="$own/data" JUPYTER_RUNTIME_DIR="$own/runtime"
 export IPYTHONDIR="$own/ipython" MPLCONFIGDIR="$own/matplotlib"
 echo "lab: the home folder ${HOME:-(none)} cannot be written: JupyterLab's own settings last until it ends." >&2
