@@ -49,7 +49,7 @@ PATIENCE = 8.0
 """Seconds for one run."""
 BASELINE = Vector
 """The first run: an attacker who only reads. It shows whether the program does its work at all."""
-_AT_ONCE = 12
+_AT_ONCE = 15
 """Programs that run at the same time; most of them wait."""
 _LONGEST_LINE = 160
 _WORD = re.compile(r"\{([a-z_]+)\}")
