@@ -1,4 +1,4 @@
-"""What someone on the path can read in a dialogue: addresses, passwords, names, and where each of them stands.
+"""What an eavesdropper can read in a dialogue: addresses, passwords, names, and where each of them stands.
 
 Only what crossed the wire in clear counts, whatever the reader's own secrets opened; a phrase without its end counts as
 far as it goes. What a dialect's phrases tell, and where mail lies in them, is stated by the dialect, and what a login
@@ -53,9 +53,9 @@ class Exposure(NamedTuple):
 
 
 def visible(dialogue: Dialogue) -> list[Exposure]:
-    """Everything that someone on the path can read, in the order in which it was sent."""
+    """Everything that an eavesdropper can read, in the order in which it was sent."""
     clear = [(index, event) for index, event in enumerate(dialogue.events) if not event.encrypted]
-    texts = [(index, _as_begun(event)) for index, event in clear if event.layer == TEXT]
+    texts = [(index, as_begun(event)) for index, event in clear if event.layer == TEXT]
     found = [
         Exposure(what, value, index, *span)
         for index, event in clear
@@ -79,7 +79,7 @@ def _to_proxies(events: "list[_Numbered]") -> Iterator[Exposure]:
                 yield Exposure(one.what, text(one.value), index, one.start, one.end)
 
 
-def _as_begun(event: Event) -> Event:
+def as_begun(event: Event) -> Event:
     """An unfinished phrase as the phrase that it would have been."""
     if not event.origin.begun:
         return event
@@ -99,8 +99,9 @@ def _said(dialect: Dialect, events: list[_Numbered]) -> Iterator[Exposure]:
     yield from _mail_as_commands(dialect, events)
     timestamp = _timestamp(dialect, events)
     for phrases in _with_continuations(events):
-        if pattern := dialect.discloses.get(phrases[0][1].title):
-            for what, value, *place in _told(dialect, pattern, phrases):
+        if reads := dialect.discloses.get(phrases[0][1].title):
+            found = _told(dialect, reads, phrases) if isinstance(reads, str) else _counted(reads, phrases)
+            for what, value, *place in found:
                 hashed = what == sasl.HASH
                 shown = sasl.offline(phrases[0][1].title, timestamp, value) if hashed else text(value)
                 yield Exposure(what, shown, *place)
@@ -145,6 +146,18 @@ def _told(dialect: Dialect, pattern: str, phrases: list[_Numbered]) -> Iterator[
                     yield _name(name), plain, phrases[number][0], place, place + len(value)
         position, before = match.end(), position
         match = told.match(whole, position, position + longest) if before < position < len(whole) else None
+
+
+def _counted(
+    reads: Callable[[bytes], Iterable[Disclosed]], phrases: list[_Numbered]
+) -> Iterator[tuple[str, bytes, int, int, int]]:
+    """What the dialect's own function finds in a phrase."""
+    whole = b"".join(event.data for _, event in phrases)[:_LONGEST]
+    starts = list(accumulate((len(event.data) for _, event in phrases), initial=0))
+    for what, value, start, end in reads(whole):
+        if value:
+            number = bisect_right(starts, start) - 1
+            yield what, value, phrases[number][0], start - starts[number], end - starts[number]
 
 
 @cache
@@ -264,7 +277,7 @@ _EMPTY = b"="
 
 
 def _decoded(coded: bytes, cut: bool) -> bytes:
-    """What is said in base64, whose end may be `cut` off; as it stands where it is none, because it was not encoded."""
+    """What is said in base64, whose end may be `cut` off; as it stands where it is not base64."""
     try:
         return b"" if coded == _EMPTY else b64decode(coded, validate=True)
     except ValueError:

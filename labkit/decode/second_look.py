@@ -1,6 +1,6 @@
 """Dialogues of a capture whose secrets stand elsewhere: behind the packets, or in the session that was resumed.
 
-A session that stays closed is worth a second look: the rest of the file may hold its secrets (pcapng lets them come at
+A session that stays closed is tried again: the rest of the file may hold its secrets (pcapng lets them come at
 any place), and up to TLS 1.2 a resumed session has the master secret of an earlier one (RFC 5246 §F.1.4, RFC 5077),
 which may still be going on. Each of them is looked for once, when the first session needs it.
 """

@@ -5,8 +5,9 @@ What the words mean is `imap_words`.
 
 import re
 from base64 import b64decode
+from collections.abc import Iterator
 
-from labkit.dialects.base import SERVER, Dialect, Phrase
+from labkit.dialects.base import SERVER, Dialect, Disclosed, Phrase
 from labkit.dialects.framing.tagged_lines import CREDENTIAL, LITERAL, TaggedLineReader, TaggedLines
 from labkit.dialects.imap_words import CAPABILITIES, COMMANDS, GREETINGS, REPLIES, explain
 from labkit.dialects.reader import COMMAND
@@ -123,7 +124,27 @@ def _string(name: str, behind: str = r"\s*$") -> str:
     )
 
 
-_PASSWORD = r"\s+(?:\S+\s*$|\{\d|\")"
+_LOGIN = re.compile(rb"\S+ +LOGIN", re.IGNORECASE)
+_ASTRING = re.compile(rb' *(?:"((?:[^"\\\r\n]|\\.)*)"?|\{(\d+)\+?\}\r?\n|([^\s"{]+))')
+
+
+def _login(data: bytes) -> Iterator[Disclosed]:
+    """The two strings of LOGIN (RFC 9051 §6.2.3); a literal has as many bytes as it announces, whatever they are."""
+    begins = _LOGIN.match(data)
+    at = begins.end() if begins else len(data)
+    for what in ("user name", "password"):
+        found = _ASTRING.match(data, at)
+        if found is None:
+            return
+        start, end = found.span(found.lastindex)
+        at = found.end()
+        if found.lastindex == 2:
+            start, at = at, min(at + int(found[2]), len(data))
+            end = at
+        value = re.sub(rb"\\(.)", rb"\1", data[start:end]) if found.lastindex == 1 else data[start:end]
+        yield Disclosed(what, value, start, end)
+
+
 _TAG = r"[^*\s]\S* +"
 _MAILBOX = r"\S+ +[A-Z]+ +" + _string("mailbox")
 _SEARCH = rf"(?s){_TAG}(?:UID +)?[A-Z]+ +(?P<search>\S(?:.*\S)?)"
@@ -157,7 +178,7 @@ _ENVELOPE = " +".join(
 """RFC 9051 §7.5.2: date, subject, from, sender, reply-to, to, cc, bcc, in-reply-to, message-id."""
 
 _DISCLOSES = {
-    "LOGIN": rf"\S+ +LOGIN +{_string('user_name', _PASSWORD)}(?: +{_string('password')})?",
+    "LOGIN": _login,
     "LIST": f"(?:{_LISTED}|{_ASKED_FOR})",
     "LSUB": f"(?:{_LISTED}|{_ASKED_FOR})",
     "STATUS": r"\S+ +STATUS +" + _string("mailbox", r"\s*\("),
@@ -217,6 +238,10 @@ def _steal(tag: str, account: Credentials, login: int) -> bytes:
         + tagged_command(f"LOGIN {account.user} {account.password}", second)
         + tagged_command(f"APPEND INBOX {{{swallowed}}}", third)
     )
+
+
+_ON_MESSAGES = ("FETCH", "STORE", "COPY", "MOVE", "EXPUNGE")
+_WORKS = ("SELECT", "EXAMINE", *_ON_MESSAGES, *(f"UID {verb}" for verb in _ON_MESSAGES))
 
 
 def _preauth(greeting: bytes) -> bytes:
@@ -282,7 +307,9 @@ IMAP = Dialect(
     recognises=_recognises,
     explain=explain,
     tagged=True,
-    delivers=("APPEND",),
+    logins=("LOGIN", "AUTHENTICATE"),
+    delivers=("APPEND", "REPLACE", "UID REPLACE"),
+    works=_WORKS,
     commands=COMMANDS,
     replies=REPLIES,
     capabilities=CAPABILITIES,

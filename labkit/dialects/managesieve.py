@@ -222,10 +222,12 @@ MANAGESIEVE = Dialect(
     recognises=_recognises,
     explain=_explain,
     again="OK",
+    logins=("AUTHENTICATE",),
     delivers=("PUTSCRIPT",),
+    works=("GETSCRIPT", "SETACTIVE", "DELETESCRIPT", "RENAMESCRIPT", "CHECKSCRIPT"),
     steps={
         "offer": "The server offers STARTTLS in its greeting, unasked.",
-        "question inside TLS": "Inside TLS the server lists its capabilities again, unasked: only this list counts.",
+        "first words in TLS": "Inside TLS the server lists its capabilities again, unasked: only this list counts.",
     },
     commands=COMMANDS,
     replies=REPLIES,

@@ -274,6 +274,10 @@ _REPLIES: Mapping[str, Reply] = {
 }
 
 
+_MORE_FOLLOWS = (
+    *("NegotiateProtocolVersion", "NoticeResponse", "ParameterStatus"),
+    *("DataRow", "CopyData", "NotificationResponse"),
+)
 _ACCEPTED = {"AuthenticationOk": True, "CommandComplete": True, "EmptyQueryResponse": True, "ErrorResponse": False}
 """Reply -> whether what was asked is done."""
 
@@ -302,7 +306,8 @@ POSTGRESQL = Dialect(
     upgrade="SSLRequest",
     go_ahead="S",
     client_first=True,
-    more_follows=("NegotiateProtocolVersion", "NoticeResponse", "ParameterStatus"),
+    upgrades_first=True,
+    more_follows=_MORE_FOLLOWS,
     messages=lambda _: (),
     sasl=r"(?!)(?P<mechanism>)(?P<initial>)",
     reader=_Reader,
@@ -322,11 +327,12 @@ POSTGRESQL = Dialect(
     begins_phrase=_begins_phrase,
     again="StartupMessage",
     accepts=lambda title, _: _ACCEPTED.get(title),
+    logins=("StartupMessage", "PasswordMessage", "SASLInitialResponse", "SASLResponse"),
     delivers=("Query", "Execute"),
     steps={
         "upgrade": "The client asks to start TLS before anything else: SSLRequest.",
         "go-ahead": "The server agrees with the single byte S. The next byte is TLS.",
-        "question inside TLS": "Inside TLS the client begins: who it is, and which database it wants.",
+        "first words in TLS": "Inside TLS the client begins: who it is, and which database it wants.",
     },
     commands=COMMANDS,
     replies=REPLIES,

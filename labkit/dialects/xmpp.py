@@ -208,7 +208,7 @@ def _in_login(title: str, data: bytes) -> Iterator[Disclosed]:
 
 
 def _payload(coded: bytes) -> bytes:
-    """What is said in base64, whose end may be cut off; as it stands where it is none.
+    """What is said in base64, whose end may be cut off; as it stands where it is not base64.
 
     A single ``=`` stands for no bytes (RFC 6120 §6.4.2).
     """
@@ -269,12 +269,13 @@ XMPP = Dialect(
     explain=_explain,
     again="stream",
     accepts=_accepts,
+    logins=("auth", "authenticate", "response"),
     steps={
         "greeting": "The client has opened its stream; the server opens its own.",
         "offer": "The server offers starttls among its features, unasked.",
         "upgrade": "The client asks to start TLS: <starttls/>.",
         "go-ahead": "The server agrees: <proceed/>. The next byte is TLS.",
-        "question inside TLS": "Inside TLS both begin a new stream, and the server lists its features anew.",
+        "first words in TLS": "Inside TLS both begin a new stream, and the server lists its features anew.",
     },
     commands=COMMANDS,
     replies=REPLIES,

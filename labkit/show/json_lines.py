@@ -6,7 +6,7 @@
 - ``events``: what happened, in order, with the fields of `labkit.decode.event.Event`. For its bytes there are ``text``,
   what was said in the protocol, with ``\\xNN`` for what is not UTF-8, and ``base64`` (RFC 4648 §4), a message of TLS
   or a text that is not UTF-8. Each is null where it has nothing to say.
-- ``readable``: what someone on the path can read, ``{"what", "value", "event", "start", "end"}``, with the index of the
+- ``readable``: what an eavesdropper can read, ``{"what", "value", "event", "start", "end"}``, with the index of the
   event and offsets in its bytes (`labkit.decode.privacy.Exposure`).
 
 A line may have millions of characters, so an event is one format and only strings go through the encoder: `json.dumps`

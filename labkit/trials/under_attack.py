@@ -1,4 +1,4 @@
-"""A client under one attack, in a lab of its own: the servers that it meets, what it is told, and the verdict on it.
+"""A client under one attack, in a lab of its own: its servers, its settings, and the verdict on it.
 
 What the client is, and how it is run, is not known here. The servers make no mistake: what a client cannot help is not
 its verdict.
@@ -11,7 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from labkit.attack import Aftermath, targets
+from labkit.aftermath import Aftermath
+from labkit.attack import targets
 from labkit.attacks.account import NAME
 from labkit.attacks.engine.interceptor import Interceptor
 from labkit.attacks.vector import Vector
@@ -38,11 +39,11 @@ MODES = {
     UPGRADED: "a server that offers to upgrade, on the same port",
     IMPLICIT: "a server on the port where TLS comes before the first byte (RFC 8314)",
 }
-"""What the client is told to talk to."""
+"""The address that the client connects to."""
 
 
 class UnderAttack:
-    """What a client is told, and after it has done its work, the verdict."""
+    """The settings of a client and, after it has done its work, the verdict."""
 
     def __init__(self, lab: "Lab", server: "Server", vector: Vector, mode: str, folder: Path) -> None:
         self.mode = mode
@@ -119,7 +120,7 @@ def under_attack(lab: "Lab", protocol: str, vector: Vector, mode: str) -> Iterat
 
 
 def _servers(lab: "Lab", protocol: str, vector: Vector, mode: str) -> "Server":
-    """Start the servers of a mode; gives the one that the client is told of."""
+    """Start the servers of a mode; gives the one that the client connects to."""
     for server in list(lab.servers.values()):
         server.close()
     lab.servers.clear()

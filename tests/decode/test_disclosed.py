@@ -1,4 +1,4 @@
-"""What each command and response gives away to someone on the path, in every form in which it can be written."""
+"""What each command and response gives away to an eavesdropper, in every form in which it can be written."""
 
 import pytest
 from transcripts import turns
@@ -68,6 +68,8 @@ CASES: list[tuple[Dialect, str, list[tuple[str, str]]]] = [
         'C: a FETCH 1 X\nS: * 1 FETCH (BODY[HEADER] {18}\nS: Subject: raise\nS: \nS:  BODY[TEXT] "no way")',
         [("subject", "raise"), ("message", "no way")],
     ),
+    (IMAP, 'C: a LOGIN {7+}\nC: a "b" c {3+}\nC:  d ', [("user name", 'a "b" c'), ("password", " d ")]),
+    (IMAP, 'C: a LOGIN "{5}" {7+}\nC: "x y\\z"\nS: a OK', [("user name", "{5}"), ("password", '"x y\\z"')]),
     (IMAP, f"S: * OK hi\nC: a AUTHENTICATE PLAIN\nC: {PLAIN}\nS: a NO first TLS", LOGIN),
     (POP3, "S: +OK\nC: USER alice\nS: +OK\nC: PASS hunter 2", [ALICE, ("password", "hunter 2")]),
     (POP3, "S: +OK\nC: USER\talice\nS: +OK\nC: PASS  hunter2", [ALICE, ("password", " hunter2")]),

@@ -88,7 +88,7 @@ def test_what_dumpcap_captured_of_openssl_is_opened_with_openssls_key_log(tmp_pa
             done = lab.alice.run([*command, *how], input=b"EHLO openssl.lab.test\nQUIT\n")
     assert b"221 Bye" in done.stdout
     dialogue = opened(read_capture(path, keylog))
-    assert dialogue.dialect.name == "SMTP"  # by its greeting, for nobody knows this port
+    assert dialogue.dialect.name == "SMTP"  # by its greeting: no dialect has this port
     assert (dialogue.session.started, dialogue.session.version, dialogue.session.opened) == (started, "TLS 1.3", True)
     assert (CLIENT, "EHLO openssl.lab.test") in said(dialogue) and said(dialogue)[-1] == (SERVER, "221 Bye")
     assert not [event for event in dialogue.events if event.kind in ("unknown", "injected", "gap")]

@@ -1,4 +1,4 @@
-"""What someone on the path can read: everything that crossed in clear text, decoded, and nothing of the rest."""
+"""What an eavesdropper can read: everything that crossed in clear text, decoded, and nothing of the rest."""
 
 from base64 import b64encode
 

@@ -1,4 +1,4 @@
-"""Programs that nobody here wrote speak with the servers: in the clear, over the upgrade, and with implicit TLS."""
+"""Programs from elsewhere speak with the servers: in the clear, over the upgrade, and with implicit TLS."""
 
 import subprocess
 
