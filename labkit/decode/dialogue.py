@@ -59,6 +59,12 @@ def read(
     )
 
 
+def spoken(conversation: Conversation) -> Dialect | None:
+    """The dialect that a conversation's first bytes, or its port, tell."""
+    port = conversation.server.port
+    return _recognised(conversation.said, port)[1] or inside_tls_at(port)
+
+
 def _name(names: Mapping[str, str], end: Endpoint) -> str:
     return names.get(_end(end)) or names.get(end.host, "")
 

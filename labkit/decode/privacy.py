@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from labkit.decode import preface
 from labkit.decode.event import CLIENT, TEXT, TLS, Dialogue, Event, fields_named
+from labkit.decode.tls_start import is_text
 from labkit.dialects import sasl
 from labkit.dialects.base import CHALLENGE, MECHANISM, RESPONSE, Dialect, Disclosed
 from labkit.dialects.reader import text_end
@@ -66,8 +67,10 @@ def visible(dialogue: Dialogue) -> list[Exposure]:
         found += _to_proxies(texts)
     if dialogue.dialect:
         found += _said(dialogue.dialect, texts)
-    elif dialogue.part_of:
-        found += [Exposure("file", text(event.data), index, 0, len(event.data)) for index, event in texts]
+    else:
+        what = "file" if dialogue.part_of else "text"
+        said = (one for one in texts if dialogue.part_of or is_text(one[1].data))
+        found += [Exposure(what, text(event.data), index, 0, len(event.data)) for index, event in said]
     return sorted(found, key=lambda exposure: (exposure.event_index, exposure.start))
 
 

@@ -199,7 +199,7 @@ def test_a_name_cannot_smuggle_in_control_characters():
             *("ServerKeyExchange", 12, "TLS 1.2", "TLS_DHE_RSA_WITH_AES_128_GCM_SHA256"),
             *("0001 17 0001 05 0001 08 0804 0002 aabb", ["algorithm"], "rsa_pss_rsae_sha256 (0x0804)"),
         ),
-        ("ServerKeyExchange", 12, "TLS 1.2", "TLS_PSK_WITH_AES_128_GCM_SHA256", "0002 6869", ["psk_identity_hint"], "hi"),
+        ("ServerKeyExchange", 12, "TLS 1.2", "TLS_PSK_WITH_AES_128_CCM", "0002 6869", ["psk_identity_hint"], "hi"),
         ("ServerKeyExchange", 12, "TLS 1.2", "TLS_SRP_SHA_WITH_AES_128_CBC_SHA", "0000", ["exchange_keys"], "0000"),
         ("CompressedCertificate", 25, "TLS 1.3", "", "0002 000100 000001 aa", ["algorithm"], "brotli (0x0002)"),
         ("handshake message 77", 77, "TLS 1.3", "", "abcd", ["content"], "abcd"),
