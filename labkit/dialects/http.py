@@ -115,9 +115,11 @@ class _Reader(BufferedReader):
         wanted = min(len(buffer) if due == _TO_THE_END else due, LARGEST)
         if len(buffer) < wanted:
             return None
-        if due != _TO_THE_END:
-            self._due[side] -= wanted
-        return self._said(side, _CONTENT, buffer.take(wanted))
+        data = buffer.take(wanted)
+        if due == _TO_THE_END:  # nothing tells that bytes which are no text are content
+            return Phrase(side, _KINDS[side] if _is_text(data) else "unknown", _CONTENT, data)
+        self._due[side] -= wanted
+        return self._said(side, _CONTENT, data)
 
     def _chunk(self, side: str) -> Phrase | None:
         """A chunk behind its size; the last one has no bytes, and fields may follow it (RFC 9112 §7.1)."""
