@@ -46,6 +46,10 @@ class Evidence:
         """The last thing that the victim said; empty where it said nothing."""
         self.begun = _begun(outside, self.dialect)
         """Whether the victim asked for something, or began TLS; to say goodbye is neither."""
+        self.trusted = _asked(own, self.dialect)
+        """What the victim asked first of the attacker inside TLS of her own; empty where it only took its leave."""
+        self.in_clear = any(deed.accepted for deed in deeds(outside)) and outside.session is None
+        """Whether the victim did something without TLS."""
         self.unopened = _unopened(opened) if not victim.inside.said else ""
         """Why it is not known what the victim said inside TLS; empty where it is known, or nothing was said."""
         self.recipients = _recipients(self.read)
@@ -102,9 +106,14 @@ def _belonging(dialogue: Dialogue, others: Others) -> Iterator[Dialogue]:
 
 
 def _begun(dialogue: Dialogue, dialect: Dialect | None) -> bool:
-    said = [event for event in dialogue.events if event.sender == CLIENT]
-    asked = (event.title for event in said if event.layer == TEXT and event.kind != "unknown")
-    return any(event.layer == TLS for event in said) or any(title != _goodbye(dialect) for title in asked)
+    said_tls = any(event.sender == CLIENT and event.layer == TLS for event in dialogue.events)
+    return said_tls or bool(_asked(dialogue, dialect))
+
+
+def _asked(dialogue: Dialogue, dialect: Dialect | None) -> str:
+    """The title of the first thing that the client asked for; empty where it asked for nothing."""
+    said = (event for event in dialogue.events if event.sender == CLIENT and event.layer == TEXT)
+    return next((one.title for one in said if one.kind != "unknown" and one.title != _goodbye(dialect)), "")
 
 
 def _goodbye(dialect: Dialect | None) -> str:
