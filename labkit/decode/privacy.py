@@ -277,7 +277,7 @@ _EMPTY = b"="
 
 
 def _decoded(coded: bytes, cut: bool) -> bytes:
-    """What is said in base64, whose end may be `cut` off; as it stands where it is none, because it was not encoded."""
+    """What is said in base64, whose end may be `cut` off; as it stands where it is not base64."""
     try:
         return b"" if coded == _EMPTY else b64decode(coded, validate=True)
     except ValueError:

@@ -225,7 +225,7 @@ def _ask(_: str, tag: str) -> bytes:
 
 
 def _attributes(data: bytes) -> list[tuple[bytes, list[bytes]]] | None:
-    """The attributes of a SearchResultEntry: (type, values); None where the bytes are none."""
+    """The attributes of a SearchResultEntry: (type, values); None for other bytes."""
     read = message(data)
     if read is None or read.operation != 0x64 or len(read.parts) != 2:
         return None

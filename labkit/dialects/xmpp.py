@@ -208,7 +208,7 @@ def _in_login(title: str, data: bytes) -> Iterator[Disclosed]:
 
 
 def _payload(coded: bytes) -> bytes:
-    """What is said in base64, whose end may be cut off; as it stands where it is none.
+    """What is said in base64, whose end may be cut off; as it stands where it is not base64.
 
     A single ``=`` stands for no bytes (RFC 6120 §6.4.2).
     """

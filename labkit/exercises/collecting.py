@@ -117,7 +117,7 @@ class ClassTable(Page):
 
 
 def collect(paths: Sequence[Path]) -> ClassTable:
-    """The table of these progress files. Raises `LabError` when there are none."""
+    """The table of these progress files. Raises `LabError` without any."""
     if not paths:
         raise LabError("There is nothing to collect: name the progress files of the class.")
     rows: dict[object, StudentRow] = {}

@@ -151,7 +151,7 @@ def _every() -> str:
 
 
 def _strange(words: str) -> list[str]:
-    """What looks like a placeholder and is none."""
+    """Words in braces that are not placeholders."""
     return [name for name in dict.fromkeys(_WORD.findall(words)) if name not in PLACEHOLDERS]
 
 
@@ -331,7 +331,7 @@ def values_for(attacked: UnderAttack) -> dict[str, str]:
 
 
 def _environment(attacked: UnderAttack) -> dict[str, str]:
-    """Whom to trust, and a folder for temporary files that goes with the attack."""
+    """The authority to trust, and a folder for temporary files that goes with the attack."""
     return {**dict.fromkeys(TRUSTED, str(attacked.ca)), "TMPDIR": str(attacked.folder)}
 
 

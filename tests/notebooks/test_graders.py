@@ -1,4 +1,7 @@
-"""nbgrader and Otter-Grader grade what labkit hands out: solved, wrong, empty and untidy notebooks."""
+"""nbgrader and Otter-Grader grade what labkit hands out: solved, wrong, empty and untidy notebooks.
+
+They take 2 s to load, so only what uses them imports them: each process of pytest-xdist loads this file.
+"""
 
 import copy
 import os
@@ -9,9 +12,6 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
-from nbgrader.api import Gradebook
-from nbgrader.validator import Validator
-from otter.execute import grade_notebook
 
 from labkit.__main__ import main
 
@@ -130,6 +130,8 @@ def course(lesson, tmp_path_factory):
 
 
 def points(course, student):
+    from nbgrader.api import Gradebook
+
     folder, _ = course
     with Gradebook(f"sqlite:///{folder}/gradebook.db") as book:
         graded = book.find_submission("mine", student)
@@ -162,6 +164,8 @@ def test_an_exercise_without_a_cell_and_settings_that_are_lost_or_changed_are_to
 
 
 def test_nbgraders_validator_passes_the_instructors_notebook_and_a_solved_one_and_names_what_is_not_answered(course):
+    from nbgrader.validator import Validator
+
     folder, _ = course
     assert Validator().validate(str(folder / "source" / "mine" / "mine.ipynb")) == {}
     failed = Validator().validate(str(folder / "submitted" / "empty" / "mine" / "mine.ipynb"))["failed"]
@@ -186,6 +190,8 @@ def test_otter_check_passes_the_instructors_notebook(tested):
 
 @pytest.mark.parametrize(("student", "answers"), [("wrong", WRONG), ("empty", {})])
 def test_otter_gives_a_wrong_or_empty_notebook_no_points(tested, tmp_path, monkeypatch, student, answers):
+    from otter.execute import grade_notebook
+
     monkeypatch.chdir(tmp_path)  # the kernel runs there, and keeps its files there
     notebook = read(tested / "student" / "mine.ipynb")
     handed_in = written(answered(notebook, answers, student), tmp_path / "mine.ipynb")
