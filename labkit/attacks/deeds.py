@@ -108,7 +108,7 @@ class _Reading:
             said = self._values(index, "user name")
             name = said[-1:] or name
             if proofs := self._values(index, *CREDENTIALS):
-                yield from (Deed(LOGIN, (*name, proof), *self._replies.fate(index)) for proof in proofs)
+                yield from (Deed(LOGIN, (*name, proof), *self._settled(index)) for proof in proofs)
                 continue
             done, reply = self._replies.first(index)
             is_step = event.kind == "credential" or event.title in self._dialect.logins

@@ -152,6 +152,16 @@ CASES = {
         SMTP + "C: AUTH GSSAPI\nS: 334 \nC: YWJjZA==\nS: 535 no",
         "refused login",
     ),
+    "a login that ends with a challenge": (
+        25,
+        SMTP + "C: AUTH XOAUTH2 dXNlcj1hAWF1dGg9QmVhcmVyIHQBAQ==\nS: 334 e30=",
+        "open",
+    ),
+    "a token that is refused": (
+        25,
+        SMTP + "C: AUTH XOAUTH2 dXNlcj1hAWF1dGg9QmVhcmVyIHQBAQ==\nS: 334 e30=\nC: \nS: 535 no",
+        "refused login",
+    ),
     "a login that is called off": (25, SMTP + "C: AUTH LOGIN\nS: 334 VXNlcm5hbWU6\nC: *\nS: 501 off", "refused login"),
     "a name that needs no password": (21, "S: 220 FTP ready\nC: USER anonymous\nS: 230 in", "done"),
     # files, scripts, news
