@@ -261,7 +261,7 @@ def _with_rewritten(verdict: Verdict, victim: Visit) -> Verdict:
 
 def _harmless(victim: Visit) -> Verdict:
     said = _last_words(victim)
-    last = last_of_each(deed for session in victim.sessions for deed in session.inside)
+    last = _last_deeds(victim)
     if unopened := next((session.unopened for session in victim.sessions if session.unopened), ""):
         return Verdict(UNKNOWN, f"what the victim said inside TLS is not known: {unopened}", evidence=said)
     if victim.idle:
@@ -279,6 +279,13 @@ def _harmless(victim: Visit) -> Verdict:
     in_clear = any(session.in_clear for session in victim.sessions)
     why = "the victim said nothing in clear text that is secret, and" if in_clear else "the victim"
     return Verdict(STOPPED, f"{why} went no further", evidence=said)
+
+
+def _last_deeds(victim: Visit) -> list[Deed]:
+    """What became of each thing that it asked for; of programs that ran at the same time, in each session."""
+    if len(victim.reports) > 1:
+        return [deed for session in victim.sessions for deed in last_of_each(session.inside)]
+    return last_of_each(deed for session in victim.sessions for deed in session.inside)
 
 
 def _shown(victim: Visit, last: list[Deed]) -> tuple[str, ...]:

@@ -424,6 +424,22 @@ def test_each_of_two_victims_is_told(lab):
     agrees(mallory)
 
 
+def test_of_two_victims_at_once_the_one_that_was_refused_is_told(lab):
+    server, meeting = lab.smtp(auth="always"), threading.Barrier(2, timeout=LONGEST_WAIT)
+
+    def visit(password):
+        meeting.wait()
+        lab.send(server, "x", login=("alice", password), policy=policies.verified, timeout=LONGEST_WAIT)
+
+    with lab.mallory(Vector(), at=server) as mallory:
+        both = [threading.Thread(target=visit, args=(password,)) for password in ("wrong", "hunter2")]
+        for one in both:
+            one.start()
+        for one in both:
+            one.join(LONGEST_WAIT)
+    assert mallory.verdict.outcome == "broken" and "refused the victim's login" in repr(mallory.verdict)
+
+
 # ---- visitors that show nothing
 
 
