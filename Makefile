@@ -12,9 +12,8 @@
 
 ARGS =
 PY = .venv/bin/python
-# On the first lesson; JupyterLab loads no news and looks for no updates.
-JUPYTER = --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb \
-	--LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
+# On the first lesson; JupyterLab loads no news, looks for no updates, and does not ask whether to.
+JUPYTER = --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb --LabApp.app_settings_dir=setup/jupyterlab
 AS_ROOT = $(shell test "$$(id -u)" = 0 && echo --allow-root)
 
 # Four tests run at once: most of them wait, for a time limit or for another program.

@@ -207,7 +207,7 @@ class Attack:
         return self.interceptor.address(server.port)
 
     def visit(self, victim: str) -> "Report":
-        """Let a victim of `labkit.attacks.victims` do its work, and give what its user is told."""
+        """Let a victim of `labkit.attacks.victims` do its work, and give what its user reads."""
         from labkit.attacks import victims
 
         chosen = victims.named(victim)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Publishing:
-    """What `labkit.lab.Lab` can do with domains."""
+    """The part of `labkit.lab.Lab` for domains."""
 
     network: "Network"
     keylog: "KeyLog"

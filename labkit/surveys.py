@@ -101,7 +101,7 @@ def read(path: Path | str) -> tuple[PublishedFigure, ...]:
     try:
         text = path.read_text("utf-8-sig")
     except OSError as error:
-        raise LabError(f"{path.name} cannot be read: {error.strerror}.") from error
+        raise LabError(f"{path.name} cannot be read: {error.strerror}. Check its name and its permissions.") from error
     except UnicodeDecodeError as error:
         odd = error.object[error.start]
         raise LabError(f"{path.name} is not UTF-8 text: byte {error.start} is {odd:#04x}.") from error

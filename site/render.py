@@ -85,7 +85,7 @@ def _notebook(page: Path) -> nbformat.NotebookNode:
 
 
 def _execute(notebook: nbformat.NotebookNode, name: str) -> None:
-    """Add the outputs of a fresh kernel, which works in an empty folder and knows no student."""
+    """Add the outputs of a fresh kernel, which works in an empty folder and without a student's name."""
     with tempfile.TemporaryDirectory() as folder:
         place = {"metadata": {"path": folder}}
         surroundings = {**os.environ, "LABKIT_STUDENT": "site"}

@@ -97,7 +97,7 @@ def test_the_search_finds_imports_wherever_they_stand():
 
 HEAVY = {"IPython", "cryptography", "dns", "htpy", "ipywidgets", "markupsafe", "matplotlib", "scapy", "tlslite", "tqdm"}
 """Libraries that take long to load: a cell that needs none of them does not wait for them."""
-STAGE = {"lab", "attack", "adopting", "capturing", "probing", "publishing", "trying"}
+STAGE = {"lab", "attack", "aftermath", "adopting", "capturing", "probing", "publishing", "serving", "trying"}
 """Files whose every verb loads its own room."""
 LATER = {
     "labkit.checkup": "it tells which library is missing, so it begins without any",

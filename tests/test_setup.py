@@ -198,6 +198,14 @@ def test_the_first_python_that_fits_is_taken(machine):
     assert machine.install().returncode == 0 and machine.made_by == "python3.12"
 
 
+def test_each_python_that_is_tested_is_found_where_no_other_is(machine):
+    for minor in range(11, 15):
+        machine.python(f"python3.{minor}")
+        assert machine.install().returncode == 0 and machine.made_by == f"python3.{minor}"
+        shutil.rmtree(machine.checkout / ".venv")
+        (machine.bin / f"python3.{minor}").unlink()
+
+
 def test_a_python_that_was_asked_for_is_taken_whatever_else_is_there(machine, tmp_path):
     machine.python("python3")
     (tmp_path / "bin" / "my python").symlink_to(machine.python("other"))

@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from labkit.attacks.account import NAME
-from labkit.attacks.evidence import LOGIN, MESSAGE, Deed, Evidence
+from labkit.attacks.account import ADDRESS, NAME
+from labkit.attacks.deeds import LOGIN, Deed, last_of_each
+from labkit.attacks.evidence import Evidence
 from labkit.attacks.loot import SECRETS, Item, Loot, stored
 from labkit.attacks.vector import Vector
 from labkit.attacks.vectors.identity import offers_tls13
@@ -77,7 +78,8 @@ class Case:
         """What the attacker has read."""
         on_the_way = [item for session in self.sessions for item in session.read]
         dialect = self.sessions[0].dialect if self.sessions else None
-        return Loot([*on_the_way, *stored(self.mail, dialect, self.sealed)])
+        invited = any(ADDRESS in session.addressed for session in self.sessions)  # a victim has written to her itself
+        return Loot([*on_the_way, *stored(() if invited else self.mail, dialect, self.sealed)])
 
     @property
     def sealed(self) -> list[Item]:
@@ -237,7 +239,7 @@ def _rewritten_lines(victim: Visit) -> list[str]:
     return [
         f"the mail for {', '.join(session.recipients)} went to {', '.join(session.passed_on)}"
         for session in victim.sessions
-        if session.recipients and session.passed_on and set(session.passed_on) != set(session.recipients)
+        if session.recipients and session.passed_on and session.passed_on != session.recipients
     ]
 
 
@@ -254,42 +256,28 @@ def _with_rewritten(verdict: Verdict, victim: Visit) -> Verdict:
 
 def _harmless(victim: Visit) -> Verdict:
     said = _last_words(victim)
-    last = _last_deeds(victim)
-    refused = next((deed for deed in last if deed.accepted is False), None)
-    unanswered = [deed for deed in last if deed.accepted is None and not deed.reply]
+    last = last_of_each(deed for session in victim.sessions for deed in session.inside)
     if unopened := next((session.unopened for session in victim.sessions if session.unopened), ""):
         return Verdict(UNKNOWN, f"what the victim said inside TLS is not known: {unopened}", evidence=said)
     if victim.idle:
         why = "the victim connected and asked for nothing, so what it would have done is not known"
         return Verdict(UNKNOWN, why, evidence=said)
-    if refused:
+    if refused := next((deed for deed in last if deed.accepted is False), None):
         return Verdict(BROKEN, f"the server refused the victim's {refused.what}", evidence=(refused.reply, *said))
-    if victim.done is False or unanswered:
-        begun = "began its work inside TLS and could not end it"
-        return Verdict(BROKEN, f"the victim {begun}", evidence=said) if victim.sealed else _stopped(said)
-    if last:
-        return Verdict(UNHARMED, "the victim did its work inside TLS with the real server", evidence=_titles(victim))
+    if last and victim.done is not False and not any(deed.unanswered for deed in last):
+        why = "the victim did its work inside TLS with the real server"
+        return Verdict(UNHARMED, why, evidence=_shown(victim, last))
+    if last or victim.sealed:
+        return Verdict(BROKEN, "the victim began its work inside TLS and did not end it", evidence=said)
     if victim.done:
         return Verdict(BROKEN, "the victim says that it is done, but nothing of it came by", evidence=said)
-    if victim.sealed:
-        return Verdict(BROKEN, "the victim began its work inside TLS and could not end it", evidence=said)
-    return _stopped(said)
-
-
-def _stopped(said: tuple[str, ...]) -> Verdict:
     return Verdict(STOPPED, "the victim went no further", evidence=said)
 
 
-def _last_deeds(victim: Visit) -> list[Deed]:
-    """The last login inside TLS with the real server, and the last try of each part of a message: what became of
-    earlier ones is past."""
-    done = [deed for session in victim.sessions for deed in session.inside]
-    last = {(deed.what, deed.values if deed.what == MESSAGE else ()): deed for deed in done}
-    return sorted(last.values(), key=lambda deed: deed.what != LOGIN)
-
-
-def _titles(victim: Visit) -> tuple[str, ...]:
-    return tuple(f"{item.what}, inside TLS" for item in victim.sealed)
+def _shown(victim: Visit, last: list[Deed]) -> tuple[str, ...]:
+    """What was done inside TLS: the secrets that were said there, or the server's answers."""
+    secrets = tuple(f"{item.what}, inside TLS" for item in victim.sealed)
+    return secrets or tuple(f"{deed.what}, inside TLS: {deed.reply}" for deed in last)
 
 
 def _last_words(victim: Visit) -> tuple[str, ...]:

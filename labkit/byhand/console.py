@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from labkit.show.twosided import TwoSided
 
 PATIENCE = 600.0
-"""Seconds that a victim has for all it does while a person decides, unless it is told otherwise."""
+"""Seconds that a victim has for all it does while a person decides, unless given."""
 
 
 def you_are_mallory(lab: "Lab", seconds: float = 60.0, script: "Vector | None" = None) -> "Console":

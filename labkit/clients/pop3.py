@@ -18,7 +18,7 @@ from labkit.trust.certificates import SERVER_NAME
 _NO_CAPA, _NO_STLS = "-ERR CAPA not supported by server", "-ERR STLS not supported by server"
 """The beginning of poplib's error message."""
 _CAPABILITIES_UNKNOWN = {"USER": []}
-"""What is assumed of a server that knows no CAPA (RFC 2449): it is older than STLS."""
+"""The capabilities of a server without CAPA (RFC 2449): it is older than STLS."""
 
 
 class POP3Client(poplib.POP3):

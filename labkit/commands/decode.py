@@ -49,16 +49,16 @@ def run(chosen: argparse.Namespace) -> int:
 
 def _print_lookups(file: CaptureFile) -> bool:
     """Print the questions to a name server, as a table; whether there are any."""
-    if not asks(file.again().frames(), file.passed_over):
+    if not asks(file.again().records(), file.passed_over):
         return False
     from labkit.defences.lookups import lookups  # it loads the DNS
     from labkit.show.lookup_table import lookup_table
 
-    frames = file.again().frames()
+    frames = file.again().records()
     first = next(frames)
     found = lookups(chain([first], frames))
     if found:
-        print(lookup_table(found, first.time, {}))
+        print(lookup_table(found, first[0], {}))
     return bool(found)
 
 

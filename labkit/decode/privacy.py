@@ -23,12 +23,19 @@ from labkit.mail.charset import field_text, text, unbase64
 from labkit.mail.mime import Entity, as_read
 
 _LONGEST = 2048
-"""Bytes of a command or reply that are searched; what it tells stands at its beginning."""
+"""Bytes of a command or reply in which a thing that it tells must lie whole."""
 _HEADER_FIELD = re.compile(
-    rb"^(Subject|From|To)[ \t]*:(?:[ \t]|\r?\n(?=[ \t]))*([^\r\n]+(?:\r?\n[ \t]+[^\r\n]+)*)",
-    re.IGNORECASE | re.MULTILINE,
+    rb"^([!-9;-~]+)[ \t]*:(?:[ \t]|\r?\n(?=[ \t]))*([^\r\n]+(?:\r?\n[ \t]+[^\r\n]+)*)", re.MULTILINE
 )
-"""A field that tells something; its value may begin on the next line (RFC 5322 §2.2.3)."""
+"""A field; its value may begin on the next line (RFC 5322 §2.2.3)."""
+_TELLING = frozenset(
+    b"""subject from sender reply-to to cc bcc message-id in-reply-to references comments keywords received return-path
+    resent-from resent-sender resent-to resent-cc resent-bcc resent-message-id delivered-to x-original-to list-id
+    disposition-notification-to newsgroups followup-to organization organisation user-agent x-mailer nntp-posting-host
+    x-posting-host injection-info authentication-results""".split()
+)
+_TELLING_FAMILIES = (b"x-originating-", b"x-sender", b"x-forwarded-")
+"""Fields that tell about people, their hosts and their programs, and how the names of some more begin."""
 
 
 class Exposure(NamedTuple):
@@ -48,7 +55,7 @@ class Exposure(NamedTuple):
 def visible(dialogue: Dialogue) -> list[Exposure]:
     """Everything that an eavesdropper can read, in the order in which it was sent."""
     clear = [(index, event) for index, event in enumerate(dialogue.events) if not event.encrypted]
-    texts = [(index, _as_begun(event)) for index, event in clear if event.layer == TEXT]
+    texts = [(index, as_begun(event)) for index, event in clear if event.layer == TEXT]
     found = [
         Exposure(what, value, index, *span)
         for index, event in clear
@@ -72,7 +79,7 @@ def _to_proxies(events: "list[_Numbered]") -> Iterator[Exposure]:
                 yield Exposure(one.what, text(one.value), index, one.start, one.end)
 
 
-def _as_begun(event: Event) -> Event:
+def as_begun(event: Event) -> Event:
     """An unfinished phrase as the phrase that it would have been."""
     if not event.origin.begun:
         return event
@@ -92,8 +99,9 @@ def _said(dialect: Dialect, events: list[_Numbered]) -> Iterator[Exposure]:
     yield from _mail_as_commands(dialect, events)
     timestamp = _timestamp(dialect, events)
     for phrases in _with_continuations(events):
-        if pattern := dialect.discloses.get(phrases[0][1].title):
-            for what, value, *place in _told(pattern, phrases):
+        if reads := dialect.discloses.get(phrases[0][1].title):
+            found = _told(dialect, reads, phrases) if isinstance(reads, str) else _counted(reads, phrases)
+            for what, value, *place in found:
                 hashed = what == sasl.HASH
                 shown = sasl.offline(phrases[0][1].title, timestamp, value) if hashed else text(value)
                 yield Exposure(what, shown, *place)
@@ -120,16 +128,50 @@ def _with_continuations(events: list[_Numbered]) -> list[list[_Numbered]]:
     return found
 
 
-def _told(pattern: str, phrases: list[_Numbered]) -> Iterator[tuple[str, bytes, int, int, int]]:
+def _told(dialect: Dialect, pattern: str, phrases: list[_Numbered]) -> Iterator[tuple[str, bytes, int, int, int]]:
+    """What a phrase tells, where it begins and each time that the pattern fits once more behind that."""
+    whole = phrases[0][1].data if len(phrases) == 1 else b"".join(event.data for _, event in phrases)
+    longest = len(whole) if phrases[0][1].kind == "message" else _LONGEST
+    told, position = _compiled(pattern), 0
+    match = told.match(whole, 0, longest)
+    starts = list(accumulate((len(event.data) for _, event in phrases), initial=0)) if match else []
+    while match:
+        for name in match.groupdict():
+            for number, start, end in _pieces(starts, *match.span(name)):
+                if value := whole[start:end].rstrip(b"\r\n"):
+                    plain = re.sub(rb"\\(.)", rb"\1", value) if whole[start - 1 : start] == b'"' else value
+                    if name in dialect.codings:
+                        plain = dialect.codings[name](plain)
+                    place = start - starts[number]
+                    yield _name(name), plain, phrases[number][0], place, place + len(value)
+        position, before = match.end(), position
+        match = told.match(whole, position, position + longest) if before < position < len(whole) else None
+
+
+def _counted(
+    reads: Callable[[bytes], Iterable[Disclosed]], phrases: list[_Numbered]
+) -> Iterator[tuple[str, bytes, int, int, int]]:
+    """What the dialect's own function finds in a phrase."""
+    whole = b"".join(event.data for _, event in phrases)[:_LONGEST]
     starts = list(accumulate((len(event.data) for _, event in phrases), initial=0))
-    match = _compiled(pattern).match(b"".join(event.data for _, event in phrases)[:_LONGEST])
-    for name, value in match.groupdict().items() if match else ():
+    for what, value, start, end in reads(whole):
         if value:
-            start, end = match.span(name)
-            piece = max(number for number in range(len(phrases)) if starts[number] <= start)
-            quoted = match.string[start - 1 : start] == b'"'
-            plain = re.sub(rb"\\(.)", rb"\1", value) if quoted else value
-            yield name.replace("_", " "), plain, phrases[piece][0], start - starts[piece], end - starts[piece]
+            number = bisect_right(starts, start) - 1
+            yield what, value, phrases[number][0], start - starts[number], end - starts[number]
+
+
+@cache
+def _name(group: str) -> str:
+    return group.replace("__", "-").replace("_", " ")
+
+
+def _pieces(starts: list[int], start: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """The parts of what lies between `start` and `end`, each with the number of the phrase in which it stands."""
+    while start < end:
+        number = bisect_right(starts, start) - 1
+        behind = min(end, starts[number + 1])
+        yield number, start, behind
+        start = behind
 
 
 @cache
@@ -235,7 +277,7 @@ _EMPTY = b"="
 
 
 def _decoded(coded: bytes, cut: bool) -> bytes:
-    """What is said in base64, whose end may be `cut` off; as it stands where it is none, because it was not encoded."""
+    """What is said in base64, whose end may be `cut` off; as it stands where it is not base64."""
     try:
         return b"" if coded == _EMPTY else b64decode(coded, validate=True)
     except ValueError:
@@ -274,9 +316,11 @@ _FIELD = re.compile(rb"[A-Za-z][A-Za-z-]*:[ \t]")
 
 def _in_message(message: Entity, start: int) -> Iterator[_Seen]:
     """The fields and the text of a message whose first byte stands at `start` of the event."""
+    at = message.start + start
     for match in _HEADER_FIELD.finditer(message.header):
-        at = message.start + start
-        yield text(match[1]).lower(), field_text(match[2]), at + match.start(2), at + match.end(2)
+        name = match[1].lower()
+        if name in _TELLING or name.startswith(_TELLING_FAMILIES):
+            yield text(name), field_text(match[2]), at + match.start(2), at + match.end(2)
     for part in message.leaves():
         if part.inner:
             yield from _in_message(part.inner, start)

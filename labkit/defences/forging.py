@@ -39,7 +39,7 @@ class Contents(NamedTuple):
 
 
 def records_in(answer: bytes) -> Contents:
-    """What an answer holds; nothing for bytes that are none."""
+    """What an answer holds; nothing for other bytes."""
     try:
         message = dns.message.from_wire(answer, ignore_trailing=True)
     except (dns.exception.DNSException, ValueError):

@@ -6,10 +6,13 @@ Which frames are read is `labkit.decode.asked`. What is asked again over TCP is 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from labkit.capture.pcap import Frame
-from labkit.decode.asked import dns_messages
+import dns.rdatatype
+
+from labkit.capture.pcap import Record
+from labkit.decode.asked import dns_messages, plain_question
 from labkit.defences.answering import answered_with
 from labkit.defences.forging import question, records_in
+from labkit.defences.resource_records import Question
 
 _ANSWER = 0x80
 """The QR bit, in the third byte of a message (RFC 1035 §4.1.1)."""
@@ -51,11 +54,11 @@ class Lookup:
         return (special if self.type == "TXT" else "") or _ABOUT.get(self.type, "a record")
 
 
-def lookups(frames: Iterable[Frame]) -> list[Lookup]:
+def lookups(frames: Iterable[Record]) -> list[Lookup]:
     """The questions in these frames, in the order in which they were asked."""
     found: dict[tuple[str, bytes], Lookup] = {}
     for time, client, message in dns_messages(frames):
-        asked = question(message)
+        asked = _question(message)
         if asked is None:
             continue
         key = client, message[:2]
@@ -67,3 +70,9 @@ def lookups(frames: Iterable[Frame]) -> list[Lookup]:
             said = ", ".join(records.said) or answered_with(message)
             found[key] = Lookup(earlier.time, client, *asked, said, records.signed)
     return list(found.values())
+
+
+def _question(message: bytes) -> Question | None:
+    """What a query or an answer is about; nothing for bytes that are neither."""
+    plain = plain_question(message)
+    return Question(plain[0], dns.rdatatype.to_text(plain[1])) if plain else question(message)

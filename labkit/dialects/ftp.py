@@ -223,16 +223,28 @@ FTP = Dialect(
     explain=_explain,
     other_upgrades=("AUTH SSL",),
     further=_further,
+    logins=("USER", "PASS", "ACCT"),
     delivers=("STOR", "APPE", "STOU"),
+    works=("RETR", "LIST", "NLST", "MLSD", "CWD", "DELE", "RNTO"),
     again="USER",
-    steps={"question inside TLS": "Inside TLS the client logs in. Data connections are still to be protected."},
+    steps={"first words in TLS": "Inside TLS the client logs in. Data connections are still to be protected."},
     commands=COMMANDS,
     replies=REPLIES,
     capabilities=CAPABILITIES,
     discloses={
         "USER": r"\s*USER[ \t]+(?P<user_name>[^\r\n]+)",
         "PASS": r"\s*PASS[ \t](?P<password>[^\r\n]+)",
-        "STOR": r"\s*STOR[ \t]+(?P<file_name>[^\r\n]+)",
-        "RETR": r"\s*RETR[ \t]+(?P<file_name>[^\r\n]+)",
+        **{
+            verb: rf"\s*{verb}[ \t]+(?P<file_name>[^\r\n]+)"
+            for verb in ("STOR", "APPE", "RETR", "DELE", "RNFR", "RNTO", "SIZE", "MDTM", "MLST")
+        },
+        **{verb: rf"\s*{verb}[ \t]+(?P<folder>[^\r\n]+)" for verb in ("CWD", "MKD", "RMD", "MLSD")},
+        **{verb: rf"\s*{verb}[ \t]+(?:-\S+[ \t]*)*(?P<path>[^\r\n]+)" for verb in ("LIST", "NLST", "STAT")},
+        "257": r'257[ -]"(?P<folder>(?:[^"\r\n]|"")*)"',
+        "ACCT": r"\s*ACCT[ \t]+(?P<account>[^\r\n]+)",
+        "SITE": r"\s*SITE[ \t]+(?P<request>[^\r\n]+)",
+        "PORT": r"\s*PORT[ \t]+(?P<address>[\d,]+)",
+        "EPRT": r"\s*EPRT[ \t]+(?P<address>\S+)",
+        "227": r"227[^\r\n]*?(?P<address>\d+(?:,\d+){5})",
     },
 )

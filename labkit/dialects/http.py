@@ -95,7 +95,7 @@ class _Reader(BufferedReader):
 
 
 def _title(head: bytes) -> str:
-    """The method or the status that a head begins with; empty where it is none."""
+    """The method or the status that a head begins with; empty for other bytes."""
     response = _RESPONSE.match(head)
     if response:
         return response[1].decode()

@@ -54,7 +54,7 @@ class Entry:
     message: Message
     flags: set[str]
     recent: bool = True
-    """Whether no IMAP client has been told of it yet."""
+    """Whether no IMAP client has seen it yet."""
 
 
 class Mailbox(Sequence[Message]):

@@ -196,7 +196,7 @@ class _Stage:
         return victims.Scene(host, explicit, implicit, trust, PATIENCE, server, (person.name, person.password), mail)
 
     def _sender(self, relay: str) -> MailSender:
-        """A sending mail server that knows no policy yet."""
+        """A sending mail server without kept policies."""
         return self._lab.registry.sender(self._lab.network.host(relay), Configuration())
 
 

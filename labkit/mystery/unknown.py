@@ -84,7 +84,7 @@ class MysteryNetwork:
         return tuple(person.name for person in self._plan.people)
 
     def hosts(self) -> Page:
-        """Who is in the network, by address, as its owner would tell it."""
+        """The names of the hosts in the network, by address."""
         return table(f"Hosts of the network {self.seed!r}", ("host", "address", "what it is"), sorted(self._rows()))
 
     def timeline(self) -> "Picture":

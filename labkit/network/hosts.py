@@ -1,4 +1,4 @@
-"""What a network of the lab is: named hosts that listen, connect, sniff and run tools.
+"""A network of the lab: named hosts that listen, connect, sniff and run tools.
 
 Everything above this room uses these names and does not know which network it runs on. The one check that keeps the lab
 inside the lab is here too (`Network.admit`): no listener and no connection exists that did not pass it.

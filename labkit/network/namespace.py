@@ -105,7 +105,7 @@ class Namespace(Network):
     def __init__(self, hosts: tuple[str, ...]) -> None:
         super().__init__()
         if sys.platform != "linux":
-            raise NetworkUnavailable("A private LAN needs the network namespaces of Linux.")
+            raise NetworkUnavailable("A private LAN needs the network namespaces of Linux: use the network loopback.")
         self.hosts = {name: NamespaceHost(self, name, number) for name, number in numbered(hosts).items()}
         self.cables = {_INTERFACE, *hosts}
         self._ends = {name: name for name in hosts}

@@ -60,7 +60,9 @@ class Processes(ABC):
             with within_limits(f"Starting {command[0]!r}"):
                 return self._run(command, input, timeout, self._environment())
         except subprocess.TimeoutExpired as error:
-            raise LabError(f"{command[0]!r} was still running after {timeout:g} s and was stopped.") from error
+            raise LabError(
+                f"{command[0]!r} was still running after {timeout:g} s and was stopped: give it more with timeout=."
+            ) from error
         except OSError as error:
             raise LabError(f"{command[0]!r} cannot be started ({error.strerror}): try it in a terminal.") from error
 

@@ -116,14 +116,16 @@ def _log_in(visit: ProbeVisit) -> bool | Unseen:
 def _still_logged_in(visit: ProbeVisit) -> bool | Unseen:
     """Start TLS behind a login, and see whether it counts there."""
     shows = visit.dialect.writes.logged_in
-    if shows is None:
-        return False  # no upgrade follows a login
+    if visit.dialect.upgrades_first:
+        return False
     try:
         if visit.request().kind != "go-ahead":
             return False
         visit.handshake(lenient_context())
     except Broken:  # it hangs up, and with that the login is over
         return False
+    if shows is None:
+        return Unseen(f"how a server of {visit.dialect.name} shows that a client is logged in is not known")
     try:
         visit.unasked()
         visit.ask()

@@ -50,9 +50,9 @@ class ProbeTarget:
     domain: str = ""
     """The mail domain that the server is for; empty where it is not known."""
     publication: "Callable[[], Publication] | None" = None
-    """Makes the way to look up what is published; None where there is none."""
+    """Makes the way to look up what is published; None without one."""
     unpublished: str = ""
-    """Why there is none, or not for this domain."""
+    """Why nothing is looked up, or not for this domain."""
     source: str = ""
     """The address to connect from; the usual one where it is empty."""
     patience: float = PATIENCE_INSIDE

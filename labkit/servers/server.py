@@ -45,7 +45,7 @@ class Server(Standing, ABC):
     secret = False
     """Whether its line does not show its settings."""
     quirks: ClassVar[tuple[str, ...]] = (KEEPS_BUFFER, KEEPS_LOGIN)
-    """The mistakes of `labkit.servers.quirks` that it can be told to make."""
+    """The mistakes of `labkit.servers.quirks` that it can make."""
 
     def __init__(
         self,

@@ -44,7 +44,7 @@ class _WellFormed:
         if not self._read:
             start = piece.lstrip()
             if _DECLARATION.startswith(start) and not whole:
-                return  # which document it belongs to cannot be told yet
+                return  # which document it belongs to is not known yet
             if start.startswith(_DECLARATION):
                 self.restart()
                 self._read = len(piece) - len(start)

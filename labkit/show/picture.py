@@ -5,6 +5,7 @@ from `ink`: they are those of light paper, and on a page each becomes the CSS va
 """
 
 import io
+import logging
 import re
 import warnings
 from collections.abc import Iterator
@@ -42,6 +43,10 @@ _TAG = re.compile("<[^<>]*>")
 _COLOUR = re.compile("|".join(_ROLES))
 _IDENTIFIER = re.compile(r'(\bid="|href="#|url\(#)')
 _PRINT_DPI = 200
+
+
+# Where the home folder cannot be written, matplotlib keeps its fonts in a temporary folder, and warns of it at length.
+logging.getLogger("matplotlib").addFilter(lambda record: record.levelno > logging.WARNING)
 
 
 def ink(role: str) -> str:

@@ -21,7 +21,7 @@ class Reading(NamedTuple):
 
 
 def heading(dialogue: Dialogue) -> str:
-    """Who with whom: ``alice (127.0.0.1:50412) → mail (127.0.0.1:587)``."""
+    """The two ends: ``alice (127.0.0.1:50412) → mail (127.0.0.1:587)``."""
     return printable(f"{dialogue.client_name} ({dialogue.client}) → {dialogue.server_name} ({dialogue.server})")
 
 
@@ -92,7 +92,7 @@ def milliseconds(dialogue: Dialogue, event: Event) -> str:
 
 
 def direction(dialogue: Dialogue, sender: str) -> str:
-    """From whom to whom: ``alice → mail``."""
+    """Sender and receiver: ``alice → mail``."""
     ends = (dialogue.client_name, dialogue.server_name)
     return printable(" → ".join(ends if sender == CLIENT else ends[::-1]))
 

@@ -49,7 +49,7 @@ class _Columns:
     content: int
     meaning: int
     names: dict[str, tuple[str, list[str]]]
-    """The sender -> who said it to whom: the column's first line, and those below it."""
+    """Sender -> the column "from → to": its first line, and those below it."""
     margin: str
     """What stands left of a line that continues another."""
 

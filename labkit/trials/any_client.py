@@ -49,7 +49,7 @@ PATIENCE = 8.0
 """Seconds for one run."""
 BASELINE = Vector
 """The first run: an attacker who only reads. It shows whether the program does its work at all."""
-_AT_ONCE = 12
+_AT_ONCE = 15
 """Programs that run at the same time; most of them wait."""
 _LONGEST_LINE = 160
 _WORD = re.compile(r"\{([a-z_]+)\}")
@@ -151,7 +151,7 @@ def _every() -> str:
 
 
 def _strange(words: str) -> list[str]:
-    """What looks like a placeholder and is none."""
+    """Words in braces that are not placeholders."""
     return [name for name in dict.fromkeys(_WORD.findall(words)) if name not in PLACEHOLDERS]
 
 
@@ -207,13 +207,14 @@ class ClientMatrix:
 
 
 def count(program: MailProgram) -> int:
-    """How many runs `every_run` has."""
+    """How many runs `every_run` has, those included that it leaves out."""
     return len(program.modes) * (1 + len(program.vectors))
 
 
 def every_run(make: "Callable[[], Lab]", program: MailProgram, step: Callable[[], object]) -> ClientMatrix:
-    """Run a program under every attack in every mode; `make` makes a lab for each attack, `step` is called after each
-    run.
+    """Run a program under every attack in every mode; `make` makes a lab for each attack.
+
+    `step` is called after each run, and for each that is left out, because the program does not work in that mode.
     """
     labs = _Labs(make)
     with ThreadPoolExecutor(_AT_ONCE, "labkit client") as pool:
@@ -221,6 +222,8 @@ def every_run(make: "Callable[[], Lab]", program: MailProgram, step: Callable[[]
             first = pool.map(lambda mode: _row(labs.new, program, BASELINE(), (mode,), step), program.modes)
             controls = {trial.mode: trial for trial in chain.from_iterable(first)}
             modes = tuple(mode for mode in program.modes if _is_worthwhile(controls[mode]))
+            for _ in range((len(program.modes) - len(modes)) * len(program.vectors)):
+                step()
             rows = pool.map(lambda kind: _row(labs.new, program, kind(), modes, step), program.vectors)
             found = {(trial.vector, trial.mode): trial for trial in chain.from_iterable(rows)}
         except BaseException:  # an interrupt, or a lab that cannot be made: the programs of the others would run on
@@ -328,7 +331,7 @@ def values_for(attacked: UnderAttack) -> dict[str, str]:
 
 
 def _environment(attacked: UnderAttack) -> dict[str, str]:
-    """Whom to trust, and a folder for temporary files that goes with the attack."""
+    """The authority to trust, and a folder for temporary files that goes with the attack."""
     return {**dict.fromkeys(TRUSTED, str(attacked.ca)), "TMPDIR": str(attacked.folder)}
 
 

@@ -94,7 +94,7 @@ def every_attack(
 
 
 def known(clients: Iterable[Client]) -> tuple[Client, ...]:
-    """These clients. Raises `LabError` when one of them is none, or there is none at all."""
+    """These clients. Raises `LabError` for anything but clients, and for an empty list."""
     given = tuple(clients) if isinstance(clients, Iterable) else (clients,)
     for client in given or (None,):
         if not isinstance(client, Client):

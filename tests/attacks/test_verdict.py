@@ -16,6 +16,7 @@ from tools import fetchmail_with, tool
 
 from labkit import Lab, attacks, policies
 from labkit.attacks import Pass, Replace, Vector, evidence
+from labkit.attacks.deeds import deeds
 from labkit.attacks.engine.interceptor import Interceptor, Target
 from labkit.attacks.evidence import Evidence
 from labkit.attacks.verdict import Case, judge
@@ -303,10 +304,10 @@ def test_each_of_hundreds_of_recipients_has_its_own_reply():
     said = enumerate([*LHLO, *turns, (SERVER, stored)], 1)
     chunks = [(number, number, side, "data", data, len(data)) for number, (side, data) in said]
     ends = Endpoint("192.0.2.1", 50000), Endpoint("192.0.2.2", 24)
-    deeds = evidence._deeds(read(Conversation(*ends, [(0, 0, CLIENT, "syn", b"", 0), *chunks])))
-    done = {deed.values: deed.accepted for deed in deeds}
-    assert [done[(one,)] for one in MANY] == [True, False] * 150
-    assert done[()] is False, "one of the recipients does not get the message (RFC 2033 §4.2)"
+    found = deeds(read(Conversation(*ends, [(0, 0, CLIENT, "syn", b"", 0), *chunks])))
+    done = {deed.values: deed.accepted for deed in found}
+    assert [done[one, ""] for one in MANY] == [True, False] * 150
+    assert [done[one, "x\nhi"] for one in MANY[::2]] == [True] * 149 + [False], "RFC 2033 §4.2"
 
 
 # ---- what cannot be known
@@ -492,6 +493,42 @@ def test_a_recipient_that_was_rewritten_is_in_the_verdict(lab, tmp_path):
     assert len(lab.mailbox("mallory")) == 1
     assert mallory.verdict.outcome == "leaked"
     assert "the mail for bob@lab.test went to mallory@lab.test" in repr(mallory.verdict)
+
+
+class Swapping(Vector):
+    """Exchanges two recipients."""
+
+    def on_line(self, line):
+        if line.title == "RCPT":
+            return Replace(line.data.translate(bytes.maketrans(b"xy", b"yx")))
+        return attacks.StripCapability().on_line(line) or Pass()
+
+
+def test_recipients_that_were_exchanged_are_rewritten(lab, tmp_path):
+    server = lab.smtp(auth="always")
+    with lab.mallory(Swapping(), at=server) as mallory:
+        said = b"EHLO a\nMAIL FROM:<alice@lab.test>\nRCPT TO:<x@lab.test>\nDATA\nfor x\n.\n"
+        spoken(lab, mallory, server, said + said.partition(b"\n")[2].replace(b"x", b"y"))
+    assert "the mail for x@lab.test, y@lab.test went to y@lab.test, x@lab.test" in repr(mallory.verdict)
+
+
+def spoken(lab, mallory, server, said):
+    """What a person types in clear text, line by line."""
+    with socket.create_connection(mallory.address(server), LONGEST_WAIT) as sock, sock.makefile("rb") as heard:
+        heard.readline()
+        for line in said.splitlines(keepends=True):
+            sock.sendall(line.replace(b"\n", b"\r\n"))
+            while not line.startswith(b"for") and heard.readline()[3:4] == b"-":
+                pass
+
+
+def test_a_mail_that_the_victim_itself_writes_to_the_attacker_is_not_stolen(lab):
+    server = lab.smtp()
+    with lab.mallory(Vector(), at=server) as mallory:
+        for one in ("mallory@lab.test", "bob@lab.test, mallory@lab.test"):
+            lab.send(server, "The PIN is 4921", login=LOGIN, policy=policies.verified, recipient=one)
+    assert len(lab.mailbox("mallory")) == 2
+    assert (mallory.verdict.outcome, mallory.loot.secrets) == ("unharmed", ())
 
 
 # ---- records, not prose and not addresses of objects

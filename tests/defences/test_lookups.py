@@ -5,6 +5,8 @@ import sys
 from socket import inet_aton
 
 import pytest
+from dns.message import make_query
+from dns.rdatatype import to_text
 from hypothesis import given
 from hypothesis import strategies as st
 from tools import tool
@@ -12,6 +14,8 @@ from tools import tool
 from labkit import Lab, attacks
 from labkit.capture.frames import ETHERNET
 from labkit.capture.pcap import Frame
+from labkit.decode.asked import plain_question
+from labkit.defences.forging import question
 from labkit.defences.lookups import lookups
 from labkit.errors import NetworkUnavailable
 from labkit.network import KINDS
@@ -68,6 +72,21 @@ def test_any_frames_are_read_without_harm(datas):
     ]
     for each in lookups(frames):
         assert each.name or each.type
+
+
+_TYPES = ("A", "MX", "TLSA", "TXT", "ANY", "AXFR", "OPT", "TYPE65280")
+_NAMES = st.sampled_from(("bob.test", "Mail.BOB.test", "_25._tcp.mail.bob.test", "x" * 63 + ".test", "é.test", "a b.c"))
+
+
+@given(_NAMES, st.sampled_from(_TYPES), st.booleans(), st.lists(st.tuples(st.integers(0), st.integers(0, 255))))
+def test_a_question_that_stands_alone_is_read_as_dnspython_reads_it(name, type, alone, changes):
+    message = bytearray(make_query(name, type, use_edns=not alone).to_wire())
+    for place, byte in changes:
+        message[place % len(message)] = byte
+    plain = plain_question(bytes(message))
+    assert plain is None or (plain[0], to_text(plain[1])) == question(bytes(message))
+    if alone and name.isascii() and " " not in name and not changes:
+        assert plain is not None and plain_question(bytes(message[:-1])) is None
 
 
 def test_the_addresses_in_a_capture_do_not_give_away_who_answers_in_the_place_of_the_name_server():

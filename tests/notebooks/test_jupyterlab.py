@@ -143,3 +143,4 @@ def test_a_lesson_can_be_read_in_light_and_in_dark(lab, notebook, path):
 
 def test_nothing_asks_for_anything_outside_and_the_browser_complains_about_nothing(lab, notebook):
     assert lab.strangers == [] and lab.complaints == []
+    expect(lab.page.get_by_text("Jupyter news")).to_have_count(0)  # JupyterLab asks for leave to fetch them

@@ -122,7 +122,7 @@ def _words(one: bytes, other: bytes) -> tuple[tuple[bytes, ...], tuple[bytes, ..
 
 
 def _bytes_changed(before: bytes, after: bytes) -> list[str]:
-    """What became of a record, which is no text."""
+    """What was done with a record, in words."""
     if len(before) != len(after):
         return [f"{len(before):,} bytes became {len(after):,}"]
     at = [number for number, (one, other) in enumerate(zip(before, after, strict=True)) if one != other]

@@ -110,7 +110,7 @@ class Interceptor:
 
     @property
     def called(self) -> frozenset[tuple[str, int]]:
-        """(whom, nominal port) that victims talk to."""
+        """(name of the server, nominal port) that victims talk to."""
         return frozenset((door.called, door.opening.port) for door in self._doorways)
 
     def address(self, port: int) -> Address:

@@ -61,8 +61,8 @@ class XMPPProgram(AsyncProgram):
         self._stream = self.await_(partial(self._opened, context, switches))
 
     async def _opened(self, context: ssl.SSLContext, switches: dict[str, bool] | None) -> Any:
-        """A stream with a login in it; without switches, with the library's own. Raises ConnectionError when there is
-        none."""
+        """A stream with a login in it; without switches, with the library's own. Raises ConnectionError where none
+        comes about."""
         client = self._client(switches)
         client.get_ssl_context = lambda: context
         done = asyncio.get_running_loop().create_future()

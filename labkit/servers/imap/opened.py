@@ -11,7 +11,7 @@ from labkit.servers.imap.responses import listed
 from labkit.servers.imap.syntax import Numbers
 
 RECENT = "\\Recent"
-"""The flag of messages that no earlier session was told of; only the server sets it (RFC 3501 §2.3.2)."""
+"""The flag of messages that no earlier session has seen; only the server sets it (RFC 3501 §2.3.2)."""
 
 
 class Listed(NamedTuple):

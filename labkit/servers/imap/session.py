@@ -31,7 +31,7 @@ _MISTAKES = 20
 _BEFORE_TLS = ("CAPABILITY", "NOOP", "LOGOUT", "STARTTLS")
 """What is answered where TLS is required."""
 _SECRET = {"LOGIN": 0, "AUTHENTICATE": 1}
-"""Commands with a password -> how many words of their arguments are none of it."""
+"""Commands with a password -> how many words of their arguments come before it."""
 _PREAUTHENTICATED = "bob"
 """Who is logged in by a greeting with PREAUTH."""
 
@@ -177,7 +177,8 @@ class IMAPSession(Session):
         return command
 
     async def _too_big(self, at_once: bool) -> None:
-        """Refuse a literal; what does not wait for permission cannot be told from commands, so that is the end."""
+        """Refuse a literal. One that does not wait for permission cannot be distinguished from commands, so the session
+        ends."""
         if at_once:
             await self.dismiss("That literal is too big")
         raise Refused("[TOOBIG] That literal is too big")
