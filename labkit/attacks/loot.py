@@ -21,7 +21,7 @@ from labkit.trust.keylog import Secrets
 SECRETS = (
     *("password", "old password", "new password", "bearer token", "password hash"),
     *("user name", "message", "file", "attachment", "subject"),
-    *("script text", "query", "parameter", "value", "entry"),
+    *("script text", "query", "parameter", "value", "data", "entry", "stored password"),
 )
 """What must not be read by others, first of logins, then of content; names and addresses are on the envelope."""
 
