@@ -19,7 +19,7 @@ from labkit.dialects.base import Dialect
 from labkit.trust.keylog import Secrets
 
 SECRETS = (
-    *("password", "old password", "new password", "bearer token", "password hash"),
+    *("password", "user name and password", "old password", "new password", "bearer token", "password hash"),
     *("user name", "message", "file", "attachment", "subject"),
     *("script text", "query", "parameter", "value", "data", "entry", "stored password"),
 )
