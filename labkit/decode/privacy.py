@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from labkit.decode import preface
 from labkit.decode.event import CLIENT, TEXT, TLS, Dialogue, Event, fields_named
+from labkit.decode.tls_start import is_text
 from labkit.dialects import sasl
 from labkit.dialects.base import CHALLENGE, MECHANISM, RESPONSE, Dialect, Disclosed
 from labkit.dialects.reader import text_end
@@ -66,8 +67,10 @@ def visible(dialogue: Dialogue) -> list[Exposure]:
         found += _to_proxies(texts)
     if dialogue.dialect:
         found += _said(dialogue.dialect, texts)
-    elif dialogue.part_of:
-        found += [Exposure("file", text(event.data), index, 0, len(event.data)) for index, event in texts]
+    else:
+        what = "file" if dialogue.part_of else "text"
+        said = (one for one in texts if dialogue.part_of or is_text(one[1].data))
+        found += [Exposure(what, text(event.data), index, 0, len(event.data)) for index, event in said]
     return sorted(found, key=lambda exposure: (exposure.event_index, exposure.start))
 
 
@@ -347,21 +350,48 @@ def _attachment(part: Entity) -> str:
 
 
 def _handshake(event: Event) -> Iterator[_Seen]:
-    if told := _TOLD.get(event.title):
-        name, what, *groups = told
-        for field in fields_named(event.origin.fields_in(event, groups), name):
-            yield what, field.value, field.start, field.end
+    if event.title not in _TOLD:
+        return
+    names, groups = _TOLD[event.title]
+    fields = event.origin.fields_in(event, groups)
+    found = [
+        (what, field.value, field.start, field.end)
+        for name, what in names.items()
+        for field in fields_named(fields, name)
+        if field.value
+    ]
+    yield from found or [
+        ("certificate of", field.value, field.start, field.end) for field in fields_named(fields, "dNSName")
+    ]
 
 
-_SUBJECT = (
-    *("subject", "certificate of", "certificate_list", "certificate_entry", "certificate", "Certificate"),
-    *("tbsCertificate", "subject", "relativeName", "attribute", "type", "value"),
+_CERTIFICATE = (
+    {"subject": "certificate of", "rfc822Name": "mail address"},
+    (
+        *("certificate of", "certificate_list", "certificate_entry", "certificate", "Certificate"),
+        *("tbsCertificate", "subject", "relativeName", "attribute", "type", "value"),
+        *("extensions", "list", "subjectAltName", "extnID", "extnValue", "names", "rfc822Name", "dNSName"),
+    ),
 )
-_TOLD = {
-    "ClientHello": ("host_name", "server name", "extensions", "server_name", "server_name_list", "host_name"),
-    "ServerHello": ("cipher_suite", "cipher suite"),
-    "Certificate": _SUBJECT,
-    "SERVER-HELLO": _SUBJECT,
-    "CLIENT-MASTER-KEY": ("cipher_kind", "cipher suite"),
+_TOLD: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
+    "ClientHello": (
+        {
+            "host_name": "server name",
+            "protocol": "application protocol",
+            "external_identity": "key identity",
+            "user_name": "user name",
+        },
+        (
+            *("extensions", "server_name", "server_name_list", "host_name", "srp", "srp_I"),
+            *("application_layer_protocol_negotiation", "protocol_name_list", "protocol"),
+            *("pre_shared_key", "identities", "psk_identity", "identity"),
+        ),
+    ),
+    "ServerHello": ({"cipher_suite": "cipher suite"}, ()),
+    "Certificate": _CERTIFICATE,
+    "ClientKeyExchange": ({"external_identity": "key identity"}, ("psk_identity",)),
+    "SERVER-HELLO": _CERTIFICATE,
+    "CLIENT-MASTER-KEY": ({"cipher_kind": "cipher suite"}, ()),
 }
-"""Handshake message -> the field that tells, what it gives away, and the groups of fields that lead to it."""
+"""Handshake message -> the fields that tell, with what they give away, and the groups that lead to them. A certificate
+without a subject tells the names of hosts for which it is good."""

@@ -9,20 +9,28 @@
 - ``readable``: what an eavesdropper can read, ``{"what", "value", "event", "start", "end"}``, with the index of the
   event and offsets in its bytes (`labkit.decode.privacy.Exposure`).
 
+Where a capture holds questions to a name server, one more line has ``lookups``, a list of ``{"time", "client", "name",
+"type", "answer", "signed", "about"}`` (`labkit.defences.lookups.Lookup`; the time in seconds since 1970, as in events).
+
 A line may have millions of characters, so an event is one format and only strings go through the encoder: `json.dumps`
 of a dictionary for each event takes twice as long.
 """
 
 import json
 from base64 import b64encode
+from collections.abc import Iterable
 from dataclasses import asdict
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quoted
+from typing import TYPE_CHECKING
 
 from labkit.capture.conversation import Endpoint
 from labkit.decode.escaped import escaped
 from labkit.decode.event import TEXT, TLS, Dialogue, Event
 from labkit.decode.privacy import Exposure, visible
+
+if TYPE_CHECKING:
+    from labkit.defences.lookups import Lookup
 
 _word = lru_cache(4096)(quoted)
 """The JSON string of a title or a meaning; the same ones come again and again."""
@@ -45,6 +53,11 @@ def json_line(dialogue: Dialogue) -> str:
     events = ", ".join(map(_event, dialogue.events))
     readable = ", ".join(map(_exposure, visible(dialogue)))
     return f'{head[:-1]}, "events": [{events}], "readable": [{readable}]}}'
+
+
+def lookups_line(found: "Iterable[Lookup]") -> str:
+    """One line of ASCII for the questions to a name server."""
+    return json.dumps({"lookups": [{**asdict(one), "time": one.time / 1e9, "about": one.about} for one in found]})
 
 
 def _end(end: Endpoint, name: str) -> dict[str, str | int]:

@@ -444,7 +444,7 @@ def test_of_two_victims_at_once_the_one_that_was_refused_is_told(lab):
 
 
 def knock(lab, server, said):
-    """Connect as a port scan does, hear the greeting where there is one, say this, and leave."""
+    """Connect as a port scan does, read the greeting if there is one, send this, and leave."""
     with lab.alice.connect(server.host, server.port) as client:
         client.settimeout(LONGEST_WAIT)
         if server.protocol in ("SMTP", "IMAP"):
