@@ -284,11 +284,22 @@ _EMPTY = b"="
 
 
 def _decoded(coded: bytes, cut: bool) -> bytes:
-    """What is said in base64, whose end may be `cut` off; as it stands where it is not base64."""
+    """What is said in base64, whose end may be `cut` off or which may be wrongly padded; as it stands where it is not
+    base64."""
     try:
         return b"" if coded == _EMPTY else b64decode(coded, validate=True)
     except ValueError:
-        return unbase64(coded) if cut and _BASE64.fullmatch(coded) else coded
+        return unbase64(coded) if cut and _BASE64.fullmatch(coded) else _padded_anew(coded)
+
+
+def _padded_anew(coded: bytes) -> bytes:
+    """What is said in base64 with blanks around it or with other padding than it needs, if that is text."""
+    letters = coded.strip(b" \t=")
+    try:
+        found = b64decode(letters + b"=" * (-len(letters) % 4), validate=True)
+        return found if found.decode().translate(_SEPARATORS).isprintable() else coded
+    except ValueError:
+        return coded
 
 
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]+=?")
