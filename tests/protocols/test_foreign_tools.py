@@ -3,7 +3,7 @@
 import subprocess
 
 import pytest
-from networks import made
+from networks import require
 from rows import NAMES, ROWS
 from tools import tool
 
@@ -15,7 +15,7 @@ every_row = pytest.mark.parametrize("row", ROWS, ids=NAMES)
 
 @pytest.fixture(params=("loopback", "namespace"))
 def lab(request, tmp_path):
-    made(request.param).close()
+    require(request.param)
     with Lab(network=request.param) as lab:
         (tmp_path / "authority.pem").write_bytes(lab.authority.pem)
         yield lab
