@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from itertools import accumulate, groupby
+from operator import attrgetter
 from typing import NamedTuple
 
 from labkit.decode import preface
@@ -48,11 +49,13 @@ class Exposure(NamedTuple):
 def visible(dialogue: Dialogue) -> list[Exposure]:
     """Everything that someone on the path can read, in the order in which it was sent."""
     clear = [(index, event) for index, event in enumerate(dialogue.events) if not event.encrypted]
-    texts = [(index, _as_begun(event)) for index, event in clear if event.layer == TEXT]
+    texts = [
+        (index, _as_begun(event) if event.origin.begun else event) for index, event in clear if event.layer == TEXT
+    ]
     found = [
         Exposure(what, value, index, *span)
         for index, event in clear
-        if event.layer == TLS
+        if event.layer == TLS and event.title in _TOLD
         for what, value, *span in _handshake(event)
     ]
     if texts and texts[0][1].kind == "preface":
@@ -61,7 +64,7 @@ def visible(dialogue: Dialogue) -> list[Exposure]:
         found += _said(dialogue.dialect, texts)
     elif dialogue.part_of:
         found += [Exposure("file", text(event.data), index, 0, len(event.data)) for index, event in texts]
-    return sorted(found, key=lambda exposure: (exposure.event_index, exposure.start))
+    return sorted(found, key=attrgetter("event_index", "start"))
 
 
 def _to_proxies(events: "list[_Numbered]") -> Iterator[Exposure]:
@@ -74,8 +77,6 @@ def _to_proxies(events: "list[_Numbered]") -> Iterator[Exposure]:
 
 def _as_begun(event: Event) -> Event:
     """An unfinished phrase as the phrase that it would have been."""
-    if not event.origin.begun:
-        return event
     kind, title = event.origin.begun
     return event._replace(kind=kind, title=title)
 
@@ -87,15 +88,16 @@ _Numbered = tuple[int, Event]
 def _said(dialect: Dialect, events: list[_Numbered]) -> Iterator[Exposure]:
     login = _Steps(dialect.reveals) if dialect.reveals else _Login(dialect.sasl)
     for index, event in events:
-        for what, value, *span in (*login.read(event), *_mail(dialect, event)):
+        seen = login.read(event)
+        for what, value, *span in (*seen, *_mail(dialect, event)) if event.kind == "message" else seen:
             yield Exposure(what, value, index, *span)
     yield from _mail_as_commands(dialect, events)
-    timestamp = _timestamp(dialect, events)
     for phrases in _with_continuations(events):
-        if pattern := dialect.discloses.get(phrases[0][1].title):
+        title = phrases[0][1].title
+        if pattern := dialect.discloses.get(title):
             for what, value, *place in _told(pattern, phrases):
                 hashed = what == sasl.HASH
-                shown = sasl.offline(phrases[0][1].title, timestamp, value) if hashed else text(value)
+                shown = sasl.offline(title, _timestamp(dialect, events), value) if hashed else text(value)
                 yield Exposure(what, shown, *place)
 
 
@@ -108,6 +110,8 @@ def _timestamp(dialect: Dialect, events: list[_Numbered]) -> bytes:
 
 def _with_continuations(events: list[_Numbered]) -> list[list[_Numbered]]:
     """Each phrase; a command together with what the client added to it later."""
+    if all(event.kind != "continuation" for _, event in events):
+        return [[one] for one in events]
     found: list[list[_Numbered]] = []
     command: list[_Numbered] = []
     for index, event in events:
@@ -121,9 +125,11 @@ def _with_continuations(events: list[_Numbered]) -> list[list[_Numbered]]:
 
 
 def _told(pattern: str, phrases: list[_Numbered]) -> Iterator[tuple[str, bytes, int, int, int]]:
-    starts = list(accumulate((len(event.data) for _, event in phrases), initial=0))
-    match = _compiled(pattern).match(b"".join(event.data for _, event in phrases)[:_LONGEST])
-    for name, value in match.groupdict().items() if match else ():
+    match = _compiled(pattern).match(b"".join([event.data for _, event in phrases])[:_LONGEST])
+    if match is None:
+        return
+    starts = list(accumulate([len(event.data) for _, event in phrases], initial=0))
+    for name, value in match.groupdict().items():
         if value:
             start, end = match.span(name)
             piece = max(number for number in range(len(phrases)) if starts[number] <= start)
@@ -246,7 +252,8 @@ _BASE64 = re.compile(rb"[A-Za-z0-9+/]+=?")
 
 
 def _mail(dialect: Dialect, event: Event) -> Iterator[_Seen]:
-    for start, end in dialect.messages(event.data) if event.kind == "message" else ():
+    """What a phrase of kind message tells."""
+    for start, end in dialect.messages(event.data):
         yield from _in_message(as_read(event.data[start:end]), start)
 
 
@@ -292,10 +299,10 @@ def _attachment(part: Entity) -> str:
 
 
 def _handshake(event: Event) -> Iterator[_Seen]:
-    if told := _TOLD.get(event.title):
-        name, what, *groups = told
-        for field in fields_named(event.origin.fields_in(event, groups), name):
-            yield what, field.value, field.start, field.end
+    """What a message of TLS tells whose title is in `_TOLD`."""
+    name, what, *groups = _TOLD[event.title]
+    for field in fields_named(event.origin.fields_in(event, groups), name):
+        yield what, field.value, field.start, field.end
 
 
 _SUBJECT = (
