@@ -12,20 +12,20 @@
 
 ARGS =
 PY = .venv/bin/python
-# On the first lesson, and without asking anybody for news or updates.
-JUPYTER = --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb \
-	--LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
 AS_ROOT = $(shell test "$$(id -u)" = 0 && echo --allow-root)
 
 # Four tests run at once: most of them wait, for a time limit or for another program.
-# What runs on a network, the notebooks too, is tested twice: on the best one that this machine allows, and again on
-# loopback, then by a user without any privilege.
 AT_ONCE = -n 4 --dist loadgroup
-AGAIN = tests/network tests/capture tests/servers tests/clients tests/attacks tests/test_lab.py tests/notebooks/test_run.py
-# Loopback alone is left for it: test_jupyterlab.py has run the same cells on the best network and asked the same of them.
+# What depends on the network or on a privilege, the notebooks too, is tested twice: on the best network that this machine
+# allows, and again on loopback, then by a user without any privilege.
+AGAIN = tests/network tests/clients tests/capture/test_recording.py tests/attacks/test_interceptor.py \
+	tests/attacks/test_both_sides.py tests/attacks/test_tools_as_victims.py tests/servers/test_foreign_clients.py \
+	tests/servers/test_foreign_mail_readers.py tests/servers/test_provider.py tests/servers/test_many_at_once.py \
+	tests/test_lab.py tests/notebooks/test_run.py
+# Loopback alone is left for it: test_jupyterlab.py has run the same cells on the best network, and answered an exercise of each lesson.
 NOT_TWICE = --ignore=tests/notebooks/test_run.py
-NOBODY = unshare --user --map-user=1000 --map-group=1000
-ORDINARY = $(shell $(NOBODY) true 2>/dev/null && echo $(NOBODY))
+UNPRIVILEGED = unshare --user --map-user=1000 --map-group=1000
+ORDINARY = $(shell $(UNPRIVILEGED) true 2>/dev/null && echo $(UNPRIVILEGED))
 # Where Python may not keep what it has compiled, each of the processes that the tests start compiles labkit again.
 PYTEST = env -u PYTHONDONTWRITEBYTECODE $(PY) -m pytest
 
@@ -34,7 +34,7 @@ PYTEST = env -u PYTHONDONTWRITEBYTECODE $(PY) -m pytest
 
 lab:
 	@PYTHON="$(PYTHON)" sh setup/install.sh '.[protocols]'
-	$(PY) -m jupyterlab $(AS_ROOT) $(JUPYTER) $(ARGS)
+	sh setup/lab.sh $(AS_ROOT) $(ARGS)
 
 test:
 	@PYTHON="$(PYTHON)" sh setup/install.sh '.[test]'

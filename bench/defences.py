@@ -18,7 +18,7 @@ _TIMES = 10
 
 
 def measure(_: int) -> Iterator[Figure]:
-    """The seconds of the matrix on two cores, and the milliseconds of a lookup by a resolver that knows nothing yet."""
+    """The seconds of the matrix on two cores, and the milliseconds of a lookup by a resolver with an empty cache."""
     with on_few_cores(), Lab("loopback", hosts=HOSTS) as lab:
         began = time.perf_counter()
         every_defence(lab)

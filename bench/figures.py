@@ -8,7 +8,7 @@ AT_MOST, AT_LEAST, REFERENCE = "at most", "at least", ""
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured number and what was hoped for."""
+    """One measured number and its target."""
 
     what: str
     value: float

@@ -1,8 +1,8 @@
 """A class on one JupyterHub: its students run lessons 02 and 08 at the same time, on one machine of two cores.
 
 A real hub with its proxy (configurable-http-proxy) is started, and told by its API to start a server for each student.
-Each then runs the lessons cell by cell through that server, as a browser does. One student alone is the measure for
-all. Needs ``pip install -e '.[hub]'`` and ``npm install -g configurable-http-proxy``.
+Each then runs the lessons cell by cell through that server, as a browser does. The figures are ratios to one student
+alone. Needs ``pip install -e '.[hub]'`` and ``npm install -g configurable-http-proxy``.
 """
 
 import asyncio
@@ -53,7 +53,7 @@ class _Hub(NamedTuple):
 
 
 class _Student(NamedTuple):
-    """What became of one."""
+    """The result of one student."""
 
     name: str
     started: float
@@ -182,7 +182,7 @@ def _request(hub: _Hub, address: str, **more: Any) -> HTTPRequest:
 
 
 async def _together(hub: _Hub, names: Sequence[str]) -> tuple[list[_Student], dict[str, int]]:
-    """All of them begin at the same moment. Their results, and the bytes of memory that each has used at most."""
+    """All students begin at the same moment. Their results, and the bytes of memory that each has used at most."""
     AsyncHTTPClient.configure(None, max_clients=1000)
     for name in names:
         home = hub.folder / "home" / name

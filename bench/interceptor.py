@@ -1,4 +1,5 @@
-"""What an attacker in the path costs: sessions per second through one who changes nothing, against a plain relay.
+"""What an attacker in the path costs: sessions per second through an attacker that changes nothing, against a plain
+relay.
 
 Both carry the same STARTTLS sessions of the same lab, in turns. And how long every attack on every client takes.
 """

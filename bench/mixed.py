@@ -1,4 +1,4 @@
-"""A capture as others make them: mail in clear, after STARTTLS and inside TLS, among traffic that is no mail at all.
+"""A capture as on a real network: mail in clear, after STARTTLS and inside TLS, among traffic that is no mail at all.
 
 Each kind of session takes place once in the lab; its real bytes are then written many times, each time from another
 client and in segments that fit an Ethernet. Around them: connections that only say hello, web pages, name queries over

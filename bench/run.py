@@ -38,7 +38,7 @@ def main() -> int:
     if chosen.students < 1:
         parser.error(f"a class has one student or more, not {chosen.students}")
     os.chdir(Path(__file__).resolve().parent.parent)
-    # As it is for everybody after the first run, and as pip left the peers, whatever PYTHONDONTWRITEBYTECODE says.
+    # With compiled bytecode, as after a first run and as pip left the peers, whatever PYTHONDONTWRITEBYTECODE says.
     compileall.compile_dir("labkit", quiet=1)
     figures, failed = [], False
     for name in chosen.what or MEASUREMENTS:

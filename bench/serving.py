@@ -1,10 +1,10 @@
 """How many sessions a lab's servers serve: with a tap beside without one, and a thousand of them at once.
 
 The sessions that are compared take turns, one through a tap and one not, in two labs of this process, so that a busy
-moment of the machine hits both, and now one and now the other goes first, so that both pay for what the one before
-leaves behind; the figure is the median of what each turn says. Each session is what a client of the lab does: TLS after
-the upgrade command, a login, one message. For the crowd every client is connected before the first of them goes on, and
-holds its connection until all have logged in.
+moment of the machine hits both, and each goes first in turn, so that both pay for what the other leaves behind; the
+figure is the median of what each turn says. Each session is what a client of the lab does: TLS after the upgrade
+command, a login, one message. For the crowd every client is connected before the first of them goes on, and holds its
+connection until all have logged in.
 """
 
 import asyncio

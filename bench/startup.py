@@ -1,4 +1,4 @@
-"""How long a student waits: from a fresh Python to a session that was captured, decrypted and printed.
+"""The time a student waits: from a fresh Python to a session that was captured, decrypted and printed.
 
 The measure is what importing scapy alone takes, because that is how a notebook about packets usually begins.
 """

@@ -73,7 +73,7 @@ def record(row: Row) -> dict[str, str]:
 
 
 def _server(lab: Lab, row: Row) -> Any:
-    """Whom the line is about."""
+    """The server that the line is about."""
     if row.port:
         return lab.mystery(SEED)[row.port]
     return lab.smtp(replace=True) if row.protocol == "smtp" else lab.start(row.protocol, auth=row.auth)

@@ -2,8 +2,8 @@
 
 The exit status is 0 when all went well; 1 when the lab cannot run here, or when what was printed is not all that there
 is (the file is cut, the key log opens nothing, frames were passed over, the reader has left); 2 when a file or an
-argument cannot be used. Problems are told on standard error, each in a sentence. What a command does is in its own file
-in `labkit.commands`.
+argument cannot be used. Problems are printed on standard error, a sentence each. Each command has its own file in
+`labkit.commands`.
 """
 
 import argparse

@@ -36,8 +36,8 @@ class Adopting:
         ``lab.mail.start([...])`` starts the program, and ``lab.mail.free_port(143)`` is where it has to listen to be
         port 143 of the host mail, also on loopback; or `real` says where it does. `implicit` is TLS before the first
         byte. Waits until it listens, `timeout` seconds at most. The program accepts its connections itself: on
-        loopback, every user of the machine reaches it, whom the lab's own servers send away. Raises `LabError` where it
-        does not listen, for a protocol that the lab does not speak, and where a server runs on this port already.
+        loopback, other users of the machine reach it, too; the lab's own servers refuse them. Raises `LabError` where
+        it does not listen, for a protocol that the lab does not speak, and where a server runs on this port already.
         """
         from labkit import outputs
         from labkit.dialects import named

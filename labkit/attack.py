@@ -6,30 +6,27 @@ of a lab.
 
 import threading
 from contextlib import ExitStack
-from functools import cache, cached_property
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from labkit.aftermath import Aftermath
 from labkit.errors import LabError
 from labkit.interrupts import uninterrupted
 from labkit.limits import within_limits
-from labkit.mail.postoffice import USERS
 from labkit.network import Host
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
     from labkit.attacks.engine.edits import Edits
     from labkit.attacks.engine.interceptor import Interceptor, Target
-    from labkit.attacks.engine.victim_session import VictimSession
-    from labkit.attacks.evidence import Evidence
     from labkit.attacks.loot import Loot
     from labkit.attacks.vector import Vector
     from labkit.attacks.verdict import Case, Verdict
     from labkit.attacks.victims import Scene
     from labkit.attacks.victims.report import Report
     from labkit.capture.conversation import Conversation
-    from labkit.mail.mailbox import Mailbox, Message
     from labkit.mail.postoffice import PostOffice
     from labkit.network import Network
     from labkit.network.interception import Interception
@@ -38,11 +35,7 @@ if TYPE_CHECKING:
     from labkit.show.capture import Capture
     from labkit.show.twosided import TwoSided
     from labkit.trust.certificates import Authority
-    from labkit.trust.keylog import KeyLog, Secrets
-
-
-Place = tuple[int, int]
-"""UIDVALIDITY of a mailbox and UID in it, which together belong to one message for ever (RFC 3501 §2.3.1.1)."""
+    from labkit.trust.keylog import KeyLog
 
 
 class Site(NamedTuple):
@@ -67,7 +60,7 @@ class Attacker:
         self._site = site
         self._host = host
         self.before_close = ExitStack()
-        """What is to be done before the attack that is under way ends."""
+        """Called before the attack that is under way ends."""
         self._running: list[Interceptor] = []
         self._begun = threading.local()
         stage.callback(_close_all, self._running)  # for an attack that is not closed, in a lab that is not closed
@@ -79,8 +72,8 @@ class Attacker:
     def __call__(self, vector: "Vector", at: "Server | None" = None) -> "Attack":
         """Attack the server `at`, or all servers of the lab whose protocol the vector knows, until it is closed.
 
-        An attack that is still under way is closed first. Raises `LabError` for what is no vector, and where there is
-        nothing to attack.
+        An attack that is still under way is closed first. Raises `LabError` for anything but a vector, and where there
+        is nothing to attack.
         """
         self.network.still_open()
         self.close()
@@ -94,11 +87,11 @@ class Attacker:
         return self.attack
 
     def expects(self) -> None:
-        """Tell the attack that is under way that a client of the lab begins, in this thread."""
+        """Note that a client of the lab begins, in this thread; for the attack that is under way."""
         self._begun.sessions = self.attack.sessions if self.attack is not None else 0
 
-    def heard(self, outcome: object) -> None:
-        """Tell the attack that is under way what a client of the lab says of its attempt."""
+    def note_outcome(self, outcome: object) -> None:
+        """Note what a client of the lab says of its attempt; for the attack that is under way."""
         if self.attack is not None and self.attack.under_way:
             from labkit.attacks.victims.report import Report
 
@@ -197,7 +190,8 @@ class Attack:
 
     @property
     def sides(self) -> "TwoSided":
-        """What both ends saw of the last conversation, aligned, opened with the secrets of the lab."""
+        """What both ends saw of the last conversation, aligned, opened with the secrets of the lab. Raises `LabError`
+        where there were no two."""
         from labkit.show.twosided import TwoSided
 
         victim, server = (side.decrypted().dialogues for side in (self.victim_side, self.server_side))
@@ -213,7 +207,7 @@ class Attack:
         return self.interceptor.address(server.port)
 
     def visit(self, victim: str) -> "Report":
-        """Let a victim of `labkit.attacks.victims` do its work, and give what its user is told."""
+        """Let a victim of `labkit.attacks.victims` do its work, and give what its user reads."""
         from labkit.attacks import victims
 
         chosen = victims.named(victim)
@@ -286,61 +280,6 @@ class Attack:
         return Capture(frames_of(whole.frames, chosen), whole.keylog, whole.names, whole.how)
 
 
-class Aftermath:
-    """What an attack leaves behind in a lab: secrets of TLS sessions, and mail; counted from construction.
-
-    Each session is read once when it is over; one that goes on is read again when it has.
-    """
-
-    def __init__(self, site: Site, others: "Callable[[], Sequence[Conversation]]" = tuple) -> None:
-        self._site = site
-        self._others = others
-        """All conversations that have crossed the network since."""
-        self._known = {place for place, _ in _mail(site)}
-        self._evidence: dict[int, tuple[object, Evidence]] = {}
-
-    def case(self, interceptor: "Interceptor", reports: "Sequence[Report]") -> "Case":
-        """What the verdict on an attack is decided from, as it is now."""
-        from labkit.attacks.account import ADDRESS, NAME
-        from labkit.attacks.verdict import Case
-        from labkit.trust import keylog
-
-        text = self._site.keylog.text()
-        secrets = cache(lambda: keylog.parse(text))
-        new = {place: message for place, message in _mail(self._site) if place not in self._known}
-        hers = {place for place, _ in _mail_of(self._site, NAME)}
-        as_her = dict.fromkeys(message for message in new.values() if message.user == NAME)
-        return Case(
-            interceptor.vector,
-            tuple(self._read(session, len(text), secrets) for session in list(interceptor.sessions)),
-            bool(interceptor.edits),
-            tuple(reports),
-            tuple(message.data for place, message in new.items() if place in hers),
-            tuple(message.sender for message in as_her if message.sender != ADDRESS),
-            self._knows,
-        )
-
-    def _knows(self, login: tuple[str, ...]) -> bool:
-        """Whether nothing is wrong with a login, as far as it has come."""
-        match login:
-            case (user, password):
-                return self._site.post.knows(user, password)
-            case (user,):
-                return user in USERS
-        return True
-
-    def _read(self, session: "VictimSession", known: int, secrets: "Callable[[], Secrets]") -> "Evidence":
-        from labkit.attacks.evidence import Evidence
-
-        said = tuple(len(one.said) for leg in session.legs for one in (leg.wire, leg.inside))
-        state = session.over.is_set() or (said, known, session.failure is None)
-        before, evidence = self._evidence.get(session.number, (None, None))
-        if before != state:
-            evidence = Evidence(session, secrets(), self._others)
-            self._evidence[session.number] = state, evidence
-        return evidence
-
-
 def _close_all(running: "list[Interceptor]") -> None:
     for interceptor in running:
         interceptor.close()
@@ -362,38 +301,24 @@ def targets(site: Site, vector: "Vector", at: "Server | None" = None) -> "list[T
     servers = [server for server in site.servers.values() if vector.applies_to(named(server.protocol))]
     chosen = servers if at is None else [at]
     if not chosen:
-        known = " or ".join(f"lab.{dialect.name.lower()}()" for dialect in ALL if vector.applies_to(dialect))
-        raise LabError(f"There is nothing for {vector.name} to attack: start a server first, with {known}.")
+        known = " or ".join(dialect.name for dialect in ALL if vector.applies_to(dialect))
+        raise LabError(
+            f"There is nothing here for {vector.name} to attack: it needs a server of {known or 'another protocol'}. "
+            f'Start one first, for example with lab.start("{(known or "smtp").split(" ")[0].lower()}").'
+        )
     return [
         Target(one.host, one.port, named(one.protocol), one.settings.implicit, one.certificate.name) for one in chosen
     ]
 
 
 def scene(site: Site, protocol: str, timeout: float = 5.0) -> "Scene":
-    """Where a victim of this protocol does its work. Raises `LabError` where no server speaks it."""
+    """Where a victim of this protocol does its work; `timeout` is the seconds for each of its waits. Raises `LabError`
+    where no server speaks it."""
     from labkit.attacks.victims import Scene
     from labkit.trust.contexts import client_context
 
     ports = {one.settings.implicit: one.port for one in site.servers.values() if one.protocol == protocol}
     if not ports:
-        raise LabError(f"No {protocol} server runs here: start one with lab.{protocol.lower()}().")
+        raise LabError(f'No {protocol} server runs here: start one with lab.start("{protocol.lower()}").')
     trust = client_context(site.authority, verify=True, keylog=site.keylog.path)
     return Scene(site.network.host("alice"), ports.get(False, 0), ports.get(True, 0), trust, timeout)
-
-
-def _mail(site: Site) -> "Iterator[tuple[Place, Message]]":
-    """All mail in the lab, and where each lies."""
-    for server in site.servers.values():
-        yield from _entries(getattr(server, "mailbox", None))
-    for user in USERS:
-        yield from _mail_of(site, user)
-
-
-def _mail_of(site: Site, user: str) -> "Iterator[tuple[Place, Message]]":
-    for mailbox in site.post.account(user).mailboxes.values():
-        yield from _entries(mailbox)
-
-
-def _entries(mailbox: "Mailbox | None") -> "Iterator[tuple[Place, Message]]":
-    for entry in mailbox.entries if mailbox is not None else ():
-        yield (mailbox.validity, entry.uid), entry.message

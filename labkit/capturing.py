@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class NotBegun(AbstractContextManager["Capture"]):
-    """What `Lab.capture` gives: a capture that begins with a ``with`` block. Anything else that is asked of it fails.
+    """What `Lab.capture` gives: a capture that begins with a ``with`` block. Every other attribute raises.
 
     Raises `LabError`.
     """
@@ -28,7 +28,7 @@ class NotBegun(AbstractContextManager["Capture"]):
         return self._capture.__exit__(*error)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):  # what copies and shows objects asks for, and can do without
+        if name.startswith("_"):  # what copy and the displays of notebooks look for, and can do without
             raise AttributeError(name)
         raise LabError(f"There is no {name} yet. {_WITH}")
 

@@ -191,7 +191,7 @@ def _capture(lab: "Lab") -> Iterator[Check]:
 
 
 def _slow_link(lab: "Lab") -> Check:
-    """Make a link slow and quick again: what delays its segments is said by the network."""
+    """Make a link slow and quick again: the network says what delays its segments."""
     try:
         said = lab.network.link("alice", delay=0.01)
         lab.network.link("alice")

@@ -6,7 +6,7 @@ class LabError(Exception):
 
 
 class OutsideTheLab(LabError):
-    """An address that is neither loopback nor the lab's own namespace was about to be used."""
+    """An address that is neither loopback nor in the lab's own namespace; it was not used."""
 
 
 class PortTaken(LabError):
@@ -34,4 +34,4 @@ class NetworkUnavailable(LabError):
 
 
 class VectorFailed(LabError):
-    """A vector raised an error or returned something that is no action; the session in which it did has ended."""
+    """A vector raised an error or returned something other than an action; that session has ended."""

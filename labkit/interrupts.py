@@ -1,4 +1,4 @@
-"""Interrupts (SIGINT: Control-C, the stop button of a notebook), held back while something begins or ends.
+"""Interrupts (SIGINT: Control-C, the stop button of a notebook), delayed while something begins or ends.
 
 Python raises KeyboardInterrupt between any two instructions of the main thread: also between the start of a thread and
 the line that notes it. What begins or ends inside `uninterrupted` does so completely, and the interrupt follows.

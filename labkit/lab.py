@@ -148,7 +148,7 @@ class Lab(Serving, Adopting, Publishing, Probing, Trying):
             raise LabError(f"Mail is sent to an SMTP server, as lab.smtp() starts one, not to {server!r}.")
         policy, context = self._terms(server, policy, tls)
         message = compose(text, subject, sender, recipient, ("REQUIRETLS",) * requiretls)
-        return self._told(smtp.send(self.alice, server.host, server.port, message, policy, context, login, timeout))
+        return self._reported(smtp.send(self.alice, server.host, server.port, message, policy, context, login, timeout))
 
     def fetch(
         self,
@@ -169,12 +169,12 @@ class Lab(Serving, Adopting, Publishing, Probing, Trying):
             raise LabError(f"Mail is fetched from what lab.imap() or lab.pop3() has started, not from {server!r}.")
         policy, context = self._terms(server, policy, tls)
         at = server.protocol, self.alice, server.host, server.port
-        return self._told(fetch(*at, policy, context, login, timeout))
+        return self._reported(fetch(*at, policy, context, login, timeout))
 
     def visit(self, victim: str) -> "Report":
         """Let a client of `labkit.attacks.victims` do its work, in any protocol: ``lab.visit("XMPP, careful")``.
 
-        Gives what its user would be told; an attack that is under way is told, too. Raises `LabError` for a name that
+        Gives what its user would read; an attack that is under way gets it, too. Raises `LabError` for a name that
         does not exist, and where no server speaks the protocol.
         """
         from labkit.attack import scene
@@ -209,10 +209,10 @@ class Lab(Serving, Adopting, Publishing, Probing, Trying):
             finally:
                 self._finalizer()
 
-    def _told(self, outcome: "Said") -> "Said":
-        """An outcome, of which an attack that is under way hears, too."""
+    def _reported(self, outcome: "Said") -> "Said":
+        """Pass an outcome on to the attack that is under way, and return it."""
         if "mallory" in vars(self):
-            self.mallory.heard(outcome)
+            self.mallory.note_outcome(outcome)
         return outcome
 
     def _terms(

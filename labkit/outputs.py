@@ -1,4 +1,4 @@
-"""What a lab has to know of the notebook that it is in: which cell runs, and what the history holds of labs.
+"""The notebook around a lab: which cell runs, and which labs the history of outputs holds.
 
 The history shall keep no lab open in whose place there is a newer one.
 IPython keeps every displayed value in ``Out``, ``_`` and ``_3``, and so every lab that a cell ever showed. When its

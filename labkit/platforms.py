@@ -1,6 +1,5 @@
-"""Where the lab runs: what works in each place, and how that is known.
-
-A place is told by environment variables that its software sets, or by the operating system.
+"""Where the lab runs: what works in each place, and how that is known. A place is recognised by environment variables
+that its software sets, or by the operating system.
 """
 
 import os

@@ -35,9 +35,9 @@ class Probing:
 
         A server of this lab is looked at from alice's host, and attacked, too, with the account `login`. One outside is
         visited as any mail client visits it, and the report says what was left out. `protocol` and `implicit` (TLS
-        before the first byte) are told by the server or its port unless given; `domain` is the one whose mail it takes,
-        for what that publishes. `timeout` is the seconds for each answer of the server (5, or 15 for one outside).
-        Raises `LabError` for what is no server; what a server does wrong is in the report.
+        before the first byte) follow from the server or its port unless given; `domain` is the one whose mail it takes
+        and whose publications are looked up. `timeout` is the seconds for each answer of the server (5, or 15 for one
+        outside). Raises `LabError` for anything but a server; the faults of a server are in the report.
         """
         from labkit.errors import LabError
         from labkit.probe.probe_report import probe
@@ -107,7 +107,7 @@ class Probing:
         )
 
     def _domain_of(self, server: Any) -> str:
-        """The mail domain that a server of the lab takes mail for; empty where it is none's."""
+        """The mail domain that a server of the lab takes mail for; empty without one."""
         domains = self.registry.domains if "registry" in vars(self) else {}  # type: ignore[attr-defined]
         return next((name for name, made in domains.items() if server in made.servers.values()), "")
 
@@ -127,7 +127,7 @@ class Probing:
 
 
 def _placed(server: Any) -> tuple[str, int]:
-    """Host and nominal port of a running server. Raises `LabError` for what is none."""
+    """Host and nominal port of a running server. Raises `LabError` for anything else."""
     from labkit.errors import LabError
 
     host, port = getattr(server, "host", None), getattr(server, "port", None)

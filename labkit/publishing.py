@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Publishing:
-    """What `labkit.lab.Lab` can do with domains."""
+    """The part of `labkit.lab.Lab` for domains."""
 
     network: "Network"
     keylog: "KeyLog"
@@ -43,7 +43,7 @@ class Publishing:
 
     @cached_property
     def registry(self) -> "Registry":
-        """What is published: the zones, the name server, the policy host, and the clock they go by.
+        """What is published: the zones, the name server, the policy host, and their clock.
 
         Its hosts are two more than the three: ``Lab(hosts=("dns", "www"))``. Raises `LabError` without them.
         """
@@ -70,9 +70,9 @@ class Publishing:
         """Publish a mail domain under ``test``, and start its mail servers on port 25 of their hosts.
 
         `mx` are hosts of the lab, best first, or label -> host; `settings` are those of `smtp`. With a server `behind`
-        them they are gateways, which pass everything on to it, opportunistically. The domain is unsigned
-        and has no policy until it is told: ``lab.domain("bob.test").sign().tlsa("3 1 1").sts("enforce")``. One of the
-        same name, and a server in the same place, is replaced. Raises `LabError` for what cannot be.
+        them they are gateways, which pass everything on to it, opportunistically. The domain is unsigned and has no
+        policy at first: ``lab.domain("bob.test").sign().tlsa("3 1 1").sts("enforce")``. One of the same name, and a
+        server in the same place, is replaced. Raises `LabError` for a name, a host or a setting that cannot be used.
         """
         from labkit.defences.relaying import PORT
         from labkit.servers.provider import Gateway
@@ -108,7 +108,7 @@ class Publishing:
         """Put mallory on the way to the name server and the policy host for a ``with`` block.
 
         `vector` is one against what is published, for example ``attacks.HideTLSA()``; an attack of ``lab.mallory(…)``
-        on the mail itself may be under way meanwhile. Raises `LabError` for what is no such vector.
+        on the mail itself may be under way meanwhile. Raises `LabError` for any other vector.
         """
         from labkit.attacks.engine.misleading import Misleader
 

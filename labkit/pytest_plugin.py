@@ -48,7 +48,7 @@ class AttackedTest(NamedTuple):
 
     @property
     def must_work(self) -> bool:
-        """Whether nothing hinders the test."""
+        """Whether the test runs without an attack."""
         return not self.number and self.mode != "in the clear"
 
 
@@ -98,7 +98,8 @@ def _cases(
 
 @pytest.fixture
 def labkit(request: pytest.FixtureRequest) -> "Iterator[UnderAttack]":
-    """What a test marked with ``starttls`` is told: `host`, `port`, `user`, `password`, `ca`, `context`, `message`."""
+    """The fixture of a test marked with ``starttls``: `host`, `port`, `user`, `password`, `ca`, `context`,
+    `message`."""
     case: AttackedTest | None = getattr(request, "param", None)
     if case is None:
         pytest.fail(f'The fixture {FIXTURE} is for tests with the mark @pytest.mark.{MARK}("smtp").', pytrace=False)

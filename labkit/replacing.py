@@ -1,6 +1,6 @@
 """Files that a person has named: a new one takes the place of an earlier one when it is whole, or not at all.
 
-So a full disk, or an error half-way, costs nothing of what was there. A device or a pipe is written to as it is.
+So a full disk, or an error half-way, leaves the earlier file as it was. A device or a pipe is written to as it is.
 """
 
 import os

@@ -25,7 +25,7 @@ except ImportError:  # Windows, which does not remove a file that is held open
 _PREFIX = "labkit-secrets-"
 _FOLDER_PREFIX = "labkit-folder-"
 _REACHABLE = 0o711
-"""Others may go in, but not look around."""
+"""Mode of the folder: other users may enter it, but not list it."""
 _GUARD = 'read -r _; rm -rf -- "$1"'
 _FAREWELL = 5.0
 """Seconds for a guard, which takes milliseconds."""

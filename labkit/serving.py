@@ -85,8 +85,8 @@ class Serving:
     ) -> "OlderSMTPServer":
         """Start an SMTP server that is a real aiosmtpd of another version, fetched from the Python Package Index.
 
-        1.4.5 is the last that kept its buffer across STARTTLS. It accepts its connections itself: on loopback, every
-        user of the machine reaches it, whom the lab's own servers send away. Raises `LabError` where it cannot be
+        1.4.5 is the last that kept its buffer across STARTTLS. It accepts its connections itself: on loopback, other
+        users of the machine reach it, too; the lab's own servers refuse them. Raises `LabError` where it cannot be
         fetched, and where a server runs on this port already.
         """
         from labkit.servers.older import OlderSMTPServer, fetch

@@ -7,6 +7,7 @@ Both stand at the top of the checkout, where an editable installation reads them
 from pathlib import Path
 
 from labkit.errors import LabError
+from labkit.replacing import replacing
 
 _PACKAGE = Path(__file__).resolve().parent
 FOLDERS = ("notebooks", "data")
@@ -49,6 +50,7 @@ _OPENED = {".ipynb", ".pcapng", ".csv", ".md"}
 def _write(place: Path, content: bytes) -> None:
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(content)
+        with replacing(place) as file:
+            file.write(content)
     except OSError as error:
         raise LabError(f"{place} cannot be written ({error.strerror}): choose another folder.") from error

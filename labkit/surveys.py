@@ -1,4 +1,4 @@
-"""Published figures, read from CSV: each a number with what exactly was counted, of what, when, and who says so.
+"""Published figures, read from CSV: each a number with what exactly was counted, of what, when, and by which author.
 
 One file is one survey, and every file has the columns of `PublishedFigure`. The files of the lab are in data/; no
 figure is stated anywhere else. What they look like is `labkit.show.published`.
@@ -47,11 +47,11 @@ class PublishedFigure(NamedTuple):
     counted: str
     """What exactly was counted."""
     population: str
-    """Among what."""
+    """The population in which it was counted."""
     grade: str
     """One of `GRADES`."""
     citation: str
-    """Who says so."""
+    """The author of the figure."""
     read_in: str
     """Where the figure was read."""
 
@@ -101,7 +101,7 @@ def read(path: Path | str) -> tuple[PublishedFigure, ...]:
     try:
         text = path.read_text("utf-8-sig")
     except OSError as error:
-        raise LabError(f"{path.name} cannot be read: {error.strerror}.") from error
+        raise LabError(f"{path.name} cannot be read: {error.strerror}. Check its name and its permissions.") from error
     except UnicodeDecodeError as error:
         odd = error.object[error.start]
         raise LabError(f"{path.name} is not UTF-8 text: byte {error.start} is {odd:#04x}.") from error

@@ -33,16 +33,17 @@ class Trying:
     send: "Callable[..., Any]"
 
     def versions(self, ranges: "Mapping[str, tuple[str, ...]] | None" = None) -> "Grid":
-        """Let every client range of TLS versions meet every server range, live, and show who agreed on what.
+        """Connect a client with each range of TLS versions to a server with each range, live, and show what they agree
+        on.
 
         `ranges` is name -> versions, oldest first, from ``SSL 2.0`` to ``TLS 1.3``; unless given it is
         `labkit.trials.versions.RANGES`. Raises `LabError` for a range that nothing here speaks.
         """
         from labkit.show.version_grid import version_grid
-        from labkit.trials.versions import meet_all
+        from labkit.trials.versions import every_session
 
         self.network.still_open()
-        return version_grid(meet_all(self.network, self.authority, ranges))
+        return version_grid(every_session(self.network, self.authority, ranges))
 
     def policies(self) -> "Grid":
         """Let a client try to send a mail under every policy to every kind of server, live, and show what became of it.
@@ -64,7 +65,7 @@ class Trying:
         """Run every attack on every client in SMTP, IMAP and POP3, live, each in a lab of its own on loopback.
 
         `vectors` are classes of `labkit.attacks`, all unless given; `clients` are policies or victims, all policies
-        unless given. A progress bar shows how far it is. Raises `LabError` for what is no attack or no client.
+        unless given. A progress bar shows how far it is. Raises `LabError` for anything but attacks and clients.
         """
         from tqdm.auto import tqdm
 
@@ -87,14 +88,14 @@ class Trying:
         timeout: float = 8.0,
         vectors: "Iterable[type[Vector]] | None" = None,
     ) -> "ClientMatrix":
-        """Let any mail program meet every attack on its protocol: in the clear, upgraded and with implicit TLS.
+        """Run a mail program under every attack on its protocol: in the clear, upgraded and with implicit TLS.
 
         `command` are its words, with ``{host}``, ``{port}``, ``{user}``, ``{password}``, ``{ca}``, ``{message}`` and
         ``{scheme}`` where it takes them (`labkit.trials.any_client.PLACEHOLDERS`); `implicit` are its words for
         implicit TLS where they are others. It runs once for each attack and mode, `timeout` seconds at most, on the
         host alice of a lab of its own on a network of this kind: ``lab.victim("curl --ssl smtp://{host}:{port} …")``.
         `vectors` are classes of `labkit.attacks`, all unless given. A progress bar shows how far it is. Raises
-        `LabError` for a command that cannot be run or is told no server, and for what is no attack.
+        `LabError` for a command that cannot be run or has no place for the server, and for anything but an attack.
         """
         from tqdm.auto import tqdm
 
@@ -130,8 +131,8 @@ class Trying:
 
         `ways` are words, for example ``"STARTTLS, TLS 1.3, login"`` (`labkit.trials.way`), and `delays` the seconds of
         a round trip; `labkit.trials.cost.WAYS` and `DELAYS` unless given. Gives the round trips that are predicted,
-        counted in the capture and measured. A progress bar shows how far it is. Raises `LabError` for what means
-        nothing, and where a session fails.
+        counted in the capture and measured. A progress bar shows how far it is. Raises `LabError` for words or delays
+        that cannot be used, and where a session fails.
         """
         from tqdm.auto import tqdm
 

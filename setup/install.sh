@@ -11,8 +11,8 @@ fail() { echo "setup: $1" >&2; exit 1; }
 done_before() { grep -qxF "$1 $where" "$stamp" 2>/dev/null; }
 
 make_venv() {
-    # python3 first: it is the one that somebody chose who activated an environment.
-    if [ -n "${PYTHON:-}" ]; then set -- "$PYTHON"; else set -- python3 python3.13 python3.12 python3.11 python; fi
+    # python3 first: in an activated environment it is that of the environment.
+    if [ -n "${PYTHON:-}" ]; then set -- "$PYTHON"; else set -- python3 python3.14 python3.13 python3.12 python3.11 python; fi
     new_enough=''
     for python; do
         "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue

@@ -1,4 +1,4 @@
-"""The pages that are written from what labkit and the notebooks say, so that they cannot differ from them."""
+"""The pages that are generated from labkit and the notebooks, so that they cannot differ from them."""
 
 import inspect
 import re

@@ -1,6 +1,6 @@
 """Looks at the built pages in Chromium, as a reader does: links, search, themes, narrow windows, keyboard, axe-core.
 
-`complaints` gives a sentence for each thing that is wrong. Nothing is asked of any other machine.
+`complaints` gives a sentence for each thing that is wrong. Nothing is loaded from another machine.
 """
 
 import functools
@@ -49,7 +49,7 @@ def pages_of(html: Path) -> list[str]:
 
 
 def broken_links(html: Path) -> list[str]:
-    """Every link inside the site that leads to no file, or to no place in it."""
+    """Every link inside the site whose file, or whose place in the file, does not exist."""
     pages = {(html / name).resolve(): _anchors(html / name) for name in pages_of(html)}
     broken = []
     for path, page in pages.items():
@@ -85,7 +85,7 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """A browser without a screen. Raises `RuntimeError` where there is none."""
+    """A headless Chromium. Raises `RuntimeError` where it is not installed."""
     program = next(filter(None, map(shutil.which, _BROWSERS)), None)
     if program is None:
         raise RuntimeError("No Chromium is installed here: install the package chromium.")
@@ -144,14 +144,14 @@ _WITHOUT_SCOPE = "heads => heads.filter(it => !it.scope).map(it => it.innerText.
 _MOVING = "document.getAnimations().filter(it => it.playState == 'running').length"
 _THEME = "document.documentElement.dataset.theme"
 _AXE = {"preload": False, "resultTypes": ["violations"]}
-"""axe-core loads no style sheet again, and tells only what is wrong."""
+"""Options of axe-core: it loads no style sheet again, and reports only violations."""
 _RULES: dict[str, dict[str, object]] = {"light": {}, "dark": {"runOnly": ["color-contrast"]}}
-"""What is asked in each theme: nothing but the colours differs between them."""
+"""The rules of axe-core that are run in each theme: only colours differ between themes."""
 _PAPER = "it => getComputedStyle(it).colorScheme"
 
 
 def _judged(page: Page, theme: str) -> Iterator[str]:
-    """What axe-core says, and what it does not look for."""
+    """The complaints of axe-core, without the rules that are left out."""
     if page.evaluate(_THEME) != theme:
         yield f"its theme is {page.evaluate(_THEME)}"
     outputs = page.locator(".labkit")
@@ -203,7 +203,7 @@ def _walked(page: Page) -> Iterator[str]:
 
 
 def _searched(browser: Browser, address: str) -> Iterator[str]:
-    """A reader presses Ctrl+K, asks, and finds; then switches the theme by the button."""
+    """Search as a reader does: press Ctrl+K, type, find; then switch the theme with the button."""
     with _opened(browser, address, "index.html", color_scheme="light") as (page, said):
         page.keyboard.press("Control+k")
         page.keyboard.insert_text("StripCapability")

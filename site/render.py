@@ -85,7 +85,7 @@ def _notebook(page: Path) -> nbformat.NotebookNode:
 
 
 def _execute(notebook: nbformat.NotebookNode, name: str) -> None:
-    """Add the outputs of a fresh kernel, which works in an empty folder and knows no student."""
+    """Add the outputs of a fresh kernel, which works in an empty folder and without a student's name."""
     with tempfile.TemporaryDirectory() as folder:
         place = {"metadata": {"path": folder}}
         surroundings = {**os.environ, "LABKIT_STUDENT": "site"}
@@ -102,7 +102,7 @@ def _execute(notebook: nbformat.NotebookNode, name: str) -> None:
 
 
 def _shown_without_kernel(output: nbformat.NotebookNode) -> bool:
-    """Whether something of the output remains when its widget is taken away; of a progress bar nothing does."""
+    """Whether an output has anything besides a widget; a progress bar has not."""
     data = output.get("data", {})
     return data.pop(_WIDGET, None) is None or "text/html" in data
 

@@ -230,7 +230,7 @@ def _about_passwords(network, read):
 
 
 def _about_peace(network, read):
-    """A session that nobody attacked looks as its server always does."""
+    """A session that was not attacked looks as its server always does."""
     names, key = network.capture.names, network.key
     attacked = {stream.frames[0] for one in key.incidents for both in _of(one, network, read) for stream in both}
     usual = defaultdict(set)

@@ -1,4 +1,4 @@
-"""What Dovecot, a mail server that nobody here wrote, needs to run: a folder with its configuration, users and mail."""
+"""A folder in which Dovecot runs, a mail server from elsewhere: its configuration, users and mail."""
 
 import grp
 import os

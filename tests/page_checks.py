@@ -1,4 +1,4 @@
-"""What is asked of every page of the lab, whatever it shows."""
+"""What every page of the lab must satisfy, whatever it shows."""
 
 import re
 from html.parser import HTMLParser

@@ -1,4 +1,4 @@
-"""What Postfix, a mail server that nobody here wrote, needs to run: a folder of its own; it changes its user."""
+"""A folder in which Postfix runs, a mail server from elsewhere; Postfix changes its user."""
 
 import shutil
 import tempfile
@@ -26,8 +26,7 @@ local_transport = discard
 default_transport = discard
 {more}
 """
-_MASTER = """
-{port} inet n - n - - smtpd
+SERVICES = """\
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
 tlsmgr unix - - n 1000? 1 tlsmgr
@@ -41,6 +40,7 @@ retry unix - - n - - error
 anvil unix - - n - 1 anvil
 postlog unix-dgram n - n - 1 postlogd
 """
+"""The lines of master.cf for Postfix's own services, none of which listens to a network."""
 
 
 @contextmanager
@@ -58,7 +58,7 @@ def postfix_home(pem: bytes, at: str, more: str = "") -> Iterator[list[str]]:
         shutil.chown(home / "data", "postfix")
         (home / "server.pem").write_bytes(pem)
         (home / "etc" / "main.cf").write_text(_MAIN.format(home=home, more=more))
-        (home / "etc" / "master.cf").write_text(_MASTER.format(port=at))
+        (home / "etc" / "master.cf").write_text(f"{at} inet n - n - - smtpd\n{SERVICES}")
         yield [program, "-c", str(home / "etc"), "start-fg"]
     finally:
         shutil.rmtree(home, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The commands, as somebody in a terminal meets them: what they print, where they complain, and their exit status."""
+"""The commands in a terminal: what they print, their error messages, and their exit status."""
 
 import base64
 import json

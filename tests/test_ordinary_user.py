@@ -1,4 +1,4 @@
-"""What root runs in these tests, somebody without any privilege can run too: only the way to capture differs."""
+"""What root runs in these tests, a user without privileges can run too: only the way to capture differs."""
 
 import os
 import socket
@@ -14,7 +14,7 @@ from tools import tool
 ROOT = Path(__file__).resolve().parent.parent
 NOBODY = "65534"
 TO_READ = ("", "cap_dac_read_search", "cap_dac_override")
-"""What lets somebody else read this Python and this checkout, where they lie in a folder of root alone."""
+"""What lets another user read this Python and this checkout, where they lie in a folder of root alone."""
 SELECTION = ("capture/test_recording.py", "decode/test_dialogue.py", "network/test_loopback.py", "trust/test_keylog.py")
 AGAIN = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import labkit, pytest'], check=True)"
 """The first Python is still started with root's eyes."""

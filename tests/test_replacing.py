@@ -27,6 +27,7 @@ except LabError as error:
 """
 CAPTURE = "from labkit import recorded; capture = recorded('starttls_tls13')"
 COLLECTED = "main(['collect', 'anna.json', 'cut.json', '--csv', 'kept'])"
+LESSON = Path(__file__).parent.parent / "notebooks" / "00_start_here.ipynb"
 ACTS = {
     "a capture": (CAPTURE, "capture.save('kept.pcapng')", "kept.pcapng"),
     "a picture": (CAPTURE + "; picture = capture.ladder()", "picture.save('kept.svg')", "kept.svg"),
@@ -93,6 +94,25 @@ def test_a_place_that_is_none_is_named(tmp_path, name):
     with pytest.raises(LabError, match=r"cannot be written .*choose another place"):
         write(tmp_path / name, "text")
     assert list(tmp_path.iterdir()) == []
+
+
+IN_A_FOLDER = {
+    "the lessons": ["lessons", "lab"],
+    "an assignment for nbgrader": ["export", "nbgrader", str(LESSON), "lab"],
+    "an assignment for otter": ["export", "otter", str(LESSON), "lab"],
+}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="only Unix limits the size of files")
+@pytest.mark.parametrize("what", IN_A_FOLDER)
+def test_where_there_was_no_room_no_cut_file_is_left_and_the_same_command_works_later(what, tmp_path):
+    code = FULL.format(prepare="", act=f"main({IN_A_FOLDER[what]})")
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=200)
+    assert done.returncode and done.stderr.startswith("labkit: lab/")
+    assert done.stderr.count("File too large") == done.stderr.count("\n") == 1
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    again = [sys.executable, "-m", "labkit", *IN_A_FOLDER[what]]
+    subprocess.run(again, cwd=tmp_path, check=True, capture_output=True, timeout=200)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="only Unix limits the size of files")

@@ -6,12 +6,12 @@ An import inside a function counts like any other; one that only a type checker 
 import ast
 import graphlib
 from collections.abc import Iterator
-from pathlib import Path
 
-import labkit
+import pytest
+from sources import MODULES, ROOT, trees
+
 from labkit.dialects import ALL
 
-ROOT = Path(labkit.__file__).parent
 FLOORS = (
     {"errors"},
     {"interrupts", "limits", "loading", "replacing", "scratch", "shipped"},
@@ -21,7 +21,7 @@ FLOORS = (
     {"decode", "defences"},
     {"attacks"},
     {"show"},
-    {"attack"},
+    {"attack", "aftermath"},
     {"trials", "mystery"},
     {"probe"},
     {"outputs"},
@@ -39,14 +39,6 @@ FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 def _room(module: str) -> str:
     """The room of a module: ``decode`` for ``labkit.decode.tls.stream``."""
     return module.split(".")[1] if "." in module else module
-
-
-def _module(path: Path) -> str:
-    return ".".join(("labkit", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
-
-
-MODULES = {_module(path): path for path in ROOT.rglob("*.py")}
-TREES = {module: ast.parse(path.read_text(encoding="utf-8")) for module, path in MODULES.items()}
 
 
 def _executed(tree: ast.AST) -> Iterator[ast.AST]:
@@ -70,23 +62,26 @@ def _imported(tree: ast.AST) -> set[str]:
     return {name for name in found if name.partition(".")[0] == "labkit"}
 
 
-USES = {module: _imported(tree) for module, tree in TREES.items()}
+@pytest.fixture(scope="module")
+def uses() -> dict[str, set[str]]:
+    """Module -> the modules of labkit that it imports."""
+    return {module: _imported(tree) for module, tree in trees().items()}
 
 
 def test_every_room_has_its_floor_and_every_floor_its_rooms():
     assert set(map(_room, MODULES)) == set(FLOOR), "a new room has to be given its place in FLOORS"
 
 
-def test_a_room_uses_only_what_stands_below_or_beside_it():
-    upwards = [(by, used) for by in USES for used in USES[by] if FLOOR[_room(used)] > FLOOR[_room(by)]]
+def test_a_room_uses_only_what_stands_below_or_beside_it(uses):
+    upwards = [(by, used) for by in uses for used in uses[by] if FLOOR[_room(used)] > FLOOR[_room(by)]]
     assert not upwards
 
 
-def test_no_rooms_use_each_other_in_a_circle():
-    uses: dict[str, set[str]] = {}
-    for module, used in USES.items():
-        uses.setdefault(_room(module), set()).update(set(map(_room, used)) - {_room(module)})
-    graphlib.TopologicalSorter(uses).prepare()  # raises CycleError, which names the circle
+def test_no_rooms_use_each_other_in_a_circle(uses):
+    rooms: dict[str, set[str]] = {}
+    for module, used in uses.items():
+        rooms.setdefault(_room(module), set()).update(set(map(_room, used)) - {_room(module)})
+    graphlib.TopologicalSorter(rooms).prepare()  # raises CycleError, which names the circle
 
 
 def test_the_search_finds_imports_wherever_they_stand():
@@ -102,7 +97,7 @@ def test_the_search_finds_imports_wherever_they_stand():
 
 HEAVY = {"IPython", "cryptography", "dns", "htpy", "ipywidgets", "markupsafe", "matplotlib", "scapy", "tlslite", "tqdm"}
 """Libraries that take long to load: a cell that needs none of them does not wait for them."""
-STAGE = {"lab", "attack", "adopting", "capturing", "probing", "publishing", "serving", "trying"}
+STAGE = {"lab", "attack", "aftermath", "adopting", "capturing", "probing", "publishing", "serving", "trying"}
 """Files whose every verb loads its own room."""
 LATER = {
     "labkit.checkup": "it tells which library is missing, so it begins without any",
@@ -126,31 +121,33 @@ def _statements(node: ast.AST, inside: bool = False) -> Iterator[tuple[bool, str
         yield from _statements(child, inside or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef))
 
 
-STATEMENTS = {module: set(_statements(tree)) for module, tree in TREES.items()}
+Imports = dict[str, set[tuple[bool, str]]]
+"""Module -> (whether it stands in a function, module that it imports)."""
 
 
-def _brought(module: str) -> set[str]:
+def _brought(module: str, imports: Imports) -> set[str]:
     """The heavy libraries that are loaded with a module."""
     found, left = {module}, [module]
     while left:
         one = left.pop()
         parents = {one.rpartition(".")[0]} - {"labkit", ""}
-        more = {name for inside, name in STATEMENTS.get(one, ()) if not inside} | parents
+        more = {name for inside, name in imports.get(one, ()) if not inside} | parents
         left += more - found
         found |= more
     return {name.partition(".")[0] for name in found} & HEAVY
 
 
-def _needless(module: str) -> set[str]:
+def _needless(module: str, imports: Imports) -> set[str]:
     """The imports inside functions of a module that save no time: nothing heavy comes with them that is not there."""
-    there = _brought(module)
-    return {name for inside, name in STATEMENTS[module] if inside and not _brought(name) - there}
+    there = _brought(module, imports)
+    return {name for inside, name in imports[module] if inside and not _brought(name, imports) - there}
 
 
 def test_an_import_inside_a_function_saves_the_time_of_a_heavy_library():
+    imports = {module: set(_statements(tree)) for module, tree in trees().items()}
     checked = [name for name in MODULES if name not in LATER and name.removeprefix("labkit.") not in STAGE]
-    assert not {name: found for name in checked if (found := _needless(name))}
-    assert all(_needless(name) for name in LATER), "LATER names a module that needs no leave"
+    assert not {name: found for name in checked if (found := _needless(name, imports))}
+    assert all(_needless(name, imports) for name in LATER), "LATER names a module that needs no leave"
 
 
 PROTOCOLS = {dialect.name.lower() for dialect in ALL}
@@ -176,7 +173,7 @@ def test_no_two_files_bear_one_name_but_the_parts_of_one_protocol():
 
 def test_no_two_public_classes_bear_one_name():
     places: dict[str, set[str]] = {}
-    for module, tree in TREES.items():
+    for module, tree in trees().items():
         for node in ast.iter_child_nodes(tree):
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places.setdefault(node.name, set()).add(module)

@@ -1,4 +1,4 @@
-"""Programs that nobody here wrote, for tests to compare the lab with, and a Python of its own for what needs one."""
+"""Programs from elsewhere to which tests compare the lab, and a Python of its own for tests that need one."""
 
 import os
 import shutil

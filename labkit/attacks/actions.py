@@ -86,7 +86,7 @@ class Close:
 
 @dataclass(frozen=True)
 class Begin:
-    """For a new connection: before the victim is heard, say this to the server, behind its greeting.
+    """For a new connection: before the victim is read, send this to the server, behind its greeting.
 
     The server's answer, up to the first whole line, is kept from the victim.
     """

@@ -120,7 +120,7 @@ _BY_NUMBER = {vector.id: vector for vector in ALL}
 
 
 def kinds(vectors: Iterable[type[Described]]) -> tuple[type[Described], ...]:
-    """These vectors. Raises `LabError` when one of them is none, or there is none at all."""
+    """These vectors. Raises `LabError` for anything but vectors, and for an empty list."""
     given = tuple(vectors) if isinstance(vectors, Iterable) else (vectors,)
     for kind in given or (None,):
         if not (isinstance(kind, type) and issubclass(kind, Vector | PublicationVector)):
@@ -129,7 +129,8 @@ def kinds(vectors: Iterable[type[Described]]) -> tuple[type[Described], ...]:
 
 
 def on_conversations(vectors: Iterable[type[Described]]) -> tuple[type[Vector], ...]:
-    """Those of these vectors that are tried on a conversation. Raises `LabError` as `kinds`, and when there is none."""
+    """Those of these vectors that are tried on a conversation. Raises `LabError` as `kinds`, and when none is tried on
+    one."""
     given = kinds(vectors)
     found = tuple(kind for kind in given if issubclass(kind, Vector))
     if not found:

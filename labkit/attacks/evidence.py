@@ -5,48 +5,22 @@ The judge may open the TLS between the victim and the server; the attacker may n
 """
 
 import re
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from itertools import pairwise, takewhile
-from typing import NamedTuple
+from itertools import takewhile
 
+from labkit.attacks.deeds import Deed, deeds
 from labkit.attacks.engine.victim_session import VictimSession
 from labkit.attacks.loot import CLEAR, OWN_TLS, Item, as_if_clear, genuine, items
+from labkit.attacks.replies import ANSWERS, SAID
 from labkit.capture.conversation import Conversation
 from labkit.decode.dialogue import read
 from labkit.decode.event import CLIENT, SERVER, TCP, TEXT, TLS, Dialogue, Event
 from labkit.decode.further import joined
-from labkit.decode.privacy import visible
 from labkit.dialects.base import Dialect
-from labkit.dialects.writing import DONE, LATER, REFUSED
 from labkit.trust.keylog import Secrets
 
 Others = Callable[[], Iterable[Conversation]]
-
-LOGIN, MESSAGE = "login", "message"
-CREDENTIALS = ("password", "bearer token", "password hash")
-"""What a client proves with that it is the user."""
-_CONTENT = ("message", "attachment")
-_SAID = ("command", "credential", "message")
-"""What a client says and a server replies to, once to each; before the first message."""
-_MOST_PIPELINED = 100
-"""Replies among which that of a tagged command is looked for."""
-_REPLIES = ("greeting", "reply", "refusal", "go-ahead", "challenge")
-"""Inside TLS, behind an upgrade, there is no greeting: what is read as one is a reply."""
-
-
-class Deed(NamedTuple):
-    """Something that was asked of the real server, and what it did."""
-
-    what: str
-    """`LOGIN` or `MESSAGE`: sent to the server, or handed out by it."""
-    values: tuple[str, ...]
-    """The user name and what goes with it, for a login; a user name alone, or the mechanism, may be refused already."""
-    accepted: bool | None
-    """Whether the server did it; None where it has not answered, or the answer is not understood."""
-    reply: str
-    """The first line of its answer; empty where there is none."""
 
 
 class Evidence:
@@ -72,10 +46,16 @@ class Evidence:
         """The last thing that the victim said; empty where it said nothing."""
         self.begun = _begun(outside, self.dialect)
         """Whether the victim asked for something, or began TLS; to say goodbye is neither."""
+        self.trusted = _asked(own, self.dialect)
+        """What the victim asked first of the attacker inside TLS of her own; empty where it only took its leave."""
+        self.in_clear = any(deed.accepted for deed in deeds(outside)) and outside.session is None
+        """Whether the victim did something without TLS."""
         self.unopened = _unopened(opened) if not victim.inside.said else ""
         """Why it is not known what the victim said inside TLS; empty where it is known, or nothing was said."""
         self.recipients = _recipients(self.read)
         """Whom the victim's mail was for, where the attacker could read it."""
+        self.addressed = _recipients([*self.read, *self.sealed])
+        """Whom it was for, read or not."""
         self.clear: list[Deed] = []
         """What was asked of the server where the attacker could read it."""
         self.inside: list[Deed] = []
@@ -93,11 +73,11 @@ class Evidence:
         server = session.legs[1]
         outside, own = read(server.wire), read(server.inside, usual=self.dialect)
         inside = as_if_clear(genuine(server, secrets) if outside.session else outside)
-        self.clear = [*_deeds(outside), *_deeds(own)]
-        self.inside = _deeds(inside)
+        self.clear = [*deeds(outside), *deeds(own)]
+        self.inside = deeds(inside)
         self.passed_on = _recipients([*items(outside, CLEAR, self.number), *items(own, OWN_TLS, self.number)])
         if self.dialect is not None and not self.implicit:
-            self.proof = _unasked(self.dialect, inside.events)
+            self.proof = injection_proof(self.dialect, inside.events)
             self.shut_out = _offers_login(self.dialect, outside) and _offers_login(self.dialect, inside) is False
 
 
@@ -126,9 +106,14 @@ def _belonging(dialogue: Dialogue, others: Others) -> Iterator[Dialogue]:
 
 
 def _begun(dialogue: Dialogue, dialect: Dialect | None) -> bool:
-    said = [event for event in dialogue.events if event.sender == CLIENT]
-    asked = (event.title for event in said if event.layer == TEXT and event.kind != "unknown")
-    return any(event.layer == TLS for event in said) or any(title != _goodbye(dialect) for title in asked)
+    said_tls = any(event.sender == CLIENT and event.layer == TLS for event in dialogue.events)
+    return said_tls or bool(_asked(dialogue, dialect))
+
+
+def _asked(dialogue: Dialogue, dialect: Dialect | None) -> str:
+    """The title of the first thing that the client asked for; empty where it asked for nothing."""
+    said = (event for event in dialogue.events if event.sender == CLIENT and event.layer == TEXT)
+    return next((one.title for one in said if one.kind != "unknown" and one.title != _goodbye(dialect)), "")
 
 
 def _goodbye(dialect: Dialect | None) -> str:
@@ -141,142 +126,12 @@ def _farewell(dialogue: Dialogue) -> str:
     said = [event for event in dialogue.events if event.sender == CLIENT and event.layer != TCP]
     if not said:
         return ""
-    last = said[-1]
-    return {TEXT: last.text, TLS: f"TLS {last.title}"}.get(last.layer, last.title)
+    last, tell = said[-1], dialogue.dialect.tell if dialogue.dialect else None
+    text = tell(last.title, last.data) if tell else last.text
+    return {TEXT: text, TLS: f"TLS {last.title}"}.get(last.layer, last.title)
 
 
-# ---- what the server did
-
-
-def _deeds(dialogue: Dialogue) -> list[Deed]:
-    """The logins and messages of what is said in clear in a dialogue, and what the server did."""
-    return list(_found(dialogue)) if dialogue.dialect else []
-
-
-def _found(dialogue: Dialogue) -> Iterator[Deed]:
-    names: list[str] = []
-    recipients: set[int] = set()
-    replies = _Replies(dialogue)
-    begins = re.compile(dialogue.dialect.sasl.encode(), re.IGNORECASE)
-    for index, event in enumerate(dialogue.events):
-        match = begins.match(event.data) if event.sender == CLIENT and event.kind == "command" else None
-        if match and not match["initial"] and replies.fate(index)[0] is False:
-            yield Deed(LOGIN, (), *replies.fate(index))
-    for exposure in visible(dialogue):
-        event = dialogue.events[exposure.event_index]
-        if exposure.what == "user name":
-            names.append(exposure.value)
-            accepted, reply = replies.fate(exposure.event_index)
-            if accepted is False:
-                yield Deed(LOGIN, (exposure.value,), False, reply)
-        if exposure.what == "recipient" and event.title in dialogue.dialect.delivers:
-            recipients.add(exposure.event_index)
-            yield Deed(MESSAGE, (exposure.value,), *replies.fate(exposure.event_index))
-        elif exposure.what in CREDENTIALS:
-            yield Deed(LOGIN, (*names[-1:], exposure.value), *replies.fate(exposure.event_index))
-        elif exposure.what in _CONTENT and event.sender == CLIENT:
-            yield Deed(MESSAGE, (), *replies.fate_of_message(exposure.event_index))
-        elif exposure.what in _CONTENT:
-            yield Deed(MESSAGE, (), True, _first_line(dialogue.dialect, event))
-    for index, event in enumerate(dialogue.events):
-        if event.sender == CLIENT and event.title in dialogue.dialect.delivers and index not in recipients:
-            yield Deed(MESSAGE, (event.title,), *replies.fate(index))
-
-
-class _Replies:
-    """What the server replied to each thing that a client said in a dialogue."""
-
-    def __init__(self, dialogue: Dialogue) -> None:
-        self._dialect = dialogue.dialect
-        self._events = dialogue.events
-        self._replies: list[int] = []
-        self._commands = [n for n, e in enumerate(dialogue.events) if e.sender == CLIENT and e.kind == "command"]
-        self._owed: dict[int, int] = {}
-        """Event of the client -> how many replies to what it said before are still to come."""
-        self._count()
-
-    def _count(self) -> None:
-        owed = 0
-        said = [(n, event) for n, event in enumerate(self._events) if event.layer == TEXT]
-        for (number, event), (_, following) in pairwise([*said, (0, None)]):
-            if event.sender == CLIENT and event.kind in _SAID:
-                self._owed[number] = owed
-                owed += not _is_answered_with(following)
-            elif event.sender == SERVER and self._owed and self._is_reply(event):
-                self._replies.append(number)
-                owed = max(0, owed - 1)
-
-    def _is_reply(self, event: Event) -> bool:
-        """Whether it answers the client; a list that the server gives unasked in the place of a greeting does not."""
-        listing = self._dialect.writes.capabilities
-        unasked = event.kind == "greeting" and listing is not None and listing.unasked
-        return event.kind in (*_REPLIES, "message") and not unasked
-
-    def fate(self, index: int) -> tuple[bool | None, str]:
-        """Whether the server did what was asked in the event of that index, and its reply.
-
-        A challenge and its like say neither; the reply is the next one that says it.
-        """
-        first = None
-        for done, reply in self._answers(index):
-            if done is not None:
-                return done, reply
-            first = first or (None, reply)
-        return first or (None, "")
-
-    def fate_of_message(self, index: int) -> tuple[bool | None, str]:
-        """Likewise, of a message; where it is answered for each recipient, one that is refused counts."""
-        each = self._dialect.replies_to_message
-        if not each:
-            return self.fate(index)
-        before = max((n for n in self._owed if n < index and self._events[n].kind == "message"), default=-1)
-        recipients = [n for n in self._owed if before < n < index and self._events[n].title == each]
-        accepted = sum(self.fate(n)[0] is True for n in recipients)
-        replies = self._answers(index, accepted)
-        return next((fate for fate in replies if fate[0] is False), self.fate(index))
-
-    def _answers(self, index: int, most: int = _MOST_PIPELINED) -> Iterator[tuple[bool | None, str]]:
-        """The replies to the event of that index, and those that follow, at most so many: what each of them says."""
-        tag = self._tag(index)
-        start = bisect_right(self._replies, index)
-        if not tag and start + self._owed.get(index, 0) < len(self._replies):
-            start += self._owed.get(index, 0)
-        for number in self._replies[start : start + most]:
-            reply = self._events[number]
-            if not tag or self._dialect.writes.tag(reply.data) == tag:
-                yield accepts(self._dialect, reply), _first_line(self._dialect, reply)
-
-    def _tag(self, index: int) -> str:
-        """The tag of the last command; empty where there are no tags."""
-        before = bisect_right(self._commands, index)
-        if not (self._dialect.tagged and before):
-            return ""
-        return self._dialect.writes.tag(self._events[self._commands[before - 1]].data)
-
-
-def _first_line(dialect: Dialect, event: Event) -> str:
-    told = dialect.tell(event.title, event.data) if dialect.tell else event.text
-    return told.split("\n", 1)[0].rstrip("\r")
-
-
-def accepts(dialect: Dialect, reply: Event) -> bool | None:
-    """Whether a reply says that something was done; None where it says neither that nor that it was not."""
-    if dialect.accepts is not None:
-        return dialect.accepts(reply.title, reply.data)
-    if reply.title[:1].isdigit():  # RFC 5321 §4.2.1: 1 and 3 say that the answer is still to come
-        return {"2": True, "4": False, "5": False}.get(reply.title[:1])
-    return next((kind == DONE for kind in (DONE, REFUSED, LATER) if _word(dialect, kind) == reply.title), None)
-
-
-def _word(dialect: Dialect, kind: str) -> str:
-    """The status of a reply of that kind; empty where the dialect has none."""
-    write = dialect.writes.replies.get(kind)
-    return write("", "tag").split()[1 if dialect.tagged else 0].decode("latin-1") if write else ""
-
-
-def _is_answered_with(following: Event | None) -> bool:
-    """Whether a command has its answer with what follows: the bytes that it has announced."""
-    return following is not None and following.sender == CLIENT and following.kind in ("message", "continuation")
+# ---- what the server offers
 
 
 def _offers_login(dialect: Dialect, dialogue: Dialogue) -> bool | None:
@@ -295,12 +150,12 @@ def _offers_login(dialect: Dialect, dialogue: Dialogue) -> bool | None:
 # ---- what was injected
 
 
-def _unasked(dialect: Dialect, events: Iterable[Event]) -> str:
+def injection_proof(dialect: Dialect, events: Iterable[Event]) -> str:
     """A reply to the dialect's injected command that no command inside TLS has asked for; empty where there is none.
 
     Each command is replied to once, in order. A server that has replied more often, or whose replies lag behind, has
-    run a command that was not said here. The reply to it is the one that fits, provided that more replies fit than the
-    client has said that command itself.
+    run a command that was not said here. It came before all others, so its reply is the first one, behind a list that
+    comes unasked; more replies must fit than the client has said that command itself.
     """
     injected = dialect.writes.injected
     if injected is None:
@@ -309,20 +164,24 @@ def _unasked(dialect: Dialect, events: Iterable[Event]) -> str:
     if dialect.tagged:
         return _without_its_tag(dialect, said)
     one_each = list(takewhile(lambda event: event.kind != "message", said))  # a message may earn more (RFC 2033 §4.2)
-    commands = [event for event in one_each if event.sender == CLIENT and event.kind in _SAID]
-    replies = [event for event in one_each if event.sender == SERVER and event.kind in _REPLIES]
-    fitting = [event.text for event in replies if re.match(injected.reply, event.text)]
+    commands = [event for event in one_each if event.sender == CLIENT and event.kind in SAID]
+    replies = [event for event in one_each if event.sender == SERVER and event.kind in ANSWERS]
+    listing = dialect.writes.capabilities
+    unasked = listing is not None and listing.unasked
+    answers = [event.text for event in replies if not (unasked and listing.find(event.data) is not None)]
+    fitting = [text for text in answers if re.match(injected.reply, text)]
     own = sum(event.title == injected.command.split()[0].upper() for event in commands)
     more = _more_replies(one_each) or _answers_late(dialect, commands, replies) or _fits_better(dialect, one_each)
-    return fitting[0] if more and len(fitting) > own else ""
+    return fitting[0] if more and len(fitting) > own and answers[0] == fitting[0] else ""
 
 
 def _more_replies(said: list[Event]) -> bool:
-    """Whether there is a point up to which the server has replied more often than it was spoken to."""
+    """Whether there is a point up to which the server has replied more often than it was spoken to. The last thing
+    that is said does not count: a server may take its leave unasked (RFC 5321 §3.8)."""
     owed = 0
-    for event in said:
-        owed += event.sender == CLIENT and event.kind in _SAID
-        owed -= event.sender == SERVER and event.kind in _REPLIES
+    for event in said[:-1]:
+        owed += event.sender == CLIENT and event.kind in SAID
+        owed -= event.sender == SERVER and event.kind in ANSWERS
         if owed < 0:
             return True
     return False

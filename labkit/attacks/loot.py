@@ -3,6 +3,7 @@
 It is worked out from the bytes that crossed her, by the same reader that any capture goes through.
 """
 
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -17,8 +18,12 @@ from labkit.decode.privacy import visible
 from labkit.dialects.base import Dialect
 from labkit.trust.keylog import Secrets
 
-SECRETS = ("password", "bearer token", "password hash", "user name", "message", "file", "attachment", "subject")
-"""What must not be read by others; names and addresses are on the envelope."""
+SECRETS = (
+    *("password", "old password", "new password", "bearer token", "password hash"),
+    *("user name", "message", "file", "attachment", "subject"),
+    *("script text", "query", "parameter", "value", "data", "entry", "stored password"),
+)
+"""What must not be read by others, first of logins, then of content; names and addresses are on the envelope."""
 
 CLEAR, OWN_TLS, MAILBOX = "in clear text", "inside TLS of her own", "in her own mailbox"
 
@@ -91,7 +96,7 @@ def _spoken(data: bytes, dialect: Dialect | None) -> list[Item]:
 
 
 def _answered(data: bytes, dialect: Dialect) -> Iterator[Chunk]:
-    """A client's words, with the answers of a server that lets it go on, so that each of them can be read."""
+    """A client's words, with the answers of a server that accepts them, so that each of them can be read."""
     reader, numbers = dialect.reader(), count(1)
     waiting = deque(reader.feed(CLIENT, data))
     while waiting:
@@ -104,4 +109,10 @@ def _answered(data: bytes, dialect: Dialect) -> Iterator[Chunk]:
 
 def _quoted(data: bytes, known: Iterable[Item]) -> list[Item]:
     text = data.decode("utf-8", "backslashreplace")
-    return [item._replace(where=MAILBOX, session=0) for item in known if item.what in SECRETS and item.value in text]
+    found = []
+    for item in known:
+        place = re.search(rf"(?<!\w){re.escape(item.value)}(?![\w@])", text) if item.what in SECRETS else None
+        if place:  # a name in front of an @ is an address
+            line = text[: place.start()].rpartition("\n")[2] + text[place.start() :].split("\n", 1)[0]
+            found.append(item._replace(where=MAILBOX, line=line.strip(), session=0))
+    return found

@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from labkit.attacks.account import NAME
-from labkit.attacks.evidence import LOGIN, MESSAGE, Deed, Evidence
+from labkit.attacks.account import ADDRESS, NAME
+from labkit.attacks.deeds import LOGIN, Deed, last_of_each
+from labkit.attacks.evidence import Evidence
 from labkit.attacks.loot import SECRETS, Item, Loot, stored
 from labkit.attacks.vector import Vector
 from labkit.attacks.vectors.identity import offers_tls13
@@ -77,7 +78,8 @@ class Case:
         """What the attacker has read."""
         on_the_way = [item for session in self.sessions for item in session.read]
         dialect = self.sessions[0].dialect if self.sessions else None
-        return Loot([*on_the_way, *stored(self.mail, dialect, self.sealed)])
+        invited = any(ADDRESS in session.addressed for session in self.sessions)  # a victim has written to her itself
+        return Loot([*on_the_way, *stored(() if invited else self.mail, dialect, self.sealed)])
 
     @property
     def sealed(self) -> list[Item]:
@@ -184,7 +186,7 @@ def _leak(case: Case, loot: Loot) -> Verdict:
 
 def _deceit(case: Case, victim: Visit) -> list[str]:
     """Why and with what evidence an end was deceived; empty where none was."""
-    for find in (_believed, _ran_injected, _fixed, _downgraded, _rewritten):
+    for find in (_believed, _ran_injected, _fixed, _downgraded, _rewritten, _trusted):
         if found := find(case, victim):
             return found
     return []
@@ -233,11 +235,16 @@ def _rewritten(case: Case, victim: Visit) -> list[str]:
     return ["the server took the attacker's recipient for the victim's", *lines] if lines else []
 
 
+def _trusted(case: Case, victim: Visit) -> list[str]:
+    asked = next((session.trusted for session in victim.sessions if session.trusted), "")
+    return ["the victim took the attacker's TLS for the server's", f"it asked inside: {asked}"] if asked else []
+
+
 def _rewritten_lines(victim: Visit) -> list[str]:
     return [
         f"the mail for {', '.join(session.recipients)} went to {', '.join(session.passed_on)}"
         for session in victim.sessions
-        if session.recipients and session.passed_on and set(session.passed_on) != set(session.recipients)
+        if session.recipients and session.passed_on and session.passed_on != session.recipients
     ]
 
 
@@ -255,41 +262,36 @@ def _with_rewritten(verdict: Verdict, victim: Visit) -> Verdict:
 def _harmless(victim: Visit) -> Verdict:
     said = _last_words(victim)
     last = _last_deeds(victim)
-    refused = next((deed for deed in last if deed.accepted is False), None)
-    unanswered = [deed for deed in last if deed.accepted is None and not deed.reply]
     if unopened := next((session.unopened for session in victim.sessions if session.unopened), ""):
         return Verdict(UNKNOWN, f"what the victim said inside TLS is not known: {unopened}", evidence=said)
     if victim.idle:
         why = "the victim connected and asked for nothing, so what it would have done is not known"
         return Verdict(UNKNOWN, why, evidence=said)
-    if refused:
+    if refused := next((deed for deed in last if deed.accepted is False), None):
         return Verdict(BROKEN, f"the server refused the victim's {refused.what}", evidence=(refused.reply, *said))
-    if victim.done is False or unanswered:
-        begun = "began its work inside TLS and could not end it"
-        return Verdict(BROKEN, f"the victim {begun}", evidence=said) if victim.sealed else _stopped(said)
-    if last:
-        return Verdict(UNHARMED, "the victim did its work inside TLS with the real server", evidence=_titles(victim))
+    if last and victim.done is not False and not any(deed.unanswered for deed in last):
+        why = "the victim did its work inside TLS with the real server"
+        return Verdict(UNHARMED, why, evidence=_shown(victim, last))
+    if last or victim.sealed:
+        return Verdict(BROKEN, "the victim began its work inside TLS and did not end it", evidence=said)
     if victim.done:
         return Verdict(BROKEN, "the victim says that it is done, but nothing of it came by", evidence=said)
-    if victim.sealed:
-        return Verdict(BROKEN, "the victim began its work inside TLS and could not end it", evidence=said)
-    return _stopped(said)
-
-
-def _stopped(said: tuple[str, ...]) -> Verdict:
-    return Verdict(STOPPED, "the victim went no further", evidence=said)
+    in_clear = any(session.in_clear for session in victim.sessions)
+    why = "the victim said nothing in clear text that is secret, and" if in_clear else "the victim"
+    return Verdict(STOPPED, f"{why} went no further", evidence=said)
 
 
 def _last_deeds(victim: Visit) -> list[Deed]:
-    """The last login inside TLS with the real server, and the last try of each part of a message: what became of
-    earlier ones is past."""
-    done = [deed for session in victim.sessions for deed in session.inside]
-    last = {(deed.what, deed.values if deed.what == MESSAGE else ()): deed for deed in done}
-    return sorted(last.values(), key=lambda deed: deed.what != LOGIN)
+    """What became of each thing that it asked for; of programs that ran at the same time, in each session."""
+    if len(victim.reports) > 1:
+        return [deed for session in victim.sessions for deed in last_of_each(session.inside)]
+    return last_of_each(deed for session in victim.sessions for deed in session.inside)
 
 
-def _titles(victim: Visit) -> tuple[str, ...]:
-    return tuple(f"{item.what}, inside TLS" for item in victim.sealed)
+def _shown(victim: Visit, last: list[Deed]) -> tuple[str, ...]:
+    """What was done inside TLS: the secrets that were said there, or the server's answers."""
+    secrets = tuple(f"{item.what}, inside TLS" for item in victim.sealed)
+    return secrets or tuple(f"{deed.what}, inside TLS: {deed.reply}" for deed in last)
 
 
 def _last_words(victim: Visit) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """You are Mallory: a console on which each line of a conversation waits until you say what becomes of it.
 
-Where there is no one to click, because a notebook is run from top to bottom, a vector decides instead. What happens
+Where no person can click, because a notebook is run from top to bottom, a vector decides instead. What happens
 behind the console is `labkit.byhand.encounter`, and what is clicked `labkit.byhand.desk`.
 """
 
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
     from labkit.show.twosided import TwoSided
 
 PATIENCE = 600.0
-"""Seconds that a victim has for all it does while a person decides, unless it is told otherwise."""
+"""Seconds that a victim has for all it does while a person decides, unless given."""
 
 
 def you_are_mallory(lab: "Lab", seconds: float = 60.0, script: "Vector | None" = None) -> "Console":
-    """A console for an attacker of flesh and blood on the path to the servers of the lab.
+    """A console from which a person attacks the servers of the lab.
 
     A line is held for `seconds`, and passes then. `script` is the vector that decides where no person can click; unless
-    given it removes the offer of TLS. Raises `LabError` for a time of no use and for what is no vector.
+    given it removes the offer of TLS. Raises `LabError` for an invalid time and for anything but a vector.
     """
     script = StripCapability() if script is None else script
     if not isinstance(script, Vector):
@@ -63,8 +63,8 @@ class Console:
         """Let a victim do something: ``console.run(lab.send, mail, "The PIN is 4921")``.
 
         In a notebook with a person in front of it this returns at once, and the victim gets `PATIENCE`, if it takes a
-        ``timeout``; elsewhere the script decides, and it returns when all is over. Who runs a second victim before the
-        first is done has both on the console. Raises `LabError` where there is no server to attack.
+        ``timeout``; elsewhere the script decides, and it returns when all is over. A second victim that is run before
+        the first is done is on the console, too. Raises `LabError` where there is no server to attack.
         """
         if attended():
             patient = {"timeout": PATIENCE} if "timeout" in signature(action).parameters else {}
@@ -75,7 +75,7 @@ class Console:
         else:
             self._encounter = self._fresh()
             self._depute("Nobody could click here")
-            self._encounter.meet(partial(action, *arguments, **more))
+            self._encounter.run(partial(action, *arguments, **more))
         return self
 
     def _expect(self, victim: "Victim") -> None:
@@ -106,7 +106,7 @@ class Console:
     @property
     def outcome(self) -> Any:
         """What the last victim says of its attempt. Raises what the victim raised."""
-        said = self._told(lambda encounter: encounter.outcome)
+        said = self._of_the_encounter(lambda encounter: encounter.outcome)
         if isinstance(said, Exception):
             raise said
         return said
@@ -114,29 +114,29 @@ class Console:
     @property
     def verdict(self) -> "Verdict | UnderWay":
         """What came of it, decided from the bytes on both sides."""
-        return self._told(lambda encounter: encounter.verdict)
+        return self._of_the_encounter(lambda encounter: encounter.verdict)
 
     @property
     def loot(self) -> "Loot | UnderWay":
         """What you have read."""
-        return self._told(lambda encounter: encounter.loot)
+        return self._of_the_encounter(lambda encounter: encounter.loot)
 
     @property
     def edits(self) -> "Edits | UnderWay":
         """What was changed, oldest first."""
-        return self._told(lambda encounter: encounter.attack.edits)
+        return self._of_the_encounter(lambda encounter: encounter.attack.edits)
 
     @property
     def attack(self) -> "Attack | UnderWay":
         """The attack itself, with the captures of both sides."""
-        return self._told(lambda encounter: encounter.attack)
+        return self._of_the_encounter(lambda encounter: encounter.attack)
 
     @property
     def sides(self) -> "TwoSided | UnderWay":
         """What both ends saw of the last conversation. Raises `LabError` where there were no two."""
-        return self._told(lambda encounter: encounter.attack.sides)
+        return self._of_the_encounter(lambda encounter: encounter.attack.sides)
 
-    def _told(self, of: "Callable[[Encounter], Any]") -> Any:
+    def _of_the_encounter(self, of: "Callable[[Encounter], Any]") -> Any:
         encounter = self._encounter
         if encounter is None:
             raise LabError(_NOBODY)
@@ -189,7 +189,7 @@ class Console:
 
 
 class UnderWay(Page):
-    """What stands in the place of a result while there is none: it is false, and anything that is asked of it fails."""
+    """A result that does not exist yet: it is false, and reading an attribute of it raises an error."""
 
     def __init__(self, state: str) -> None:
         text = f"Still under way. {state} Decide what is held, or wait, and run this cell again."

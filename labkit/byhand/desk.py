@@ -25,7 +25,7 @@ _LARGEST = 16 << 10
 _ROWS = 8
 """Lines of the text that are seen at once; always the same, so that the buttons stay where they are."""
 _GLANCE = 0.4
-"""Seconds after a line passed by itself in which a click was still meant for that one."""
+"""Seconds after a line passed by itself in which a click is taken to be meant for that line, and ignored."""
 _FIELD = {"layout": {"width": "auto"}, "continuous_update": False}
 _TOO_LATE = "Too late: that line has had its decision."
 _TOO_LONG = "{} bytes: too long to be edited here. Pass it on or drop it."

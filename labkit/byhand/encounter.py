@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from labkit.lab import Lab
 
 FINISH = 5.0
-"""Seconds for the end of what no longer waits for a person; it needs less than one."""
+"""Seconds for victims to end once no line waits for a person; they need less than one."""
 _SETTLE = 2.0
 """Seconds in which victims can come to an end by themselves."""
 _TICK = 1.0
 """Seconds between two looks at the clock."""
 _MOMENT = 0.03
-"""Seconds in which the next line mostly comes, so that it is not shown that none is there."""
+"""Seconds in which the next line usually comes; only after them the console shows that no line is held."""
 
 Victim = Callable[[], object]
 """Does its work, and gives what came of it."""
@@ -39,7 +39,7 @@ class Encounter:
     def __init__(self, lab: "Lab", byhand: ByHand, show: Callable[[], None]) -> None:
         self.byhand = byhand
         self.note = ""
-        """Who decides where that is not the person at the console, in a sentence."""
+        """A sentence on who decides, if not the person at the console."""
         self.over = threading.Event()
         self.outcome: object = None
         """What the last victim has to say; an exception where it failed."""
@@ -60,7 +60,7 @@ class Encounter:
         """Whether a person must decide before it can go on."""
         return not (self.byhand.deputised or self._ending)
 
-    def meet(self, victim: Victim) -> None:
+    def run(self, victim: Victim) -> None:
         """Let a victim come by, and end behind it. Raises what the victim raises."""
         try:
             self.outcome = victim()
@@ -91,7 +91,7 @@ class Encounter:
         self.byhand.news.set()
 
     def close(self) -> None:
-        """End it: what is held passes, and who does not come to an end is cut off. A second call does nothing."""
+        """End it: what is held passes, and a victim that does not end is cut off. A second call does nothing."""
         self.end()
         self.byhand.release()
         with self._closing:
@@ -102,14 +102,14 @@ class Encounter:
 
     def _settle(self) -> None:
         try:
-            self._hear_out(_SETTLE)  # while the attacker is on the path: leaving it breaks what stands
+            self._drain(_SETTLE)  # while the attacker is on the path: leaving it breaks what stands
             self.attack.close()
-            self._hear_out(FINISH)
+            self._drain(FINISH)
             self.verdict, self.loot = self.attack.verdict, self.attack.loot
         finally:
             self.over.set()
 
-    def _hear_out(self, seconds: float) -> None:
+    def _drain(self, seconds: float) -> None:
         until = time.monotonic() + seconds
         for thread in self._victims:
             thread.join(max(0.0, until - time.monotonic()))
@@ -117,7 +117,7 @@ class Encounter:
     def _visit(self, victim: Victim) -> None:
         try:
             self.outcome = victim()
-        except Exception as error:  # it is shown, and raised for who asks for the outcome
+        except Exception as error:  # it is shown, and raised when the outcome is read
             self.outcome = error
         with self._gate:
             self._left -= 1

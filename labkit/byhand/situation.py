@@ -145,12 +145,12 @@ def _plain(held: HeldLine, names: Names) -> str:
 
 def _became(held: HeldLine, names: Names) -> list[str]:
     """A sentence for each action, which begins with a sign; the last one with why."""
-    told = (_told(action, held.line, names) for action in held.actions)
-    *others, last = [*filter(None, told), *_record(held.line, *held.actions).also]
+    sentences = (_in_words(action, held.line, names) for action in held.actions)
+    *others, last = [*filter(None, sentences), *_record(held.line, *held.actions).also]
     return [*others, f"{last} ({held.why})" if held.why else last]
 
 
-def _told(action: Action, line: Line, names: Names) -> str:
+def _in_words(action: Action, line: Line, names: Names) -> str:
     match action:
         case Pass():
             return "= passed"

@@ -1,8 +1,8 @@
 """An attack that is decided by hand: each line waits until a person says what becomes of it, or until its time is up.
 
 This is the one vector that keeps something: the lines that wait, in one queue for all victims, and those that had their
-decision. Who decides, and how the lines are shown, does not belong here. What is inside TLS cannot wait here: it is
-no line to an attacker.
+decision. Who decides, and how the lines are shown, does not belong here. Only clear text waits here: the attacker
+cannot read lines inside TLS.
 """
 
 import threading
@@ -15,7 +15,7 @@ from labkit.attacks.vector import Answered, Line, Opening, Record, Vector
 from labkit.errors import LabError
 
 LONGEST_HOLD = 120.0
-"""Seconds; a server that hears nothing for longer may hang up."""
+"""Seconds; a server that receives nothing for longer may hang up."""
 _KEPT = 1000
 """Lines that are remembered when they had their decision."""
 
@@ -92,7 +92,7 @@ class HeldLine(Later):
             self._queue.news.set()
 
     def begin(self, seconds: float) -> None:
-        """It is the first in the queue now: from now on its time runs."""
+        """It is the first in the queue now: it waits for so many seconds from now."""
         self.until = time.monotonic() + seconds
         self._changed()
 
@@ -139,11 +139,11 @@ class ByHand(Vector):
         if not 0 < seconds <= LONGEST_HOLD:
             raise LabError(f"A line is held for more than 0 and at most {LONGEST_HOLD:g} seconds, not {seconds!r}.")
         self.seconds = seconds
-        """How long a line waits when it is the first in the queue."""
+        """Seconds that a line waits when it is the first in the queue."""
         self.records = 0
         """TLS records that have passed and that could not be read."""
         self.news = threading.Event()
-        """Set whenever something has changed; the one who looks clears it."""
+        """Set whenever something has changed; the thread that reads the change clears it."""
         self.lock = threading.RLock()
         """Held while the queue, or a line in it, changes."""
         self._waiting: list[HeldLine] = []

@@ -26,7 +26,7 @@ class Unwrapper:
     def find(self, link: int, data: bytes) -> Found | None:
         """What makes the `Segment` in a frame of this link type. Never raises.
 
-        None where there is none: for IP fragments but the one that completes a datagram, and for what is counted.
+        None for an IP fragment that does not complete a datagram, and for a frame that is counted.
         """
         packet = Packet(data, self._fragments)
         step: Layer | Found | NoTcp | None = LINKS.get(link) or NoTcp(f"link type {link}")

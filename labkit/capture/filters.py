@@ -16,7 +16,7 @@ _KIND_OF_PACKET, _KIND_OF_HARDWARE = 0xFFFFF000 + 4, 0xFFFFF000 + 28
 Program = tuple[tuple[int, int, int, int], ...]
 """A filter for the kernel (classic BPF): (operation, jump if true, jump if false, operand) each."""
 Origin = tuple[str, int, int, int, bytes]
-"""(interface, protocol, kind of packet, kind of hardware, address) as packet(7) tells it."""
+"""(interface, protocol, kind of packet, kind of hardware, address) as packet(7) gives it."""
 
 
 class ServersOnLoopback:

@@ -57,7 +57,7 @@ class Segment(NamedTuple):
 
 
 def ends(source: End, target: End) -> bytes:
-    """What a connection is called in one direction: 12 bytes for IPv4, where they stand together, 36 for IPv6."""
+    """The key of a connection in one direction: 12 bytes for IPv4, where they stand together, 36 for IPv6."""
     return source[0] + target[0] + _PORTS.pack(source[1], target[1])
 
 

@@ -351,7 +351,7 @@ _BLOCKS = {
 def read_frames(path: str | Path) -> CaptureFile:
     """A capture file, not opened before its `frames` are taken; ``-`` is standard input. gzip is undone.
 
-    Raises `CaptureError` for what is no path.
+    Raises `CaptureError` for anything but a path.
     """
     try:
         return CaptureFile(Stored(Path(path)))

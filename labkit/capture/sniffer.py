@@ -37,7 +37,8 @@ _End = tuple[bytes, int]
 class Sniffer:
     """Frames from a packet socket, caught in a thread from construction to `stop`; owns the socket and closes it.
 
-    `frame_filter` says which frames are kept, `where` in the words of a sentence what the socket watches.
+    `frame_filter` says which frames are kept, `where` in the words of a sentence what the socket watches. Raises
+    `CannotSniff` where the socket cannot be set up.
     """
 
     def __init__(self, sock: socket.socket, frame_filter: FrameFilter, where: str) -> None:

@@ -76,7 +76,7 @@ class Tap:
 
 
 class _Path:
-    """Stands in `Network.diversion` while taps are on: connections go through a relay, and frames to the taps."""
+    """Set as `Network.diversion` while taps are on: connections go through a relay, and frames to the taps."""
 
     _making = threading.RLock()  # the garbage collector may end a tap inside
 
@@ -118,7 +118,7 @@ class _Path:
                 self._taps = tuple(other for other in self._taps if other is not tap)
 
     def record(self, fields: Found, number: int) -> None:
-        """Tell every tap of the segment with these fields, sent now; the receiver of its bytes waits meanwhile."""
+        """Give every tap the segment with these fields, sent now; the receiver of its bytes waits meanwhile."""
         step = time.time_ns(), fields, number
         for tap in self._taps:
             tap.seen.append(step)

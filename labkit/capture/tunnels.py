@@ -26,7 +26,7 @@ _ETHERTYPE_AT = 12
 
 
 def _mpls(packet: Packet) -> Layer | NoTcp:
-    """A stack of labels; what follows is told by its first half byte (RFC 4928 §3), Ethernet by its type."""
+    """A stack of labels; its first half byte says what follows (RFC 4928 §3); Ethernet is recognised by its type."""
     data = packet.data
     while not data[packet.start + 2] & 1:
         packet.start += 4

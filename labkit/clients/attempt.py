@@ -31,7 +31,7 @@ class Client(Protocol):
     """What an attempt asks of a protocol's client."""
 
     words: Words
-    """How the protocol's own errors are put."""
+    """The protocol's own errors -> how they are put in words."""
     answers: tuple[type[BaseException], ...]
     """Errors that stand for what the server said; they are the reason also when the time ran out later, behind them."""
 
@@ -43,7 +43,8 @@ class Client(Protocol):
 
 
 class Attempt:
-    """What a client does once. `step` says, for an error message, where in the conversation it is."""
+    """What a client does once, in `timeout` seconds. `step` says, for an error message, where in the conversation it
+    is."""
 
     def __init__(
         self, host: Host, policy: Policy, context: ssl.SSLContext, timeout: float, name: str = SERVER_NAME
@@ -158,7 +159,7 @@ def check_words(*words: str) -> None:
 
 
 def check_login(login: tuple[str, str]) -> None:
-    """Raises `LabError` for what is no login that can be sent."""
+    """Raises `LabError` for a login that cannot be sent."""
     if not isinstance(login, tuple | list) or len(login) != 2:
         raise LabError(f"A login is a pair, for example ('alice', 'hunter2'), not {login!r}.")
     check_words(*login)

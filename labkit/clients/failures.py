@@ -21,9 +21,8 @@ class Stopped(Exception):
 
 
 def put(error: BaseException, step: str, words: Words) -> str:
-    """What to tell a learner about `error`, which came at `step` of the conversation; no full stop at the end.
-
-    Raises the error itself when there are no words for it.
+    """A sentence for learners on `error`, which came at `step` of the conversation, without a full stop. Raises the
+    error itself when there is no sentence for it.
     """
     for kind, in_words in {**words, **_COMMON}.items():
         if isinstance(error, kind):

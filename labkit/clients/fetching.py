@@ -12,7 +12,7 @@ from labkit.network import Host
 from labkit.trust.certificates import SERVER_NAME
 
 CLIENTS = {"IMAP": IMAPClient, "POP3": POP3Client}
-"""What a server speaks -> who fetches from it."""
+"""Protocol of a server -> the client that fetches from it."""
 
 
 def fetch(

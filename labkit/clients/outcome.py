@@ -64,7 +64,7 @@ class Sent(Outcome):
     """What became of a message that was to be sent."""
 
     refused: tuple[str, ...] = ()
-    """The recipients for whom the server did not take it, though it did for others: address and reply of each."""
+    """The recipients that the server refused while it accepted others: address and reply of each."""
 
     _verb = "sent"
 

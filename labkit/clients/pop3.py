@@ -16,9 +16,9 @@ from labkit.mail.message import Mail
 from labkit.trust.certificates import SERVER_NAME
 
 _NO_CAPA, _NO_STLS = "-ERR CAPA not supported by server", "-ERR STLS not supported by server"
-"""How poplib puts it."""
+"""The beginning of poplib's error message."""
 _CAPABILITIES_UNKNOWN = {"USER": []}
-"""What is assumed of a server that knows no CAPA (RFC 2449): it is older than STLS."""
+"""The capabilities of a server without CAPA (RFC 2449): it is older than STLS."""
 
 
 class POP3Client(poplib.POP3):
@@ -116,6 +116,8 @@ def _answer(error: poplib.error_proto, step: str) -> str:
         return f"the server {'greeted with' if step == GREETING else 'answered'} {shown(said)}" + (
             ", not with +OK" if step == GREETING else f" {step}"
         )
+    if isinstance(said, str):  # poplib's words, from Python 3.14 on, for numbers that are none
+        return f"the server's answer {step} makes no sense"
     if step == GREETING:
         return "the server greeted with something that is not POP3 (a greeting begins with +OK)"
     return f"the server's answer {step} is not POP3 (a reply begins with +OK or -ERR)"

@@ -62,7 +62,8 @@ class SMTPClient(smtplib.SMTP):
         self.words = _WORDS
 
     def submit(self, to: str, port: int, mail: Outgoing, login: tuple[str, str] | None) -> dict[str, Any]:
-        """The whole conversation up to the server's word that it has the message."""
+        """The whole conversation up to the server's word that it has the message. Raises `Stopped`, `OSError` and
+        `smtplib.SMTPException`."""
         self.greet(to, port)
         if self._attempt.wants_upgrade:
             self._upgrade()
@@ -75,7 +76,7 @@ class SMTPClient(smtplib.SMTP):
         return {"refused": refusals(refused)}
 
     def greet(self, to: str, port: int) -> None:
-        """Connect, read the greeting, and say EHLO."""
+        """Connect, read the greeting, and say EHLO. Raises `OSError` and `smtplib.SMTPException`."""
         code, text = self.connect(to, port)
         if code != 220:
             raise smtplib.SMTPConnectError(code, text)

@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(chosen: argparse.Namespace) -> int:
-    """Run it, print the matrix, and give the exit status. Raises `LabError` for an argument that is of no use."""
+    """Run it, print the matrix, and give the exit status. Raises `LabError` for an invalid argument."""
     numbers = [number for number in chosen.attacks.split(",") if number]
     vectors = [type(catalogue.vector(number)) for number in numbers] or catalogue.ALL
     program = mail_program(chosen.words, chosen.protocol, chosen.implicit, chosen.timeout, vectors)

@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(chosen: argparse.Namespace) -> int:
-    """Write the assignment and print its files. Raises `LabError` for a notebook or a module that is of no use."""
+    """Write the assignment and print its files. Raises `LabError` for a notebook or a module that cannot be used."""
     for module in chosen.exercises:
         _import(module)
     for file in GRADERS[chosen.grader](assignment.read(chosen.notebook), chosen.folder):

@@ -1,4 +1,4 @@
-"""ARP on a LAN: who asks for whom, and who says to have which address (RFC 826). Nothing in it is ever proved.
+"""ARP on a LAN (RFC 826): the questions, and the claims to an address, none of which is authenticated.
 
 A claim is contradicted where one address is claimed by two machines, and the claiming machine claims a second address:
 that is what poisoning looks like to a host that only listens.
@@ -23,7 +23,7 @@ _OVER_ETHERNET = (1, 0x0800, 6, 4)
 
 
 class Claim(NamedTuple):
-    """One ARP packet; also a question says who asks, and is believed."""
+    """One ARP packet; a question, too, states an address of its sender, which receivers believe."""
 
     time: float
     """Seconds since 1970 (UTC)."""

@@ -177,7 +177,7 @@ _MEANINGS = {
 
 
 def _who(header: bytes) -> str:
-    """Whom a PROXY header speaks of, in words."""
+    """The client that a PROXY header names, in words."""
     if not header.startswith(_V2):
         words = header.decode("ascii", "backslashreplace").split()
         return f"that the client is {words[2]} port {words[4]}" if len(words) == 6 else "nothing about the client"

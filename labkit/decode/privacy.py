@@ -1,4 +1,4 @@
-"""What someone on the path can read in a dialogue: addresses, passwords, names, and where each of them stands.
+"""What an eavesdropper can read in a dialogue: addresses, passwords, names, and where each of them stands.
 
 Only what crossed the wire in clear counts, whatever the reader's own secrets opened; a phrase without its end counts as
 far as it goes. What a dialect's phrases tell, and where mail lies in them, is stated by the dialect, and what a login
@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from labkit.decode import preface
 from labkit.decode.event import CLIENT, TEXT, TLS, Dialogue, Event, fields_named
+from labkit.decode.tls_start import is_text
 from labkit.dialects import sasl
 from labkit.dialects.base import CHALLENGE, MECHANISM, RESPONSE, Dialect, Disclosed
 from labkit.dialects.reader import text_end
@@ -24,12 +25,19 @@ from labkit.mail.charset import field_text, text, unbase64
 from labkit.mail.mime import Entity, as_read
 
 _LONGEST = 2048
-"""Bytes of a command or reply that are searched; what it tells stands at its beginning."""
+"""Bytes of a command or reply in which a thing that it tells must lie whole."""
 _HEADER_FIELD = re.compile(
-    rb"^(Subject|From|To)[ \t]*:(?:[ \t]|\r?\n(?=[ \t]))*([^\r\n]+(?:\r?\n[ \t]+[^\r\n]+)*)",
-    re.IGNORECASE | re.MULTILINE,
+    rb"^([!-9;-~]+)[ \t]*:(?:[ \t]|\r?\n(?=[ \t]))*([^\r\n]+(?:\r?\n[ \t]+[^\r\n]+)*)", re.MULTILINE
 )
-"""A field that tells something; its value may begin on the next line (RFC 5322 §2.2.3)."""
+"""A field; its value may begin on the next line (RFC 5322 §2.2.3)."""
+_TELLING = frozenset(
+    b"""subject from sender reply-to to cc bcc message-id in-reply-to references comments keywords received return-path
+    resent-from resent-sender resent-to resent-cc resent-bcc resent-message-id delivered-to x-original-to list-id
+    disposition-notification-to newsgroups followup-to organization organisation user-agent x-mailer nntp-posting-host
+    x-posting-host injection-info authentication-results""".split()
+)
+_TELLING_FAMILIES = (b"x-originating-", b"x-sender", b"x-forwarded-")
+"""Fields that tell about people, their hosts and their programs, and how the names of some more begin."""
 
 
 class Exposure(NamedTuple):
@@ -47,11 +55,9 @@ class Exposure(NamedTuple):
 
 
 def visible(dialogue: Dialogue) -> list[Exposure]:
-    """Everything that someone on the path can read, in the order in which it was sent."""
+    """Everything that an eavesdropper can read, in the order in which it was sent."""
     clear = [(index, event) for index, event in enumerate(dialogue.events) if not event.encrypted]
-    texts = [
-        (index, _as_begun(event) if event.origin.begun else event) for index, event in clear if event.layer == TEXT
-    ]
+    texts = [(index, as_begun(event)) for index, event in clear if event.layer == TEXT]
     found = [
         Exposure(what, value, index, *span)
         for index, event in clear
@@ -62,8 +68,10 @@ def visible(dialogue: Dialogue) -> list[Exposure]:
         found += _to_proxies(texts)
     if dialogue.dialect:
         found += _said(dialogue.dialect, texts)
-    elif dialogue.part_of:
-        found += [Exposure("file", text(event.data), index, 0, len(event.data)) for index, event in texts]
+    else:
+        what = "file" if dialogue.part_of else "text"
+        said = (one for one in texts if dialogue.part_of or is_text(one[1].data))
+        found += [Exposure(what, text(event.data), index, 0, len(event.data)) for index, event in said]
     return sorted(found, key=attrgetter("event_index", "start"))
 
 
@@ -75,8 +83,10 @@ def _to_proxies(events: "list[_Numbered]") -> Iterator[Exposure]:
                 yield Exposure(one.what, text(one.value), index, one.start, one.end)
 
 
-def _as_begun(event: Event) -> Event:
+def as_begun(event: Event) -> Event:
     """An unfinished phrase as the phrase that it would have been."""
+    if not event.origin.begun:
+        return event
     kind, title = event.origin.begun
     return event._replace(kind=kind, title=title)
 
@@ -93,12 +103,12 @@ def _said(dialect: Dialect, events: list[_Numbered]) -> Iterator[Exposure]:
             yield Exposure(what, value, index, *span)
     yield from _mail_as_commands(dialect, events)
     for phrases in _with_continuations(events):
-        title = phrases[0][1].title
-        if pattern := dialect.discloses.get(title):
-            for what, value, *place in _told(pattern, phrases):
+        if reads := dialect.discloses.get(phrases[0][1].title):
+            found = _told(dialect, reads, phrases) if isinstance(reads, str) else _counted(reads, phrases)
+            for what, value, *place in found:
                 hashed = what == sasl.HASH
-                shown = sasl.offline(title, _timestamp(dialect, events), value) if hashed else text(value)
-                yield Exposure(what, shown, *place)
+                title, timestamp = phrases[0][1].title, _timestamp(dialect, events) if hashed else b""
+                yield Exposure(what, sasl.offline(title, timestamp, value) if hashed else text(value), *place)
 
 
 def _timestamp(dialect: Dialect, events: list[_Numbered]) -> bytes:
@@ -110,8 +120,6 @@ def _timestamp(dialect: Dialect, events: list[_Numbered]) -> bytes:
 
 def _with_continuations(events: list[_Numbered]) -> list[list[_Numbered]]:
     """Each phrase; a command together with what the client added to it later."""
-    if all(event.kind != "continuation" for _, event in events):
-        return [[one] for one in events]
     found: list[list[_Numbered]] = []
     command: list[_Numbered] = []
     for index, event in events:
@@ -124,18 +132,50 @@ def _with_continuations(events: list[_Numbered]) -> list[list[_Numbered]]:
     return found
 
 
-def _told(pattern: str, phrases: list[_Numbered]) -> Iterator[tuple[str, bytes, int, int, int]]:
-    match = _compiled(pattern).match(b"".join([event.data for _, event in phrases])[:_LONGEST])
-    if match is None:
-        return
-    starts = list(accumulate([len(event.data) for _, event in phrases], initial=0))
-    for name, value in match.groupdict().items():
+def _told(dialect: Dialect, pattern: str, phrases: list[_Numbered]) -> Iterator[tuple[str, bytes, int, int, int]]:
+    """What a phrase tells, where it begins and each time that the pattern fits once more behind that."""
+    whole = phrases[0][1].data if len(phrases) == 1 else b"".join(event.data for _, event in phrases)
+    longest = len(whole) if phrases[0][1].kind == "message" else _LONGEST
+    told, position = _compiled(pattern), 0
+    match = told.match(whole, 0, longest)
+    starts = list(accumulate((len(event.data) for _, event in phrases), initial=0)) if match else []
+    while match:
+        for name in match.groupdict():
+            for number, start, end in _pieces(starts, *match.span(name)):
+                if value := whole[start:end].rstrip(b"\r\n"):
+                    plain = re.sub(rb"\\(.)", rb"\1", value) if whole[start - 1 : start] == b'"' else value
+                    if name in dialect.codings:
+                        plain = dialect.codings[name](plain)
+                    place = start - starts[number]
+                    yield _name(name), plain, phrases[number][0], place, place + len(value)
+        position, before = match.end(), position
+        match = told.match(whole, position, position + longest) if before < position < len(whole) else None
+
+
+def _counted(
+    reads: Callable[[bytes], Iterable[Disclosed]], phrases: list[_Numbered]
+) -> Iterator[tuple[str, bytes, int, int, int]]:
+    """What the dialect's own function finds in a phrase."""
+    whole = b"".join(event.data for _, event in phrases)[:_LONGEST]
+    starts = list(accumulate((len(event.data) for _, event in phrases), initial=0))
+    for what, value, start, end in reads(whole):
         if value:
-            start, end = match.span(name)
-            piece = max(number for number in range(len(phrases)) if starts[number] <= start)
-            quoted = match.string[start - 1 : start] == b'"'
-            plain = re.sub(rb"\\(.)", rb"\1", value) if quoted else value
-            yield name.replace("_", " "), plain, phrases[piece][0], start - starts[piece], end - starts[piece]
+            number = bisect_right(starts, start) - 1
+            yield what, value, phrases[number][0], start - starts[number], end - starts[number]
+
+
+@cache
+def _name(group: str) -> str:
+    return group.replace("__", "-").replace("_", " ")
+
+
+def _pieces(starts: list[int], start: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """The parts of what lies between `start` and `end`, each with the number of the phrase in which it stands."""
+    while start < end:
+        number = bisect_right(starts, start) - 1
+        behind = min(end, starts[number + 1])
+        yield number, start, behind
+        start = behind
 
 
 @cache
@@ -241,7 +281,7 @@ _EMPTY = b"="
 
 
 def _decoded(coded: bytes, cut: bool) -> bytes:
-    """What is said in base64, whose end may be `cut` off; as it stands where it is none, because it was not encoded."""
+    """What is said in base64, whose end may be `cut` off; as it stands where it is not base64."""
     try:
         return b"" if coded == _EMPTY else b64decode(coded, validate=True)
     except ValueError:
@@ -281,9 +321,11 @@ _FIELD = re.compile(rb"[A-Za-z][A-Za-z-]*:[ \t]")
 
 def _in_message(message: Entity, start: int) -> Iterator[_Seen]:
     """The fields and the text of a message whose first byte stands at `start` of the event."""
+    at = message.start + start
     for match in _HEADER_FIELD.finditer(message.header):
-        at = message.start + start
-        yield text(match[1]).lower(), field_text(match[2]), at + match.start(2), at + match.end(2)
+        name = match[1].lower()
+        if name in _TELLING or name.startswith(_TELLING_FAMILIES):
+            yield text(name), field_text(match[2]), at + match.start(2), at + match.end(2)
     for part in message.leaves():
         if part.inner:
             yield from _in_message(part.inner, start)
@@ -300,20 +342,46 @@ def _attachment(part: Entity) -> str:
 
 def _handshake(event: Event) -> Iterator[_Seen]:
     """What a message of TLS tells whose title is in `_TOLD`."""
-    name, what, *groups = _TOLD[event.title]
-    for field in fields_named(event.origin.fields_in(event, groups), name):
-        yield what, field.value, field.start, field.end
+    names, groups = _TOLD[event.title]
+    fields = event.origin.fields_in(event, groups)
+    found = [
+        (what, field.value, field.start, field.end)
+        for name, what in names.items()
+        for field in fields_named(fields, name)
+        if field.value
+    ]
+    yield from found or [
+        ("certificate of", field.value, field.start, field.end) for field in fields_named(fields, "dNSName")
+    ]
 
 
-_SUBJECT = (
-    *("subject", "certificate of", "certificate_list", "certificate_entry", "certificate", "Certificate"),
-    *("tbsCertificate", "subject", "relativeName", "attribute", "type", "value"),
+_CERTIFICATE = (
+    {"subject": "certificate of", "rfc822Name": "mail address"},
+    (
+        *("certificate of", "certificate_list", "certificate_entry", "certificate", "Certificate"),
+        *("tbsCertificate", "subject", "relativeName", "attribute", "type", "value"),
+        *("extensions", "list", "subjectAltName", "extnID", "extnValue", "names", "rfc822Name", "dNSName"),
+    ),
 )
-_TOLD = {
-    "ClientHello": ("host_name", "server name", "extensions", "server_name", "server_name_list", "host_name"),
-    "ServerHello": ("cipher_suite", "cipher suite"),
-    "Certificate": _SUBJECT,
-    "SERVER-HELLO": _SUBJECT,
-    "CLIENT-MASTER-KEY": ("cipher_kind", "cipher suite"),
+_TOLD: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
+    "ClientHello": (
+        {
+            "host_name": "server name",
+            "protocol": "application protocol",
+            "external_identity": "key identity",
+            "user_name": "user name",
+        },
+        (
+            *("extensions", "server_name", "server_name_list", "host_name", "srp", "srp_I"),
+            *("application_layer_protocol_negotiation", "protocol_name_list", "protocol"),
+            *("pre_shared_key", "identities", "psk_identity", "identity"),
+        ),
+    ),
+    "ServerHello": ({"cipher_suite": "cipher suite"}, ()),
+    "Certificate": _CERTIFICATE,
+    "ClientKeyExchange": ({"external_identity": "key identity"}, ("psk_identity",)),
+    "SERVER-HELLO": _CERTIFICATE,
+    "CLIENT-MASTER-KEY": ({"cipher_kind": "cipher suite"}, ()),
 }
-"""Handshake message -> the field that tells, what it gives away, and the groups of fields that lead to it."""
+"""Handshake message -> the fields that tell, with what they give away, and the groups that lead to them. A certificate
+without a subject tells the names of hosts for which it is good."""

@@ -1,7 +1,7 @@
 """A long capture file decoded by several processes, for programs that have one thread.
 
-Each process reads the whole file, which is quick, and decodes its part of the conversations, which is not. What they
-tell of them comes in the order in which one process alone would tell it.
+Each process reads the whole file, which is quick, and decodes its part of the conversations, which is not. The results
+come in the order in which one process alone would give them.
 """
 
 import heapq
@@ -27,7 +27,7 @@ _MOST = 4
 _BATCH = 50
 """Answers that are sent at once."""
 _PATIENCE = 2.0
-"""Seconds for a process that was told to end."""
+"""Seconds that a process has to end."""
 
 T = TypeVar("T")
 Tell = Callable[[CaptureFile, Dialogue], T]
@@ -36,7 +36,7 @@ Placed = tuple[tuple[int, int], T]
 
 
 def told(file: CaptureFile, secrets: Secrets, tell: Tell[T]) -> Iterator[T]:
-    """What `tell` says of each dialogue in `file`, in the order of `labkit.decode.file.dialogues`.
+    """What `tell` returns for each dialogue in `file`, in the order of `labkit.decode.file.dialogues`.
 
     `tell` is a function of a module, and what it returns can be pickled. Raises `CaptureError` for what is not a
     capture and `LabError` when a process ends before it is done.
@@ -66,7 +66,7 @@ def _decoded(file: CaptureFile, secrets: Secrets, tell: Tell[T], part: Share) ->
     look = second_look(file)
     for conversation in conversations(file.records(part), part, file.passed_over):
         place = conversation.over, conversation.began
-        yield place, tell(file, look.read(conversation))
+        yield place, tell(file, look.placed(look.read(conversation)))
 
 
 @contextmanager

@@ -18,7 +18,7 @@ class Step(NamedTuple):
     number: int
     """1 to 7."""
     name: str
-    """greeting, question, offer, upgrade, go-ahead, handshake or question inside TLS."""
+    """greeting, question, offer, upgrade, go-ahead, handshake or first words in TLS."""
     sentence: str
     """What happens in it."""
     event_index: int
@@ -86,7 +86,7 @@ _STEPS: tuple[tuple[str, str, Callable[[Dialect, Event], bool]], ...] = (
     ("upgrade", "The client asks to start TLS: {dialect.upgrade}.", _upgrades),
     ("go-ahead", "The server agrees: {dialect.go_ahead}. The next byte is TLS.", _goes_ahead),
     ("handshake", "Both sides shake hands on the same TCP connection, and forget what was said before.", _shakes_hands),
-    ("question inside TLS", "Inside TLS the client asks afresh: only this answer counts.", _asks_again),
+    ("first words in TLS", "Inside TLS the client asks afresh: only this answer counts.", _asks_again),
 )
 """(name, what happens, how to recognise it), in the order of the protocol."""
 

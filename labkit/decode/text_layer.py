@@ -1,6 +1,7 @@
 """What is said in text, in clear or inside TLS: a dialect's reader, and the compression that a dialect may switch on.
 
 COMPRESS is RFC 4978 for IMAP and RFC 8054 for NNTP: raw DEFLATE in both directions, behind the server's agreement.
+A message that may be two for the server is one, or two, by the number of the server's replies.
 """
 
 import zlib
@@ -41,27 +42,67 @@ class TextLayer:
         self._wire = {CLIENT: 0, SERVER: 0}
         """Bytes on the wire since the last phrase, where they are not the phrase's own."""
         self._inflaters: dict[str, _Inflater] = {}
+        self._smuggled = dialect.smuggled if dialect else None
+        self._sent: int | None = None
+        """Which event is the message that the client has sent last, while only the server has spoken since."""
+        self._replies = b""
+        """What the server has said since."""
 
     def feed(self, sender: str, data: bytes, wire: int, time: float, frame: int) -> list[Phrase]:
         """Take bytes that came as `wire` bytes of TCP payload; return the phrases that are events now."""
         self.heard = True
+        if self._sent is not None:
+            self._look_back(sender, data)
         if self._inflaters:
             phrases = self._inflated(sender, data)
         else:
             phrases = self.reader.feed(sender, data)
             if self.reader.compressed:
                 phrases = self._inflate(phrases)
-        if not (self._in_records or self._inflaters):
+        if self._in_records or self._inflaters:
+            self._wire[sender] += wire
+            self._add(phrases, time, frame)
+        else:
             for by, kind, title, said in phrases:
                 event = (time, frame, by, TEXT, kind, title, said, False, len(said), self._words)
                 self._events.append(_new(Event, event))
-            return phrases
-        self._wire[sender] += wire
+        if phrases and phrases[-1][1] == "message" and self._smuggled:
+            sent = phrases[-1].sender == CLIENT and not self.reader.holds(CLIENT)
+            self._sent, self._replies = len(self._events) - 1 if sent else None, b""
+        return phrases
+
+    def _add(self, phrases: list[Phrase], time: float, frame: int) -> None:
         for by, kind, title, said in phrases:
             event = (time, frame, by, TEXT, kind, title, said, self.encrypted, self._wire[by], self._words)
             self._events.append(_new(Event, event))
             self._wire[by] = 0
-        return phrases
+
+    def _look_back(self, sender: str, data: bytes) -> None:
+        """More replies than one tell that the server has read commands in the message, as in SMTP smuggling."""
+        self._replies += data
+        if sender == CLIENT:
+            self._sent = None
+        elif self._replies.count(b"\n") > 1:
+            end = self._smuggled(self._events[self._sent].data)
+            if end == 0:
+                self._sent = None
+            elif len(self._dialect.reader().feed(SERVER, self._replies)) > 1:
+                self._divide(end)
+
+    def _divide(self, end: int) -> None:
+        """The message ends here for the server, and commands follow."""
+        number, self._sent = self._sent, None
+        message = self._events[number]
+        behind = self._events[number + 1 :]
+        del self._events[number:]
+        clear = not (self._in_records or self._inflaters)
+        self._events.append(message._replace(data=message.data[:end], wire=end if clear else message.wire))
+        for by, kind, title, said in self.reader.feed(CLIENT, message.data[end:]):
+            wire = len(said) if clear else 0
+            self._events.append(
+                message._replace(sender=by, kind=kind, title=title, data=said, wire=wire, origin=self._words)
+            )
+        self._events += behind
 
     def unfinished(self, senders: Sequence[str], time: float, frame: int) -> None:
         """What these sides have begun and not completed is an event too; what they say next is not its end."""

@@ -113,7 +113,7 @@ _START = re.compile(_HELLO + b"|" + _ALERT, re.DOTALL)
 
 
 class Handshakes:
-    """Where in the bytes of each side of a conversation TLS begins; looks only when it is asked."""
+    """Where in the bytes of each side of a conversation TLS begins; looks only when asked."""
 
     def __init__(self, said: Sequence[Said]) -> None:
         self._said = said

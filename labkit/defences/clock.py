@@ -6,7 +6,7 @@ from labkit.errors import LabError
 
 _DAY = 86_400
 _MOST_DAYS = 100_000
-"""Nearly three centuries either way: dates beyond that cannot be written everywhere."""
+"""Seconds, nearly three centuries either way: some formats cannot hold dates beyond that."""
 
 
 class Clock:

@@ -54,7 +54,7 @@ _UNREADABLE = (
     x509.DuplicateExtension,
     x509.UnsupportedGeneralNameType,
 )
-"""What `cryptography` raises on certificates that are none."""
+"""What `cryptography` raises on bytes that are not a certificate."""
 
 
 def usable(records: Iterable[TLSA]) -> tuple[TLSA, ...]:

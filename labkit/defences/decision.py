@@ -1,4 +1,4 @@
-"""What a sending mail server decides: whom it may give a message to, and on what terms. Pure.
+"""What a sending mail server decides: the servers that may get a message, and on what terms. Pure.
 
 The facts are answers of the DNS (`resource_records`), a policy of MTA-STS, and what was seen of a server. `candidates`
 orders the servers of a domain, `terms` says what each has to show (RFC 7672 §2.2, RFC 8461 §5), `judge` compares.

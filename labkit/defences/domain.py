@@ -199,7 +199,8 @@ class MailDomain:
 
 
 def settled(mx: Any) -> dict[str, str]:
-    """The argument `mx` of a domain as label -> host: a tuple of hosts, whose names are their labels, or a mapping."""
+    """The argument `mx` of a domain as label -> host: a tuple of hosts, whose names are their labels, or a mapping.
+    Raises `LabError` for anything else."""
     if isinstance(mx, Mapping):
         return dict(mx)
     if isinstance(mx, str) or not mx or not all(isinstance(each, str) for each in mx):

@@ -39,7 +39,7 @@ class Contents(NamedTuple):
 
 
 def records_in(answer: bytes) -> Contents:
-    """What an answer holds; nothing for bytes that are none."""
+    """What an answer holds; nothing for other bytes."""
     try:
         message = dns.message.from_wire(answer, ignore_trailing=True)
     except (dns.exception.DNSException, ValueError):
@@ -68,15 +68,6 @@ def saying(answer: bytes, *records: str) -> bytes:
         forged = dns.rrset.from_text(asked.name, TTL, "IN", asked.rdtype, *records)
         message.answer, message.authority = [forged, *kept], []
         message.set_rcode(dns.rcode.NOERROR)
-
-    return _changed(answer, change)
-
-
-def emptied(answer: bytes) -> bytes:
-    """The answer with no records at all, as if there were none, and no proof."""
-
-    def change(message: dns.message.Message) -> None:
-        message.answer, message.authority = [], []
 
     return _changed(answer, change)
 

@@ -58,7 +58,7 @@ class NameServer(Standing):
         return " and ".join(f"{zone.name} ({'signed' if zone.key else 'not signed'})" for zone in self.zones)
 
     def answer(self, query: bytes, over: str) -> bytes | None:
-        """The response to a query that came over ``UDP`` or ``TCP``; nothing for bytes that are none."""
+        """The response to a query that came over ``UDP`` or ``TCP``; nothing for bytes that are not a query."""
         self._asked += 1
         response = respond(self.zones, query, over)
         self.log.write(self._asked, f"{asked_for(query)} over {over}: {answered_with(response)}")

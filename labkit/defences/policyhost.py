@@ -203,7 +203,8 @@ def fetching(
 ) -> Callable[[str], bytes]:
     """How a host fetches the policy of a domain: the domain in, the body out.
 
-    `context` verifies certificates; `where` gives the address of a name, or raises `NoPolicy`. Raises `NoPolicy`.
+    `context` verifies certificates; `where` gives the address of a name, or raises `NoPolicy`; `patience` is the
+    seconds for the whole fetch. What is returned raises `NoPolicy`.
     """
 
     def fetch(domain: str) -> bytes:
@@ -236,7 +237,7 @@ def _asking(name: str) -> bytes:
 def exchange(
     host: Host, context: ssl.SSLContext, name: str, address: str, request: bytes, patience: float = PATIENCE
 ) -> bytes:
-    """The response to a request over HTTPS, whole. Raises `OSError` and `LabError`."""
+    """The response to a request over HTTPS, whole, within `patience` seconds. Raises `OSError` and `LabError`."""
     end = time.monotonic() + patience
     with host.connect(address, PORT, patience) as sock, context.wrap_socket(sock, server_hostname=name) as inside:
         inside.sendall(request)

@@ -80,7 +80,7 @@ _REASONS = {
 
 
 class Absence:
-    """The NSEC records of a response that `zone` has signed, and what they deny.
+    """The NSEC records of a response that `zone` has signed by `now` (seconds since 1970), and what they deny.
 
     A record that a wildcard made is left out, and one from above a delegation counts only for that delegation's DS
     (RFC 6840 §4.1). NSEC3 records (RFC 5155), which deny hashed names, are not read: where the zone has signed one,

@@ -1,4 +1,4 @@
-"""What a lab publishes: the zone ``test`` at the top, domains below it, a name server, a policy host, and the clock.
+"""What a lab publishes: the zone ``test``, the domains below it, a name server, a policy host, and the clock.
 
 Everything is made when the first domain is; resolvers and senders on any host believe the zone's key and the lab's
 authority.
@@ -95,7 +95,7 @@ class Registry:
         self.www.close()
 
     def _return(self, mail: Outgoing, outcome: Relayed) -> None:
-        """Tell the author that a message came back: its header, and no more of it (RFC 8689 §5)."""
+        """Put a notice that a message came back into its author's inbox, with its header alone (RFC 8689 §5)."""
         header = mail.data.partition(b"\r\n\r\n")[0].decode("utf-8", "backslashreplace")
         text = f"Your message was not delivered: {outcome.why} ({outcome.code}).\n\nIts header:\n{header}"
         report = compose(text, "Undelivered mail", "mailer-daemon@lab.test", mail.sender)

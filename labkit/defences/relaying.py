@@ -42,7 +42,7 @@ class Hop:
     verdict: Judgement
     """How the server was judged, the first time that it was looked at."""
     permanent: bool = False
-    """Whether the server, once judged good, refused the message for good (5xx)."""
+    """Whether the server met the terms and refused the message for good (5xx)."""
     unsupported: bool = False
     """Whether it lacks REQUIRETLS, which the message asks for."""
     offered: tuple[str, ...] = ()

@@ -67,7 +67,7 @@ def as_post(report: TLSReport, uri: str) -> tuple[str, bytes]:
 
 
 def report_in(message: bytes) -> TLSReport:
-    """The report in a message. Raises `LabError` where there is none."""
+    """The report in a message. Raises `LabError` for a message without one."""
     try:
         parts = message_from_bytes(message).walk()
         found = [part.get_payload(decode=True) for part in parts if part.get_content_subtype().startswith("tlsrpt+")]

@@ -1,7 +1,7 @@
 """A sending mail server: finds the servers of a domain, decides, connects, queues what is held, and reports.
 
 It walks the mail exchangers in order (RFC 5321 §5.1) and asks as much of each as its configuration, DANE and MTA-STS
-say (`decision`). Its log tells the way of every message.
+say (`decision`). Its log has the way of every message.
 """
 
 import ssl
@@ -50,7 +50,7 @@ PATIENCE = 3.0
 
 @dataclass(frozen=True)
 class Configuration:
-    """What a sending server does. Raises `LabError` for a value that means nothing."""
+    """What a sending server does. Raises `LabError` for an invalid value."""
 
     level: str = MAY
     """What it asks of every server by itself, one of `labkit.defences.decision.LEVELS`."""
@@ -189,14 +189,14 @@ class MailSender:
                 asked.append(self._tally.report(domain, self._host.name, self._clock()))
                 self._hand_in(asked[-1], domain, addresses, resolver)
             else:
-                self._tell(f"{domain} asks for no report: {texts.why or 'no record at _smtp._tls'}")
+                self._log(f"{domain} asks for no report: {texts.why or 'no record at _smtp._tls'}")
         return tuple(asked)
 
     def _hand_in(self, report: TLSReport, domain: str, addresses: tuple[str, ...], resolver: Resolver) -> None:
         """Send a report to the first address that takes it."""
         counted, self._tally = self._tally, Tally()  # no report counts the sessions of reports (§3)
         for uri in addresses:
-            self._tell(f"the report for {domain} goes to {uri}")
+            self._log(f"the report for {domain} goes to {uri}")
             if uri.startswith("https:"):
                 taken = self._posted(report, uri, resolver)
             else:
@@ -211,9 +211,9 @@ class MailSender:
         try:
             status = status_of(exchange(self._host, self._contexts[ANY], name, _address(resolver, name), request))
         except (LabError, OSError, NoPolicy) as error:
-            self._tell(f"{name}: does not take the report: {error}")
+            self._log(f"{name}: does not take the report: {error}")
             return False
-        self._tell(f"{name}: answers the report with {status}")
+        self._log(f"{name}: answers the report with {status}")
         return 200 <= status < 300
 
     # ---- one message
@@ -225,7 +225,7 @@ class MailSender:
             raise LabError(f"A message goes to addresses of one domain, like 'bob@bob.test', not {mail.recipients!r}.")
         (domain,) = domains
         wish = requiretls.wish(mail.options, mail.data)
-        self._tell(f"a message for {' and '.join(mail.recipients)}{f', {wish}' * (wish != requiretls.DEFAULT)}")
+        self._log(f"a message for {' and '.join(mail.recipients)}{f', {wish}' * (wish != requiretls.DEFAULT)}")
         resolver = self._resolver()
         mx = resolver.resolve(domain, "MX")
         servers = candidates(domain, mx)
@@ -234,7 +234,7 @@ class MailSender:
             self._tally.failed(domain, servers, "", policy)
             outcome = self._end(mail, [servers], wish)
         else:
-            self._tell(f"{domain}: {', '.join(each.host for each in servers)} ({mx.status})")
+            self._log(f"{domain}: {', '.join(each.host for each in servers)} ({mx.status})")
             outcome = self._walk(mail, domain, mx, servers, policy, wish, resolver)
         if self.configuration.mta_sts == AFTERWARDS:
             self._policy(domain, resolver)
@@ -255,7 +255,7 @@ class MailSender:
             outcome = self._at(mail, domain, mx, server.host, policy, wish, resolver)
             if isinstance(outcome, Relayed):
                 return outcome
-            self._tell(f"{server.host}: gets nothing, because {outcome.why}")
+            self._log(f"{server.host}: gets nothing, because {outcome.why}")
             stops.append(outcome)
         return self._end(mail, stops, wish, servers[-1].host)
 
@@ -281,7 +281,7 @@ class MailSender:
         if isinstance(asked, Stop):
             self._tally.failed(domain, asked, host, policy)
             return asked
-        self._tell(f"{host}: {_said(asked)}")
+        self._log(f"{host}: {_said(asked)}")
         where = str(address.records[0])
         careless = self.configuration.careless
         hop = hand_over(self._host, host, where, mail, asked, self._contexts, self._clock, PATIENCE, careless)
@@ -294,7 +294,7 @@ class MailSender:
         if not hop.sent:
             return Stop(hop.sent.why, hop.verdict.result, asked.source)
         reported = f", reported: {hop.verdict.result}" if hop.verdict.result else ""
-        self._tell(f"{host}: {repr(hop.sent).rstrip('.')}{reported}")
+        self._log(f"{host}: {repr(hop.sent).rstrip('.')}{reported}")
         return _relayed(hop.sent, DELIVERED, host, hop.verdict)
 
     def _tlsa(self, host: str, address: DNSAnswer, resolver: Resolver) -> DNSAnswer | None:
@@ -315,10 +315,10 @@ class MailSender:
         policy, failure = discover(domain, _texts(texts), fetch, self.policies)
         if failure is not None:
             why = texts.why if texts.failed else str(failure)
-            self._tell(f"{domain}: {'the kept policy counts' if policy else 'no policy of MTA-STS'}: {why}")
+            self._log(f"{domain}: {'the kept policy counts' if policy else 'no policy of MTA-STS'}: {why}")
             self._tally.policy_failed(domain, failure)
         elif policy is not None:
-            self._tell(f"{domain}: its policy is {policy.mode}, for {' and '.join(policy.mx) or 'no server'}")
+            self._log(f"{domain}: its policy is {policy.mode}, for {' and '.join(policy.mx) or 'no server'}")
         return policy or self._given(domain)
 
     def _kept(self, domain: str) -> STSPolicy | None:
@@ -338,17 +338,17 @@ class MailSender:
             return self._back(mail, best(stops), mx, requiretls.UNSUPPORTED if unsupported else requiretls.UNPROTECTED)
         if stops[-1].action == BOUNCE:
             return self._back(mail, best(stops), mx, stops[-1].code)
-        self._tell(f"held: {best(stops)}")
+        self._log(f"held: {best(stops)}")
         results = tuple(dict.fromkeys(stop.result for stop in stops if stop.result))
         return Relayed(False, stops[-1].source, why=best(stops), state=HELD, mx=mx, results=results)
 
     def _back(self, mail: Outgoing, why: str, mx: str, code: str) -> Relayed:
-        self._tell(f"returned to {mail.sender}: {why}")
+        self._log(f"returned to {mail.sender}: {why}")
         outcome = Relayed(False, NO_POLICY, why=why, state=RETURNED, mx=mx, code=code)
         self._returned(mail, outcome)
         return outcome
 
-    def _tell(self, text: str) -> None:
+    def _log(self, text: str) -> None:
         self.story.append(text)
 
 

@@ -50,7 +50,7 @@ class Tally:
             self._bad[domain, NO_POLICY, failure.result, "", str(failure)] += 1
 
     def report(self, domain: str, sender: str, now: float) -> TLSReport:
-        """The report of today for a domain."""
+        """The report for a domain of the day that `now` (seconds since 1970) is in."""
         self._reports += 1
         types = {kind for name, kind, *_ in (*self._good, *self._bad) if name == domain}
         begin, end = day_of(now)

@@ -183,7 +183,8 @@ def _failure(failure: Failure) -> dict[str, Any]:
 def read_report(data: bytes) -> TLSReport:
     """The report in these bytes, compressed or not; what is missing in it is left empty.
 
-    Reports from outside lack fields, or hold null where a text is due. Raises `LabError` for what is no report at all.
+    Reports from outside lack fields, or hold null where a text is due. Raises `LabError` for bytes that are not a
+    report.
     """
     try:
         report = json.loads(_unpacked(data))

@@ -70,7 +70,7 @@ class Zone:
     def put(self, name: str, type: str, *data: str) -> None:
         """Set the records of this type at a name: ``@`` is the apex, others are relative unless they end in a dot.
 
-        Without data the records are taken away.
+        Without data the records are taken away. Raises `LabError` for a name or a record that cannot be read.
         """
         owner, kind = self._owner(name), rdatatype(type)
         try:

@@ -38,13 +38,13 @@ class Phrase(NamedTuple):
     - unknown: what is nothing of these, or was never completed.
     """
     title: str
-    """What an engineer would call it: the verb (``EHLO``), the reply code (``250``), or ``message``."""
+    """Its name: the verb (``EHLO``), the reply code (``250``), or ``message``."""
     data: bytes
     """The bytes as sent, line endings included; about `labkit.dialects.reader.LARGEST` at most."""
 
 
 class Disclosed(NamedTuple):
-    """One thing that a phrase tells, in a dialect in which a regular expression cannot find it."""
+    """A value that a phrase discloses, in a dialect in which a regular expression cannot find it."""
 
     what: str
     """What it is, as in `labkit.decode.privacy.Exposure`; or `MECHANISM`, `CHALLENGE` or `RESPONSE`, a step of a SASL
@@ -133,12 +133,15 @@ class Dialect:
     begins_phrase: Callable[[str, bytes], bool] | None = None
     """(side, bytes) -> whether they can begin its next phrase, for a dialect whose phrases are no text."""
     further: Callable[[str, bytes], int] | None = None
-    """(title, bytes of a server's phrase) -> the port for a further connection of this client, which carries content
-    and no phrases (FTP's data); 0 for a phrase that names none. None for a dialect with one connection."""
+    """(title, bytes of a phrase) -> the port at which its sender takes a further connection of the other side, which
+    carries content and no phrases (FTP's data); 0 for a phrase that names none. None for a dialect with one
+    connection."""
     again: str = ""
     """The title of the phrase that begins afresh inside TLS, of either side; by default the one that asks."""
     steps: Mapping[str, str] = field(default_factory=dict)
     """Name of a step of `labkit.decode.steps` -> a sentence on what happens in it, where that is not the usual."""
+    upgrades_first: bool = False
+    """Whether the upgrade can only be the first thing that a client says, so that none follows a login."""
     client_first: bool = False
     """Whether the client speaks before the server says anything."""
     more_follows: Collection[str] = ()
@@ -146,10 +149,21 @@ class Dialect:
     accepts: Callable[[str, bytes], bool | None] | None = None
     """(title and bytes of a server's reply) -> whether it says that what was asked is done; None where it says neither,
     because the answer is still to come. None for a dialect whose kinds of replies tell (`labkit.dialects.writing`)."""
-    delivers: Collection[str] = ()
-    """Titles of the commands that must all be accepted for a message, or what takes its place, to be taken."""
+    logins: Collection[str] = ()
+    """Titles of the commands that log in, or go on with a login; not of one whose success only asks for more."""
+    envelope: tuple[str, ...] = ()
+    """Titles of the commands that come before a message and are nothing without it, the first one first: ``MAIL``."""
+    delivers: tuple[str, ...] = ()
+    """Titles of the commands that bring a message, or what takes its place, to the server."""
+    continues: str = r"(?!)"
+    """A regular expression for a command of `delivers` behind which the message goes on: a BDAT without LAST."""
+    works: Collection[str] = ()
+    """Titles of further commands that are a client's work: what is refused was not done."""
     replies_to_message: str = ""
     """The command whose every success brings one more reply to the message: ``RCPT`` in LMTP (RFC 2033 §4.2)."""
+    smuggled: Callable[[bytes], int] | None = None
+    """(a client's message) -> where commands begin in it for a server that takes another line than the specified one
+    for the end of a message; 0 where none do. None for a dialect in which each message has as many replies."""
     relay_ports: tuple[int, ...] = ()
     """Ports on which servers talk to each other, and not a person's client to a server."""
     sections: Mapping[str, str] = field(default_factory=dict)
@@ -165,10 +179,14 @@ class Dialect:
     """Reply code -> what it says."""
     capabilities: Mapping[str, str] = field(default_factory=dict)
     """Capability keyword -> what it offers."""
-    discloses: Mapping[str, str] = field(default_factory=dict)
-    """Title of a phrase -> a regular expression whose named groups are what it tells: ``(?P<sender>…)``. A command is
-    read together with its continuations. Behind a ``"``, a group is a quoted string (RFC 9051 §4.3). A group
-    ``password_hash`` is made from the password and the timestamp of the greeting."""
+    discloses: Mapping[str, "str | Callable[[bytes], Iterable[Disclosed]]"] = field(default_factory=dict)
+    """Title of a phrase -> a regular expression whose named groups are what it tells: ``(?P<sender>…)``, or a function
+    where bytes have to be counted. An expression must match where the phrase begins, and is tried again behind each
+    match. A command is read together with its continuations. Behind a ``"``, a group is a quoted string (RFC 9051
+    §4.3). A group ``password_hash`` is made from the password and the timestamp of the greeting. One underscore in a
+    name is a space, two are a hyphen."""
+    codings: Mapping[str, Callable[[bytes], bytes]] = field(default_factory=dict)
+    """Name of a group of `discloses` -> what undoes the dialect's own coding of its value; it raises for no bytes."""
     reveals: Callable[[str, bytes], Iterable[Disclosed]] | None = None
     """(title and bytes of a phrase, or of the beginning of one) -> what it tells that `discloses` cannot say. A dialect
     that has it says all steps of its logins here, and `sasl` only tells where one begins."""

@@ -164,10 +164,12 @@ _OTHERS = {"unknown command": "The lab does not know this command."}
 
 
 _PORT = {
+    "PORT": re.compile(rb"\s*PORT[ \t]+\d+,\d+,\d+,\d+,(?P<high>\d{1,3}),(?P<low>\d{1,3})", re.IGNORECASE),
+    "EPRT": re.compile(rb"\s*EPRT[ \t]+([!-~])\d\1[^\s]+?\1(?P<low>\d{1,5})\1", re.IGNORECASE),
     "227": re.compile(rb"227[^\r\n]*?\d+,\d+,\d+,\d+,(?P<high>\d{1,3}),(?P<low>\d{1,3})"),
     "229": re.compile(rb"229[^\r\n]*?\(([!-~])\1\1(?P<low>\d{1,5})\1\)"),
 }
-"""Reply -> where it names the port for a data connection (RFC 959 §4.1.2, RFC 2428 §3)."""
+"""Command or reply -> where it names the port for a data connection (RFC 959 §4.1.2, RFC 2428 §2, §3)."""
 
 
 def _further(title: str, data: bytes) -> int:
@@ -223,16 +225,28 @@ FTP = Dialect(
     explain=_explain,
     other_upgrades=("AUTH SSL",),
     further=_further,
+    logins=("USER", "PASS", "ACCT"),
     delivers=("STOR", "APPE", "STOU"),
+    works=("RETR", "LIST", "NLST", "MLSD", "CWD", "DELE", "RNTO"),
     again="USER",
-    steps={"question inside TLS": "Inside TLS the client logs in. Data connections are still to be protected."},
+    steps={"first words in TLS": "Inside TLS the client logs in. Data connections are still to be protected."},
     commands=COMMANDS,
     replies=REPLIES,
     capabilities=CAPABILITIES,
     discloses={
         "USER": r"\s*USER[ \t]+(?P<user_name>[^\r\n]+)",
         "PASS": r"\s*PASS[ \t](?P<password>[^\r\n]+)",
-        "STOR": r"\s*STOR[ \t]+(?P<file_name>[^\r\n]+)",
-        "RETR": r"\s*RETR[ \t]+(?P<file_name>[^\r\n]+)",
+        **{
+            verb: rf"\s*{verb}[ \t]+(?P<file_name>[^\r\n]+)"
+            for verb in ("STOR", "APPE", "RETR", "DELE", "RNFR", "RNTO", "SIZE", "MDTM", "MLST")
+        },
+        **{verb: rf"\s*{verb}[ \t]+(?P<folder>[^\r\n]+)" for verb in ("CWD", "MKD", "RMD", "MLSD")},
+        **{verb: rf"\s*{verb}[ \t]+(?:-\S+[ \t]*)*(?P<path>[^\r\n]+)" for verb in ("LIST", "NLST", "STAT")},
+        "257": r'257[ -]"(?P<folder>(?:[^"\r\n]|"")*)"',
+        "ACCT": r"\s*ACCT[ \t]+(?P<account>[^\r\n]+)",
+        "SITE": r"\s*SITE[ \t]+(?P<request>[^\r\n]+)",
+        "PORT": r"\s*PORT[ \t]+(?P<address>[\d,]+)",
+        "EPRT": r"\s*EPRT[ \t]+(?P<address>\S+)",
+        "227": r"227[^\r\n]*?(?P<address>\d+(?:,\d+){5})",
     },
 )

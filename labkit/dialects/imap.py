@@ -4,8 +4,10 @@ What the words mean is `imap_words`.
 """
 
 import re
+from base64 import b64decode
+from collections.abc import Iterator
 
-from labkit.dialects.base import SERVER, Dialect, Phrase
+from labkit.dialects.base import SERVER, Dialect, Disclosed, Phrase
 from labkit.dialects.framing.tagged_lines import CREDENTIAL, LITERAL, TaggedLineReader, TaggedLines
 from labkit.dialects.imap_words import CAPABILITIES, COMMANDS, GREETINGS, REPLIES, explain
 from labkit.dialects.reader import COMMAND
@@ -122,32 +124,107 @@ def _string(name: str, behind: str = r"\s*$") -> str:
     )
 
 
-_PASSWORD = r"\s+(?:\S+\s*$|\{\d|\")"
-_MAILBOX = r"[^*\s]\S* +[A-Z]+ +" + _string("mailbox")
+_LOGIN = re.compile(rb"\S+ +LOGIN", re.IGNORECASE)
+_ASTRING = re.compile(rb' *(?:"((?:[^"\\\r\n]|\\.)*)"?|\{(\d+)\+?\}\r?\n|([^\s"{]+))')
+
+
+def _login(data: bytes) -> Iterator[Disclosed]:
+    """The two strings of LOGIN (RFC 9051 §6.2.3); a literal has as many bytes as it announces, whatever they are."""
+    begins = _LOGIN.match(data)
+    at = begins.end() if begins else len(data)
+    for what in ("user name", "password"):
+        found = _ASTRING.match(data, at)
+        if found is None:
+            return
+        start, end = found.span(found.lastindex)
+        at = found.end()
+        if found.lastindex == 2:
+            start, at = at, min(at + int(found[2]), len(data))
+            end = at
+        value = re.sub(rb"\\(.)", rb"\1", data[start:end]) if found.lastindex == 1 else data[start:end]
+        yield Disclosed(what, value, start, end)
+
+
+_TAG = r"[^*\s]\S* +"
+_MAILBOX = r"\S+ +[A-Z]+ +" + _string("mailbox")
+_SEARCH = rf"(?s){_TAG}(?:UID +)?[A-Z]+ +(?P<search>\S(?:.*\S)?)"
+_LISTED = r"\* +[A-Z]+ +\([^)]*\) +\S+ +" + _string("mailbox")
+_ASKED_FOR = (
+    rf"{_TAG}[A-Z]+ +(?:\([^)\r\n]*\) +)?(?:\"\"|\"?(?P<reference>(?<=\")[^\"\r\n]+|[^\s\"({{]+)\"?) +"
+    r'(?:\(?(?:"|\{\d+\+?\}\r?\n)?(?![*%"\r\n]*(?:\s|$))(?P<pattern>(?<=")[^"\r\n]+|(?<=\n)[^\r\n]+|[^\s"{()]+))?'
+)
+_ACCESS = f"(?:{_MAILBOX}| +{_string('identifier')}(?: +[a-z0-9+-]+)?)"
+_NOTE = rf"\S+ +[A-Z]+ +(?:\([^)\r\n]*\) +)?{_string('mailbox')}(?: +\(?(?P<note>[^\r\n)]+))?"
 _ADDRESSES = r"(?:NIL|\(\(.*?\)\))"
 _QUOTED = r'(?:NIL|"(?:[^"\\]|\\.)*")'
 
+
+def _either(name: str, kind: str) -> str:
+    """A field of ENVELOPE as a group: NIL, or ``quoted``, or ``people``."""
+    return {"quoted": rf'(?:NIL|"(?P<{name}>(?:[^"\\]|\\.)*)")', "people": rf"(?:NIL|\((?P<{name}>\(.*?\))\))"}[kind]
+
+
+_ENVELOPE = " +".join(
+    (
+        _QUOTED,
+        _either("subject", "quoted"),
+        _either("from", "people"),
+        _ADDRESSES,
+        _ADDRESSES,
+        *(_either(name, "people") for name in ("to", "cc", "bcc")),
+        *(_either(name, "quoted") for name in ("in__reply__to", "message__id")),
+    )
+)
+"""RFC 9051 §7.5.2: date, subject, from, sender, reply-to, to, cc, bcc, in-reply-to, message-id."""
+
 _DISCLOSES = {
-    "LOGIN": rf"\S+ +LOGIN +{_string('user_name', _PASSWORD)}(?: +{_string('password')})?",
-    "LIST": r"\* +LIST +\([^)]*\) +\S+ +" + _string("mailbox"),
-    "LSUB": r"\* +LSUB +\([^)]*\) +\S+ +" + _string("mailbox"),
+    "LOGIN": _login,
+    "LIST": f"(?:{_LISTED}|{_ASKED_FOR})",
+    "LSUB": f"(?:{_LISTED}|{_ASKED_FOR})",
     "STATUS": r"\S+ +STATUS +" + _string("mailbox", r"\s*\("),
     "APPEND": r"\S+ +APPEND +" + _string("mailbox", r"\s+[({\"]"),
+    "REPLACE": r"\S+ +REPLACE +\S+ +" + _string("mailbox", r"\s+[({\"]"),
+    "UID REPLACE": r"\S+ +UID +REPLACE +\S+ +" + _string("mailbox", r"\s+[({\"]"),
     "RENAME": r"\S+ +RENAME +" + _string("mailbox", r"\s") + " +" + _string("new_mailbox"),
     "COPY": r"\S+ +COPY +\S+ +" + _string("mailbox"),
     "MOVE": r"\S+ +MOVE +\S+ +" + _string("mailbox"),
     "UID COPY": r"\S+ +UID +COPY +\S+ +" + _string("mailbox"),
     "UID MOVE": r"\S+ +UID +MOVE +\S+ +" + _string("mailbox"),
-    "SEARCH": r"[^*\s]\S* +SEARCH +(?P<search>[^\r\n]+)",
-    "UID SEARCH": r"\S+ +UID +SEARCH +(?P<search>[^\r\n]+)",
+    **dict.fromkeys(("SEARCH", "UID SEARCH", "SORT", "UID SORT", "THREAD", "UID THREAD", "ESEARCH"), _SEARCH),
+    "NOTIFY": rf"{_TAG}NOTIFY +SET +(?P<notify>[^\r\n]+)",
     "ID": r"\S+ +ID +\((?P<program>[^)]+)\)",
     "FETCH": (
-        rf'\* +\d+ +FETCH +(?=(?:.*?ENVELOPE +\({_QUOTED} +(?:NIL|"(?P<subject>(?:[^"\\]|\\.)*)") +'
-        rf"(?:NIL|\((?P<from>\(.*?\))\)) +{_ADDRESSES} +{_ADDRESSES} +(?:NIL|\((?P<to>\(.*?\))\)))?)"
+        rf"(?:\* +\d+ +FETCH +(?=(?:.*?ENVELOPE +\({_ENVELOPE})?)"
         r'(?:(?s:.*?)(?:PREVIEW|RFC822\.TEXT|BODY\[[^]"]*\](?:<\d+>)?) +"(?P<message>(?:[^"\\]|\\.)+)")?'
+        r'|[^\r\n]*?"(?:FILE)?NAME\*?" +"(?P<attachment>(?:[^"\\]|\\.)+)")'
     ),
-    **dict.fromkeys(("SELECT", "EXAMINE", "CREATE", "DELETE", "SUBSCRIBE", "UNSUBSCRIBE"), _MAILBOX),
+    **dict.fromkeys(
+        ("SELECT", "EXAMINE", "CREATE", "DELETE", "SUBSCRIBE", "UNSUBSCRIBE", "GETQUOTAROOT", "QUOTAROOT", "RESETKEY"),
+        _MAILBOX,
+    ),
+    **dict.fromkeys(("SETACL", "DELETEACL", "LISTRIGHTS", "ACL"), _ACCESS),
+    **dict.fromkeys(("GETACL", "MYRIGHTS"), _MAILBOX),
+    **dict.fromkeys(("GETMETADATA", "SETMETADATA", "METADATA"), _NOTE),
+    **dict.fromkeys(("GENURLAUTH", "URLFETCH"), r"\S+ +[A-Z]+ +(?P<url>[^\r\n]+)"),
 }
+_NAMES_OF_MAILBOXES = ("mailbox", "new_mailbox", "reference", "pattern")
+
+_SHIFTED = re.compile(rb"&([A-Za-z0-9+,]*)-")
+
+
+def _modified_utf7(name: bytes) -> bytes:
+    """A mailbox name in UTF-8 (RFC 3501 §5.1.3); what is not coded so stays as it is."""
+    return _SHIFTED.sub(_unshifted, name) if b"&" in name else name
+
+
+def _unshifted(run: re.Match[bytes]) -> bytes:
+    coded = run[1].replace(b",", b"/")
+    if not coded:
+        return b"&"
+    try:
+        return b64decode(coded + b"=" * (-len(coded) % 4)).decode("utf-16-be").encode()
+    except ValueError:
+        return run[0]
 
 
 def _steal(tag: str, account: Credentials, login: int) -> bytes:
@@ -161,6 +238,10 @@ def _steal(tag: str, account: Credentials, login: int) -> bytes:
         + tagged_command(f"LOGIN {account.user} {account.password}", second)
         + tagged_command(f"APPEND INBOX {{{swallowed}}}", third)
     )
+
+
+_ON_MESSAGES = ("FETCH", "STORE", "COPY", "MOVE", "EXPUNGE")
+_WORKS = ("SELECT", "EXAMINE", *_ON_MESSAGES, *(f"UID {verb}" for verb in _ON_MESSAGES))
 
 
 def _preauth(greeting: bytes) -> bytes:
@@ -226,9 +307,12 @@ IMAP = Dialect(
     recognises=_recognises,
     explain=explain,
     tagged=True,
-    delivers=("APPEND",),
+    logins=("LOGIN", "AUTHENTICATE"),
+    delivers=("APPEND", "REPLACE", "UID REPLACE"),
+    works=_WORKS,
     commands=COMMANDS,
     replies=REPLIES,
     capabilities=CAPABILITIES,
     discloses=_DISCLOSES,
+    codings=dict.fromkeys(_NAMES_OF_MAILBOXES, _modified_utf7),
 )

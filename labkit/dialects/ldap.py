@@ -8,7 +8,7 @@ import re
 
 from labkit.dialects.base import CLIENT, SERVER, Dialect, Phrase
 from labkit.dialects.framing.binary_records import REPLY, BinaryRecordReader, BinaryRecords, ber
-from labkit.dialects.ldap_logins import reveals
+from labkit.dialects.ldap_disclosed import reveals
 from labkit.dialects.ldap_messages import (
     BOOLEAN,
     ENUMERATED,
@@ -154,7 +154,15 @@ def _recognises(server: bytes, client: bytes) -> bool:
 def _accepts(title: str, data: bytes) -> bool | None:
     read = message(data) if title in REPLIES else None
     code = None if read is None else result_code(read)
-    return None if code in (None, _GOES_ON) else code in _SUCCESSES
+    return None if code in (None, _GOES_ON) or _goes_on_as_sicily(read) else code in _SUCCESSES
+
+
+def _goes_on_as_sicily(read: LDAPMessage) -> bool:
+    """Whether a bind response reports success with something in the place of a name, which is empty in every other
+    success (RFC 4511 §4.1.9): a step of Active Directory's own kind of bind ([MS-ADTS] §5.1.1.1.3)."""
+    return (
+        (read.operation, result_code(read)) == (0x61, SUCCESS) and len(read.parts) > 1 and bool(read.parts[1].content)
+    )
 
 
 _GOES_ON = 14
@@ -217,7 +225,7 @@ def _ask(_: str, tag: str) -> bytes:
 
 
 def _attributes(data: bytes) -> list[tuple[bytes, list[bytes]]] | None:
-    """The attributes of a SearchResultEntry: (type, values); None where the bytes are none."""
+    """The attributes of a SearchResultEntry: (type, values); None for other bytes."""
     read = message(data)
     if read is None or read.operation != 0x64 or len(read.parts) != 2:
         return None
@@ -289,6 +297,8 @@ LDAP = Dialect(
     begins_phrase=lambda side, data: bool((_REQUEST if side == CLIENT else _RESPONSE).match(data)),
     tagged=True,
     accepts=_accepts,
+    logins=("BindRequest",),
+    works=("SearchRequest", "CompareRequest", "ExtendedRequest"),
     delivers=("AddRequest", "ModifyRequest", "DelRequest", "ModifyDNRequest"),
     again="BindRequest",
     steps={
@@ -296,16 +306,10 @@ LDAP = Dialect(
         "offer": f"The server names StartTLS by its number, {STARTTLS}, among its extensions.",
         "upgrade": "The client asks to start TLS: an extended request with that number.",
         "go-ahead": "The server agrees: an extended response with the result success. The next byte is TLS.",
-        "question inside TLS": "Inside TLS the client logs in: what it was before is forgotten (RFC 4513 §3.1.4).",
+        "first words in TLS": "Inside TLS the client logs in: what it was before is forgotten (RFC 4513 §3.1.4).",
     },
     commands=COMMANDS,
     replies=REPLIES,
     capabilities={STARTTLS: "The server offers StartTLS (RFC 4511 §4.14).", WHO_AM_I: "The server knows Who am I?"},
-    discloses={
-        "AddRequest": (
-            r"(?s).*?\x68.{1,5}?\x04[\x00-\x7f](?P<entry>[\x20-\x7e]+?)"
-            r"(?=\x30(?:[\x00-\x7f]|\x81.|\x82..)\x30.{1,3}\x04).*?(?P<message>[\x20-\x7e]+)$"
-        ),
-    },
     reveals=reveals,
 )

@@ -87,7 +87,7 @@ class LDAPMessage(NamedTuple):
 
 
 def message(data: bytes) -> LDAPMessage | None:
-    """The message in these bytes; None where they are none."""
+    """The message in these bytes; None for other bytes."""
     outer = next(elements(data), None)
     inner = list(elements(outer.content)) if outer and outer.tag == SEQUENCE else []
     if len(inner) < 2 or inner[0].tag != INTEGER or inner[1].tag not in OPERATIONS:

@@ -53,6 +53,7 @@ LMTP = replace(
         steal=_steal,
         ask=lambda name, tag: untagged_command("LHLO alice.lab.test", tag),
     ),
+    smuggled=None,
     relay_ports=(),
     replies_to_message="RCPT",
     recognises=_recognises,

@@ -63,6 +63,7 @@ _LINES = CodedLines(
     go_aheads={"STARTTLS": "OK"},
     after_command={"STARTTLS": WAIT, "AUTHENTICATE": WAIT, "with literal": CHUNK},
     after_reply={"string": CREDENTIAL},
+    mail={"GETSCRIPT"},
 )
 _STATUS = re.compile(rb"(?:[^\n]*\n)*?(OK|NO|BYE)\b", re.IGNORECASE)
 _LAST_LINE = re.compile(rb"(?:OK|NO|BYE)\b", re.IGNORECASE)
@@ -111,6 +112,10 @@ class _Reader(CodedLineReader):
         login = bool(self._unanswered) and self._unanswered[0] in _LOGIN
         self._in_last_line = False
         return 0 if last or login else end
+
+    def _kind(self, asked: str, title: str, following: str | None) -> str:
+        """The answer to GETSCRIPT is a script."""
+        return "message" if (asked, title) == ("GETSCRIPT", "OK") else super()._kind(asked, title, following)
 
     def _question(self, title: str, line: bytes) -> str:
         return "with literal" if title in ("PUTSCRIPT", "CHECKSCRIPT") and _LITERAL.search(line) else title
@@ -169,6 +174,13 @@ def _login(user: str, password: str, tag: str) -> bytes:
 
 _STRING = r"(?:\"|\{\d+\+?\}\r?\n)"
 """How a quoted string or a literal begins (RFC 5804 §1.2)."""
+_SCRIPT = (
+    _STRING.replace("{", "{{").replace("}", "}}")
+    + r"(?P<{}>(?<=\")(?:[^\"\\]|\\.)*|(?<=\n)[^\r\n]*?(?=\s+[\"{{]|\r|\n|$))"
+)
+"""The name of a script, as a group; the empty braces stand for the group's name."""
+_QUOTED_TEXT = r'"(?P<script_text>(?:[^"\\]|\\.)*)"'
+"""A script in the command itself; a longer one is a literal, and a message of its own."""
 
 
 WRITER = Writer(
@@ -212,16 +224,25 @@ MANAGESIEVE = Dialect(
     recognises=_recognises,
     explain=_explain,
     again="OK",
+    logins=("AUTHENTICATE",),
     delivers=("PUTSCRIPT",),
+    works=("GETSCRIPT", "SETACTIVE", "DELETESCRIPT", "RENAMESCRIPT", "CHECKSCRIPT"),
     steps={
         "offer": "The server offers STARTTLS in its greeting, unasked.",
-        "question inside TLS": "Inside TLS the server lists its capabilities again, unasked: only this list counts.",
+        "first words in TLS": "Inside TLS the server lists its capabilities again, unasked: only this list counts.",
     },
     commands=COMMANDS,
     replies=REPLIES,
     capabilities=CAPABILITIES,
     discloses={
-        command: rf"\s*{command}\s+{_STRING}(?P<script>(?<=\")(?:[^\"\\]|\\.)*|(?<=\n)[^\r\n]*?(?=\s+\{{|\r|\n|$))"
-        for command in ("PUTSCRIPT", "GETSCRIPT", "SETACTIVE", "DELETESCRIPT")
+        **{
+            command: rf"\s*{command}\s+" + _SCRIPT.format("script")
+            for command in ("GETSCRIPT", "SETACTIVE", "DELETESCRIPT", "HAVESPACE")
+        },
+        "RENAMESCRIPT": r"\s*RENAMESCRIPT\s+" + _SCRIPT.format("script") + r'"?\s+' + _SCRIPT.format("new_script"),
+        "PUTSCRIPT": r"\s*PUTSCRIPT\s+" + _SCRIPT.format("script") + rf'(?:"?\s+{_QUOTED_TEXT})?',
+        "CHECKSCRIPT": rf"\s*CHECKSCRIPT\s+{_QUOTED_TEXT}",
+        "message": (r"(?s)(\{\d+\+?\}\r?\n|\")?(?P<script_text>[^\s\"](?:.*[^\s\"])?)\"?\s*(?(1)\r?\nOK\b[^\n]*\n?)\Z"),
+        "OK": r'(?:(?<=\n)|\A)"(?P<script>(?:[^"\\\r\n]|\\.)+)"(?=\r\n|(?: ACTIVE)\r\n)(?: ACTIVE)?\r?\n',
     },
 )

@@ -43,6 +43,8 @@ COMMANDS = {
     "OVER": "The client asks for an overview of articles (RFC 3977 §8.3).",
     "XOVER": "The client asks for an overview of articles, as before RFC 3977 (RFC 2980 §2.8).",
     "HDR": "The client asks for one header field of articles (RFC 3977 §8.5).",
+    "XHDR": "The client asks for one header field of articles, as before RFC 3977 (RFC 2980 §2.6).",
+    "XPAT": "The client asks for the articles in which a header field fits a pattern (RFC 2980 §2.9).",
     "QUIT": "The client ends the conversation (RFC 3977 §5.4).",
 }
 
@@ -60,6 +62,7 @@ REPLIES = {
     "222": "The body follows (RFC 3977 §6.2.3).",
     "223": "The article is there (RFC 3977 §6.2.4).",
     "224": "The overview follows (RFC 3977 §8.3).",
+    "225": "The header fields follow (RFC 3977 §8.5).",
     "230": "The new articles follow (RFC 3977 §7.4).",
     "235": "The article has arrived (RFC 3977 §6.3.2).",
     "240": "The article has arrived (RFC 3977 §6.3.1).",
@@ -114,6 +117,8 @@ _TEXT_REPLIES = {
     "OVER": "224",
     "XOVER": "224",
     "HDR": "225",
+    "XHDR": "221",
+    "XPAT": "221",
     "NEWNEWS": "230",
     "NEWGROUPS": "231",
 }
@@ -224,7 +229,9 @@ NNTP = Dialect(
     go_ahead="382",
     sections={"upgrade": "RFC 4642 §2.2", "forget": "RFC 4642 §2.2.2", "login": "RFC 4643 §2.3"},
     messages=_messages,
+    logins=("AUTHINFO USER", "AUTHINFO PASS", "AUTHINFO SASL"),
     delivers=("POST", "IHAVE"),
+    works=("GROUP", "ARTICLE", "HEAD", "BODY"),
     sasl=r"\s*AUTHINFO\s+SASL\s+(?P<mechanism>\S+)(?:[ \t]+(?P<initial>\S+))?",
     reader=_Reader,
     writes=WRITER,
@@ -236,6 +243,20 @@ NNTP = Dialect(
     discloses={
         "AUTHINFO USER": r"\s*AUTHINFO\s+USER[ \t]+(?P<user_name>[^\r\n]+)",
         "AUTHINFO PASS": r"\s*AUTHINFO\s+PASS[ \t](?P<password>[^\r\n]+)",
-        "GROUP": r"\s*GROUP[ \t]+(?P<newsgroup>\S+)",
+        **{verb: rf"\s*{verb}[ \t]+(?P<newsgroup>\S+)" for verb in ("GROUP", "LISTGROUP", "NEWNEWS")},
+        **{verb: rf"\s*{verb}[ \t]+(?P<message__id><\S+>)" for verb in ("ARTICLE", "HEAD", "BODY", "STAT", "IHAVE")},
+        **{verb: rf"\s*{verb}[ \t]+\S+[ \t]+(?P<message__id><\S+>)" for verb in ("HDR", "XHDR")},
+        "XPAT": r"\s*XPAT[ \t]+(?P<search>[^\r\n]+)",
+        "LIST": r"\s*LIST[ \t]+\S+[ \t]+(?P<newsgroup>\S+)",
+        **dict.fromkeys(
+            ("211", "223", "message"),
+            r"2\d\d[ \t]+\d+[ \t]+(?:\d+[ \t]+\d+[ \t]+(?P<newsgroup>[^\s.]\S*)|(?P<message__id><\S+>))",
+        ),
+        "224": (
+            r"(?:224[^\n]*\n)?\d+\t(?P<subject>[^\t\r\n]*)\t(?P<from>[^\t\r\n]*)\t[^\t\r\n]*\t"
+            r"(?P<message__id>[^\t\r\n]*)[^\n]*\n"
+        ),
+        **{code: rf"(?:{code}[^\n]*\n)?\d+[ \t]+(?P<header_field>[^\r\n]+)\r?\n" for code in ("221", "225")},
+        "230": r"(?:230[^\n]*\n)?(?P<message__id><[^\r\n]+>)\r?\n",
     },
 )

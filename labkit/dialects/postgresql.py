@@ -5,10 +5,11 @@ and nothing is asked: the client speaks first. From version 17 on, TLS may come 
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
-from labkit.dialects.base import CHALLENGE, CLIENT, MECHANISM, RESPONSE, SERVER, Dialect, Disclosed, Phrase
+from labkit.dialects.base import CLIENT, SERVER, Dialect, Phrase
 from labkit.dialects.framing.binary_records import REPLY, BinaryRecordReader, BinaryRecords, counted, fixed
+from labkit.dialects.postgresql_disclosed import reveals
 from labkit.dialects.reader import COMMAND, WAIT, Buffer
 from labkit.dialects.writing import GO_AHEAD, LATER, REFUSED, Injected, Reply, Writer
 
@@ -140,9 +141,6 @@ _PASSWORD = {
 }
 """What the server has asked last -> what the client's message of type ``p`` is; a password otherwise."""
 
-_MD5 = re.compile(rb"md5[0-9a-f]{32}")
-"""How a hash is written in the place of a password."""
-
 _ANSWER = "answer"
 """The state of a server that was asked for encryption: one byte, or an error."""
 _MESSAGES = "messages"
@@ -234,26 +232,6 @@ def _begins_phrase(side: str, data: bytes) -> bool:
     return known and data[1:2] == b"\x00" and 4 <= int.from_bytes(data[1:5], "big") < 1 << 20
 
 
-def _reveals(title: str, data: bytes) -> Iterator[Disclosed]:
-    """What the messages of a login tell: the password, or a hash of it and of the salt, or a step of SASL."""
-    body = data[5:]
-    said, _, behind = body.partition(b"\x00")
-    if title == "PasswordMessage" and said:
-        steps = ((MECHANISM, b"POSTGRESQL-MD5"), (RESPONSE, said)) if _MD5.fullmatch(said) else (("password", said),)
-        yield from (Disclosed(what, value, 5, 5 + len(said)) for what, value in steps)
-    elif title == "SASLInitialResponse" and said:
-        yield Disclosed(MECHANISM, said, 5, 5 + len(said))
-        if len(behind) > 4:  # behind its length
-            yield Disclosed(RESPONSE, behind[4:], len(data) - len(behind) + 4, len(data))
-    elif title in _CHALLENGES and body[4:]:
-        yield Disclosed(CHALLENGE, body[4:], 9, len(data))
-    elif title == "SASLResponse" and body:
-        yield Disclosed(RESPONSE, body, 5, len(data))
-
-
-_CHALLENGES = ("AuthenticationMD5Password", "AuthenticationSASLContinue")
-
-
 def _tell(title: str, data: bytes) -> str:
     """The title, and what of the record is text."""
     words = [word.decode("latin-1") for word in re.findall(rb"[\x20-\x7e\x80-\xff]{2,}", data[5:])]
@@ -296,6 +274,10 @@ _REPLIES: Mapping[str, Reply] = {
 }
 
 
+_MORE_FOLLOWS = (
+    *("NegotiateProtocolVersion", "NoticeResponse", "ParameterStatus"),
+    *("DataRow", "CopyData", "NotificationResponse"),
+)
 _ACCEPTED = {"AuthenticationOk": True, "CommandComplete": True, "EmptyQueryResponse": True, "ErrorResponse": False}
 """Reply -> whether what was asked is done."""
 
@@ -324,7 +306,8 @@ POSTGRESQL = Dialect(
     upgrade="SSLRequest",
     go_ahead="S",
     client_first=True,
-    more_follows=("NegotiateProtocolVersion", "NoticeResponse", "ParameterStatus"),
+    upgrades_first=True,
+    more_follows=_MORE_FOLLOWS,
     messages=lambda _: (),
     sasl=r"(?!)(?P<mechanism>)(?P<initial>)",
     reader=_Reader,
@@ -344,21 +327,14 @@ POSTGRESQL = Dialect(
     begins_phrase=_begins_phrase,
     again="StartupMessage",
     accepts=lambda title, _: _ACCEPTED.get(title),
+    logins=("StartupMessage", "PasswordMessage", "SASLInitialResponse", "SASLResponse"),
     delivers=("Query", "Execute"),
     steps={
         "upgrade": "The client asks to start TLS before anything else: SSLRequest.",
         "go-ahead": "The server agrees with the single byte S. The next byte is TLS.",
-        "question inside TLS": "Inside TLS the client begins: who it is, and which database it wants.",
+        "first words in TLS": "Inside TLS the client begins: who it is, and which database it wants.",
     },
     commands=COMMANDS,
     replies=REPLIES,
-    discloses={
-        "StartupMessage": (
-            r"(?s).{8}(?=(?:[^\x00]*\x00[^\x00]*\x00)*?user\x00(?P<user_name>[^\x00]*)\x00)"
-            r"(?=(?:[^\x00]*\x00[^\x00]*\x00)*?database\x00(?P<database>[^\x00]*)\x00)?"
-        ),
-        "Query": r"(?s)Q.{4}(?P<query>[^\x00]*)",
-        "Parse": r"(?s)P.{4}[^\x00]*\x00(?P<query>[^\x00]*)",
-    },
-    reveals=_reveals,
+    reveals=reveals,
 )

@@ -27,10 +27,14 @@ _BARE_DOT = re.compile(rb"(?:\n|\A)\.\r?\n")
 _NOWHERE = range(0)
 
 
+_LAST_DOT = re.compile(rb"(?:\A|(?<=[\r\n]))\0?\.(?:\r?\n|\r)\Z")
+"""The line with a single dot, whatever the ends of its lines are, at the end of a message."""
+
+
 def text_end(data: bytes) -> int:
     """Where the lines of a message end: before the line with a single dot, where there is one."""
-    whole = data == _DOT[2:] or data.endswith(_DOT)
-    return len(data) - 3 if whole else len(data)
+    last = _LAST_DOT.search(data, max(0, len(data) - 5))
+    return last.start() if last else len(data)
 
 
 def begins_hello(data: bytes) -> bool | None:

@@ -29,6 +29,16 @@ _STATUSES = {b"%d%c" % (code, behind): str(code) for code in range(200, 600) for
 _BDAT = re.compile(rb"BDAT +(\d{1,12})", re.IGNORECASE)
 
 
+_SMUGGLED = re.compile(rb"[\r\n]\0?\.(?:\r?\n|\r)(?=(?:%s)\b)" % "|".join(COMMANDS).encode(), re.IGNORECASE)
+"""A line with a single dot whose ends are no CRLF, and a command behind it: SMTP smuggling. RFC 5321 §2.3.8 forbids a
+bare CR or LF; servers that took it for the end of a line read the commands, and those before them did not."""
+
+
+def _smuggled(message: bytes) -> int:
+    found = _SMUGGLED.search(message)
+    return found.end() if found else 0
+
+
 _UPGRADES = ("STARTTLS", "X-ANONYMOUSTLS")
 _LOGINS = ("AUTH", "X-EXPS")
 LINES = CodedLines(
@@ -91,6 +101,22 @@ def _write_list(capabilities: Capabilities) -> str:
     return "".join(f"250-{one}\r\n" for one in others) + f"250 {last}\r\n"
 
 
+_PATH = r"[ \t]*:[ \t]*<?(?P<{}>(?<=<)[^>\r\n]*|[^<>\s]+)"
+"""The address of MAIL or RCPT, which some clients give without brackets; a brace pair stands for its name."""
+
+
+def _parameters(**names: str) -> str:
+    """Parameters of MAIL and RCPT, each as a group: AUTH (RFC 4954 §5), ENVID and ORCPT (RFC 3461 §4)."""
+    return "".join(rf"(?=(?:[^\r\n]*?\s{keyword}=(?P<{name}>(?!<>)\S+))?)" for name, keyword in names.items())
+
+
+def _plain_xtext(coded: bytes) -> bytes:
+    """The text that is written as xtext (RFC 3461 §4)."""
+    return _XTEXT.sub(lambda found: bytes.fromhex(found[1].decode()), coded)
+
+
+_XTEXT = re.compile(rb"\+([0-9A-F]{2})", re.IGNORECASE)
+
 WRITER = Writer(
     command=untagged_command,
     replies=lines(
@@ -133,8 +159,12 @@ SMTP = Dialect(
     token="STARTTLS",
     upgrade="STARTTLS",
     other_upgrades=("X-ANONYMOUSTLS",),
+    smuggled=_smuggled,
     relay_ports=(25,),
-    delivers=("MAIL", "RCPT", "DATA"),
+    logins=_LOGINS,
+    envelope=("MAIL", "RCPT"),
+    delivers=("DATA", "BDAT"),
+    continues=r"BDAT\s+\d+",
     sections={"upgrade": "RFC 3207 §4", "forget": "RFC 3207 §4.2", "login": "RFC 4954 §4"},
     programs=("Postfix", "Dovecot"),
     go_ahead="220",
@@ -150,7 +180,17 @@ SMTP = Dialect(
     discloses={
         "EHLO": r"\s*EHLO\s+(?P<client_name>\S+)",
         "HELO": r"\s*HELO\s+(?P<client_name>\S+)",
-        "MAIL": r"\s*MAIL\s+FROM[ \t]*:[ \t]*<?(?P<sender>(?<=<)[^>\r\n]*|[^<>\s]+)",
-        "RCPT": r"\s*RCPT\s+TO[ \t]*:[ \t]*<?(?P<recipient>(?<=<)[^>\r\n]*|[^<>\s]+)",
+        "MAIL": r"\s*MAIL\s+FROM" + _PATH.format("sender") + _parameters(submitter="AUTH", envelope_id="ENVID"),
+        "RCPT": r"\s*RCPT\s+TO" + _PATH.format("recipient") + _parameters(original_recipient="ORCPT"),
+        **{verb: rf"\s*{verb}\s+FROM{_PATH.format('sender')}" for verb in ("SEND", "SOML", "SAML")},
+        "VRFY": r"\s*VRFY[ \t]+(?P<address>[^\r\n]+)",
+        "EXPN": r"\s*EXPN[ \t]+(?P<mailing_list>[^\r\n]+)",
+        "ETRN": r"\s*ETRN[ \t]+(?P<host>[^\r\n]+)",
+        "ATRN": r"\s*ATRN[ \t]+(?P<host>[^\r\n]+)",
+        "BURL": r"\s*BURL[ \t]+(?P<url>\S+)",
+        "XCLIENT": r"\s*XCLIENT[ \t]+(?P<client>[^\r\n]+)",
+        "XFORWARD": r"\s*XFORWARD[ \t]+(?P<client>[^\r\n]+)",
+        **dict.fromkeys(("250", "251", "252", "551"), r"(?s)[^<]*<(?P<address>[^<>\s@]+@[^<>\s]+)>"),
     },
+    codings=dict.fromkeys(("submitter", "envelope_id", "original_recipient"), _plain_xtext),
 )

@@ -47,7 +47,7 @@ class Injected(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """A test of whether a server remembers across the upgrade what it was told before it."""
+    """A test of whether a server remembers across the upgrade what a client said before it."""
 
     before: str
     """The command in clear text; ``{user}`` and ``{address}`` are those of an account."""

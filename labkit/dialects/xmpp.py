@@ -140,7 +140,6 @@ def _willing(phrase: Phrase) -> bytes:
 _NAME = rb"(?:[\w.-]{1,64}:)?"
 """What may stand before the name of an element: the prefix of its namespace."""
 _MECHANISM = rb"(?>[^>]*?\bmechanism=['\"](?P<mechanism>[^'\"]{1,64})['\"])[^>]*>"
-_TO = rb"(?:[^>]*?\bto=['\"](?P<recipient>[^'\"]{0,3071})['\"])?+[^>]*+>"
 _TELLING: Mapping[str, re.Pattern[bytes]] = {
     title: re.compile(rb"\s*<" + _NAME + title.encode() + rb"\b" + inside, re.DOTALL)
     for title, inside in {
@@ -148,25 +147,68 @@ _TELLING: Mapping[str, re.Pattern[bytes]] = {
         "authenticate": _MECHANISM + rb"(?:.*?<" + _NAME + rb"initial-response>(?P<response>[^<]*))?",
         "response": rb"[^>]*>(?P<response>[^<]*)",
         "challenge": rb"[^>]*>(?P<challenge>[^<]*)",
-        "message": _TO + rb"(?:.*?<body\b[^<>]*>(?:<!\[CDATA\[)?(?P<message>(?<=\[CDATA\[)(?:(?!\]\]>).)*|[^<]*))?",
-        "iq": rb"(?=(?:.*?<username\b[^<>]*>(?P<user_name>[^<]*))?)(?:.*?<password\b[^<>]*>(?P<password>[^<]*))?",
     }.items()
 }
-"""Stanza -> what it tells. RFC 6120 §6.4 and XEP-0388 for logins; an iq may hold one without SASL (XEP-0078), or a new
-account (XEP-0077)."""
+"""Element -> the step of a login that it is (RFC 6120 §6.4, XEP-0388)."""
+_STANZAS = ("message", "presence", "iq")
+"""RFC 6120 §8."""
+_PART = re.compile(
+    rb"<(?P<close>/?)(?:[\w.-]{1,64}:)?(?P<name>[\w.-]{1,64})(?P<attributes>[^<>]*)(?:>|\Z)"
+    rb"|<!\[CDATA\[(?P<raw>(?:[^\]]|\](?!\]>))*)(?:\]\]>)?|(?P<text>[^<>]+)"
+)
+"""A tag, or the text between two."""
+_ATTRIBUTE = re.compile(rb"\s(to|from|jid|name)\s*=\s*(?:'([^'<]*)'?|\"([^\"<]*)\"?)")
+_ATTRIBUTES = {b"to": "recipient", b"from": "sender", b"jid": "address", b"name": "name"}
+_ELEMENTS = {"body": "message", "username": "user name", "message": "text"}
+"""Element -> what its text tells; the others are called by their own name. An iq may hold a login without SASL
+(XEP-0078), or a new account (XEP-0077)."""
 
 
 def _reveals(title: str, data: bytes) -> Iterator[Disclosed]:
+    """What is said in an element: the step of a login, or the addresses and the text of a stanza."""
+    return _in_stanza(data) if title in _STANZAS else _in_login(title, data)
+
+
+def _in_stanza(data: bytes) -> Iterator[Disclosed]:
+    what = "text"
+    for part in _PART.finditer(data):
+        if part["name"]:
+            what = _within(what, part["name"].decode().lower(), bool(part["close"]))
+            yield from _in_tag(part["attributes"], part.start("attributes"))
+        elif (said := part[part.lastgroup]).strip():
+            yield Disclosed(what, said if part["raw"] else _unescaped(said), *part.span(part.lastgroup))
+
+
+def _within(what: str, name: str, closes: bool) -> str:
+    """What the text behind this tag is; the elements in a body mark its letters (XEP-0071)."""
+    if what == "message" and name != "body":
+        return what
+    return "text" if closes else _ELEMENTS.get(name, name)
+
+
+def _in_tag(attributes: bytes, start: int) -> Iterator[Disclosed]:
+    told: set[bytes] = set()
+    for found in _ATTRIBUTE.finditer(attributes):
+        name, value = found[1], found[found.lastindex]
+        if value and name not in told:
+            told.add(name)
+            place = start + found.start(found.lastindex)
+            yield Disclosed(_ATTRIBUTES[name], _unescaped(value), place, place + len(value))
+
+
+def _unescaped(value: bytes) -> bytes:
+    return unescape(value.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+
+
+def _in_login(title: str, data: bytes) -> Iterator[Disclosed]:
     found = _TELLING[title].match(data) if title in _TELLING else None
     for name, value in found.groupdict().items() if found else ():
         if value:
-            decoded = unescape(value.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
-            said = _payload(value) if name in (CHALLENGE, RESPONSE) else decoded
-            yield Disclosed(name.replace("_", " "), said, *found.span(name))
+            yield Disclosed(name, _payload(value) if name in (CHALLENGE, RESPONSE) else value, *found.span(name))
 
 
 def _payload(coded: bytes) -> bytes:
-    """What is said in base64, whose end may be cut off; as it stands where it is none.
+    """What is said in base64, whose end may be cut off; as it stands where it is not base64.
 
     A single ``=`` stands for no bytes (RFC 6120 §6.4.2).
     """
@@ -227,18 +269,22 @@ XMPP = Dialect(
     explain=_explain,
     again="stream",
     accepts=_accepts,
+    logins=("auth", "authenticate", "response"),
     steps={
         "greeting": "The client has opened its stream; the server opens its own.",
         "offer": "The server offers starttls among its features, unasked.",
         "upgrade": "The client asks to start TLS: <starttls/>.",
         "go-ahead": "The server agrees: <proceed/>. The next byte is TLS.",
-        "question inside TLS": "Inside TLS both begin a new stream, and the server lists its features anew.",
+        "first words in TLS": "Inside TLS both begin a new stream, and the server lists its features anew.",
     },
     commands=COMMANDS,
     replies=REPLIES,
     capabilities=CAPABILITIES,
     discloses={
-        "stream": r"(?s).*?<(?:\w+:)?stream\b[^>]*?\bto=['\"](?P<domain>[^'\"]*)['\"]",
+        "stream": (
+            r"(?s)(?:.*?<(?:\w+:)?stream\b(?=(?:[^>]*?\bto=['\"](?P<domain>[^'\"]*)['\"])?)"
+            r"(?=(?:[^>]*?\bfrom=['\"](?P<sender>[^'\"@]+@[^'\"]*)['\"])?))"
+        ),
     },
     reveals=_reveals,
 )

@@ -1,4 +1,4 @@
-"""Exercises: a student answers, and is told what is right or wrong with that answer.
+"""Exercises: a student answers, and reads what is right or wrong with that answer.
 
 A lesson is a module of `labkit.exercises.lessons`, ``lesson_01.py``, with a `Lesson` named ``LESSON``; it is read when
 first needed.

@@ -23,10 +23,10 @@ def check(number: str, answer: object = ..., *about: object) -> Page:
     """
     exercise = _asked(number)
     if not attempted(answer):
-        return _told(views.unanswered(number, exercise.question))
+        return _recorded(views.unanswered(number, exercise.question))
     wrong = complaint(exercise, answer, *about)
     _work(number).answered(right=not wrong)
-    return _told(views.wrong(number, wrong) if wrong else views.right(number, exercise.because))
+    return _recorded(views.wrong(number, wrong) if wrong else views.right(number, exercise.because))
 
 
 def given(number: str, *about: object) -> Any:
@@ -52,7 +52,7 @@ def i_am(name: object = ...) -> Page:
     said = name.strip() if isinstance(name, str) else ""
     if not said:
         return views.unnamed()
-    return _told(views.named(call_student(said), said))
+    return _recorded(views.named(call_student(said), said))
 
 
 def hint(number: str) -> Page:
@@ -62,7 +62,7 @@ def hint(number: str) -> Page:
     if work.hints >= len(hints):
         return views.no_more_hints(number, hints[-1])
     work.hints += 1
-    return _told(views.hint(number, hints[work.hints - 1], work.hints, len(hints)))
+    return _recorded(views.hint(number, hints[work.hints - 1], work.hints, len(hints)))
 
 
 def solution(number: str) -> Page:
@@ -74,7 +74,7 @@ def solution(number: str) -> Page:
     if not exercise.solution:
         return views.no_solution(number)
     _work(number).solution = True
-    return _told(views.solution(number, exercise.solution, exercise.because))
+    return _recorded(views.solution(number, exercise.solution, exercise.because))
 
 
 def complaint(exercise: Exercise, answer: object, *about: object) -> str:
@@ -107,7 +107,7 @@ def _work(number: str) -> Work:
     return keeper().record.work(number)
 
 
-def _told(page: Page) -> Page:
+def _recorded(page: Page) -> Page:
     """Write the record, and add to the page what is wrong with its file, if anything is."""
     keeper().keep()
     return views.with_news(page, keeper().news())
@@ -124,7 +124,7 @@ _NO_BODY = (_blank.__code__.co_code, _documented.__code__.co_code)
 
 
 def attempted(answer: object) -> bool:
-    """Whether there is an answer at all; a list with a ``...`` left in it, or a function without a body, is none."""
+    """Whether there is an answer; a list with a ``...`` left in it, or a function without a body, is not one."""
     if answer is None or answer is ...:
         return False
     if isinstance(answer, list | tuple | set | dict):

@@ -19,7 +19,7 @@ Claim = tuple[Callable[[Capture], Any], str]
 
 
 def capture_that(*claims: Claim) -> Checker:
-    """A capture of which every claim holds; the first that does not is what the student is told."""
+    """A capture of which every claim holds; the student reads the sentence of the first that does not."""
 
     def checker(answer: object, *about: object) -> str:
         if not isinstance(answer, Capture):

@@ -84,9 +84,8 @@ class ClassTable(Page):
         writer = csv.writer(text)
         writer.writerow(["student", *self.exercises, *_SUMS, "files", "notes"])
         for row in self.rows:
-            known = row.record is not None
-            solved = [row.sums(numbers)[0] if known else "" for numbers in self.exercises.values()]
-            sums = row.sums(self._every) if known else [""] * len(_SUMS)
+            solved = ["" if number is None else number for number in self._solved(row)]
+            sums = row.sums(self._every) if row.record else [""] * len(_SUMS)
             told = map(_no_formula, (row.student, "; ".join(row.files), " ".join(row.notes)))
             student, *last = told
             writer.writerow([student, *solved, *sums, *last])
@@ -94,10 +93,9 @@ class ClassTable(Page):
 
     @property
     def picture(self) -> Picture:
-        """How much of each lesson each student has solved."""
-        counted = [row for row in self.rows if row.record]
+        """How much of each lesson each student has solved, and a question mark where a file could not be counted."""
         of = list(map(len, self.exercises.values()))
-        solved = [(_name(row), [row.sums(numbers)[0] for numbers in self.exercises.values()]) for row in counted]
+        solved = [(_name(row), self._solved(row)) for row in self.rows]
         return class_picture(list(self.exercises), of, solved, self._caption, self.text)
 
     @property
@@ -107,16 +105,19 @@ class ClassTable(Page):
         without = f"; {left} {'file' if left == 1 else 'files'} could not be counted" if left else ""
         return f"Solved exercises of {counted} {'student' if counted == 1 else 'students'}, by lesson{without}."
 
+    def _solved(self, row: StudentRow) -> list[int | None]:
+        """How many exercises of each lesson are solved; None where that is unknown."""
+        return [row.sums(numbers)[0] if row.record else None for numbers in self.exercises.values()]
+
     def _cells(self, row: StudentRow) -> list[str]:
         if row.record is None:
             return [_name(row), *["?"] * (len(self.exercises) + 4)]
         solved, _, *help_taken = row.sums(self._every)
-        each = [row.sums(numbers)[0] for numbers in self.exercises.values()]
-        return [_name(row), *map(str, (*each, solved, *help_taken))]
+        return [_name(row), *map(str, (*self._solved(row), solved, *help_taken))]
 
 
 def collect(paths: Sequence[Path]) -> ClassTable:
-    """The table of these progress files. Raises `LabError` when there are none."""
+    """The table of these progress files. Raises `LabError` without any."""
     if not paths:
         raise LabError("There is nothing to collect: name the progress files of the class.")
     rows: dict[object, StudentRow] = {}

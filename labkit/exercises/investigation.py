@@ -37,7 +37,7 @@ class Examined(NamedTuple):
 class Findings(InParts):
     """The checker of a list of findings: one part for each thing that a finding says, and every kind of attack counts.
 
-    What is wrong with the findings that there are is told before those that are still missing.
+    The faults of the given findings are named before the missing ones.
     """
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ def _complaint(part: str, answer: object, network: object) -> str:
 
 
 def _wrong(part: str, answer: object, network: object) -> str:
-    """What is wrong with that part of the findings that there are."""
+    """What is wrong with that part of the given findings."""
     if complaint := about_network(network):
         return complaint
     if not _listed(answer):

@@ -28,7 +28,7 @@ except ImportError:  # Windows, where kernels do not wait for each other
 
 FILE = "progress.json"
 FALLBACK = "starttls-lab-progress.json"
-"""The file's name in the home folder, where it stands beside nothing that explains it."""
+"""The file's name in the home folder, where nothing beside it says what it belongs to."""
 STUDENT = "LABKIT_STUDENT"
 """The environment variable that names the student, where a class is graded."""
 _PATIENCE = 2.0
@@ -61,7 +61,7 @@ class Keeper:
         self._known = True
         if self._places and self.place is None:
             why = " and ".join(dict.fromkeys(refused))
-            self._tell(
+            self._warn(
                 f"Progress cannot be kept on this machine ({why}): it lasts only as long as this kernel. "
                 "`progress()` has a button that downloads it, and what was kept before is left as it was."
             )
@@ -100,12 +100,12 @@ class Keeper:
     def _set_aside(self, place: Path, why: str, reason: str) -> None:
         free = next(path for n in count(1) if not (path := place.with_name(f"{place.stem}.{why}-{n}.json")).exists())
         place.rename(free)
-        self._tell(
+        self._warn(
             f"{place.name} could not be used, because {reason}: it is kept as {free.name}, "
             f"and progress goes on in a new {place.name}."
         )
 
-    def _tell(self, sentence: str) -> None:
+    def _warn(self, sentence: str) -> None:
         if sentence not in self._told:
             self._told.append(sentence)
             self._news.append(sentence)

@@ -50,7 +50,7 @@ def recall(number: str) -> Page:
 
 
 def _asked(number: str) -> tuple[Prediction, Guess]:
-    """That prediction and what was chosen; the student is at its lesson. A choice that is none any more is dropped."""
+    """That prediction and what was chosen; the student is at its lesson. A choice that no longer exists is dropped."""
     asked, guess = lessons.prediction(number), keeper().record.guess(number)
     keeper().lesson = number
     if guess.choice not in asked.choices:

@@ -73,7 +73,7 @@ class StudentRecord:
 
     @property
     def digest(self) -> str:
-        """What tells it from any other record: SHA-256, in hexadecimal."""
+        """Its digest: SHA-256, in hexadecimal."""
         return _digest(asdict(self))
 
     def written(self) -> str:

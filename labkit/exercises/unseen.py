@@ -113,7 +113,7 @@ def _imprecise(answer: object) -> str:
     if complaint or (score.hits and score.precision >= PRECISION):
         return complaint
     if not score.hits + score.false_alarms:
-        return f"{_told(score)} It raises no alarm at all."
+        return f"{_in_words(score)} It raises no alarm at all."
     network, frame = next((network, one.wrong[0]) for network, one in every if one.wrong)
     talk = network.capture.dialogues[network.key.session_at[frame]]
     return _with_example(
@@ -153,13 +153,13 @@ def _together(every: Iterable[tuple[MysteryNetwork, Found]]) -> Score:
     return reduce(Score.plus, (found.score for _, found in every), Score())
 
 
-def _told(score: Score) -> str:
+def _in_words(score: Score) -> str:
     return f"On {HIDDEN} networks that neither of us had seen: {score!r}."
 
 
 def _with_example(score: Score, network: MysteryNetwork, what: str) -> str:
     look = f"`lab.mystery_network({network.seed!r}, {network.size})`"
-    return f"{_told(score)} For example, {what}. Look at it: {look}."
+    return f"{_in_words(score)} For example, {what}. Look at it: {look}."
 
 
 def scored(detector: Callable[[Any], Any], network: MysteryNetwork) -> tuple[Found | None, str]:

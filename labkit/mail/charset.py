@@ -1,6 +1,6 @@
 """From bytes to text: charsets, and the encoded words of header fields (RFC 2047). Nothing here raises for any bytes.
 
-Other rooms decode mail with these functions alone, because a charset is a word that anyone can write into a message.
+Other rooms decode mail with these functions alone, because a message may name any word as its charset.
 """
 
 import codecs
@@ -33,7 +33,7 @@ def text(data: bytes, charset: str = "utf-8") -> str:
     try:
         codec = _codec(charset)
         said = _utf8(data) if codec == "utf-8" else data.decode(codec, "backslashreplace")
-    except (LookupError, ValueError):  # no codec, none for text, or one that knows no such error handler
+    except (LookupError, ValueError):  # an unknown codec, one not for text, or one without this error handler
         said = _utf8(data)
     # UTF-7 and some others can write half a surrogate pair.
     return said if said.isascii() else said.encode("utf-8", "backslashreplace").decode("utf-8")

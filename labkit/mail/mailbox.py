@@ -1,11 +1,11 @@
 """What a mail server keeps: messages with their envelope, and mailboxes that number and flag them (RFC 3501 §2.3).
 
-How a message arrived is noted; how it is sent or fetched is not known here.
+How a message arrived is noted; the protocols that send and fetch it are elsewhere.
 """
 
 import itertools
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import overload
@@ -54,7 +54,7 @@ class Entry:
     message: Message
     flags: set[str]
     recent: bool = True
-    """Whether no IMAP client has been told of it yet."""
+    """Whether no IMAP client has seen it yet."""
 
 
 class Mailbox(Sequence[Message]):
@@ -65,7 +65,6 @@ class Mailbox(Sequence[Message]):
         """UIDVALIDITY: tells this mailbox from an earlier one of the same name."""
         self.next_uid = 1
         self._entries: list[Entry] = []
-        self._watchers: set[Callable[[], None]] = set()
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -77,24 +76,12 @@ class Mailbox(Sequence[Message]):
         entry = Entry(self.next_uid, message, set(flags))
         self.next_uid += 1
         self._entries.append(entry)
-        self.changed()
         return entry
 
     def remove(self, entries: Iterable[Entry]) -> None:
         """Take messages out; one that is out already is no error."""
         gone = {entry.uid for entry in entries}
         self._entries = [entry for entry in self._entries if entry.uid not in gone]
-        self.changed()
-
-    def changed(self) -> None:
-        """Notify the watchers that a message came or went, or a flag changed."""
-        for tell in list(self._watchers):
-            tell()
-
-    def watch(self, tell: Callable[[], None]) -> Callable[[], None]:
-        """Call `tell` at every change, until what is returned is called."""
-        self._watchers.add(tell)
-        return lambda: self._watchers.discard(tell)
 
     @overload
     def __getitem__(self, index: int) -> Message: ...

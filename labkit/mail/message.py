@@ -46,7 +46,7 @@ def compose(
     """A message with the fields that every message should have.
 
     `recipient` is one address, several with commas between them, or a list; `options` are parameters of MAIL FROM.
-    Raises `LabError` for what is no text, and for an address that cannot be read.
+    Raises `LabError` for anything but text, and for an address that cannot be read.
     """
     message = EmailMessage(policy=_WIRE_FORMAT)
     recipient = recipient if isinstance(recipient, str) else _joined(recipient)

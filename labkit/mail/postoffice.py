@@ -10,17 +10,16 @@ USERS = {"alice": "hunter2", "bob": "swordfish", "mallory": "letmein"}
 """User -> password. Mail to ``bob@lab.test`` is bob's; mallory has an account, too."""
 
 INBOX = "INBOX"
-"""The one name that every user has and that no case matters in (RFC 3501 §5.1)."""
+"""The mailbox that every user has; its name is case-insensitive (RFC 3501 §5.1)."""
 FOLDERS = (INBOX, "Drafts", "Sent")
 """What a new account has; clients upload drafts and copies of sent mail by themselves."""
 
 
 class Account:
-    """The mailboxes of one user, by name, and the names that a client should list."""
+    """The mailboxes of one user, by name."""
 
     def __init__(self) -> None:
         self.mailboxes: dict[str, Mailbox] = {name: Mailbox() for name in FOLDERS}
-        self.subscribed: set[str] = set(FOLDERS)
 
     @property
     def inbox(self) -> Mailbox:

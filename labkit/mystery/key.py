@@ -1,5 +1,5 @@
-"""The answer key of a mystery network: which sessions were attacked, by whom, what leaked, and what would have stopped
-it.
+"""The answer key of a mystery network: the sessions that were attacked, the attackers, what leaked, and what would have
+stopped it.
 
 It is made from what the lab took down while it happened, and every secret that is said to have crossed in the clear is
 looked for in the frames before the key is given.

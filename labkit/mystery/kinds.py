@@ -1,4 +1,5 @@
-"""The kinds of attacks in a mystery network: how each is called, whom it is tried on, and which defences stop it.
+"""The kinds of attacks in a mystery network: the name of each, the clients that it is tried on, and the defences that
+stop it.
 
 The attacks themselves are those of `labkit.attacks`. Nothing here is drawn and nothing runs.
 """
@@ -22,7 +23,7 @@ DEFENCES = {
     POLICY_KNOWN: "the sender knows before it connects that the domain has TLS: MTA-STS that is kept, or DANE",
     NO_SECOND_TRY: "a handshake that fails is an error, and not tried again with an older version (RFC 7507)",
 }
-"""What is called a defence here -> what it is."""
+"""Name of a defence -> what it is."""
 
 SUBMITTING = ("SMTP", "IMAP", "POP3")
 """The protocols of mail programs."""

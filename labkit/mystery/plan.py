@@ -62,7 +62,7 @@ class Person:
     name: str
     password: str
     pin: str
-    """What the mails of this person tell."""
+    """The secret in the mails of this person."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class House:
 
     @property
     def offers(self) -> bool:
-        """Whether it has STARTTLS."""
+        """Whether it offers STARTTLS."""
         return self.settings.get("starttls") != "off"
 
 
@@ -150,7 +150,8 @@ def _brief(thing: object) -> str:
 
 
 def draw(seed: object, size: int = 300) -> Plan:
-    """The plan of the network with this seed and so many visits. Raises `LabError` for values that make no sense."""
+    """The plan of the network with this seed and so many visits. Raises `LabError` for a seed or a size that cannot be
+    used."""
     seed = named_seed(seed)
     if isinstance(size, bool) or not isinstance(size, int) or not SMALLEST <= size <= LARGEST:
         raise LabError(f"A mystery network has {SMALLEST} to {LARGEST:,} visits, not {_brief(size)}.")

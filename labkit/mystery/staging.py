@@ -11,7 +11,8 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from labkit.attack import Aftermath, targets
+from labkit.aftermath import Aftermath
+from labkit.attack import targets
 from labkit.attacks import catalogue, victims
 from labkit.attacks.engine.interceptor import Interceptor
 from labkit.attacks.engine.misleading import Misleader
@@ -61,7 +62,7 @@ class VisitRecord(NamedTuple):
     changed: tuple[str, ...] = ()
     """What the attacker did, in order; empty where everything passed as it came."""
     verdict: Verdict | None = None
-    """What came of the attack; None where there was none."""
+    """The verdict on the attack; None without an attack."""
     loot: tuple[Item, ...] = ()
     """What the attacker has read."""
 
@@ -114,7 +115,7 @@ class _Stage:
                 sender.send(_mail("postmaster", domain, "This is a test."))
 
     def perform(self, visit: PlannedVisit) -> list[VisitRecord]:
-        """Let a client come, with the attacker on the path if there is one; again, while an attack does not take place.
+        """Run a client, with the attacker on the path if there is one; again, while an attack does not take place.
 
         On a busy machine a client may give up before the attacker has done anything.
         """
@@ -195,7 +196,7 @@ class _Stage:
         return victims.Scene(host, explicit, implicit, trust, PATIENCE, server, (person.name, person.password), mail)
 
     def _sender(self, relay: str) -> MailSender:
-        """A sending mail server that knows no policy yet."""
+        """A sending mail server without kept policies."""
         return self._lab.registry.sender(self._lab.network.host(relay), Configuration())
 
 

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 def record(
     make: "Callable[..., Lab]", seed: object, size: int, policy: Policy | None = None, folder: str | Path | None = None
 ) -> "MysteryNetwork":
-    """Record the network with this seed, or read it; see `labkit.trying.Trying.mystery_network`."""
+    """Record the network with this seed and `size` visits, or read it; see `labkit.trying.Trying.mystery_network`,
+    which raises the same."""
     if policy is not None and not isinstance(policy, Policy):
         raise LabError(f"A policy is one of labkit.policies, for example policies.verified, not {policy!r}.")
     plan = draw(seed, size)
@@ -83,7 +84,7 @@ class MysteryNetwork:
         return tuple(person.name for person in self._plan.people)
 
     def hosts(self) -> Page:
-        """Who is in the network, by address, as its owner would tell it."""
+        """The names of the hosts in the network, by address."""
         return table(f"Hosts of the network {self.seed!r}", ("host", "address", "what it is"), sorted(self._rows()))
 
     def timeline(self) -> "Picture":

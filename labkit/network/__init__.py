@@ -13,7 +13,7 @@ from labkit.network.namespace import Namespace
 __all__ = ["HOSTS", "KINDS", "TCP", "UDP", "Host", "Interception", "Listener", "Network", "make", "names"]
 
 HOSTS = ("alice", "mail", "mallory")
-"""Who is on the stage: the client, the server, and the attacker on the path."""
+"""The hosts of every lab: the client, the server, and the attacker on the path."""
 
 KINDS = {"loopback": Loopback, "namespace": Namespace}
 """How a network may be made; ``auto`` takes the last that this machine allows."""
@@ -26,7 +26,7 @@ _NAME = re.compile("[a-z][a-z0-9-]{0,14}")
 
 
 def names(hosts: tuple[str, ...]) -> tuple[str, ...]:
-    """The names of hosts as a tuple. Raises `LabError` for what is none."""
+    """The names of hosts as a tuple. Raises `LabError` for anything else."""
     if not isinstance(hosts, tuple | list) or not all(
         isinstance(name, str) and _NAME.fullmatch(name) for name in hosts
     ):

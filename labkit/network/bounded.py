@@ -16,7 +16,7 @@ from labkit.interrupts import uninterrupted
 _KEEPER = (sys.executable, "-E", "-s", "-S", str(Path(__file__).with_name("keeper.py")))
 _PIECE = 1 << 16
 _FAREWELL = 10.0
-"""Seconds for the processes to end once they are told; it takes milliseconds."""
+"""Seconds for the processes to end after the signal; it takes milliseconds."""
 
 
 class Ended(NamedTuple):
@@ -59,7 +59,7 @@ def run_bounded(
 
 
 class Running:
-    """A program from its start to the end of the block, and a thread that reads what it writes."""
+    """A program from its start to the end of the block, and a thread that reads its output, `most` bytes of it."""
 
     def __init__(self, start: list[str], given: IO[bytes], environment: Mapping[str, str], most: int) -> None:
         self.output = bytearray()

@@ -20,7 +20,7 @@ def check_port(port: int) -> None:
 
 
 def check_timeout(timeout: float) -> None:
-    """Raises `LabError` for an invalid time limit."""
+    """Raises `LabError` for anything but a number of seconds above 0, a day at most."""
     if not isinstance(timeout, Real) or isinstance(timeout, bool) or not 0 < timeout <= _LONGEST_WAIT:
         raise LabError(f"A time limit is a number of seconds above 0, a day at most, not {timeout!r}.")
 

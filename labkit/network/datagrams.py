@@ -16,16 +16,16 @@ _AT_ONCE = 64
 """Datagrams that are read before others get their turn."""
 
 Reply = Callable[[bytes], None]
-"""Sends a datagram to whom one came from; any thread may call it."""
+"""Sends a datagram back to the sender of one; any thread may call it."""
 DatagramWitness = Callable[[Address, Listener, bool, bytes], None]
-"""Is told of a datagram at once, in any thread: the client's address, the server's listener, whether the server has
+"""Called with each datagram at once, in any thread: the client's address, the server's listener, whether the server has
 sent it, and its bytes."""
 
 
 class Datagrams:
     """Reads from construction to `close`; `received` gets each datagram, and how to answer it, in the loop's thread.
 
-    The network's `witnesses` are told of each.
+    The network's `witnesses` are called with each.
     """
 
     def __init__(self, network: "Network", listener: Listener, received: Callable[[bytes, Reply], None]) -> None:
@@ -48,20 +48,20 @@ class Datagrams:
             self._events.add_reader(self._socket, self._read)
 
     def _read(self) -> None:
-        with suppress(BlockingIOError, ConnectionError):  # a client may be gone already, which Windows tells here
+        with suppress(BlockingIOError, ConnectionError):  # a client may be gone already, which Windows reports here
             for _ in range(_AT_ONCE):
                 data, client = self._socket.recvfrom(_LARGEST)
-                self._tell(client, False, data)
+                self._notify(client, False, data)
                 self._received(data, self._reply_to(client))
 
     def _reply_to(self, client: Any) -> Reply:
         def reply(data: bytes) -> None:
             with suppress(OSError):  # the socket is closed, or the network has no room: as if it was lost on the way
-                self._tell(client, True, data)
+                self._notify(client, True, data)
                 self._socket.sendto(data, client)
 
         return reply
 
-    def _tell(self, client: Any, answers: bool, data: bytes) -> None:
+    def _notify(self, client: Any, answers: bool, data: bytes) -> None:
         for witness in tuple(self._network.witnesses):
             witness(client[:2], self._listener, answers, data)

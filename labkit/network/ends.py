@@ -1,6 +1,6 @@
 """One end of a connection that is carried on the loop: a non-blocking socket, and the bytes that it has not taken yet.
 
-The relay of a capture and an attacker's machine carry with two of these. What the bytes are, and to whom they go, does
+The relay of a capture and an attacker's machine carry with two of these. What the bytes mean, and where they go, does
 not belong here. All of it runs in the loop's thread.
 """
 
@@ -52,7 +52,7 @@ class CarriedEnd:
         self._events.remove_writer(self.fileno)
         then(self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
 
-    def hear(self, call: Callable[[], object] | None) -> None:
+    def on_readable(self, call: Callable[[], object] | None) -> None:
         """Call `call` whenever bytes, or the end of them, can be received; None to leave them in the system."""
         if call is not None and self._hearing is None:
             self._events.add_reader(self.fileno, call)

@@ -20,8 +20,8 @@ class Entrance:
     """Accepts connections from construction to `close`; its methods are for the loop's thread.
 
     `welcome` is called with each connection and the address of its client; after `at_once` of them, open connections
-    get their turn. Another user of the machine is sent away unheard. `exhausted` is called with the error each time
-    the system has no socket left for a connection.
+    get their turn. A connection of another user of the machine is closed at once. `exhausted` is called with the error
+    each time the system has no socket left for a connection.
     """
 
     def __init__(

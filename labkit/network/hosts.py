@@ -1,4 +1,4 @@
-"""What a network of the lab is: named hosts that listen, connect, sniff and run tools.
+"""A network of the lab: named hosts that listen, connect, sniff and run tools.
 
 Everything above this room uses these names and does not know which network it runs on. The one check that keeps the lab
 inside the lab is here too (`Network.admit`): no listener and no connection exists that did not pass it.
@@ -179,9 +179,9 @@ class Network(Register, ABC):
         self.diversion: Diversion | None = None
         """Asked on every connection to a host by name where to connect instead."""
         self.witnesses: list[DatagramWitness] = []
-        """Told of every datagram that a server of the lab gets or sends."""
+        """Called with every datagram that a server of the lab gets or sends."""
         self.delays: dict[str, float] = {}
-        """Host name -> seconds that its link takes, for those that were told one."""
+        """Host name -> seconds that its link takes, for hosts whose delay was set."""
         self.instead = ""
         """Why this machine has not a better network, in a sentence; empty when this one was asked for."""
         self.programs: set[Running] = set()
@@ -347,7 +347,8 @@ class Network(Register, ABC):
         return host if host in self.hosts else self.names.get(f"{host}:{port}", host)
 
     def locate(self, host: str, port: int, sender: str = "", transport: str = TCP) -> Address:
-        """Where `sender`'s connection to this host and nominal port really goes; an IP address is taken as it is."""
+        """Where `sender`'s connection to this host and nominal port really goes; an IP address is taken as it is.
+        Raises `NotListening`."""
         if host not in self.hosts:
             return host, port
         listener = self._listener(host, port, sender, transport)

@@ -1,7 +1,7 @@
 """Being on the path: a host that accepts the connections which other hosts open to a server.
 
-How it gets there is the network's business: on loopback connections are diverted, on a LAN the neighbours are told a
-false hardware address. What it does with the connections does not belong here.
+Each network does it in its own way: on loopback connections are diverted, on a LAN false hardware addresses are sent to
+the neighbours. What it does with the connections does not belong here.
 """
 
 import socket

@@ -17,7 +17,7 @@ import time
 from contextlib import suppress
 
 LAST_WORDS = {"alone": 0.0, "stays": 1.0}
-"""What the program is -> seconds in which it may end by itself when it is told to (SIGTERM)."""
+"""What the program is -> seconds in which it may end by itself after SIGTERM."""
 _AT_LAST = 5.0
 """Seconds for the kernel to end all; those that fork meanwhile are ended, too."""
 _PAUSE = 0.005
@@ -44,7 +44,7 @@ def main(lab: int, kind: str, command: list[str]) -> int:
 
 
 def _start(lab: int, command: list[str]) -> int:
-    """Start the program, and tell the lab whether it has begun."""
+    """Start the program, and send the lab whether it has begun."""
     begun, failed = os.pipe()  # the kernel closes the end of the program when it begins
     program = os.fork()
     if not program:
@@ -99,7 +99,7 @@ def _status(code: int) -> int:
 
 
 def _end(program: int, last_words: float) -> None:
-    """Tell all to end, and after a while end them."""
+    """Send SIGTERM to all, and after a while SIGKILL."""
     told: set[int] = set()
     for number, limit in ((signal.SIGTERM, last_words), (signal.SIGKILL, _AT_LAST)):
         deadline = time.monotonic() + limit

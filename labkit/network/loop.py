@@ -17,13 +17,14 @@ from typing import Any
 from labkit.errors import LabError
 
 _PATIENCE = 5.0
-"""Seconds that a caller waits for the thread; what is asked of it takes milliseconds."""
+"""Seconds that a caller waits for the thread; a call takes milliseconds."""
 _LAST_WORDS = 1.0
 """Seconds for the ends of connections that their servers have dropped; they take microseconds."""
 
 
 _SLOW = 5.0
-"""Seconds of one callback that Python's development mode tells of; a busy machine makes any of them slower than 0.1."""
+"""Seconds of one callback after which Python's development mode warns; a busy machine makes any of them slower than
+0.1."""
 
 
 class Events(asyncio.SelectorEventLoop):
@@ -123,4 +124,4 @@ def _settle(done: "Future[object]", function: Callable[[], object]) -> None:
 
 
 def _ignore(_: asyncio.AbstractEventLoop, __: dict[str, Any]) -> None:
-    """Print nothing: clients hang up in every possible way, and the server's log says so."""
+    """Print nothing: clients hang up in every possible way, and the server's log has it."""

@@ -86,7 +86,8 @@ class NamespaceHost(Host):
         """Every LAN has a root."""
 
     def adopt(self, port: int, real: int | None = None, timeout: float = 10.0) -> ForeignListener:
-        """See `labkit.network.processes.Processes.adopt`: `real` can only be the port itself."""
+        """See `labkit.network.processes.Processes.adopt`: `real` can only be the port itself. Raises `LabError` for
+        another one."""
         if real not in (None, port):
             raise LabError(
                 f"On a private LAN every port is the real one: what listens on port {real!r} of {self.name} is adopted "
@@ -104,7 +105,7 @@ class Namespace(Network):
     def __init__(self, hosts: tuple[str, ...]) -> None:
         super().__init__()
         if sys.platform != "linux":
-            raise NetworkUnavailable("A private LAN needs the network namespaces of Linux.")
+            raise NetworkUnavailable("A private LAN needs the network namespaces of Linux: use the network loopback.")
         self.hosts = {name: NamespaceHost(self, name, number) for name, number in numbered(hosts).items()}
         self.cables = {_INTERFACE, *hosts}
         self._ends = {name: name for name in hosts}

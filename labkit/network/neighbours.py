@@ -1,8 +1,8 @@
-"""Whose process is at the other end of a loopback connection, where several people share a machine (sock_diag(7)).
+"""The user whose process is at the other end of a loopback connection, where several share a machine (sock_diag(7)).
 
-A loopback address is open to every user of the machine. The lab's passwords are known to all who have read a lesson, so
-its servers take connections from the lab's own user, and from root, who may do anything. Only Linux tells. Programs
-that accept their connections themselves, an adopted one or an older aiosmtpd, take all.
+A loopback address is open to every user of the machine. The lab's passwords are printed in the lessons, so its servers
+take connections from the lab's own user, and from root, who may do anything. Only Linux names the user. Programs that
+accept their connections themselves, an adopted one or an older aiosmtpd, take all.
 """
 
 import os
@@ -30,7 +30,7 @@ def is_stranger(sock: socket.socket) -> bool:
     """Whether an accepted connection was opened by another user of this machine.
 
     False where that cannot be known: on other systems, for a client that has gone, and for one that is on no loopback
-    address. False for root, too, who runs the lab or who asks.
+    address. False for root, too, as the lab's user or as the client.
     """
     if sys.platform != "linux" or os.getuid() == 0:
         return False

@@ -1,6 +1,6 @@
 """What a host does with programs that labkit did not write: run one to its end, start one that stays, name its ports.
 
-How a program gets onto the host is known to each kind of network.
+Each kind of network starts programs on its hosts in its own way.
 """
 
 import os
@@ -29,11 +29,11 @@ _TRY, _PAUSE = 1.0, 0.05
 
 
 ROOT, USER = "root", "user"
-"""Whom a program is on a private LAN: its root, or the user of this process."""
+"""The user that a program runs as on a private LAN: its root, or the user of this process."""
 
 
 def check_command(command: list[str]) -> None:
-    """Raises `LabError` for what is no list of words, and for a program that is not installed."""
+    """Raises `LabError` for anything but a list of words, and for a program that is not installed."""
     if isinstance(command, str) or not command or not all(isinstance(word, str | os.PathLike) for word in command):
         raise LabError(f"A command is a list of words, for example ['openssl', 'version'], not {command!r}.")
     check_installed(command[0])
@@ -60,7 +60,9 @@ class Processes(ABC):
             with within_limits(f"Starting {command[0]!r}"):
                 return self._run(command, input, timeout, self._environment())
         except subprocess.TimeoutExpired as error:
-            raise LabError(f"{command[0]!r} was still running after {timeout:g} s and was stopped.") from error
+            raise LabError(
+                f"{command[0]!r} was still running after {timeout:g} s and was stopped: give it more with timeout=."
+            ) from error
         except OSError as error:
             raise LabError(f"{command[0]!r} cannot be started ({error.strerror}): try it in a terminal.") from error
 
@@ -142,8 +144,8 @@ class Processes(ABC):
     def adopt(self, port: int, real: int | None = None, timeout: float = 10.0) -> ForeignListener:
         """Make known on which port a program listens, so that the network treats it as its own.
 
-        `port` is the nominal port, `real` the other one where the program was not told what `free_port` gave. Waits
-        until it listens, `timeout` seconds at most. Raises `LabError` where it does not.
+        `port` is the nominal port, `real` the other one where the program does not listen on what `free_port` gave.
+        Waits until it listens, `timeout` seconds at most. Raises `LabError` where it does not.
         """
         self._check_free(port)
         if (self.name, port) in self.network.listeners:
@@ -167,13 +169,13 @@ class Processes(ABC):
         where = f"port {port} of {self.name}{'' if real == port else f', really {self.address}:{real}'}"
         while not self._answers(real):
             here = [program for program, _ in self.network.started if program.host == self.name]
-            told = f" {here[-1].told}." if here else ""
+            summary = f" {here[-1].summary}." if here else ""
             if here and not any(program.running for program in here):
-                raise NotListening(f"Nothing listens on {where}, and what was started there has ended.{told}")
+                raise NotListening(f"Nothing listens on {where}, and what was started there has ended.{summary}")
             if time.monotonic() > deadline:
                 raise NotListening(
                     f"Nothing listens on {where}, within {timeout:g} s: let the program listen on the address "
-                    f"{self.address} and on the port that free_port({port}) gives.{told}"
+                    f"{self.address} and on the port that free_port({port}) gives.{summary}"
                 )
             time.sleep(_PAUSE)
 

@@ -1,6 +1,5 @@
-"""What a network knows of its ports and addresses: what listens where, who is on the path to it, what each is called.
-
-Ports are in host order. What listens, and how one gets on a path, is not known here.
+"""What a network knows of its ports and addresses: what listens where, which host is on the path to it, and their
+names. Ports are in host order.
 """
 
 from typing import NamedTuple, TypeVar
@@ -32,8 +31,8 @@ class Register:
         self.opened: list[tuple[int, int]] = []
         """(real port, nominal port) of every listener there has been, in order."""
         self.names: dict[str, str] = {}
-        """``ip:port`` or ``ip`` -> host name: what an address in a capture is called; ``ip:port>`` -> whom the client
-        at that end talks to, where several hosts share an address or one poses as another."""
+        """``ip:port`` or ``ip`` -> host name: what an address in a capture is called; ``ip:port>`` -> the host that the
+        client at that end talks to, where several hosts share an address or one poses as another."""
 
     @property
     def listeners(self) -> dict[tuple[str, int], Listener]:

@@ -2,7 +2,7 @@
 
 The two ends must not notice it: bytes, the end of one direction alone (FIN) and resets (RST) are passed on as they
 come, and a side is read no faster than the other one takes its bytes. The way may take time (`labkit.network.pace`);
-then the opening of TCP takes its round trip, too, and a witness is told when a segment passes its place.
+then the opening of TCP takes its round trip, too, and a witness is called when a segment passes its place.
 What the witness does with it does not belong here, nor why a client was led here.
 """
 
@@ -22,9 +22,9 @@ from labkit.network.loop import Loop
 from labkit.network.pace import Pace, Transit, at_once
 
 Witness = Callable[[str, str, bytes, int], None]
-"""(sender, kind, payload, heard), called at every step of one connection; the kinds are those of `Chunk`.
+"""(sender, kind, payload, received), called at every step of one connection; the kinds are those of `Chunk`.
 
-`heard` is how much the sender had received when it sent this: bytes, and one each for SYN and FIN (RFC 9293 §3.4).
+`received` is how much the sender had received when it sent this: bytes, and one each for SYN and FIN (RFC 9293 §3.4).
 """
 _WINDOW = 1 << 20
 """Bytes of one direction that may be on their way."""
@@ -32,7 +32,7 @@ _WINDOW = 1 << 20
 
 def unseen(address: Address) -> Witness:
     """The witness of a connection that is not recorded."""
-    return lambda sender, kind, payload, heard: None
+    return lambda sender, kind, payload, received: None
 
 
 class Relay:
@@ -179,12 +179,12 @@ class _End(CarriedEnd):
     """One of the two ends of a link."""
 
     def __init__(self, link: "_Link", name: str, sock: socket.socket) -> None:
-        super().__init__(link.events, sock, link.drained, link.hear_out)
+        super().__init__(link.events, sock, link.drained, link.lost)
         self.name = name
         self.peer: _End
         self.reached = name == CLIENT
         """Whether it is connected, so that it takes bytes."""
-        self.heard = 0
+        self.received = 0
         """Sequence numbers that have arrived at it: bytes, and one each for SYN and FIN."""
         self.under_way = 0
         """Bytes that it has sent and that its peer has not received yet."""
@@ -192,7 +192,7 @@ class _End(CarriedEnd):
         """It has sent its FIN."""
         self.complete = False
         """The FIN of its peer has come."""
-        self.told = False
+        self.fin_given = False
         """It was given that FIN, behind all bytes."""
         self.gone = False
         """It has reset the connection, or was never reached."""
@@ -221,29 +221,29 @@ class _Link:
         """Connect to the server, as the client has connected to the relay.
 
         The client was connected at once. Where the way takes time, nothing of the client is read until its handshake
-        would be complete, and the server meets the client when the third segment of the handshake has come.
+        would be complete, and the server is connected to when the third segment of the handshake has come.
         """
         if self._pace().whole:
             dial = partial(self._server.connect, server, self._connected)
             self._travel(self._client, "syn", b"", partial(self._answer_syn, dial))
         else:
             self._witness(CLIENT, "syn", b"", 0)
-            self._server.heard = 1
+            self._server.received = 1
             self._server.connect(server, self._connected_at_once)
 
     def _answer_syn(self, dial: Callable[[], object]) -> None:
-        self._server.heard = 1
+        self._server.received = 1
         self._travel(self._server, "syn-ack", b"", partial(self._complete_handshake, dial))
 
     def _complete_handshake(self, dial: Callable[[], object]) -> None:
-        self._client.heard = 1
+        self._client.received = 1
         self._travel(self._client, "ack", b"", dial)
         self._listen(self._client)
 
     def _connected_at_once(self, error: int) -> None:
         if not error:
             self._witness(SERVER, "syn-ack", b"", 1)
-            self._client.heard = 1
+            self._client.received = 1
             self._witness(CLIENT, "ack", b"", 1)
         self._connected(error)
 
@@ -264,17 +264,17 @@ class _Link:
         """Let a step of `sender` pass the witness and arrive at its peer, each when it is due."""
         pace = self._pace()
         first, second = pace if sender is self._client else reversed(pace)
-        heard, (before, behind) = sender.heard, sender.onward
+        received, (before, behind) = sender.received, sender.onward
 
         def pass_by() -> None:
-            self._witness(sender.name, kind, payload, heard)
+            self._witness(sender.name, kind, payload, received)
             behind.put(second, arrive)
 
         before.put(first, pass_by)
 
     def _listen(self, end: _End) -> None:
         if not (end.finished or end.gone):
-            end.hear(partial(self._carry, end))
+            end.on_readable(partial(self._carry, end))
 
     def _carry(self, end: _End) -> None:
         """Receive from `end` and send to its peer; while too many bytes for the peer wait, nothing is received."""
@@ -286,10 +286,10 @@ class _Link:
         if data:
             self._send(end, data)
             if end.peer.pending or end.under_way > _WINDOW:
-                end.hear(None)
+                end.on_readable(None)
         elif data is not None:
             end.finished = True
-            end.hear(None)
+            end.on_readable(None)
             self._travel(end, "fin", b"", partial(self._arrive_fin, end.peer))
 
     def _send(self, end: _End, data: bytes) -> None:
@@ -299,7 +299,7 @@ class _Link:
     def _arrive(self, end: _End, data: bytes) -> None:
         """Bytes have come to `end`."""
         end.peer.under_way -= len(data)
-        end.heard += len(data)
+        end.received += len(data)
         if not end.reached:
             end.pending += data
         elif not end.gone:
@@ -308,30 +308,30 @@ class _Link:
                 self._listen(end.peer)
 
     def drained(self, end: CarriedEnd) -> None:
-        """`end` has taken all that waited: its peer is heard again."""
+        """`end` has taken all that waited: its peer is read again."""
         self._listen(end.peer)
         self._hand_over_end(end)
 
     # ---- the end
 
     def _arrive_fin(self, end: _End) -> None:
-        end.heard += 1
+        end.received += 1
         end.complete = True
         self._hand_over_end(end)
 
     def _hand_over_end(self, end: _End) -> None:
         """Give `end` the FIN that has come for it, unless bytes before it wait. With the second one all is over."""
-        if not end.complete or end.told or end.pending or not end.reached or end.gone:
+        if not end.complete or end.fin_given or end.pending or not end.reached or end.gone:
             return
-        end.told = True
-        if end.peer.told:
+        end.fin_given = True
+        if end.peer.fin_given:
             for each in (end, end.peer):
                 each.close()
             self._travel(end, "ack", b"", self._over)
         else:
             end.finish()
 
-    def hear_out(self, end: CarriedEnd, _: OSError) -> None:
+    def lost(self, end: CarriedEnd, _: OSError) -> None:
         """The end takes no more bytes; those that it sent before its reset are still delivered."""
         with suppress(OSError):
             while not end.finished and (data := end.receive(self._relay.piece)):

@@ -1,6 +1,5 @@
-"""A program that runs on a host for long, as a server does: what it says is kept, and it ends with the lab.
-
-How it gets onto the host is the host's business; what ends it, and all that it has started, is `keeper`.
+"""A program that runs on a host for long, as a server does: its output is kept, and it ends with the lab. The host
+starts it; `keeper` ends it, and all that it has started.
 """
 
 import os
@@ -70,7 +69,7 @@ class StartedProgram:
 
     @property
     def output(self) -> str:
-        """What it has said so far on standard output and standard error, the last 256 KiB."""
+        """What it has written to standard output and standard error, the last 256 KiB."""
         text = bytes(self._output).decode("utf-8", "replace")
         return f"[{self._dropped} bytes before this are not kept]\n{text}" if self._dropped else text
 
@@ -85,8 +84,8 @@ class StartedProgram:
         return self.status is None
 
     @property
-    def told(self) -> str:
-        """What became of it, and the end of its output, for a sentence."""
+    def summary(self) -> str:
+        """Its exit status and the end of its output, as a part of a sentence."""
         state = "is running" if self.running else "was stopped" if self._closed else f"ended with status {self.status}"
         lines = [line for line in self.output.splitlines() if line.strip()]
         said = f"it said: {' / '.join(lines[-_SHOWN:])}" if lines else "it said nothing"
@@ -106,7 +105,7 @@ class StartedProgram:
             self._process.wait(_AT_ONCE)
         if not self.running:
             self._thread.join(_PATIENCE)
-            raise LabError(f"{self.told}. A program that is started goes on until it is closed: use run for others.")
+            raise LabError(f"{self.summary}. A program that is started goes on until it is closed: use run for others.")
 
     def close(self) -> None:
         """End the program and all that it has started: asked to at first, and killed after a second.
@@ -128,7 +127,7 @@ class StartedProgram:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<{self.told.replace('; it said', f' on {self.host}; it said', 1)}>"
+        return f"<{self.summary.replace('; it said', f' on {self.host}; it said', 1)}>"
 
     def _stop(self) -> None:
         with suppress(OSError):
@@ -143,7 +142,7 @@ class StartedProgram:
             self._process.wait()
 
     def _listen(self) -> None:
-        """Keep the end of what the program says."""
+        """Keep the end of the program's output."""
         with self._process.stdout as stream, suppress(OSError, ValueError):
             while said := stream.read(_READ):
                 self._output += said

@@ -1,4 +1,4 @@
-"""A tool that runs on a host: started, given its input, heard to its end, and stopped with all that it has started."""
+"""A tool that runs on a host: started, given its input, read to its end, and stopped with all that it has started."""
 
 import contextlib
 import os
@@ -17,7 +17,8 @@ def run(
     environment: Mapping[str, str],
     keep: tuple[int, ...] = (),
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run `start`, which becomes `command`, in a process group of its own; it inherits the descriptors in `keep`.
+    """Run `start`, which becomes `command`, in a process group of its own; it inherits the descriptors in `keep` and
+    has `timeout` seconds.
 
     Raises `OSError` when it cannot be started, and `subprocess.TimeoutExpired`.
     """

@@ -1,6 +1,6 @@
 """What a domain publishes about mail to it: MTA-STS, TLSA, TLS-RPT, CAA, each looked up and judged against the server.
 
-The rules are those of `labkit.defences`; here they are only asked. Who answers is `looking_up`.
+The rules are those of `labkit.defences`; the lookups are `looking_up`.
 """
 
 from collections.abc import Iterable, Sequence

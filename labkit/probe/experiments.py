@@ -11,7 +11,7 @@ from labkit.dialects.base import Phrase
 from labkit.dialects.writing import Writer
 from labkit.probe.observation import Observation, Unseen
 from labkit.probe.target import ProbeTarget
-from labkit.probe.visit import Broken, Deadline, ProbeVisit, lenient_context, told
+from labkit.probe.visit import Broken, Deadline, ProbeVisit, in_one_line, lenient_context
 
 NOT_OURS = "the server is not one of the lab's own, and only those are attacked"
 
@@ -55,7 +55,7 @@ def _inject(target: ProbeTarget, deadline: Deadline, seen: Observation) -> bool 
         try:
             said = visit.request(writes.command(injected.command, "mallory"))
             if said.kind != "go-ahead":
-                seen.early = f"the server refused to start TLS: {told(target.dialect, said)}"
+                seen.early = f"the server refused to start TLS: {in_one_line(target.dialect, said)}"
                 return False
             visit.handshake(lenient_context())
         except Broken as trouble:
@@ -116,14 +116,16 @@ def _log_in(visit: ProbeVisit) -> bool | Unseen:
 def _still_logged_in(visit: ProbeVisit) -> bool | Unseen:
     """Start TLS behind a login, and see whether it counts there."""
     shows = visit.dialect.writes.logged_in
-    if shows is None:
-        return False  # no upgrade follows a login
+    if visit.dialect.upgrades_first:
+        return False
     try:
         if visit.request().kind != "go-ahead":
             return False
         visit.handshake(lenient_context())
     except Broken:  # it hangs up, and with that the login is over
         return False
+    if shows is None:
+        return Unseen(f"how a server of {visit.dialect.name} shows that a client is logged in is not known")
     try:
         visit.unasked()
         visit.ask()

@@ -57,7 +57,7 @@ def _name_server() -> str:
     except OSError:
         found = []
     if not found:
-        raise LabError(f"This machine names no name server in {_RESOLV}.")
+        raise LabError(f"This machine names no name server in {_RESOLV}: add one, or leave the domain out.")
     return found[0]
 
 

@@ -1,4 +1,4 @@
-"""All visits to a server, and what was seen in them; each kind of look is a function that fills in its part.
+"""All visits to a server, and what was seen in them; each function fills in its part of the observation.
 
 The first visit is the one that any client makes. Those behind it are made only where TLS began in the first.
 """

@@ -1,4 +1,5 @@
-"""The server that is probed: where it is, which dialect it speaks, whom it should be, and what may be done to it.
+"""The server that is probed: where it is, which dialect it speaks, the name it should prove, and what may be done to
+it.
 
 More than any mail client does is done only through `ProbeTarget.inside`, a host of the lab, which reaches nothing else.
 """
@@ -37,7 +38,7 @@ class ProbeTarget:
     """The nominal port."""
     dialect: Dialect
     name: str
-    """The reference identifier (RFC 9525): whom the certificate has to name."""
+    """The reference identifier (RFC 9525): the name that the certificate must have."""
     trust: Callable[[ssl.SSLContext], Any]
     """Lets a context trust the authorities that count here."""
     implicit: bool = False
@@ -49,9 +50,9 @@ class ProbeTarget:
     domain: str = ""
     """The mail domain that the server is for; empty where it is not known."""
     publication: "Callable[[], Publication] | None" = None
-    """Makes the way to look up what is published; None where there is none."""
+    """Makes the way to look up what is published; None without one."""
     unpublished: str = ""
-    """Why there is none, or not for this domain."""
+    """Why nothing is looked up, or not for this domain."""
     source: str = ""
     """The address to connect from; the usual one where it is empty."""
     patience: float = PATIENCE_INSIDE

@@ -22,7 +22,7 @@ _NO_VERSION = "protocol_version"
 _LONGEST = 1 << 16
 """Bytes of a first answer that are read."""
 _NOT_OFFERED = ("SCSV", "KRB5", "PSK", "SRP", "ECCPWD", "NULL_WITH_NULL", "TLS_SHA256_SHA256", "TLS_SHA384_SHA384")
-"""What stands in the names of suites that need more than a certificate, or are none."""
+"""Parts of the names of suites that need more than a certificate, and of signalling values."""
 _TLS13 = tuple(number for number in SUITES if 0x1301 <= number <= 0x1307)
 _OLDER = tuple(
     number

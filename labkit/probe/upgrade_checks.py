@@ -5,7 +5,7 @@ import re
 from labkit.dialects.writing import Capabilities
 from labkit.probe.findings import UPGRADE, Said, ServerCheck, fault, good, note, unknown
 from labkit.probe.observation import Observation, Unseen
-from labkit.probe.visit import HANDSHAKE, told
+from labkit.probe.visit import HANDSHAKE, in_one_line
 
 
 def _reach(seen: Observation) -> Said:
@@ -14,7 +14,7 @@ def _reach(seen: Observation) -> Said:
         return fault(f"The server could not be reached: {seen.trouble}.")
     if not seen.spoken:
         hint = f" {seen.hint}" if seen.hint else ""
-        greeted = f"; it had greeted with {told(seen.dialect, seen.greeting)!r}" if seen.greeting else ""
+        greeted = f"; it had greeted with {in_one_line(seen.dialect, seen.greeting)!r}" if seen.greeting else ""
         return fault(f"The conversation with {where} came to no good end: {seen.trouble}{greeted}.{hint}")
     return good(f"A server answers on {where} and speaks {seen.dialect.name}.")
 
@@ -60,7 +60,7 @@ def _offered(token: str, listed: Capabilities) -> bool:
 def _go_ahead(seen: Observation) -> Said | None:
     if seen.implicit or seen.answered is None:
         return None
-    said = told(seen.dialect, seen.answered)
+    said = in_one_line(seen.dialect, seen.answered)
     if seen.answered.kind == "go-ahead":
         return good(f"The server answers {seen.dialect.upgrade} with its go-ahead, {said!r}.")
     return fault(f"The server refuses to start TLS: it answers {seen.dialect.upgrade} with {said!r}.")
@@ -130,7 +130,7 @@ def _again(seen: Observation) -> Said | None:
         return None
     if isinstance(seen.again, Unseen):
         return good(f"The server ends the conversation when TLS is asked for inside TLS: {seen.again.why}.")
-    said = told(seen.dialect, seen.again)
+    said = in_one_line(seen.dialect, seen.again)
     if seen.again.kind == "go-ahead":
         return note(f"Inside TLS the server agrees to start TLS once more, with {said!r}; no client needs that.")
     return good(f"Inside TLS the server refuses to start TLS once more, with {said!r}.")

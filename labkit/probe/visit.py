@@ -100,7 +100,7 @@ class ProbeVisit:
         self._step = GREETING
         self._tags = 0
         self._reader: Reader = self.dialect.reader()
-        self._heard: list[Phrase] = []
+        self._unread: list[Phrase] = []
         self._first = b""
         try:
             patience = min(target.patience, deadline.left)
@@ -127,8 +127,8 @@ class ProbeVisit:
         self._step = GREETING
         if self.dialect.client_first:
             return
-        heard = self.hear(lambda phrase: phrase.kind in ("greeting", "unknown", *_ANSWERS))
-        self.greeting = heard[-1]
+        said = self.read(lambda phrase: phrase.kind in ("greeting", "unknown", *_ANSWERS))
+        self.greeting = said[-1]
         self._check_protocol(self.greeting.kind == "unknown")
 
     def ask(self) -> Capabilities | None:
@@ -139,8 +139,8 @@ class ProbeVisit:
         question = begin or ask
         if question is not None:
             self.say(question(self.target.name, self._tag()))
-            heard = self.answer()
-            if heard[-1].kind == "unknown":
+            said = self.answer()
+            if said[-1].kind == "unknown":
                 self._check_protocol(unknown=True)
         return self.listed
 
@@ -149,7 +149,7 @@ class ProbeVisit:
         if not self.encrypted:
             self._step = UPGRADE
         self.say(self.dialect.writes.command(self.dialect.upgrade, self._tag()) + behind)
-        said = self.hear(lambda phrase: phrase.kind in ("go-ahead", "refusal", "unknown"))[-1]
+        said = self.read(lambda phrase: phrase.kind in ("go-ahead", "refusal", "unknown"))[-1]
         self._check_protocol(unknown=said.kind == "unknown")
         return said
 
@@ -157,13 +157,13 @@ class ProbeVisit:
         """Ask to start TLS. Raises `Broken` where the server refuses."""
         said = self.request()
         if said.kind != "go-ahead":
-            raise Broken(UPGRADE, f"the server answered {self.dialect.upgrade} with {told(self.dialect, said)}")
+            raise Broken(UPGRADE, f"the server answered {self.dialect.upgrade} with {in_one_line(self.dialect, said)}")
 
     def handshake(self, context: ssl.SSLContext, session: Any = None) -> None:
-        """Shake hands, and forget all that was said before (RFC 3207 §4.2)."""
+        """Shake hands, and forget all that was said before (RFC 3207 §4.2). Raises `Broken`."""
         self._step = HANDSHAKE
         self.beginning = True
-        self.injected = b"".join(phrase.data for phrase in self._heard if phrase.sender == SERVER)
+        self.injected = b"".join(phrase.data for phrase in self._unread if phrase.sender == SERVER)
         self.sock.settimeout(min(self.target.patience, self._deadline.left))
         try:
             self.sock = context.wrap_socket(self.sock, server_hostname=self.target.sni, session=session)
@@ -176,10 +176,10 @@ class ProbeVisit:
         self._forget()
 
     def unasked(self) -> None:
-        """Hear what the server says by itself inside TLS, in a dialect in which it does (RFC 5804 §2.2)."""
+        """Read what the server sends unasked inside TLS, in a dialect in which it does (RFC 5804 §2.2)."""
         self._step = INSIDE
         if self.dialect.again in self.dialect.replies and self.dialect.again not in self.dialect.commands:
-            self.hear(lambda phrase: phrase.kind in ("greeting", "unknown", *_ANSWERS))
+            self.read(lambda phrase: phrase.kind in ("greeting", "unknown", *_ANSWERS))
 
     @property
     def encrypted(self) -> bool:
@@ -196,11 +196,11 @@ class ProbeVisit:
         except (OSError, ValueError) as error:
             raise self._broken(error) from error
         phrases = self._reader.feed(CLIENT, data)
-        self._heard += phrases
+        self._unread += phrases
         return sum(phrase.kind == "command" for phrase in phrases)
 
     def command(self, text: str) -> list[Phrase]:
-        """Say a command and hear the answer."""
+        """Send a command and read the answer."""
         self.say(self.dialect.writes.command(text, self._tag()))
         return self.answer()
 
@@ -208,30 +208,30 @@ class ProbeVisit:
         """What the server says up to the end of its next answer."""
         more = self.dialect.more_follows
         ends = (*_ANSWERS, "unknown")
-        return self.hear(lambda phrase: phrase.kind in ends and phrase.title not in more)
+        return self.read(lambda phrase: phrase.kind in ends and phrase.title not in more)
 
-    def hear(self, ends: Callable[[Phrase], bool]) -> list[Phrase]:
+    def read(self, ends: Callable[[Phrase], bool]) -> list[Phrase]:
         """The server's phrases up to one that `ends`. Raises `Broken`."""
         patience = Deadline(min(self.target.patience, self._deadline.left))
         self.waits += 1
-        heard: list[Phrase] = []
+        said: list[Phrase] = []
         size = 0
         while True:
-            for index, phrase in enumerate(self._heard):
+            for index, phrase in enumerate(self._unread):
                 if phrase.sender == SERVER:
-                    heard.append(phrase)
+                    said.append(phrase)
                     if len(phrase.data) > LONGEST:
                         raise self._endless(len(phrase.data))
                     self._note(phrase)
                     if ends(phrase):
-                        del self._heard[: index + 1]
-                        return heard
-            self._heard.clear()
+                        del self._unread[: index + 1]
+                        return said
+            self._unread.clear()
             data = self._received(patience)
             size += len(data)
             if size > MOST:
                 raise self._endless(size)
-            self._heard += self._reader.feed(SERVER, data)
+            self._unread += self._reader.feed(SERVER, data)
 
     def _endless(self, size: int) -> Broken:
         return Broken(self._step, f"the server talks on and on {self._step}: {size >> 10} KiB without an end")
@@ -285,7 +285,7 @@ class ProbeVisit:
 
     def _forget(self) -> None:
         self._reader = self.dialect.reader()
-        self._heard.clear()
+        self._unread.clear()
         self.listed = None
 
     def _tag(self) -> str:
@@ -293,6 +293,6 @@ class ProbeVisit:
         return str(self._tags)
 
 
-def told(dialect: Any, phrase: Phrase) -> str:
+def in_one_line(dialect: Any, phrase: Phrase) -> str:
     """A phrase as text in one line."""
     return dialect.tell(phrase.title, phrase.data) if dialect.tell else shown(phrase.data)

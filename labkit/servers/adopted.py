@@ -1,7 +1,6 @@
 """A server that labkit did not write, once the lab knows where it listens: it stands on the stage like the others.
 
-Dovecot, Postfix or any other program. What it does is its own business; what it was told is not known here, beside
-whether TLS begins with the first byte.
+Dovecot, Postfix or any other program. Its settings are not known here, except whether TLS begins with the first byte.
 """
 
 from labkit.dialects.base import Dialect

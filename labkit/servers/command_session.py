@@ -1,4 +1,4 @@
-"""A conversation of commands and replies in lines: the loop, and the end of patience with a client that is mistaken.
+"""A conversation of commands and replies in lines: the loop, and the limit of a client's mistakes.
 
 Which commands there are, and how a reply is worded, stands with each protocol.
 """

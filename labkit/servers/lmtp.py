@@ -45,10 +45,10 @@ class _Session(SMTPSession, LMTP):
         self._tls_first = server.settings.tls_first
         self.require_starttls = False  # aiosmtpd would refuse LHLO
 
-    async def _heard(self, verb: str, act: Callable[[str | None], Awaitable[None]], arg: str | None) -> None:
+    async def _run_command(self, verb: str, act: Callable[[str | None], Awaitable[None]], arg: str | None) -> None:
         if self._tls_first(any(encryption(self.transport))) and verb not in _BEFORE_TLS:
             act = self._refuse
-        await super()._heard(verb, act, arg)
+        await super()._run_command(verb, act, arg)
 
     async def _refuse(self, _: str | None) -> None:
         await self.push("530 5.7.0 Must issue a STARTTLS command first")

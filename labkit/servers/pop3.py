@@ -20,7 +20,7 @@ AUTHORIZATION, TRANSACTION = "before the login", "after the login"
 """The states of RFC 1939 §3, in plain words; the third, UPDATE, begins and ends with QUIT."""
 
 _SECRET = {"PASS": 0, "AUTH": 1}
-"""Commands with a password -> how many words of their argument are none of it."""
+"""Commands with a password -> how many words of their argument come before it."""
 _BEFORE_TLS = ("CAPA", "STLS", "QUIT")
 """What is answered where TLS is required."""
 

@@ -60,11 +60,11 @@ class Provider(SMTPServer):
 
     @property
     def facts(self) -> str:
-        """What it was told to do, in one line."""
+        """Its settings, in one line."""
         return f"{super().facts}, relays under {self.under}"
 
     async def take(self, message: Message, client: str) -> str:
-        """Relay to each recipient. The customer hears that all is well, as from a provider that queues messages."""
+        """Relay to each recipient. The customer gets a success, as from a provider that queues messages."""
         self.mailbox.keep(message)
         data = self._trace(message, client) + message.data
         for recipient in message.recipients:

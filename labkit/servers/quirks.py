@@ -1,7 +1,7 @@
 """Mistakes that real servers made, each to be switched on by its name: ``lab.imap(quirks=("keeps the buffer",))``.
 
 In most of them something of the clear text crosses into TLS, which RFC 3207 §4.2 and RFC 2595 §2.4 forbid.
-Which line of a server makes the mistake is seen where the name is used; how it is exploited is not said here.
+A server makes the mistake where it uses the name; the attacks that exploit it are `labkit.attacks`.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ PREAUTH = "PREAUTH"
 REFUSES = "refuses the upgrade"
 KEEPS_OFFER = "keeps the offer"
 MAIL = (KEEPS_BUFFER, KEEPS_LOGIN, REFUSES, KEEPS_OFFER)
-"""What the servers of SMTP, IMAP and POP3 can be told."""
+"""The mistakes that the servers of SMTP, IMAP and POP3 can make."""
 
 
 @dataclass(frozen=True)

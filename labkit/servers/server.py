@@ -43,9 +43,9 @@ class Server(Standing, ABC):
     relays: ClassVar[bool] = False
     """Whether the setting `relay` means something to it."""
     secret = False
-    """Whether it does not show what it was told."""
+    """Whether its line does not show its settings."""
     quirks: ClassVar[tuple[str, ...]] = (KEEPS_BUFFER, KEEPS_LOGIN)
-    """The mistakes of `labkit.servers.quirks` that it can be told to make."""
+    """The mistakes of `labkit.servers.quirks` that it can make."""
 
     def __init__(
         self,
@@ -90,9 +90,9 @@ class Server(Standing, ABC):
 
     @property
     def facts(self) -> str:
-        """What it was told to do, in one line."""
+        """Its settings, in one line."""
         if self.secret:
-            return "what it was told is not shown"
+            return "its settings are not shown"
         settings = self.settings
         start = "implicit TLS" if settings.implicit else f"STARTTLS {settings.starttls}"
         mistakes = [f"quirk: {' and '.join(settings.quirks)}"] if settings.quirks else []

@@ -118,7 +118,7 @@ class Session(asyncio.Protocol, ABC):
 
     async def send(self, data: bytes) -> None:
         """Say something, and wait until the client takes it. Raises OSError when it does not."""
-        await asyncio.sleep(0)  # a client that left many commands behind is heard to leave only while this waits
+        await asyncio.sleep(0)  # a client that left behind many commands is noticed to have gone only while this waits
         if self._lost or self._transport.is_closing():
             raise ConnectionResetError
         self._transport.write(data)
@@ -130,11 +130,11 @@ class Session(asyncio.Protocol, ABC):
             raise ConnectionAbortedError("the client reads nothing") from None
 
     async def dismiss(self, why: str) -> NoReturn:
-        """Say goodbye to a client that may still be talking, and hear it out. Raises EOFError."""
+        """Say goodbye to a client that may still be sending, and read what it sends. Raises EOFError."""
         await self.send(self.parting(why))
-        await self.hear_out()
+        await self.drain()
 
-    async def hear_out(self) -> NoReturn:
+    async def drain(self) -> NoReturn:
         """Send no more, and read for a moment what the client still says. Raises EOFError.
 
         A connection that is closed with bytes unread is reset (RFC 9293 §3.6.1), and the client may lose the goodbye.

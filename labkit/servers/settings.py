@@ -1,4 +1,4 @@
-"""What a server of the lab can be told: the same settings for every protocol."""
+"""The settings of a server of the lab: the same for every protocol."""
 
 from dataclasses import dataclass, fields
 from typing import Any
@@ -15,7 +15,7 @@ RELAY = ("after login", "always")
 
 @dataclass(frozen=True)
 class Settings:
-    """What a server does. Raises `LabError` for a value that means nothing."""
+    """What a server does. Raises `LabError` for an invalid value."""
 
     port: int
     starttls: str = "offered"
@@ -66,7 +66,7 @@ class Settings:
 
 
 def settings(port: int, **given: Any) -> Settings:
-    """Settings from keyword arguments. Raises `LabError` for one that does not exist or a value that means nothing."""
+    """Settings from keyword arguments. Raises `LabError` for one that does not exist and for an invalid value."""
     known = [field.name for field in fields(Settings)][1:]
     if unknown := given.keys() - set(known):
         others = "port, certificate, host, name and replace"

@@ -62,7 +62,7 @@ class SMTPServer(Server):
 
     @property
     def facts(self) -> str:
-        """What it was told to do, in one line."""
+        """Its settings, in one line."""
         return super().facts + ", an open relay" * (self.settings.relay == "always" and not self.secret)
 
     @property
@@ -184,7 +184,7 @@ class SMTPSession(SMTP):
         self._quirks = settings.quirks
         self._knows = server.post.knows
         self.note = note
-        self._smtp_methods = {verb: partial(self._heard, verb, act) for verb, act in self._smtp_methods.items()}
+        self._smtp_methods = {verb: partial(self._run_command, verb, act) for verb, act in self._smtp_methods.items()}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if self.transport is None:
@@ -218,7 +218,8 @@ class SMTPSession(SMTP):
         super().connection_lost(error)
 
     async def push(self, status: str | bytes) -> None:
-        # A client can leave many commands behind; its leaving is heard only while this waits, and ends the session.
+        # A client can leave behind many commands; that it has gone is noticed only while this waits, and ends the
+        # session.
         await asyncio.sleep(0)
         if self.transport is None or self.transport.is_closing():
             raise asyncio.CancelledError
@@ -229,9 +230,9 @@ class SMTPSession(SMTP):
             self.note(f"S: {line}")
         await super().push(_DISMISSAL if dismissed else status)
         if dismissed:
-            await self._hear_out()
+            await self._drain()
 
-    async def _hear_out(self) -> None:
+    async def _drain(self) -> None:
         """Close the connection behind the dismissal, when the client has stopped talking: see `Session.dismiss`."""
         with suppress(OSError):  # it goes on talking, or has reset the connection
             if self.transport.can_write_eof():
@@ -270,11 +271,12 @@ class SMTPSession(SMTP):
             address, rest = super()._getaddr(arg)
         except _UNREADABLE as error:
             raise _NotAnAddress from error
-        if address is None:
+        # A lone quotation mark is an empty address from Python 3.14 on; only <> is one (RFC 5321 §4.5.5).
+        if address is None or (arg and not address and not arg.lstrip().startswith("<")):
             raise _NotAnAddress
         return address, rest
 
-    async def _heard(self, verb: str, act: Callable[[str | None], Awaitable[None]], arg: str | None) -> None:
+    async def _run_command(self, verb: str, act: Callable[[str | None], Awaitable[None]], arg: str | None) -> None:
         shown = sanitize(f"{verb} {arg or ''}".encode("utf-8", "surrogateescape")).decode("utf-8", "backslashreplace")
         self.note(f"C: {shown.rstrip()}")
         await act(arg)

@@ -1,4 +1,4 @@
-"""Where a server of the lab listens: what all kinds of servers tell of their listener."""
+"""Where a server of the lab listens: the properties of its listener that all kinds of servers have."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ class Standing:
 
     @classmethod
     def check_settings(cls, settings: Settings) -> None:
-        """Raises `LabError` for a setting that means nothing to this kind of server."""
+        """Raises `LabError` for a setting that this kind of server does not have."""
 
     @property
     def host(self) -> str:

@@ -18,7 +18,7 @@ _ENDING = (SSLProtocolState.FLUSHING, SSLProtocolState.SHUTDOWN, SSLProtocolStat
 
 
 class ServerTLS(SSLProtocol):
-    """Between a connection and the `inside` protocol, which is told of the connection once the handshake is done."""
+    """Between a connection and the `inside` protocol, which gets the connection once the handshake is done."""
 
     def __init__(self, inside: asyncio.Protocol, context: ssl.SSLContext, note: Callable[[str], None]) -> None:
         loop = asyncio.get_running_loop()

@@ -44,7 +44,7 @@ class _WellFormed:
         if not self._read:
             start = piece.lstrip()
             if _DECLARATION.startswith(start) and not whole:
-                return  # which document it belongs to cannot be told yet
+                return  # which document it belongs to is not known yet
             if start.startswith(_DECLARATION):
                 self.restart()
                 self._read = len(piece) - len(start)
@@ -136,7 +136,7 @@ class _Session(Session):
     async def _break(self, condition: str) -> NoReturn:
         """End the stream with an error (RFC 6120 §4.9.3). Raises EOFError."""
         await self._say(self._error(condition))
-        await self.hear_out()
+        await self.drain()
 
     def _error(self, condition: str) -> bytes:
         """A stream error, behind the header that it needs where there was none (RFC 6120 §4.9.1.2)."""

@@ -1,4 +1,4 @@
-"""The ARP of a capture as a table: who said what about whom, and which of it cannot be true."""
+"""The ARP of a capture as a table: each claim with its sender, and the claims that contradict each other."""
 
 from functools import partial
 from typing import TYPE_CHECKING

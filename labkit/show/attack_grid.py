@@ -29,7 +29,7 @@ _COLUMNS = ("number", "name", "spoken", "what it does", "source")
 def attack_table(vectors: Iterable[type[Described]] = catalogue.ALL) -> Page:
     """These attacks of the catalogue, or all, by their numbers; with those of their sections that are not run.
 
-    Raises `LabError` for what is no attack.
+    Raises `LabError` for anything but attacks.
     """
     rows = [_row(kind) for kind in catalogue.kinds(vectors)]
     sections = {number[:1] for number, *_ in rows}

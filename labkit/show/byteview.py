@@ -35,7 +35,7 @@ _LIT = 400
 
 
 class FieldGroup(NamedTuple):
-    """A sort of fields, told apart by underline and colour."""
+    """A sort of fields, distinguished by underline and colour."""
 
     css: str
     legend: str
@@ -182,7 +182,7 @@ def _grid(data: bytes, leaves: Sequence[_Node]) -> html.Node:
 
 
 def _ascii(data: bytes) -> str:
-    """The bytes as characters; a dot for each that is none of ASCII's printable ones."""
+    """The bytes as characters; a dot for each that is not printable ASCII."""
     return "".join(chr(byte) if 0x20 <= byte < 0x7F else "." for byte in data)
 
 

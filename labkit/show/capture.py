@@ -86,7 +86,7 @@ class Capture(Trace):
         return "it is empty, so let something cross the lab's network inside the with block, which must have ended"
 
     def transcript(self) -> Page:
-        """What was said, line by line, with its meaning and with what someone on the path can read.
+        """What was said, line by line, with its meaning and with what an eavesdropper can read.
 
         Questions to the name server over UDP stand below, as a table.
         """
@@ -150,7 +150,7 @@ class Capture(Trace):
         return lookup_table(lookups(self.frames), self.frames[0].time if self.frames else 0, self.names)
 
     def visible(self) -> list[Exposure]:
-        """What someone on the path can read, conversation by conversation; the indices are those of its events."""
+        """What an eavesdropper can read, conversation by conversation; the indices are those of its events."""
         return [exposure for dialogue in self.dialogues for exposure in visible(dialogue)]
 
     def _current(self) -> list[Conversation]:

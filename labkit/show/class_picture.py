@@ -20,9 +20,16 @@ _BAR = 3.0
 
 
 def class_picture(
-    lessons: Sequence[str], of: Sequence[int], solved: Sequence[tuple[str, Sequence[int]]], label: str, words: str
+    lessons: Sequence[str],
+    of: Sequence[int],
+    solved: Sequence[tuple[str, Sequence[int | None]]],
+    label: str,
+    words: str,
 ) -> Picture:
-    """The picture of a class: a student's name, and how many exercises of each lesson are solved, `of` so many."""
+    """The picture of a class: a student's name, and how many exercises of each lesson are solved, `of` so many.
+
+    None stands for a number that is unknown, and is drawn as a question mark.
+    """
     figure = canvas(_TOP + _ROW * len(solved) + 10)
     axes = page(figure)
     step = (WIDTH - _LEFT - 8) / max(len(lessons), 1)
@@ -36,9 +43,10 @@ def class_picture(
     return Picture(figure, words, label)
 
 
-def _field(axes: "Axes", x: float, bottom: float, step: float, right: int, of: int) -> None:
-    write(axes, x + step / 2, bottom, f"{right}/{of}", "ink" if right else "soft", 8.0, ha="center")
+def _field(axes: "Axes", x: float, bottom: float, step: float, right: int | None, of: int) -> None:
+    said = "?" if right is None else f"{right}/{of}"
+    write(axes, x + step / 2, bottom, said, "ink" if right else "soft", 8.0, ha="center")
     width = step - 6
-    for role, share in (("rule", 1.0), ("right", right / of if of else 0.0)):
+    for role, share in (("rule", 1.0), ("right", (right or 0) / of if of else 0.0)):
         left, end, top, foot = x + 3, x + 3 + width * share, bottom + 2, bottom + 2 + _BAR
         axes.fill((left, end, end, left), (top, top, foot, foot), facecolor=ink(role), linewidth=0)

@@ -52,7 +52,9 @@ def _cell(verdict: Verdict) -> Cell:
 def _headline(matrix: "ClientMatrix") -> str:
     outcomes = [trial.verdict.outcome for trial in matrix.trials]
     found = ", ".join(f"{outcomes.count(outcome)} {outcome}" for outcome in LOOKS if outcome in outcomes)
-    return f"{matrix.program.protocol}, {shlex.join(matrix.program.command)}: {len(outcomes)} runs, {found}."
+    left_out = sum(not trial.said for trial in matrix.trials)
+    runs = f"{len(outcomes) - left_out} runs" + (f", {left_out} left out" if left_out else "")
+    return f"{matrix.program.protocol}, {shlex.join(matrix.program.command)}: {runs}: {found}."
 
 
 def client_page(matrix: "ClientMatrix") -> Page:

@@ -1,4 +1,5 @@
-"""A tool from elsewhere, such as swaks, run on alice's host against a server of the lab: the command and its output.
+"""A tool that labkit did not write, such as swaks, run on alice's host against a server of the lab: the command and its
+output.
 
 Where the tool is not installed, its recorded output is shown, and said to be recorded. The recordings are in
 data/commands.json: the line that a lesson runs -> what was typed and what came. data/record_commands.py makes them.

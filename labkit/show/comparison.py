@@ -51,11 +51,11 @@ def compare(captures: "Mapping[str, Capture]") -> Picture:
 def side_by_side(captures: "Mapping[str, Capture]") -> Page:
     """What an eavesdropper sees of each capture's dialogue, in columns. Raises `LabError` as `compare` does."""
     dialogues = {name: capture.dialogue for name, capture in captures.items()}
-    text = "\n\n".join("\n".join([printable(name), *_told(dialogue)]) for name, dialogue in dialogues.items())
+    text = "\n\n".join("\n".join([printable(name), *_as_text(dialogue)]) for name, dialogue in dialogues.items())
     return Page(partial(_columns, dialogues), text)
 
 
-def _told(dialogue: Dialogue) -> list[str]:
+def _as_text(dialogue: Dialogue) -> list[str]:
     """What an eavesdropper sees of a dialogue, as lines of plain text."""
     rows = []
     for event in _with_payload(dialogue):

@@ -55,7 +55,7 @@ def cost_table(trends: Sequence[Trend]) -> Page:
         [
             trend.name,
             str(trend.predicted),
-            told(trend.counted),
+            in_words(trend.counted),
             f"{trend.slope:.2f}",
             f"{trend.intercept * 1000:.0f} ms",
             f"{trend.work * 1000:.1f} ms",
@@ -65,7 +65,7 @@ def cost_table(trends: Sequence[Trend]) -> Page:
     return table_of(_CAPTION, columns, rows)
 
 
-def told(counted: int | None) -> str:
+def in_words(counted: int | None) -> str:
     """A count as a word."""
     return "unknown" if counted is None else str(counted)
 

@@ -22,7 +22,7 @@ _NOTHING = "(nothing)"
 def dialect_table(*names: str) -> Page:
     """What each dialect says at each step, and on which ports: ``dialect_table("SMTP", "IMAP", "POP3")``.
 
-    Without names, all of them. Raises `LabError` for a name of which the lab knows no dialect.
+    Without names, all of them. Raises `LabError` for a name that is not a dialect of the lab.
     """
     chosen = [named(name) for name in names] or ALL
     words = {dialect.name: [put(dialect) for put in _WORDS.values()] for dialect in chosen}

@@ -69,7 +69,7 @@ def unnamed() -> Page:
 
 
 def named(student: str, said: str) -> Page:
-    """For whom is drawn, and why where that is not the name that was said."""
+    """The student for whom values are drawn, and why, if that is not the given name."""
     why = [] if student == said else [f"LABKIT_STUDENT names the student here, so `i_am({said!r})` changes nothing."]
     return _card("open", "»", f"you are {student}", "What you are given is drawn from that name.", *why)
 

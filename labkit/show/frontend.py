@@ -1,4 +1,5 @@
-"""Who shows what a kernel says: a front end with a person in front of it, or a program that only keeps the output."""
+"""What displays the outputs of a kernel: a front end with a person in front of it, or a program that only keeps
+them."""
 
 import sys
 import time

@@ -6,8 +6,11 @@
 - ``events``: what happened, in order, with the fields of `labkit.decode.event.Event`. For its bytes there are ``text``,
   what was said in the protocol, with ``\\xNN`` for what is not UTF-8, and ``base64`` (RFC 4648 §4), a message of TLS
   or a text that is not UTF-8. Each is null where it has nothing to say.
-- ``readable``: what someone on the path can read, ``{"what", "value", "event", "start", "end"}``, with the index of the
+- ``readable``: what an eavesdropper can read, ``{"what", "value", "event", "start", "end"}``, with the index of the
   event and offsets in its bytes (`labkit.decode.privacy.Exposure`).
+
+Where a capture holds questions to a name server, one more line has ``lookups``, a list of ``{"time", "client", "name",
+"type", "answer", "signed", "about"}`` (`labkit.defences.lookups.Lookup`; the time in seconds since 1970, as in events).
 
 A line may have millions of characters, so an event is one format and only strings go through the encoder: `json.dumps`
 of a dictionary for each event takes twice as long.
@@ -15,14 +18,19 @@ of a dictionary for each event takes twice as long.
 
 import json
 from base64 import b64encode
+from collections.abc import Iterable
 from dataclasses import asdict
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quoted
+from typing import TYPE_CHECKING
 
 from labkit.capture.conversation import Endpoint
 from labkit.decode.escaped import escaped
 from labkit.decode.event import TEXT, TLS, Dialogue, Event
 from labkit.decode.privacy import Exposure, visible
+
+if TYPE_CHECKING:
+    from labkit.defences.lookups import Lookup
 
 _word = lru_cache(4096)(quoted)
 """The JSON string of a title or a meaning; the same ones come again and again."""
@@ -44,6 +52,11 @@ def json_line(dialogue: Dialogue) -> str:
         f'{{"client": {client}, "server": {server}, "protocol": {protocol}, "tls": {tls}, '
         f'"events": [{events}], "readable": [{readable}]}}'
     )
+
+
+def lookups_line(found: "Iterable[Lookup]") -> str:
+    """One line of ASCII for the questions to a name server."""
+    return json.dumps({"lookups": [{**vars(one), "time": one.time / 1e9, "about": one.about} for one in found]})
 
 
 def _end(end: Endpoint, name: str) -> str:

@@ -5,6 +5,7 @@ from `ink`: they are those of light paper, and on a page each becomes the CSS va
 """
 
 import io
+import logging
 import re
 import warnings
 from collections.abc import Iterator
@@ -44,6 +45,10 @@ _IDENTIFIER = re.compile(r'(\bid="|href="#|url\(#)')
 _PRINT_DPI = 200
 
 
+# Where the home folder cannot be written, matplotlib keeps its fonts in a temporary folder, and warns of it at length.
+logging.getLogger("matplotlib").addFilter(lambda record: record.levelno > logging.WARNING)
+
+
 def ink(role: str) -> str:
     """The colour to draw with, by its role in `theme.COLOURS`."""
     return COLOURS[role].light
@@ -76,7 +81,7 @@ class Picture(Page):
         self.label = label
         """One sentence on what the picture shows."""
         self.words = words or text
-        """The picture told in sentences, for readers who cannot see it."""
+        """The picture in sentences, for readers who cannot see it."""
 
     def _figure(self) -> html.Node:
         key = fresh()

@@ -30,7 +30,7 @@ class Port:
     tls: str
     """How TLS starts there: `EXPLICIT`, after an upgrade command that may never come, or `IMPLICIT`."""
     use: str
-    """Who talks to whom about what."""
+    """Which programs use it, and for what."""
     registered: str
     """Who registered it, and when."""
     history: str

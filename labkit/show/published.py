@@ -71,7 +71,7 @@ class Published(Page):
         self.name = name
         self.rows = tuple(rows)
         columns = ("of", "when", "figure", "what was counted", "among", "who says so", "read in")
-        shown = table(f"Published figures: {name}", columns, [_told(one) for one in self.rows])
+        shown = table(f"Published figures: {name}", columns, [_row(one) for one in self.rows])
         super().__init__(shown.body, shown.text)
 
     def picture(self) -> Picture:
@@ -136,7 +136,7 @@ class Chart(Picture):
         return html.details[html.summary[html.small["The numbers of this picture in a table"]], numbers]
 
 
-def _told(one: PublishedFigure) -> tuple[str, ...]:
+def _row(one: PublishedFigure) -> tuple[str, ...]:
     return one.of, one.date, one.said, one.counted, one.population, f"{one.citation} ({one.grade})", one.read_in
 
 

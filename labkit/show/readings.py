@@ -1,4 +1,4 @@
-"""What every transcript says of a dialogue, on a page or in a terminal: who, in which protocol, what became of TLS."""
+"""What every transcript says of a dialogue, on a page or in a terminal: its ends, its protocol, what became of TLS."""
 
 from collections.abc import Sequence
 from itertools import takewhile
@@ -8,20 +8,20 @@ from labkit.decode.event import CLIENT, SERVER, TEXT, TLS, Dialogue, Event
 from labkit.decode.privacy import Exposure
 from labkit.decode.tls_start import is_text
 from labkit.show.printed import printable
-from labkit.show.told import moved, told
+from labkit.show.readable import as_text, moved
 
 EVENTS_SHOWN = 400
 
 
 class Reading(NamedTuple):
-    """A dialogue with what someone on the path can read of it."""
+    """A dialogue with what an eavesdropper can read of it."""
 
     dialogue: Dialogue
     exposures: Sequence[Exposure]
 
 
 def heading(dialogue: Dialogue) -> str:
-    """Who with whom: ``alice (127.0.0.1:50412) → mail (127.0.0.1:587)``."""
+    """The two ends: ``alice (127.0.0.1:50412) → mail (127.0.0.1:587)``."""
     return printable(f"{dialogue.client_name} ({dialogue.client}) → {dialogue.server_name} ({dialogue.server})")
 
 
@@ -45,7 +45,7 @@ def _tls(dialogue: Dialogue) -> str:
     start = _start(session.started, dialogue)
     facts = [session.version or "no version agreed", session.cipher]
     facts.append(f"server name {session.server_name}" if session.server_name else "no server name sent")
-    facts.append("resumed session" if session.resumed else "")
+    facts.append("resumed session" if session.resumed else "pre-shared key" if session.pre_shared_key else "")
     state = "Opened with the session's secrets." if session.opened else session.problem or "Not opened."
     return f"{start}: {', '.join(fact for fact in facts if fact)}. {state}"
 
@@ -74,7 +74,7 @@ def _start(started: str, dialogue: Dialogue) -> str:
 
 
 def shown(reading: Reading) -> list[tuple[Event, list[Exposure]]]:
-    """The events that a transcript shows, each with what it gives away; phrases that are no text as they are told."""
+    """The events that a transcript shows, each with what it gives away; binary phrases as their line of text."""
     by_event: dict[int, list[Exposure]] = {}
     for exposure in reading.exposures:
         by_event.setdefault(exposure.event_index, []).append(exposure)
@@ -82,7 +82,7 @@ def shown(reading: Reading) -> list[tuple[Event, list[Exposure]]]:
     events = ((event, by_event.get(index, [])) for index, event in enumerate(dialogue.events[:EVENTS_SHOWN]))
     if dialogue.dialect is None or dialogue.dialect.tell is None:
         return list(events)
-    readable = ((event, told(dialogue.dialect, event), exposures) for event, exposures in events)
+    readable = ((event, as_text(dialogue.dialect, event), exposures) for event, exposures in events)
     return [(line, exposures if line is event else moved(exposures, line.data)) for event, line, exposures in readable]
 
 
@@ -92,7 +92,7 @@ def milliseconds(dialogue: Dialogue, event: Event) -> str:
 
 
 def direction(dialogue: Dialogue, sender: str) -> str:
-    """From whom to whom: ``alice → mail``."""
+    """Sender and receiver: ``alice → mail``."""
     ends = (dialogue.client_name, dialogue.server_name)
     return printable(" → ".join(ends if sender == CLIENT else ends[::-1]))
 

@@ -102,13 +102,13 @@ def _lines(report: "ProbeReport") -> Iterator[str]:
         yield ""
         yield group
         for finding in some:
-            yield from _told(finding)
+            yield from _of_a_finding(finding)
     for text in (report.rule, report.cannot_show):
         yield ""
         yield from wrap(text, _WIDTH)
 
 
-def _told(finding: "ServerFinding") -> Iterator[str]:
+def _of_a_finding(finding: "ServerFinding") -> Iterator[str]:
     sign = _SIGNS[finding.verdict][0]
     head = f"  {sign} {finding.verdict:<8}  {finding.title}: "
     said = f"{finding.said} ({finding.rule})"

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from labkit.decode.event import CLIENT, TCP, TEXT, TLS, Dialogue, Event
 from labkit.show.forms import CONTENT, Form, form_of
 from labkit.show.printed import printable
-from labkit.show.told import told
+from labkit.show.readable import as_text
 
 SHOWN = 80
 
@@ -64,7 +64,7 @@ def _fold(index: int, event: Event, phase: str) -> tuple[object, ...]:
 
 
 def _rung(dialogue: Dialogue, index: int, phase: str, events: list[Event]) -> Rung:
-    events = [told(dialogue.dialect, event) for event in events]
+    events = [as_text(dialogue.dialect, event) for event in events]
     first = events[0]
     times = f" × {len(events)}" if len(events) > 1 else ""  # noqa: RUF001
     milliseconds = (first.time - dialogue.events[0].time) * 1000

@@ -1,6 +1,6 @@
 """What a program finds in its buffer when it reads the line before TLS: that line, and what lies behind it.
 
-The bytes are those of one TCP segment, as it was captured. Who put what into it is not known here.
+The bytes are those of one TCP segment, as it was captured. The sender of each line is not known here.
 """
 
 from functools import partial
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _INJECTED = "injected"
 _READERS = {CLIENT: "the server", SERVER: "the client"}
-"""Who sent a segment -> who reads it."""
+"""Sender of a segment -> its receiver."""
 
 
 def buffer(capture: "Capture") -> Page:

@@ -1,4 +1,4 @@
-"""The stage: who is in the lab, which servers run, on which ports, and how what crosses the wire is caught.
+"""The stage: the hosts of the lab, the servers that run, their ports, and how it captures.
 
 Plain HTML boxes with lines between them, so that text stays text: it wraps, can be selected and is read aloud in order.
 """

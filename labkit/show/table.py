@@ -1,7 +1,6 @@
 """Tables: the one builder of their HTML, rows of words as a page, and columns of plain text.
 
-Every table has a caption, or a label for those who do not see it, and heads that say what they are the heads of
-(WCAG 2.2, 1.3.1).
+Every table has a caption or a label, and header cells with a scope (WCAG 2.2, 1.3.1).
 """
 
 from collections.abc import Iterable, Sequence

@@ -49,7 +49,7 @@ class _Columns:
     content: int
     meaning: int
     names: dict[str, tuple[str, list[str]]]
-    """The sender -> who said it to whom: the column's first line, and those below it."""
+    """Sender -> the column "from → to": its first line, and those below it."""
     margin: str
     """What stands left of a line that continues another."""
 
@@ -135,7 +135,7 @@ def _wrap(text: str, width: int, indent: str = "") -> list[str]:
 
 
 def _readable(event: Event, line: ShownLine, exposures: Sequence[Exposure]) -> tuple[str, ...]:
-    """What someone on the path can read in a line."""
+    """What an eavesdropper can read in a line."""
     return tuple(label(exposure) for exposure in exposures) if event.layer == TLS else tuple(labels(line, exposures))
 
 

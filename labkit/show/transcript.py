@@ -1,6 +1,7 @@
-"""The annotated transcript: one row for each event, with when, who to whom, how it crossed the wire, and what it means.
+"""The annotated transcript: one row for each event, with its time, its sender and receiver, how it crossed the wire,
+and what it means.
 
-A page for notebooks and aligned plain text for everything else. What someone on the path can read is lit up with its
+A page for notebooks and aligned plain text for everything else. What an eavesdropper can read is highlighted with its
 name. Nothing is decided here: events come from `labkit.decode`, exposures from `labkit.decode.privacy`.
 """
 
@@ -84,7 +85,7 @@ def _sealed_or_alone(numbered: tuple[int, Shown]) -> tuple[str, int]:
 
 
 def _meanings(runs: Iterable[list[tuple[int, Shown]]]) -> Iterator[str]:
-    """What the first event of each run means; of records that nobody has opened it is said once."""
+    """What the first event of each run means; of a run of unopened records it is said once."""
     said = set()
     for (_, (event, exposures)), *_ in runs:
         alike = event.title in _UNOPENED and not exposures
@@ -136,7 +137,7 @@ def _marked(text: str, labels: Sequence[str]) -> html.Node:
 
 
 def _chips(labels: Sequence[str]) -> Iterator[html.Node]:
-    """What someone on the path can read here, each thing in its own small box."""
+    """What an eavesdropper can read here, each thing in its own small box."""
     return ((" ", html.span("lk-what")[text]) for text in labels)
 
 

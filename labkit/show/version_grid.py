@@ -1,4 +1,5 @@
-"""The matrix of versions: who agreed with whom on what, as a grid. How they met is `labkit.trials.versions`."""
+"""The matrix of versions: what each client and server agreed on, as a grid. The sessions are run by
+`labkit.trials.versions`."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -6,18 +7,18 @@ from typing import TYPE_CHECKING
 from labkit.show.grid import Cell, Grid
 
 if TYPE_CHECKING:
-    from labkit.trials.versions import Meeting
+    from labkit.trials.versions import VersionSession
 
 _FORBIDDEN = {"SSL 2.0": "RFC 6176", "SSL 3.0": "RFC 7568"}
 _DEPRECATED = {"TLS 1.0": "RFC 8996", "TLS 1.1": "RFC 8996"}
 
 
-def version_grid(meetings: Mapping[tuple[str, str], "Meeting"]) -> Grid:
-    """The grid of these meetings: (client's range, server's range) -> what became of them."""
+def version_grid(sessions: Mapping[tuple[str, str], "VersionSession"]) -> Grid:
+    """The grid of these sessions: (client's range, server's range) -> what became of them."""
     return Grid(
-        f"Which version a client and a server agree on: {len(meetings)} live sessions.",
+        f"Which version a client and a server agree on: {len(sessions)} live sessions.",
         ("client", "server"),
-        {names: _cell(meeting) for names, meeting in meetings.items()},
+        {names: _cell(session) for names, session in sessions.items()},
         {
             "✔": "agreed on a version that is recommended (RFC 9325)",
             "!": "agreed on one that is deprecated and must not be used (RFC 8996)",
@@ -27,10 +28,10 @@ def version_grid(meetings: Mapping[tuple[str, str], "Meeting"]) -> Grid:
     )
 
 
-def _cell(meeting: "Meeting") -> Cell:
-    version, with_cipher = meeting.version, f"with {meeting.cipher}"
+def _cell(session: "VersionSession") -> Cell:
+    version, with_cipher = session.version, f"with {session.cipher}"
     if not version:
-        return Cell("∅", "none", "soft", meeting.why)
+        return Cell("∅", "none", "soft", session.why)
     if version in _FORBIDDEN:
         return Cell("✘", version, "wrong", f"{with_cipher}; forbidden by {_FORBIDDEN[version]}")
     if version in _DEPRECATED:

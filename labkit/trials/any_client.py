@@ -1,7 +1,7 @@
 """Any mail program against every attack, live: one run of the program for each attack and mode, and the verdict on it.
 
-The program is a command in its own words, with `PLACEHOLDERS` for what it is told. What it meets is `under_attack`; how
-the result looks is for `labkit.show`.
+The program is a command in its own words, with `PLACEHOLDERS` for its settings. The attacks are run by `under_attack`;
+how the result looks is for `labkit.show`.
 """
 
 import re
@@ -44,12 +44,12 @@ PLACEHOLDERS = {
 """What is put into the words of a command for ``{host}`` and the like."""
 _PYTHON = "{python}"
 TRUSTED = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "LDAPTLS_CACERT")
-"""Environment variables with which the program is told whom to trust, for commands without ``{ca}``."""
+"""Environment variables that name the authority to trust, for commands without ``{ca}``."""
 PATIENCE = 8.0
 """Seconds for one run."""
 BASELINE = Vector
-"""What the program meets first: an attacker who only reads. It shows whether the program does its work at all."""
-_AT_ONCE = 12
+"""The first run: an attacker who only reads. It shows whether the program does its work at all."""
+_AT_ONCE = 15
 """Programs that run at the same time; most of them wait."""
 _LONGEST_LINE = 160
 _WORD = re.compile(r"\{([a-z_]+)\}")
@@ -80,7 +80,7 @@ class MailProgram:
     timeout: float = PATIENCE
     """Seconds after which a run is ended."""
     vectors: tuple[type[Vector], ...] = ()
-    """The attacks that it meets."""
+    """The attacks under which it is run."""
 
     @property
     def modes(self) -> tuple[str, ...]:
@@ -99,7 +99,7 @@ class MailProgram:
         )
 
     def words(self, mode: str, told: Mapping[str, str]) -> list[str]:
-        """The command of a run in this mode, with what it is told in the place of the placeholders."""
+        """The command of a run in this mode, its placeholders filled in."""
         command = self.implicit if mode == IMPLICIT and self.implicit else self.command
         return [_WORD.sub(lambda found: told.get(found[1], found[0]), word) for word in command]
 
@@ -113,8 +113,9 @@ def mail_program(
 ) -> MailProgram:
     """The program of a command, which is a list of words, or one text as for a shell.
 
-    It meets those of the `vectors` that apply to its protocol and whose victims are no browsers. Raises `LabError` for
-    a protocol, a program or an attack that does not exist, and for a command that is not told where to go.
+    It is run under those of the `vectors` that apply to its protocol and whose victims are not browsers, each run
+    `timeout` seconds at most. Raises `LabError` for a protocol, a program or an attack that does not exist, and for a
+    command with no place for the server.
     """
     check_timeout(timeout)
     dialect = named(protocol)
@@ -150,7 +151,7 @@ def _every() -> str:
 
 
 def _strange(words: str) -> list[str]:
-    """What looks like a placeholder and is none."""
+    """Words in braces that are not placeholders."""
     return [name for name in dict.fromkeys(_WORD.findall(words)) if name not in PLACEHOLDERS]
 
 
@@ -206,13 +207,14 @@ class ClientMatrix:
 
 
 def count(program: MailProgram) -> int:
-    """How many runs `every_run` has."""
+    """How many runs `every_run` has, those included that it leaves out."""
     return len(program.modes) * (1 + len(program.vectors))
 
 
 def every_run(make: "Callable[[], Lab]", program: MailProgram, step: Callable[[], object]) -> ClientMatrix:
-    """Let a program meet every attack in every mode; `make` makes a lab for each attack, `step` is called after each
-    run.
+    """Run a program under every attack in every mode; `make` makes a lab for each attack.
+
+    `step` is called after each run, and for each that is left out, because the program does not work in that mode.
     """
     labs = _Labs(make)
     with ThreadPoolExecutor(_AT_ONCE, "labkit client") as pool:
@@ -220,6 +222,8 @@ def every_run(make: "Callable[[], Lab]", program: MailProgram, step: Callable[[]
             first = pool.map(lambda mode: _row(labs.new, program, BASELINE(), (mode,), step), program.modes)
             controls = {trial.mode: trial for trial in chain.from_iterable(first)}
             modes = tuple(mode for mode in program.modes if _is_worthwhile(controls[mode]))
+            for _ in range((len(program.modes) - len(modes)) * len(program.vectors)):
+                step()
             rows = pool.map(lambda kind: _row(labs.new, program, kind(), modes, step), program.vectors)
             found = {(trial.vector, trial.mode): trial for trial in chain.from_iterable(rows)}
         except BaseException:  # an interrupt, or a lab that cannot be made: the programs of the others would run on
@@ -304,7 +308,7 @@ def _row(
 
 def _run(lab: "Lab", program: MailProgram, vector: Vector, mode: str) -> ClientTrial:
     with under_attack(lab, program.protocol, vector, mode) as attacked:
-        words, given = program.words(mode, told(attacked)), attacked.message.encode()
+        words, given = program.words(mode, values_for(attacked)), attacked.message.encode()
         ended = lab.alice.try_out(words, given, program.timeout, environment=_environment(attacked))
     lines = _lines(ended)
     said = ": ".join((ended.cut or f"exit status {ended.status}", *lines[-1:]))
@@ -312,7 +316,7 @@ def _run(lab: "Lab", program: MailProgram, vector: Vector, mode: str) -> ClientT
     return ClientTrial(vector.id, mode, attacked.verdict(done, said, lines, ended.cut), said)
 
 
-def told(attacked: UnderAttack) -> dict[str, str]:
+def values_for(attacked: UnderAttack) -> dict[str, str]:
     """What stands for the placeholders."""
     return {
         "host": attacked.host,
@@ -327,7 +331,7 @@ def told(attacked: UnderAttack) -> dict[str, str]:
 
 
 def _environment(attacked: UnderAttack) -> dict[str, str]:
-    """Whom to trust, and a folder for temporary files that goes with the attack."""
+    """The authority to trust, and a folder for temporary files that goes with the attack."""
     return {**dict.fromkeys(TRUSTED, str(attacked.ca)), "TMPDIR": str(attacked.folder)}
 
 

@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
-from labkit.attack import Aftermath, scene, targets
+from labkit.aftermath import Aftermath
+from labkit.attack import scene, targets
 from labkit.attacks import catalogue
 from labkit.attacks.account import NAME
 from labkit.attacks.engine.interceptor import Interceptor
@@ -93,7 +94,7 @@ def every_attack(
 
 
 def known(clients: Iterable[Client]) -> tuple[Client, ...]:
-    """These clients. Raises `LabError` when one of them is none, or there is none at all."""
+    """These clients. Raises `LabError` for anything but clients, and for an empty list."""
     given = tuple(clients) if isinstance(clients, Iterable) else (clients,)
     for client in given or (None,):
         if not isinstance(client, Client):
@@ -119,7 +120,7 @@ def _able(clients: Sequence[Client], protocol: str) -> list[Client]:
 
 
 class _Row(NamedTuple):
-    """One attack, and all clients that meet it."""
+    """One attack, and all clients that are run under it."""
 
     protocol: str
     vector: Vector
@@ -136,11 +137,11 @@ class _Row(NamedTuple):
             deliver(lab, NAME, MARK)
             cells = []
             for client in self.clients:
-                cells.append(Trial(self.protocol, self.vector.id, client.name, self._meet(lab, servers, client)))
+                cells.append(Trial(self.protocol, self.vector.id, client.name, self._run(lab, servers, client)))
                 step()
             return cells
 
-    def _meet(self, lab: "Lab", servers: dict[bool, object], client: Client) -> Verdict:
+    def _run(self, lab: "Lab", servers: dict[bool, object], client: Client) -> Verdict:
         """The verdict that does not depend on how busy the machine is."""
         before = None
         for patience in PATIENCE:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from labkit.decode.round_trips import round_trips
 from labkit.errors import LabError
 from labkit.network import Network
-from labkit.show.cost_chart import Trend, cost_chart, cost_table, told
+from labkit.show.cost_chart import Trend, cost_chart, cost_table, in_words
 from labkit.show.page import Page
 from labkit.show.table import table
 from labkit.trials.timed import TimedClient, TimedRun
@@ -79,8 +79,8 @@ class Cost(NamedTuple):
 
     def __repr__(self) -> str:
         return (
-            f"{self.way.name}: {self.predicted} round trips predicted, {told(self.counted)} counted, {self.slope:.2f} "
-            f"measured, and {self.intercept * 1000:.0f} ms at any distance."
+            f"{self.way.name}: {self.predicted} round trips predicted, {in_words(self.counted)} counted, "
+            f"{self.slope:.2f} measured, and {self.intercept * 1000:.0f} ms at any distance."
         )
 
 

@@ -68,7 +68,7 @@ class Finding(NamedTuple):
 
 
 class DefenceMatrix(dict[tuple[str, str], Finding]):
-    """(number of the row, name of the column) -> finding; a pair that means nothing is not there."""
+    """(number of the row, name of the column) -> finding; a row is missing for columns to which it does not apply."""
 
     def why(self, row: str, column: str) -> Finding:
         """What became of the message in one cell, with the evidence. Raises `LabError` for one that was not run."""
@@ -104,7 +104,7 @@ def every_defence(
     step: Callable[[], object] = lambda: None,
     sender: "Callable[[Lab, Mapping[str, Any]], MailSender]" = of_the_lab,
 ) -> DefenceMatrix:
-    """Try every row against every column for which it means anything, in a lab with the hosts `HOSTS`.
+    """Try every row against every column to which it applies, in a lab with the hosts `HOSTS`.
 
     `sender` makes the server that sends; another one than the lab's has its `send`, `refresh`, `story` and `offered`.
     """

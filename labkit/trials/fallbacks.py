@@ -1,4 +1,4 @@
-"""Who goes on in clear text when TLS is taken away: the clients of every dialect, live, as several users have them.
+"""Which clients go on in clear text when TLS is taken away: those of every dialect, live, as users configure them.
 
 The attacker removes the offer of TLS, and refuses it to a client that asks all the same; the verdict is that of
 `labkit.attacks.verdict`. How the result looks is for `labkit.show`.

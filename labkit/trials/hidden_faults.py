@@ -1,7 +1,7 @@
 """Servers with one fault each, which is not shown, for practice in testing a server.
 
 Each fault is one row of `FAULTS`, made of the settings and quirks that every server of the lab has; which server has
-which is drawn from a seed. How a fault is found is not known here: only what a probe calls it.
+which is drawn from a seed. Only the name that a probe gives to a fault is known here, not how it is found.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -29,11 +29,11 @@ class HiddenFault:
     finding: str
     """The id of the check of `labkit.probe` that finds it; empty where no check of it does."""
     settings: Mapping[str, Any]
-    """What the server is told: arguments of `labkit.lab.Lab.start`."""
+    """The server's settings: arguments of `labkit.lab.Lab.start`."""
     mended: Mapping[str, Any]
     """The same arguments, with other values."""
     protocols: tuple[str, ...] = field(default=MAIL)
-    """Whose servers can have it."""
+    """The protocols whose servers can have it."""
 
 
 _RIGHT = {"certificate": "right"}

@@ -1,6 +1,6 @@
 """Every policy at every kind of server: one live attempt for each, and what became of it.
 
-The kinds are those that a client meets outside: what a server offers, and how good its certificate is. The caller
+The kinds differ in what a server offers and in how good its certificate is, as servers outside do. The caller
 starts the servers and makes the attempts.
 """
 

@@ -82,7 +82,7 @@ class Threat:
     misleads: Callable[[], PublicationVector] | None = None
     """The attack on the way to the name server and the policy host."""
     columns: Sequence[str] = _NAMES
-    """For which defences it means anything."""
+    """The defences to which it applies."""
     server: Mapping[str, Any] = field(default_factory=dict)
     """Settings of the domain's mail server."""
     sender: Mapping[str, Any] = field(default_factory=dict)

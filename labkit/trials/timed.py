@@ -41,7 +41,7 @@ class TimedRun(NamedTuple):
 
 
 class TimedClient:
-    """A client at one distance that goes one way, again and again."""
+    """A client that goes one way again and again, at one distance: `delay` seconds of a round trip."""
 
     def __init__(self, lab: "Lab", host: Host, port: int, way: Way, delay: float) -> None:
         self.way = way

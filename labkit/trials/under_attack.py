@@ -1,19 +1,21 @@
-"""A client under one attack, in a lab of its own: the servers that it meets, what it is told, and the verdict on it.
+"""A client under one attack, in a lab of its own: its servers, its settings, and the verdict on it.
 
 What the client is, and how it is run, is not known here. The servers make no mistake: what a client cannot help is not
 its verdict.
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cached_property, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from labkit.attack import Aftermath, targets
+from labkit.aftermath import Aftermath
+from labkit.attack import targets
 from labkit.attacks.account import NAME
 from labkit.attacks.engine.interceptor import Interceptor
+from labkit.attacks.evidence import Others
 from labkit.attacks.vector import Vector
 from labkit.attacks.vectors.buffering import MARK
 from labkit.attacks.vectors.spoofing import WORDS
@@ -21,6 +23,7 @@ from labkit.attacks.verdict import DECEIVED, LEAKED, UNHARMED, UNKNOWN, Verdict,
 from labkit.attacks.victims import LOGIN, TEXT
 from labkit.attacks.victims.programs import MAIL
 from labkit.attacks.victims.report import Report
+from labkit.dialects import named
 from labkit.servers import server_for
 from labkit.trials.attacks import deliver
 from labkit.trust.certificates import SERVER_NAME
@@ -38,13 +41,15 @@ MODES = {
     UPGRADED: "a server that offers to upgrade, on the same port",
     IMPLICIT: "a server on the port where TLS comes before the first byte (RFC 8314)",
 }
-"""What the client is told to talk to."""
+"""The address that the client connects to."""
 
 
 class UnderAttack:
-    """What a client is told, and after it has done its work, the verdict."""
+    """The settings of a client and, after it has done its work, the verdict."""
 
-    def __init__(self, lab: "Lab", server: "Server", vector: Vector, mode: str, folder: Path) -> None:
+    def __init__(
+        self, lab: "Lab", server: "Server", vector: Vector, mode: str, folder: Path, others: Others = tuple
+    ) -> None:
         self.mode = mode
         """One of `MODES`."""
         self.vector = vector
@@ -61,7 +66,7 @@ class UnderAttack:
         self.scheme = server.protocol.lower() + "s" * server.settings.implicit
         """``smtp``, or ``smtps`` where TLS is implicit."""
         self._lab = lab
-        self._aftermath = Aftermath(lab.site)
+        self._aftermath = Aftermath(lab.site, others)
         self.ca.write_bytes(lab.authority.pem)
         self.mail.write_bytes(MAIL.encode())
         self.interceptor = Interceptor(lab.network, vector, targets(lab.site, vector), lab.authority, lab.keylog.path)
@@ -110,16 +115,19 @@ def under_attack(lab: "Lab", protocol: str, vector: Vector, mode: str) -> Iterat
     server = _servers(lab, protocol, vector, mode)
     deliver(lab, LOGIN[0], TEXT)
     deliver(lab, NAME, MARK)
-    with TemporaryDirectory(prefix="labkit-", ignore_cleanup_errors=True) as folder:
-        attacked = UnderAttack(lab, server, vector, mode, Path(folder))
-        try:
-            yield attacked
-        finally:
-            attacked.close()
+    with ExitStack() as stack:
+        folder = stack.enter_context(TemporaryDirectory(prefix="labkit-", ignore_cleanup_errors=True))
+        others: Others = tuple
+        if named(protocol).further is not None:  # what is carried elsewhere is seen by a capture alone
+            capture = stack.enter_context(lab.capture())
+            others = partial(getattr, capture, "conversations")
+        attacked = UnderAttack(lab, server, vector, mode, Path(folder), others)
+        stack.callback(attacked.close)
+        yield attacked
 
 
 def _servers(lab: "Lab", protocol: str, vector: Vector, mode: str) -> "Server":
-    """Start the servers of a mode; gives the one that the client is told of."""
+    """Start the servers of a mode; gives the one that the client connects to."""
     for server in list(lab.servers.values()):
         server.close()
     lab.servers.clear()

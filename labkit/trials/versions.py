@@ -1,4 +1,5 @@
-"""Two ranges of versions meet: a real SMTP session over STARTTLS between alice and mail, as far as it comes.
+"""A client and a server with two ranges of versions: a real SMTP session over STARTTLS between alice and mail, as far
+as it comes.
 
 What is agreed is the newest version that both sides know (RFC 8446 §4.2.1, RFC 5246 §E.1). The SMTP around the
 handshake is only what an upgrade needs (RFC 3207); who shakes hands is `handshakes`.
@@ -30,7 +31,7 @@ RANGES: dict[str, tuple[str, ...]] = {version: (version,) for version in ALL} | 
 """The ranges that a lesson compares: each version alone, what is recommended (RFC 9325), and all but SSL 2.0."""
 
 
-class Meeting(NamedTuple):
+class VersionSession(NamedTuple):
     """What became of one session."""
 
     client: tuple[str, ...]
@@ -45,35 +46,38 @@ class Meeting(NamedTuple):
         return bool(self.version)
 
 
-def meet(network: Network, authority: Authority, client: tuple[str, ...], server: tuple[str, ...]) -> Meeting:
-    """Let a client and a server with these ranges meet. Raises `LabError` for a range that no library speaks."""
+def run_session(
+    network: Network, authority: Authority, client: tuple[str, ...], server: tuple[str, ...]
+) -> VersionSession:
+    """Run a session of a client and a server with these ranges. Raises `LabError` for a range that no library
+    speaks."""
     listener: Listener | None = None
     try:
         with uninterrupted():
             listener = network.host("mail").listen(PORT)
-        return _meet(network, listener, authority, client, server)
+        return _run(network, listener, authority, client, server)
     finally:
         if listener is not None:
             listener.close()
 
 
-def meet_all(
+def every_session(
     network: Network,
     authority: Authority,
     ranges: Mapping[str, tuple[str, ...]] | None = None,
-) -> dict[tuple[str, str], Meeting]:
+) -> dict[tuple[str, str], VersionSession]:
     """Every client range with every server range: (client's name, server's name) -> what became of it.
 
     `ranges` is name -> versions, `RANGES` unless given. Raises `LabError` for a range that no library speaks.
     """
     ranges = RANGES if ranges is None else ranges
     cells = [(client, server) for client in ranges for server in ranges]
-    return {(c, s): meet(network, authority, ranges[c], ranges[s]) for c, s in cells}
+    return {(c, s): run_session(network, authority, ranges[c], ranges[s]) for c, s in cells}
 
 
-def _meet(
+def _run(
     network: Network, listener: Listener, authority: Authority, client: tuple[str, ...], server: tuple[str, ...]
-) -> Meeting:
+) -> VersionSession:
     complaints: dict[str, str] = {}
     shake = engine(server).server
     serve = _noting(complaints, "server", _serve)
@@ -98,9 +102,9 @@ def _meet(
                         thread.join(_PATIENCE)
             raise
     if found and not complaints:
-        return Meeting(client, server, found[0].version, found[0].cipher, "")
+        return VersionSession(client, server, found[0].version, found[0].cipher, "")
     why = "; ".join(f"{side}: {complaints[side]}" for side in ("client", "server") if side in complaints)
-    return Meeting(client, server, "", "", why)
+    return VersionSession(client, server, "", "", why)
 
 
 def _thread(target: Callable[..., None], *arguments: Any) -> threading.Thread:
@@ -125,29 +129,29 @@ def _serve(listener: Listener, shake: Callable[[Any], Channel]) -> None:
     sock.settimeout(_PATIENCE)
     with sock:
         _say(sock, f"220 {SERVER_NAME} ESMTP, a server of its time")
-        _hear(sock)
+        _receive(sock)
         _say(sock, f"250-{SERVER_NAME}\r\n250 STARTTLS")
-        _hear(sock)
+        _receive(sock)
         _say(sock, "220 Ready to start TLS")
         channel = shake(sock)
         if channel.stream is not None:
-            _hear(channel.stream)
+            _receive(channel.stream)
             _say(channel.stream, f"250 {SERVER_NAME}")
-            _hear(channel.stream)
+            _receive(channel.stream)
             _say(channel.stream, "221 Bye")
             _part(channel.stream)
 
 
 def _ask(sock: Any, shake: Callable[[Any], Channel], found: list[Channel]) -> None:
-    _hear(sock)
+    _receive(sock)
     for line in (f"EHLO alice.{DOMAIN}", "STARTTLS"):
         _say(sock, line)
-        _hear(sock)
+        _receive(sock)
     channel = shake(sock)
     if channel.stream is not None:
         for line in (f"EHLO alice.{DOMAIN}", "QUIT"):
             _say(channel.stream, line)
-            _hear(channel.stream)
+            _receive(channel.stream)
         _part(channel.stream)
     found.append(channel)
 
@@ -156,7 +160,7 @@ def _say(stream: Any, text: str) -> None:
     stream.sendall(f"{text}\r\n".encode())
 
 
-def _hear(stream: Any) -> bytes:
+def _receive(stream: Any) -> bytes:
     """One command or reply; both sides wait for it, so it comes alone."""
     heard = b""
     while not heard.endswith(b"\r\n") or heard[heard.rfind(b"\r\n", 0, -2) + 2 :][3:4] == b"-":

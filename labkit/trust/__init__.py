@@ -1,1 +1,1 @@
-"""Who trusts whom: certificates and their authority, TLS contexts, and the key log (NSS key log format)."""
+"""Trust: certificates and their authority, TLS contexts, and the key log (NSS key log format)."""

@@ -2,8 +2,7 @@
 
 RFC 5280 says what a certificate is, RFC 9525 how a client compares it with the name that it wanted (the *reference
 identifier*). They are what a public authority would issue, so that strict programs too find nothing wrong with the
-right one. The keys are ECDSA P-256, live in memory, and end with the lab. Which TLS versions are spoken is not said
-here: that is `contexts`.
+right one. The keys are ECDSA P-256, live in memory, and end with the lab. TLS versions are chosen in `contexts`.
 """
 
 import ssl
@@ -30,7 +29,8 @@ MIS_ISSUED = "mis-issued"
 """The kind of a certificate that an attacker got by mistake: it is right, but its key is not the server's."""
 
 _ORGANIZATION = "Mail lab"
-"""No word of a protocol: a certificate of TLS 1.2 crosses in clear text, where a student searches for such words."""
+"""Without a word of a protocol: a certificate of TLS 1.2 crosses in clear text, which students search for such
+words."""
 _ROOT_LASTS = timedelta(days=730)
 _LEAF_LASTS = timedelta(days=365)
 """Browsers and strict verifiers take no more than 398 days (CA/Browser Forum, Baseline Requirements §6.3.2)."""
@@ -47,7 +47,7 @@ class Certificate:
     pem: bytes
     key: bytes = field(repr=False)
     name: str = SERVER_NAME
-    """Whom it stands for: the name that a client wants, which is in it unless it is of a wrong kind."""
+    """The name that a client wants; it is in the certificate unless the kind is ``wrong name``."""
 
     def load_into(self, context: ssl.SSLContext) -> None:
         """Let a server's context present this certificate."""

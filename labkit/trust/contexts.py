@@ -1,4 +1,5 @@
-"""The TLS settings of the lab's servers and clients: versions, cipher suites, whom to trust, where secrets are logged.
+"""The TLS settings of the lab's servers and clients: versions, cipher suites, trusted authorities, where secrets are
+logged.
 
 RFC 9325 recommends what the defaults are: TLS 1.2 and 1.3, forward secrecy, AEAD. TLS 1.0 and 1.1 are deprecated
 (RFC 8996) and spoken only when asked for by name. Certificates are made in `certificates`.
@@ -23,7 +24,7 @@ CURRENT = ("TLS 1.2", "TLS 1.3")
 """Those that are spoken unless others are asked for."""
 
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
-"""What TLS 1.2 may use unless told otherwise; TLS 1.3 has suites of its own, all of this kind (RFC 8446 §9.1)."""
+"""The default cipher suites of TLS 1.2; TLS 1.3 has suites of its own, all of this kind (RFC 8446 §9.1)."""
 _OLD_CIPHERS = f"{_CIPHERS}:ECDHE+AES:@SECLEVEL=0"
 """With CBC suites for TLS 1.0 and 1.1, and OpenSSL's security level at which SHA-1 signatures are still taken."""
 

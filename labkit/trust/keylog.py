@@ -1,9 +1,9 @@
 """The key log: the secrets of TLS sessions, one a line, in the format that NSS introduced.
 
 RFC 9850 (SSLKEYLOGFILE) states the format: ``label client-random secret``, the last two in hexadecimal. Clients and
-servers write it by themselves once `log_secrets` was called for their context; Wireshark reads the same lines.
-Older forms are read too: ``RSA`` with a premaster secret, and a session's identifier with its master secret. What the
-secrets open is not known here: that is `decode.tls`.
+servers write it by themselves once `log_secrets` was called for their context; Wireshark reads the same lines. Older
+forms are read too: ``RSA`` with a premaster secret, and a session's identifier with its master secret. Records are
+opened with them in `labkit.decode.tls`.
 """
 
 import os

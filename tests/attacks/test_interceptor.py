@@ -1,4 +1,4 @@
-"""Whoever carries a conversation changes only what the vector says, whatever the two ends are."""
+"""An interceptor changes only what its vector says, whatever the two ends are."""
 
 import gc
 import random
@@ -188,7 +188,7 @@ def test_a_flood_is_carried_no_faster_than_the_server_takes_it():
         before = psutil.Process().memory_info().rss
         with pytest.raises(TimeoutError):
             for _ in range(1 << 10):
-                alice.sendall(b"x" * 99_998 + b"\r\n")  # nobody reads
+                alice.sendall(b"x" * 99_998 + b"\r\n")  # the other end does not read
         assert psutil.Process().memory_info().rss - before < 60 << 20
 
 
@@ -221,7 +221,7 @@ class Wrong(Vector):
 
 
 class Strange(Vector):
-    """Returns what is no action."""
+    """Returns something other than an action."""
 
     def on_line(self, line):
         return "drop it" if b"EHLO" in line.data else None

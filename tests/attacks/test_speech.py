@@ -81,7 +81,7 @@ def test_the_next_tag_is_counted(tag, following):
 def test_a_line_in_the_middle_of_a_mail_is_no_list():
     smtp = dialects.SMTP
     line = Line(SERVER, "reply", "250", b"250-x\r\n250-STARTTLS\r\n250 y\r\n", False, smtp)
-    assert speech.without(line, "STARTTLS") is None  # nobody has asked
+    assert speech.without(line, "STARTTLS") is None  # the client has not asked
 
 
 @given(

@@ -1,4 +1,4 @@
-"""Verdicts on clients that nobody here wrote: curl, swaks and openssl in their TLS modes."""
+"""Verdicts on clients from elsewhere: curl, swaks and openssl in their TLS modes."""
 
 import base64
 import subprocess

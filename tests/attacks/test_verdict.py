@@ -16,6 +16,7 @@ from tools import fetchmail_with, tool
 
 from labkit import Lab, attacks, policies
 from labkit.attacks import Pass, Replace, Vector, evidence
+from labkit.attacks.deeds import deeds
 from labkit.attacks.engine.interceptor import Interceptor, Target
 from labkit.attacks.evidence import Evidence
 from labkit.attacks.verdict import Case, judge
@@ -70,7 +71,7 @@ def agrees(mallory):
     assert (mallory.verdict.outcome == "leaked") == bool(secrets)
 
 
-# ---- programs that nobody here wrote
+# ---- programs from elsewhere
 
 
 def swaks(lab, mallory, server, tmp_path, *options):
@@ -303,10 +304,10 @@ def test_each_of_hundreds_of_recipients_has_its_own_reply():
     said = enumerate([*LHLO, *turns, (SERVER, stored)], 1)
     chunks = [(number, number, side, "data", data, len(data)) for number, (side, data) in said]
     ends = Endpoint("192.0.2.1", 50000), Endpoint("192.0.2.2", 24)
-    deeds = evidence._deeds(read(Conversation(*ends, [(0, 0, CLIENT, "syn", b"", 0), *chunks])))
-    done = {deed.values: deed.accepted for deed in deeds}
-    assert [done[(one,)] for one in MANY] == [True, False] * 150
-    assert done[()] is False, "one of the recipients does not get the message (RFC 2033 §4.2)"
+    found = deeds(read(Conversation(*ends, [(0, 0, CLIENT, "syn", b"", 0), *chunks])))
+    done = {deed.values: deed.accepted for deed in found}
+    assert [done[one, ""] for one in MANY] == [True, False] * 150
+    assert [done[one, "x\nhi"] for one in MANY[::2]] == [True] * 149 + [False], "RFC 2033 §4.2"
 
 
 # ---- what cannot be known
@@ -314,7 +315,7 @@ def test_each_of_hundreds_of_recipients_has_its_own_reply():
 
 @contextmanager
 def stranger(lab, port=587):
-    """A server in the lab that is not the lab's: nobody has its secrets."""
+    """A server in the lab that is not the lab's: its secrets are not logged."""
     listener = lab.network.host("mail").listen(port)
     context = server_context(lab.authority.certificate())
 
@@ -382,6 +383,24 @@ def test_whoever_types_the_command_first_is_not_deceived_unless_it_ran_twice(lab
     assert (mallory.verdict.outcome == "deceived") == kept, mallory.verdict
 
 
+# ---- what was not secret
+
+
+def test_a_client_that_asks_inside_the_attackers_tls_is_deceived_and_one_that_takes_its_leave_is_not(lab, tmp_path):
+    server = lab.start("nntp", auth="always")
+    for said, outcome in ((b"GROUP x\nQUIT\n", "deceived"), (b"QUIT\n", "stopped")):
+        with lab.mallory(attacks.SelfSigned(), at=server) as mallory:
+            typed(lab, mallory, server, tmp_path, said)
+        assert (mallory.verdict.outcome, mallory.loot.secrets) == (outcome, ()), mallory.verdict
+
+
+def test_a_client_that_said_nothing_secret_in_clear_text_is_not_said_to_have_said_nothing(lab):
+    server = lab.smtp()
+    with lab.mallory(attacks.StripCapability(), at=server) as mallory:
+        spoken(lab, mallory, server, b"EHLO a\nMAIL FROM:<a@lab.test>\nRCPT TO:<b@lab.test>\nQUIT\n")
+    assert mallory.verdict.outcome == "stopped" and "nothing in clear text that is secret" in mallory.verdict.why
+
+
 # ---- two victims are two
 
 
@@ -405,11 +424,27 @@ def test_each_of_two_victims_is_told(lab):
     agrees(mallory)
 
 
+def test_of_two_victims_at_once_the_one_that_was_refused_is_told(lab):
+    server, meeting = lab.smtp(auth="always"), threading.Barrier(2, timeout=LONGEST_WAIT)
+
+    def visit(password):
+        meeting.wait()
+        lab.send(server, "x", login=("alice", password), policy=policies.verified, timeout=LONGEST_WAIT)
+
+    with lab.mallory(Vector(), at=server) as mallory:
+        both = [threading.Thread(target=visit, args=(password,)) for password in ("wrong", "hunter2")]
+        for one in both:
+            one.start()
+        for one in both:
+            one.join(LONGEST_WAIT)
+    assert mallory.verdict.outcome == "broken" and "refused the victim's login" in repr(mallory.verdict)
+
+
 # ---- visitors that show nothing
 
 
 def knock(lab, server, said):
-    """Connect as a port scan does, hear the greeting where there is one, say this, and leave."""
+    """Connect as a port scan does, read the greeting if there is one, send this, and leave."""
     with lab.alice.connect(server.host, server.port) as client:
         client.settimeout(LONGEST_WAIT)
         if server.protocol in ("SMTP", "IMAP"):
@@ -477,7 +512,7 @@ def test_a_server_that_keeps_the_attackers_login_is_deceived(lab, tmp_path, prot
 
 
 class Redirecting(Vector):
-    """Has the mail go to somebody else."""
+    """Has the mail go to another recipient."""
 
     def on_line(self, line):
         if line.title == "RCPT":
@@ -492,6 +527,42 @@ def test_a_recipient_that_was_rewritten_is_in_the_verdict(lab, tmp_path):
     assert len(lab.mailbox("mallory")) == 1
     assert mallory.verdict.outcome == "leaked"
     assert "the mail for bob@lab.test went to mallory@lab.test" in repr(mallory.verdict)
+
+
+class Swapping(Vector):
+    """Exchanges two recipients."""
+
+    def on_line(self, line):
+        if line.title == "RCPT":
+            return Replace(line.data.translate(bytes.maketrans(b"xy", b"yx")))
+        return attacks.StripCapability().on_line(line) or Pass()
+
+
+def test_recipients_that_were_exchanged_are_rewritten(lab, tmp_path):
+    server = lab.smtp(auth="always")
+    with lab.mallory(Swapping(), at=server) as mallory:
+        said = b"EHLO a\nMAIL FROM:<alice@lab.test>\nRCPT TO:<x@lab.test>\nDATA\nfor x\n.\n"
+        spoken(lab, mallory, server, said + said.partition(b"\n")[2].replace(b"x", b"y"))
+    assert "the mail for x@lab.test, y@lab.test went to y@lab.test, x@lab.test" in repr(mallory.verdict)
+
+
+def spoken(lab, mallory, server, said):
+    """What a person types in clear text, line by line."""
+    with socket.create_connection(mallory.address(server), LONGEST_WAIT) as sock, sock.makefile("rb") as heard:
+        heard.readline()
+        for line in said.splitlines(keepends=True):
+            sock.sendall(line.replace(b"\n", b"\r\n"))
+            while not line.startswith(b"for") and heard.readline()[3:4] == b"-":
+                pass
+
+
+def test_a_mail_that_the_victim_itself_writes_to_the_attacker_is_not_stolen(lab):
+    server = lab.smtp()
+    with lab.mallory(Vector(), at=server) as mallory:
+        for one in ("mallory@lab.test", "bob@lab.test, mallory@lab.test"):
+            lab.send(server, "The PIN is 4921", login=LOGIN, policy=policies.verified, recipient=one)
+    assert len(lab.mailbox("mallory")) == 2
+    assert (mallory.verdict.outcome, mallory.loot.secrets) == ("unharmed", ())
 
 
 # ---- records, not prose and not addresses of objects

@@ -1,4 +1,4 @@
-"""You are Mallory: with somebody who clicks, and with nobody there."""
+"""You are Mallory: with a person who clicks, and without one."""
 
 import re
 import subprocess
@@ -26,7 +26,7 @@ def lab():
     assert set(threading.enumerate()) <= before
 
 
-# ---- with nobody there
+# ---- without a person
 
 
 def test_where_nobody_can_click_the_script_decides_and_all_is_over_at_once(lab):
@@ -119,7 +119,7 @@ def test_a_notebook_that_is_run_from_top_to_bottom_shows_what_the_script_did_and
     assert verdict["text/plain"].startswith("leaked (password")
 
 
-# ---- with somebody there
+# ---- with a person
 
 
 class Person:
@@ -164,14 +164,14 @@ class Person:
 
 
 @pytest.fixture
-def somebody(monkeypatch):
-    """Somebody sits in front of the notebook."""
+def at_the_notebook(monkeypatch):
+    """A person sits in front of the notebook."""
     monkeypatch.setattr("labkit.byhand.console.attended", lambda: True)
     monkeypatch.setattr("labkit.byhand.console.when_hurried", lambda then: None)
 
 
 @pytest.fixture
-def person(lab, somebody):
+def person(lab, at_the_notebook):
     mail = lab.smtp(auth="always")
     seen = Person(you_are_mallory(lab, seconds=PATIENCE).run(lab.send, mail, "The PIN is 4921", login=LOGIN))
     seen.until("mail → alice, greeting 220")
@@ -190,7 +190,7 @@ def test_results_are_not_there_before_the_end_and_say_so(person):
 
 
 @pytest.mark.parametrize("network", ("loopback", "auto"))
-def test_when_the_attack_is_ended_a_victim_is_heard_out(somebody, network):
+def test_when_the_attack_is_ended_a_victim_may_finish(at_the_notebook, network):
     with Lab(network) as lab:
         console = you_are_mallory(lab).run(lab.send, lab.smtp(auth="always"), "Hi", login=LOGIN, policy=policies.none)
         person = Person(console)
@@ -200,7 +200,7 @@ def test_when_the_attack_is_ended_a_victim_is_heard_out(somebody, network):
         assert console.outcome.done and not lab.network.interceptions
 
 
-def test_a_victim_has_the_patience_that_a_person_needs(lab, somebody):
+def test_a_victim_has_the_patience_that_a_person_needs(lab, at_the_notebook):
     lab.smtp()
     given = {}
     you_are_mallory(lab).run(lambda timeout=5: given.update(timeout=timeout)).outcome  # noqa: B018
@@ -243,7 +243,7 @@ def test_a_text_that_nobody_changed_goes_on_as_it_came(person):
     assert not person.console.edits and person.console.verdict.outcome == "unharmed"
 
 
-def test_two_victims_are_on_one_console(lab, somebody):
+def test_two_victims_are_on_one_console(lab, at_the_notebook):
     mail = lab.smtp(auth="always")
     console = you_are_mallory(lab, seconds=PATIENCE)
     console.run(lab.send, mail, "one", policy=policies.none)
@@ -255,7 +255,7 @@ def test_two_victims_are_on_one_console(lab, somebody):
     assert sorted(item.value for item in console.loot if item.what == "message") == ["one", "two"]
 
 
-def test_a_line_that_passed_by_itself_takes_no_click_with_it(lab, somebody):
+def test_a_line_that_passed_by_itself_takes_no_click_with_it(lab, at_the_notebook):
     console = you_are_mallory(lab, seconds=0.5).run(lab.send, lab.smtp(), "Hi", policy=policies.none)
     person = Person(console)
     person.until("alice → mail, command EHLO")
@@ -266,7 +266,7 @@ def test_a_line_that_passed_by_itself_takes_no_click_with_it(lab, somebody):
     assert console.outcome.done and not console.edits
 
 
-def test_a_victim_that_fails_is_told_and_raised_for_who_asks(lab, somebody):
+def test_a_victim_that_fails_is_shown_and_raised_when_its_outcome_is_read(lab, at_the_notebook):
     console = you_are_mallory(lab).run(lab.send, lab.smtp(), "Hi", login="alice")
     person = Person(console)
     person.until("alice says: LabError(")
@@ -274,7 +274,7 @@ def test_a_victim_that_fails_is_told_and_raised_for_who_asks(lab, somebody):
         _ = console.outcome
 
 
-def test_whoever_goes_on_at_once_leaves_it_to_the_script(lab, somebody, monkeypatch):
+def test_a_person_who_goes_on_at_once_leaves_it_to_the_script(lab, at_the_notebook, monkeypatch):
     hurried = []
     monkeypatch.setattr("labkit.byhand.console.when_hurried", hurried.append)
     console = you_are_mallory(lab).run(lab.send, lab.smtp(auth="always"), "The PIN is 4921", login=LOGIN)

@@ -38,7 +38,7 @@ def scripted(lab, script, port=587):
         yield listener
     finally:
         ended.set()
-        with suppress(LabError):  # wakes an accept that nobody came to
+        with suppress(LabError):  # wakes an accept to which no client came
             lab.mail.connect(*listener.address, timeout=1).close()
         thread.join(10)
         listener.close()

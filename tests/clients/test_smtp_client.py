@@ -28,6 +28,13 @@ def lab():
         yield lab
 
 
+@pytest.fixture
+def loopback():
+    """For what depends on no network: the words of a scripted server, and mistakes of the learner."""
+    with Lab("loopback") as lab:
+        yield lab
+
+
 def silent(sock):
     """Accept, and never say a word."""
 
@@ -132,11 +139,11 @@ CASES = {
 
 
 @pytest.mark.parametrize("what", CASES)
-def test_a_server_that(lab, what):
+def test_a_server_that(loopback, what):
     script, policy, words = CASES[what]
-    with scripted(lab, script):
+    with scripted(loopback, script):
         began = time.monotonic()
-        outcome = lab.send(MAIL, "x", policy=getattr(policies, policy), timeout=HELD)
+        outcome = loopback.send(MAIL, "x", policy=getattr(policies, policy), timeout=HELD)
         lasted = time.monotonic() - began
     assert not outcome and not outcome.sent
     assert words in outcome.why
@@ -154,23 +161,23 @@ def test_a_server_that(lab, what):
         (b"", "ran out"),
     ),
 )
-def test_what_a_server_answers_to_a_login(lab, challenge, words):
-    with scripted(lab, answers(AUTH, challenge)):
-        outcome = lab.send(MAIL, "x", login=LOGIN, policy=policies.none, timeout=HELD)
+def test_what_a_server_answers_to_a_login(loopback, challenge, words):
+    with scripted(loopback, answers(AUTH, challenge)):
+        outcome = loopback.send(MAIL, "x", login=LOGIN, policy=policies.none, timeout=HELD)
     assert not outcome and words in outcome.why and outcome.password == "clear text"
     assert "hunter2" not in repr(outcome) and "aHVudGVy" not in repr(outcome)
 
 
-def test_a_server_that_keeps_still_under_its_bytes_alone_is_left_in_time(lab):
-    with scripted(lab, silent):
-        outcome = lab.send(MAIL, "x", policy=policies.implicit, timeout=HELD)
+def test_a_server_that_keeps_still_under_its_bytes_alone_is_left_in_time(loopback):
+    with scripted(loopback, silent):
+        outcome = loopback.send(MAIL, "x", policy=policies.implicit, timeout=HELD)
     assert outcome.why == f"the time limit of {HELD} s ran out during the TLS handshake"
 
 
-def test_a_client_without_tls_goes_on_when_starttls_is_refused(lab):
+def test_a_client_without_tls_goes_on_when_starttls_is_refused(loopback):
     script = answers(CAPABILITIES, b"454 4.7.0 Not now\r\n", OK, OK, b"354 Go\r\n", OK, b"221 Bye\r\n")
-    with scripted(lab, script):
-        outcome = lab.send(MAIL, "x", timeout=PATIENCE)
+    with scripted(loopback, script):
+        outcome = loopback.send(MAIL, "x", timeout=PATIENCE)
     assert outcome and outcome.how == "clear text"
     assert repr(outcome) == (
         "Sent in clear text: the server refused STARTTLS with 454 4.7.0 Not now, "
@@ -178,29 +185,29 @@ def test_a_client_without_tls_goes_on_when_starttls_is_refused(lab):
     )
 
 
-def test_a_message_counts_as_sent_although_the_server_never_says_goodbye(lab):
+def test_a_message_counts_as_sent_although_the_server_never_says_goodbye(loopback):
     script = answers(OK, OK, OK, b"354 Go\r\n", OK)
-    with scripted(lab, script):
-        assert lab.send(MAIL, "x", policy=policies.none, timeout=HELD)
+    with scripted(loopback, script):
+        assert loopback.send(MAIL, "x", policy=policies.none, timeout=HELD)
 
 
 @pytest.mark.parametrize("client, server", (("TLS 1.3", "TLS 1.2"), ("TLS 1.2", "TLS 1.3")))
 @pytest.mark.parametrize("policy", ("opportunistic", "implicit"))
-def test_versions_that_do_not_meet_are_said(lab, client, server, policy):
-    running = lab.smtp(tls=server, implicit=policy == "implicit")
-    outcome = lab.send(running, "x", tls=client, policy=getattr(policies, policy))
+def test_versions_that_do_not_meet_are_said(loopback, client, server, policy):
+    running = loopback.smtp(tls=server, implicit=policy == "implicit")
+    outcome = loopback.send(running, "x", tls=client, policy=getattr(policies, policy))
     assert outcome.why == "the TLS handshake failed: the two sides have no TLS version in common"
     assert "TLS handshake failed: unsupported protocol" in repr(running.log)
 
 
-def test_cipher_suites_that_do_not_meet_are_said(lab):
-    running = lab.smtp(tls="TLS 1.2", ciphers="ECDHE-RSA-AES128-GCM-SHA256")
-    outcome = lab.send(running, "x")
+def test_cipher_suites_that_do_not_meet_are_said(loopback):
+    running = loopback.smtp(tls="TLS 1.2", ciphers="ECDHE-RSA-AES128-GCM-SHA256")
+    outcome = loopback.send(running, "x")
     assert outcome.why == "the TLS handshake failed: the two sides have no cipher suite in common"
 
 
-def test_a_record_that_was_changed_on_the_way_breaks_tls(lab):
-    context = server_context(lab.authority.certificate(), "TLS 1.2")
+def test_a_record_that_was_changed_on_the_way_breaks_tls(loopback):
+    context = server_context(loopback.authority.certificate(), "TLS 1.2")
 
     def script(sock):
         answers(CAPABILITIES, b"220 Go ahead\r\n")(sock)
@@ -210,8 +217,8 @@ def test_a_record_that_was_changed_on_the_way_breaks_tls(lab):
             plain.sendall(b"\x17\x03\x03\x00\x20" + bytes(32))
             time.sleep(0.2)
 
-    with scripted(lab, script):
-        outcome = lab.send(MAIL, "x", policy=policies.verified, timeout=PATIENCE)
+    with scripted(loopback, script):
+        outcome = loopback.send(MAIL, "x", policy=policies.verified, timeout=PATIENCE)
     assert outcome.how == "explicit TLS" and outcome.why.startswith("TLS broke after EHLO: ")
 
 
@@ -271,17 +278,17 @@ def test_a_server_outside_the_lab_is_an_error_of_the_learner(lab):
     ),
     ids=repr,
 )
-def test_what_cannot_be_sent_is_an_error_of_the_learner(lab, wrong):
-    server = lab.smtp()
+def test_what_cannot_be_sent_is_an_error_of_the_learner(loopback, wrong):
+    server = loopback.smtp()
     with pytest.raises(LabError):
-        lab.send(server, **{"text": "x", **wrong})
+        loopback.send(server, **{"text": "x", **wrong})
     assert not server.mailbox and len(server.log) == 0
 
 
-def test_what_is_no_server_is_an_error_of_the_learner(lab):
-    for server in (None, "mail", 587, lab, lab.mail):
+def test_what_is_no_server_is_an_error_of_the_learner(loopback):
+    for server in (None, "mail", 587, loopback, loopback.mail):
         with pytest.raises(LabError, match=r"Mail is sent to an SMTP server, as lab\.smtp\(\) starts one, not to"):
-            lab.send(server, "x")
+            loopback.send(server, "x")
 
 
 @pytest.mark.parametrize(
@@ -294,18 +301,18 @@ def test_what_is_no_server_is_an_error_of_the_learner(lab):
         ["Bob <bob@lab.test>", "Mallory <mallory@lab.test>"],
     ),
 )
-def test_several_recipients_are_several_rcpts_and_each_has_the_message(lab, recipient):
-    server = lab.smtp()
-    assert lab.send(server, "x", recipient=recipient).refused == ()
+def test_several_recipients_are_several_rcpts_and_each_has_the_message(loopback, recipient):
+    server = loopback.smtp()
+    assert loopback.send(server, "x", recipient=recipient).refused == ()
     assert server.mailbox[0].recipients == ("bob@lab.test", "mallory@lab.test")
-    assert [len(lab.mailbox(user)) for user in ("bob", "mallory")] == [1, 1]
+    assert [len(loopback.mailbox(user)) for user in ("bob", "mallory")] == [1, 1]
     assert repr(server.log).upper().count("RCPT TO:") == 2
 
 
-def test_a_recipient_that_is_refused_among_others_is_named(lab):
+def test_a_recipient_that_is_refused_among_others_is_named(loopback):
     script = answers(OK, OK, OK, b"550 5.1.1 No such user\r\n", b"354 Go\r\n", OK, b"221 Bye\r\n")
-    with scripted(lab, script):
-        outcome = lab.send(MAIL, "x", recipient="bob@lab.test, carol@lab.test", policy=policies.none)
+    with scripted(loopback, script):
+        outcome = loopback.send(MAIL, "x", recipient="bob@lab.test, carol@lab.test", policy=policies.none)
     assert outcome and outcome.refused == ("carol@lab.test with 550 5.1.1 No such user",)
     assert repr(outcome) == (
         "Sent in clear text: the policy 'none' asks for no TLS. "

@@ -1,4 +1,4 @@
-"""What each command and response gives away to someone on the path, in every form in which it can be written."""
+"""What each command and response gives away to an eavesdropper, in every form in which it can be written."""
 
 import pytest
 from transcripts import turns
@@ -6,12 +6,15 @@ from transcripts import turns
 from labkit.capture.conversation import Chunk, Conversation, Endpoint
 from labkit.decode.dialogue import read
 from labkit.decode.privacy import visible
-from labkit.dialects import IMAP, POP3, SMTP, Dialect
+from labkit.dialects import FTP, IMAP, NNTP, POP3, SMTP, Dialect
 from labkit.dialects import MANAGESIEVE as SIEVE
 
 ALICE = ("user name", "alice")
 LOGIN = [ALICE, ("password", "hunter2")]
 GREETING = 'S: "IMPLEMENTATION" "x"\nS: OK\n'
+NEWS = "S: 200 news\n"
+RENAMED = [("file name", "a.txt"), ("file name", "b c.txt")]
+RAISE = ("header field", "raise")
 PLAIN, NAME, PASSWORD = "AGFsaWNlAGh1bnRlcjI=", "YWxpY2U=", "aHVudGVyMg=="
 
 CASES: list[tuple[Dialect, str, list[tuple[str, str]]]] = [
@@ -65,6 +68,8 @@ CASES: list[tuple[Dialect, str, list[tuple[str, str]]]] = [
         'C: a FETCH 1 X\nS: * 1 FETCH (BODY[HEADER] {18}\nS: Subject: raise\nS: \nS:  BODY[TEXT] "no way")',
         [("subject", "raise"), ("message", "no way")],
     ),
+    (IMAP, 'C: a LOGIN {7+}\nC: a "b" c {3+}\nC:  d ', [("user name", 'a "b" c'), ("password", " d ")]),
+    (IMAP, 'C: a LOGIN "{5}" {7+}\nC: "x y\\z"\nS: a OK', [("user name", "{5}"), ("password", '"x y\\z"')]),
     (IMAP, f"S: * OK hi\nC: a AUTHENTICATE PLAIN\nC: {PLAIN}\nS: a NO first TLS", LOGIN),
     (POP3, "S: +OK\nC: USER alice\nS: +OK\nC: PASS hunter 2", [ALICE, ("password", "hunter 2")]),
     (POP3, "S: +OK\nC: USER\talice\nS: +OK\nC: PASS  hunter2", [ALICE, ("password", " hunter2")]),
@@ -76,7 +81,11 @@ CASES: list[tuple[Dialect, str, list[tuple[str, str]]]] = [
         f'{GREETING}C: AUTHENTICATE "LOGIN"\nS: "VXNlcg=="\nC: "{NAME}"\nS: {{4}}\nS: UGFz\nC: {{12+}}\nC: {PASSWORD}',
         LOGIN,
     ),
-    (SIEVE, f"{GREETING}C: PUTSCRIPT {{4+}}\nC: mine {{5+}}\nC: keep;\nS: OK\nC: LOGOUT", [("script", "mine")]),
+    (
+        SIEVE,
+        f"{GREETING}C: PUTSCRIPT {{4+}}\nC: mine {{5+}}\nC: keep;\nS: OK\nC: LOGOUT",
+        [("script", "mine"), ("script text", "keep;")],
+    ),
     (SIEVE, f'{GREETING}C: SETACTIVE {{4+}}\nC: mine\nS: OK\nC: GETSCRIPT "a"', [("script", "mine"), ("script", "a")]),
     (SMTP, f"S: 220 x ESMTP\nC: AUTH\tPLAIN\t{PLAIN}", LOGIN),
     (SMTP, f"S: 220 x ESMTP\nC: X-EXPS LOGIN\nS: 334 VXNlcg\nC: {NAME}\nS: 334 UGFzcw\nC: {PASSWORD}", LOGIN),
@@ -88,6 +97,51 @@ CASES: list[tuple[Dialect, str, list[tuple[str, str]]]] = [
         "S: 220 x ESMTP\nC: DATA\nC: Subject: raise\nC: \nC: no way\nC: .\nS: 503 no recipient\nS: 500 what",
         [("subject", "raise"), ("message", "no way")],
     ),
+    (IMAP, 'C: a LIST "" "Secret/%"', [("pattern", "Secret/%")]),
+    (IMAP, 'C: a LIST "" *\nC: b LSUB "" %\nC: c LIST (SUBSCRIBED) "" ("%" "*")', []),
+    (IMAP, 'C: a LSUB "Other/" *', [("reference", "Other/")]),
+    (IMAP, "C: a UID SEARCH TEXT {4+}\nC: boss", [("search", "TEXT {4+}"), ("search", "boss")]),
+    (IMAP, "C: a SORT (DATE) UTF-8 TEXT pay", [("search", "(DATE) UTF-8 TEXT pay")]),
+    (
+        IMAP,
+        "C: a GETACL Work\nS: * ACL Work joe lrs ann lr",
+        [("mailbox", "Work"), ("mailbox", "Work"), ("identifier", "joe"), ("identifier", "ann")],
+    ),
+    (
+        IMAP,
+        'C: a SETMETADATA INBOX (/private/comment "note")',
+        [("mailbox", "INBOX"), ("note", '/private/comment "note"')],
+    ),
+    (IMAP, "C: a NOTIFY SET (mailboxes Plans (MessageNew))", [("notify", "(mailboxes Plans (MessageNew))")]),
+    (
+        IMAP,
+        "C: a FETCH 1 ENVELOPE\n"
+        'S: * 1 FETCH (ENVELOPE (NIL NIL NIL NIL NIL NIL (("C" NIL "c" "z")) NIL "<i@x>" "<m@x>"))',
+        [("cc", '("C" NIL "c" "z")'), ("in-reply-to", "<i@x>"), ("message-id", "<m@x>")],
+    ),
+    (
+        IMAP,
+        'C: a FETCH 1 BODYSTRUCTURE\nS: * 1 FETCH (BODYSTRUCTURE ("APPLICATION" "PDF" ("NAME" "pay.pdf") NIL NIL '
+        '"BASE64" 3 NIL ("ATTACHMENT" ("FILENAME" "two.pdf")) NIL))',
+        [("attachment", "pay.pdf"), ("attachment", "two.pdf")],
+    ),
+    (
+        IMAP,
+        "C: a APPEND Sent {13+}\nC: Subject: hi\nC:  (\\Seen) {14+}\nC: Subject: two\nC: ",
+        [("mailbox", "Sent"), ("subject", "hi"), ("subject", "two")],
+    ),
+    (SIEVE, f'{GREETING}C: LISTSCRIPTS\nS: "a" ACTIVE\nS: "b"\nS: OK', [("script", "a"), ("script", "b")]),
+    (SIEVE, f'{GREETING}C: RENAMESCRIPT "a" "b"', [("script", "a"), ("new script", "b")]),
+    (SIEVE, f"{GREETING}C: CHECKSCRIPT {{5+}}\nC: keep;\nS: OK", [("script text", "keep;")]),
+    (
+        SIEVE,
+        f'{GREETING}C: GETSCRIPT "a"\nS: {{13}}\nS: # a: b\nS: keep;\nS: OK "there"',
+        [("script", "a"), ("script text", "# a: b\r\nkeep;")],
+    ),
+    (SIEVE, f'{GREETING}C: PUTSCRIPT "a" "keep;"', [("script", "a"), ("script text", "keep;")]),
+    (SIEVE, f'{GREETING}C: CHECKSCRIPT "stop \\"x\\";"', [("script text", 'stop "x";')]),
+    (SIEVE, f'{GREETING}C: GETSCRIPT "a"\nS: "keep;"\nS: OK', [("script", "a"), ("script text", "keep;")]),
+    (SIEVE, f'{GREETING}C: CAPABILITY\nS: "SIEVE" "fileinto"\nS: "STARTTLS"\nS: OK', []),
     (POP3, "S: +OK\nC: APOP alice", [ALICE]),
     (POP3, f"S: +OK\nC: AUTH PLAIN {PLAIN}", LOGIN),
     (POP3, f"S: +OK\nC: AUTH LOGIN\nS: + VXNlcg\nC: {NAME}\nS: + UGFzcw\nC: {PASSWORD}", LOGIN),
@@ -99,6 +153,73 @@ CASES: list[tuple[Dialect, str, list[tuple[str, str]]]] = [
     (POP3, "S: +OK\nC: RETR 1\nS: -ERR From: nobody", []),
     (SMTP, f"S: 220 x ESMTP\nC: AUTH PLAIN\nS: 334 \nC: {PLAIN}", LOGIN),
     (SMTP, "S: 220 x ESMTP\nC: EHLO host\nS: 250 x\nC: MAIL FROM:<a@x>", [("client name", "host"), ("sender", "a@x")]),
+    (
+        SMTP,
+        "S: 220 x ESMTP\nC: MAIL FROM:<a@x> RET=HDRS ENVID=Q3 AUTH=boss@x\nC: RCPT TO:<b@y> ORCPT=rfc822;c@z",
+        [
+            ("sender", "a@x"),
+            ("envelope id", "Q3"),
+            ("submitter", "boss@x"),
+            ("recipient", "b@y"),
+            ("original recipient", "rfc822;c@z"),
+        ],
+    ),
+    (SMTP, "S: 220 x ESMTP\nC: MAIL FROM:<> AUTH=<>", []),
+    (
+        SMTP,
+        "S: 220 x ESMTP\nC: EXPN staff\nS: 250-Bob <bob@x>\nS: 250 <al@x>\nC: VRFY al\nS: 251 <al@y>",
+        [("mailing list", "staff"), ("address", "bob@x"), ("address", "al@x"), ("address", "al"), ("address", "al@y")],
+    ),
+    (
+        SMTP,
+        "S: 220 x ESMTP\nC: ETRN x.test\nC: XCLIENT ADDR=10.1.2.3",
+        [("host", "x.test"), ("client", "ADDR=10.1.2.3")],
+    ),
+    (
+        SMTP,
+        "S: 220 x\nC: DATA\nS: 354 go\nC: Received: from [10.1.2.3]\nC:  by x\n"
+        "C: X-Originating-IP: 10.9.8.7\nC: Cc: c@z\nC: Message-ID: <1@pc>\n"
+        "C: User-Agent: Mutt\nC: X-Other: no\nC: \nC: hi\nC: .",
+        [
+            ("received", "from [10.1.2.3] by x"),
+            ("x-originating-ip", "10.9.8.7"),
+            ("cc", "c@z"),
+            ("message-id", "<1@pc>"),
+            ("user-agent", "Mutt"),
+            ("message", "hi"),
+        ],
+    ),
+    (FTP, "S: 220 FTP\nC: CWD /home/al\nC: RNFR a.txt\nC: RNTO b c.txt", [("folder", "/home/al"), *RENAMED]),
+    (
+        FTP,
+        'S: 220 FTP\nC: PWD\nS: 257 "/home/al" is it\nC: LIST -la plans',
+        [("folder", "/home/al"), ("path", "plans")],
+    ),
+    (
+        FTP,
+        "S: 220 FTP\nC: PORT 10,0,0,5,4,1\nC: EPRT |1|10.0.0.5|1025|\nC: PASV\nS: 200\nS: 200\nS: 227 (10,0,0,9,8,8)",
+        [("address", "10,0,0,5,4,1"), ("address", "|1|10.0.0.5|1025|"), ("address", "10,0,0,9,8,8")],
+    ),
+    (NNTP, f"{NEWS}C: ARTICLE <1@x>\nS: 430 no\nC: LISTGROUP alt.x", [("message-id", "<1@x>"), ("newsgroup", "alt.x")]),
+    (
+        NNTP,
+        f"{NEWS}C: OVER 1-2\nS: 224 here\nS: 1\tpay\ta@x\tdate\t<1@x>\t\t9\t1\n"
+        "S: 2\traise\tb@x\tdate\t<2@x>\t\t9\t1\nS: .",
+        [
+            ("subject", "pay"),
+            ("from", "a@x"),
+            ("message-id", "<1@x>"),
+            ("subject", "raise"),
+            ("from", "b@x"),
+            ("message-id", "<2@x>"),
+        ],
+    ),
+    (NNTP, f"{NEWS}C: XHDR subject 1-2\nS: 221 here\nS: 1 pay\nS: 2 raise\nS: .", [("header field", "pay"), RAISE]),
+    (
+        NNTP,
+        f"{NEWS}C: POST\nS: 340 go\nC: Newsgroups: alt.x\nC: From: a@x\nC: NNTP-Posting-Host: pc\nC: \nC: hi\nC: .",
+        [("newsgroups", "alt.x"), ("from", "a@x"), ("nntp-posting-host", "pc"), ("message", "hi")],
+    ),
     (
         SMTP,
         "S: 220 x\nC: DATA\nS: 354 go\nC: Subject: raise\nC: \nC: no way\nC: .",
@@ -120,8 +241,24 @@ def test_what_is_said_gives_away(dialect, transcript, told):
     assert [(exposure.what, exposure.value) for exposure in exposures] == told
     for exposure in exposures:
         place = dialogue.events[exposure.event_index].data[exposure.start : exposure.end].decode()
-        coded = place in (PLAIN, NAME, PASSWORD)
+        coded = place in (PLAIN, NAME, PASSWORD) or exposure.what == "received"  # whose line is folded
         assert coded or place.replace("\\\\", "\\").replace('\\"', '"') == exposure.value
+
+
+@pytest.mark.parametrize(
+    ("dialect", "transcript", "told"),
+    (
+        (IMAP, "C: a CREATE &ZeVnLIqe-", [("mailbox", "日本語")]),
+        (IMAP, 'C: a NOOP\nS: * LIST () "/" "R&AOk-union/A&-B"', [("mailbox", "Réunion/A&B")]),
+        (IMAP, "C: a SELECT &A-", [("mailbox", "&A-")]),
+        (IMAP, "C: a SELECT R&D", [("mailbox", "R&D")]),
+        (SMTP, "S: 220 x ESMTP\nC: MAIL FROM:<a@x> AUTH=e+3Dmc2@x", [("sender", "a@x"), ("submitter", "e=mc2@x")]),
+    ),
+)
+def test_what_is_coded_is_told_in_letters(dialect, transcript, told):
+    """RFC 3501 §5.1.3 has these names of mailboxes, RFC 4954 §5 this address."""
+    _, exposures = seen_by_eavesdropper(dialect, transcript)
+    assert [(exposure.what, exposure.value) for exposure in exposures] == told
 
 
 def test_a_command_that_is_long_beyond_reason_is_looked_at_from_its_beginning():

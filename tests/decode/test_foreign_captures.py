@@ -50,7 +50,7 @@ def test_a_session_is_the_same_over_any_link_and_either_ip(tmp_path, tls, link, 
 
 @contextmanager
 def dumpcap(path: Path, port: int, *options: str):
-    """A capture by Wireshark's own program; who may not capture is told so by it, and the test is not for them."""
+    """A capture by Wireshark's own program; skipped for a user whom it does not allow to capture."""
     command = [tool("dumpcap"), "-q", "-f", f"tcp port {port}", "-w", str(path), *options]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
         first = running.stderr.readline()
@@ -88,7 +88,7 @@ def test_what_dumpcap_captured_of_openssl_is_opened_with_openssls_key_log(tmp_pa
             done = lab.alice.run([*command, *how], input=b"EHLO openssl.lab.test\nQUIT\n")
     assert b"221 Bye" in done.stdout
     dialogue = opened(read_capture(path, keylog))
-    assert dialogue.dialect.name == "SMTP"  # by its greeting, for nobody knows this port
+    assert dialogue.dialect.name == "SMTP"  # by its greeting: no dialect has this port
     assert (dialogue.session.started, dialogue.session.version, dialogue.session.opened) == (started, "TLS 1.3", True)
     assert (CLIENT, "EHLO openssl.lab.test") in said(dialogue) and said(dialogue)[-1] == (SERVER, "221 Bye")
     assert not [event for event in dialogue.events if event.kind in ("unknown", "injected", "gap")]

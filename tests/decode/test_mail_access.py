@@ -1,4 +1,4 @@
-"""IMAP and POP3 between programs that nobody here wrote are decoded, and opened, as tshark does it."""
+"""IMAP and POP3 between programs from elsewhere are decoded, and opened, as tshark does it."""
 
 import csv
 import imaplib

@@ -21,7 +21,7 @@ from labkit.decode.event import CLIENT, SERVER, Dialogue
 from labkit.decode.privacy import visible
 from labkit.decode.tls import Stream, starts
 from labkit.trials.handshakes import ALL
-from labkit.trials.versions import meet
+from labkit.trials.versions import run_session
 
 pytestmark = pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 
@@ -38,10 +38,10 @@ HELLO = bytes.fromhex("801c0100020003000000100700c0") + bytes(16)
 
 
 @cache
-def meeting(client: str, server: str) -> Capture:
+def captured(client: str, server: str) -> Capture:
     """A client and a server that speak one version each, captured."""
     with Lab(network="loopback", capture="tap") as lab, lab.capture() as capture:
-        meet(lab.network, lab.authority, (client,), (server,))
+        run_session(lab.network, lab.authority, (client,), (server,))
     return capture
 
 
@@ -58,8 +58,8 @@ def tls(dialogue: Dialogue):
 
 def ssl2() -> tuple[Chunks, list[str]]:
     """The bytes of a session in SSL 2.0, without the SMTP before it."""
-    events = tls(meeting("SSL 2.0", "SSL 2.0").dialogue)
-    conversation = meeting("SSL 2.0", "SSL 2.0").conversations[0]
+    events = tls(captured("SSL 2.0", "SSL 2.0").dialogue)
+    conversation = captured("SSL 2.0", "SSL 2.0").conversations[0]
     data = [(chunk.sender, chunk.data) for chunk in conversation.chunks if chunk.kind == "data"]
     first = next(index for index, (_, said) in enumerate(data) if said[0] & 0x80)
     return data[first:], [event.title for event in events]
@@ -78,7 +78,7 @@ def whole(stream: Stream | None, message: Message) -> None:
 
 @pytest.mark.parametrize("version", ALL)
 def test_a_live_session_of_each_version_is_named_message_by_message_as_tshark_does(version, tmp_path):
-    capture = meeting(version, version)
+    capture = captured(version, version)
     capture.save(tmp_path / "met.pcapng")
     fields = ("tls.handshake.type", "tls.alert_message.desc")
     command = [tool("tshark"), "-r", str(tmp_path / "met.pcapng"), "-2", "-d", "tcp.port==25,smtp", "-T", "fields"]
@@ -96,7 +96,7 @@ def test_a_live_session_of_each_version_is_named_message_by_message_as_tshark_do
 
 
 def test_a_session_of_ssl_2_is_named_to_its_end_and_stays_closed():
-    capture = meeting("SSL 2.0", "SSL 2.0")
+    capture = captured("SSL 2.0", "SSL 2.0")
     assert [event.title for event in tls(capture.dialogue)] == SSL2_TITLES
     assert [event.encrypted for event in tls(capture.dialogue)] == [False] * 3 + [True] * 3
     assert not any(event.kind in ("injected", "unknown") for event in capture.dialogue.events)
@@ -108,7 +108,7 @@ def test_a_session_of_ssl_2_is_named_to_its_end_and_stays_closed():
 
 
 def test_a_server_of_today_answers_a_hello_of_ssl_2_with_an_alert():
-    dialogue = meeting("SSL 2.0", "TLS 1.3").dialogue
+    dialogue = captured("SSL 2.0", "TLS 1.3").dialogue
     hello, *others = tls(dialogue)
     assert hello.title == "CLIENT-HELLO" and named(hello.fields, "version").value == "SSL 2.0 (0x0002)"
     assert [event.title for event in others if event.sender == SERVER] == ["Alert: protocol_version"]

@@ -14,7 +14,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from postfix_home import SERVICES
 from tools import tool
+from unbound_conf import unbound_conf
 
 from labkit import Lab
 from labkit.defences.sending import DELIVERED, HELD, RETURNED, Story
@@ -31,23 +33,8 @@ _STARTS, _ENDS = 30.0, 60.0
 _RETRIES_AFTER = 1.1
 """Seconds: a little more than `minimal_backoff_time`, the shortest that Postfix takes."""
 _PAUSE = 0.01
-_UNBOUND = """
-server:
-  directory: "{home}"
-  username: ""
-  chroot: ""
-  pidfile: ""
-  use-syslog: no
-  interface: 127.0.0.1
-  do-ip6: no
-  cache-max-ttl: 0
-  cache-max-negative-ttl: 0
-  module-config: "validator iterator"
-  local-zone: "test." nodefault
-  trust-anchor: "test. DS {ds}"
-stub-zone:
-  name: "test."
-  stub-addr: {server}
+_UNCACHED = ("interface: 127.0.0.1", "cache-max-ttl: 0", "cache-max-negative-ttl: 0")
+_CONTROL = """
 remote-control:
   control-enable: yes
   control-interface: {home}/control
@@ -75,22 +62,6 @@ smtp_connection_cache_on_demand = no
 smtp_tls_loglevel = 1
 default_destination_concurrency_failed_cohort_limit = 0
 minimal_backoff_time = 1s
-"""
-_MASTER = """
-{takes}
-{sends}
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-tlsmgr unix - - n 1000? 1 tlsmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-discard unix - - n - - discard
-error unix - - n - - error
-retry unix - - n - - error
-anvil unix - - n - 1 anvil
-postlog unix-dgram n - n - 1 postlogd
 """
 _TAKES = "{port} inet n - n - - smtpd -o content_filter={level}:"
 _SENDS = "{level} unix - - n - - smtp -o smtp_tls_security_level={level} -o max_use=1"
@@ -226,11 +197,12 @@ def _write(lab: Lab, home: Path) -> None:
     server, ds = lab.network.published("dns"), lab.registry.top.ds
     takes = "\n".join(_TAKES.format(level=level, port=port) for level, port in _PORTS.items())
     sends = "\n".join(_SENDS.format(level=level) for level in LEVELS)
-    (home / "unbound.conf").write_text(_UNBOUND.format(home=home, ds=ds, server=server))
+    conf = unbound_conf(home, ds, server, *_UNCACHED) + _CONTROL.format(home=home)
+    (home / "unbound.conf").write_text(conf)
     (home / "resolv.conf").write_text("nameserver 127.0.0.1\noptions trust-ad\n")
     (home / "ca.pem").write_bytes(lab.authority.pem)
     (home / "etc" / "main.cf").write_text(_MAIN.format(home=home))
-    (home / "etc" / "master.cf").write_text(_MASTER.format(takes=takes, sends=sends))
+    (home / "etc" / "master.cf").write_text(f"{takes}\n{sends}\n{SERVICES}")
 
 
 def _until_it_answers(home: Path) -> None:

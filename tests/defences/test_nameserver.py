@@ -1,4 +1,4 @@
-"""The name server is asked by programs that nobody here wrote, and unbound and delv judge as the lab does."""
+"""The name server is queried by programs from elsewhere, and unbound and delv judge as the lab does."""
 
 import re
 import subprocess
@@ -11,6 +11,7 @@ import pytest
 from networks import made
 from test_resolver import deny_with_another_name, drop_signatures, empty, forge, parents_proof
 from tools import tool
+from unbound_conf import unbound_conf
 from zones import World
 
 from labkit.defences.nameserver import NameServer, asking
@@ -185,27 +186,6 @@ def test_a_closed_name_server_frees_its_port_and_a_second_one_can_start(network,
     assert resolver(network, world).resolve("bob.test", "MX").secure and "bob.test (signed)" in repr(again)
 
 
-UNBOUND = """
-server:
-  directory: "{folder}"
-  username: ""
-  chroot: ""
-  pidfile: ""
-  use-syslog: no
-  interface: 127.0.0.1
-  port: {port}
-  do-ip6: no
-  do-not-query-localhost: no
-  module-config: "validator iterator"
-  local-zone: "test." nodefault
-  trust-anchor: "test. DS {ds}"
-  val-clean-additional: yes
-stub-zone:
-  name: "test."
-  stub-addr: 127.0.0.1@{server}
-"""
-
-
 @contextmanager
 def unbound(tmp_path, world, server, network):
     """unbound as a validating resolver in front of the lab's name server: asks it with dig."""
@@ -213,7 +193,8 @@ def unbound(tmp_path, world, server, network):
     port = spare.address[1]
     spare.close()
     conf = tmp_path / "unbound.conf"
-    conf.write_text(UNBOUND.format(folder=tmp_path, port=port, ds=world.test.ds, server=server.address[1]))
+    here = "interface: 127.0.0.1", f"port: {port}", "do-not-query-localhost: no", "val-clean-additional: yes"
+    conf.write_text(unbound_conf(tmp_path, world.test.ds, f"127.0.0.1@{server.address[1]}", *here))
     process = subprocess.Popen([tool("/usr/sbin/unbound"), "-d", "-c", conf], stderr=subprocess.PIPE)
     dig = [tool("dig"), "@127.0.0.1", "-p", str(port), "+dnssec", "+tries=6", "+time=1"]
 

@@ -9,6 +9,7 @@ import time
 
 import pytest
 from tools import tool
+from unbound_conf import unbound_conf
 
 from labkit import Lab
 from labkit.defences import registration
@@ -17,25 +18,6 @@ from labkit.defences.sending import Configuration
 from labkit.errors import NetworkUnavailable
 from labkit.mail.message import compose
 
-UNBOUND = """
-server:
-  directory: "{folder}"
-  username: ""
-  chroot: ""
-  pidfile: ""
-  use-syslog: no
-  interface: 0.0.0.0
-  access-control: 0.0.0.0/0 allow
-  do-ip6: no
-  cache-max-ttl: 0
-  cache-max-negative-ttl: 0
-  module-config: "validator iterator"
-  local-zone: "test." nodefault
-  trust-anchor: "test. DS {ds}"
-stub-zone:
-  name: "test."
-  stub-addr: {server}
-"""
 MAIN_CF = """
 compatibility_level = 3.6
 smtp_dns_support_level = dnssec
@@ -78,7 +60,9 @@ def lab(tmp_path_factory):
         patch.setattr(registration, "NameServer", lambda _, zones: NameServer(lab.network.host("auth"), zones))
         conf = folder / "unbound.conf"
         server = lab.network.published("auth")
-        conf.write_text(UNBOUND.format(folder=folder, ds=lab.registry.top.ds, server=server))
+        uncached = "cache-max-ttl: 0", "cache-max-negative-ttl: 0"
+        reached = "interface: 0.0.0.0", "access-control: 0.0.0.0/0 allow"
+        conf.write_text(unbound_conf(folder, lab.registry.top.ds, server, *reached, *uncached))
         (folder / "main.cf").write_text(MAIN_CF)
         (folder / "ca.pem").write_bytes(lab.authority.pem)
         lab.folder = folder

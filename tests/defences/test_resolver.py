@@ -1,4 +1,5 @@
-"""Every answer is secure, insecure, bogus or indeterminate, and nobody on the path can make a forged one secure."""
+"""Every answer is secure, insecure, bogus or indeterminate, and an attacker on the path cannot make a forged one
+secure."""
 
 import dns.dnssec
 import dns.flags

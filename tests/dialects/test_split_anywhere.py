@@ -8,7 +8,7 @@ from transcripts import before_tls, phrases, split, stream
 from labkit.dialects import ALL, CLIENT, SERVER
 
 IN_LINES = [dialect for dialect in ALL if dialect.name not in ("LDAP", "PostgreSQL")]
-"""The dialects whose bytes are always cut alike; what is no binary record comes as it came."""
+"""The dialects whose bytes are always cut alike; bytes that are not a binary record come as they were sent."""
 
 
 @settings(max_examples=1000, deadline=None)

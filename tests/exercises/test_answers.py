@@ -45,7 +45,7 @@ def test_a_function_without_a_body_is_no_answer_yet():
 
 
 class Strange:
-    """An answer that fails whenever somebody looks at it."""
+    """An answer that fails whenever it is looked at."""
 
     def __eq__(self, other):
         raise RuntimeError("do not compare me")

@@ -177,6 +177,12 @@ def test_the_picture_has_the_table_in_words(files):
     assert "anna" in picture.words and "1 student" in picture.label and 'role="img"' in picture.html
 
 
+def test_a_file_that_could_not_be_counted_has_its_row_in_the_picture(files):
+    table = collect(files(a=progress_of("anna", "00.1"), cut=GOOD[:-30]))
+    svg = table.picture.html.partition("</svg>")[0]
+    assert ">cut<" in svg and svg.count(">?<") == len(table.exercises)
+
+
 @given_that(st.binary(max_size=300) | st.text(max_size=300).map(str.encode))
 def test_whatever_a_file_holds_is_a_record_or_a_sentence(data):
     try:

@@ -162,6 +162,40 @@ def test_two_kernels_share_the_file_and_neither_loses_anything(kernel):
     assert one.record.student == other.record.student == third.student
 
 
+AT_ONCE = """
+import sys
+from labkit.exercises import keeping
+keeping.in_kernel = lambda: True
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(20):
+    keeping.keeper().record.work(f"{sys.argv[1]}.{number}").answered(right=True)
+    keeping.keeper().keep()
+print(*keeping.keeper().news())
+"""
+
+
+def test_kernels_that_write_at_the_same_time_lose_nothing_and_agree_who_the_student_is(tmp_path):
+    kernels = [
+        subprocess.Popen(
+            [sys.executable, "-c", AT_ONCE, name],
+            cwd=tmp_path,
+            env=os.environ | {"HOME": str(tmp_path)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for name in ("one", "two", "three")
+    ]
+    assert [kernel.stdout.readline() for kernel in kernels] == ["ready\n"] * 3
+    for kernel in kernels:
+        kernel.stdin.write("begin\n")
+        kernel.stdin.flush()
+    assert [kernel.communicate(timeout=100)[0].strip() for kernel in kernels] == [""] * 3
+    assert [path.name for path in tmp_path.iterdir()] == [keeping.FILE]
+    assert len(json.loads((tmp_path / keeping.FILE).read_text())["exercises"]) == 60
+
+
 def _cut(path):
     path.write_bytes(path.read_bytes()[:-40])
 

@@ -1,4 +1,4 @@
-"""What every network does: hosts by name and port, tools on a host, and the walls around them."""
+"""What every network does: hosts by name and port, tools on a host, and the checks that keep them inside the lab."""
 
 import gc
 import socket

@@ -49,7 +49,7 @@ def server(home: Path) -> Iterator[tuple[str, str]]:
     shutil.copytree(FOLDER, notebooks, ignore=shutil.ignore_patterns(".ipynb_checkpoints"), dirs_exist_ok=True)
     options = ["--no-browser", "--allow-root", "--expose-app-in-browser", "--LabApp.extension_manager=readonly"]
     options += ["--ServerApp.ip=127.0.0.1", "--ServerApp.port=0", f"--ServerApp.root_dir={notebooks}"]
-    _without_news(home / "SETTINGS_DIR" / "@jupyterlab" / "apputils-extension")
+    options += [f"--LabApp.app_settings_dir={FOLDER.parent / 'setup' / 'jupyterlab'}"]  # those of `make lab`
     _without_graders(home / "CONFIG_DIR" / "labconfig")
     log = home / "jupyterlab.log"
     with log.open("wb") as written:
@@ -59,13 +59,6 @@ def server(home: Path) -> Iterator[tuple[str, str]]:
         finally:
             process.terminate()
             process.wait(_PATIENCE)
-
-
-def _without_news(settings: Path) -> None:
-    """JupyterLab asks nobody whether there is a newer one."""
-    settings.mkdir(parents=True, exist_ok=True)
-    answers = {"fetchNews": "false", "checkForUpdates": False}
-    (settings / "notification.jupyterlab-settings").write_text(json.dumps(answers), "utf-8")
 
 
 def _without_graders(settings: Path) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell
 
 from labkit.exercises.lessons import exercise, lesson
-from labkit.show.exercises import OPEN
+from labkit.show.exercises import OPEN, RIGHT
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -50,12 +51,18 @@ def run(notebook: NotebookNode, folder: Path) -> NotebookNode:
     return NotebookClient(notebook, timeout=_CELL_PATIENCE, kernel_name="python3", resources=place).execute()
 
 
-def solve(notebook: NotebookNode) -> None:
-    """Put the solutions in place of the answers, and take the ``#`` away from hints and solutions."""
+def add_solutions(notebook: NotebookNode) -> dict[str, NotebookNode]:
+    """Put a cell with the solution behind each exercise, and take the ``#`` away from hints and solutions.
+
+    Gives the cells that were added, by the number of their exercise.
+    """
+    added = {}
     for number, cell in exercise_cells(notebook).items():
-        cell.source = f"{exercise(number).solution}\n{cell.source.splitlines()[-1]}"
+        added[number] = new_code_cell(f"{exercise(number).solution}\n{cell.source.splitlines()[-1]}")
+        notebook.cells.insert(notebook.cells.index(cell) + 1, added[number])
     for cell in code_cells(notebook):
         cell.source = re.sub(r"^# (hint|solution)\(", r"\1(", cell.source, flags=re.MULTILINE)
+    return added
 
 
 def printed(notebook: NotebookNode) -> list[str]:
@@ -69,11 +76,20 @@ def result(cell: NotebookNode) -> str:
     return next(output.data["text/plain"] for output in cell.outputs if output.output_type == "execute_result")
 
 
-def check_unanswered(notebook: NotebookNode, number: str) -> None:
-    """Every cell of that lesson ran in order and without noise, and every exercise says that it is not answered."""
+def check_order(notebook: NotebookNode) -> None:
+    """Every cell ran, in order and without noise."""
     assert printed(notebook) == []
     assert [cell.execution_count for cell in code_cells(notebook)] == [*range(1, len(code_cells(notebook)) + 1)]
-    cells = exercise_cells(notebook)
-    assert list(cells) == [each.number for each in lesson(number).exercises]
-    for each, cell in cells.items():
-        assert result(cell).startswith(f"{OPEN} {each}")
+
+
+def check_unanswered(asked: dict[str, NotebookNode], number: str) -> None:
+    """Every exercise of that lesson says that it is not answered."""
+    assert list(asked) == [each.number for each in lesson(number).exercises]
+    assert {each: result(cell) for each, cell in asked.items() if not result(cell).startswith(f"{OPEN} {each}")} == {}
+
+
+def check_solved(solved: dict[str, NotebookNode], number: str) -> None:
+    """Every exercise of that lesson says that the answer is right."""
+    assert list(solved) == [each.number for each in lesson(number).exercises]
+    said = {each: result(cell) for each, cell in solved.items()}
+    assert {each: text for each, text in said.items() if not text.startswith(f"{RIGHT} {each}: right")} == {}

@@ -1,4 +1,7 @@
-"""nbgrader and Otter-Grader grade what labkit hands out: solved, wrong, empty and untidy notebooks."""
+"""nbgrader and Otter-Grader grade what labkit hands out: solved, wrong, empty and untidy notebooks.
+
+They take 2 s to load, so only what uses them imports them: each process of pytest-xdist loads this file.
+"""
 
 import copy
 import os
@@ -9,20 +12,18 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
-from nbgrader.api import Gradebook
-from nbgrader.validator import Validator
-from otter.execute import grade_notebook
 
 from labkit.__main__ import main
 
 KERNEL = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
 ASKED = (
     "from base64 import b64decode\nfrom labkit import attacks, check, given",
-    'heard = given("01.1")\nheard',
+    'heard, mixed = given("01.1"), given("02.2")\nheard',
     'password = ...\ncheck("01.1", password)',
+    'senders = ...\ncheck("02.2", senders)',
     'Excuse = ...\ncheck("08.4", Excuse)',
 )
-WRONG = {"01_1": 'password = "hunter2"', "08_4": "Excuse = attacks.Vector"}
+WRONG = {"01_1": 'password = "hunter2"', "02_2": 'senders = ["client"]', "08_4": "Excuse = attacks.Vector"}
 LOOP = {"08_4": "class Excuse(attacks.Vector):\n    def on_line(self, line):\n        while True: ..."}
 
 
@@ -63,7 +64,7 @@ def written(notebook, path):
 
 @pytest.fixture(scope="module")
 def lesson(tmp_path_factory):
-    """A short notebook with two exercises of the course; what is right in the first differs by student."""
+    """A short notebook with three exercises of the course; what is right in two of them differs by student."""
     cells = [new_markdown_cell("# Mine"), *map(new_code_cell, ASKED)]
     return written(new_notebook(cells=cells, metadata=KERNEL), tmp_path_factory.mktemp("lesson") / "mine.ipynb")
 
@@ -76,7 +77,7 @@ def read(path):
 
 
 def untidy(notebook):
-    """The first answer and the second graded cell are removed, and everything else of the exercises stands twice."""
+    """The first answer and the third graded cell are removed, and everything else of these exercises stands twice."""
     kept = [cell for cell in notebook.cells if key(cell, "answer") != "01_1" and key(cell, "grade") != "08_4"]
     notebook.cells = []
     for cell in kept:
@@ -87,9 +88,27 @@ def untidy(notebook):
     return notebook
 
 
+def harmed(notebook):
+    """The first exercise is removed whole, another program has lost or changed the settings of the others, and there is
+    a cell of another assignment.
+    """
+    notebook.cells = [cell for cell in notebook.cells if "01_1" not in (key(cell, "answer"), key(cell, "grade"))]
+    foreign = copy.deepcopy(next(cell for cell in notebook.cells if key(cell, "grade") == "02_2"))
+    foreign.id = foreign.metadata.nbgrader.grade_id = "grade-99_9"
+    for cell in notebook.cells:
+        if key(cell, "answer"):
+            del cell.metadata["nbgrader"]
+        if key(cell, "grade") == "02_2":
+            cell.metadata.nbgrader.points = 50
+        if key(cell, "grade") == "08_4":
+            cell.metadata.nbgrader = {"grade_id": [5]}
+    notebook.cells.append(foreign)
+    return notebook
+
+
 @pytest.fixture(scope="module")
 def course(lesson, tmp_path_factory):
-    """A course of nbgrader, in which five students have handed in the lesson and were graded; and what was said."""
+    """A course of nbgrader, in which six students have handed in the lesson and were graded; and what was said."""
     folder = tmp_path_factory.mktemp("course")
     assert main(["export", "nbgrader", str(lesson), str(folder)]) == 0
     source, release = (read(folder / kind / "mine" / "mine.ipynb") for kind in ("source", "release"))
@@ -103,6 +122,7 @@ def course(lesson, tmp_path_factory):
         "empty": generated,
         "loop": answered(generated, solutions | LOOP, "loop"),
         "untidy": untidy(answered(generated, solutions, "untidy")),
+        "harmed": harmed(answered(generated, solutions, "harmed")),
     }
     for student, notebook in handed_in.items():
         written(notebook, folder / "submitted" / student / "mine" / "mine.ipynb")
@@ -110,6 +130,8 @@ def course(lesson, tmp_path_factory):
 
 
 def points(course, student):
+    from nbgrader.api import Gradebook
+
     folder, _ = course
     with Gradebook(f"sqlite:///{folder}/gradebook.db") as book:
         graded = book.find_submission("mine", student)
@@ -117,27 +139,37 @@ def points(course, student):
 
 
 def test_nbgrader_gives_a_solved_notebook_all_points_and_a_wrong_or_empty_one_none(course):
-    assert points(course, "solved") == {"grade-01_1": 1, "grade-08_4": 1}
-    assert points(course, "wrong") == points(course, "empty") == {"grade-01_1": 0, "grade-08_4": 0}
+    assert points(course, "solved") == {"grade-01_1": 1, "grade-02_2": 1, "grade-08_4": 1}
+    assert points(course, "wrong") == points(course, "empty") == {"grade-01_1": 0, "grade-02_2": 0, "grade-08_4": 0}
 
 
 def test_a_loop_that_never_ends_costs_its_own_points_only(course):
-    assert points(course, "loop") == {"grade-01_1": 1, "grade-08_4": 0}
+    assert points(course, "loop") == {"grade-01_1": 1, "grade-02_2": 1, "grade-08_4": 0}
 
 
 def test_cells_that_were_removed_or_doubled_are_told_in_a_sentence_each_and_the_rest_is_graded(course):
-    assert points(course, "untidy") == {"grade-01_1": 0, "grade-08_4": 1}
+    assert points(course, "untidy") == {"grade-01_1": 0, "grade-02_2": 1, "grade-08_4": 1}
     _, said = course
     assert said.count("The cell answer-08_4 stands 2 times in this notebook: the last one is graded.") == 1
     assert "Missing grade cell grade-08_4" in said and "Traceback" not in said
 
 
+def test_an_exercise_without_a_cell_and_settings_that_are_lost_or_changed_are_told_and_the_rest_is_graded(course):
+    assert points(course, "harmed") == {"grade-01_1": 0, "grade-02_2": 1, "grade-08_4": 1}
+    _, said = course
+    assert said.count("The cell answer-01_1 is missing: an empty one stands in its place.") == 2  # and of "untidy"
+    for name in ("answer-02_2", "grade-02_2", "answer-08_4", "grade-08_4"):
+        assert said.count(f"The settings of the cell {name} were changed: those of the assignment count.") == 1
+    assert said.count("A cell that is not of this assignment is not graded: ") == 1
+
+
 def test_nbgraders_validator_passes_the_instructors_notebook_and_a_solved_one_and_names_what_is_not_answered(course):
+    from nbgrader.validator import Validator
+
     folder, _ = course
     assert Validator().validate(str(folder / "source" / "mine" / "mine.ipynb")) == {}
     failed = Validator().validate(str(folder / "submitted" / "empty" / "mine" / "mine.ipynb"))["failed"]
-    assert len(failed) == 2
-    for number, cell in zip(("01.1", "08.4"), failed, strict=True):
+    for number, cell in zip(("01.1", "02.2", "08.4"), failed, strict=True):
         assert f"{number} is not answered yet." in cell["error"]
 
 
@@ -158,11 +190,13 @@ def test_otter_check_passes_the_instructors_notebook(tested):
 
 @pytest.mark.parametrize(("student", "answers"), [("wrong", WRONG), ("empty", {})])
 def test_otter_gives_a_wrong_or_empty_notebook_no_points(tested, tmp_path, monkeypatch, student, answers):
+    from otter.execute import grade_notebook
+
     monkeypatch.chdir(tmp_path)  # the kernel runs there, and keeps its files there
     notebook = read(tested / "student" / "mine.ipynb")
     handed_in = written(answered(notebook, answers, student), tmp_path / "mine.ipynb")
     tests = sorted(map(str, (tested / "autograder" / "tests").glob("*.py")))
     graded = grade_notebook(str(handed_in), tests_glob=tests, test_dir=str(tested / "autograder" / "tests"))
-    assert (graded.total, graded.possible) == (0, 2)
+    assert (graded.total, graded.possible) == (0, 3)
     said = {result.passed for test in graded.results.values() for result in test.test_case_results[:1]}
     assert said == {student == "wrong"}  # whether there is an answer at all

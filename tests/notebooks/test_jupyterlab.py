@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from in_jupyterlab import browser, server
-from lesson_files import NAMES, NOTEBOOKS, check_unanswered, number_of
+from lesson_files import NAMES, NOTEBOOKS, check_order, check_unanswered, exercise_cells, number_of
 from playwright.sync_api import expect
 
 from labkit.exercises.lessons import lesson
@@ -66,7 +66,9 @@ def asked(path):
 
 def test_all_cells_run_without_an_answer_without_an_error_and_without_noise(notebook, path):
     assert notebook.errors() == []
-    check_unanswered(notebook.content(), number_of(path))
+    content = notebook.content()
+    check_order(content)
+    check_unanswered(exercise_cells(content), number_of(path))
 
 
 def test_transcripts_ladders_and_bytes_are_there(notebook):
@@ -141,3 +143,4 @@ def test_a_lesson_can_be_read_in_light_and_in_dark(lab, notebook, path):
 
 def test_nothing_asks_for_anything_outside_and_the_browser_complains_about_nothing(lab, notebook):
     assert lab.strangers == [] and lab.complaints == []
+    expect(lab.page.get_by_text("Jupyter news")).to_have_count(0)  # JupyterLab asks for leave to fetch them

@@ -33,7 +33,7 @@ def lab(jupyter_of_its_own):
 
 @pytest.fixture
 def notebook(lab, jupyter_of_its_own, request):
-    """A notebook that nobody has run yet."""
+    """A notebook that was not run yet."""
     name = f"{request.node.name}.ipynb"
     cells = [nbformat.v4.new_code_cell(source) for source in (BEGIN, RUN, LOOK, END)]
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=KERNEL), jupyter_of_its_own / "notebooks" / name)

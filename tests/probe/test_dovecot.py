@@ -1,5 +1,5 @@
-"""Dovecot, which nobody here wrote, adopted by the lab: set right it has no fault, and each bad setting is caught until
-the report's own lines mend it.
+"""Dovecot, a mail server from elsewhere, adopted by the lab: set right it has no fault, and each bad setting is caught
+until the report's own lines mend it.
 """
 
 from contextlib import contextmanager

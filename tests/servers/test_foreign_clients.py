@@ -1,15 +1,23 @@
-"""Clients that nobody here wrote, curl, swaks and openssl, send mail; it arrives exact to the byte."""
+"""Clients from elsewhere, curl, swaks and openssl, send mail; it arrives exact to the byte."""
 
 import re
 
 import pytest
 from tools import tool
 
+from labkit import Lab
+
 MAIL = (
     b"From: alice@lab.test\r\nTo: bob@lab.test\r\nSubject: dots\r\n\r\n"
     b".\r\n..two\r\n. one with text\r\nK\xc3\xb6ln \xe2\x82\xac \t tab\r\n" + b"x" * 998 + b"\r\n\r\nlast\r\n"
 )
 VERSIONS = ("TLS 1.2", "TLS 1.3")
+
+
+@pytest.fixture
+def lab():
+    with Lab() as lab:
+        yield lab
 
 
 def _curl(lab, server, trusted, *more, scheme="smtp"):

@@ -1,4 +1,4 @@
-"""Mail readers that nobody here wrote, curl, openssl, fetchmail, mbsync and Python's own, log in, list and read."""
+"""Mail readers from elsewhere, curl, openssl, fetchmail, mbsync and Python's own, log in, list and read."""
 
 import email
 import imaplib

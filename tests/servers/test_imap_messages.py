@@ -237,7 +237,7 @@ SEARCHED = (
         ("ALL", True),
         ("UNSEEN", True),
         ("SEEN", False),
-        ("NEW RECENT UNANSWERED UNDELETED UNFLAGGED UNDRAFT UNKEYWORD $x", True),
+        ("NEW RECENT UNANSWERED UNDELETED UNFLAGGED UNDRAFT", True),
         ("OLD", False),
         ("FROM jürgen", True),
         ("FROM nobody", False),
@@ -252,10 +252,7 @@ SEARCHED = (
         ("OR SEEN 1", True),
         ("OR SEEN 2", False),
         ("(1 (UID 1))", True),
-        ("LARGER 10 SMALLER 1000", True),
-        ("SENTON 1-Feb-2021", True),
-        ("SENTBEFORE 1-Feb-2021", False),
-        ("SENTSINCE 31-Jan-2021 SINCE 1-Jan-2020", True),
+        ("SINCE 1-Jan-2020", True),
         ("BEFORE 1-Jan-2020", False),
         ("ON 1-Jan-2020", False),
         ("CHARSET UTF-8 ALL", True),
@@ -264,12 +261,6 @@ SEARCHED = (
 def test_a_search_finds_what_it_asks_for(keys, found):
     search = keys.encode().replace("jürgen".encode(), "{7}\r\njürgen".encode())
     assert read_search(Scanner(search))(_entry(SEARCHED)) is found
-
-
-def test_a_message_without_a_date_that_can_be_read_is_not_found_by_date():
-    for date in (b"", b"Date: today\r\n", b"Date: Mon, 99 Feb 2021 99:00:00 +9900\r\n"):
-        test = read_search(Scanner(b"SENTSINCE 1-Jan-1990"))
-        assert not test(_entry(date + b"\r\n"))
 
 
 @given(st.text("a/b", max_size=8), st.text("a/b*%", max_size=8))

@@ -16,7 +16,7 @@ from labkit.servers.settings import Settings
 
 IMAP = (
     b"a LOGIN {3}\r\nbob {9+}\r\nswordfish\r\nb APPEND Sent (\\Seen) {11}\r\na: b\r\n\r\nx{3\r\nc SELECT INBOX\r\n"
-    b'd FETCH 1 (BODY[] BODY[HEADER.FIELDS ({4}\r\nFrom "to")])\r\ne IDLE\r\nDONE\r\n'
+    b'd FETCH 1 (BODY[] BODY[HEADER.FIELDS ({4}\r\nFrom "to")])\r\n'
     b"f SEARCH SUBJECT {2}\r\nx}\r\ng LOGOUT\r\n"
 )
 POP3 = b"USER bob\r\nPASS swordfish\r\nRETR 1\r\nTOP 1 0\r\nDELE 1\r\nAUTH PLAIN\r\nQUIT\r\n"

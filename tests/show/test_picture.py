@@ -1,3 +1,4 @@
+import os
 import re
 import subprocess
 import sys
@@ -94,3 +95,11 @@ assert matplotlib.rcParams.copy() == before
 def test_letters_that_the_font_lacks_do_no_harm(recwarn):
     assert "漢字 🙂" in "".join(svg_of(picture("漢字 🙂").html).itertext())
     assert not list(recwarn)
+
+
+def test_where_no_home_can_be_written_a_picture_is_drawn_without_a_word_about_it():
+    code = "from labkit import recorded; print(len(recorded('starttls_tls13').ladder().html))"
+    without = {"HOME": "/proc/self", "MPLCONFIGDIR": "", "XDG_CONFIG_HOME": "", "XDG_CACHE_HOME": ""}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=os.environ | without, capture_output=True, text=True, timeout=200)
+    assert (done.returncode, done.stderr) == (0, "") and int(done.stdout) > 1000

@@ -21,7 +21,7 @@ from labkit.__main__ import main
 from labkit.attacks.verdict import DECEIVED, LEAKED, STOPPED, UNHARMED, UNKNOWN
 from labkit.dialects import ALL as DIALECTS
 from labkit.errors import LabError
-from labkit.trials.any_client import CLEAR, IMPLICIT, UPGRADED, every_run, mail_program
+from labkit.trials.any_client import CLEAR, IMPLICIT, UPGRADED, count, every_run, mail_program
 
 NETWORKS = ("loopback", "namespace")
 NEGOTIATION = ("N1", "N2", "N3", "N4", "N5", "N6", "N7", "N12", "N13", "N15", "X2")
@@ -239,6 +239,14 @@ def test_a_program_without_implicit_tls_is_unknown_there_and_known_elsewhere():
     matrix = matrix_of(curl, numbers="N1 C1")
     assert outcomes(matrix) == {"": UNHARMED, "N1": LEAKED, "C1": STOPPED}
     assert set(list(outcomes(matrix, IMPLICIT).values())[1:]) == {UNKNOWN}
+    assert "7 runs, 2 left out: " in repr(matrix)
+
+
+def test_the_bar_comes_to_its_end_also_where_runs_are_left_out():
+    curl = f"{CURL} --ssl".replace("{scheme}", "smtp").replace("--max-time 10", "--max-time 1")
+    program, steps = mail_program(curl, vectors=[attacks.StripCapability]), []
+    matrix = every_run(partial(Lab, "loopback"), program, lambda: steps.append(1))
+    assert len(steps) == count(program) == len(matrix.trials) == 6
 
 
 # ---- what cannot be a command
@@ -323,3 +331,12 @@ def test_programs_run_at_the_same_time_and_each_meets_its_own_attack():
     runs = [every_run(partial(Lab, "loopback"), program, lambda: None) for _ in range(2)]
     assert outcomes(runs[0]) == outcomes(runs[1]) == {"": UNHARMED, "N1": LEAKED, "N2": LEAKED, "C1": STOPPED}
     assert DECEIVED not in outcomes(runs[0]).values()
+
+
+def test_a_file_that_is_carried_in_clear_text_beside_tls_has_been_read():
+    send = "curl -sS {} --cacert {{ca}} --user {{user}}:{{password}} -T {{message}} ftp://{{host}}:{{port}}/note"
+    both = {
+        how: matrix_of(send.format(how), "ftp", numbers="N1").verdict() for how in ("--ssl-reqd", "--ftp-ssl-control")
+    }
+    assert both["--ssl-reqd"].outcome == UNHARMED
+    assert (both["--ftp-ssl-control"].outcome, both["--ftp-ssl-control"].secrets) == (LEAKED, ("file",))

@@ -40,7 +40,7 @@ def test_mta_sts_is_evaded_only_at_first_contact_or_after_its_policy_has_expired
 
 
 def test_a_sender_that_fetches_policies_afterwards_sends_its_first_message_as_one_without_mta_sts():
-    """RFC 8461 §5.1: nobody has to block anything."""
+    """RFC 8461 §5.1: no attacker has to block anything."""
     rows = ("1", "2", "3", "5", "8", "18", "22")
     with Lab("loopback") as lab:
         found = lab.defences(rows, ["may", FETCHED_LATER.name])

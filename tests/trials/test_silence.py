@@ -1,4 +1,5 @@
-"""A wait that ran out counts only when nobody was at work: else the attempt is repeated, and at last called unknown."""
+"""A wait that ran out counts only when no thread was at work: else the attempt is repeated, and at last called
+unknown."""
 
 import threading
 import time

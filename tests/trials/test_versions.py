@@ -9,7 +9,7 @@ from tools import tool
 from labkit import Lab
 from labkit.errors import LabError
 from labkit.trials.handshakes import ALL
-from labkit.trials.versions import RANGES, meet
+from labkit.trials.versions import RANGES, run_session
 
 
 @pytest.fixture(scope="module")
@@ -20,16 +20,16 @@ def lab():
 
 @pytest.mark.parametrize(("client", "server"), list(itertools.product(RANGES, RANGES)))
 def test_both_agree_on_the_newest_version_that_both_know(lab, client, server):
-    meeting = meet(lab.network, lab.authority, RANGES[client], RANGES[server])
+    session = run_session(lab.network, lab.authority, RANGES[client], RANGES[server])
     common = [version for version in ALL if version in RANGES[client] and version in RANGES[server]]
-    assert meeting.version == (common[-1] if common else "")
-    assert bool(meeting) == (not meeting.why) == bool(common)
+    assert session.version == (common[-1] if common else "")
+    assert bool(session) == (not session.why) == bool(common)
 
 
 @pytest.mark.parametrize("version", ALL[1:])
 def test_tshark_sees_the_version_that_was_agreed(lab, version, tmp_path):
     with lab.capture() as capture:
-        assert meet(lab.network, lab.authority, (version,), ALL[1:])
+        assert run_session(lab.network, lab.authority, (version,), ALL[1:])
     capture.save(tmp_path / "met.pcapng")
     what = ("-e", "tls.handshake.version", "-e", "tls.handshake.extensions.supported_version")
     which = ("-d", "tcp.port==25,smtp", "-Y", "tls.handshake.type==2")
@@ -41,15 +41,15 @@ def test_tshark_sees_the_version_that_was_agreed(lab, version, tmp_path):
 
 def test_a_client_of_ssl_2_sends_a_hello_of_its_own_form_and_is_refused_today(lab):
     with lab.capture() as capture:
-        meeting = meet(lab.network, lab.authority, ("SSL 2.0",), ("TLS 1.2", "TLS 1.3"))
-    assert not meeting and "not SSL 2.0" in meeting.why
+        session = run_session(lab.network, lab.authority, ("SSL 2.0",), ("TLS 1.2", "TLS 1.3"))
+    assert not session and "not SSL 2.0" in session.why
     assert b"\x01\x00\x02" in capture.conversations[0].stream("client")
 
 
 def test_nothing_stays_open_after_a_meeting_that_fails(lab):
     before = set(threading.enumerate())
     for client in ("SSL 2.0", "SSL 3.0", "TLS 1.0"):
-        meet(lab.network, lab.authority, (client,), ("TLS 1.3",))
+        run_session(lab.network, lab.authority, (client,), ("TLS 1.3",))
     assert set(threading.enumerate()) <= before
     assert ("mail", 25) not in lab.network.listeners
 
@@ -57,7 +57,7 @@ def test_nothing_stays_open_after_a_meeting_that_fails(lab):
 @pytest.mark.parametrize("wrong", [(), ("TLS 1.4",), ("SSL 2.0", "SSL 3.0")])
 def test_a_range_that_nobody_speaks_is_refused_with_a_sentence(lab, wrong):
     with pytest.raises(LabError, match="range"):
-        meet(lab.network, lab.authority, wrong, ("TLS 1.3",))
+        run_session(lab.network, lab.authority, wrong, ("TLS 1.3",))
 
 
 def test_the_grid_marks_what_is_forbidden_without_colour_alone(lab):

@@ -8,7 +8,7 @@ Step = Callable[[], None]
 
 
 class Agenda:
-    """Steps in their order, and one alarm; what a step does is not known here."""
+    """Steps in their order, and one alarm; a step is any function without arguments."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -48,7 +48,7 @@ class Agenda:
     # ---- the alarm
 
     def wait(self, seconds: float, woken: Step) -> None:
-        """Set the alarm; it replaces the one before."""
+        """Set the alarm to go off in so many seconds; it replaces the one before."""
         self.wake_at, self._woken = self.now + seconds, woken
 
     def waits_for(self, woken: Step) -> bool:
@@ -56,7 +56,7 @@ class Agenda:
         return self._woken == woken
 
     def again(self, seconds: float) -> None:
-        """Set the same alarm again, from now."""
+        """Set the same alarm again, in so many seconds from now."""
         self.wait(seconds, self._woken)
 
     def silence(self) -> None:

@@ -1,6 +1,6 @@
 """The thin part between a victim's session and its two sockets: it runs in the loop's thread and decides nothing.
 
-What comes over a socket is told to the session, and the commands that the session gives for it are carried out. Neither
+What comes over a socket is passed to the session, and the commands that the session returns are carried out. Neither
 end is read faster than the other one takes its bytes.
 """
 
@@ -25,7 +25,7 @@ from labkit.network.listener import without_delay
 PIECE = 1 << 16
 """The most bytes that are read at once, and that wait for an end which does not take them."""
 _FLUSH = 1.0
-"""Seconds in which an end can take the last words."""
+"""Seconds that an end has to receive the last bytes."""
 
 
 class Carriage:
@@ -88,7 +88,7 @@ class Carriage:
             self._do(self.session.received(name, data, self._events.time()))
 
     def _lost(self, name: str, end: CarriedEnd, error: OSError) -> None:
-        end.hear(None)
+        end.on_readable(None)
         end.pending.clear()
         self._finishing.discard(name)
         self._do(self.session.lost(name, str(error), self._events.time()))
@@ -141,7 +141,7 @@ class Carriage:
         busy = any(len(end.pending) >= PIECE for end in self._ends.values())
         for name, end in self._ends.items():
             wanted = self.session.wants(name) and not busy
-            end.hear(partial(self._receive, name) if wanted else None)
+            end.on_readable(partial(self._receive, name) if wanted else None)
         if self._closing and not any(end.pending for end in self._ends.values()):
             self._close()
         else:

@@ -68,7 +68,8 @@ class Consultation:
         self._decided(chosen)
 
     def settled(self, now: float) -> Step | None:
-        """What is to be done when the pending decision is made; None while it is not. Raises `VectorFailed`."""
+        """What is to be done when the pending decision is made; None while it is not. `now` is in seconds of
+        `time.monotonic`. Raises `VectorFailed`."""
         with self._blamed():
             actions = self.pending.settled(now)
             if actions is None:

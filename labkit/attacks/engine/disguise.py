@@ -19,7 +19,7 @@ class Disguises:
     def __init__(self, authority: Authority, keylog: str | None = None, name: str = SERVER_NAME) -> None:
         self._authority = authority
         self._name = name
-        """Whom the attacker claims to be."""
+        """The name that the attacker claims to be."""
         self._keylog = keylog
         self._servers: dict[str, ssl.SSLContext] = {}
 

@@ -67,7 +67,7 @@ class Edits(list[Edit]):
 
 
 def edit(session: int, time: int, event: Line | Record | Opening, decision: Decision) -> Edit:
-    """The record of a decision about something that crossed the attacker."""
+    """The record of a decision about something that crossed the attacker; `time` is nanoseconds since 1970."""
     sender, title, before = _subject(event)
     onward, back, also = b"", b"", []
     for action in decision.actions:
@@ -122,7 +122,7 @@ def _words(one: bytes, other: bytes) -> tuple[tuple[bytes, ...], tuple[bytes, ..
 
 
 def _bytes_changed(before: bytes, after: bytes) -> list[str]:
-    """What became of a record, which is no text."""
+    """What was done with a record, in words."""
     if len(before) != len(after):
         return [f"{len(before):,} bytes became {len(after):,}"]
     at = [number for number, (one, other) in enumerate(zip(before, after, strict=True)) if one != other]

@@ -14,11 +14,11 @@ class FirstWords:
         self._unsaid, self.under_way = data, True
 
     def next_to_send(self) -> bytes | None:
-        """The server has said something whole: what to say to it now; None where that was its answer."""
+        """The server has sent a whole phrase: the bytes to send to it now; None if that was its answer."""
         said, self._unsaid = self._unsaid, None
         self.under_way = said is not None
         return said
 
     def forget(self) -> None:
-        """Say nothing, and wait for nothing."""
+        """Send nothing, and wait for nothing."""
         self._unsaid, self.under_way = None, False

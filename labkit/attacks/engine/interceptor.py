@@ -72,8 +72,8 @@ class Doorway(NamedTuple):
 class Interceptor:
     """An attacker on the path to some servers of the lab, from construction to `close`.
 
-    Raises `OutsideTheLab` for a target that is not in the lab, and `LabError` for what is no vector, for no target at
-    all, or for one that is intercepted already.
+    Raises `OutsideTheLab` for a target that is not in the lab, and `LabError` for anything but a vector, without a
+    target, or for a target that is intercepted already.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class Interceptor:
 
     @property
     def called(self) -> frozenset[tuple[str, int]]:
-        """(whom, nominal port) that victims talk to."""
+        """(name of the server, nominal port) that victims talk to."""
         return frozenset((door.called, door.opening.port) for door in self._doorways)
 
     def address(self, port: int) -> Address:
@@ -140,7 +140,7 @@ class Interceptor:
         self._stage.close()
         self.vector.release()
         if not self._loop.here:
-            self._hear_out()
+            self._drain()
         self._do(self._end)
 
     def __enter__(self) -> "Interceptor":
@@ -149,7 +149,7 @@ class Interceptor:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _hear_out(self) -> None:
+    def _drain(self) -> None:
         """Wait until every session has ended, or nothing is said any more."""
         said = self._said
         for _ in range(_PATIENCE):

@@ -1,4 +1,4 @@
-"""The attacker on the way to the name server and the policy host: carries out what a vector of publications decides.
+"""The attacker on the way to the name server and the policy host: carries out what a vector on publications decides.
 
 She passes on queries and connections of others, and changes what comes back. Where she may stand is for
 `labkit.network` to say.
@@ -44,7 +44,7 @@ class Forgery(NamedTuple):
 class Misleader:
     """An attacker between the other hosts and the hosts dns and www, from construction to `close`.
 
-    Raises `LabError` for what is no such vector, and where a host is on that path already.
+    Raises `LabError` for any other vector, and where a host is on that path already.
     """
 
     def __init__(

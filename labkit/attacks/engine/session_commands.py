@@ -6,7 +6,7 @@ from labkit.attacks.actions import Later
 
 
 class Connect(NamedTuple):
-    """Connect to the real server, and tell the session of it: `connected` or `unreachable`."""
+    """Connect to the real server, then call the session's `connected` or `unreachable`."""
 
 
 class Send(NamedTuple):

@@ -22,7 +22,7 @@ class SessionState:
         self.paused = True
         """Nothing is done: no victim has come yet, the server is not reached yet, a `Delay` lasts, or all is over."""
         self.ending = False
-        """Both ends were told that no more follows."""
+        """FIN was sent to both ends."""
         self.problem = ""
         """What ended the session before its time, in a sentence; empty for nothing."""
         self.commands: list[Command] = []
@@ -32,7 +32,7 @@ class SessionState:
         self._cancel = cancel
 
     def pause(self, seconds: float) -> None:
-        """Do nothing for this time."""
+        """Do nothing for so many seconds."""
         self.paused = True
         self._agenda.wait(seconds, self.resume)
 

@@ -2,7 +2,7 @@
 
 What happened goes in: a victim came, the server was reached, an end said bytes, ended or was lost, time passed. What is
 to be done comes out: `session_commands`. Between them stands the vector: whole phrases and TLS records are shown to it,
-what it decides is carried out, and bytes that it lets pass go on as they came. Which attack it is is not known.
+what it decides is carried out, and bytes that it lets pass go on as they came. No attack is known here by name.
 
     opened → on_open → Connect → connected → [Begin: speak to the server first] → carry ⇄ held → ending → over
 
@@ -244,7 +244,7 @@ class VictimSession:
             self._agenda.again(CONNECT_LIMIT)
 
     def _close(self) -> None:
-        """Say to both ends that no more follows, and listen a moment longer."""
+        """Send FIN to both ends, and read for a moment longer."""
         self._state.end()
         for side in self._sides:
             self._finish(side)
@@ -293,7 +293,7 @@ class VictimSession:
         self._agenda.waiting.append(partial(self._finish, self._sides.other(side)))
 
     def _finish(self, side: Side) -> None:
-        """Say to an end that no more follows."""
+        """Send FIN to an end, behind what it was sent."""
         side.finish()
         self._state.commands.append(Finish(side.end))
 

@@ -1,7 +1,7 @@
 """Attacks on what a domain publishes, P1 to P11: the attacker is on the way to the name server and the policy host.
 
-A sender of mail learns there whom to send to, and what to ask of it (RFC 8461 §10, RFC 7672 §2.1). Like every vector,
-one of these keeps nothing and touches no socket. The DNS loads when the first answer is forged.
+A sender of mail learns there which server to send to, and what to ask of it (RFC 8461 §10, RFC 7672 §2.1). Like every
+vector, one of these keeps nothing and touches no socket. The DNS loads when the first answer is forged.
 """
 
 from types import ModuleType

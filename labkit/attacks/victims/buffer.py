@@ -26,7 +26,7 @@ class KeptBuffer:
         return taken
 
     def close(self) -> None:
-        """Nothing of its own is open."""
+        """It holds nothing that has to be closed."""
 
 
 class KeepingFile:

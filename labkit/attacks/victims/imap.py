@@ -52,10 +52,10 @@ class IMAPProgram(Program):
 
     def look(self) -> list[str]:
         told = self.client.untagged_responses.items()
-        return [*self.client.capabilities, *(f"{name} {_told(values)}" for name, values in told)]
+        return [*self.client.capabilities, *(f"{name} {_as_text(values)}" for name, values in told)]
 
 
-def _told(values: list[Any]) -> str:
+def _as_text(values: list[Any]) -> str:
     return " ".join(value.decode("utf-8", "backslashreplace") for value in values if isinstance(value, bytes))
 
 

@@ -76,7 +76,7 @@ class Program(ABC):
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
         self.believed: list[str] = []
-        """What it believes about the server, and what it shows to its user."""
+        """What the program believes about the server, and what it shows to its user."""
         self.client: Any = None
         """The library's client, once it is connected and greeted."""
         self._implicit: ssl.SSLContext | None = None
@@ -132,7 +132,7 @@ class Program(ABC):
         """Log in as the user of the scene."""
 
     def log_in_by_default(self) -> None:
-        """Log in as `LOGIN`, with what the library does about TLS when it is told nothing: in most, nothing."""
+        """Log in as `LOGIN`, with the library's default for TLS: in most, none."""
         self.log_in()
 
     @abstractmethod
@@ -141,7 +141,7 @@ class Program(ABC):
 
     @abstractmethod
     def look(self) -> list[str]:
-        """What the server offers and has told, as the program knows it now."""
+        """What the server offers and has said, as the program knows it now."""
 
     def _start(self, port: int) -> Any:
         return self.kind(self, port)

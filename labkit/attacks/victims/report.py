@@ -1,4 +1,4 @@
-"""What a victim's own program says of its attempt: whether it is done, what its user reads, what it holds for true."""
+"""What a victim's own program says of its attempt: whether it is done, what its user reads, what it believes."""
 
 from typing import NamedTuple
 

@@ -61,13 +61,13 @@ class XMPPProgram(AsyncProgram):
         self._stream = self.await_(partial(self._opened, context, switches))
 
     async def _opened(self, context: ssl.SSLContext, switches: dict[str, bool] | None) -> Any:
-        """A stream with a login in it; without switches, with the library's own. Raises ConnectionError when there is
-        none."""
+        """A stream with a login in it; without switches, with the library's own. Raises ConnectionError where none
+        comes about."""
         client = self._client(switches)
         client.get_ssl_context = lambda: context
         done = asyncio.get_running_loop().create_future()
         for event, said in _ENDS.items():
-            client.add_event_handler(event, partial(_tell, done, said))
+            client.add_event_handler(event, partial(_finish, done, said))
         client.connect(self.scene.server, self._port)
         try:
             if refusal := await done:
@@ -110,7 +110,7 @@ async def _ended(client: Any) -> None:
         await asyncio.wait([sending], timeout=1.0)
 
 
-def _tell(done: asyncio.Future[str], said: str, _: Any = None) -> None:
+def _finish(done: asyncio.Future[str], said: str, _: Any = None) -> None:
     if not done.done():
         done.set_result(said)
 

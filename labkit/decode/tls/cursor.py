@@ -90,7 +90,7 @@ class FieldCursor:
         return self._data[self._position : self._position + size]
 
     def number(self, name: str, size: int, meaning: str, show: Callable[[int], str] = str) -> int:
-        """Name a number in network byte order and return it. Raises `Short`."""
+        """Name a number of `size` bytes in network byte order and return it. Raises `Short`."""
         value = int.from_bytes(self.peek(size))
         self._add(name, size, show(value), meaning)
         return value

@@ -15,7 +15,6 @@ MASTER, _PREMASTER = "CLIENT_RANDOM", "PMS_CLIENT_RANDOM"
 """Labels of the key log: a master and a premaster secret."""
 _TRUNCATED = 10
 """Bytes of a truncated MAC (RFC 6066 §7)."""
-_TLS12 = "TLS 1.2"
 
 
 class OlderSecrets:

@@ -17,7 +17,7 @@ REPLY = "reply"
 NOT_A_RECORD = -1
 
 Size = Callable[[Buffer], int]
-"""How many bytes the record has with which a buffer begins: 0 while that cannot be told, NOT_A_RECORD if it is none."""
+"""How many bytes the record has with which a buffer begins: 0 while that is not known, NOT_A_RECORD for other bytes."""
 
 
 def fixed(size: int) -> Size:

@@ -128,7 +128,7 @@ class StanzaCutter:
         for begins, ends in _SPECIAL:
             if head.startswith(begins):
                 return self._special_end(buffer, start + len(begins), ends)
-            if begins.startswith(head):  # which markup this is cannot be told yet
+            if begins.startswith(head):  # which markup this is is not known yet
                 return 0
         return self._tag_end(buffer, start, _IN_DECLARATION if head.startswith(b"<!") else _IN_TAG)
 

@@ -84,7 +84,8 @@ class Assignment:
 
 
 def read(path: Path) -> Assignment:
-    """The assignment in a notebook. Raises `LabError` for a file that is none, or asks nothing, or one thing twice."""
+    """The assignment in a notebook. Raises `LabError` for a file that is not a notebook, that asks nothing, or that
+    asks one thing twice."""
     notebook = _notebook(path)
     blocks = tuple(_blocks(notebook, path))
     numbers = Counter(block.number for block in blocks if isinstance(block, Asked))
@@ -103,7 +104,7 @@ def _notebook(path: Path) -> "NotebookNode":
         notebook = nbformat.reads(path.read_text("utf-8"), as_version=4)
         nbformat.validate(notebook)
     except OSError as error:
-        raise LabError(f"{path} cannot be read: {error.strerror}.") from error
+        raise LabError(f"{path} cannot be read ({error.strerror}): check its permissions.") from error
     except Exception as error:  # nbformat raises what its parser and its validator raise
         raise LabError(f"{path} is not a Jupyter notebook, or it is damaged ({type(error).__name__}).") from error
     return notebook

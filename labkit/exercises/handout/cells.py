@@ -9,6 +9,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from labkit.errors import LabError
 from labkit.exercises.handout.assignment import INTRODUCTION, NAMING, Assignment
+from labkit.replacing import replacing
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -40,12 +41,12 @@ def notebook(assignment: Assignment, cells: "Iterable[NotebookNode]", *before: "
 
 def write(path: Path, text: str) -> Path:
     """Write a file that is not there yet. Raises `LabError` where it is, or where it cannot be written."""
+    if path.exists():
+        raise LabError(f"{path} is there already: name another folder, or remove it.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise LabError(f"{path} is there already: name another folder, or remove it.") from None
+        with replacing(path) as file:
+            file.write(text.encode())
     except OSError as error:
-        raise LabError(f"{path} cannot be written: {error.strerror}.") from error
+        raise LabError(f"{path} cannot be written ({error.strerror}): choose another folder.") from error
     return path

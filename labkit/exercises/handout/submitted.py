@@ -1,37 +1,97 @@
-"""For nbgrader: a submitted notebook in which a cell stands more than once is graded all the same.
+"""For nbgrader: a submitted notebook is graded also where cells were doubled or removed, or their settings changed.
 
-nbgrader 0.9.6 stops at such a notebook, because it empties the metadata of the copies, and then asks for an update of
-them. The `nbgrader_config.py` of an exported course puts `OneOfEach` in front.
+nbgrader 0.9.6 stops at such a notebook with an error of Python: it empties the metadata of copies and then asks for
+them, looks for the place of a removed test below an answer that was removed, too, and reads settings that are not
+there. The `nbgrader_config.py` of an exported course puts `OneOfEach` in front.
 """
 
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from nbconvert.preprocessors import Preprocessor
+from nbformat.v4 import new_code_cell
+from nbgrader.api import Gradebook
 from traitlets import Bool
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
+_EMPTY = "# The answer that stood here is missing."
+
 
 class OneOfEach(Preprocessor):
-    """Of the cells with one identifier, only the last is graded; each such case is told in a sentence."""
+    """Each answer, and each cell that grades one, stands there once, with the settings that it was handed out with.
+
+    Of copies, the last is graded. For an answer that is missing an empty one is put in its place, below which nbgrader
+    puts back the cell that grades. A cell of another assignment is not graded. Each case is told in a sentence.
+    """
 
     enabled = Bool(True).tag(config=True)  # of a Preprocessor, it is False
 
     def preprocess(self, nb: "NotebookNode", resources: dict[str, Any]) -> "tuple[NotebookNode, dict[str, Any]]":
-        """The notebook, in which other copies are ordinary cells."""
-        left = Counter(filter(None, map(_identifier, nb.cells)))
-        for name, times in left.items():
+        """The notebook, in which all other cells are ordinary ones."""
+        handed_out = _handed_out(resources["nbgrader"])
+        names = [_name(cell, handed_out) for cell in nb.cells]
+        last = {name: at for at, name in enumerate(names) if name}
+        for name, times in Counter(filter(None, names)).items():
             if times > 1:
                 self.log.warning("The cell %s stands %d times in this notebook: the last one is graded.", name, times)
-        for cell in nb.cells:
-            if name := _identifier(cell):
-                left[name] -= 1
-                if left[name]:
-                    del cell.metadata["nbgrader"]
+        for at, (cell, name) in enumerate(zip(nb.cells, names, strict=True)):
+            found = cell.metadata.pop("nbgrader", None)
+            if name and last[name] == at:
+                cell.metadata["nbgrader"] = self._settings(found, handed_out[name])
+            elif found is not None and not name:
+                self.log.warning("A cell that is not of this assignment is not graded: %.60r", cell.source)
+        self._put_in(nb, last, handed_out)
         return nb, resources
 
+    def _settings(self, found: object, right: dict[str, Any]) -> dict[str, Any]:
+        if isinstance(found, dict) and right.items() <= found.items():
+            return found
+        self.log.warning("The settings of the cell %s were changed: those of the assignment count.", right["grade_id"])
+        return dict(right)
 
-def _identifier(cell: "NotebookNode") -> str:
-    return cell.metadata.get("nbgrader", {}).get("grade_id", "")
+    def _put_in(self, nb: "NotebookNode", last: dict[str, int], handed_out: "Settings") -> None:
+        """An empty answer for each that is missing, behind the cell that stood above it; `last` is where cells are."""
+        place = added = 0
+        for name, settings in handed_out.items():
+            if name in last:
+                place = last[name] + added + 1
+            elif settings["solution"]:
+                self.log.warning("The cell %s is missing: an empty one stands in its place.", name)
+                nb.cells.insert(place, new_code_cell(_EMPTY, metadata={"nbgrader": dict(settings)}))
+                place, added = place + 1, added + 1
+
+
+Settings = dict[str, dict[str, Any]]
+"""Identifier of a cell -> its settings, which nbgrader keeps in its metadata."""
+
+
+def _handed_out(about: dict[str, Any]) -> Settings:
+    """The settings of the cells of the assignment, in the order of the notebook."""
+    with Gradebook(about["db_url"]) as book:
+        source = book.find_notebook(about["notebook"], about["assignment"])
+        answers = {cell.name for cell in source.solution_cells}
+        tasks = {cell.name: {"points": cell.max_score} for cell in source.task_cells}
+        graded = {cell.name: {"points": cell.max_score} for cell in source.grade_cells}
+        return {
+            cell.name: {
+                "schema_version": 3,
+                "grade_id": cell.name,
+                "cell_type": cell.cell_type,
+                "grade": cell.name in graded,
+                "solution": cell.name in answers,
+                "locked": cell.locked,
+                "task": cell.name in tasks,
+                **(tasks | graded).get(cell.name, {}),
+            }
+            for cell in source.source_cells
+        }
+
+
+def _name(cell: "NotebookNode", handed_out: Settings) -> str:
+    """The identifier of a cell of the assignment, from its settings, or from its own where they are lost; or empty."""
+    settings = cell.metadata.get("nbgrader")
+    name = settings.get("grade_id") if isinstance(settings, dict) else None
+    known = (each for each in (name, cell.get("id")) if isinstance(each, str) and each in handed_out)
+    return next(known, "")

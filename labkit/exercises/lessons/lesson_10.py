@@ -117,8 +117,6 @@ def _verdicts(answer: object) -> str:
 
 _OWN = ("peer", "host", "certificate")
 """What a server knows without the client's having said it."""
-_LEARNED = ("buffer", "greeted_as", "user", "sender", "recipients")
-"""What a client has said."""
 
 
 def _session(name: str, word: str) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """The private LAN: one network namespace for each host, and a switch that joins them (bridge, and cables of veth(4)).
 
 Made with pyroute2, by a process that is root of a user namespace and has one thread. What is asked of the LAN later, a
-socket, a detour, a slow link, is here too; who asks is not known here.
+socket, a detour, a slow link, is here too; requests come through `main`.
 """
 
 import contextlib
@@ -38,7 +38,7 @@ _SETTINGS = {
     "ipv4/conf/all/send_redirects": "0",
     "ipv4/conf/default/send_redirects": "0",
 }
-"""Only what the lab sends is on the LAN: no IPv6, and no word of being a router (IGMP). A host that gets on the path
+"""Only what the lab sends is on the LAN: no IPv6, and no IGMP of a router. A host that gets on the path
 hands on what is not meant for it, and announces no shorter way (ICMP redirect, RFC 1122 §3.2.2.2). Any user may
 listen on any port (ip(7))."""
 

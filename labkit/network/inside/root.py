@@ -1,7 +1,7 @@
 """Becoming the root of a new user namespace, in which there are as many users of the machine as may be (subuid(5)).
 
-A process may always take its own user along. More of them need a privilege: root has it, and newuidmap(1) lends it to
-others for the numbers that /etc/subuid and /etc/subgid give them. Either way a process outside has to do it.
+A process may always take its own user along. More of them need a privilege: root has it, and newuidmap(1) gives it to
+others for the numbers that /etc/subuid and /etc/subgid list. Either way a process outside has to do it.
 """
 
 import os
@@ -39,7 +39,7 @@ def _map_from_outside(pid: int, user: int, group: int) -> None:
         if user == 0:
             _map_all(pid)
         else:
-            _map_lent(pid, user, group)
+            _map_subordinate(pid, user, group)
     os._exit(0)
 
 
@@ -51,7 +51,7 @@ def _map_all(pid: int) -> None:
             target.write(same)
 
 
-def _map_lent(pid: int, user: int, group: int) -> None:
+def _map_subordinate(pid: int, user: int, group: int) -> None:
     """Map this user's number to 0, and the subordinate numbers (subuid(5)) from 1 on."""
     own, name = {"uid_map": user, "gid_map": group}, pwd.getpwuid(user).pw_name
     for file, (helper, table) in _LENT.items():
@@ -62,7 +62,7 @@ def _map_lent(pid: int, user: int, group: int) -> None:
 
 
 def _range(table: str, owners: tuple[str, str]) -> tuple[str, str]:
-    """The first number and the count that a table lends to a user. Raises KeyError where it lends none."""
+    """The first number and the count that a table gives to a user. Raises KeyError where it has none for that user."""
     with open(table, encoding="utf-8") as file:
         for line in file:
             owner, first, count = line.strip().split(":")

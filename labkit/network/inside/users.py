@@ -1,4 +1,4 @@
-"""The users that a user namespace has, and under which numbers (user_namespaces(7)): at least the one who made it."""
+"""The users that a user namespace has, and under which numbers (user_namespaces(7)): at least the user that made it."""
 
 
 def numbers(file: str) -> list[tuple[int, int, int]]:

@@ -1,7 +1,5 @@
 """The table of IMAP commands, and what those do that are not about mailboxes (RFC 3501 §6.1 and §6.2)."""
 
-import asyncio
-
 from labkit.dialects.sasl import read_plain
 from labkit.servers.imap import mailboxes, selected
 from labkit.servers.imap.responses import Refused
@@ -29,16 +27,6 @@ async def _logout(session: IMAPSession, arguments: Scanner) -> str:
     session.selection = None
     await session.untagged(b"BYE Goodbye")
     return "Logged out"
-
-
-async def _id(session: IMAPSession, arguments: Scanner) -> str:
-    """RFC 2971: who one is."""
-    arguments.space()
-    if not arguments.skips(b"NIL"):
-        arguments.listed(Scanner.nstring)
-    arguments.end()
-    await session.untagged(b'ID ("name" "labkit")')
-    return "That is who we are"
 
 
 # ---- before the login
@@ -91,33 +79,6 @@ def _may_log_in(session: IMAPSession) -> None:
         raise Refused("[PRIVACYREQUIRED] No login in this state of the connection: use STARTTLS first")
 
 
-# ---- after the login
-
-
-async def _idle(session: IMAPSession, arguments: Scanner) -> str:
-    """RFC 2177: tell what happens until the client says DONE."""
-    arguments.end()
-    happened = asyncio.Event()
-    stop_watching = session.selection.mailbox.watch(happened.set) if session.selection else None
-    said = asyncio.ensure_future(session.line())
-    said.add_done_callback(lambda _: happened.set())
-    try:
-        await session.respond("+ idling")
-        while not said.done():
-            happened.clear()
-            await session.tell_news()
-            await session.flush()
-            await happened.wait()
-    finally:
-        if stop_watching:
-            stop_watching()
-        said.cancel()
-    session.note("C: DONE")
-    if said.result().upper() != b"DONE":
-        raise Malformed("IDLE ends with DONE")
-    return "No longer idling"
-
-
 _ANY = (CONNECTED, LOGGED_IN, SELECTED)
 _LATER = (LOGGED_IN, SELECTED)
 
@@ -125,7 +86,6 @@ COMMANDS = {
     "CAPABILITY": Command(_capability, _ANY),
     "NOOP": Command(_noop, _ANY),
     "LOGOUT": Command(_logout, _ANY),
-    "ID": Command(_id, _ANY),
     "STARTTLS": Command(_starttls, _ANY, afterwards=IMAPSession.start_tls),
     "LOGIN": Command(_login, (CONNECTED,)),
     "AUTHENTICATE": Command(_authenticate, (CONNECTED,)),
@@ -133,17 +93,11 @@ COMMANDS = {
     "EXAMINE": Command(mailboxes.examine, _LATER),
     "CREATE": Command(mailboxes.create, _LATER),
     "DELETE": Command(mailboxes.delete, _LATER),
-    "RENAME": Command(mailboxes.rename, _LATER),
-    "SUBSCRIBE": Command(mailboxes.subscribe, _LATER),
-    "UNSUBSCRIBE": Command(mailboxes.unsubscribe, _LATER),
     "LIST": Command(mailboxes.list_, _LATER),
-    "LSUB": Command(mailboxes.lsub, _LATER),
     "STATUS": Command(mailboxes.status, _LATER),
     "APPEND": Command(mailboxes.append, _LATER),
-    "IDLE": Command(_idle, _LATER),
     "CHECK": Command(_noop, (SELECTED,)),
     "CLOSE": Command(selected.close, (SELECTED,)),
-    "UNSELECT": Command(selected.unselect, (SELECTED,)),
     "EXPUNGE": Command(selected.expunge, (SELECTED,)),
     "SEARCH": Command(selected.search, (SELECTED,), numbers_stay=True),
     "FETCH": Command(selected.fetch, (SELECTED,), numbers_stay=True),

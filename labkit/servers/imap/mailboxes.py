@@ -61,42 +61,7 @@ async def delete(session: IMAPSession, arguments: Scanner) -> str:
     return f"{name} is gone"
 
 
-async def rename(session: IMAPSession, arguments: Scanner) -> str:
-    arguments.space()
-    old = name_of(arguments)
-    new = _only_name(arguments)
-    mailbox, mailboxes = find(session, old), session.account.mailboxes
-    if new in mailboxes or len(new) > _LONGEST_NAME:
-        raise Refused("[ALREADYEXISTS] That name is taken, or too long")
-    if old == INBOX:
-        raise Refused("[CANNOT] INBOX stays")
-    mailboxes[new] = mailbox
-    del mailboxes[old]
-    return f"{old} is now {new}"
-
-
-async def subscribe(session: IMAPSession, arguments: Scanner) -> str:
-    name = _only_name(arguments)
-    find(session, name)
-    session.account.subscribed.add(name)
-    return f"{name} is in the answers to LSUB"
-
-
-async def unsubscribe(session: IMAPSession, arguments: Scanner) -> str:
-    name = _only_name(arguments)
-    session.account.subscribed.discard(name)
-    return f"{name} is not in the answers to LSUB"
-
-
 async def list_(session: IMAPSession, arguments: Scanner) -> str:
-    return await _names(session, arguments, "LIST", session.account.mailboxes)
-
-
-async def lsub(session: IMAPSession, arguments: Scanner) -> str:
-    return await _names(session, arguments, "LSUB", session.account.subscribed)
-
-
-async def _names(session: IMAPSession, arguments: Scanner, word: str, names: Iterable[str]) -> str:
     arguments.space()
     reference = arguments.text()
     arguments.space()
@@ -105,10 +70,10 @@ async def _names(session: IMAPSession, arguments: Scanner, word: str, names: Ite
     if len(pattern) > _LONGEST_NAME:
         raise Refused("[LIMIT] No name is as long as that pattern")
     if not pattern:  # only asks for the separator (RFC 3501 §6.3.8)
-        await session.untagged(f'{word} (\\Noselect) "{_SEPARATOR}" ""'.encode())
+        await session.untagged(f'LIST (\\Noselect) "{_SEPARATOR}" ""'.encode())
         return "That is the separator"
-    fitting = [name for name in sorted(names) if fits(pattern, name)]
-    await session.untagged(*(f'{word} () "{_SEPARATOR}" '.encode() + quoted(name) for name in fitting))
+    fitting = [name for name in sorted(session.account.mailboxes) if fits(pattern, name)]
+    await session.untagged(*(f'LIST () "{_SEPARATOR}" '.encode() + quoted(name) for name in fitting))
     return "Those are the mailboxes"
 
 

@@ -1,6 +1,6 @@
-"""The selected mailbox as one IMAP session knows it: its messages by number, and what it has yet to be told.
+"""The selected mailbox as one IMAP session knows it: its messages by number, and what has to be sent about it.
 
-Numbers change only when the client is told (RFC 3501 §7.4.1), whatever other sessions do to the mailbox meanwhile.
+Numbers change only with a response that says so (RFC 3501 §7.4.1), whatever other sessions do to the mailbox meanwhile.
 """
 
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from labkit.servers.imap.responses import listed
 from labkit.servers.imap.syntax import Numbers
 
 RECENT = "\\Recent"
-"""The flag of messages that no earlier session was told of; only the server sets it (RFC 3501 §2.3.2)."""
+"""The flag of messages that no earlier session has seen; only the server sets it (RFC 3501 §2.3.2)."""
 
 
 class Listed(NamedTuple):
@@ -37,7 +37,7 @@ class Selection:
         self.read_only = read_only
         self._entries: list[Entry] = []
         self._recent: set[int] = set()
-        self._told: dict[int, frozenset[str]] = {}
+        self._known: dict[int, frozenset[str]] = {}
         """UID -> the flags that the client knows."""
         self._admit(mailbox.entries)
 
@@ -58,19 +58,19 @@ class Selection:
         """How many messages there are, and how many of them are recent."""
         return [b"%d EXISTS" % len(self._entries), b"%d RECENT" % len(self._recent)]
 
-    def told(self, one: Listed) -> None:
+    def note_flags(self, one: Listed) -> None:
         """The client knows the flags that this message has now."""
-        self._told[one.entry.uid] = frozenset(one.entry.flags)
+        self._known[one.entry.uid] = frozenset(one.entry.flags)
 
     def news(self, expunges: bool) -> list[bytes]:
         """What has happened to the mailbox, as untagged responses; messages that went only where `expunges` says so."""
         there = self.mailbox.entries
         responses = self._forget({entry.uid for entry in there}) if expunges else []
         for one in self.all():
-            if self._told[one.entry.uid] != one.entry.flags:
-                self.told(one)
+            if self._known[one.entry.uid] != one.entry.flags:
+                self.note_flags(one)
                 responses.append(b"%d FETCH (FLAGS %s)" % (one.number, one.flags))
-        if arrived := [entry for entry in there if entry.uid not in self._told]:
+        if arrived := [entry for entry in there if entry.uid not in self._known]:
             self._admit(arrived)
             responses += self.counts()
         return responses
@@ -78,7 +78,7 @@ class Selection:
     def _admit(self, entries: Iterable[Entry]) -> None:
         for entry in entries:
             self._entries.append(entry)
-            self._told[entry.uid] = frozenset(entry.flags)
+            self._known[entry.uid] = frozenset(entry.flags)
             if entry.recent:
                 self._recent.add(entry.uid)
                 entry.recent = self.read_only
@@ -87,6 +87,6 @@ class Selection:
         gone = [one for one in reversed(self.all()) if one.entry.uid not in there]
         for one in gone:
             del self._entries[one.number - 1]
-            del self._told[one.entry.uid]
+            del self._known[one.entry.uid]
             self._recent.discard(one.entry.uid)
         return [b"%d EXPUNGE" % one.number for one in gone]

@@ -1,8 +1,10 @@
-"""What SEARCH can look for (RFC 3501 §6.4.4): read from the command, and asked of one message at a time."""
+"""What SEARCH can look for (RFC 3501 §6.4.4): read from the command, and tried on one message at a time.
+
+Keywords, sizes and the dates in messages are refused; programs that read mail search for flags, text and arrival.
+"""
 
 from collections.abc import Callable, Iterable
 from datetime import date
-from email.utils import parsedate_to_datetime
 
 from labkit.mail.charset import field_text
 from labkit.mail.mailbox import ANSWERED, DELETED, DRAFT, FLAGGED, SEEN, Entry
@@ -93,31 +95,10 @@ def _text(of: Callable[[Entry], str]) -> Callable[[Scanner, int], Test]:
     return read
 
 
-def _keyword(arguments: Scanner, _: int) -> Test:
-    return _has(arguments.flag())
-
-
-def _unkeyword(arguments: Scanner, _: int) -> Test:
-    return _lacks(arguments.flag())
-
-
-def _size(fits: Callable[[int, int], bool]) -> Callable[[Scanner, int], Test]:
-    def read(arguments: Scanner, _: int) -> Test:
-        size = arguments.number()
-        return lambda message: fits(len(message.entry.message.data), size)
-
-    return read
-
-
-def _day(of: Callable[[Entry], date | None], fits: Callable[[date, date], bool]) -> Callable[[Scanner, int], Test]:
+def _arrived(fits: Callable[[date, date], bool]) -> Callable[[Scanner, int], Test]:
     def read(arguments: Scanner, _: int) -> Test:
         day = arguments.date()
-
-        def test(message: Listed) -> bool:
-            found = of(message.entry)
-            return found is not None and fits(found, day)
-
-        return test
+        return lambda message: fits(message.entry.message.arrived.date(), day)
 
     return read
 
@@ -144,19 +125,6 @@ def _body(entry: Entry) -> str:
 def _everything(entry: Entry) -> str:
     header = divide(entry.message.data).header
     return "\n".join([*map(field_text, header.splitlines()), _body(entry)])
-
-
-def _arrived(entry: Entry) -> date:
-    return entry.message.arrived.date()
-
-
-def _sent(entry: Entry) -> date | None:
-    try:
-        return parsedate_to_datetime(
-            (divide(entry.message.data).field("date") or b"").decode("ascii", "replace")
-        ).date()
-    except (ValueError, TypeError, OverflowError):
-        return None
 
 
 def _has(flag: str) -> Test:
@@ -197,15 +165,8 @@ _KEYS: dict[str, Callable[[Scanner, int], Test]] = {
     "SUBJECT": _field("subject"),
     "BODY": _text(_body),
     "TEXT": _text(_everything),
-    "KEYWORD": _keyword,
-    "UNKEYWORD": _unkeyword,
-    "LARGER": _size(int.__gt__),
-    "SMALLER": _size(int.__lt__),
-    "BEFORE": _day(_arrived, date.__lt__),
-    "ON": _day(_arrived, date.__eq__),
-    "SINCE": _day(_arrived, date.__ge__),
-    "SENTBEFORE": _day(_sent, date.__lt__),
-    "SENTON": _day(_sent, date.__eq__),
-    "SENTSINCE": _day(_sent, date.__ge__),
+    "BEFORE": _arrived(date.__lt__),
+    "ON": _arrived(date.__eq__),
+    "SINCE": _arrived(date.__ge__),
 }
 """Keys with arguments -> what reads them."""

@@ -13,7 +13,7 @@ from labkit.servers.imap.session import MESSAGE_LIMIT, IMAPSession
 from labkit.servers.imap.syntax import Malformed, Scanner
 
 _ANSWER_LIMIT = 2 * MESSAGE_LIMIT
-"""Bytes that are told of one message in one answer; its parts may be asked for again and again."""
+"""Bytes of one message in one answer, in which a part may be asked for several times."""
 
 _CHANGES: dict[str, Callable[[set[str], set[str]], set[str]]] = {
     "FLAGS": lambda old, given: given,
@@ -24,7 +24,7 @@ _CHANGES: dict[str, Callable[[set[str], set[str]], set[str]]] = {
 
 
 async def close(session: IMAPSession, arguments: Scanner) -> str:
-    r"""Leave the mailbox; messages that are \Deleted go without a word."""
+    r"""Leave the mailbox; messages that are \Deleted are removed, without an untagged response."""
     arguments.end()
     if not session.selection.read_only:
         session.selection.mailbox.remove(session.selection.deleted())
@@ -32,15 +32,8 @@ async def close(session: IMAPSession, arguments: Scanner) -> str:
     return "Closed, and what was deleted is gone"
 
 
-async def unselect(session: IMAPSession, arguments: Scanner) -> str:
-    """Leave the mailbox and take nothing out of it (RFC 3691)."""
-    arguments.end()
-    session.selection = None
-    return "Closed"
-
-
 async def expunge(session: IMAPSession, arguments: Scanner) -> str:
-    r"""Take out the messages that are \Deleted; the client is told which, as of any news."""
+    r"""Remove the messages that are \Deleted; the untagged responses name them."""
     arguments.end()
     _may_change(session)
     session.selection.mailbox.remove(session.selection.deleted())
@@ -80,10 +73,9 @@ def _fetched(session: IMAPSession, one: Listed, items: list[FetchItem]) -> bytes
     entry = one.entry
     if any(item.reads for item in items) and SEEN not in entry.flags and not session.selection.read_only:
         entry.flags.add(SEEN)
-        session.selection.mailbox.changed()
         items = items if FLAGS in items else [*items, FLAGS]
     if FLAGS in items:
-        session.selection.told(one)
+        session.selection.note_flags(one)
     answer = bytearray()
     for item in items:
         answer += b" " * bool(answer) + item.name.encode() + b" " + item.write(one)
@@ -104,8 +96,7 @@ async def _store(session: IMAPSession, arguments: Scanner, by_uid: bool) -> str:
     _may_change(session)
     for one in chosen:
         one.entry.flags = change(one.entry.flags, given)
-        session.selection.told(one)
-    session.selection.mailbox.changed()
+        session.selection.note_flags(one)
     if not name.endswith(".SILENT"):
         items = [UID, FLAGS] if by_uid else [FLAGS]
         for one in chosen:

@@ -28,10 +28,10 @@ _LITERALS_LIMIT = 64 << 10
 """Bytes of all literals in any other command."""
 _MISTAKES = 20
 """Answers with BAD after which a client is sent away."""
-_BEFORE_TLS = ("CAPABILITY", "NOOP", "LOGOUT", "ID", "STARTTLS")
+_BEFORE_TLS = ("CAPABILITY", "NOOP", "LOGOUT", "STARTTLS")
 """What is answered where TLS is required."""
 _SECRET = {"LOGIN": 0, "AUTHENTICATE": 1}
-"""Commands with a password -> how many words of their arguments are none of it."""
+"""Commands with a password -> how many words of their arguments come before it."""
 _PREAUTHENTICATED = "bob"
 """Who is logged in by a greeting with PREAUTH."""
 
@@ -98,7 +98,7 @@ class IMAPSession(Session):
                 whole = await self._with_literals(line, verb)
                 command = self._command(verb)
                 done = await command.act(self, Scanner(whole[len(f"{tag} {verb}") :]))
-                await self.tell_news(expunges=not command.numbers_stay)
+                await self.send_news(expunges=not command.numbers_stay)
                 await self.respond(f"{tag} OK {done}")
                 await command.afterwards(self)
             except TooLong:
@@ -113,26 +113,26 @@ class IMAPSession(Session):
         return f"* BYE {why}\r\n".encode()
 
     async def respond(self, text: str) -> None:
-        """Send one line, behind all that was said before it: so an answer is one piece on the wire."""
+        """Send one line, behind the untagged responses before it: so an answer is one piece on the wire."""
         self.note(f"S: {text}")
         self._unsent += f"{text}\r\n".encode()
-        await self.flush()
+        await self._flush()
 
     async def untagged(self, *responses: bytes) -> None:
-        """Say untagged responses, which may hold literals."""
+        """Send untagged responses, which may hold literals; they may wait for the line that ends the answer."""
         for response in responses:
             self.note(f"S: * {response.partition(_CRLF)[0].decode('ascii', 'backslashreplace')}")
             self._unsent += b"* " + response + _CRLF
         if len(self._unsent) > _PIECE:
-            await self.flush()
+            await self._flush()
 
-    async def flush(self) -> None:
-        """Send what was said."""
+    async def _flush(self) -> None:
+        """Send what is not sent yet."""
         unsent, self._unsent = self._unsent, bytearray()
         await self.send(bytes(unsent))
 
-    async def tell_news(self, expunges: bool = True) -> None:
-        """Send what has happened to the selected mailbox."""
+    async def send_news(self, expunges: bool = True) -> None:
+        """Send untagged responses on what has changed in the selected mailbox."""
         if self.selection and (news := self.selection.news(expunges)):
             await self.untagged(*news)
 
@@ -177,7 +177,8 @@ class IMAPSession(Session):
         return command
 
     async def _too_big(self, at_once: bool) -> None:
-        """Refuse a literal; what does not wait for permission cannot be told from commands, so that is the end."""
+        """Refuse a literal. One that does not wait for permission cannot be distinguished from commands, so the session
+        ends."""
         if at_once:
             await self.dismiss("That literal is too big")
         raise Refused("[TOOBIG] That literal is too big")
@@ -192,7 +193,7 @@ class IMAPSession(Session):
 def offered(settings: Settings, encrypted: bool, logged_in: bool) -> list[str]:
     """The capabilities in a state of the connection."""
     login = settings.login_now(encrypted) and not settings.tls_first(encrypted)
-    words = ["IMAP4rev1", "LITERAL+", "SASL-IR", "ID", "IDLE", "UIDPLUS", "UNSELECT"]
+    words = ["IMAP4rev1", "LITERAL+", "SASL-IR", "UIDPLUS"]
     if logged_in:
         return words
     words += ["STARTTLS"] * settings.lists_upgrade(encrypted)

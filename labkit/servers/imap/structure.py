@@ -1,4 +1,4 @@
-"""ENVELOPE and BODYSTRUCTURE: what IMAP tells of a message without sending it (RFC 3501 §7.4.2)."""
+"""ENVELOPE and BODYSTRUCTURE: what IMAP says of a message without sending it (RFC 3501 §7.4.2)."""
 
 from labkit.mail.mime import Entity
 from labkit.servers.imap.responses import listed, nstring, string

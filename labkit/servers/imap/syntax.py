@@ -18,7 +18,6 @@ _ASTRING = re.compile(rb'[^\x00-\x20(){%*"\\\x7f-\xff]+')
 _LIST_PATTERN = re.compile(rb'[^\x00-\x20(){"\\\x7f-\xff]+')
 _QUOTED = re.compile(rb'"((?:[^"\\\r\n\x00]|\\["\\])*)"')
 _LITERAL = re.compile(rb"\{(\d{1,19})\+?\}\r\n")
-_NUMBER = re.compile(rb"\d{1,10}")
 _FLAG = re.compile(rb'\\?[^\x00-\x20(){%*"\\\]\x7f-\xff]+')
 _SET = re.compile(rb"(?:\d{1,10}|\*)(?::(?:\d{1,10}|\*))?(?:,(?:\d{1,10}|\*)(?::(?:\d{1,10}|\*))?)*")
 _DATE = re.compile(rb'"?(\d{1,2})-([A-Za-z]{3})-(\d{4})"?')
@@ -87,10 +86,6 @@ class Scanner:
         """A word."""
         return self.match(_ATOM, "a word")[0].decode()
 
-    def number(self) -> int:
-        """A number without a sign."""
-        return int(self.match(_NUMBER, "a number")[0])
-
     def flag(self) -> str:
         r"""A flag: ``\Seen``, or a word."""
         return self.match(_FLAG, "a flag")[0].decode()
@@ -110,10 +105,6 @@ class Scanner:
             raise Malformed("A literal is shorter than its size says")
         self._at += size
         return data
-
-    def nstring(self) -> bytes | None:
-        """A string, or NIL for nothing."""
-        return None if self.skips(b"NIL") else self.string()
 
     def astring(self) -> bytes:
         """A word, a quoted string or a literal."""

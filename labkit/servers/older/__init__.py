@@ -78,7 +78,7 @@ class OlderSMTPServer(Standing):
 
     @property
     def facts(self) -> str:
-        """What it was told to do, in one line."""
+        """Its settings, in one line."""
         return f"aiosmtpd {self.version}, STARTTLS offered, login {self.settings.auth}"
 
     def close(self) -> None:
@@ -112,7 +112,7 @@ class OlderSMTPServer(Standing):
         )
 
     def _greet(self, process: "subprocess.Popen[str]") -> None:
-        """Tell the process what to do, and hear that it is ready."""
+        """Send the process its settings, and wait until it is ready."""
         told = {
             "socket": self._listener.socket.fileno(),
             "certificate": _for_child(self._key.path),

@@ -1,7 +1,7 @@
 """The program of the other process: whatever aiosmtpd its path leads to, on a socket that it inherits.
 
-It is told what to do in one line of JSON on its standard input, writes a line of JSON for each message, and ends when
-its input does. It runs without labkit, because labkit's own aiosmtpd is another one.
+Its settings are a line of JSON on its standard input. It writes a line of JSON for each message, and ends when its
+input does. It runs without labkit, because labkit's own aiosmtpd is another one.
 """
 
 import asyncio

@@ -79,7 +79,7 @@ def _other(part):
 
 
 def _peaceful():
-    """The first frame of a session that nobody attacked."""
+    """The first frame of a session that was not attacked."""
     conversations = network().capture.conversations
     return next(one.began for number, one in enumerate(conversations) if key().attack_on(number) is None)
 

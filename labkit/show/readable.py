@@ -1,4 +1,4 @@
-"""Phrases of dialects whose bytes are no text, as the line of text that the dialect tells of each."""
+"""Phrases of dialects whose bytes are no text, as the line of text that the dialect gives for each."""
 
 from collections.abc import Iterable
 
@@ -7,7 +7,7 @@ from labkit.decode.privacy import Exposure
 from labkit.dialects.base import Dialect
 
 
-def told(dialect: Dialect | None, event: Event) -> Event:
+def as_text(dialect: Dialect | None, event: Event) -> Event:
     """The event with that line as its bytes; of a dialect in text, and outside of any, the event as it is."""
     if dialect is None or dialect.tell is None or event.layer != TEXT:
         return event

@@ -1,0 +1,188 @@
+"""What a client asked of the server in one dialogue, and what the server did: logins, messages, and other work.
+
+Every part is decided by the server's own reply to it. Which commands are work, and which of them a message needs, is
+stated by the dialect.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from itertools import groupby, islice, takewhile, zip_longest
+from typing import NamedTuple
+
+from labkit.attacks.replies import NONE, Replies, Response, first_line
+from labkit.decode.event import CLIENT, SERVER, TEXT, Dialogue
+from labkit.decode.privacy import Exposure, as_begun, visible
+from labkit.dialects.base import Dialect
+
+LOGIN, MESSAGE = "login", "message"
+CREDENTIALS = ("password", "bearer token", "password hash")
+"""What a client proves with that it is the user."""
+_CONTENT = ("message", "attachment")
+
+
+class Deed(NamedTuple):
+    """Something that was asked of the real server, and what it did."""
+
+    what: str
+    """`LOGIN`, `MESSAGE` (with an envelope, or handed out by the server), or the title of a command: ``RETR``."""
+    values: tuple[str, ...]
+    """For a login the user name and what goes with it; a user name alone, or the mechanism, may be refused already.
+
+    For a message to whom or where it goes, and its text as far as it was said; for another command its line."""
+    accepted: bool | None
+    """Whether the server did it; None where it has not answered, or the answer is not understood."""
+    reply: str
+    """The first line of its answer; empty where there is none, or only one that promises another."""
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether the server has not said what became of it."""
+        return self.accepted is None and not self.reply
+
+
+def deeds(dialogue: Dialogue) -> list[Deed]:
+    """The deeds of what is said in clear in a dialogue; none where its protocol is not known."""
+    return list(_Reading(dialogue).deeds()) if dialogue.dialect else []
+
+
+def last_of_each(done: Iterable[Deed]) -> list[Deed]:
+    """The last login, and the last try of each other deed, in order: what became of earlier tries is past."""
+    found: list[Deed] = []
+    later: dict[tuple[str, ...], list[str]] = {}
+    for deed in reversed(list(done)):
+        key, text = ((LOGIN,), "") if deed.what == LOGIN else ((deed.what, *deed.values[:1]), "".join(deed.values[1:]))
+        tried = later.setdefault(key, [])
+        cut = deed.unanswered or not text
+        if not any(said.startswith(text) if cut else said == text for said in tried):
+            tried.append(text)
+            found.append(deed)
+    found.reverse()
+    return sorted(found, key=lambda deed: deed.what != LOGIN)
+
+
+class _Reading:
+    """One dialogue, read for what the server did."""
+
+    def __init__(self, dialogue: Dialogue) -> None:
+        self._dialect: Dialect = dialogue.dialect
+        self._events = dialogue.events
+        self._spoken = {
+            number: as_begun(event)
+            for number, event in enumerate(dialogue.events)
+            if event.sender == CLIENT and event.layer == TEXT
+        }
+        """What the client said, by its place among the events; what was cut off as what it would have been."""
+        self._replies = Replies(dialogue)
+        self._seen: dict[int, list[Exposure]] = {
+            index: list(found) for index, found in groupby(visible(dialogue), lambda one: one.event_index)
+        }
+        """Event -> what can be read in it."""
+
+    def deeds(self) -> Iterator[Deed]:
+        """Every deed."""
+        yield from self._logins()
+        yield from self._messages()
+        yield from self._handed_out()
+        yield from self._other_work()
+
+    def _settled(self, index: int) -> Response:
+        """What became of the event; an answer that promises another is none yet."""
+        answer = self._replies.fate(index)
+        return NONE if answer.done is None else answer
+
+    def _values(self, index: int, *whats: str) -> list[str]:
+        return [one.value for one in self._seen.get(index, ()) if one.what in whats]
+
+    def _line(self, index: int) -> str:
+        """What was asked in this event, without its tag."""
+        event = self._spoken[index]
+        if self._dialect.tell:
+            return self._dialect.tell(event.title, event.data)
+        return event.text.removeprefix(self._dialect.writes.tag(event.data)).strip()
+
+    # ---- logins
+
+    def _logins(self) -> Iterator[Deed]:
+        name: list[str] = []
+        for index, event in self._spoken.items():
+            said = self._values(index, "user name")
+            name = said[-1:] or name
+            if proofs := self._values(index, *CREDENTIALS):
+                yield from (Deed(LOGIN, (*name, proof), *self._settled(index)) for proof in proofs)
+                continue
+            done, reply = self._replies.first(index)
+            is_step = event.kind == "credential" or event.title in self._dialect.logins
+            if (is_step and done is not None) or (said and done is False):
+                yield Deed(LOGIN, tuple(said[-1:]), done, reply)
+
+    # ---- messages
+
+    def _messages(self) -> Iterator[Deed]:
+        dialect = self._dialect
+        begins = dialect.envelope[:1] or dialect.delivers
+        parts: list[int] = []
+        for index, event in self._spoken.items():
+            named = event.kind == "command" and event.title in (*dialect.envelope, *dialect.delivers)
+            if named and event.title in begins:
+                yield from self._delivery(parts)
+                parts = []
+            if named or (parts and event.kind in ("message", "continuation")):
+                parts.append(index)
+            elif self._values(index, *_CONTENT):  # a command that is the message itself
+                yield Deed(MESSAGE, (event.title, self._text([index])), *self._replies.fate(index))
+        yield from self._delivery(parts)
+
+    def _delivery(self, parts: list[int]) -> Iterator[Deed]:
+        """One message, of which these are the commands and the text: its envelope, and what became of it for each that
+        it is for. One that was begun and not ended has no answer."""
+        envelope = [index for index in parts if self._spoken[index].title in self._dialect.envelope]
+        goals, named = [], False
+        for index in envelope:
+            recipient, answer = self._values(index, "recipient")[:1], self._settled(index)
+            yield Deed(MESSAGE, (*(recipient or [self._line(index)]), ""), *answer)
+            if recipient and not named:
+                goals, named = [], True
+            if answer.done and bool(recipient) == named:
+                goals += recipient or [self._line(index)]
+        rest = [index for index in parts if index not in envelope]
+        what = MESSAGE
+        if rest and not envelope:
+            what, goals = self._spoken[rest[0]].title, [self._line(rest[0])]
+        for goal, answer in zip(goals, self._answers(rest, len(goals)), strict=True):
+            yield Deed(what, (goal, self._text(rest)), *answer)
+
+    def _answers(self, parts: list[int], count: int) -> list[Response]:
+        """What became of the message that consists of these commands and texts, for each that it is for."""
+        if not parts:
+            return [NONE] * count
+        refused = next((answer for index in parts if (answer := self._replies.first(index)).done is False), None)
+        if self._dialect.replies_to_message and self._spoken[parts[-1]].kind == "message":
+            each = islice(self._replies.each(parts[-1], count), count)
+            return [answer for _, answer in zip_longest(range(count), each, fillvalue=NONE)]
+        said = [index for index in parts if self._spoken[index].kind == "command"]
+        ended = not (said and re.fullmatch(self._dialect.continues, self._line(said[-1]), re.IGNORECASE))
+        return [refused or (self._settled(parts[-1]) if ended else NONE)] * count
+
+    def _text(self, parts: list[int]) -> str:
+        return "\n".join(value for index in parts for value in self._values(index, "subject", *_CONTENT))
+
+    def _handed_out(self) -> Iterator[Deed]:
+        """Messages that the server has given whole."""
+        for index, event in enumerate(self._events):
+            if event.sender == SERVER and self._values(index, *_CONTENT) and event.origin.begun is None:
+                yield Deed(MESSAGE, (), True, first_line(self._dialect, event))
+
+    # ---- other work
+
+    def _other_work(self) -> Iterator[Deed]:
+        for index, event in self._spoken.items():
+            if event.kind == "command" and event.title in self._dialect.works and not self._asks(index):
+                yield Deed(event.title, (self._line(index),), *self._settled(index))
+
+    def _asks(self, index: int) -> bool:
+        """Whether it is the question what the server offers, in a dialect in which other questions look alike."""
+        listing = self._dialect.writes.capabilities
+        if listing is None or self._spoken[index].title != self._dialect.ask:
+            return False
+        said = takewhile(lambda event: event.sender == SERVER, self._events[index + 1 :])
+        return any(listing.find(event.data) is not None for event in said if event.layer == TEXT)

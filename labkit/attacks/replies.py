@@ -1,0 +1,130 @@
+"""Which reply of the server answers what a client said, and whether it says that what was asked is done.
+
+Replies come in the order of what was said (RFC 2920 §3.1), or bear the tag of their command.
+"""
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import NamedTuple
+
+from labkit.decode.event import CLIENT, SERVER, TEXT, Dialogue, Event
+from labkit.dialects.base import Dialect
+from labkit.dialects.writing import DONE, LATER, REFUSED
+
+SAID = ("command", "credential", "message")
+"""Kinds of what a client says and a server replies to, once to each; before the first message."""
+ANSWERS = ("greeting", "reply", "refusal", "go-ahead", "challenge")
+"""Kinds of replies. Inside TLS, behind an upgrade, there is no greeting: what is read as one is a reply."""
+_MOST_PIPELINED = 100
+"""Replies among which one that says yes or no is looked for, where they bear no tags."""
+
+
+class Response(NamedTuple):
+    """What a reply of the server says."""
+
+    done: bool | None
+    """Whether it says that what was asked is done; None where it says neither that nor that it is not."""
+    line: str
+    """Its first line."""
+
+
+NONE = Response(None, "")
+"""No reply."""
+
+
+class Replies:
+    """What the server replied to each thing that a client said in a dialogue, whose protocol is known."""
+
+    def __init__(self, dialogue: Dialogue) -> None:
+        self._dialect: Dialect = dialogue.dialect
+        self._events = dialogue.events
+        self._replies: list[int] = []
+        """Events of the server that answer something, in order."""
+        self._tagged: dict[str, list[int]] = defaultdict(list)
+        """Tag -> the replies that bear it."""
+        self._commands = [n for n, e in enumerate(dialogue.events) if e.sender == CLIENT and e.kind == "command"]
+        self._owed: dict[int, int] = {}
+        """Event of the client -> how many replies to what it said before are still to come."""
+        self._count()
+
+    def first(self, index: int) -> Response:
+        """The first reply to the event of that index."""
+        return next(self.each(index, 1), NONE)
+
+    def fate(self, index: int) -> Response:
+        """The reply that says what became of the event of that index: behind a challenge and its like, the next one
+        that does. Where none does, the first."""
+        first = None
+        for answer in self.each(index):
+            if answer.done is not None:
+                return answer
+            first = first or answer
+        return first or NONE
+
+    def each(self, index: int, most: int = _MOST_PIPELINED) -> Iterator[Response]:
+        """The replies to the event of that index, and without tags also those that follow, at most so many."""
+        tag = self._tag(index)
+        among = self._tagged[tag] if tag else self._replies
+        start = bisect_right(among, index)
+        if not tag and start + self._owed.get(index, 0) < len(among):
+            start += self._owed.get(index, 0)
+        for number in among[start:] if tag else among[start : start + most]:
+            yield Response(
+                _accepts(self._dialect, self._events[number]), first_line(self._dialect, self._events[number])
+            )
+
+    def _count(self) -> None:
+        owed = 0
+        said = [(n, event) for n, event in enumerate(self._events) if event.layer == TEXT]
+        for (number, event), (_, following) in pairwise([*said, (0, None)]):
+            if event.sender == CLIENT and event.kind in SAID:
+                self._owed[number] = owed
+                owed += not _is_answered_with(following)
+            elif event.sender == SERVER and self._owed and self._is_reply(event):
+                self._replies.append(number)
+                if self._dialect.tagged:
+                    self._tagged[self._dialect.writes.tag(event.data)].append(number)
+                owed = max(0, owed - 1)
+
+    def _is_reply(self, event: Event) -> bool:
+        """Whether it answers the client; a list that the server gives unasked in the place of a greeting does not."""
+        listing = self._dialect.writes.capabilities
+        unasked = event.kind == "greeting" and listing is not None and listing.unasked
+        return event.kind in (*ANSWERS, "message") and event.title not in self._dialect.more_follows and not unasked
+
+    def _tag(self, index: int) -> str:
+        """The tag of the last command; empty where there are no tags."""
+        before = bisect_right(self._commands, index)
+        if not (self._dialect.tagged and before):
+            return ""
+        return self._dialect.writes.tag(self._events[self._commands[before - 1]].data)
+
+
+def first_line(dialect: Dialect, event: Event) -> str:
+    """The first line of a phrase, in words where the dialect is binary."""
+    told = dialect.tell(event.title, event.data) if dialect.tell else event.text
+    return told.split("\n", 1)[0].rstrip("\r")
+
+
+def _accepts(dialect: Dialect, reply: Event) -> bool | None:
+    """Whether a reply says that something was done; None where it says neither that nor that it was not."""
+    if dialect.accepts is not None:
+        return dialect.accepts(reply.title, reply.data)
+    if reply.kind == "message":  # it stands behind a success, with which it is one phrase
+        return True
+    if reply.title[:1].isdigit():  # RFC 5321 §4.2.1: 1 and 3 say that the answer is still to come
+        return {"2": True, "4": False, "5": False}.get(reply.title[:1])
+    return next((kind == DONE for kind in (DONE, REFUSED, LATER) if _word(dialect, kind) == reply.title), None)
+
+
+def _word(dialect: Dialect, kind: str) -> str:
+    """The status of a reply of that kind; empty where the dialect has none."""
+    write = dialect.writes.replies.get(kind)
+    return write("", "tag").split()[1 if dialect.tagged else 0].decode("latin-1") if write else ""
+
+
+def _is_answered_with(following: Event | None) -> bool:
+    """Whether a command has its answer with what follows: the bytes that it has announced."""
+    return following is not None and following.sender == CLIENT and following.kind in ("message", "continuation")

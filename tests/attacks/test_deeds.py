@@ -1,0 +1,295 @@
+"""What the server did of what a client asked is read from its own replies, command by command, in every protocol."""
+
+import base64
+from itertools import groupby
+
+import pytest
+
+from labkit.attacks.deeds import deeds, last_of_each
+from labkit.attacks.evidence import injection_proof
+from labkit.attacks.loot import CLEAR, Loot, items
+from labkit.capture.conversation import Conversation, Endpoint
+from labkit.decode.dialogue import read
+from labkit.decode.privacy import visible
+from labkit.dialects import CLIENT, SERVER, for_port
+from labkit.dialects.ldap_messages import ENUMERATED, STRING, element, entry, envelope, number, result
+from labkit.dialects.postgresql import error, message, startup
+
+SIDES = {"C: ": CLIENT, "S: ": SERVER}
+
+
+def said(text):
+    """Pairs of side and bytes, of lines that begin with ``C: `` or ``S: ``."""
+    lines = [(SIDES[line[:3]], line[3:].encode() + b"\r\n") for line in text.strip("\n").split("\n")]
+    return [(side, b"".join(data for _, data in run)) for side, run in groupby(lines, lambda line: line[0])]
+
+
+def conversation(port, turns):
+    """The dialogue of these turns with a server on this port."""
+    ends = Endpoint("192.0.2.1", 50000), Endpoint("192.0.2.2", port)
+    chunks = [(number, number, side, "data", data, len(data)) for number, (side, data) in enumerate(turns, 1)]
+    return read(Conversation(*ends, [(0, 0, CLIENT, "syn", b"", 0), *chunks]))
+
+
+def became(port, turns):
+    """What became of it all: done, a refusal, open, or nothing."""
+    dialogue = conversation(port, turns)
+    assert dialogue.dialect is for_port(port)
+    last = last_of_each(deeds(dialogue))
+    refused = [f"refused {deed.what}" for deed in last if deed.accepted is False]
+    unanswered = ["open"] if any(deed.unanswered for deed in last) else []
+    return (refused or unanswered or (["done"] if last else ["nothing"]))[0]
+
+
+POP = "S: +OK POP3 ready\nC: USER alice\nS: +OK\nC: PASS hunter2\nS: +OK\n"
+MAIL = "S: +OK\nS: Subject: x\nS: \nS: hello\nS: .\n"
+IMAP = "S: * OK IMAP ready\nC: a LOGIN alice hunter2\nS: a OK\nC: b SELECT INBOX\nS: * 2 EXISTS\nS: b OK\n"
+SMTP = "S: 220 x ESMTP\nC: EHLO a\nS: 250 x\n"
+ONE = "C: MAIL FROM:<a@x>\nS: 250 ok\nC: RCPT TO:<b@x>\nS: 250 ok\n"
+TEXT = "C: DATA\nS: 354 go\nC: Subject: x\nC: \nC: hello{}\nC: .\n"
+PIPED = "C: MAIL FROM:<a@x>\nC: RCPT TO:<b@x>\nC: BDAT 7{}\nC: hello\nS: 250 ok\nS: 250 ok\nS: 250 ok\n"
+LMTP = "S: 220 x LMTP\nC: LHLO a\nS: 250 x\n" + ONE + "C: RCPT TO:<c@x>\nS: 250 ok\n" + TEXT
+FTP = "S: 220 FTP ready\nC: USER alice\nS: 331 who?\nC: PASS hunter2\nS: 230 in\nC: EPSV\nS: 229 (|||4000|)\n"
+NNTP = "S: 200 NNTP ready\n"
+SIEVE = (
+    'S: "IMPLEMENTATION" "x"\nS: "SASL" "PLAIN"\nS: OK\n'
+    f'C: AUTHENTICATE "PLAIN" "{base64.b64encode(b"x alice x".replace(b"x ", bytes(1))).decode()}"\nS: OK\n'
+)
+
+CASES = {
+    # mail that is fetched
+    "a POP3 mail": (110, POP + "C: RETR 1\n" + MAIL, "done"),
+    "a POP3 mail in small letters": (110, POP + "C: retr 1\n" + MAIL, "done"),
+    "no such POP3 mail": (110, POP + "C: RETR 9\nS: -ERR none\nC: QUIT\nS: +OK", "refused RETR"),
+    "the second of two": (110, POP + "C: RETR 1\n" + MAIL + "C: RETR 2\nS: -ERR gone", "refused RETR"),
+    "two asked for ahead": (110, POP + "C: RETR 1\nC: RETR 2\n" + MAIL + "S: -ERR gone", "refused RETR"),
+    "a POP3 mail at the second try": (110, POP + "C: RETR 1\nS: -ERR busy\nC: RETR 1\n" + MAIL, "done"),
+    "a POP3 mail cut off": (110, POP + "C: RETR 1\nS: +OK\nS: Subject: x\nS: \nS: hel", "open"),
+    "a POP3 mail that never came": (110, POP + "C: RETR 1", "open"),
+    "the head of a POP3 mail": (110, POP + "C: TOP 7 0\nS: -ERR none", "refused TOP"),
+    "a POP3 mail that stays": (110, POP + "C: DELE 7\nS: -ERR none", "refused DELE"),
+    "an empty mailbox": (110, POP + "C: STAT\nS: +OK 0 0\nC: QUIT\nS: +OK", "done"),
+    "a user without a mailbox": (110, "S: +OK POP3 ready\nC: USER eve\nS: -ERR no\nC: QUIT\nS: +OK", "refused login"),
+    "an empty password": (110, "S: +OK POP3 ready\nC: USER a\nS: +OK\nC: PASS \nS: -ERR no", "refused login"),
+    "a user name alone": (110, "S: +OK POP3 ready\nC: USER alice\nS: +OK\nC: QUIT\nS: +OK", "nothing"),
+    "an IMAP mail": (143, IMAP + "C: c FETCH 1 BODY[]\nS: * 1 FETCH (BODY[] {5}\nS: hello)\nS: c OK", "done"),
+    "an IMAP mail that is gone": (143, IMAP + "C: c UID FETCH 1 BODY[]\nS: c NO gone", "refused UID FETCH"),
+    "one IMAP mail of two": (
+        143,
+        IMAP + "C: c FETCH 1:2 BODY[]\nS: * 1 FETCH (BODY[] {5}\nS: hello)\nS: c NO one is gone",
+        "refused FETCH",
+    ),
+    "three hundred IMAP mails": (
+        143,
+        IMAP + "C: c FETCH 1:300 BODY[]\n" + "S: * 1 FETCH (BODY[] {5}\nS: hello)\n" * 300 + "S: c OK",
+        "done",
+    ),
+    "an IMAP mailbox that is not there": (143, IMAP + "C: c SELECT x\nS: c NO none", "refused SELECT"),
+    "a mailbox that is made first": (
+        143,
+        IMAP + "C: c SELECT x\nS: c NO none\nC: d CREATE x\nS: d OK\nC: e SELECT x\nS: e OK",
+        "done",
+    ),
+    "IMAP replies out of order": (143, IMAP + "C: c NOOP\nC: d FETCH 1 BODY[]\nS: d NO gone\nS: c OK", "refused FETCH"),
+    "a copy that is refused": (143, IMAP + "C: c COPY 1 x\nS: c NO none", "refused COPY"),
+    # mail that is brought
+    "an APPEND": (143, IMAP + "C: c APPEND x {5+}\nC: hello\nS: c OK", "done"),
+    "an APPEND refused before the mail": (143, IMAP + "C: c APPEND x {5}\nS: c NO none", "refused APPEND"),
+    "an APPEND refused behind the mail": (143, IMAP + "C: c APPEND x {5+}\nC: hello\nS: c NO big", "refused APPEND"),
+    "an APPEND at the second try": (
+        143,
+        IMAP + "C: c APPEND x {5+}\nC: hello\nS: c NO none\nC: d APPEND x {5+}\nC: hello\nS: d OK",
+        "done",
+    ),
+    "one APPEND of two": (
+        143,
+        IMAP + "C: c APPEND x {5+}\nC: hello\nS: c NO no\nC: d APPEND x {6+}\nC: hello2\nS: d OK",
+        "refused APPEND",
+    ),
+    "a mail": (25, SMTP + ONE + TEXT.format("") + "S: 250 ok\nC: QUIT\nS: 221 bye", "done"),
+    "a mail in small letters": (25, SMTP + (ONE + TEXT.format("")).replace("MAIL", "mail") + "S: 250 ok", "done"),
+    "a mail without a line": (25, SMTP + ONE + "C: DATA\nS: 354 go\nC: .\nS: 250 ok", "done"),
+    "a mail that is too large": (25, SMTP + ONE + TEXT.format("") + "S: 552 no", "refused message"),
+    "a size that is too large": (25, SMTP + "C: MAIL FROM:<a@x> SIZE=9999999\nS: 552 no", "refused message"),
+    "a mail without an answer": (25, SMTP + ONE + TEXT.format(""), "open"),
+    "a mail without its dot": (25, SMTP + ONE + TEXT.format("").removesuffix("C: .\n"), "open"),
+    "an envelope alone": (25, SMTP + ONE + "C: QUIT\nS: 221 bye", "open"),
+    "an envelope that was dropped": (25, SMTP + ONE + "C: RSET\nS: 250 ok\nC: QUIT\nS: 221 bye", "open"),
+    "a recipient at the second try": (
+        25,
+        SMTP + ONE.replace("RCPT TO:<b@x>\nS: 250", "RCPT TO:<b@x>\nS: 451") + ONE + TEXT.format("") + "S: 250 ok",
+        "done",
+    ),
+    "the first mail of two": (
+        25,
+        SMTP + ONE + TEXT.format("") + "S: 554 no\n" + ONE + TEXT.format(" again") + "S: 250 ok",
+        "refused message",
+    ),
+    "a mail that is sent again": (
+        25,
+        SMTP + ONE + TEXT.format("") + "S: 451 later\n" + ONE + TEXT.format("") + "S: 250 ok",
+        "done",
+    ),
+    "a mail in one chunk": (25, SMTP + PIPED.format(" LAST") + "C: QUIT\nS: 221 bye", "done"),
+    "a chunk that is not the last": (25, SMTP + PIPED.format("") + "C: QUIT\nS: 221 bye", "open"),
+    "a last chunk without a byte": (25, SMTP + PIPED.format("") + "C: BDAT 0 LAST\nS: 250 ok", "done"),
+    "a last chunk that is refused": (25, SMTP + PIPED.format("") + "C: BDAT 0 LAST\nS: 554 no", "refused message"),
+    "a second chunk that is refused": (
+        25,
+        SMTP + PIPED.format("") + "C: BDAT 7 LAST\nC: world\nS: 552 no",
+        "refused message",
+    ),
+    "both recipients of LMTP": (24, LMTP.format("") + "S: 250 ok\nS: 250 ok", "done"),
+    "the second recipient of LMTP": (24, LMTP.format("") + "S: 250 ok\nS: 452 full", "refused message"),
+    "half of the answers of LMTP": (24, LMTP.format("") + "S: 250 ok", "open"),
+    "an article": (119, NNTP + "C: POST\nS: 340 go\nC: Subject: x\nC: \nC: hi\nC: .\nS: 240 ok", "done"),
+    "an article that is not taken": (119, NNTP + "C: POST\nS: 340 go\nC: hi\nC: .\nS: 441 no", "refused POST"),
+    "a server where nothing is posted": (119, NNTP + "C: POST\nS: 440 no", "refused POST"),
+    # logins
+    "a login without a name": (25, SMTP + "C: AUTH EXTERNAL =\nS: 235 in", "done"),
+    "a login whose second step is refused": (
+        25,
+        SMTP + "C: AUTH GSSAPI\nS: 334 \nC: YWJjZA==\nS: 535 no",
+        "refused login",
+    ),
+    "a login that ends with a challenge": (
+        25,
+        SMTP + "C: AUTH XOAUTH2 dXNlcj1hAWF1dGg9QmVhcmVyIHQBAQ==\nS: 334 e30=",
+        "open",
+    ),
+    "a token that is refused": (
+        25,
+        SMTP + "C: AUTH XOAUTH2 dXNlcj1hAWF1dGg9QmVhcmVyIHQBAQ==\nS: 334 e30=\nC: \nS: 535 no",
+        "refused login",
+    ),
+    "a login that is called off": (25, SMTP + "C: AUTH LOGIN\nS: 334 VXNlcm5hbWU6\nC: *\nS: 501 off", "refused login"),
+    "a name that needs no password": (21, "S: 220 FTP ready\nC: USER anonymous\nS: 230 in", "done"),
+    # files, scripts, news
+    "a file": (21, FTP + "C: RETR x\nS: 150 here\nS: 226 done", "done"),
+    "a file that is not there": (21, FTP + "C: RETR x\nS: 550 none", "refused RETR"),
+    "a file that was broken off": (21, FTP + "C: RETR x\nS: 150 here\nS: 426 lost", "refused RETR"),
+    "a file of which nothing was heard again": (21, FTP + "C: STOR x\nS: 150 go", "open"),
+    "a full disk": (21, FTP + "C: STOR x\nS: 150 go\nS: 552 full", "refused STOR"),
+    "a folder that is not there": (21, FTP + "C: CWD x\nS: 550 none\nC: QUIT\nS: 221 bye", "refused CWD"),
+    "a news article": (119, NNTP + "C: ARTICLE 1\nS: 220 1 <a@x>\nS: Subject: x\nS: \nS: hi\nS: .", "done"),
+    "no such news article": (119, NNTP + "C: ARTICLE 1\nS: 430 none", "refused ARTICLE"),
+    "an article for those who are logged in": (
+        119,
+        NNTP
+        + "C: ARTICLE 1\nS: 480 who?\nC: AUTHINFO USER a\nS: 381 and?\nC: AUTHINFO PASS b\nS: 281 in\n"
+        + "C: ARTICLE 1\nS: 220 1 <a@x>\nS: Subject: x\nS: \nS: hi\nS: .",
+        "done",
+    ),
+    "a script": (4190, SIEVE + 'C: PUTSCRIPT "a" {5+}\nC: keep;\nS: OK', "done"),
+    "a script that is wrong": (4190, SIEVE + 'C: PUTSCRIPT "a" {5+}\nC: keap;\nS: NO "what?"', "refused PUTSCRIPT"),
+    "a script that is not there": (4190, SIEVE + 'C: SETACTIVE "a"\nS: NO "none"', "refused SETACTIVE"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_became_of_it_is_what_the_replies_say(name):
+    port, text, expected = CASES[name]
+    assert became(port, said(text)) == expected
+
+
+def bound(number_, code, name=b"", *more):
+    """The answer to a bind."""
+    return SERVER, envelope(number_, 0x61, number(code, ENUMERATED), element(STRING, name), element(STRING), *more)
+
+
+def binds(number_, how):
+    """A bind without a name."""
+    return CLIENT, envelope(number_, 0x60, number(3), element(STRING), how)
+
+
+NTLM = [b"NTLMSSP\0" + bytes([step, 0, 0, 0]) + bytes(60) for step in (1, 2, 3)]
+
+
+def sicily(code):
+    """A login of Active Directory's own kind, [MS-ADTS] §5.1.1.1.3: its challenge comes with a success."""
+    return [
+        *(binds(1, element(0x89)), bound(1, 0, b"NTLM")),
+        *(binds(2, element(0x8A, NTLM[0])), bound(2, 0, NTLM[1])),
+        *(binds(3, element(0x8B, NTLM[2])), bound(3, code)),
+    ]
+
+
+def spnego(code):
+    """A login with GSS-SPNEGO, in which NTLM is wrapped."""
+    first, last = (element(0xA3, element(STRING, b"GSS-SPNEGO"), element(STRING, NTLM[step])) for step in (0, 2))
+    return [binds(1, first), bound(1, 14, b"", element(0x87, NTLM[1])), binds(2, last), bound(2, code)]
+
+
+ANONYMOUS = [binds(1, element(0x80)), bound(1, 0)]
+SEARCH = (CLIENT, envelope(2, 0x63, element(STRING, b"dc=lab"), number(2, ENUMERATED), number(0, ENUMERATED)))
+FOUND = [(SERVER, entry(2, f"uid=u{one}", {})) for one in range(300)]
+BEGUN = [(CLIENT, startup({"user": "alice"})), (SERVER, message(b"R", bytes(4)) + message(b"Z", b"I"))]
+ROW = message(b"D", b"\0\1\0\0\0\2hi")
+ROWS = message(b"T", bytes(2)) + ROW * 300
+
+RECORDS = {
+    "Sicily": (389, sicily(0), "done"),
+    "Sicily with a wrong password": (389, sicily(49), "refused login"),
+    "half of Sicily": (389, sicily(0)[:4], "nothing"),
+    "GSS-SPNEGO": (389, spnego(0), "done"),
+    "GSS-SPNEGO with a wrong password": (389, spnego(49), "refused login"),
+    "half of GSS-SPNEGO": (389, spnego(0)[:2], "nothing"),
+    "a bind without a name": (389, ANONYMOUS, "done"),
+    "a bind without a name that is refused": (389, [ANONYMOUS[0], bound(1, 48)], "refused login"),
+    "a search": (389, [*ANONYMOUS, SEARCH, *FOUND, (SERVER, result(2, 0x65, 0))], "done"),
+    "a search that is refused": (389, [*ANONYMOUS, SEARCH, (SERVER, result(2, 0x65, 50))], "refused SearchRequest"),
+    "a search without an end": (389, [*ANONYMOUS, SEARCH, *FOUND], "open"),
+    "a query": (5432, [*BEGUN, (CLIENT, message(b"Q", b"x\0")), (SERVER, ROWS + message(b"C", b"OK\0"))], "done"),
+    "a query that is refused": (
+        5432,
+        [*BEGUN, (CLIENT, message(b"Q", b"x\0")), (SERVER, error("42601", "no"))],
+        "refused Query",
+    ),
+    "a database that is not there": (5432, [BEGUN[0], (SERVER, error("3D000", "no"))], "refused login"),
+}
+
+
+def test_what_a_directory_and_a_database_give_out_in_clear_is_read():
+    told = {"entry": (389, [*ANONYMOUS, SEARCH, *FOUND[:2]]), "value": (5432, [*BEGUN, (SERVER, ROW)])}
+    for what, (port, turns) in told.items():
+        assert what in Loot(items(conversation(port, turns), CLEAR, 1)).secrets
+
+
+def test_sicily_tells_a_name_and_a_hash():
+    names = "LAB".encode("utf-16-le"), "eve".encode("utf-16-le")
+    proof = bytes(range(40))
+    fields, at = b"", 64
+    for part in (b"", proof, *names, b""):
+        fields, at = fields + len(part).to_bytes(2, "little") * 2 + at.to_bytes(4, "little"), at + len(part)
+    last = b"NTLMSSP\0\3\0\0\0" + fields + bytes(8) + b"\1\0\0\0" + proof + b"".join(names)
+    dialogue = conversation(389, [*sicily(0)[:4], binds(3, element(0x8B, last)), bound(3, 49)])
+    found = {one.what: one.value for one in visible(dialogue)}
+    assert (found["user name"], found["domain"]) == ("eve", "LAB")
+    assert found["password hash"].startswith("can be tried offline: NTLMv2, challenge 0000000000000000")
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_what_became_of_it_is_what_the_replies_say_in_records(name):
+    port, turns, expected = RECORDS[name]
+    assert became(port, turns) == expected
+
+
+INJECTED = {
+    "before all": (25, "S: 252 mallory\nC: EHLO x\nS: 250 x\nC: QUIT\nS: 221 bye", "252 mallory"),
+    "behind the first question": (
+        25,
+        "C: EHLO x\nS: 252 mallory\nS: 250-x\nS: 250 y\nC: QUIT\nS: 221 bye",
+        "252 mallory",
+    ),
+    "in news": (119, "C: CAPABILITIES\nS: 111 2026\nS: 101 x\nS: VERSION 2\nS: .", "111 2026"),
+    "a command that is not known, and a farewell": (25, "C: EHLO x\nS: 250 x\nC: HELP\nS: 502 no\nS: 421 idle", ""),
+    "a recipient, and a farewell": (25, "C: EHLO x\nS: 250 x\nC: RCPT TO:<b@x>\nS: 550 no\nS: 421 idle", ""),
+    "a wrong password, and a farewell": (110, "C: USER a\nS: +OK\nC: PASS b\nS: -ERR no\nS: -ERR bye", ""),
+    "no list, no user, and a farewell": (110, "C: CAPA\nS: -ERR no\nC: USER a\nS: -ERR no\nS: -ERR bye", ""),
+}
+
+
+@pytest.mark.parametrize("name", INJECTED)
+def test_a_server_that_takes_its_leave_unasked_has_run_no_injected_command(name):
+    port, text, proof = INJECTED[name]
+    assert injection_proof(for_port(port), conversation(port, said(text)).events) == proof
