@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from itertools import accumulate, groupby
+from operator import attrgetter
 from typing import NamedTuple
 
 from labkit.decode import preface
@@ -60,7 +61,7 @@ def visible(dialogue: Dialogue) -> list[Exposure]:
     found = [
         Exposure(what, value, index, *span)
         for index, event in clear
-        if event.layer == TLS
+        if event.layer == TLS and event.title in _TOLD
         for what, value, *span in _handshake(event)
     ]
     if texts and texts[0][1].kind == "preface":
@@ -72,7 +73,7 @@ def visible(dialogue: Dialogue) -> list[Exposure]:
         what = "file" if dialogue.part_of else "text"
         said = (one for one in texts if dialogue.part_of or is_text(one[1].data))
         found += [Exposure(what, text(event.data), index, 0, len(event.data)) for index, event in said]
-    return sorted(found, key=lambda exposure: (exposure.event_index, exposure.start))
+    return sorted(found, key=attrgetter("event_index", "start"))
 
 
 def _to_proxies(events: "list[_Numbered]") -> Iterator[Exposure]:
@@ -99,19 +100,19 @@ def _said(dialect: Dialect, events: list[_Numbered], begins: bool) -> Iterator[E
     """What is told in a dialect; `begins` is whether the conversation was captured from its beginning."""
     login = _Steps(dialect.reveals) if dialect.reveals else _Login(dialect.sasl)
     for index, event in events:
-        for what, value, *span in (*login.read(event), *_mail(dialect, event)):
+        seen = login.read(event)
+        for what, value, *span in (*seen, *_mail(dialect, event)) if event.kind == "message" else seen:
             yield Exposure(what, value, index, *span)
         if event.kind == "unknown" and is_text(event.data) and len(said := event.data.rstrip(b"\r\n")) > 1:
             yield Exposure("text", text(said), index, 0, len(said))
     yield from _mail_as_commands(dialect, events, begins)
-    timestamp = _timestamp(dialect, events)
     for phrases in _with_continuations(events):
         if reads := dialect.discloses.get(phrases[0][1].title):
             found = _told(dialect, reads, phrases) if isinstance(reads, str) else _counted(reads, phrases)
             for what, value, *place in found:
                 hashed = what == sasl.HASH
-                shown = sasl.offline(phrases[0][1].title, timestamp, value) if hashed else text(value)
-                yield Exposure(what, shown, *place)
+                title, timestamp = phrases[0][1].title, _timestamp(dialect, events) if hashed else b""
+                yield Exposure(what, sasl.offline(title, timestamp, value) if hashed else text(value), *place)
 
 
 def _timestamp(dialect: Dialect, events: list[_Numbered]) -> bytes:
@@ -284,18 +285,30 @@ _EMPTY = b"="
 
 
 def _decoded(coded: bytes, cut: bool) -> bytes:
-    """What is said in base64, whose end may be `cut` off; as it stands where it is not base64."""
+    """What is said in base64, whose end may be `cut` off or which may be wrongly padded; as it stands where it is not
+    base64."""
     try:
         return b"" if coded == _EMPTY else b64decode(coded, validate=True)
     except ValueError:
-        return unbase64(coded) if cut and _BASE64.fullmatch(coded) else coded
+        return unbase64(coded) if cut and _BASE64.fullmatch(coded) else _padded_anew(coded)
+
+
+def _padded_anew(coded: bytes) -> bytes:
+    """What is said in base64 with blanks around it or with other padding than it needs, if that is text."""
+    letters = coded.strip(b" \t=")
+    try:
+        found = b64decode(letters + b"=" * (-len(letters) % 4), validate=True)
+        return found if found.decode().translate(_SEPARATORS).isprintable() else coded
+    except ValueError:
+        return coded
 
 
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]+=?")
 
 
 def _mail(dialect: Dialect, event: Event) -> Iterator[_Seen]:
-    for start, end in dialect.messages(event.data) if event.kind == "message" else ():
+    """What a phrase of kind message tells."""
+    for start, end in dialect.messages(event.data):
         yield from _in_message(as_read(event.data[start:end]), start)
 
 
@@ -348,8 +361,7 @@ def _attachment(part: Entity) -> str:
 
 
 def _handshake(event: Event) -> Iterator[_Seen]:
-    if event.title not in _TOLD:
-        return
+    """What a message of TLS tells whose title is in `_TOLD`."""
     names, groups = _TOLD[event.title]
     fields = event.origin.fields_in(event, groups)
     found = [
