@@ -281,6 +281,7 @@ INJECTED = {
         "C: EHLO x\nS: 252 mallory\nS: 250-x\nS: 250 y\nC: QUIT\nS: 221 bye",
         "252 mallory",
     ),
+    "the same as the client says": (110, "C: AUTH X-MALLORY\nS: -ERR no\nC: QUIT\nS: -ERR no\nS: +OK bye", "-ERR no"),
     "in news": (119, "C: CAPABILITIES\nS: 111 2026\nS: 101 x\nS: VERSION 2\nS: .", "111 2026"),
     "a command that is not known, and a farewell": (25, "C: EHLO x\nS: 250 x\nC: HELP\nS: 502 no\nS: 421 idle", ""),
     "a recipient, and a farewell": (25, "C: EHLO x\nS: 250 x\nC: RCPT TO:<b@x>\nS: 550 no\nS: 421 idle", ""),
