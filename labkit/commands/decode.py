@@ -55,13 +55,13 @@ def run(chosen: argparse.Namespace) -> int:
 
 def _lookups(file: CaptureFile) -> "tuple[list[Lookup], int]":
     """The questions to a name server, and when the capture began."""
-    if not asks(file.again().frames(), file.passed_over):
+    if not asks(file.again().records(), file.passed_over):
         return [], 0
     from labkit.defences.lookups import lookups  # it loads the DNS
 
-    frames = file.again().frames()
+    frames = file.again().records()
     first = next(frames)
-    return lookups(chain([first], frames)), first.time
+    return lookups(chain([first], frames)), first[0]
 
 
 def _told_lookups(found: "list[Lookup]", began: int, json: bool) -> str:

@@ -42,26 +42,25 @@ _new = tuple.__new__
 
 def json_line(dialogue: Dialogue) -> str:
     """One line of ASCII without its line ending."""
-    head = json.dumps(
-        {
-            "client": _end(dialogue.client, dialogue.client_name),
-            "server": _end(dialogue.server, dialogue.server_name),
-            "protocol": dialogue.dialect.name if dialogue.dialect else None,
-            "tls": asdict(dialogue.session) if dialogue.session else None,
-        }
-    )
+    client = _end(dialogue.client, dialogue.client_name)
+    server = _end(dialogue.server, dialogue.server_name)
+    protocol = _word(dialogue.dialect.name) if dialogue.dialect else "null"
+    tls = json.dumps(asdict(dialogue.session)) if dialogue.session else "null"
     events = ", ".join(map(_event, dialogue.events))
     readable = ", ".join(map(_exposure, visible(dialogue)))
-    return f'{head[:-1]}, "events": [{events}], "readable": [{readable}]}}'
+    return (
+        f'{{"client": {client}, "server": {server}, "protocol": {protocol}, "tls": {tls}, '
+        f'"events": [{events}], "readable": [{readable}]}}'
+    )
 
 
 def lookups_line(found: "Iterable[Lookup]") -> str:
     """One line of ASCII for the questions to a name server."""
-    return json.dumps({"lookups": [{**asdict(one), "time": one.time / 1e9, "about": one.about} for one in found]})
+    return json.dumps({"lookups": [{**vars(one), "time": one.time / 1e9, "about": one.about} for one in found]})
 
 
-def _end(end: Endpoint, name: str) -> dict[str, str | int]:
-    return {"host": end.host, "port": end.port, "name": name}
+def _end(end: Endpoint, name: str) -> str:
+    return f'{{"host": {quoted(end.host)}, "port": {end.port}, "name": {_word(name)}}}'
 
 
 def _event(event: Event) -> str:

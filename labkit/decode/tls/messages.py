@@ -7,6 +7,7 @@ is for as a whole is `meanings`.
 
 import re
 from collections.abc import Collection
+from functools import lru_cache
 
 from labkit.decode.event import Field
 from labkit.decode.tls.certificate import certificate
@@ -50,6 +51,10 @@ def handshake_fields(data: bytes, setting: Setting, groups: Collection[str] | No
     value.
     """
     return _fields(data, setting, _handshake, groups)
+
+
+certificate_fields = lru_cache(64)(handshake_fields)
+"""The same of a Certificate, kept: up to TLS 1.2 a server sends the same bytes in each session."""
 
 
 def record_fields(kind: str, data: bytes, setting: Setting) -> tuple[Field, ...]:
