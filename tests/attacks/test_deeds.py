@@ -164,6 +164,11 @@ CASES = {
     ),
     "a login that is called off": (25, SMTP + "C: AUTH LOGIN\nS: 334 VXNlcm5hbWU6\nC: *\nS: 501 off", "refused login"),
     "a name that needs no password": (21, "S: 220 FTP ready\nC: USER anonymous\nS: 230 in", "done"),
+    "a login that lacks an account": (
+        21,
+        "S: 220 FTP ready\nC: USER a\nS: 331 \nC: PASS b\nS: 332 \nC: QUIT\nS: 221 ",
+        "open",
+    ),
     # files, scripts, news
     "a file": (21, FTP + "C: RETR x\nS: 150 here\nS: 226 done", "done"),
     "a file that is not there": (21, FTP + "C: RETR x\nS: 550 none", "refused RETR"),
