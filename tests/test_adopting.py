@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from dovecot_home import PORTS, dovecot_home
-from networks import made
+from networks import require
 from postfix_home import postfix_home
 from tools import tool
 
@@ -35,7 +35,7 @@ def adopted(kind: str):
 
 @pytest.fixture(scope="module", params=sorted(KINDS))
 def dovecot(request):
-    made(request.param).close()
+    require(request.param)
     with adopted(request.param) as running:
         yield running
 
@@ -88,7 +88,7 @@ def test_a_probe_finds_in_dovecot_what_it_was_told_wrong_and_nothing_else(doveco
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="Postfix changes its user")
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_postfix_is_sent_to_attacked_and_found_without_a_fault(kind):
-    made(kind).close()
+    require(kind)
     with Lab(kind) as lab:
         shown = lab.authority.certificate("right")
         at = f"{lab.mail.address}:{lab.mail.free_port(25)}"
@@ -115,7 +115,7 @@ def _shown(lab, folder):
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_a_program_that_writes_a_key_log_has_its_sessions_opened(kind, tmp_path):
-    made(kind).close()
+    require(kind)
     with Lab(kind) as lab:
         pem, at = _shown(lab, tmp_path)
         script = 'exec "$0" s_server -quiet -accept "$1" -cert "$2" -keylogfile "$SSLKEYLOGFILE"'
@@ -132,7 +132,7 @@ def test_a_program_that_writes_a_key_log_has_its_sessions_opened(kind, tmp_path)
 @pytest.mark.parametrize("kind", sorted(KINDS))
 @pytest.mark.parametrize("verb", ("run", "try_out"))
 def test_a_program_that_is_run_once_has_its_sessions_opened_too(kind, verb, tmp_path):
-    made(kind).close()
+    require(kind)
     with Lab(kind) as lab:
         pem, at = _shown(lab, tmp_path)
         lab.mail.start([tool("openssl"), "s_server", "-quiet", "-www", "-accept", at, "-cert", pem])
@@ -185,7 +185,7 @@ AGAIN = "import subprocess, sys; subprocess.run([sys.executable, '-c', ''], chec
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="another user runs all of this already")
 def test_an_ordinary_user_runs_dovecot_on_a_private_lan():
-    made("namespace").close()
+    require("namespace")
     nobody = [tool("setpriv"), "--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs", "--inh-caps=-all"]
     folders = [path for path in sys.path if path]
     with TemporaryDirectory(prefix="tests-of-labkit-") as home:

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import psutil
 import pytest
-from networks import made
+from networks import require
 
 from labkit import Lab, attacks
 from labkit.errors import LabError
@@ -76,7 +76,7 @@ def collector(monkeypatch):
 @pytest.mark.parametrize("method", ("auto", "tap"))
 @pytest.mark.parametrize("network", ("loopback", "namespace"))
 def test_whichever_thread_of_a_lab_collects_it_the_lab_ends(network, method, collector):
-    made(network).close()
+    require(network)
     others = _threads()
     names = _names(network, method, others)
     assert {"labkit loop"} | ({"labkit sniffer"} if method == "auto" and os.geteuid() == 0 else set()) <= set(names)

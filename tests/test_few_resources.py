@@ -4,7 +4,7 @@ import os
 import sys
 
 import pytest
-from networks import made
+from networks import require
 from tools import python
 
 WITH_LITTLE = """
@@ -59,7 +59,7 @@ MEMORY = "int(open('/proc/self/statm').read().split()[0]) * os.sysconf('SC_PAGES
 
 def _said(tmp_path, network: str, limit: str, used: str, more: list[int]) -> list[bool]:
     """Whether something was refused, with so much more of a resource than is used."""
-    made(network).close()
+    require(network)
     code = WITH_LITTLE.format(network=network, limit=limit, used=used, more=more)
     with python(code, tmp_path) as process:
         out, err = process.communicate(timeout=200)

@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from networks import made
+from networks import require
 from tools import python
 
 ENDINGS = {
@@ -53,7 +53,7 @@ print("whole")
 @pytest.mark.parametrize("network", ("loopback", "namespace"))
 @pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS)
 def test_a_child_that_ends_leaves_the_lab_of_its_parent_alone(tmp_path, network, method, ending):
-    made(network).close()
+    require(network)
     with python(CODE.format(network=network, method=method, ending=ending), tmp_path) as process:
         out, err = process.communicate(timeout=60)
     assert out == "whole\n", err
@@ -81,7 +81,7 @@ print(os.waitpid(child, os.WNOHANG)[0])
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.parametrize("network", ("loopback", "namespace"))
 def test_a_lab_is_closed_although_a_child_still_has_its_copies(tmp_path, network):
-    made(network).close()
+    require(network)
     with python(CLOSING.format(network=network), tmp_path) as process:
         out, err = process.communicate(timeout=60)
     assert (out, err) == ("0\n", "")
@@ -105,7 +105,7 @@ print("both")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.parametrize("network", ("loopback", "namespace"))
 def test_a_child_can_have_a_lab_of_its_own(tmp_path, network):
-    made(network).close()
+    require(network)
     with python(WITHIN.format(network=network), tmp_path) as process:
         out, err = process.communicate(timeout=60)
     assert (out, err) == ("both\n", "")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from networks import made
+from networks import require
 from tools import python
 
 import labkit
@@ -79,7 +79,7 @@ def _moments(action: Callable[[], object]) -> list[int]:
 
 @pytest.fixture(params=("loopback", "namespace"))
 def lab(request):
-    made(request.param).close()
+    require(request.param)
     with Lab(request.param) as lab:
         yield lab
 

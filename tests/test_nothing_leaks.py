@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from networks import made
+from networks import require
 from tools import python
 
 from labkit import Lab, attacks, policies
@@ -274,7 +274,7 @@ def test_where_keys_must_be_in_a_file_the_next_lab_removes_what_a_killed_one_lef
 @pytest.mark.skipif(sys.platform != "linux", reason="descriptors are counted in /proc")
 @pytest.mark.parametrize("network", ("loopback", "namespace"))
 def test_a_closed_lab_holds_no_descriptor_although_nothing_was_collected(network):
-    made(network).close()
+    require(network)
 
     def used():
         lab = Lab(network)
@@ -302,7 +302,7 @@ def test_a_closed_lab_holds_no_descriptor_although_nothing_was_collected(network
 @pytest.mark.skipif(os.name == "nt", reason="there are no process groups")
 @pytest.mark.parametrize("network", ("loopback", "namespace"))
 def test_a_tool_does_not_outlive_a_killed_process(tmp_path, network):
-    made(network).close()
+    require(network)
     code = (
         f"import sys\nfrom labkit import Lab\nlab = Lab('{network}')\nprint('runs', flush=True)\n"
         "lab.alice.run(['sh', '-c', 'sleep 71 & sleep 72; echo'], timeout=60)"
@@ -320,7 +320,7 @@ def test_a_tool_does_not_outlive_a_killed_process(tmp_path, network):
 
 @pytest.mark.parametrize("network", ("loopback", "namespace"))
 def test_a_tool_ends_with_its_status_its_output_and_its_signals(network):
-    made(network).close()
+    require(network)
     with Lab(network) as lab:
         done = lab.alice.run(["sh", "-c", "cat; echo wrong >&2; exit 3"], input=b"right")
         assert (done.returncode, done.stdout, done.stderr) == (3, b"right", b"wrong\n")

@@ -5,7 +5,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbclient import NotebookClient
-from networks import made
+from networks import require
 from tools import python
 
 import labkit
@@ -108,14 +108,14 @@ run("a.smtp(); b.smtp()")
 
 @pytest.mark.parametrize(("cells", "expected"), KEPT.values(), ids=KEPT)
 def test_what_the_user_reaches_stays_and_what_only_the_history_reaches_is_closed(tmp_path, cells, expected):
-    made("namespace").close()
+    require("namespace")
     with python(f"{IN_IPYTHON}{cells}\nprint(open_labs())", tmp_path) as process:
         out, err = process.communicate(timeout=100)
     assert (out, err) == (f"{expected}\n", "")
 
 
 def test_what_is_left_in_the_history_acts_as_the_lab_while_it_lives_and_says_that_it_was_closed(tmp_path):
-    made("namespace").close()
+    require("namespace")
     cells = """
 run("lab = Lab('namespace')\\nlab")
 run("kept = lab")
@@ -130,7 +130,7 @@ print(repr(run("Out[2]")))
 
 
 def test_eight_runs_of_a_notebooks_cell_leave_one_lab(monkeypatch):
-    made("namespace").close()
+    require("namespace")
     monkeypatch.chdir(ROOT)
     first = nbformat.v4.new_code_cell("from labkit import Lab")
     cell = nbformat.v4.new_code_cell("lab = Lab('namespace')\nlab")

@@ -15,7 +15,7 @@ from labkit.decode.privacy import Exposure, as_begun, visible
 from labkit.dialects.base import Dialect
 
 LOGIN, MESSAGE = "login", "message"
-CREDENTIALS = ("password", "bearer token", "password hash")
+CREDENTIALS = ("password", "user name and password", "bearer token", "password hash")
 """What a client proves with that it is the user."""
 _CONTENT = ("message", "attachment")
 

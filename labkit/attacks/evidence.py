@@ -48,7 +48,7 @@ class Evidence:
         """Whether the victim asked for something, or began TLS; to say goodbye is neither."""
         self.trusted = _asked(own, self.dialect)
         """What the victim asked first of the attacker inside TLS of her own; empty where it only took its leave."""
-        self.in_clear = any(deed.accepted for deed in deeds(outside)) and outside.session is None
+        self.in_clear = outside.session is None and any(deed.accepted for deed in deeds(outside))
         """Whether the victim did something without TLS."""
         self.unopened = _unopened(opened) if not victim.inside.said else ""
         """Why it is not known what the victim said inside TLS; empty where it is known, or nothing was said."""

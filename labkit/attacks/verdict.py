@@ -272,7 +272,7 @@ def _harmless(victim: Visit) -> Verdict:
     if last and victim.done is not False and not any(deed.unanswered for deed in last):
         why = "the victim did its work inside TLS with the real server"
         return Verdict(UNHARMED, why, evidence=_shown(victim, last))
-    if last or victim.sealed:
+    if victim.sealed or any(deed.values for deed in last):  # what was handed out may be what the attacker asked for
         return Verdict(BROKEN, "the victim began its work inside TLS and did not end it", evidence=said)
     if victim.done:
         return Verdict(BROKEN, "the victim says that it is done, but nothing of it came by", evidence=said)

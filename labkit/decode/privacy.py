@@ -67,7 +67,8 @@ def visible(dialogue: Dialogue) -> list[Exposure]:
     if texts and texts[0][1].kind == "preface":
         found += _to_proxies(texts)
     if dialogue.dialect:
-        found += _said(dialogue.dialect, texts)
+        begins = dialogue.events[0].kind in ("syn", "syn-ack") if dialogue.events else True
+        found += _said(dialogue.dialect, texts, begins)
     else:
         what = "file" if dialogue.part_of else "text"
         said = (one for one in texts if dialogue.part_of or is_text(one[1].data))
@@ -95,13 +96,16 @@ _Seen = tuple[str, str, int, int]
 _Numbered = tuple[int, Event]
 
 
-def _said(dialect: Dialect, events: list[_Numbered]) -> Iterator[Exposure]:
+def _said(dialect: Dialect, events: list[_Numbered], begins: bool) -> Iterator[Exposure]:
+    """What is told in a dialect; `begins` is whether the conversation was captured from its beginning."""
     login = _Steps(dialect.reveals) if dialect.reveals else _Login(dialect.sasl)
     for index, event in events:
         seen = login.read(event)
         for what, value, *span in (*seen, *_mail(dialect, event)) if event.kind == "message" else seen:
             yield Exposure(what, value, index, *span)
-    yield from _mail_as_commands(dialect, events)
+        if event.kind == "unknown" and is_text(event.data) and len(said := event.data.rstrip(b"\r\n")) > 1:
+            yield Exposure("text", text(said), index, 0, len(said))
+    yield from _mail_as_commands(dialect, events, begins)
     for phrases in _with_continuations(events):
         if reads := dialect.discloses.get(phrases[0][1].title):
             found = _told(dialect, reads, phrases) if isinstance(reads, str) else _counted(reads, phrases)
@@ -281,11 +285,22 @@ _EMPTY = b"="
 
 
 def _decoded(coded: bytes, cut: bool) -> bytes:
-    """What is said in base64, whose end may be `cut` off; as it stands where it is not base64."""
+    """What is said in base64, whose end may be `cut` off or which may be wrongly padded; as it stands where it is not
+    base64."""
     try:
         return b"" if coded == _EMPTY else b64decode(coded, validate=True)
     except ValueError:
-        return unbase64(coded) if cut and _BASE64.fullmatch(coded) else coded
+        return unbase64(coded) if cut and _BASE64.fullmatch(coded) else _padded_anew(coded)
+
+
+def _padded_anew(coded: bytes) -> bytes:
+    """What is said in base64 with blanks around it or with other padding than it needs, if that is text."""
+    letters = coded.strip(b" \t=")
+    try:
+        found = b64decode(letters + b"=" * (-len(letters) % 4), validate=True)
+        return found if found.decode().translate(_SEPARATORS).isprintable() else coded
+    except ValueError:
+        return coded
 
 
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]+=?")
@@ -297,16 +312,21 @@ def _mail(dialect: Dialect, event: Event) -> Iterator[_Seen]:
         yield from _in_message(as_read(event.data[start:end]), start)
 
 
-def _mail_as_commands(dialect: Dialect, events: list[_Numbered]) -> Iterator[Exposure]:
-    """Mail that the client did not hold back when the server would not have it, which takes its lines for commands."""
+def _mail_as_commands(dialect: Dialect, events: list[_Numbered], begins: bool) -> Iterator[Exposure]:
+    """Mail that the client did not hold back when the server would not have it, which takes its lines for commands.
+
+    A capture that does not begin with the conversation may begin in a message, and in its text.
+    """
     if not any(event.title == "unknown command" for _, event in events):
         return
-    announced = False
+    announced, in_text = not begins, not begins
     said = (one for one in events if one[1].sender == CLIENT)
     for unknown, run in groupby(said, lambda one: one[1].kind == "command" and one[1].title == "unknown command"):
         phrases = list(run)
         before, announced = announced, phrases[-1][1].title in dialect.delivers
-        if not (unknown and before and _FIELD.match(phrases[0][1].data)):
+        is_mail = unknown and before and (in_text or _FIELD.match(phrases[0][1].data))
+        in_text = False
+        if not is_mail:
             continue
         starts = list(accumulate((len(event.data) for _, event in phrases), initial=0))
         whole = b"".join(event.data for _, event in phrases)

@@ -239,6 +239,10 @@ def test_a_mail_that_the_server_did_not_take_is_no_work_done(lab, tmp_path):
     (
         ("pop3", b"USER alice\nPASS wrong\nQUIT\n", True),
         ("pop3", b"USER alice\nPASS hunter2\nQUIT\n", False),
+        ("pop3", b"USER alice\nPASS hunter2\nRETR 99\nQUIT\n", True),
+        ("imap", b"a LOGIN alice hunter2\nb SELECT none\nc LOGOUT\n", True),
+        ("nntp", b"GROUP none\nQUIT\n", True),
+        ("smtp", b"EHLO x\nMAIL FROM:<a@x>\nRCPT TO:<b@lab.test>\nQUIT\n", True),
         ("ftp", b"USER alice\nPASS wrong\nQUIT\n", True),
         ("ftp", b"USER alice\nPASS hunter2\nQUIT\n", False),
         ("imap", b"a LOGIN alice wrong\nb LOGIN alice hunter2\nc LOGOUT\n", False),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from networks import made
+from networks import made, require
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,7 +28,7 @@ print(lan.broker.pid, flush=True)
 
 @pytest.fixture(autouse=True)
 def allowed():
-    made("namespace").close()
+    require("namespace")
 
 
 def _python(code: str) -> subprocess.Popen:

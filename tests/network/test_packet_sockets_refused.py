@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from networks import made
+from networks import require
 from refusals import NO_PACKET_SOCKETS
 from tools import tool
 
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(autouse=True)
 def allowed():
-    made("namespace").close()
+    require("namespace")
 
 
 def _without_packet_sockets(code: str) -> str:

@@ -3,7 +3,7 @@
 import subprocess
 
 import pytest
-from networks import made
+from networks import require
 from rows import NAMES, ROWS
 from tools import tool
 
@@ -20,7 +20,7 @@ every_row = pytest.mark.parametrize("row", ROWS, ids=NAMES)
 
 @pytest.fixture(params=NETWORKS)
 def lab(request):
-    made(request.param).close()
+    require(request.param)
     with Lab(network=request.param) as lab:
         yield lab
 

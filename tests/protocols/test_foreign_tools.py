@@ -3,7 +3,7 @@
 import subprocess
 
 import pytest
-from networks import made
+from networks import require
 from rows import ROWS
 from tools import tool
 
@@ -16,7 +16,7 @@ upgraded_by_openssl = pytest.mark.parametrize("row", UPGRADED, ids=lambda row: r
 
 @pytest.fixture(params=("loopback", "namespace"))
 def lab(request, tmp_path):
-    made(request.param).close()
+    require(request.param)
     with Lab(network=request.param) as lab:
         (tmp_path / "authority.pem").write_bytes(lab.authority.pem)
         yield lab

@@ -5,7 +5,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from networks import made
+from networks import require
 
 from labkit import Lab, attacks, recorded
 from labkit.__main__ import main
@@ -88,7 +88,7 @@ def test_the_port_is_read_out_of_both_replies_and_out_of_no_nonsense(port, nonse
 
 @pytest.mark.parametrize("network", ("loopback", "namespace"))
 def test_a_file_in_clear_text_is_leaked_though_the_login_is_not(network):
-    made(network).close()
+    require(network)
     for victim, outcome in (("FTP, careful (half protected)", LEAKED), ("FTP, careful", UNHARMED)):
         with Lab(network) as lab:
             lab.start("ftp")

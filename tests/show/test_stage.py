@@ -1,5 +1,5 @@
 import pytest
-from networks import made
+from networks import require
 from page_checks import read_page
 
 from labkit import Lab
@@ -21,7 +21,7 @@ def test_the_stage_shows_who_is_there_before_any_server_runs():
 
 @pytest.mark.parametrize("kind", ["loopback", "namespace"])
 def test_the_stage_shows_the_port_of_each_server_and_the_real_one_where_it_is_another(kind):
-    made(kind).close()
+    require(kind)
     with Lab(kind) as lab:
         servers = [lab.smtp(), lab.smtp(implicit=True)]
         words = "".join(read_page(lab._repr_html_()).words)

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 import psutil
 import pytest
-from networks import made
+from networks import require
 from tools import tool
 
 from labkit import Lab, attacks
@@ -32,7 +32,7 @@ CURL = f"curl -sS --max-time 10 --cacert {{ca}} --user {{user}}:{{password}} {MA
 
 def matrix_of(command, protocol="smtp", network="loopback", numbers="", **more):
     """The matrix of a command: under these attacks, or under all."""
-    made(network).close()  # or the test is skipped
+    require(network)
     vectors = [type(attacks.vector(number)) for number in numbers.split()] or None
     with Lab(network) as lab:
         return lab.victim(command, protocol, vectors=vectors, **more)

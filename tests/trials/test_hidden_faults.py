@@ -6,7 +6,7 @@ The probe then has to say the same, and nothing else.
 import ssl
 
 import pytest
-from networks import made
+from networks import require
 from tools import tool
 
 from labkit import Lab
@@ -103,7 +103,7 @@ def test_the_five_have_five_faults_which_the_seed_decides():
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_each_of_the_five_is_found_and_mended_by_the_solution(kind):
-    made(kind).close()
+    require(kind)
     with Lab(kind) as lab:
         five = lab.mystery("test")
         for port, fault in five.key.items():
