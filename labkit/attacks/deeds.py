@@ -128,7 +128,7 @@ class _Reading:
                 parts = []
             if named or (parts and event.kind in ("message", "continuation")):
                 parts.append(index)
-            elif self._values(index, *_CONTENT):  # a command that is the message itself
+            elif event.title in dialect.commands and self._values(index, *_CONTENT):  # it is the message itself
                 yield Deed(MESSAGE, (event.title, self._text([index])), *self._replies.fate(index))
         yield from self._delivery(parts)
 
