@@ -83,7 +83,8 @@ def as_if_clear(dialogue: Dialogue) -> Dialogue:
 
 def stored(mail: Iterable[bytes], dialect: Dialect | None, known: Iterable[Item]) -> list[Item]:
     """What lies in the attacker's mailbox: commands of the victim, and things that are `known` to have been said."""
-    return [item for data in mail for item in _spoken(data, dialect) or _quoted(data, known)]
+    found = [item for data in mail for item in (*_spoken(data, dialect), *_quoted(data, known))]
+    return list({(item.what, item.value): item for item in reversed(found)}.values())[::-1]
 
 
 def _spoken(data: bytes, dialect: Dialect | None) -> list[Item]:
