@@ -193,7 +193,7 @@ CASES: list[tuple[Dialect, str, list[tuple[str, str]]]] = [
     (FTP, "S: 220 FTP\nC: CWD /home/al\nC: RNFR a.txt\nC: RNTO b c.txt", [("folder", "/home/al"), *RENAMED]),
     (
         FTP,
-        'S: 220 FTP\nC: PWD\nS: 257 "/home/al" is it\nC: LIST -la plans',
+        'S: 220 FTP\nC: PWD\nS: 257 "/home/al" is it\nC: LIST -la\nC: LIST -la plans',
         [("folder", "/home/al"), ("path", "plans")],
     ),
     (
