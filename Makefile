@@ -12,8 +12,6 @@
 
 ARGS =
 PY = .venv/bin/python
-# On the first lesson; JupyterLab loads no news, looks for no updates, and does not ask whether to.
-JUPYTER = --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb --LabApp.app_settings_dir=setup/jupyterlab
 AS_ROOT = $(shell test "$$(id -u)" = 0 && echo --allow-root)
 
 # Four tests run at once: most of them wait, for a time limit or for another program.
@@ -36,7 +34,7 @@ PYTEST = env -u PYTHONDONTWRITEBYTECODE $(PY) -m pytest
 
 lab:
 	@PYTHON="$(PYTHON)" sh setup/install.sh '.[protocols]'
-	$(PY) -m jupyterlab $(AS_ROOT) $(JUPYTER) $(ARGS)
+	sh setup/lab.sh $(AS_ROOT) $(ARGS)
 
 test:
 	@PYTHON="$(PYTHON)" sh setup/install.sh '.[test]'

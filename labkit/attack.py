@@ -301,11 +301,8 @@ def targets(site: Site, vector: "Vector", at: "Server | None" = None) -> "list[T
     servers = [server for server in site.servers.values() if vector.applies_to(named(server.protocol))]
     chosen = servers if at is None else [at]
     if not chosen:
-        known = " or ".join(dialect.name for dialect in ALL if vector.applies_to(dialect))
-        raise LabError(
-            f"There is nothing here for {vector.name} to attack: it needs a server of {known or 'another protocol'}. "
-            f'Start one first, for example with lab.start("{(known or "smtp").split(" ")[0].lower()}").'
-        )
+        known = " or ".join(f'lab.start("{dialect.name.lower()}")' for dialect in ALL if vector.applies_to(dialect))
+        raise LabError(f"There is nothing for {vector.name} to attack: start a server first, with {known}.")
     return [
         Target(one.host, one.port, named(one.protocol), one.settings.implicit, one.certificate.name) for one in chosen
     ]

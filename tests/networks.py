@@ -9,7 +9,7 @@ from labkit.network import HOSTS, Network, make
 
 
 def made(kind: str, hosts: tuple[str, ...] = HOSTS) -> Network:
-    """A network of this kind with these hosts; the test is skipped where there can be none."""
+    """A network of this kind with these hosts; the test is skipped where the machine does not allow it."""
     try:
         return make(kind, hosts)
     except NetworkUnavailable as refusal:

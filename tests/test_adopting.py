@@ -105,16 +105,21 @@ def test_postfix_is_sent_to_attacked_and_found_without_a_fault(kind):
         assert not program.running
 
 
+def _shown(lab, folder):
+    """A file with a certificate of the lab and its key, and the address that stands for port 993 of mail."""
+    shown = lab.authority.certificate("right")
+    pem = folder / "server.pem"
+    pem.write_bytes(shown.key + shown.pem)
+    return str(pem), f"{lab.mail.address}:{lab.mail.free_port(993)}"
+
+
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_a_program_that_writes_a_key_log_has_its_sessions_opened(kind, tmp_path):
     require(kind)
     with Lab(kind) as lab:
-        shown = lab.authority.certificate("right")
-        pem = tmp_path / "server.pem"
-        pem.write_bytes(shown.key + shown.pem)
-        at = f"{lab.mail.address}:{lab.mail.free_port(993)}"
+        pem, at = _shown(lab, tmp_path)
         script = 'exec "$0" s_server -quiet -accept "$1" -cert "$2" -keylogfile "$SSLKEYLOGFILE"'
-        lab.mail.start(["sh", "-c", script, tool("openssl"), at, str(pem)])
+        lab.mail.start(["sh", "-c", script, tool("openssl"), at, pem])
         server = lab.adopt("mail", 993, "imap", implicit=True)
         with lab.capture() as capture:
             client = [tool("openssl"), "s_client", "-quiet", "-no_ign_eof", "-connect", "{}:{}".format(*server.address)]
@@ -129,11 +134,8 @@ def test_a_program_that_writes_a_key_log_has_its_sessions_opened(kind, tmp_path)
 def test_a_program_that_is_run_once_has_its_sessions_opened_too(kind, verb, tmp_path):
     require(kind)
     with Lab(kind) as lab:
-        shown = lab.authority.certificate("right")
-        pem = tmp_path / "server.pem"
-        pem.write_bytes(shown.key + shown.pem)
-        at = f"{lab.mail.address}:{lab.mail.free_port(993)}"
-        lab.mail.start([tool("openssl"), "s_server", "-quiet", "-www", "-accept", at, "-cert", str(pem)])
+        pem, at = _shown(lab, tmp_path)
+        lab.mail.start([tool("openssl"), "s_server", "-quiet", "-www", "-accept", at, "-cert", pem])
         server = lab.adopt("mail", 993, "imap", implicit=True)
         with lab.capture() as capture:
             url = "https://{}:{}/".format(*server.address)

@@ -71,7 +71,7 @@ def checkout(tmp_path) -> Path:
     """A copy of what the set-up reads."""
     folder = tmp_path / "the lab"
     (folder / "setup").mkdir(parents=True)
-    for name in ("Makefile", "pyproject.toml", "environment.yml", "setup/install.sh", ".gitignore"):
+    for name in ("Makefile", "pyproject.toml", "environment.yml", "setup/install.sh", "setup/lab.sh", ".gitignore"):
         shutil.copy(ROOT / name, folder / name)
     return folder
 
@@ -256,6 +256,39 @@ def test_a_venv_whose_python_is_gone_is_made_anew(machine):
     machine.install()
     (machine.checkout / ".venv" / "bin" / "python").unlink()
     assert machine.install().returncode == 0 and len(machine.orders) == 2
+
+
+# ---- JupyterLab
+
+OPENS = """#!/bin/sh
+echo "$*"
+for place in "$HOME" "$JUPYTER_CONFIG_DIR" "$JUPYTER_DATA_DIR" "$JUPYTER_RUNTIME_DIR" "$IPYTHONDIR" "$MPLCONFIGDIR"; do
+    mkdir -p "$place" 2>/dev/null && echo can || echo cannot
+done
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the set-up is a shell script")
+def test_without_a_home_that_can_be_written_jupyterlab_has_places_of_its_own_until_it_ends(checkout, tmp_path):
+    python = checkout / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(OPENS)
+    python.chmod(0o755)
+    (tmp_path / "temporary").mkdir()
+    home = "/proc/self/no/home"
+    done = subprocess.run(
+        ["sh", checkout / "setup" / "lab.sh", "--no-browser"],
+        env={"PATH": os.environ["PATH"], "HOME": home, "TMPDIR": str(tmp_path / "temporary")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    started, *places = done.stdout.splitlines()
+    assert started.startswith("-m jupyterlab ") and started.endswith(" --no-browser")
+    assert places == ["cannot", *["can"] * 5]
+    (told,) = done.stderr.splitlines()
+    assert told.startswith(f"lab: the home folder {home} cannot be written") and done.returncode == 0
+    assert list((tmp_path / "temporary").iterdir()) == []
 
 
 # ---- what others run

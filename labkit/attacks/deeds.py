@@ -15,7 +15,7 @@ from labkit.decode.privacy import Exposure, as_begun, visible
 from labkit.dialects.base import Dialect
 
 LOGIN, MESSAGE = "login", "message"
-CREDENTIALS = ("password", "bearer token", "password hash")
+CREDENTIALS = ("password", "user name and password", "bearer token", "password hash")
 """What a client proves with that it is the user."""
 _CONTENT = ("message", "attachment")
 
@@ -66,12 +66,12 @@ class _Reading:
     def __init__(self, dialogue: Dialogue) -> None:
         self._dialect: Dialect = dialogue.dialect
         self._events = dialogue.events
-        self._spoken = [
-            (number, as_begun(event))
+        self._spoken = {
+            number: as_begun(event)
             for number, event in enumerate(dialogue.events)
             if event.sender == CLIENT and event.layer == TEXT
-        ]
-        """What the client said, with its place among the events; what was cut off as what it would have been."""
+        }
+        """What the client said, by its place among the events; what was cut off as what it would have been."""
         self._replies = Replies(dialogue)
         self._seen: dict[int, list[Exposure]] = {
             index: list(found) for index, found in groupby(visible(dialogue), lambda one: one.event_index)
@@ -95,7 +95,7 @@ class _Reading:
 
     def _line(self, index: int) -> str:
         """What was asked in this event, without its tag."""
-        event = self._events[index]
+        event = self._spoken[index]
         if self._dialect.tell:
             return self._dialect.tell(event.title, event.data)
         return event.text.removeprefix(self._dialect.writes.tag(event.data)).strip()
@@ -104,11 +104,11 @@ class _Reading:
 
     def _logins(self) -> Iterator[Deed]:
         name: list[str] = []
-        for index, event in self._spoken:
+        for index, event in self._spoken.items():
             said = self._values(index, "user name")
             name = said[-1:] or name
             if proofs := self._values(index, *CREDENTIALS):
-                yield from (Deed(LOGIN, (*name, proof), *self._replies.fate(index)) for proof in proofs)
+                yield from (Deed(LOGIN, (*name, proof), *self._settled(index)) for proof in proofs)
                 continue
             done, reply = self._replies.first(index)
             is_step = event.kind == "credential" or event.title in self._dialect.logins
@@ -121,7 +121,7 @@ class _Reading:
         dialect = self._dialect
         begins = dialect.envelope[:1] or dialect.delivers
         parts: list[int] = []
-        for index, event in self._spoken:
+        for index, event in self._spoken.items():
             named = event.kind == "command" and event.title in (*dialect.envelope, *dialect.delivers)
             if named and event.title in begins:
                 yield from self._delivery(parts)
@@ -135,7 +135,7 @@ class _Reading:
     def _delivery(self, parts: list[int]) -> Iterator[Deed]:
         """One message, of which these are the commands and the text: its envelope, and what became of it for each that
         it is for. One that was begun and not ended has no answer."""
-        envelope = [index for index in parts if self._events[index].title in self._dialect.envelope]
+        envelope = [index for index in parts if self._spoken[index].title in self._dialect.envelope]
         goals, named = [], False
         for index in envelope:
             recipient, answer = self._values(index, "recipient")[:1], self._settled(index)
@@ -147,7 +147,7 @@ class _Reading:
         rest = [index for index in parts if index not in envelope]
         what = MESSAGE
         if rest and not envelope:
-            what, goals = self._events[rest[0]].title, [self._line(rest[0])]
+            what, goals = self._spoken[rest[0]].title, [self._line(rest[0])]
         for goal, answer in zip(goals, self._answers(rest, len(goals)), strict=True):
             yield Deed(what, (goal, self._text(rest)), *answer)
 
@@ -156,10 +156,10 @@ class _Reading:
         if not parts:
             return [NONE] * count
         refused = next((answer for index in parts if (answer := self._replies.first(index)).done is False), None)
-        if self._dialect.replies_to_message and self._events[parts[-1]].kind == "message":
+        if self._dialect.replies_to_message and self._spoken[parts[-1]].kind == "message":
             each = islice(self._replies.each(parts[-1], count), count)
             return [answer for _, answer in zip_longest(range(count), each, fillvalue=NONE)]
-        said = [index for index in parts if self._events[index].kind == "command"]
+        said = [index for index in parts if self._spoken[index].kind == "command"]
         ended = not (said and re.fullmatch(self._dialect.continues, self._line(said[-1]), re.IGNORECASE))
         return [refused or (self._settled(parts[-1]) if ended else NONE)] * count
 
@@ -175,14 +175,14 @@ class _Reading:
     # ---- other work
 
     def _other_work(self) -> Iterator[Deed]:
-        for index, event in self._spoken:
+        for index, event in self._spoken.items():
             if event.kind == "command" and event.title in self._dialect.works and not self._asks(index):
                 yield Deed(event.title, (self._line(index),), *self._settled(index))
 
     def _asks(self, index: int) -> bool:
         """Whether it is the question what the server offers, in a dialect in which other questions look alike."""
         listing = self._dialect.writes.capabilities
-        if listing is None or self._events[index].title != self._dialect.ask:
+        if listing is None or self._spoken[index].title != self._dialect.ask:
             return False
         said = takewhile(lambda event: event.sender == SERVER, self._events[index + 1 :])
         return any(listing.find(event.data) is not None for event in said if event.layer == TEXT)

@@ -46,6 +46,10 @@ class Evidence:
         """The last thing that the victim said; empty where it said nothing."""
         self.begun = _begun(outside, self.dialect)
         """Whether the victim asked for something, or began TLS; to say goodbye is neither."""
+        self.trusted = _asked(own, self.dialect)
+        """What the victim asked first of the attacker inside TLS of her own; empty where it only took its leave."""
+        self.in_clear = outside.session is None and any(deed.accepted for deed in deeds(outside))
+        """Whether the victim did something without TLS."""
         self.unopened = _unopened(opened) if not victim.inside.said else ""
         """Why it is not known what the victim said inside TLS; empty where it is known, or nothing was said."""
         self.recipients = _recipients(self.read)
@@ -73,7 +77,7 @@ class Evidence:
         self.inside = deeds(inside)
         self.passed_on = _recipients([*items(outside, CLEAR, self.number), *items(own, OWN_TLS, self.number)])
         if self.dialect is not None and not self.implicit:
-            self.proof = _unasked(self.dialect, inside.events)
+            self.proof = injection_proof(self.dialect, inside.events)
             self.shut_out = _offers_login(self.dialect, outside) and _offers_login(self.dialect, inside) is False
 
 
@@ -102,9 +106,14 @@ def _belonging(dialogue: Dialogue, others: Others) -> Iterator[Dialogue]:
 
 
 def _begun(dialogue: Dialogue, dialect: Dialect | None) -> bool:
-    said = [event for event in dialogue.events if event.sender == CLIENT]
-    asked = (event.title for event in said if event.layer == TEXT and event.kind != "unknown")
-    return any(event.layer == TLS for event in said) or any(title != _goodbye(dialect) for title in asked)
+    said_tls = any(event.sender == CLIENT and event.layer == TLS for event in dialogue.events)
+    return said_tls or bool(_asked(dialogue, dialect))
+
+
+def _asked(dialogue: Dialogue, dialect: Dialect | None) -> str:
+    """The title of the first thing that the client asked for; empty where it asked for nothing."""
+    said = (event for event in dialogue.events if event.sender == CLIENT and event.layer == TEXT)
+    return next((one.title for one in said if one.kind != "unknown" and one.title != _goodbye(dialect)), "")
 
 
 def _goodbye(dialect: Dialect | None) -> str:
@@ -141,12 +150,12 @@ def _offers_login(dialect: Dialect, dialogue: Dialogue) -> bool | None:
 # ---- what was injected
 
 
-def _unasked(dialect: Dialect, events: Iterable[Event]) -> str:
+def injection_proof(dialect: Dialect, events: Iterable[Event]) -> str:
     """A reply to the dialect's injected command that no command inside TLS has asked for; empty where there is none.
 
     Each command is replied to once, in order. A server that has replied more often, or whose replies lag behind, has
-    run a command that was not said here. The reply to it is the one that fits, provided that more replies fit than the
-    client has said that command itself.
+    run a command that was not said here. It came before all others, so its reply is the first one, behind a list that
+    comes unasked; more replies must fit than the client has said that command itself.
     """
     injected = dialect.writes.injected
     if injected is None:
@@ -157,16 +166,20 @@ def _unasked(dialect: Dialect, events: Iterable[Event]) -> str:
     one_each = list(takewhile(lambda event: event.kind != "message", said))  # a message may earn more (RFC 2033 §4.2)
     commands = [event for event in one_each if event.sender == CLIENT and event.kind in SAID]
     replies = [event for event in one_each if event.sender == SERVER and event.kind in ANSWERS]
-    fitting = [event.text for event in replies if re.match(injected.reply, event.text)]
+    listing = dialect.writes.capabilities
+    unasked = listing is not None and listing.unasked
+    answers = [event.text for event in replies if not (unasked and listing.find(event.data) is not None)]
+    fitting = [text for text in answers if re.match(injected.reply, text)]
     own = sum(event.title == injected.command.split()[0].upper() for event in commands)
     more = _more_replies(one_each) or _answers_late(dialect, commands, replies) or _fits_better(dialect, one_each)
-    return fitting[0] if more and len(fitting) > own else ""
+    return fitting[0] if more and len(fitting) > own and answers[0] == fitting[0] else ""
 
 
 def _more_replies(said: list[Event]) -> bool:
-    """Whether there is a point up to which the server has replied more often than it was spoken to."""
+    """Whether there is a point up to which the server has replied more often than it was spoken to. The last thing
+    that is said does not count: a server may take its leave unasked (RFC 5321 §3.8)."""
     owed = 0
-    for event in said:
+    for event in said[:-1]:
         owed += event.sender == CLIENT and event.kind in SAID
         owed -= event.sender == SERVER and event.kind in ANSWERS
         if owed < 0:

@@ -19,9 +19,9 @@ from labkit.dialects.base import Dialect
 from labkit.trust.keylog import Secrets
 
 SECRETS = (
-    *("password", "old password", "new password", "bearer token", "password hash"),
+    *("password", "user name and password", "old password", "new password", "bearer token", "password hash"),
     *("user name", "message", "file", "attachment", "subject"),
-    *("script text", "query", "parameter", "value", "entry"),
+    *("script text", "query", "parameter", "value", "data", "entry", "stored password"),
 )
 """What must not be read by others, first of logins, then of content; names and addresses are on the envelope."""
 
@@ -111,8 +111,8 @@ def _quoted(data: bytes, known: Iterable[Item]) -> list[Item]:
     text = data.decode("utf-8", "backslashreplace")
     found = []
     for item in known:
-        place = re.search(rf"(?<!\w){re.escape(item.value)}(?![\w@])", text) if item.what in SECRETS else None
-        if place:  # a name in front of an @ is an address
+        place = re.search(rf"(?<!\w){re.escape(item.value)}(?!\w)", text) if item.what in SECRETS else None
+        if place:
             line = text[: place.start()].rpartition("\n")[2] + text[place.start() :].split("\n", 1)[0]
             found.append(item._replace(where=MAILBOX, line=line.strip(), session=0))
     return found

@@ -186,7 +186,7 @@ def _leak(case: Case, loot: Loot) -> Verdict:
 
 def _deceit(case: Case, victim: Visit) -> list[str]:
     """Why and with what evidence an end was deceived; empty where none was."""
-    for find in (_believed, _ran_injected, _fixed, _downgraded, _rewritten):
+    for find in (_believed, _ran_injected, _fixed, _downgraded, _rewritten, _trusted):
         if found := find(case, victim):
             return found
     return []
@@ -235,6 +235,11 @@ def _rewritten(case: Case, victim: Visit) -> list[str]:
     return ["the server took the attacker's recipient for the victim's", *lines] if lines else []
 
 
+def _trusted(case: Case, victim: Visit) -> list[str]:
+    asked = next((session.trusted for session in victim.sessions if session.trusted), "")
+    return ["the victim took the attacker's TLS for the server's", f"it asked inside: {asked}"] if asked else []
+
+
 def _rewritten_lines(victim: Visit) -> list[str]:
     return [
         f"the mail for {', '.join(session.recipients)} went to {', '.join(session.passed_on)}"
@@ -256,7 +261,7 @@ def _with_rewritten(verdict: Verdict, victim: Visit) -> Verdict:
 
 def _harmless(victim: Visit) -> Verdict:
     said = _last_words(victim)
-    last = last_of_each(deed for session in victim.sessions for deed in session.inside)
+    last = _last_deeds(victim)
     if unopened := next((session.unopened for session in victim.sessions if session.unopened), ""):
         return Verdict(UNKNOWN, f"what the victim said inside TLS is not known: {unopened}", evidence=said)
     if victim.idle:
@@ -267,11 +272,20 @@ def _harmless(victim: Visit) -> Verdict:
     if last and victim.done is not False and not any(deed.unanswered for deed in last):
         why = "the victim did its work inside TLS with the real server"
         return Verdict(UNHARMED, why, evidence=_shown(victim, last))
-    if last or victim.sealed:
+    if victim.sealed or any(deed.values for deed in last):  # what was handed out may be what the attacker asked for
         return Verdict(BROKEN, "the victim began its work inside TLS and did not end it", evidence=said)
     if victim.done:
         return Verdict(BROKEN, "the victim says that it is done, but nothing of it came by", evidence=said)
-    return Verdict(STOPPED, "the victim went no further", evidence=said)
+    in_clear = any(session.in_clear for session in victim.sessions)
+    why = "the victim said nothing in clear text that is secret, and" if in_clear else "the victim"
+    return Verdict(STOPPED, f"{why} went no further", evidence=said)
+
+
+def _last_deeds(victim: Visit) -> list[Deed]:
+    """What became of each thing that it asked for; of programs that ran at the same time, in each session."""
+    if len(victim.reports) > 1:
+        return [deed for session in victim.sessions for deed in last_of_each(session.inside)]
+    return last_of_each(deed for session in victim.sessions for deed in session.inside)
 
 
 def _shown(victim: Visit, last: list[Deed]) -> tuple[str, ...]:

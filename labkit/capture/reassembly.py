@@ -183,7 +183,9 @@ class _Connection:
     """Both directions of one connection."""
 
     def __init__(self, client: End, server: End) -> None:
-        self.conversation = Conversation(*(Endpoint(address(host), port) for host, port in (client, server)))
+        self.conversation = Conversation(
+            Endpoint(address(client[0]), client[1]), Endpoint(address(server[0]), server[1])
+        )
         self.client = _Side(self, CLIENT, ends(client, server))
         self.server = _Side(self, SERVER, ends(server, client))
         self.client.peer, self.server.peer = self.server, self.client
@@ -217,8 +219,9 @@ class _Connection:
         elif waiting and len(self.conversation.said) > said:
             self._release(time, frame)
             waiting = self._waits
+        undisturbed = not (waiting or self.reset)
         for one in (self.client, self.server):
-            one.steady = one.acknowledged and not one.closed and not waiting and not self.reset
+            one.steady = undisturbed and one.acknowledged and not one.closed
 
     def finish(self, over: int) -> Iterator[Conversation]:
         """The conversation as it is when nothing more will come; none when only the closing of one was captured."""

@@ -56,6 +56,11 @@ class IMAPClient(imaplib.IMAP4):
     def _create_socket(self, timeout: float | None) -> socket.socket:
         return self._attempt.connect(*self._at)
 
+    def _refresh_capabilities(self, consume: bool = False) -> None:
+        """From Python 3.14 on, imaplib takes what a greeting or a reply tells; this client asks, as on older ones."""
+        if consume:  # what the greeting has told; imaplib would not ask after a login
+            self._get_capabilities()
+
     def send(self, data: bytes) -> None:
         words = data.split()
         if len(words) > 1:  # otherwise it is what AUTHENTICATE asked for

@@ -116,6 +116,8 @@ def _answer(error: poplib.error_proto, step: str) -> str:
         return f"the server {'greeted with' if step == GREETING else 'answered'} {shown(said)}" + (
             ", not with +OK" if step == GREETING else f" {step}"
         )
+    if isinstance(said, str):  # poplib's words, from Python 3.14 on, for numbers that are none
+        return f"the server's answer {step} makes no sense"
     if step == GREETING:
         return "the server greeted with something that is not POP3 (a greeting begins with +OK)"
     return f"the server's answer {step} is not POP3 (a reply begins with +OK or -ERR)"

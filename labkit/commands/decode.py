@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from labkit.capture.pcap import CaptureFile, read_frames
 from labkit.commands import complain
@@ -13,10 +14,13 @@ from labkit.decode.event import Dialogue
 from labkit.decode.privacy import visible
 from labkit.decode.shares import told
 from labkit.decode.tls.problems import lacks_secret
-from labkit.show.json_lines import json_line
+from labkit.show.json_lines import json_line, lookups_line
 from labkit.show.readings import Reading
 from labkit.show.terminal import plain_text
 from labkit.trust.keylog import parse, read
+
+if TYPE_CHECKING:
+    from labkit.defences.lookups import Lookup
 
 _OPENED, _NOTHING_TO_OPEN = "opened", "nothing to open"
 
@@ -27,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", type=Path, help=kinds)
     parser.add_argument("--keylog", metavar="FILE", type=Path, help="more TLS secrets, as SSLKEYLOGFILE (RFC 9850)")
     parser.add_argument(
-        "--json", action="store_true", help="one JSON object a line and conversation; labkit.show.json_lines has fields"
+        "--json", action="store_true", help="JSON, a line for each conversation; labkit.show.json_lines has the fields"
     )
 
 
@@ -39,27 +43,33 @@ def run(chosen: argparse.Namespace) -> int:
     for state, text in told(file, secrets, _json if chosen.json else _text):
         states[state] += 1
         print(text)
-    if not chosen.json and _print_lookups(file):
+    found, began = _lookups(file)
+    if found:
         states[_NOTHING_TO_OPEN] += 1
+        print(_told_lookups(found, began, chosen.json))
     problems = list(_problems(chosen, file, states, bool(secrets)))
     for problem in problems:
         complain(problem)
     return 1 if problems else 0
 
 
-def _print_lookups(file: CaptureFile) -> bool:
-    """Print the questions to a name server, as a table; whether there are any."""
+def _lookups(file: CaptureFile) -> "tuple[list[Lookup], int]":
+    """The questions to a name server, and when the capture began."""
     if not asks(file.again().records(), file.passed_over):
-        return False
+        return [], 0
     from labkit.defences.lookups import lookups  # it loads the DNS
-    from labkit.show.lookup_table import lookup_table
 
     frames = file.again().records()
     first = next(frames)
-    found = lookups(chain([first], frames))
-    if found:
-        print(lookup_table(found, first[0], {}))
-    return bool(found)
+    return lookups(chain([first], frames)), first[0]
+
+
+def _told_lookups(found: "list[Lookup]", began: int, json: bool) -> str:
+    if json:
+        return lookups_line(found)
+    from labkit.show.lookup_table import lookup_table  # it loads the DNS
+
+    return str(lookup_table(found, began, {}))
 
 
 def _json(_: CaptureFile, dialogue: Dialogue) -> tuple[str, str]:

@@ -59,6 +59,12 @@ def read(
     )
 
 
+def spoken(conversation: Conversation) -> Dialect | None:
+    """The dialect that a conversation's first bytes, or its port, tell."""
+    port = conversation.server.port
+    return _recognised(conversation.said, port)[1] or inside_tls_at(port)
+
+
 def _name(names: Mapping[str, str], end: Endpoint) -> str:
     return names.get(_end(end)) or names.get(end.host, "")
 
@@ -377,7 +383,8 @@ class _Walk:
             return None
         tls = next((stream for stream in reversed(self._streams) if stream.version), self._streams[-1])
         problem = tls.problem if tls.version else self._mismatch() or tls.problem
-        return TLSSession(self._started, tls.version, tls.cipher, tls.server_name, tls.resumed, tls.opened, problem)
+        known = tls.version, tls.cipher, tls.server_name, tls.resumed, tls.opened
+        return TLSSession(self._started, *known, problem, tls.pre_shared_key)
 
     def _mismatch(self) -> str:
         """Why no TLS was agreed, where one side speaks clear text."""

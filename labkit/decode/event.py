@@ -113,10 +113,14 @@ class TLSSession:
     server_name: str
     """The SNI that the client sent in clear; empty without."""
     resumed: bool
+    """Whether it goes on with the secrets of an earlier session, as far as its hellos tell."""
     opened: bool
     """Whether application data could be decrypted."""
     problem: str
     """Why not, in a sentence; empty when it could."""
+    pre_shared_key: bool = False
+    """Whether the server of TLS 1.3 took a key that both sides had before (RFC 8446 §2.2): that of an earlier session
+    where `resumed`, otherwise one that they were given; unknown without the ClientHello."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)

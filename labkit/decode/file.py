@@ -21,7 +21,7 @@ def dialogues(file: CaptureFile, secrets: Secrets) -> Iterator[Dialogue]:
     merge(file.secrets, secrets)
     look = second_look(file)
     for conversation in conversations(file.records(), passed_over=file.passed_over):
-        yield look.read(conversation)
+        yield look.placed(look.read(conversation))
 
 
 def second_look(file: CaptureFile) -> SecondLook:

@@ -12,10 +12,12 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from itertools import accumulate, groupby
+from operator import attrgetter
 from typing import NamedTuple
 
 from labkit.decode import preface
 from labkit.decode.event import CLIENT, TEXT, TLS, Dialogue, Event, fields_named
+from labkit.decode.tls_start import is_text
 from labkit.dialects import sasl
 from labkit.dialects.base import CHALLENGE, MECHANISM, RESPONSE, Dialect, Disclosed
 from labkit.dialects.reader import text_end
@@ -59,16 +61,19 @@ def visible(dialogue: Dialogue) -> list[Exposure]:
     found = [
         Exposure(what, value, index, *span)
         for index, event in clear
-        if event.layer == TLS
+        if event.layer == TLS and event.title in _TOLD
         for what, value, *span in _handshake(event)
     ]
     if texts and texts[0][1].kind == "preface":
         found += _to_proxies(texts)
     if dialogue.dialect:
-        found += _said(dialogue.dialect, texts)
-    elif dialogue.part_of:
-        found += [Exposure("file", text(event.data), index, 0, len(event.data)) for index, event in texts]
-    return sorted(found, key=lambda exposure: (exposure.event_index, exposure.start))
+        begins = dialogue.events[0].kind in ("syn", "syn-ack") if dialogue.events else True
+        found += _said(dialogue.dialect, texts, begins)
+    else:
+        what = "file" if dialogue.part_of else "text"
+        said = (one for one in texts if dialogue.part_of or is_text(one[1].data))
+        found += [Exposure(what, text(event.data), index, 0, len(event.data)) for index, event in said]
+    return sorted(found, key=attrgetter("event_index", "start"))
 
 
 def _to_proxies(events: "list[_Numbered]") -> Iterator[Exposure]:
@@ -91,20 +96,23 @@ _Seen = tuple[str, str, int, int]
 _Numbered = tuple[int, Event]
 
 
-def _said(dialect: Dialect, events: list[_Numbered]) -> Iterator[Exposure]:
+def _said(dialect: Dialect, events: list[_Numbered], begins: bool) -> Iterator[Exposure]:
+    """What is told in a dialect; `begins` is whether the conversation was captured from its beginning."""
     login = _Steps(dialect.reveals) if dialect.reveals else _Login(dialect.sasl)
     for index, event in events:
-        for what, value, *span in (*login.read(event), *_mail(dialect, event)):
+        seen = login.read(event)
+        for what, value, *span in (*seen, *_mail(dialect, event)) if event.kind == "message" else seen:
             yield Exposure(what, value, index, *span)
-    yield from _mail_as_commands(dialect, events)
-    timestamp = _timestamp(dialect, events)
+        if event.kind == "unknown" and is_text(event.data) and len(said := event.data.rstrip(b"\r\n")) > 1:
+            yield Exposure("text", text(said), index, 0, len(said))
+    yield from _mail_as_commands(dialect, events, begins)
     for phrases in _with_continuations(events):
         if reads := dialect.discloses.get(phrases[0][1].title):
             found = _told(dialect, reads, phrases) if isinstance(reads, str) else _counted(reads, phrases)
             for what, value, *place in found:
                 hashed = what == sasl.HASH
-                shown = sasl.offline(phrases[0][1].title, timestamp, value) if hashed else text(value)
-                yield Exposure(what, shown, *place)
+                title, timestamp = phrases[0][1].title, _timestamp(dialect, events) if hashed else b""
+                yield Exposure(what, sasl.offline(title, timestamp, value) if hashed else text(value), *place)
 
 
 def _timestamp(dialect: Dialect, events: list[_Numbered]) -> bytes:
@@ -277,31 +285,48 @@ _EMPTY = b"="
 
 
 def _decoded(coded: bytes, cut: bool) -> bytes:
-    """What is said in base64, whose end may be `cut` off; as it stands where it is not base64."""
+    """What is said in base64, whose end may be `cut` off or which may be wrongly padded; as it stands where it is not
+    base64."""
     try:
         return b"" if coded == _EMPTY else b64decode(coded, validate=True)
     except ValueError:
-        return unbase64(coded) if cut and _BASE64.fullmatch(coded) else coded
+        return unbase64(coded) if cut and _BASE64.fullmatch(coded) else _padded_anew(coded)
+
+
+def _padded_anew(coded: bytes) -> bytes:
+    """What is said in base64 with blanks around it or with other padding than it needs, if that is text."""
+    letters = coded.strip(b" \t=")
+    try:
+        found = b64decode(letters + b"=" * (-len(letters) % 4), validate=True)
+        return found if found.decode().translate(_SEPARATORS).isprintable() else coded
+    except ValueError:
+        return coded
 
 
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]+=?")
 
 
 def _mail(dialect: Dialect, event: Event) -> Iterator[_Seen]:
-    for start, end in dialect.messages(event.data) if event.kind == "message" else ():
+    """What a phrase of kind message tells."""
+    for start, end in dialect.messages(event.data):
         yield from _in_message(as_read(event.data[start:end]), start)
 
 
-def _mail_as_commands(dialect: Dialect, events: list[_Numbered]) -> Iterator[Exposure]:
-    """Mail that the client did not hold back when the server would not have it, which takes its lines for commands."""
+def _mail_as_commands(dialect: Dialect, events: list[_Numbered], begins: bool) -> Iterator[Exposure]:
+    """Mail that the client did not hold back when the server would not have it, which takes its lines for commands.
+
+    A capture that does not begin with the conversation may begin in a message, and in its text.
+    """
     if not any(event.title == "unknown command" for _, event in events):
         return
-    announced = False
+    announced, in_text = not begins, not begins
     said = (one for one in events if one[1].sender == CLIENT)
     for unknown, run in groupby(said, lambda one: one[1].kind == "command" and one[1].title == "unknown command"):
         phrases = list(run)
         before, announced = announced, phrases[-1][1].title in dialect.delivers
-        if not (unknown and before and _FIELD.match(phrases[0][1].data)):
+        is_mail = unknown and before and (in_text or _FIELD.match(phrases[0][1].data))
+        in_text = False
+        if not is_mail:
             continue
         starts = list(accumulate((len(event.data) for _, event in phrases), initial=0))
         whole = b"".join(event.data for _, event in phrases)
@@ -336,21 +361,47 @@ def _attachment(part: Entity) -> str:
 
 
 def _handshake(event: Event) -> Iterator[_Seen]:
-    if told := _TOLD.get(event.title):
-        name, what, *groups = told
-        for field in fields_named(event.origin.fields_in(event, groups), name):
-            yield what, field.value, field.start, field.end
+    """What a message of TLS tells whose title is in `_TOLD`."""
+    names, groups = _TOLD[event.title]
+    fields = event.origin.fields_in(event, groups)
+    found = [
+        (what, field.value, field.start, field.end)
+        for name, what in names.items()
+        for field in fields_named(fields, name)
+        if field.value
+    ]
+    yield from found or [
+        ("certificate of", field.value, field.start, field.end) for field in fields_named(fields, "dNSName")
+    ]
 
 
-_SUBJECT = (
-    *("subject", "certificate of", "certificate_list", "certificate_entry", "certificate", "Certificate"),
-    *("tbsCertificate", "subject", "relativeName", "attribute", "type", "value"),
+_CERTIFICATE = (
+    {"subject": "certificate of", "rfc822Name": "mail address"},
+    (
+        *("certificate of", "certificate_list", "certificate_entry", "certificate", "Certificate"),
+        *("tbsCertificate", "subject", "relativeName", "attribute", "type", "value"),
+        *("extensions", "list", "subjectAltName", "extnID", "extnValue", "names", "rfc822Name", "dNSName"),
+    ),
 )
-_TOLD = {
-    "ClientHello": ("host_name", "server name", "extensions", "server_name", "server_name_list", "host_name"),
-    "ServerHello": ("cipher_suite", "cipher suite"),
-    "Certificate": _SUBJECT,
-    "SERVER-HELLO": _SUBJECT,
-    "CLIENT-MASTER-KEY": ("cipher_kind", "cipher suite"),
+_TOLD: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
+    "ClientHello": (
+        {
+            "host_name": "server name",
+            "protocol": "application protocol",
+            "external_identity": "key identity",
+            "user_name": "user name",
+        },
+        (
+            *("extensions", "server_name", "server_name_list", "host_name", "srp", "srp_I"),
+            *("application_layer_protocol_negotiation", "protocol_name_list", "protocol"),
+            *("pre_shared_key", "identities", "psk_identity", "identity"),
+        ),
+    ),
+    "ServerHello": ({"cipher_suite": "cipher suite"}, ()),
+    "Certificate": _CERTIFICATE,
+    "ClientKeyExchange": ({"external_identity": "key identity"}, ("psk_identity",)),
+    "SERVER-HELLO": _CERTIFICATE,
+    "CLIENT-MASTER-KEY": ({"cipher_kind": "cipher suite"}, ()),
 }
-"""Handshake message -> the field that tells, what it gives away, and the groups of fields that lead to it."""
+"""Handshake message -> the fields that tell, with what they give away, and the groups that lead to them. A certificate
+without a subject tells the names of hosts for which it is good."""

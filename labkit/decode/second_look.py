@@ -2,15 +2,16 @@
 
 A session that stays closed is tried again: the rest of the file may hold its secrets (pcapng lets them come at
 any place), and up to TLS 1.2 a resumed session has the master secret of an earlier one (RFC 5246 §F.1.4, RFC 5077),
-which may still be going on. Each of them is looked for once, when the first session needs it.
+which may still be going on. A connection that carries content alone may belong to a conversation that ends behind it.
+Each of them is looked for once, when the first session or connection needs it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from labkit.capture.conversation import Conversation
-from labkit.decode.dialogue import read
+from labkit.decode.dialogue import read, spoken
 from labkit.decode.event import TLS, Dialogue
-from labkit.decode.further import joined
+from labkit.decode.further import Announced, announces, as_part, joined, may_be_part
 from labkit.decode.tls import problems
 from labkit.decode.tls.older import OlderSecrets
 from labkit.trust.keylog import RESUMED, Secrets, merge
@@ -49,6 +50,7 @@ class SecondLook:
         self._later = later
         self._everything = everything
         self._has_later = self._has_earlier = False
+        self._announced: Announced | None = None
 
     def read(self, conversation: Conversation, names: Mapping[str, str] | None = None) -> Dialogue:
         """The dialogue in one of the conversations."""
@@ -62,6 +64,18 @@ class SecondLook:
             merge(self._secrets, self._resumable())
             dialogue = read(conversation, self._secrets, names)
         return dialogue
+
+    def placed(self, dialogue: Dialogue) -> Dialogue:
+        """The dialogue, which says what it is a part of, though that may end behind it."""
+        if not may_be_part(dialogue):
+            return dialogue
+        if self._announced is None:
+            self._announced = {}
+            for conversation in self._everything():
+                dialect = spoken(conversation)
+                if dialect is not None and dialect.further is not None:
+                    self._announced.update(announces(self.read(conversation)))
+        return as_part(dialogue, self._announced)
 
     def _resumable(self) -> Secrets:
         """The master secrets of all sessions by what a client may resume them with."""

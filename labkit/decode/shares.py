@@ -66,7 +66,7 @@ def _decoded(file: CaptureFile, secrets: Secrets, tell: Tell[T], part: Share) ->
     look = second_look(file)
     for conversation in conversations(file.records(part), part, file.passed_over):
         place = conversation.over, conversation.began
-        yield place, tell(file, look.read(conversation))
+        yield place, tell(file, look.placed(look.read(conversation)))
 
 
 @contextmanager

@@ -133,8 +133,9 @@ class Dialect:
     begins_phrase: Callable[[str, bytes], bool] | None = None
     """(side, bytes) -> whether they can begin its next phrase, for a dialect whose phrases are no text."""
     further: Callable[[str, bytes], int] | None = None
-    """(title, bytes of a server's phrase) -> the port for a further connection of this client, which carries content
-    and no phrases (FTP's data); 0 for a phrase that names none. None for a dialect with one connection."""
+    """(title, bytes of a phrase) -> the port at which its sender takes a further connection of the other side, which
+    carries content and no phrases (FTP's data); 0 for a phrase that names none. None for a dialect with one
+    connection."""
     again: str = ""
     """The title of the phrase that begins afresh inside TLS, of either side; by default the one that asks."""
     steps: Mapping[str, str] = field(default_factory=dict)

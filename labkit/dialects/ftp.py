@@ -164,10 +164,12 @@ _OTHERS = {"unknown command": "The lab does not know this command."}
 
 
 _PORT = {
+    "PORT": re.compile(rb"\s*PORT[ \t]+\d+,\d+,\d+,\d+,(?P<high>\d{1,3}),(?P<low>\d{1,3})", re.IGNORECASE),
+    "EPRT": re.compile(rb"\s*EPRT[ \t]+([!-~])\d\1[^\s]+?\1(?P<low>\d{1,5})\1", re.IGNORECASE),
     "227": re.compile(rb"227[^\r\n]*?\d+,\d+,\d+,\d+,(?P<high>\d{1,3}),(?P<low>\d{1,3})"),
     "229": re.compile(rb"229[^\r\n]*?\(([!-~])\1\1(?P<low>\d{1,5})\1\)"),
 }
-"""Reply -> where it names the port for a data connection (RFC 959 §4.1.2, RFC 2428 §3)."""
+"""Command or reply -> where it names the port for a data connection (RFC 959 §4.1.2, RFC 2428 §2, §3)."""
 
 
 def _further(title: str, data: bytes) -> int:

@@ -5,18 +5,25 @@ It is read in captures. Nothing upgrades it here: the TLS of HTTPS comes before 
 
 import re
 from base64 import b64decode
+from collections import deque
 from collections.abc import Iterator
 
 from labkit.dialects.base import CLIENT, SERVER, Dialect, Disclosed, Phrase
-from labkit.dialects.reader import LARGEST, BufferedReader
+from labkit.dialects.reader import LARGEST, MOST_UNANSWERED, Buffer, BufferedReader
 from labkit.dialects.writing import Writer, lines, untagged_command
 
 _REQUEST = re.compile(rb"(?:GET|HEAD|POST|PUT|DELETE|OPTIONS|CONNECT|PATCH|TRACE) +\S+ +HTTP/1\.[01]\r?\n")
 _RESPONSE = re.compile(rb"HTTP/1\.[01] +(\d{3})\b")
 _LENGTH = re.compile(rb"^content-length:[ \t]*(\d{1,12})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
+_CHUNKED = re.compile(rb"^transfer-encoding:[^\r\n]*\bchunked[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
+_CHUNK = re.compile(rb"([0-9a-f]{1,12})(?:[ \t;][^\n]*)?\r?\n", re.IGNORECASE)
+_NO_CONTENT = re.compile(r"1\d\d|204|304")
+"""Statuses without content, whatever the header says (RFC 9112 §6.3)."""
+_TO_THE_END = -1
+"""Bytes due of content that ends with the connection."""
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _POLICY = "/.well-known/mta-sts.txt"
-_CONTENT = "content"
+_CONTENT, _CHUNK_TITLE = "content", "chunk"
 _KINDS = {CLIENT: "command", SERVER: "reply"}
 
 REQUESTS = {
@@ -57,8 +64,14 @@ class _Reader(BufferedReader):
         super().__init__()
         self._due = {CLIENT: 0, SERVER: 0}
         """Bytes of content that each side has announced and not sent."""
+        self._chunked: set[str] = set()
+        """The sides that send content in chunks now."""
+        self._asked: deque[str] = deque(maxlen=MOST_UNANSWERED)
+        """The methods of the requests without a response."""
 
     def begun(self, sender: str) -> tuple[str, str]:
+        if sender in self._chunked:
+            return "message", _CHUNK_TITLE
         return ("message", _CONTENT) if self._due[sender] else (_KINDS[sender], "head")
 
     def _client(self) -> Phrase | None:
@@ -71,6 +84,8 @@ class _Reader(BufferedReader):
         buffer = self._buffers[side]
         if self._due[side]:
             return self._content(side)
+        if side in self._chunked:
+            return self._chunk(side)
         end = _HEAD_END.search(buffer)
         if end is None:
             return Phrase(side, "unknown", "unknown", buffer.take(self._longest)) if self._is_long(side) else None
@@ -78,20 +93,65 @@ class _Reader(BufferedReader):
         title = _title(head)
         if not title:
             return Phrase(side, "unknown", "unknown", head)
-        length = _LENGTH.search(head)
-        self._due[side] = int(length[1]) if length else 0
+        self._announce(side, title, head)
         return Phrase(side, _KINDS[side], title, head)
 
+    def _announce(self, side: str, title: str, head: bytes) -> None:
+        """What content follows this head (RFC 9112 §6.3)."""
+        if side == CLIENT:
+            self._asked.append(title)
+        elif _NO_CONTENT.fullmatch(title) or (self._asked.popleft() if self._asked else "") in ("HEAD", "CONNECT"):
+            return
+        length = _LENGTH.search(head)
+        if _CHUNKED.search(head):
+            self._chunked.add(side)
+        elif length or side == CLIENT:
+            self._due[side] = int(length[1]) if length else 0
+        else:
+            self._due[side] = _TO_THE_END
+
     def _content(self, side: str) -> Phrase | None:
-        buffer, wanted = self._buffers[side], min(self._due[side], LARGEST)
+        buffer, due = self._buffers[side], self._due[side]
+        wanted = min(len(buffer) if due == _TO_THE_END else due, LARGEST)
         if len(buffer) < wanted:
             return None
-        self._due[side] -= wanted
         data = buffer.take(wanted)
-        return Phrase(side, _KINDS[side] if _is_text(data) else "message", _CONTENT, data)
+        if due == _TO_THE_END:  # nothing tells that bytes which are no text are content
+            return Phrase(side, _KINDS[side] if _is_text(data) else "unknown", _CONTENT, data)
+        self._due[side] -= wanted
+        return self._said(side, _CONTENT, data)
+
+    def _chunk(self, side: str) -> Phrase | None:
+        """A chunk behind its size; the last one has no bytes, and fields may follow it (RFC 9112 §7.1)."""
+        buffer = self._buffers[side]
+        size = _CHUNK.match(buffer)
+        if size is None:
+            if b"\n" not in buffer and not self._is_long(side):
+                return None
+            self._chunked.discard(side)
+            return Phrase(side, "unknown", "unknown", buffer.take(buffer.line() or self._longest))
+        length = int(size[1], 16)
+        end = buffer.line(size.end() + length) if length else _trailer_end(buffer, size.end())
+        if not end and not buffer.full:
+            return None
+        if not length:
+            self._chunked.discard(side)
+        return self._said(side, _CHUNK_TITLE, buffer.take(end or LARGEST))
+
+    def _said(self, side: str, title: str, data: bytes) -> Phrase:
+        return Phrase(side, _KINDS[side] if _is_text(data) else "message", title, data)
 
     def _is_long(self, side: str) -> bool:
         return len(self._buffers[side]) >= self._longest
+
+
+def _trailer_end(data: Buffer, start: int) -> int:
+    """Where the blank line ends that stands behind the fields that follow the last chunk; 0 without one."""
+    while end := data.find(b"\n", start) + 1:
+        if not data[start:end].strip():
+            return end
+        start = end
+    return 0
 
 
 def _title(head: bytes) -> str:
@@ -113,7 +173,9 @@ def _recognises(server: bytes, client: bytes) -> bool:
 
 def _explain(kind: str, title: str, line: str) -> str:
     name, colon, _ = line.partition(":")
-    if title == _CONTENT:
+    if title == _CHUNK_TITLE and _CHUNK.fullmatch(line.encode("utf-8", "replace") + b"\n"):
+        return "How many bytes follow, in hexadecimal; 0 in the last chunk (RFC 9112 §7.1)."
+    if title in (_CONTENT, _CHUNK_TITLE):
         return POLICY.get(name, "A line of the content.")
     if line.startswith("HTTP/") and kind == "reply":
         return STATUSES.get(title[:1], "The server's answer (RFC 9110 §15).")

@@ -24,7 +24,7 @@ from labkit.dialects.writing import (
     willing,
 )
 
-_COMMAND = re.compile(rb"([^\s*+]+) +((?:UID +)?[A-Z]+)", re.IGNORECASE)
+_COMMAND = re.compile(rb"([^\s*+]+)[ \t]+((?:UID +)?[A-Z]+)", re.IGNORECASE)
 _DONE = re.compile(rb"DONE\s*$", re.IGNORECASE)
 _BRINGS_MAIL = {"APPEND", "REPLACE", "UID REPLACE"}
 _MAILBOX_AS_LITERAL = re.compile(rb"\S+ +(?:APPEND|(?:UID +)?REPLACE +\S+) +\{", re.IGNORECASE)
@@ -124,8 +124,8 @@ def _string(name: str, behind: str = r"\s*$") -> str:
     )
 
 
-_LOGIN = re.compile(rb"\S+ +LOGIN", re.IGNORECASE)
-_ASTRING = re.compile(rb' *(?:"((?:[^"\\\r\n]|\\.)*)"?|\{(\d+)\+?\}\r?\n|([^\s"{]+))')
+_LOGIN = re.compile(rb"\S+[ \t]+LOGIN", re.IGNORECASE)
+_ASTRING = re.compile(rb'[ \t]*(?:"((?:[^"\\\r\n]|\\.)*)"?|\{(\d+)\+?\}\r?\n|([^\s"{]+))')
 
 
 def _login(data: bytes) -> Iterator[Disclosed]:

@@ -179,6 +179,8 @@ _SCRIPT = (
     + r"(?P<{}>(?<=\")(?:[^\"\\]|\\.)*|(?<=\n)[^\r\n]*?(?=\s+[\"{{]|\r|\n|$))"
 )
 """The name of a script, as a group; the empty braces stand for the group's name."""
+_QUOTED_TEXT = r'"(?P<script_text>(?:[^"\\]|\\.)*)"'
+"""A script in the command itself; a longer one is a literal, and a message of its own."""
 
 
 WRITER = Writer(
@@ -235,10 +237,12 @@ MANAGESIEVE = Dialect(
     discloses={
         **{
             command: rf"\s*{command}\s+" + _SCRIPT.format("script")
-            for command in ("PUTSCRIPT", "GETSCRIPT", "SETACTIVE", "DELETESCRIPT", "HAVESPACE")
+            for command in ("GETSCRIPT", "SETACTIVE", "DELETESCRIPT", "HAVESPACE")
         },
         "RENAMESCRIPT": r"\s*RENAMESCRIPT\s+" + _SCRIPT.format("script") + r'"?\s+' + _SCRIPT.format("new_script"),
-        "message": r"(?s)(\{\d+\+?\}\r?\n)?(?P<script_text>\S(?:.*\S)?)\s*(?(1)\r?\nOK\b[^\n]*\n?)\Z",
+        "PUTSCRIPT": r"\s*PUTSCRIPT\s+" + _SCRIPT.format("script") + rf'(?:"?\s+{_QUOTED_TEXT})?',
+        "CHECKSCRIPT": rf"\s*CHECKSCRIPT\s+{_QUOTED_TEXT}",
+        "message": (r"(?s)(\{\d+\+?\}\r?\n|\")?(?P<script_text>[^\s\"](?:.*[^\s\"])?)\"?\s*(?(1)\r?\nOK\b[^\n]*\n?)\Z"),
         "OK": r'(?:(?<=\n)|\A)"(?P<script>(?:[^"\\\r\n]|\\.)+)"(?=\r\n|(?: ACTIVE)\r\n)(?: ACTIVE)?\r?\n',
     },
 )

@@ -25,7 +25,7 @@ def reveals(title: str, data: bytes) -> Iterator[Disclosed]:
 _Place = tuple[str, int, int]
 """What it is, and from where to where in the message it stands."""
 _CANCEL_KEY = "cancel key"
-"""With it, anyone can stop the queries of the connection to which it belongs."""
+"""Its holder can stop the queries of the connection to which it belongs."""
 
 
 def _string_end(data: bytes, start: int) -> int:

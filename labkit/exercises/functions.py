@@ -86,8 +86,9 @@ def call(function: Callable[..., Any], *arguments: Any, limit: float | None = No
     try:
         thread.join(LIMIT if limit is None else limit)
     finally:
+        late = thread.is_alive()  # what it returns from here on is what its handlers make of `OutOfTime`
         watch.end(thread, work.__code__)
-    if not outcome or isinstance(outcome[0][1], OutOfTime):
+    if late or isinstance(outcome[0][1], OutOfTime):
         raise OutOfTime
     value, error = outcome[0]
     if error is not None:

@@ -271,7 +271,8 @@ class SMTPSession(SMTP):
             address, rest = super()._getaddr(arg)
         except _UNREADABLE as error:
             raise _NotAnAddress from error
-        if address is None:
+        # A lone quotation mark is an empty address from Python 3.14 on; only <> is one (RFC 5321 §4.5.5).
+        if address is None or (arg and not address and not arg.lstrip().startswith("<")):
             raise _NotAnAddress
         return address, rest
 

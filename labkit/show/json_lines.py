@@ -9,20 +9,28 @@
 - ``readable``: what an eavesdropper can read, ``{"what", "value", "event", "start", "end"}``, with the index of the
   event and offsets in its bytes (`labkit.decode.privacy.Exposure`).
 
+Where a capture holds questions to a name server, one more line has ``lookups``, a list of ``{"time", "client", "name",
+"type", "answer", "signed", "about"}`` (`labkit.defences.lookups.Lookup`; the time in seconds since 1970, as in events).
+
 A line may have millions of characters, so an event is one format and only strings go through the encoder: `json.dumps`
 of a dictionary for each event takes twice as long.
 """
 
 import json
 from base64 import b64encode
+from collections.abc import Iterable
 from dataclasses import asdict
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quoted
+from typing import TYPE_CHECKING
 
 from labkit.capture.conversation import Endpoint
 from labkit.decode.escaped import escaped
 from labkit.decode.event import TEXT, TLS, Dialogue, Event
 from labkit.decode.privacy import Exposure, visible
+
+if TYPE_CHECKING:
+    from labkit.defences.lookups import Lookup
 
 _word = lru_cache(4096)(quoted)
 """The JSON string of a title or a meaning; the same ones come again and again."""
@@ -34,21 +42,25 @@ _new = tuple.__new__
 
 def json_line(dialogue: Dialogue) -> str:
     """One line of ASCII without its line ending."""
-    head = json.dumps(
-        {
-            "client": _end(dialogue.client, dialogue.client_name),
-            "server": _end(dialogue.server, dialogue.server_name),
-            "protocol": dialogue.dialect.name if dialogue.dialect else None,
-            "tls": asdict(dialogue.session) if dialogue.session else None,
-        }
-    )
+    client = _end(dialogue.client, dialogue.client_name)
+    server = _end(dialogue.server, dialogue.server_name)
+    protocol = _word(dialogue.dialect.name) if dialogue.dialect else "null"
+    tls = json.dumps(asdict(dialogue.session)) if dialogue.session else "null"
     events = ", ".join(map(_event, dialogue.events))
     readable = ", ".join(map(_exposure, visible(dialogue)))
-    return f'{head[:-1]}, "events": [{events}], "readable": [{readable}]}}'
+    return (
+        f'{{"client": {client}, "server": {server}, "protocol": {protocol}, "tls": {tls}, '
+        f'"events": [{events}], "readable": [{readable}]}}'
+    )
 
 
-def _end(end: Endpoint, name: str) -> dict[str, str | int]:
-    return {"host": end.host, "port": end.port, "name": name}
+def lookups_line(found: "Iterable[Lookup]") -> str:
+    """One line of ASCII for the questions to a name server."""
+    return json.dumps({"lookups": [{**vars(one), "time": one.time / 1e9, "about": one.about} for one in found]})
+
+
+def _end(end: Endpoint, name: str) -> str:
+    return f'{{"host": {quoted(end.host)}, "port": {end.port}, "name": {_word(name)}}}'
 
 
 def _event(event: Event) -> str:

@@ -45,7 +45,7 @@ def _tls(dialogue: Dialogue) -> str:
     start = _start(session.started, dialogue)
     facts = [session.version or "no version agreed", session.cipher]
     facts.append(f"server name {session.server_name}" if session.server_name else "no server name sent")
-    facts.append("resumed session" if session.resumed else "")
+    facts.append("resumed session" if session.resumed else "pre-shared key" if session.pre_shared_key else "")
     state = "Opened with the session's secrets." if session.opened else session.problem or "Not opened."
     return f"{start}: {', '.join(fact for fact in facts if fact)}. {state}"
 

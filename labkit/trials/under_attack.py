@@ -5,7 +5,7 @@ its verdict.
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cached_property, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +15,7 @@ from labkit.aftermath import Aftermath
 from labkit.attack import targets
 from labkit.attacks.account import NAME
 from labkit.attacks.engine.interceptor import Interceptor
+from labkit.attacks.evidence import Others
 from labkit.attacks.vector import Vector
 from labkit.attacks.vectors.buffering import MARK
 from labkit.attacks.vectors.spoofing import WORDS
@@ -22,6 +23,7 @@ from labkit.attacks.verdict import DECEIVED, LEAKED, UNHARMED, UNKNOWN, Verdict,
 from labkit.attacks.victims import LOGIN, TEXT
 from labkit.attacks.victims.programs import MAIL
 from labkit.attacks.victims.report import Report
+from labkit.dialects import named
 from labkit.servers import server_for
 from labkit.trials.attacks import deliver
 from labkit.trust.certificates import SERVER_NAME
@@ -45,7 +47,9 @@ MODES = {
 class UnderAttack:
     """The settings of a client and, after it has done its work, the verdict."""
 
-    def __init__(self, lab: "Lab", server: "Server", vector: Vector, mode: str, folder: Path) -> None:
+    def __init__(
+        self, lab: "Lab", server: "Server", vector: Vector, mode: str, folder: Path, others: Others = tuple
+    ) -> None:
         self.mode = mode
         """One of `MODES`."""
         self.vector = vector
@@ -62,7 +66,7 @@ class UnderAttack:
         self.scheme = server.protocol.lower() + "s" * server.settings.implicit
         """``smtp``, or ``smtps`` where TLS is implicit."""
         self._lab = lab
-        self._aftermath = Aftermath(lab.site)
+        self._aftermath = Aftermath(lab.site, others)
         self.ca.write_bytes(lab.authority.pem)
         self.mail.write_bytes(MAIL.encode())
         self.interceptor = Interceptor(lab.network, vector, targets(lab.site, vector), lab.authority, lab.keylog.path)
@@ -111,12 +115,15 @@ def under_attack(lab: "Lab", protocol: str, vector: Vector, mode: str) -> Iterat
     server = _servers(lab, protocol, vector, mode)
     deliver(lab, LOGIN[0], TEXT)
     deliver(lab, NAME, MARK)
-    with TemporaryDirectory(prefix="labkit-", ignore_cleanup_errors=True) as folder:
-        attacked = UnderAttack(lab, server, vector, mode, Path(folder))
-        try:
-            yield attacked
-        finally:
-            attacked.close()
+    with ExitStack() as stack:
+        folder = stack.enter_context(TemporaryDirectory(prefix="labkit-", ignore_cleanup_errors=True))
+        others: Others = tuple
+        if named(protocol).further is not None:  # what is carried elsewhere is seen by a capture alone
+            capture = stack.enter_context(lab.capture())
+            others = partial(getattr, capture, "conversations")
+        attacked = UnderAttack(lab, server, vector, mode, Path(folder), others)
+        stack.callback(attacked.close)
+        yield attacked
 
 
 def _servers(lab: "Lab", protocol: str, vector: Vector, mode: str) -> "Server":

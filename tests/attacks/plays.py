@@ -27,7 +27,7 @@ class Play:
         self.received = {CLIENT: [], SERVER: []}
         """The segments that each end was sent and has not looked at."""
         self.finished = []
-        """The ends that were told that no more follows."""
+        """The ends to which FIN was sent."""
         self.connecting = False
         self.end = None
         """How it ended: `HangUp` or `Reset`."""

@@ -6,6 +6,7 @@ from itertools import groupby
 import pytest
 
 from labkit.attacks.deeds import deeds, last_of_each
+from labkit.attacks.evidence import injection_proof
 from labkit.attacks.loot import CLEAR, Loot, items
 from labkit.capture.conversation import Conversation, Endpoint
 from labkit.decode.dialogue import read
@@ -151,6 +152,16 @@ CASES = {
         SMTP + "C: AUTH GSSAPI\nS: 334 \nC: YWJjZA==\nS: 535 no",
         "refused login",
     ),
+    "a login that ends with a challenge": (
+        25,
+        SMTP + "C: AUTH XOAUTH2 dXNlcj1hAWF1dGg9QmVhcmVyIHQBAQ==\nS: 334 e30=",
+        "open",
+    ),
+    "a token that is refused": (
+        25,
+        SMTP + "C: AUTH XOAUTH2 dXNlcj1hAWF1dGg9QmVhcmVyIHQBAQ==\nS: 334 e30=\nC: \nS: 535 no",
+        "refused login",
+    ),
     "a login that is called off": (25, SMTP + "C: AUTH LOGIN\nS: 334 VXNlcm5hbWU6\nC: *\nS: 501 off", "refused login"),
     "a name that needs no password": (21, "S: 220 FTP ready\nC: USER anonymous\nS: 230 in", "done"),
     # files, scripts, news
@@ -261,3 +272,24 @@ def test_sicily_tells_a_name_and_a_hash():
 def test_what_became_of_it_is_what_the_replies_say_in_records(name):
     port, turns, expected = RECORDS[name]
     assert became(port, turns) == expected
+
+
+INJECTED = {
+    "before all": (25, "S: 252 mallory\nC: EHLO x\nS: 250 x\nC: QUIT\nS: 221 bye", "252 mallory"),
+    "behind the first question": (
+        25,
+        "C: EHLO x\nS: 252 mallory\nS: 250-x\nS: 250 y\nC: QUIT\nS: 221 bye",
+        "252 mallory",
+    ),
+    "in news": (119, "C: CAPABILITIES\nS: 111 2026\nS: 101 x\nS: VERSION 2\nS: .", "111 2026"),
+    "a command that is not known, and a farewell": (25, "C: EHLO x\nS: 250 x\nC: HELP\nS: 502 no\nS: 421 idle", ""),
+    "a recipient, and a farewell": (25, "C: EHLO x\nS: 250 x\nC: RCPT TO:<b@x>\nS: 550 no\nS: 421 idle", ""),
+    "a wrong password, and a farewell": (110, "C: USER a\nS: +OK\nC: PASS b\nS: -ERR no\nS: -ERR bye", ""),
+    "no list, no user, and a farewell": (110, "C: CAPA\nS: -ERR no\nC: USER a\nS: -ERR no\nS: -ERR bye", ""),
+}
+
+
+@pytest.mark.parametrize("name", INJECTED)
+def test_a_server_that_takes_its_leave_unasked_has_run_no_injected_command(name):
+    port, text, proof = INJECTED[name]
+    assert injection_proof(for_port(port), conversation(port, said(text)).events) == proof

@@ -271,7 +271,7 @@ def test_an_attack_is_not_used_where_it_does_not_belong():
         mail, post = lab.smtp(), lab.pop3()
         with pytest.raises(LabError, match="is an attack on IMAP, not on SMTP"):
             lab.mallory(attacks.Preauth(), at=mail)
-        with pytest.raises(LabError, match=r"start a server first, with lab\.imap"):
+        with pytest.raises(LabError, match=r'start a server first, with lab\.start\("imap"\)'):
             lab.mallory(attacks.Preauth())
         with lab.mallory(attacks.StealByInjection()):  # on the one that it knows
             assert lab.network.reached("mail", post.port, "alice") == "mail"

@@ -239,6 +239,10 @@ def test_a_mail_that_the_server_did_not_take_is_no_work_done(lab, tmp_path):
     (
         ("pop3", b"USER alice\nPASS wrong\nQUIT\n", True),
         ("pop3", b"USER alice\nPASS hunter2\nQUIT\n", False),
+        ("pop3", b"USER alice\nPASS hunter2\nRETR 99\nQUIT\n", True),
+        ("imap", b"a LOGIN alice hunter2\nb SELECT none\nc LOGOUT\n", True),
+        ("nntp", b"GROUP none\nQUIT\n", True),
+        ("smtp", b"EHLO x\nMAIL FROM:<a@x>\nRCPT TO:<b@lab.test>\nQUIT\n", True),
         ("ftp", b"USER alice\nPASS wrong\nQUIT\n", True),
         ("ftp", b"USER alice\nPASS hunter2\nQUIT\n", False),
         ("imap", b"a LOGIN alice wrong\nb LOGIN alice hunter2\nc LOGOUT\n", False),
@@ -383,6 +387,24 @@ def test_whoever_types_the_command_first_is_not_deceived_unless_it_ran_twice(lab
     assert (mallory.verdict.outcome == "deceived") == kept, mallory.verdict
 
 
+# ---- what was not secret
+
+
+def test_a_client_that_asks_inside_the_attackers_tls_is_deceived_and_one_that_takes_its_leave_is_not(lab, tmp_path):
+    server = lab.start("nntp", auth="always")
+    for said, outcome in ((b"GROUP x\nQUIT\n", "deceived"), (b"QUIT\n", "stopped")):
+        with lab.mallory(attacks.SelfSigned(), at=server) as mallory:
+            typed(lab, mallory, server, tmp_path, said)
+        assert (mallory.verdict.outcome, mallory.loot.secrets) == (outcome, ()), mallory.verdict
+
+
+def test_a_client_that_said_nothing_secret_in_clear_text_is_not_said_to_have_said_nothing(lab):
+    server = lab.smtp()
+    with lab.mallory(attacks.StripCapability(), at=server) as mallory:
+        spoken(lab, mallory, server, b"EHLO a\nMAIL FROM:<a@lab.test>\nRCPT TO:<b@lab.test>\nQUIT\n")
+    assert mallory.verdict.outcome == "stopped" and "nothing in clear text that is secret" in mallory.verdict.why
+
+
 # ---- two victims are two
 
 
@@ -406,11 +428,27 @@ def test_each_of_two_victims_is_told(lab):
     agrees(mallory)
 
 
+def test_of_two_victims_at_once_the_one_that_was_refused_is_told(lab):
+    server, meeting = lab.smtp(auth="always"), threading.Barrier(2, timeout=LONGEST_WAIT)
+
+    def visit(password):
+        meeting.wait()
+        lab.send(server, "x", login=("alice", password), policy=policies.verified, timeout=LONGEST_WAIT)
+
+    with lab.mallory(Vector(), at=server) as mallory:
+        both = [threading.Thread(target=visit, args=(password,)) for password in ("wrong", "hunter2")]
+        for one in both:
+            one.start()
+        for one in both:
+            one.join(LONGEST_WAIT)
+    assert mallory.verdict.outcome == "broken" and "refused the victim's login" in repr(mallory.verdict)
+
+
 # ---- visitors that show nothing
 
 
 def knock(lab, server, said):
-    """Connect as a port scan does, hear the greeting where there is one, say this, and leave."""
+    """Connect as a port scan does, read the greeting if there is one, send this, and leave."""
     with lab.alice.connect(server.host, server.port) as client:
         client.settimeout(LONGEST_WAIT)
         if server.protocol in ("SMTP", "IMAP"):

@@ -33,7 +33,7 @@ def first(byhand):
 
 
 def became(held):
-    """What the session of a held line is told now."""
+    """The decision that the session of a held line gets now."""
     return held.settled(time.monotonic())
 
 

@@ -1,4 +1,4 @@
-"""ARP on a LAN: what was said is what tshark reads, and the lie is found."""
+"""ARP on a LAN: the packets are what tshark reads, and the false claim is found."""
 
 import csv
 import subprocess

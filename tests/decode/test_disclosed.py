@@ -88,6 +88,7 @@ CASES: list[tuple[Dialect, str, list[tuple[str, str]]]] = [
     ),
     (SIEVE, f'{GREETING}C: SETACTIVE {{4+}}\nC: mine\nS: OK\nC: GETSCRIPT "a"', [("script", "mine"), ("script", "a")]),
     (SMTP, f"S: 220 x ESMTP\nC: AUTH\tPLAIN\t{PLAIN}", LOGIN),
+    (IMAP, "C: a\tLOGIN\talice\thunter2", LOGIN),
     (SMTP, f"S: 220 x ESMTP\nC: X-EXPS LOGIN\nS: 334 VXNlcg\nC: {NAME}\nS: 334 UGFzcw\nC: {PASSWORD}", LOGIN),
     (SMTP, f"S: 220 x ESMTP\nC: AUTH PLAIN\nC: {PLAIN}\nS: 538 first TLS", LOGIN),
     (SMTP, "S: 220 x ESMTP\nC: AUTH PLAIN\nS: 538 first TLS\nC: XCLIENTS", []),
@@ -138,6 +139,9 @@ CASES: list[tuple[Dialect, str, list[tuple[str, str]]]] = [
         f'{GREETING}C: GETSCRIPT "a"\nS: {{13}}\nS: # a: b\nS: keep;\nS: OK "there"',
         [("script", "a"), ("script text", "# a: b\r\nkeep;")],
     ),
+    (SIEVE, f'{GREETING}C: PUTSCRIPT "a" "keep;"', [("script", "a"), ("script text", "keep;")]),
+    (SIEVE, f'{GREETING}C: CHECKSCRIPT "stop \\"x\\";"', [("script text", 'stop "x";')]),
+    (SIEVE, f'{GREETING}C: GETSCRIPT "a"\nS: "keep;"\nS: OK', [("script", "a"), ("script text", "keep;")]),
     (SIEVE, f'{GREETING}C: CAPABILITY\nS: "SIEVE" "fileinto"\nS: "STARTTLS"\nS: OK', []),
     (POP3, "S: +OK\nC: APOP alice", [ALICE]),
     (POP3, f"S: +OK\nC: AUTH PLAIN {PLAIN}", LOGIN),
@@ -266,3 +270,9 @@ def test_a_command_that_is_long_beyond_reason_is_looked_at_from_its_beginning():
 def test_spaces_without_end_are_read():
     transcript = f"C: a LOGIN {{5+}}\nC: alice{' ' * 60_000}\nC: b SELECT {{9+}}\nC: {' ' * 60_000}("
     assert seen_by_eavesdropper(IMAP, transcript)[0].events
+
+
+@pytest.mark.parametrize("coded", [PLAIN.rstrip("="), f" {PLAIN}", f"{PLAIN}==", f"={PLAIN}"])
+def test_a_login_that_is_wrongly_padded_is_read_all_the_same(coded):
+    _, exposures = seen_by_eavesdropper(SMTP, f"S: 220 x ESMTP\nC: AUTH PLAIN\nS: 334 \nC: {coded}\nS: 501 what?")
+    assert [(exposure.what, exposure.value) for exposure in exposures] == LOGIN

@@ -50,7 +50,7 @@ def test_a_session_is_the_same_over_any_link_and_either_ip(tmp_path, tls, link, 
 
 @contextmanager
 def dumpcap(path: Path, port: int, *options: str):
-    """A capture by Wireshark's own program; who may not capture is told so by it, and the test is not for them."""
+    """A capture by Wireshark's own program; skipped for a user whom it does not allow to capture."""
     command = [tool("dumpcap"), "-q", "-f", f"tcp port {port}", "-w", str(path), *options]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
         first = running.stderr.readline()

@@ -192,3 +192,27 @@ def test_a_message_without_a_head_or_a_body_tells_what_it_has():
 def test_a_message_in_chunks_is_told_too():
     told = exposed((CLIENT, b"BDAT 22\r\nSubject: hi\r\n\r\nsecret\r\n"[:31]), (SERVER, b"250 OK\r\n"))
     assert told == [("subject", "hi"), ("message", "secret")]
+
+
+# ---- a capture that begins in the middle
+
+
+@pytest.mark.parametrize(
+    ("port", "sender", "said", "told"),
+    (
+        (
+            25,
+            CLIENT,
+            b"Subject: late\r\nTo: x@y\r\n\r\nhello\r\n.\r\nMAIL FROM:<a@x>\r\n",
+            ["late", "x@y", "hello", "a@x"],
+        ),
+        (25, CLIENT, b"of a text\r\nhello\r\n.\r\nMAIL FROM:<a@x>\r\n", ["of a text\r\nhello", "a@x"]),
+        (143, SERVER, b"of a text\r\nhello\r\n)\r\na OK done\r\n", ["of a text", "hello"]),
+        (110, SERVER, b"of a text\r\nhello\r\n.\r\n", ["of a text", "hello"]),
+    ),
+)
+def test_text_before_the_first_whole_phrase_is_told(port, sender, said, told):
+    turns = [Chunk(0, 1, sender, "data", said, len(said))]
+    turns += [Chunk(0, 2, SERVER, "data", b"", 0)]
+    ends = Endpoint("192.0.2.1", 50000), Endpoint("192.0.2.2", port)
+    assert [one.value for one in visible(read(Conversation(*ends, turns)))] == told

@@ -1,5 +1,6 @@
 """Questions to the name server are read out of a capture as tshark reads them, and said in words."""
 
+import json
 import subprocess
 import sys
 from socket import inet_aton
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from tools import tool
 
 from labkit import Lab, attacks
+from labkit.__main__ import main
 from labkit.capture.frames import ETHERNET
 from labkit.capture.pcap import Frame
 from labkit.decode.asked import plain_question
@@ -32,7 +34,7 @@ def lab(request):
         yield lab
 
 
-def test_a_capture_holds_what_was_asked_and_answered_and_tshark_agrees(lab, tmp_path):
+def test_a_capture_holds_what_was_asked_and_answered_and_tshark_agrees(lab, tmp_path, capsys):
     lab.domain("bob.test").sign().tlsa("3 1 1").sts("enforce")
     with lab.capture() as capture:
         for name, type in (("bob.test", "MX"), ("_25._tcp.mail.bob.test", "TLSA"), ("_mta-sts.bob.test", "TXT")):
@@ -60,6 +62,13 @@ def test_a_capture_holds_what_was_asked_and_answered_and_tshark_agrees(lab, tmp_
         [sys.executable, "-m", "labkit", "decode", tmp_path / "dns.pcapng"], capture_output=True, text=True, timeout=60
     )
     assert "Questions to the name server" in done.stdout and "_25._tcp.mail.bob.test TLSA" in done.stdout
+    capsys.readouterr()
+    assert main(["decode", "--json", str(tmp_path / "dns.pcapng")]) == 0
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])["lookups"]
+    assert [(one["name"], one["answer"], one["about"]) for one in told] == [
+        (each.name, each.answer, each.about) for each in found
+    ]
+    assert [one["time"] for one in told] == [each.time / 1e9 for each in found]
 
 
 @given(st.lists(st.binary(max_size=120), max_size=4))

@@ -356,7 +356,7 @@ def test_a_report_comes_by_mail_to_the_address_that_the_domain_names(lab):
 
 
 def test_what_a_report_tells_of_does_not_stop_it(lab):
-    """RFC 8460 §3: the server has lost its TLS, the domain enforces it, and hears of that."""
+    """RFC 8460 §3: the server has lost its TLS, the domain enforces it, and gets a report of that."""
     bob = lab.domain("bob.test", starttls="off").sts("enforce").reports()
     provider = lab.provider()
     assert sent(lab, provider).state == "held"

@@ -1,7 +1,10 @@
 """HTTP is read in captures: heads, and the content that they announce; tshark reads the same out of a policy fetch."""
 
 import subprocess
+from http.client import HTTPResponse
+from io import BytesIO
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -42,6 +45,44 @@ def test_bytes_may_be_split_anywhere(cuts):
         places = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
         pieces += [(sender, data[start:end]) for start, end in pairwise(places)]
     assert read(pieces) == PHRASES
+
+
+CHUNKS = st.lists(st.binary(min_size=1, max_size=40), max_size=4)
+FIELDS = st.sampled_from((b"", b"Expires: never\r\n"))
+
+
+@given(CHUNKS, st.sampled_from((b"", b";x=y", b" ")), FIELDS, st.lists(st.integers(0, 300), max_size=6))
+def test_content_in_chunks_is_what_the_standard_library_reads(chunks, extension, fields, cuts):
+    """RFC 9112 §7.1."""
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    sent = [b"%X%s\r\n%s\r\n" % (len(chunk), extension, chunk) for chunk in chunks] + [b"0\r\n%s\r\n" % fields]
+    whole = head + b"".join(sent)
+    places = [0, *sorted(cut % (len(whole) + 1) for cut in cuts), len(whole)]
+    phrases = read([(CLIENT, REQUEST), *((SERVER, whole[a:b]) for a, b in pairwise(places)), (SERVER, RESPONSE)])
+    assert [said for _, _, title, said in phrases if title == "chunk"] == sent
+    assert phrases[-1][2:] == ("200", RESPONSE)
+    assert library_reads(whole) == b"".join(chunks)
+
+
+def library_reads(data):
+    response = HTTPResponse(SimpleNamespace(makefile=lambda _: BytesIO(data)))
+    response.begin()
+    return response.read()
+
+
+@pytest.mark.parametrize(
+    ("asked", "head", "content"),
+    (
+        (b"GET", b"HTTP/1.0 200 OK\r\n\r\n", b"up to the end"),
+        (b"HEAD", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n", b""),
+        (b"GET", b"HTTP/1.1 304 Not Modified\r\nContent-Length: 99\r\n\r\n", b""),
+    ),
+)
+def test_where_content_ends_depends_on_what_was_asked_and_answered(asked, head, content):
+    """RFC 9112 §6.3."""
+    behind = b"" if content else RESPONSE
+    phrases = read([(CLIENT, asked + b" / HTTP/1.1\r\n\r\n"), (SERVER, head + content + behind)])
+    assert [said for sender, _, _, said in phrases if sender == SERVER] == [head, content or behind]
 
 
 @given(st.lists(st.tuples(st.sampled_from((CLIENT, SERVER)), st.binary(max_size=60)), max_size=8))

@@ -4,7 +4,7 @@ from labkit.exercises import Exercise, Lesson, Prediction, equals
 
 
 def exercise(number="mine.1", checker=None, **changes):
-    """An exercise whose answer is 220, unless told otherwise."""
+    """An exercise whose answer is 220, unless given."""
     parts = {
         "question": "Which reply code is the go-ahead after `STARTTLS`?",
         "checker": checker or equals(220, mistakes={250: "250 answers `EHLO`."}),

@@ -1,4 +1,4 @@
-"""A student's function is called for a limited time, and whatever it does is told in a sentence."""
+"""A student's function is called for a limited time, and a sentence says what it did."""
 
 import threading
 import time
@@ -43,7 +43,7 @@ def test_a_function_that_was_given_up_has_stopped(hang):
     with pytest.raises(functions.OutOfTime):
         call(hang)
     for thread in set(threading.enumerate()) - before:
-        thread.join(30)  # it is told while it sleeps, and hears it afterwards
+        thread.join(30)  # the exception is set while it sleeps, and raised afterwards
         assert not thread.is_alive()
 
 

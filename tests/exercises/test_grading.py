@@ -1,5 +1,6 @@
 """Points for answers: each student's own values, no word that helps, and a checker that fails or hangs is named."""
 
+import contextlib
 import sys
 import threading
 from base64 import b64decode
@@ -179,6 +180,18 @@ def test_an_answer_that_hangs_when_it_is_looked_at_is_given_up(monkeypatch):
     monkeypatch.setattr(grading, "PATIENCE", 0.3)
     add(exercise())
     assert "had not come back" in grade("mine.1", type("Stuck", (), {"__eq__": _forever})()).problem
+
+
+def test_an_answer_that_swallows_the_end_of_its_time_is_given_up_all_the_same(monkeypatch):
+    monkeypatch.setattr(grading, "PATIENCE", 0.3)
+
+    def swallows(answer):
+        with contextlib.suppress(BaseException):
+            _forever()
+        return "No."
+
+    add(exercise(checker=swallows))
+    assert "had not come back" in grade("mine.1", 220).problem
 
 
 def test_a_loop_that_never_ends_in_a_students_function_is_a_wrong_answer(monkeypatch):

@@ -1,4 +1,4 @@
-"""Clients are let in as they come, and when there is no socket for one, that is tried again after a pause."""
+"""Clients are accepted as they come; when there is no socket for one, accepting is tried again after a pause."""
 
 import errno
 import socket

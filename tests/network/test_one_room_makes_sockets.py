@@ -1,4 +1,4 @@
-"""Sockets are made in `labkit.network` and nowhere else, so its check cannot be gone round."""
+"""Sockets are made in `labkit.network` and nowhere else, so its check cannot be avoided."""
 
 import ast
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A program that is started on a host runs until it is closed, says what it says, and leaves nothing behind."""
+"""A program that is started on a host runs until it is closed, its output is kept, and it leaves nothing behind."""
 
 import gc
 import os

@@ -1,4 +1,4 @@
-"""Datagrams stay inside the lab as connections do, and who is on the path gets them."""
+"""Datagrams stay inside the lab as connections do, and an attacker on the path gets them."""
 
 import pytest
 

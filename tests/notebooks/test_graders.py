@@ -5,14 +5,18 @@ They take 2 s to load, so only what uses them imports them: each process of pyte
 
 import copy
 import os
+import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import nbformat
 import pytest
+import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+import labkit
 from labkit.__main__ import main
 
 KERNEL = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
@@ -186,6 +190,16 @@ def tested(lesson, tmp_path_factory):
 
 def test_otter_check_passes_the_instructors_notebook(tested):
     assert "All tests passed!" in command("otter", "check", "mine.ipynb", folder=tested / "autograder")
+
+
+def test_the_archive_of_otter_installs_this_labkit_and_not_another_project_of_that_name(tested, tmp_path):
+    folder = shutil.copytree(tested / "autograder", tmp_path / "autograder")
+    command("otter", "generate", "-t", "tests", folder=folder)
+    with zipfile.ZipFile(folder / "autograder.zip") as archive:
+        installed = yaml.safe_load(archive.read("environment.yml"))["dependencies"][-1]["pip"]
+    (wheel,) = (each.removeprefix("labkit @ ") for each in installed if each.startswith("labkit"))
+    version = labkit.__version__
+    assert wheel.endswith(f"/releases/download/v{version}/labkit-{version}-py3-none-any.whl")
 
 
 @pytest.mark.parametrize(("student", "answers"), [("wrong", WRONG), ("empty", {})])

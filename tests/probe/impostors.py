@@ -1,4 +1,4 @@
-"""Servers that are none: each answers one connection after the other in a way of its own, on loopback."""
+"""Listeners that are not mail servers: each answers one connection after the other in a way of its own, on loopback."""
 
 import socket
 import threading

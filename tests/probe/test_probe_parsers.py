@@ -1,4 +1,4 @@
-"""What the probe reads from strangers never makes it fail: addresses, first answers to a hello, resolv.conf, names."""
+"""No bytes of a server make the probe fail: addresses, first answers to a hello, resolv.conf, names."""
 
 import random
 from datetime import UTC, datetime, timedelta

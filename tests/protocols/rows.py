@@ -4,24 +4,24 @@ from typing import NamedTuple
 
 
 class Row(NamedTuple):
-    """What the tests of every protocol have to know of one."""
+    """The facts of a protocol that the tests of all protocols need."""
 
     name: str
     """The name of its dialect."""
-    openssl: tuple[str, ...]
-    """Its name behind ``openssl s_client -starttls``, and what openssl has to be told besides."""
+    openssl: tuple[str, ...] = ()
+    """Its name behind ``openssl s_client -starttls``, and further options; empty where openssl does not know it."""
     implicit: bool = True
     """Whether it has a port with implicit TLS."""
     tshark: str = ""
     """tshark's name for it; empty where tshark does not know it."""
     alpn: tuple[str, ...] = ()
-    """What openssl has to be told where TLS comes first."""
+    """Options of openssl where TLS comes first."""
     stripped: str = "N1"
     """The number of the attack that takes the offer of TLS away."""
     refusal_ends: bool = False
     """Whether a refused upgrade ends the conversation, so that even a careless client goes no further on it."""
     keeps_buffer: bool = True
-    """Whether its server can be told to keep its buffer across the upgrade."""
+    """Whether its server has the quirk ``keeps the buffer``."""
 
 
 ROWS: tuple[Row, ...] = (

@@ -331,3 +331,12 @@ def test_programs_run_at_the_same_time_and_each_meets_its_own_attack():
     runs = [every_run(partial(Lab, "loopback"), program, lambda: None) for _ in range(2)]
     assert outcomes(runs[0]) == outcomes(runs[1]) == {"": UNHARMED, "N1": LEAKED, "N2": LEAKED, "C1": STOPPED}
     assert DECEIVED not in outcomes(runs[0]).values()
+
+
+def test_a_file_that_is_carried_in_clear_text_beside_tls_has_been_read():
+    send = "curl -sS {} --cacert {{ca}} --user {{user}}:{{password}} -T {{message}} ftp://{{host}}:{{port}}/note"
+    both = {
+        how: matrix_of(send.format(how), "ftp", numbers="N1").verdict() for how in ("--ssl-reqd", "--ftp-ssl-control")
+    }
+    assert both["--ssl-reqd"].outcome == UNHARMED
+    assert (both["--ftp-ssl-control"].outcome, both["--ftp-ssl-control"].secrets) == (LEAKED, ("file",))

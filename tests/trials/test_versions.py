@@ -42,7 +42,11 @@ def test_tshark_sees_the_version_that_was_agreed(lab, version, tmp_path):
 def test_a_client_of_ssl_2_sends_a_hello_of_its_own_form_and_is_refused_today(lab):
     with lab.capture() as capture:
         session = run_session(lab.network, lab.authority, ("SSL 2.0",), ("TLS 1.2", "TLS 1.3"))
-    assert not session and "not SSL 2.0" in session.why
+    told = (
+        "what the other side sent is not SSL 2.0",
+        "the other side closed the connection",
+    )  # scapy 2.6 tells only this
+    assert not session and session.why.startswith(tuple(f"client: {each}" for each in told))
     assert b"\x01\x00\x02" in capture.conversations[0].stream("client")
 
 

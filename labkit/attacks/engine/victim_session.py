@@ -2,8 +2,7 @@
 
 What happened goes in: a victim came, the server was reached, an end said bytes, ended or was lost, time passed. What is
 to be done comes out: `session_commands`. Between them stands the vector: whole phrases and TLS records are shown to it,
-what it decides is carried out, and bytes that it lets pass go on as they came. The session does not know which attack
-it carries out.
+what it decides is carried out, and bytes that it lets pass go on as they came. No attack is known here by name.
 
     opened → on_open → Connect → connected → [Begin: speak to the server first] → carry ⇄ held → ending → over
 

@@ -40,6 +40,7 @@ class ConnectionState:
         self.cipher = ""
         self.server_name = ""
         self.resumed = False
+        self.pre_shared_key = False
         self.opened = False
         self.problem = "" if secrets is not None else problems.NO_SECRETS
         self.older = OlderSecrets({} if secrets is None else secrets)
@@ -80,7 +81,9 @@ class ConnectionState:
         self._pair = {}
         self._full_handshake = False
         self._use_cipher(side)
-        self.resumed = self._tls13 and hello.resumed
+        self.pre_shared_key = self._tls13 and hello.key is not None
+        ages = self._client_hello.key_ages if self._client_hello else ()
+        self.resumed = self.pre_shared_key and hello.key < len(ages) and ages[hello.key] != 0
         self.older.server_says_hello(hello)
         if not self._tls13:
             self._directions[CLIENT].epoch = HANDSHAKE

@@ -184,11 +184,23 @@ def _identity(cursor: FieldCursor) -> str:
     size = 6 + int.from_bytes(cursor.peek(2))
 
     def layout(inner: FieldCursor) -> str:
-        ticket = inner.vector("identity", 2, opaque("ticket", "As the server gave it out."), "Which earlier session.")
+        external = inner.peek(size)[-4:] == bytes(4)
+        named = opaque("external_identity", "As both sides call the key.", shown_text)
+        key = inner.vector(
+            "identity",
+            2,
+            named if external else opaque("ticket", "As the server gave it out."),
+            "Which key. With an age of 0 it is no earlier session's." if external else "Which earlier session.",
+        )
         inner.number("obfuscated_ticket_age", 4, "Its age in milliseconds plus a number that only the two sides know.")
-        return ticket
+        return key
 
-    return cursor.group("psk_identity", size, layout, "One session that could be resumed.")
+    return cursor.group(
+        "psk_identity",
+        size,
+        layout,
+        "A key that both sides may have: an earlier session's, or one that they were given.",
+    )
 
 
 def _binder(cursor: FieldCursor) -> str:
@@ -196,7 +208,7 @@ def _binder(cursor: FieldCursor) -> str:
 
 
 def _offered_keys(cursor: FieldCursor) -> str:
-    cursor.vector("identities", 2, every(_identity), "The sessions that could be resumed, best first.")
+    cursor.vector("identities", 2, every(_identity), "The keys that both sides may have, best first.")
     binders = len(cursor.fields)
     cursor.vector("binders", 2, every(_binder), "One proof for each identity, in the same order.")
     offered = len(cursor.fields[binders - 1].children) - 1
@@ -234,6 +246,7 @@ _LAYOUTS: dict[str, Layout] = {
         "algorithms", 1, numbers("algorithm", 2, "A way to compress.", CERTIFICATE_COMPRESSIONS), "Best first."
     ),
     "record_size_limit": number("record_size_limit", 2, "In bytes of content.", count),
+    "srp": vector("srp_I", 1, opaque("user_name", "Who logs in.", shown_text), "In clear."),
     "session_ticket": opaque("ticket", "Encrypted by the server for itself (RFC 5077 §4)."),
     "pre_shared_key": _offered_keys,
     "early_data": nothing,

@@ -3,6 +3,7 @@
 A hello that is cut short gives what it has. Its bytes as fields with a sentence each are for `messages`.
 """
 
+from collections.abc import Iterator
 from struct import Struct
 from typing import NamedTuple
 
@@ -37,6 +38,8 @@ class ClientHello(NamedTuple):
     """The identifier of the session to resume (RFC 5246 §7.4.1.2); empty without."""
     ticket: bytes = b""
     """The ticket to resume with (RFC 5077 §3.2); empty without."""
+    key_ages: tuple[int, ...] = ()
+    """The obfuscated age of each pre-shared key; 0 for one that is no ticket (RFC 8446 §4.2.11)."""
 
     @property
     def resumes(self) -> tuple[bytes, ...]:
@@ -50,8 +53,8 @@ class ServerHello(NamedTuple):
     random: bytes
     version: int
     suite: int
-    resumed: bool
-    """Whether a pre-shared key was taken: how TLS 1.3 resumes (RFC 8446 §4.2.11)."""
+    key: int | None
+    """Which of the client's pre-shared keys was taken, from 0 (RFC 8446 §4.2.11); None without."""
     session: bytes = b""
     """The identifier under which the session can be resumed up to TLS 1.2; empty without."""
     compression: int = 0
@@ -78,7 +81,17 @@ def client_hello(data: bytes) -> ClientHello:
     position += 1 + _number(data, position, 1)
     found = _extensions(data, position)
     name, ticket = _host_name(found.get(_SERVER_NAME, b"")), found.get(_TICKET, b"")
-    return ClientHello(data[_RANDOM], name, _EARLY_DATA in found, suites, session, ticket)
+    ages = tuple(_key_ages(found.get(_PRE_SHARED_KEY, b"")))
+    return ClientHello(data[_RANDOM], name, _EARLY_DATA in found, suites, session, ticket, ages)
+
+
+def _key_ages(extension: bytes) -> Iterator[int]:
+    """The extension has the size of the list (2 bytes), and for each key its name behind a size, and its age."""
+    position, end = 2, min(2 + _number(extension, 0, 2), len(extension))
+    while position < end:
+        position += 2 + _number(extension, position, 2)
+        yield _number(extension, position, 4)
+        position += 4
 
 
 def server_hello(data: bytes) -> ServerHello:
@@ -93,7 +106,7 @@ def server_hello(data: bytes) -> ServerHello:
         data[_RANDOM],
         version,
         suite,
-        _PRE_SHARED_KEY in found,
+        _key(found),
         data[_SESSION_ID + 1 : position],
         compression,
         _ENCRYPT_THEN_MAC in found,
@@ -105,7 +118,11 @@ def server_hello(data: bytes) -> ServerHello:
 def _draft_hello(data: bytes) -> ServerHello:
     """Drafts 18 to 21 of TLS 1.3 left out session and compression."""
     found = _extensions(data, _SESSION_ID + 2)
-    return ServerHello(data[_RANDOM], _number(data, 4, 2), _number(data, _SESSION_ID, 2), _PRE_SHARED_KEY in found)
+    return ServerHello(data[_RANDOM], _number(data, 4, 2), _number(data, _SESSION_ID, 2), _key(found))
+
+
+def _key(extensions: dict[int, bytes]) -> int | None:
+    return _number(extensions[_PRE_SHARED_KEY], 0, 2) if _PRE_SHARED_KEY in extensions else None
 
 
 def _number(data: bytes, position: int, size: int) -> int:

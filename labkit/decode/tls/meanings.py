@@ -12,7 +12,7 @@ HANDSHAKE = {
     "EncryptedExtensions": "The server's answers to extensions that may stay private; the first encrypted message.",
     "Certificate": "The certificate that names the sender, then its issuers'; up to TLS 1.2 readable on the way.",
     "CompressedCertificate": "The certificate chain, compressed (RFC 8879).",
-    "ServerKeyExchange": "The server's half of the key exchange, signed with its certificate's key (RFC 8422 §5.4).",
+    "ServerKeyExchange": "The server's half of the key exchange, signed if it has a certificate (RFC 8422 §5.4).",
     "CertificateRequest": "The server wants a certificate of the client, too.",
     "CertificateVerify": "Signs the handshake so far: the sender holds the private key of its certificate.",
     "ServerHelloDone": "The server has said its part and waits for the client.",

@@ -5,7 +5,9 @@ RFC 5077 (tickets). Extensions are `extensions`, certificates `certificate`, mes
 is for as a whole is `meanings`.
 """
 
+import re
 from collections.abc import Collection
+from functools import lru_cache
 
 from labkit.decode.event import Field
 from labkit.decode.tls.certificate import certificate
@@ -49,6 +51,10 @@ def handshake_fields(data: bytes, setting: Setting, groups: Collection[str] | No
     value.
     """
     return _fields(data, setting, _handshake, groups)
+
+
+certificate_fields = lru_cache(64)(handshake_fields)
+"""The same of a Certificate, kept: up to TLS 1.2 a server sends the same bytes in each session."""
 
 
 def record_fields(kind: str, data: bytes, setting: Setting) -> tuple[Field, ...]:
@@ -271,7 +277,7 @@ def _curve_and_point(cursor: FieldCursor) -> str:
     cursor.number("named_curve", 2, "The group of this key exchange.", named(GROUPS, 2))
     public = opaque("point", "A point on the curve.")
     cursor.vector("public", 1, public, "The server's public half, made for this session alone: forward secrecy.")
-    return _signed(cursor) if "_anon_" not in cursor.setting.cipher else ""
+    return _signed(cursor) if not _UNSIGNED.search(cursor.setting.cipher) else ""
 
 
 def _client_point(cursor: FieldCursor) -> str:
@@ -285,7 +291,7 @@ def _prime_and_number(cursor: FieldCursor) -> str:
     cursor.vector("dh_p", 2, opaque("prime", "A large prime."), "The modulus; less than 2048 bits is weak (Logjam).")
     cursor.vector("dh_g", 2, opaque("generator", "A small number."), "The generator.")
     cursor.vector("dh_Ys", 2, opaque("public", "A large number."), "The server's public half.")
-    return _signed(cursor) if "_anon_" not in cursor.setting.cipher else ""
+    return _signed(cursor) if not _UNSIGNED.search(cursor.setting.cipher) else ""
 
 
 def _client_number(cursor: FieldCursor) -> str:
@@ -300,10 +306,40 @@ def _sealed_premaster(cursor: FieldCursor) -> str:
     return cursor.vector("encrypted_pre_master_secret", 2, sealed, meaning)
 
 
+_UNSIGNED = re.compile("_anon_|_PSK_")
+
+
+def _hinted(behind: Layout) -> Layout:
+    """The server's part with a pre-shared key (RFC 4279 §2)."""
+
+    def layout(cursor: FieldCursor) -> str:
+        hint = opaque("hint", "Of meaning to the two sides only.", shown_text)
+        return cursor.vector("psk_identity_hint", 2, hint, "Which key the server means.") + behind(cursor)
+
+    return layout
+
+
+def _identified(behind: Layout) -> Layout:
+    """The client's part with a pre-shared key (RFC 4279 §2)."""
+
+    def layout(cursor: FieldCursor) -> str:
+        identity = opaque("external_identity", "As both sides call the key.", shown_text)
+        return cursor.vector("psk_identity", 2, identity, "Which key the client has, in clear.") + behind(cursor)
+
+    return layout
+
+
+def _nothing_more(_: FieldCursor) -> str:
+    return ""
+
+
 _other_exchange = opaque("exchange_keys", "The public part of a key exchange that the lab does not take apart.")
 
 _EXCHANGES = (
-    ("_PSK_", _other_exchange, _other_exchange),
+    ("_ECDHE_PSK_", _hinted(_curve_and_point), _identified(_client_point)),
+    ("_DHE_PSK_", _hinted(_prime_and_number), _identified(_client_number)),
+    ("_RSA_PSK_", _hinted(_nothing_more), _identified(_sealed_premaster)),
+    ("_PSK_", _hinted(_nothing_more), _identified(_nothing_more)),
     ("_ECDHE_", _curve_and_point, _client_point),
     ("_ECDH_anon_", _curve_and_point, _client_point),
     ("_DHE_", _prime_and_number, _client_number),

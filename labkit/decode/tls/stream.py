@@ -5,8 +5,6 @@ RFC 8446 (TLS 1.3) and RFC 5246 (TLS 1.2). What becomes of a record is decided h
 `messages`.
 """
 
-from collections.abc import Collection
-
 from labkit.decode.event import CLIENT, Event, Field
 from labkit.decode.tls import problems, ssl2
 from labkit.decode.tls.connection_state import TLS13, ConnectionState
@@ -14,7 +12,7 @@ from labkit.decode.tls.cursor import Setting
 from labkit.decode.tls.direction import Direction
 from labkit.decode.tls.hello import client_hello
 from labkit.decode.tls.meanings import meaning_of
-from labkit.decode.tls.messages import ciphertext_fields, handshake_fields, record_fields
+from labkit.decode.tls.messages import certificate_fields, ciphertext_fields, handshake_fields, record_fields
 from labkit.decode.tls.records import (
     AFTER_GAP,
     ALERT,
@@ -54,6 +52,9 @@ Message = tuple[str, str, str, bytes, bool, bool, int]
 
 A bare tuple, because there are many and each lives for a moment.
 """
+
+_USUAL_CERTIFICATES = 16 << 10
+"""Bytes of a Certificate message whose fields are kept."""
 
 
 class Stream(ConnectionState):
@@ -212,11 +213,12 @@ class Stream(ConnectionState):
             return handshake_fields(event.data, setting)
         return record_fields(event.kind, event.data, setting)
 
-    def fields_in(self, event: Event, groups: Collection[str]) -> tuple[Field, ...]:
+    def fields_in(self, event: Event, groups: tuple[str, ...]) -> tuple[Field, ...]:
         """The same, with only these groups taken apart: a ClientHello costs a tenth when only its name is wanted."""
         if event.title in ssl2.TITLES:
             return ssl2.fields(event.title, event.data)
-        return handshake_fields(event.data, self._setting(event.title), groups)
+        kept = event.title == "Certificate" and len(event.data) <= _USUAL_CERTIFICATES
+        return (certificate_fields if kept else handshake_fields)(event.data, self._setting(event.title), groups)
 
     def _setting(self, title: str) -> Setting:
         return Setting(title, TLS13 if self._tls13 else self.version, self.cipher)

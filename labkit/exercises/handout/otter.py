@@ -1,10 +1,12 @@
 """An assignment for Otter-Grader 7: the lesson and its tests, in ``student`` and in ``autograder``.
 
 A test is a file in OK format. In ``student`` it says whether there is an answer; in ``autograder`` it also has a hidden
-case for each point. ``otter generate -t autograder/tests`` makes the archive that Gradescope and ``otter run`` take.
+case for each point. ``otter generate -t tests``, in ``autograder``, makes the archive that Gradescope and ``otter run``
+take; what is installed there is in ``requirements.txt``.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import metadata
 from pathlib import Path
 from pprint import pformat
 from typing import TYPE_CHECKING, Any
@@ -20,8 +22,19 @@ Case = dict[str, Any]
 
 def export(assignment: Assignment, folder: Path) -> list[Path]:
     """Write both folders, and return the files. Raises `LabError` where they cannot be written."""
-    for_students = _written(assignment, folder / "student", _start, _said)
-    return [*for_students, *_written(assignment, folder / "autograder", _solved, _graded)]
+    return [
+        *_written(assignment, folder / "student", _start, _said),
+        *_written(assignment, folder / "autograder", _solved, _graded),
+        write(folder / "autograder" / "requirements.txt", _this_version()),
+    ]
+
+
+def _this_version() -> str:
+    """This version of labkit for pip, from the page of its releases: PyPI has another project of that name."""
+    known = metadata("labkit")
+    addresses = dict(address.split(", ", 1) for address in known.get_all("Project-URL"))
+    release = f"{addresses['Repository']}/releases/download/v{known['Version']}"
+    return f"labkit @ {release}/labkit-{known['Version']}-py3-none-any.whl\n"
 
 
 def _written(

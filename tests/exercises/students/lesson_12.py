@@ -20,7 +20,7 @@ def _of(verdict):
 
 
 def _seen():
-    """What the conversation of 12.2 shows, told by the clear text and the reply codes alone."""
+    """What the conversation of 12.2 shows by its clear text and reply codes alone."""
     capture, _ = given("12.2")
     events = [event for event in capture.dialogue.events if event.layer == "text"]
     texts = [event.text for event in events]
