@@ -171,15 +171,18 @@ def injection_proof(dialect: Dialect, events: Iterable[Event]) -> str:
     answers = [event.text for event in replies if not (unasked and listing.find(event.data) is not None)]
     fitting = [text for text in answers if re.match(injected.reply, text)]
     own = sum(event.title == injected.command.split()[0].upper() for event in commands)
-    more = _more_replies(one_each) or _answers_late(dialect, commands, replies) or _fits_better(dialect, one_each)
+    more = (
+        _more_replies(dialect, one_each) or _answers_late(dialect, commands, replies) or _fits_better(dialect, one_each)
+    )
     return fitting[0] if more and len(fitting) > own and answers[0] == fitting[0] else ""
 
 
-def _more_replies(said: list[Event]) -> bool:
+def _more_replies(dialect: Dialect, said: list[Event]) -> bool:
     """Whether there is a point up to which the server has replied more often than it was spoken to. The last thing
-    that is said does not count: a server may take its leave unasked (RFC 5321 §3.8)."""
+    that is said does not count where the client has not taken its leave: a server may do so unasked (RFC 5321 §3.8)."""
+    leaves = any(event.sender == CLIENT and event.title == _goodbye(dialect) for event in said)
     owed = 0
-    for event in said[:-1]:
+    for event in said if leaves else said[:-1]:
         owed += event.sender == CLIENT and event.kind in SAID
         owed -= event.sender == SERVER and event.kind in ANSWERS
         if owed < 0:

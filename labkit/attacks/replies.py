@@ -55,25 +55,37 @@ class Replies:
 
     def fate(self, index: int) -> Response:
         """The reply that says what became of the event of that index: behind a challenge and its like, the next one
-        that does. Where none does, the first."""
-        first = None
-        for answer in self.each(index):
+        that does, up to the client's next command. Where none does, the first."""
+        first, before = None, None
+        for number in self._numbers(index, _MOST_PIPELINED):
+            if before is not None and not self._tag(index) and self._commanded(before, number):
+                break
+            answer = self._read(number)
             if answer.done is not None:
                 return answer
-            first = first or answer
+            first, before = first or answer, number
         return first or NONE
 
     def each(self, index: int, most: int = _MOST_PIPELINED) -> Iterator[Response]:
         """The replies to the event of that index, and without tags also those that follow, at most so many."""
+        return map(self._read, self._numbers(index, most))
+
+    def _numbers(self, index: int, most: int) -> list[int]:
+        """Those replies, as their places among the events."""
         tag = self._tag(index)
         among = self._tagged[tag] if tag else self._replies
         start = bisect_right(among, index)
         if not tag and start + self._owed.get(index, 0) < len(among):
             start += self._owed.get(index, 0)
-        for number in among[start:] if tag else among[start : start + most]:
-            yield Response(
-                _accepts(self._dialect, self._events[number]), first_line(self._dialect, self._events[number])
-            )
+        return among[start:] if tag else among[start : start + most]
+
+    def _read(self, number: int) -> Response:
+        event = self._events[number]
+        return Response(_accepts(self._dialect, event), first_line(self._dialect, event))
+
+    def _commanded(self, after: int, before: int) -> bool:
+        """Whether the client has said a command between these two events."""
+        return bisect_right(self._commands, after) < bisect_right(self._commands, before)
 
     def _count(self) -> None:
         owed = 0
@@ -105,7 +117,7 @@ class Replies:
 def first_line(dialect: Dialect, event: Event) -> str:
     """The first line of a phrase, in words where the dialect is binary."""
     told = dialect.tell(event.title, event.data) if dialect.tell else event.text
-    return told.split("\n", 1)[0].rstrip("\r")
+    return told.strip().split("\n", 1)[0].rstrip("\r")
 
 
 def _accepts(dialect: Dialect, reply: Event) -> bool | None:

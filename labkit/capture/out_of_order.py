@@ -34,9 +34,6 @@ class OutOfOrder:
     def __len__(self) -> int:
         return len(self._entries) + len(self.resets)
 
-    def __bool__(self) -> bool:
-        return bool(self._entries or self.resets)
-
     @property
     def first(self) -> Waiting | None:
         """That of the first bytes; None when only resets wait."""

@@ -192,6 +192,8 @@ class _Connection:
         self.over = False
         """Whether both sides have closed it."""
         self._bytes = 0
+        self._has_held = False
+        """Whether a segment has ever waited: in most connections none does."""
 
     @property
     def reset(self) -> bool:
@@ -201,7 +203,7 @@ class _Connection:
     @property
     def _waits(self) -> bool:
         """Whether a segment of either side waits for its turn."""
-        return bool(self.client.held or self.server.held)
+        return self._has_held and bool(self.client.held or self.server.held)
 
     def let_go(self) -> None:
         """Forget each other, so that all are gone at once and nothing is left to the garbage collector."""
@@ -329,6 +331,7 @@ class _Connection:
 
     def _hold(self, side: _Side, seg: Segment, time: int, frame: int) -> None:
         side.held.add(Waiting(seg, time, frame), side.next)
+        self._has_held = True
         self._bytes += len(seg.payload)
         while len(self.client.held) + len(self.server.held) > _HELD_SEGMENTS or self._bytes > _HELD_BYTES:
             self._force()

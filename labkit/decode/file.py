@@ -16,12 +16,14 @@ from labkit.trust.keylog import Secrets, merge
 def dialogues(file: CaptureFile, secrets: Secrets) -> Iterator[Dialogue]:
     """The dialogues in `file`, each as soon as its connection has ended, the unfinished ones last.
 
+    A part of another one, such as FTP's data connection, comes behind that one.
+
     `secrets` open their TLS, and so do those in the file. Raises `CaptureError` for what is not a capture.
     """
     merge(file.secrets, secrets)
     look = second_look(file)
-    for conversation in conversations(file.records(), passed_over=file.passed_over):
-        yield look.placed(look.read(conversation))
+    for _, dialogue in look.in_order(conversations(file.records(), passed_over=file.passed_over)):
+        yield dialogue
 
 
 def second_look(file: CaptureFile) -> SecondLook:

@@ -7,6 +7,8 @@ Each of them is looked for once, when the first session or connection needs it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from heapq import heappop, heappush
+from operator import itemgetter
 
 from labkit.capture.conversation import Conversation
 from labkit.decode.dialogue import read, spoken
@@ -16,6 +18,12 @@ from labkit.decode.tls import problems
 from labkit.decode.tls.older import OlderSecrets
 from labkit.trust.keylog import RESUMED, Secrets, merge
 
+Place = tuple[int, ...]
+"""Where a dialogue belongs among those of a capture: the frames with which it ends and begins. A part of another one
+has those of that one, and the frame with which it begins itself."""
+
+_MOST_LATE = 1000
+"""Dialogues that wait for the one of which they are a part."""
 _OTHER_RESUMPTION = "TLS 1.3"
 """Resumed sessions of it have secrets of their own."""
 
@@ -51,6 +59,8 @@ class SecondLook:
         self._everything = everything
         self._has_later = self._has_earlier = False
         self._announced: Announced | None = None
+        self._ends: dict[str, Place] = {}
+        """What belongs to a conversation, by its name -> where that conversation ends."""
 
     def read(self, conversation: Conversation, names: Mapping[str, str] | None = None) -> Dialogue:
         """The dialogue in one of the conversations."""
@@ -65,7 +75,22 @@ class SecondLook:
             dialogue = read(conversation, self._secrets, names)
         return dialogue
 
-    def placed(self, dialogue: Dialogue) -> Dialogue:
+    def in_order(self, conversations: Iterable[Conversation]) -> Iterator[tuple[Place, Dialogue]]:
+        """The dialogues, each in its place: as soon as it has ended, and a part of another one behind that one."""
+        late: list[tuple[Place, int, Dialogue]] = []
+        for number, conversation in enumerate(conversations):
+            dialogue, own = self._as_part(self.read(conversation)), _end(conversation)
+            while late and late[0][0] < own:
+                place, _, part = heappop(late)
+                yield place, part
+            place = (*self._ends[dialogue.part_of], conversation.began) if dialogue.part_of else own
+            if place > own and len(late) < _MOST_LATE:
+                heappush(late, (place, number, dialogue))
+            else:
+                yield own, dialogue
+        yield from ((place, part) for place, _, part in sorted(late, key=itemgetter(0, 1)))
+
+    def _as_part(self, dialogue: Dialogue) -> Dialogue:
         """The dialogue, which says what it is a part of, though that may end behind it."""
         if not may_be_part(dialogue):
             return dialogue
@@ -74,7 +99,9 @@ class SecondLook:
             for conversation in self._everything():
                 dialect = spoken(conversation)
                 if dialect is not None and dialect.further is not None:
-                    self._announced.update(announces(self.read(conversation)))
+                    further = announces(self.read(conversation))
+                    self._announced.update(further)
+                    self._ends.update(dict.fromkeys(further.values(), _end(conversation)))
         return as_part(dialogue, self._announced)
 
     def _resumable(self) -> Secrets:
@@ -96,6 +123,10 @@ class SecondLook:
         """What is known of the secrets of the TLS sessions in a conversation."""
         streams = {event.origin for event in read(conversation, self._secrets).events if event.layer == TLS}
         return [stream.older for stream in streams]
+
+
+def _end(conversation: Conversation) -> Place:
+    return conversation.over, conversation.began
 
 
 def _lacks_secret(dialogue: Dialogue) -> bool:

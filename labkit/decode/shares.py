@@ -17,6 +17,7 @@ from labkit.capture.pcap import CaptureFile, read_frames
 from labkit.capture.reassembly import conversations
 from labkit.decode.event import Dialogue
 from labkit.decode.file import second_look
+from labkit.decode.second_look import Place
 from labkit.errors import CaptureError, LabError
 from labkit.trust.keylog import Secrets, merge
 
@@ -31,7 +32,7 @@ _PATIENCE = 2.0
 
 T = TypeVar("T")
 Tell = Callable[[CaptureFile, Dialogue], T]
-Placed = tuple[tuple[int, int], T]
+Placed = tuple[Place, T]
 """Where an answer belongs, and the answer."""
 
 
@@ -64,9 +65,8 @@ def _parts(file: CaptureFile) -> int:
 def _decoded(file: CaptureFile, secrets: Secrets, tell: Tell[T], part: Share) -> Iterator[Placed[T]]:
     merge(file.secrets, secrets)
     look = second_look(file)
-    for conversation in conversations(file.records(part), part, file.passed_over):
-        place = conversation.over, conversation.began
-        yield place, tell(file, look.placed(look.read(conversation)))
+    for place, dialogue in look.in_order(conversations(file.records(part), part, file.passed_over)):
+        yield place, tell(file, dialogue)
 
 
 @contextmanager

@@ -164,6 +164,11 @@ CASES = {
     ),
     "a login that is called off": (25, SMTP + "C: AUTH LOGIN\nS: 334 VXNlcm5hbWU6\nC: *\nS: 501 off", "refused login"),
     "a name that needs no password": (21, "S: 220 FTP ready\nC: USER anonymous\nS: 230 in", "done"),
+    "a login that lacks an account": (
+        21,
+        "S: 220 FTP ready\nC: USER a\nS: 331 \nC: PASS b\nS: 332 \nC: QUIT\nS: 221 ",
+        "open",
+    ),
     # files, scripts, news
     "a file": (21, FTP + "C: RETR x\nS: 150 here\nS: 226 done", "done"),
     "a file that is not there": (21, FTP + "C: RETR x\nS: 550 none", "refused RETR"),
@@ -281,6 +286,7 @@ INJECTED = {
         "C: EHLO x\nS: 252 mallory\nS: 250-x\nS: 250 y\nC: QUIT\nS: 221 bye",
         "252 mallory",
     ),
+    "the same as the client says": (110, "C: AUTH X-MALLORY\nS: -ERR no\nC: QUIT\nS: -ERR no\nS: +OK bye", "-ERR no"),
     "in news": (119, "C: CAPABILITIES\nS: 111 2026\nS: 101 x\nS: VERSION 2\nS: .", "111 2026"),
     "a command that is not known, and a farewell": (25, "C: EHLO x\nS: 250 x\nC: HELP\nS: 502 no\nS: 421 idle", ""),
     "a recipient, and a farewell": (25, "C: EHLO x\nS: 250 x\nC: RCPT TO:<b@x>\nS: 550 no\nS: 421 idle", ""),

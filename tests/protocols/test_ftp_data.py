@@ -44,7 +44,8 @@ def test_the_command_names_it_though_its_control_connection_ends_behind_it(tmp_p
     recorded("ftp_clear").save(path)
     assert main(["decode", str(path)]) == 0
     text = capsys.readouterr().out
-    assert "FTP data of" in text and "a protocol that the lab does not know" not in text
+    assert text.index("\nFTP, ") < text.index("\nFTP data of"), "behind its control connection"
+    assert "a protocol that the lab does not know" not in text
     assert main(["decode", "--json", str(path)]) == 0
     told = [json.loads(line)["readable"] for line in capsys.readouterr().out.splitlines()]
     assert [one["value"] for found in told for one in found if one["what"] == "file" and FILE in one["value"]] == [FILE]
