@@ -74,7 +74,7 @@ class _Reading:
         """What the client said, by its place among the events; what was cut off as what it would have been."""
         self._replies = Replies(dialogue)
         self._seen: dict[int, list[Exposure]] = {
-            index: list(found) for index, found in groupby(visible(dialogue), lambda one: one.event_index)
+            index: list(found) for index, found in groupby(visible(dialogue, whole=True), lambda one: one.event_index)
         }
         """Event -> what can be read in it."""
 

@@ -62,7 +62,7 @@ class Loot(list[Item]):
 def items(dialogue: Dialogue, where: str, session: int) -> list[Item]:
     """What can be read in a dialogue."""
     found = []
-    for exposure in visible(dialogue):
+    for exposure in visible(dialogue, whole=True):
         event = dialogue.events[exposure.event_index]
         line = event.data[: exposure.end].rpartition(b"\n")[2] + event.data[exposure.end :].split(b"\n", 1)[0]
         shown = line.decode("utf-8", "backslashreplace").strip() if event.layer == TEXT else event.title

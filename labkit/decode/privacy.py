@@ -54,8 +54,11 @@ class Exposure(NamedTuple):
     end: int
 
 
-def visible(dialogue: Dialogue) -> list[Exposure]:
-    """Everything that an eavesdropper can read, in the order in which it was sent."""
+def visible(dialogue: Dialogue, whole: bool = False) -> list[Exposure]:
+    """Everything that an eavesdropper can read, in the order in which it was sent.
+
+    `whole` is whether the dialogue is known to begin where the conversation does; otherwise its SYN says so.
+    """
     clear = [(index, event) for index, event in enumerate(dialogue.events) if not event.encrypted]
     texts = [(index, as_begun(event)) for index, event in clear if event.layer == TEXT]
     found = [
@@ -67,7 +70,7 @@ def visible(dialogue: Dialogue) -> list[Exposure]:
     if texts and texts[0][1].kind == "preface":
         found += _to_proxies(texts)
     if dialogue.dialect:
-        begins = dialogue.events[0].kind in ("syn", "syn-ack") if dialogue.events else True
+        begins = whole or not dialogue.events or dialogue.events[0].kind in ("syn", "syn-ack")
         found += _said(dialogue.dialect, texts, begins)
     else:
         what = "file" if dialogue.part_of else "text"
