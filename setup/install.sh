@@ -33,6 +33,8 @@ else
     make_venv
 fi
 echo "Installing labkit and what it needs into .venv; this takes a minute the first time."
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable "$what" ||
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --editable "$what" ||
     fail "pip could not install labkit: its message is above; is there a network?"
+# With as many processes as there are processors; pip would use one, for most of its time. Some files are not for this Python.
+.venv/bin/python -m compileall -qq -j 0 .venv/lib || true
 echo "$what $where" >>"$stamp"

@@ -241,7 +241,7 @@ FTP = Dialect(
             for verb in ("STOR", "APPE", "RETR", "DELE", "RNFR", "RNTO", "SIZE", "MDTM", "MLST")
         },
         **{verb: rf"\s*{verb}[ \t]+(?P<folder>[^\r\n]+)" for verb in ("CWD", "MKD", "RMD", "MLSD")},
-        **{verb: rf"\s*{verb}[ \t]+(?:-\S+[ \t]*)*(?P<path>[^\r\n]+)" for verb in ("LIST", "NLST", "STAT")},
+        **{verb: rf"\s*{verb}[ \t]+(?:-\S++[ \t]*+)*+(?P<path>[^\r\n]+)" for verb in ("LIST", "NLST", "STAT")},
         "257": r'257[ -]"(?P<folder>(?:[^"\r\n]|"")*)"',
         "ACCT": r"\s*ACCT[ \t]+(?P<account>[^\r\n]+)",
         "SITE": r"\s*SITE[ \t]+(?P<request>[^\r\n]+)",

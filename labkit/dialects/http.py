@@ -193,8 +193,17 @@ _LOGIN = re.compile(
 )
 
 
+_COOKIE = re.compile(rb"\n(?:Set-)?Cookie:[ \t]*([^\r\n]+)", re.IGNORECASE)
+
+
+def _is_head(data: bytes) -> bool:
+    return bool(_REQUEST.match(data) or _RESPONSE.match(data))
+
+
 def reveals(_: str, data: bytes) -> Iterator[Disclosed]:
-    """The login in the head of a request (RFC 7617 §2, RFC 6750 §2.1)."""
+    """The login in the head of a request (RFC 7617 §2, RFC 6750 §2.1), and cookies, which may stand for it."""
+    for cookie in _COOKIE.finditer(data) if _is_head(data) else ():
+        yield Disclosed("cookie", cookie[1], *cookie.span(1))
     found = _LOGIN.search(data)
     if found and found["token"]:
         yield Disclosed("bearer token", found["token"], *found.span("token"))

@@ -155,13 +155,16 @@ _ASKED_FOR = (
 )
 _ACCESS = f"(?:{_MAILBOX}| +{_string('identifier')}(?: +[a-z0-9+-]+)?)"
 _NOTE = rf"\S+ +[A-Z]+ +(?:\([^)\r\n]*\) +)?{_string('mailbox')}(?: +\(?(?P<note>[^\r\n)]+))?"
-_ADDRESSES = r"(?:NIL|\(\(.*?\)\))"
-_QUOTED = r'(?:NIL|"(?:[^"\\]|\\.)*")'
+_CHARACTERS = r'(?>[^"\\]|\\.)*+'
+_PEOPLE = rf'(?>\((?>[^()"]|"{_CHARACTERS}")*+\) ?)++'
+_ADDRESSES = rf"(?>NIL|\({_PEOPLE}\))"
+_QUOTED = rf'(?>NIL|"{_CHARACTERS}")'
+"""Parts of an answer to FETCH, none of which is looked at twice, so that time grows with its length alone."""
 
 
 def _either(name: str, kind: str) -> str:
     """A field of ENVELOPE as a group: NIL, or ``quoted``, or ``people``."""
-    return {"quoted": rf'(?:NIL|"(?P<{name}>(?:[^"\\]|\\.)*)")', "people": rf"(?:NIL|\((?P<{name}>\(.*?\))\))"}[kind]
+    return {"quoted": rf'(?>NIL|"(?P<{name}>{_CHARACTERS})")', "people": rf"(?>NIL|\((?P<{name}>{_PEOPLE})\))"}[kind]
 
 
 _ENVELOPE = " +".join(

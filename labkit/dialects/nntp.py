@@ -256,7 +256,7 @@ NNTP = Dialect(
             r"(?:224[^\n]*\n)?\d+\t(?P<subject>[^\t\r\n]*)\t(?P<from>[^\t\r\n]*)\t[^\t\r\n]*\t"
             r"(?P<message__id>[^\t\r\n]*)[^\n]*\n"
         ),
-        **{code: rf"(?:{code}[^\n]*\n)?\d+[ \t]+(?P<header_field>[^\r\n]+)\r?\n" for code in ("221", "225")},
+        **{code: rf"(?:{code}[^\n]*\n)?\d+[ \t]++(?P<header_field>[^\r\n]++)\r?\n" for code in ("221", "225")},
         "230": r"(?:230[^\n]*\n)?(?P<message__id><[^\r\n]+>)\r?\n",
     },
 )

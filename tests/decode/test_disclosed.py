@@ -1,12 +1,14 @@
 """What each command and response gives away to an eavesdropper, in every form in which it can be written."""
 
+import re
+
 import pytest
 from transcripts import turns
 
 from labkit.capture.conversation import Chunk, Conversation, Endpoint
 from labkit.decode.dialogue import read
 from labkit.decode.privacy import visible
-from labkit.dialects import FTP, IMAP, NNTP, POP3, SMTP, Dialect
+from labkit.dialects import ALL, FTP, IMAP, NNTP, POP3, SMTP, Dialect
 from labkit.dialects import MANAGESIEVE as SIEVE
 
 ALICE = ("user name", "alice")
@@ -193,7 +195,7 @@ CASES: list[tuple[Dialect, str, list[tuple[str, str]]]] = [
     (FTP, "S: 220 FTP\nC: CWD /home/al\nC: RNFR a.txt\nC: RNTO b c.txt", [("folder", "/home/al"), *RENAMED]),
     (
         FTP,
-        'S: 220 FTP\nC: PWD\nS: 257 "/home/al" is it\nC: LIST -la plans',
+        'S: 220 FTP\nC: PWD\nS: 257 "/home/al" is it\nC: LIST -la\nC: LIST -la plans',
         [("folder", "/home/al"), ("path", "plans")],
     ),
     (
@@ -265,6 +267,17 @@ def test_what_is_coded_is_told_in_letters(dialect, transcript, told):
 def test_a_command_that_is_long_beyond_reason_is_looked_at_from_its_beginning():
     _, exposures = seen_by_eavesdropper(IMAP, f"C: a LOGIN alice {'x' * 20_000}")
     assert exposures[0].value == "alice" and len(exposures[1].value) < 10_000
+
+
+@pytest.mark.parametrize(
+    "filler", (" ", "a", '"', "<", "((a)) ", "((a ((", "\\", "\t", "=", "(", "ENVELOPE (NIL NIL ", "AUTH=x ")
+)
+@pytest.mark.parametrize("dialect", ALL, ids=str)
+def test_no_phrase_is_so_strange_that_reading_it_takes_forever(dialect, filler):
+    for title, reads in dialect.discloses.items():
+        for begins in (f"{title} ", f"a {title} ", f"* 1 {title} (ENVELOPE (NIL NIL ", f"{title} FROM:<a> ", "1 "):
+            line = (begins + filler * 2048)[:2048].encode()
+            list(reads(line)) if callable(reads) else re.match(reads.encode(), line, re.IGNORECASE)
 
 
 def test_spaces_without_end_are_read():

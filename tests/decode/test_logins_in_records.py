@@ -213,6 +213,7 @@ def test_a_stanza_that_repeats_itself_a_hundred_thousand_times_is_read(title, pi
         (b"authorization:\tbasic YWxpY2U6aHVudGVyOjI", [("user name", "alice"), ("password", "hunter:2")]),
         (b"Authorization: Bearer mF_9.B5f-4.1JqM", [("bearer token", "mF_9.B5f-4.1JqM")]),
         (b"Authorization: Digest x", []),
+        (b"Cookie: session=4921", [("cookie", "session=4921")]),
     ),
 )
 def test_a_login_in_a_request_is_told(field, told):
