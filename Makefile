@@ -22,8 +22,6 @@ AGAIN = tests/network tests/clients tests/capture/test_recording.py tests/attack
 	tests/attacks/test_both_sides.py tests/attacks/test_tools_as_victims.py tests/servers/test_foreign_clients.py \
 	tests/servers/test_foreign_mail_readers.py tests/servers/test_provider.py tests/servers/test_many_at_once.py \
 	tests/test_lab.py tests/notebooks/test_run.py
-# Loopback alone is left for it: test_jupyterlab.py has run the same cells on the best network, and answered an exercise of each lesson.
-NOT_TWICE = --ignore=tests/notebooks/test_run.py
 UNPRIVILEGED = unshare --user --map-user=1000 --map-group=1000
 ORDINARY = $(shell $(UNPRIVILEGED) true 2>/dev/null && echo $(UNPRIVILEGED))
 # Where Python may not keep what it has compiled, each of the processes that the tests start compiles labkit again.
@@ -40,7 +38,7 @@ test:
 	@PYTHON="$(PYTHON)" sh setup/install.sh '.[test]'
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
-	$(PYTEST) $(or $(ARGS),$(AT_ONCE) $(NOT_TWICE))
+	$(PYTEST) $(or $(ARGS),$(AT_ONCE))
 	$(if $(ARGS),,LABKIT_NETWORK=loopback $(ORDINARY) $(PYTEST) $(AT_ONCE) $(AGAIN))
 
 bench:
