@@ -190,7 +190,9 @@ def _identity(cursor: FieldCursor) -> str:
             "identity",
             2,
             named if external else opaque("ticket", "As the server gave it out."),
-            "Which key. With an age of 0 it is no earlier session's." if external else "Which earlier session.",
+            "Which key. Its age of 0 says that it is no earlier session's (RFC 8446 §4.2.11)."
+            if external
+            else "Which earlier session.",
         )
         inner.number("obfuscated_ticket_age", 4, "Its age in milliseconds plus a number that only the two sides know.")
         return key
