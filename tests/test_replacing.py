@@ -19,6 +19,7 @@ from pathlib import Path
 from labkit.__main__ import main
 from labkit.errors import LabError
 {prepare}
+sys.dont_write_bytecode = True  # before Python 3.12.8 a compiled file that did not fit was left cut
 resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))  # bytes that a file may have
 try:
     sys.exit({act})
