@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+from importlib.metadata import version as version_of
 
 import pytest
 from tools import tool
@@ -10,6 +11,10 @@ from labkit import Lab
 from labkit.errors import LabError
 from labkit.trials.handshakes import ALL
 from labkit.trials.versions import RANGES, run_session
+
+SAYS_LITTLE = version_of("scapy").startswith("2.6")
+"""That scapy raises nothing for an alert of TLS, so its client of SSL 2.0 only sees the end."""
+REFUSED = "the other side closed the connection" if SAYS_LITTLE else "what the other side sent is not SSL 2.0"
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +47,7 @@ def test_tshark_sees_the_version_that_was_agreed(lab, version, tmp_path):
 def test_a_client_of_ssl_2_sends_a_hello_of_its_own_form_and_is_refused_today(lab):
     with lab.capture() as capture:
         session = run_session(lab.network, lab.authority, ("SSL 2.0",), ("TLS 1.2", "TLS 1.3"))
-    told = (
-        "what the other side sent is not SSL 2.0",
-        "the other side closed the connection",
-    )  # scapy 2.6 tells only this
-    assert not session and session.why.startswith(tuple(f"client: {each}" for each in told))
+    assert not session and session.why.startswith(f"client: {REFUSED}")
     assert b"\x01\x00\x02" in capture.conversations[0].stream("client")
 
 
