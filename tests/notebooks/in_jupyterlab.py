@@ -38,6 +38,9 @@ _TALLEST = 16_000
 """Pixels; Chromium draws nothing below."""
 
 _NOISE = ('[data-mime-type="application/vnd.jupyter.error"]', '[data-mime-type="application/vnd.jupyter.stderr"]')
+_ITS_OWN = ("Failed to execute 'removeChild' on 'Node'",)
+"""Errors of JupyterLab's own toolbar, which React and Lumino both clear; no output is part of it."""
+
 _PANEL = ".jp-NotebookPanel:not(.lm-mod-hidden)"
 _CURRENT = "jupyterapp.shell.currentWidget"
 
@@ -103,11 +106,11 @@ class Lab:
         self.strangers: list[str] = []
         """Addresses outside of the server that something on the page asked for."""
         self.complaints: list[str] = []
-        """Errors in the browser's console since a notebook was opened."""
+        """Errors in the browser's console since a notebook was opened, other than JupyterLab's own (`_ITS_OWN`)."""
         page.set_default_timeout(_PATIENCE * 1000)
         page.on("request", lambda request: self._asked(request.url, url))
-        page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("console", lambda said: self._complained(said.text) if said.type == "error" else None)
+        page.on("pageerror", lambda error: self._complained(str(error)))
         page.goto(f"{url}lab?token={token}&reset")  # no tabs of an earlier test
         page.wait_for_function("window.jupyterapp")
         page.evaluate("jupyterapp.restored")
@@ -115,6 +118,10 @@ class Lab:
     def _asked(self, address: str, url: str) -> None:
         if not address.startswith((url, "data:", "blob:")):
             self.strangers.append(address)
+
+    def _complained(self, error: str) -> None:
+        if not any(own in error for own in _ITS_OWN):
+            self.complaints.append(error)
 
     def command(self, name: str, **options: str) -> object:
         """Do what a menu entry of JupyterLab does, and wait till it is done."""
