@@ -28,7 +28,10 @@ ASKED = (
     'Excuse = ...\ncheck("08.4", Excuse)',
 )
 WRONG = {"01_1": 'password = "hunter2"', "02_2": 'senders = ["client"]', "08_4": "Excuse = attacks.Vector"}
-LOOP = {"08_4": "class Excuse(attacks.Vector):\n    def on_line(self, line):\n        while True: ..."}
+STOPS = {
+    "02_2": "import os\nos._exit(0)",
+    "08_4": "class Excuse(attacks.Vector):\n    def on_line(self, line):\n        while True: ...",
+}
 
 
 def command(*words, folder):
@@ -124,7 +127,7 @@ def course(lesson, tmp_path_factory):
         "solved": answered(generated, solutions, "solved"),
         "wrong": answered(generated, WRONG, "wrong"),
         "empty": generated,
-        "loop": answered(generated, solutions | LOOP, "loop"),
+        "stops": answered(generated, solutions | STOPS, "stops"),
         "untidy": untidy(answered(generated, solutions, "untidy")),
         "harmed": harmed(answered(generated, solutions, "harmed")),
     }
@@ -147,8 +150,28 @@ def test_nbgrader_gives_a_solved_notebook_all_points_and_a_wrong_or_empty_one_no
     assert points(course, "wrong") == points(course, "empty") == {"grade-01_1": 0, "grade-02_2": 0, "grade-08_4": 0}
 
 
-def test_a_loop_that_never_ends_costs_its_own_points_only(course):
-    assert points(course, "loop") == {"grade-01_1": 1, "grade-02_2": 1, "grade-08_4": 0}
+def test_a_loop_that_never_ends_and_a_cell_that_ends_its_kernel_cost_their_own_points_only(course):
+    assert points(course, "stops") == {"grade-01_1": 1, "grade-02_2": 0, "grade-08_4": 0}
+    _, said = course
+    assert said.count("answer-02_2: This cell ended its kernel: the rest is run in a new kernel, without it.") == 1
+
+
+NEVER = "import ctypes\nlock, room = ctypes.PyDLL(None).pthread_mutex_lock, bytes(64)\nlock(room), lock(room)"
+"""One call of C that never comes back and keeps Python's lock, as ``sum(iter(int, 1))`` does, without its work."""
+
+
+def test_what_stops_a_kernel_is_told_in_a_sentence_and_the_cells_around_it_keep_their_values(tmp_path):
+    from labkit.exercises.handout.restarting import RestartingExecute
+
+    cells = ["kept = 1", NEVER, "kept += 1", "kept += len(bytearray(3 << 30))", "print('x' * 90, kept)", "kept"]
+    notebook = new_notebook(cells=[new_code_cell(cell, metadata={}) for cell in cells], metadata=KERNEL)
+    running = RestartingExecute(timeout=8, memory=1 << 30, most_output=80)
+    graded, _ = running.preprocess(notebook, {"metadata": {"path": str(tmp_path)}})
+    _, never, _, hog, flood, value = (cell.outputs for cell in graded.cells)
+    rest = "the rest is run in a new kernel, without it."
+    assert [each.evalue for each in never] == [f"This cell had not come back after 8 seconds: {rest}"]
+    assert [each.evalue for each in hog] == [f"This cell used all memory that a kernel may have: {rest}"]
+    assert flood == [] and [each.data["text/plain"] for each in value] == ["2"]
 
 
 def test_cells_that_were_removed_or_doubled_are_told_in_a_sentence_each_and_the_rest_is_graded(course):
