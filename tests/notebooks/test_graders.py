@@ -225,15 +225,24 @@ def test_the_archive_of_otter_installs_this_labkit_and_not_another_project_of_th
     assert wheel.endswith(f"/releases/download/v{version}/labkit-{version}-py3-none-any.whl")
 
 
-@pytest.mark.parametrize(("student", "answers"), [("wrong", WRONG), ("empty", {})])
-def test_otter_gives_a_wrong_or_empty_notebook_no_points(tested, tmp_path, monkeypatch, student, answers):
+LATE = "import signal, time\nsignal.setitimer(signal.ITIMER_REAL, 1)  # its two minutes are over\ntime.sleep(900)"
+
+
+@pytest.mark.parametrize(("student", "answers"), [("late", WRONG | {"02_2": LATE}), ("empty", {})])
+def test_otter_gives_wrong_late_and_empty_answers_no_points_and_the_right_one_beside_them_its_own(
+    tested, tmp_path, monkeypatch, student, answers
+):
     from otter.execute import grade_notebook
 
     monkeypatch.chdir(tmp_path)  # the kernel runs there, and keeps its files there
     notebook = read(tested / "student" / "mine.ipynb")
+    solved = {key(cell, "answer"): cell.source for cell in read(tested / "autograder" / "mine.ipynb").cells}
+    answers = answers and answers | {"01_1": solved["01_1"]}
     handed_in = written(answered(notebook, answers, student), tmp_path / "mine.ipynb")
     tests = sorted(map(str, (tested / "autograder" / "tests").glob("*.py")))
     graded = grade_notebook(str(handed_in), tests_glob=tests, test_dir=str(tested / "autograder" / "tests"))
-    assert (graded.total, graded.possible) == (0, 3)
-    said = {result.passed for test in graded.results.values() for result in test.test_case_results[:1]}
-    assert said == {student == "wrong"}  # whether there is an answer at all
+    assert (graded.total, graded.possible) == (len(answers) > 0, 3)
+    said = [test.test_case_results[0].passed for _, test in sorted(graded.results.items())]
+    assert said == ([True, False, True] if answers else [False] * 3)  # whether there is an answer at all
+    told = [output.get("text", "") for cell in graded.notebook.cells for output in cell.get("outputs", ())]
+    assert any("This cell had not come back after 120 seconds" in each for each in told) == (student == "late")
