@@ -21,9 +21,9 @@ Case = dict[str, Any]
 
 _SETUP = """\
 import otter
-from labkit.exercises.handout.timed import time_cells
+from labkit.exercises.handout.cell_time import limit_cells
 
-time_cells(seconds=120)
+limit_cells(seconds=120)
 grader = otter.Notebook("{name}.ipynb")"""
 
 

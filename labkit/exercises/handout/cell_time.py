@@ -1,6 +1,6 @@
 """For Otter-Grader: a limit to the time of a cell, which Otter does not set.
 
-The first cell of an exported notebook calls `time_cells`, so that a loop costs its own cell and the rest is graded. A
+The first cell of an exported notebook calls `limit_cells`, so that a loop costs its own cell and the rest is graded. A
 cell that no interrupt ends (one call of a function in C, a handler that swallows it) ends its kernel instead: Otter
 then gives that notebook no points, and would otherwise wait for ever.
 """
@@ -15,7 +15,7 @@ from IPython import get_ipython
 from labkit.errors import LabError
 
 
-def time_cells(seconds: int) -> None:
+def limit_cells(seconds: int) -> None:
     """Interrupt each cell of this notebook that runs longer than that, as Control-C does, and tell it in a sentence.
 
     A cell that goes on ends the kernel after twice as long. Windows has no such signals: there, nothing is limited.
