@@ -5,6 +5,7 @@ stated by the dialect.
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from itertools import groupby, islice, takewhile, zip_longest
 from typing import NamedTuple
@@ -72,6 +73,9 @@ class _Reading:
             if event.sender == CLIENT and event.layer == TEXT
         }
         """What the client said, by its place among the events; what was cut off as what it would have been."""
+        ends = {title for titles in dialogue.dialect.settled_by.values() for title in titles}
+        self._settling = [number for number, event in self._spoken.items() if event.title in ends]
+        """The commands that do, or call off, what was asked before."""
         self._replies = Replies(dialogue)
         self._seen: dict[int, list[Exposure]] = {
             index: list(found) for index, found in groupby(visible(dialogue, whole=True), lambda one: one.event_index)
@@ -139,11 +143,12 @@ class _Reading:
         goals, named = [], False
         for index in envelope:
             recipient, answer = self._values(index, "recipient")[:1], self._settled(index)
-            yield Deed(MESSAGE, (*(recipient or [self._line(index)]), ""), *answer)
+            goal = (recipient or self._values(index, "sender") or [self._line(index)])[0]
+            yield Deed(MESSAGE, (goal, ""), *answer)
             if recipient and not named:
                 goals, named = [], True
             if answer.done and bool(recipient) == named:
-                goals += recipient or [self._line(index)]
+                goals.append(goal)
         rest = [index for index in parts if index not in envelope]
         what = MESSAGE
         if rest and not envelope:
@@ -177,7 +182,17 @@ class _Reading:
     def _other_work(self) -> Iterator[Deed]:
         for index, event in self._spoken.items():
             if event.kind == "command" and event.title in self._dialect.works and not self._asks(index):
-                yield Deed(event.title, (self._line(index),), *self._settled(index))
+                answer = self._settled(index)
+                if answer.done and event.title in self._dialect.settled_by:
+                    answer = self._settled_later(index)
+                yield Deed(event.title, (self._line(index),), *answer)
+
+    def _settled_later(self, index: int) -> Response:
+        """What the server answers to the later command that does what this one asks; nothing where that never comes."""
+        place = bisect_right(self._settling, index)
+        ends = self._settling[place] if place < len(self._settling) else index
+        settles, *_ = self._dialect.settled_by[self._spoken[index].title]
+        return self._settled(ends) if self._spoken[ends].title == settles else NONE
 
     def _asks(self, index: int) -> bool:
         """Whether it is the question what the server offers, in a dialect in which other questions look alike."""

@@ -7,7 +7,7 @@ import pytest
 
 from labkit.attacks.deeds import deeds, last_of_each
 from labkit.attacks.evidence import injection_proof
-from labkit.attacks.loot import CLEAR, Loot, items
+from labkit.attacks.loot import CLEAR, SECRETS, Loot, items
 from labkit.capture.conversation import Conversation, Endpoint
 from labkit.decode.dialogue import read
 from labkit.decode.privacy import visible
@@ -43,7 +43,8 @@ def became(port, turns):
 
 POP = "S: +OK POP3 ready\nC: USER alice\nS: +OK\nC: PASS hunter2\nS: +OK\n"
 MAIL = "S: +OK\nS: Subject: x\nS: \nS: hello\nS: .\n"
-IMAP = "S: * OK IMAP ready\nC: a LOGIN alice hunter2\nS: a OK\nC: b SELECT INBOX\nS: * 2 EXISTS\nS: b OK\n"
+GREETED = "S: * OK IMAP ready\n"
+IMAP = GREETED + "C: a LOGIN alice hunter2\nS: a OK\nC: b SELECT INBOX\nS: * 2 EXISTS\nS: b OK\n"
 SMTP = "S: 220 x ESMTP\nC: EHLO a\nS: 250 x\n"
 ONE = "C: MAIL FROM:<a@x>\nS: 250 ok\nC: RCPT TO:<b@x>\nS: 250 ok\n"
 TEXT = "C: DATA\nS: 354 go\nC: Subject: x\nC: \nC: hello{}\nC: .\n"
@@ -51,6 +52,9 @@ PIPED = "C: MAIL FROM:<a@x>\nC: RCPT TO:<b@x>\nC: BDAT 7{}\nC: hello\nS: 250 ok\
 LMTP = "S: 220 x LMTP\nC: LHLO a\nS: 250 x\n" + ONE + "C: RCPT TO:<c@x>\nS: 250 ok\n" + TEXT
 FTP = "S: 220 FTP ready\nC: USER alice\nS: 331 who?\nC: PASS hunter2\nS: 230 in\nC: EPSV\nS: 229 (|||4000|)\n"
 NNTP = "S: 200 NNTP ready\n"
+ARTICLE = "C: TAKETHIS <{}@x>\nC: Subject: x\nC: \nC: hello {}\nC: .\n"
+STREAMED = ARTICLE.format("a", "a") + ARTICLE.format("b", "b")
+SIMPLE = "C: AUTHINFO SIMPLE\nS: 350 go\nC: alice hunter2\nS: {}"
 SIEVE = (
     'S: "IMPLEMENTATION" "x"\nS: "SASL" "PLAIN"\nS: OK\n'
     f'C: AUTHENTICATE "PLAIN" "{base64.b64encode(b"x alice x".replace(b"x ", bytes(1))).decode()}"\nS: OK\n'
@@ -68,6 +72,19 @@ CASES = {
     "a POP3 mail that never came": (110, POP + "C: RETR 1", "open"),
     "the head of a POP3 mail": (110, POP + "C: TOP 7 0\nS: -ERR none", "refused TOP"),
     "a POP3 mail that stays": (110, POP + "C: DELE 7\nS: -ERR none", "refused DELE"),
+    "a POP3 mail that goes when the client does": (110, POP + "C: DELE 1\nS: +OK\nC: QUIT\nS: +OK", "done"),
+    "two of which one stays": (
+        110,
+        POP + "C: DELE 1\nC: DELE 2\nC: QUIT\nS: +OK\nS: +OK\nS: -ERR one is left",
+        "refused DELE",
+    ),
+    "a POP3 mail that stays, for the client hangs up": (110, POP + "C: DELE 1\nS: +OK", "open"),
+    "a POP3 mail that is not to go any more": (
+        110,
+        POP + "C: DELE 1\nS: +OK\nC: RSET\nS: +OK\nC: QUIT\nS: +OK",
+        "open",
+    ),
+    "a farewell that is refused and took nothing along": (110, POP + "C: STAT\nS: +OK 0 0\nC: QUIT\nS: -ERR", "done"),
     "an empty mailbox": (110, POP + "C: STAT\nS: +OK 0 0\nC: QUIT\nS: +OK", "done"),
     "a user without a mailbox": (110, "S: +OK POP3 ready\nC: USER eve\nS: -ERR no\nC: QUIT\nS: +OK", "refused login"),
     "an empty password": (110, "S: +OK POP3 ready\nC: USER a\nS: +OK\nC: PASS \nS: -ERR no", "refused login"),
@@ -92,6 +109,9 @@ CASES = {
     ),
     "IMAP replies out of order": (143, IMAP + "C: c NOOP\nC: d FETCH 1 BODY[]\nS: d NO gone\nS: c OK", "refused FETCH"),
     "a copy that is refused": (143, IMAP + "C: c COPY 1 x\nS: c NO none", "refused COPY"),
+    "a search that is refused": (143, IMAP + "C: c SEARCH X\nS: c BAD what", "refused SEARCH"),
+    "a mailbox that stays": (143, IMAP + "C: c DELETE x\nS: c NO none", "refused DELETE"),
+    "a number without a mail": (143, IMAP + "C: c FETCH 9 BODY[]\nS: c BAD none", "refused FETCH"),
     # mail that is brought
     "an APPEND": (143, IMAP + "C: c APPEND x {5+}\nC: hello\nS: c OK", "done"),
     "an APPEND refused before the mail": (143, IMAP + "C: c APPEND x {5}\nS: c NO none", "refused APPEND"),
@@ -111,6 +131,15 @@ CASES = {
     "a mail without a line": (25, SMTP + ONE + "C: DATA\nS: 354 go\nC: .\nS: 250 ok", "done"),
     "a mail that is too large": (25, SMTP + ONE + TEXT.format("") + "S: 552 no", "refused message"),
     "a size that is too large": (25, SMTP + "C: MAIL FROM:<a@x> SIZE=9999999\nS: 552 no", "refused message"),
+    "a parameter that is refused": (25, SMTP + "C: MAIL FROM:<a@x> SMTPUTF8\nS: 555 no\n" + ONE, "open"),
+    "a mail without the parameter that was refused": (
+        25,
+        SMTP + "C: MAIL FROM:<a@x> SMTPUTF8\nS: 555 no\n" + ONE + TEXT.format("") + "S: 250 ok",
+        "done",
+    ),
+    "a mail that the server fetches": (25, SMTP + ONE + "C: BURL imap://x LAST\nS: 250 ok", "done"),
+    "a mail that the server does not fetch": (25, SMTP + ONE + "C: BURL imap://x LAST\nS: 554 no", "refused message"),
+    "half of a mail that the server fetches": (25, SMTP + ONE + "C: BURL imap://x\nS: 250 ok", "open"),
     "a mail without an answer": (25, SMTP + ONE + TEXT.format(""), "open"),
     "a mail without its dot": (25, SMTP + ONE + TEXT.format("").removesuffix("C: .\n"), "open"),
     "an envelope alone": (25, SMTP + ONE + "C: QUIT\nS: 221 bye", "open"),
@@ -145,7 +174,17 @@ CASES = {
     "an article": (119, NNTP + "C: POST\nS: 340 go\nC: Subject: x\nC: \nC: hi\nC: .\nS: 240 ok", "done"),
     "an article that is not taken": (119, NNTP + "C: POST\nS: 340 go\nC: hi\nC: .\nS: 441 no", "refused POST"),
     "a server where nothing is posted": (119, NNTP + "C: POST\nS: 440 no", "refused POST"),
+    "the second of two streamed articles": (119, NNTP + STREAMED + "S: 239 <a@x>\nS: 439 <b@x>", "refused TAKETHIS"),
+    "two streamed articles": (119, NNTP + STREAMED + "S: 239 <a@x>\nS: 239 <b@x>", "done"),
     # logins
+    "a name and a password on one line": (119, NNTP + SIMPLE.format("250 in"), "done"),
+    "a name and a password on one line, which are wrong": (119, NNTP + SIMPLE.format("452 no"), "refused login"),
+    "a literal behind its refusal": (143, GREETED + "C: a LOGIN alice {7}\nS: a NO\nC: hunter2", "refused login"),
+    "a response behind its refusal": (
+        143,
+        GREETED + "C: a AUTHENTICATE PLAIN\nC: AGFsaWNlAGh1bnRlcjI=\nS: a NO\nS: * BAD what",
+        "refused login",
+    ),
     "a login without a name": (25, SMTP + "C: AUTH EXTERNAL =\nS: 235 in", "done"),
     "a login whose second step is refused": (
         25,
@@ -195,6 +234,47 @@ CASES = {
 def test_what_became_of_it_is_what_the_replies_say(name):
     port, text, expected = CASES[name]
     assert became(port, said(text)) == expected
+
+
+ALICE = {("user name", "alice"), ("password", "hunter2")}
+READ = {
+    "a login on one line": (119, NNTP + SIMPLE.format("500 what"), ALICE),
+    "a streamed article": (119, NNTP + STREAMED, {("subject", "x"), ("message", "hello a"), ("message", "hello b")}),
+    "a chunk that ends with a lone dot": (
+        25,
+        SMTP + PIPED.format(" LAST").replace("hello", "on\nC: ."),
+        {("message", "on\r\n.")},
+    ),
+    "both literals behind their refusal": (
+        143,
+        GREETED + "C: a LOGIN {5}\nS: a BAD\nC: alice {7}\nS: * BAD\nC: hunter2\nS: * BAD",
+        ALICE,
+    ),
+    "a literal that was not held back": (143, GREETED + "C: a LOGIN alice {7}\nC: hunter2\nS: a NO", ALICE),
+    "a mail behind its refusal": (
+        143,
+        IMAP + "C: c APPEND x {10}\nS: c NO\nC: Date: x\nC: \nC: hi",
+        {*ALICE, ("message", "hi")},
+    ),
+    "the next command behind a refusal": (
+        143,
+        GREETED + "C: a LOGIN alice {7}\nS: a NO\nC: b LOGOUT\nS: b OK",
+        {("user name", "alice")},
+    ),
+    "a farewell in the place of a literal": (143, IMAP + "C: c APPEND x {300}\nS: + go\nC: d LOGOUT", ALICE),
+    "a farewell in the place of a literal, with its answer": (
+        143,
+        IMAP + "C: c APPEND x {300}\nS: + go\nC: d LOGOUT\nS: * BYE\nS: d OK",
+        ALICE,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", READ)
+def test_what_was_said_is_read_whatever_the_server_says_to_it_and_nothing_else(name):
+    port, text, expected = READ[name]
+    found = {(one.what, one.value) for one in items(conversation(port, said(text)), CLEAR, 1)}
+    assert {one for one in found if one[0] in SECRETS} == expected
 
 
 def bound(number_, code, name=b"", *more):
