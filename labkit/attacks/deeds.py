@@ -183,7 +183,7 @@ class _Reading:
         for index, event in self._spoken.items():
             if event.kind == "command" and event.title in self._dialect.works and not self._asks(index):
                 answer = self._settled(index)
-                if answer.done and event.title in self._dialect.settled_by:
+                if answer.done is not False and event.title in self._dialect.settled_by:
                     answer = self._settled_later(index)
                 yield Deed(event.title, (self._line(index),), *answer)
 

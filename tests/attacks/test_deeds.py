@@ -215,6 +215,11 @@ CASES = {
     "a file of which nothing was heard again": (21, FTP + "C: STOR x\nS: 150 go", "open"),
     "a full disk": (21, FTP + "C: STOR x\nS: 150 go\nS: 552 full", "refused STOR"),
     "a folder that is not there": (21, FTP + "C: CWD x\nS: 550 none\nC: QUIT\nS: 221 bye", "refused CWD"),
+    "a file that gets another name": (21, FTP + "C: RNFR x\nS: 350 to?\nC: RNTO y\nS: 250 done", "done"),
+    "a file that gets no other name": (21, FTP + "C: RNFR x\nS: 350 to?\nC: QUIT\nS: 221 bye", "open"),
+    "a file that is not there to be renamed": (21, FTP + "C: RNFR x\nS: 550 none\nC: QUIT\nS: 221 bye", "refused RNFR"),
+    "a file from its middle": (21, FTP + "C: REST 9\nS: 350 from there\nC: RETR x\nS: 150 here\nS: 226 done", "done"),
+    "no room for a script": (4190, SIEVE + 'C: HAVESPACE "a" 9\nS: NO (QUOTA) "full"', "refused HAVESPACE"),
     "a news article": (119, NNTP + "C: ARTICLE 1\nS: 220 1 <a@x>\nS: Subject: x\nS: \nS: hi\nS: .", "done"),
     "no such news article": (119, NNTP + "C: ARTICLE 1\nS: 430 none", "refused ARTICLE"),
     "an article for those who are logged in": (
@@ -312,6 +317,11 @@ BEGUN = [(CLIENT, startup({"user": "alice"})), (SERVER, message(b"R", bytes(4)) 
 ROW = message(b"D", b"\0\1\0\0\0\2hi")
 ROWS = message(b"T", bytes(2)) + ROW * 300
 
+COPYING = [
+    *(*BEGUN, (CLIENT, message(b"Q", b"copy t from stdin\0")), (SERVER, message(b"G", bytes(3)))),
+    (CLIENT, message(b"d", b"hello\n") + message(b"c", b"")),
+]
+
 RECORDS = {
     "Sicily": (389, sicily(0), "done"),
     "Sicily with a wrong password": (389, sicily(49), "refused login"),
@@ -330,6 +340,9 @@ RECORDS = {
         [*BEGUN, (CLIENT, message(b"Q", b"x\0")), (SERVER, error("42601", "no"))],
         "refused Query",
     ),
+    "rows that are brought": (5432, [*COPYING, (SERVER, message(b"C", b"COPY 1\0"))], "done"),
+    "rows that are refused": (5432, [*COPYING, (SERVER, error("22P02", "no"))], "refused Query"),
+    "rows without an end": (5432, COPYING, "open"),
     "a database that is not there": (5432, [BEGUN[0], (SERVER, error("3D000", "no"))], "refused login"),
 }
 
