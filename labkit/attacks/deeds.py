@@ -7,6 +7,7 @@ stated by the dialect.
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from itertools import groupby, islice, takewhile, zip_longest
 from typing import NamedTuple
 
@@ -34,6 +35,9 @@ class Deed(NamedTuple):
     """Whether the server did it; None where it has not answered, or the answer is not understood."""
     reply: str
     """The first line of its answer; empty where there is none, or only one that promises another."""
+    lasting: bool = False
+    """Whether the server was asked, to the last byte, to keep something: it may have done so though its answer never
+    came (RFC 1047)."""
 
     @property
     def unanswered(self) -> bool:
@@ -133,7 +137,9 @@ class _Reading:
             if named or (parts and event.kind in ("message", "continuation")):
                 parts.append(index)
             elif event.title in dialect.commands and self._values(index, *_CONTENT):  # it is the message itself
-                yield Deed(MESSAGE, (event.title, self._text([index])), *self._replies.fate(index))
+                yield Deed(
+                    MESSAGE, (event.title, self._text([index])), *self._replies.fate(index), self._is_whole(index)
+                )
         yield from self._delivery(parts)
 
     def _delivery(self, parts: list[int]) -> Iterator[Deed]:
@@ -153,8 +159,9 @@ class _Reading:
         what = MESSAGE
         if rest and not envelope:
             what, goals = self._spoken[rest[0]].title, [self._line(rest[0])]
+        ended = bool(rest) and self._ends(rest) and self._is_whole(rest[-1])
         for goal, answer in zip(goals, self._answers(rest, len(goals)), strict=True):
-            yield Deed(what, (goal, self._text(rest)), *answer)
+            yield Deed(what, (goal, self._text(rest)), *answer, ended)
 
     def _answers(self, parts: list[int], count: int) -> list[Response]:
         """What became of the message that consists of these commands and texts, for each that it is for."""
@@ -164,9 +171,26 @@ class _Reading:
         if self._dialect.replies_to_message and self._spoken[parts[-1]].kind == "message":
             each = islice(self._replies.each(parts[-1], count), count)
             return [answer for _, answer in zip_longest(range(count), each, fillvalue=NONE)]
+        return [refused or (self._settled(parts[-1]) if self._ends(parts) else NONE)] * count
+
+    def _ends(self, parts: list[int]) -> bool:
+        """Whether no more of the message follows behind these commands and texts."""
         said = [index for index in parts if self._spoken[index].kind == "command"]
-        ended = not (said and re.fullmatch(self._dialect.continues, self._line(said[-1]), re.IGNORECASE))
-        return [refused or (self._settled(parts[-1]) if ended else NONE)] * count
+        return not (said and re.fullmatch(self._dialect.continues, self._line(said[-1]), re.IGNORECASE))
+
+    def _is_whole(self, index: int) -> bool:
+        """Whether the event, and what it has announced, was said to its end."""
+        last = index == next(reversed(self._spoken))
+        return self._events[index].origin.begun is None and not (last and self._owes)
+
+    @cached_property
+    def _owes(self) -> bool:
+        """Whether the client has announced something that it has not said to its end."""
+        reader = self._dialect.reader()
+        for event in self._events:
+            if event.layer == TEXT:
+                reader.feed(event.sender, event.data)
+        return reader.begun(CLIENT)[0] in ("message", "continuation")
 
     def _text(self, parts: list[int]) -> str:
         return "\n".join(value for index in parts for value in self._values(index, "subject", *_CONTENT))
