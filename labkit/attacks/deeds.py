@@ -7,12 +7,11 @@ stated by the dialect.
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from functools import cached_property
 from itertools import groupby, islice, takewhile, zip_longest
 from typing import NamedTuple
 
 from labkit.attacks.replies import NONE, Replies, Response, first_line
-from labkit.decode.event import CLIENT, SERVER, TEXT, Dialogue
+from labkit.decode.event import CLIENT, SERVER, TEXT, Dialogue, Event
 from labkit.decode.privacy import Exposure, as_begun, visible
 from labkit.dialects.base import Dialect
 
@@ -180,14 +179,15 @@ class _Reading:
 
     def _is_whole(self, index: int) -> bool:
         """Whether the event, and what it has announced, was said to its end."""
-        last = index == next(reversed(self._spoken))
-        return self._events[index].origin.begun is None and not (last and self._owes)
+        event = self._events[index]
+        if event.origin.begun is not None or (event.kind == "command" and self._owes([event])):
+            return False
+        return index != next(reversed(self._spoken)) or not self._owes(self._events)
 
-    @cached_property
-    def _owes(self) -> bool:
-        """Whether the client has announced something that it has not said to its end."""
+    def _owes(self, events: Iterable[Event]) -> bool:
+        """Whether the client has announced something in these events that it has not said to its end."""
         reader = self._dialect.reader()
-        for event in self._events:
+        for event in events:
             if event.layer == TEXT:
                 reader.feed(event.sender, event.data)
         return reader.begun(CLIENT)[0] in ("message", "continuation")
@@ -206,17 +206,20 @@ class _Reading:
     def _other_work(self) -> Iterator[Deed]:
         for index, event in self._spoken.items():
             if event.kind == "command" and event.title in self._dialect.works and not self._asks(index):
-                answer = self._settled(index)
-                if answer.done is not False and event.title in self._dialect.settled_by:
-                    answer = self._settled_later(index)
-                yield Deed(event.title, (self._line(index),), *answer)
+                answer, ends = self._settled(index), self._done_by(index)
+                if answer.done is not False and ends != index:
+                    answer = NONE if ends is None else self._settled(ends)
+                lasting = ends not in (index, None) and self._is_whole(ends)
+                yield Deed(event.title, (self._line(index),), *answer, lasting)
 
-    def _settled_later(self, index: int) -> Response:
-        """What the server answers to the later command that does what this one asks; nothing where that never comes."""
+    def _done_by(self, index: int) -> int | None:
+        """The command that does what this one asks, often itself; None where that was called off, or never said."""
+        title = self._spoken[index].title
+        if title not in self._dialect.settled_by:
+            return index
         place = bisect_right(self._settling, index)
         ends = self._settling[place] if place < len(self._settling) else index
-        settles, *_ = self._dialect.settled_by[self._spoken[index].title]
-        return self._settled(ends) if self._spoken[ends].title == settles else NONE
+        return ends if self._spoken[ends].title == self._dialect.settled_by[title][0] else None
 
     def _asks(self, index: int) -> bool:
         """Whether it is the question what the server offers, in a dialect in which other questions look alike."""

@@ -1,34 +1,17 @@
 """What the server did of what a client asked is read from its own replies, command by command, in every protocol."""
 
 import base64
-from itertools import groupby
 
 import pytest
+from turns import conversation, said
 
 from labkit.attacks.deeds import deeds, last_of_each
 from labkit.attacks.evidence import injection_proof
 from labkit.attacks.loot import CLEAR, SECRETS, Loot, items
-from labkit.capture.conversation import Conversation, Endpoint
-from labkit.decode.dialogue import read
 from labkit.decode.privacy import visible
 from labkit.dialects import CLIENT, SERVER, for_port
 from labkit.dialects.ldap_messages import ENUMERATED, STRING, element, entry, envelope, number, result
 from labkit.dialects.postgresql import error, message, startup
-
-SIDES = {"C: ": CLIENT, "S: ": SERVER}
-
-
-def said(text):
-    """Pairs of side and bytes, of lines that begin with ``C: `` or ``S: ``."""
-    lines = [(SIDES[line[:3]], line[3:].encode() + b"\r\n") for line in text.strip("\n").split("\n")]
-    return [(side, b"".join(data for _, data in run)) for side, run in groupby(lines, lambda line: line[0])]
-
-
-def conversation(port, turns):
-    """The dialogue of these turns with a server on this port."""
-    ends = Endpoint("192.0.2.1", 50000), Endpoint("192.0.2.2", port)
-    chunks = [(number, number, side, "data", data, len(data)) for number, (side, data) in enumerate(turns, 1)]
-    return read(Conversation(*ends, [(0, 0, CLIENT, "syn", b"", 0), *chunks]))
 
 
 def became(port, turns):

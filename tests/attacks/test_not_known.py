@@ -10,9 +10,11 @@ from contextlib import contextmanager, suppress
 from itertools import takewhile
 
 import pytest
+from turns import conversation, said
 
 from labkit import Lab, attacks
 from labkit.attacks import Vector
+from labkit.attacks.deeds import deeds
 from labkit.attacks.engine.interceptor import Interceptor, Target
 from labkit.attacks.evidence import Evidence
 from labkit.attacks.verdict import Case, judge
@@ -116,6 +118,31 @@ def test_a_mail_that_was_sent_whole_and_never_answered_may_have_been_taken(lab, 
     assert len(server.stored) == len(fates)
     assert found.outcome == outcome, found
     assert (outcome == "unknown") == ("never answered the victim's message" in found.why)
+
+
+ENVELOPE = "S: 220 x ESMTP\nC: MAIL FROM:<a@x>\nS: 250 ok\nC: RCPT TO:<b@x>\nS: 250 ok\n"
+IMAP = "S: * OK IMAP ready\nC: a LOGIN alice hunter2\nS: a OK\n"
+MAY_HAVE_BEEN_DONE = {
+    "a chunk": (25, ENVELOPE + "C: BDAT 7 LAST\nC: hello", True),
+    "half a chunk": (25, ENVELOPE + "C: BDAT 99 LAST\nC: hello", False),
+    "a chunk that is not the last": (25, ENVELOPE + "C: BDAT 7\nC: hello", False),
+    "a mail without its text": (25, ENVELOPE + "C: DATA\nS: 354 go", False),
+    "an upload": (143, IMAP + "C: b APPEND x {5}\nS: + go\nC: hello", True),
+    "an upload cut off": (143, IMAP + "C: b APPEND x {50}\nS: + go\nC: hello", False),
+    "an upload that was never begun": (143, IMAP + "C: b APPEND x {50}\nS: + go\nC: c LOGOUT\nS: c OK", False),
+    "a mail that is asked for": (143, IMAP + "C: b FETCH 1 BODY[]", False),
+    "an article": (119, "S: 200 NNTP ready\nC: POST\nS: 340 go\nC: x: y\nC: \nC: hello\nC: .", True),
+    "no article": (119, "S: 200 NNTP ready\nC: POST\nS: 340 go", False),
+    "a file, which crosses elsewhere": (21, "S: 220 FTP ready\nC: STOR x\nS: 150 go", True),
+    "a mail that goes with QUIT": (110, "S: +OK POP3 ready\nC: DELE 1\nS: +OK\nC: QUIT", True),
+    "a mail that does not go without QUIT": (110, "S: +OK POP3 ready\nC: DELE 1\nS: +OK", False),
+}
+
+
+@pytest.mark.parametrize("name", MAY_HAVE_BEEN_DONE)
+def test_only_what_was_asked_to_its_end_may_have_been_done_without_an_answer(name):
+    port, text, expected = MAY_HAVE_BEEN_DONE[name]
+    assert any(deed.unanswered and deed.lasting for deed in deeds(conversation(port, said(text)))) == expected
 
 
 def test_a_mail_that_was_cut_off_was_not_taken(lab):
