@@ -32,6 +32,8 @@ class Evidence:
         self.failure = session.failure
         self.dialect = session.opening.dialect
         self.implicit = session.opening.implicit
+        self.open = not session.over.is_set()
+        """Whether the victim or the server may still say something."""
         victim = session.legs[0]
         outside, own = read(victim.wire), read(victim.inside, usual=self.dialect)
         opened = genuine(victim, secrets) if outside.session else outside

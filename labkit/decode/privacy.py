@@ -102,9 +102,11 @@ _Numbered = tuple[int, Event]
 def _said(dialect: Dialect, events: list[_Numbered], begins: bool) -> Iterator[Exposure]:
     """What is told in a dialect; `begins` is whether the conversation was captured from its beginning."""
     login = _Steps(dialect.reveals) if dialect.reveals else _Login(dialect.sasl)
+    command = ""
     for index, event in events:
+        command = event.title if event.kind == "command" else command
         seen = login.read(event)
-        for what, value, *span in (*seen, *_mail(dialect, event)) if event.kind == "message" else seen:
+        for what, value, *span in (*seen, *_mail(dialect, event, command)) if event.kind == "message" else seen:
             yield Exposure(what, value, index, *span)
         if event.kind == "unknown" and is_text(event.data) and len(said := event.data.rstrip(b"\r\n")) > 1:
             yield Exposure("text", text(said), index, 0, len(said))
@@ -309,9 +311,10 @@ def _padded_anew(coded: bytes) -> bytes:
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]+=?")
 
 
-def _mail(dialect: Dialect, event: Event) -> Iterator[_Seen]:
-    """What a phrase of kind message tells."""
-    for start, end in dialect.messages(event.data):
+def _mail(dialect: Dialect, event: Event, command: str) -> Iterator[_Seen]:
+    """What a phrase of kind message tells, behind this command."""
+    counted = event.sender == CLIENT and command in dialect.counted
+    for start, end in [(0, len(event.data))] if counted else dialect.messages(event.data):
         yield from _in_message(as_read(event.data[start:end]), start)
 
 
