@@ -104,7 +104,7 @@ class Stream(ConnectionState):
         side = self._directions[sender]
         messages = self.finish(sender)
         side.cutter.lose()
-        side.finishing = False
+        side.finishing, side.lost = False, True
         self._seal(side, problems.bytes_missing(sender))
         return messages
 
@@ -153,6 +153,7 @@ class Stream(ConnectionState):
             self._read_ssl2(messages, side, content)
             return
         encrypted = kind == AFTER_GAP and (side.changed or self._tls13)
+        self._say(side.sealed if encrypted else "")
         self._add(messages, side, kind, TITLES[kind], content, encrypted, False)
 
     def _stay_closed(self, messages: list[Message], side: Direction, kind: int, content: bytes) -> None:
@@ -161,6 +162,7 @@ class Stream(ConnectionState):
             return
         if side.opener:
             self._seal(side, self._misfit(side))
+        self._say(side.sealed)
         self._drop_fragment(messages, side, False)
         title = CLOSED[kind]
         if kind == APPLICATION_DATA and (self._tls13 or not self.version):
