@@ -1,4 +1,4 @@
-"""What every transcript says of a dialogue, on a page or in a terminal: its ends, its protocol, what became of TLS."""
+"""What the transcripts of page and terminal share: the two ends, the protocol, the summary on TLS, the events."""
 
 from collections.abc import Sequence
 from itertools import dropwhile, takewhile
@@ -14,7 +14,7 @@ EVENTS_SHOWN = 400
 
 
 class Reading(NamedTuple):
-    """A dialogue with what an eavesdropper can read of it."""
+    """A dialogue together with what an eavesdropper can read of it."""
 
     dialogue: Dialogue
     exposures: Sequence[Exposure]
@@ -26,7 +26,7 @@ def heading(dialogue: Dialogue) -> str:
 
 
 def summary(dialogue: Dialogue) -> str:
-    """In which protocol, and what became of TLS, in a sentence or three."""
+    """One to three sentences: the protocol, and whether and how TLS was started."""
     protocol = (
         dialogue.dialect.name if dialogue.dialect else dialogue.part_of or "a protocol that the lab does not know"
     )
@@ -49,7 +49,7 @@ def _tls(dialogue: Dialogue) -> str:
 
 
 def _nothing(events: Sequence[Event]) -> str:
-    """That nothing was said, or nothing captured of what was."""
+    """A sentence for a dialogue in which nothing was said, or nothing of it was captured."""
     if any(event.kind == "gap" for event in events):
         return "What was said is missing from the capture."
     return "Nothing was said." if _is_whole(events) and _ended(events) else "Nothing was said in what was captured."
@@ -60,7 +60,7 @@ _CLEAR_SO_FAR = "No TLS: everything crossed the wire in clear text as far as it 
 
 
 def _is_all_read(dialogue: Dialogue, said: Sequence[Event]) -> bool:
-    """Whether all that crossed the wire so far was captured, and read as text of a known protocol."""
+    """Whether every byte so far was captured and read as text of a known protocol."""
     if dialogue.part_of:
         return _is_whole(dialogue.events)
     both = {event.sender for event in said} == {CLIENT, SERVER}
@@ -69,7 +69,7 @@ def _is_all_read(dialogue: Dialogue, said: Sequence[Event]) -> bool:
 
 
 def _is_whole(events: Sequence[Event]) -> bool:
-    """Whether these are all from the beginning of the connection on, with no bytes missing between them."""
+    """Whether the events begin with the connection and no bytes are missing between them."""
     return bool(events) and events[0].kind in ("syn", "syn-ack") and all(event.kind != "gap" for event in events)
 
 
@@ -80,7 +80,7 @@ def _ended(events: Sequence[Event]) -> bool:
 
 
 def _version(session: TLSSession, dialogue: Dialogue) -> str:
-    """The version of TLS; that none was agreed only where that was seen."""
+    """The version of TLS; "no version agreed" only where the capture shows that."""
     if session.version:
         return session.version
     behind = list(dropwhile(lambda event: event.layer != TLS, dialogue.events))
@@ -99,14 +99,14 @@ _NO_NAME = {True: "no server name sent", False: "server name not seen"}
 
 
 def _state(session: TLSSession) -> str:
-    """What was opened."""
+    """A sentence on what was opened."""
     if session.opened:
         return f"Opened in part. {session.problem}" if session.problem else "Opened with the session's secrets."
     return session.problem or "Not opened."
 
 
 def _start(started: str, dialogue: Dialogue) -> str:
-    """How the TLS began, as far as that was seen."""
+    """How TLS was started, as far as the capture shows it."""
     before = list(takewhile(lambda event: event.layer != TLS, dialogue.events))
     kinds = [event.kind for event in before]
     if "go-ahead" in kinds:
@@ -121,7 +121,7 @@ def _start(started: str, dialogue: Dialogue) -> str:
 
 
 def shown(reading: Reading) -> list[tuple[Event, list[Exposure]]]:
-    """The events that a transcript shows, each with what it gives away; binary phrases as their line of text."""
+    """The events of a transcript with what each discloses; binary phrases as their line of text."""
     by_event: dict[int, list[Exposure]] = {}
     for exposure in reading.exposures:
         by_event.setdefault(exposure.event_index, []).append(exposure)
@@ -134,7 +134,7 @@ def shown(reading: Reading) -> list[tuple[Event, list[Exposure]]]:
 
 
 def milliseconds(dialogue: Dialogue, event: Event) -> str:
-    """Since the first event of the dialogue."""
+    """Milliseconds since the first event of the dialogue."""
     return f"{(event.time - dialogue.events[0].time) * 1000:.1f}"
 
 
@@ -145,16 +145,16 @@ def direction(dialogue: Dialogue, sender: str) -> str:
 
 
 def more_events(dialogue: Dialogue) -> str:
-    """How many events are not shown; empty when all are."""
+    """A sentence with the number of events that are not shown; empty when all are."""
     rest = len(dialogue.events) - EVENTS_SHOWN
     return f"… {rest:,} more {plural(rest, 'event')}." if rest > 0 else ""
 
 
 def left_out(size: int) -> str:
-    """That so many bytes of a long phrase are not shown."""
+    """A note with the number of bytes of a long phrase that are not shown."""
     return f"… {size:,} {plural(size, 'byte')} more"
 
 
 def plural(number: int, noun: str) -> str:
-    """The noun as it stands behind this number."""
+    """The noun in the singular or plural that this number needs."""
     return noun if number == 1 else f"{noun}s"
