@@ -110,7 +110,8 @@ def _tcp(packet: Packet) -> Found | NoTcp:
     begin = at + (offset >> 4) * 4
     if begin < at + 20 or begin > packet.end:
         return _DAMAGED_TCP
-    return packet.hosts + ports, seq, ack, flags, packet.data[begin : packet.end]
+    payload = packet.data[begin : packet.end]
+    return packet.hosts + ports, seq, ack, flags, payload, packet.end - begin - len(payload)
 
 
 ETHERTYPES.update({0x0800: _ip, 0x86DD: _ip})

@@ -10,6 +10,7 @@ import re
 from base64 import b64decode
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import cache
 from itertools import accumulate, groupby
 from operator import attrgetter
@@ -67,6 +68,8 @@ def visible(dialogue: Dialogue, whole: bool = False) -> list[Exposure]:
         if event.layer == TLS and event.title in _TOLD
         for what, value, *span in _handshake(event)
     ]
+    again = ((index, event.data.rstrip(b"\r\n")) for index, event in clear if event.kind == "again")
+    found += [Exposure("text", text(said), index, 0, len(said)) for index, said in again if said and is_text(said)]
     if texts and texts[0][1].kind == "preface":
         found += _to_proxies(texts)
     if dialogue.dialect:
@@ -312,7 +315,8 @@ _BASE64 = re.compile(rb"[A-Za-z0-9+/]+=?")
 def _mail(dialect: Dialect, event: Event) -> Iterator[_Seen]:
     """What a phrase of kind message tells."""
     for start, end in dialect.messages(event.data):
-        yield from _in_message(as_read(event.data[start:end]), start)
+        dotted = event.data[end:].strip() == b"."  # so each of its lines that begins with a dot has got another
+        yield from _in_message(as_read(event.data[start:end]), start, _without_dots if dotted else bytes)
 
 
 def _mail_as_commands(dialect: Dialect, events: list[_Numbered], begins: bool) -> Iterator[Exposure]:
@@ -342,8 +346,16 @@ def _mail_as_commands(dialect: Dialect, events: list[_Numbered], begins: bool) -
 _FIELD = re.compile(rb"[A-Za-z][A-Za-z-]*:[ \t]")
 
 
-def _in_message(message: Entity, start: int) -> Iterator[_Seen]:
-    """The fields and the text of a message whose first byte stands at `start` of the event."""
+def _without_dots(body: bytes) -> bytes:
+    """The lines as they were before transparency was added (RFC 5321 §4.5.2)."""
+    return re.sub(rb"^\.(?=.)", b"", body, flags=re.MULTILINE)
+
+
+def _in_message(message: Entity, start: int, lines: Callable[[bytes], bytes] = bytes) -> Iterator[_Seen]:
+    """The fields and the text of a message whose first byte stands at `start` of the event.
+
+    `lines` undoes what was done to its lines for the transport.
+    """
     at = message.start + start
     for match in _HEADER_FIELD.finditer(message.header):
         name = match[1].lower()
@@ -351,10 +363,18 @@ def _in_message(message: Entity, start: int) -> Iterator[_Seen]:
             yield text(name), field_text(match[2]), at + match.start(2), at + match.end(2)
     for part in message.leaves():
         if part.inner:
-            yield from _in_message(part.inner, start)
+            yield from _in_message(part.inner, start, lines)
         elif size := len(part.body.rstrip(b"\r\n")):
-            what = ("message", part.text) if part.is_text else ("attachment", _attachment(part))
-            yield *what, start + part.body_start, start + part.body_start + size
+            yield *_content(part, lines), start + part.body_start, start + part.body_start + size
+
+
+def _content(part: Entity, lines: Callable[[bytes], bytes]) -> tuple[str, str]:
+    """What a part is, and what it says; of one that is no text, or encrypted, what it is called."""
+    if part.encryption:
+        return "encrypted content", " ".join(filter(None, (part.encryption, part.file_name)))
+    if part.is_text:
+        return "message", replace(part, body=lines(part.body)).text
+    return "attachment", _attachment(part)
 
 
 def _attachment(part: Entity) -> str:

@@ -10,6 +10,10 @@ SIGNALS = {
     "ack": ("ACK", "The client confirms: the connection is open, and nothing about it is secret."),
     "fin": ("FIN", "This side has said everything and closes its direction (RFC 9293 §3.6)."),
     "rst": ("RST", "This side breaks the connection off (RFC 9293 §3.5.2)."),
+    "again": (
+        "other bytes",
+        "What this side has said here before comes again with other bytes; which of them were taken is not known.",
+    ),
     "gap": ("gap", "Bytes are missing from the capture here; what they said is not known."),
 }
 """Kind of a TCP signal -> its title and its meaning."""

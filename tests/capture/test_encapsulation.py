@@ -248,7 +248,7 @@ OTHERS = {
     "2 frames of EtherType 0x4242": (ETHERNET, [Ether(type=0x4242) / Raw(bytes(40))] * 2),
     "1 frame of IP protocol 200": (ETHERNET, [ETHER / IP(proto=200) / Raw(bytes(40))]),
     "1 frame of compressed PPP": (9, [Raw(b"\xff\x03\0\xfd" + bytes(40))]),
-    "1 frame of frames cut inside a header": (ETHERNET, [Raw(bytes(ETHER / session(4)[0])[:40])]),
+    "1 frame of headers cut by the capture": (ETHERNET, [Raw(bytes(ETHER / session(4)[0])[:40])]),
     "1 frame of IP with a damaged header": (ETHERNET, [Ether(type=0x0800) / Raw(bytes(60))]),
     "1 frame of WireGuard": (ETHERNET, [ETHER / OUTER4 / _udp(51820) / Raw(bytes(60))]),
 }
