@@ -19,8 +19,8 @@ SIGNALS = {
 """Kind of a TCP signal -> its title and its meaning."""
 
 _PHRASES = {
-    "go-ahead": "The go-ahead: from the next byte on, both sides speak TLS on this same connection.",
-    "refusal": "The server refuses to start TLS: what follows, if anything does, is in clear text.",
+    "go-ahead": "The go-ahead: from the next byte on, both sides are to speak TLS on this same connection.",
+    "refusal": "The server refuses to start TLS: this reply leaves the connection as it is.",
     "challenge": "The server asks for the next part of the login, in base64.",
     "credential": "A part of the login in base64: an encoding, not encryption.",
     "injected": "Clear text behind the upgrade command or the go-ahead: to be discarded, anyone may have written it.",

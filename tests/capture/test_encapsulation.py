@@ -254,6 +254,15 @@ OTHERS = {
 }
 
 
+@pytest.mark.parametrize("version", (b"\xfe\xff", b"\xfe\xfd"))
+def test_dtls_is_named_and_hides_no_conversation(version, tmp_path, capsys):
+    record = b"\x16" + version + bytes(9) + b"\x20" + bytes(32)
+    path = write(tmp_path / "dtls", ETHERNET, [ETHER / OUTER4 / UDP(sport=40000, dport=5684) / Raw(record)])
+    assert main(["decode", str(path)]) == 1
+    assert "it holds 1 frame of DTLS, which is TLS over UDP" in capsys.readouterr().err
+    assert not read_capture(path).passed_over
+
+
 @pytest.mark.parametrize("form", ([], ["--json"]))
 @pytest.mark.parametrize("named", OTHERS)
 def test_what_may_hide_a_conversation_is_counted_and_named_everywhere(named, form, tmp_path, capsys):

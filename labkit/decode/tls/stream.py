@@ -11,7 +11,7 @@ from labkit.decode.tls.connection_state import TLS13, ConnectionState
 from labkit.decode.tls.cursor import Setting
 from labkit.decode.tls.direction import Direction
 from labkit.decode.tls.hello import client_hello
-from labkit.decode.tls.meanings import meaning_of
+from labkit.decode.tls.meanings import NO_CERTIFICATE, meaning_of
 from labkit.decode.tls.messages import certificate_fields, ciphertext_fields, handshake_fields, record_fields
 from labkit.decode.tls.records import (
     AFTER_GAP,
@@ -53,6 +53,8 @@ Message = tuple[str, str, str, bytes, bool, bool, int]
 A bare tuple, because there are many and each lives for a moment.
 """
 
+_MESSAGE_HEADER = 4
+"""Bytes: type and length."""
 _USUAL_CERTIFICATES = 16 << 10
 """Bytes of a Certificate message whose fields are kept."""
 
@@ -194,6 +196,8 @@ class Stream(ConnectionState):
 
     def meaning(self, event: Event) -> str:
         """One sentence on what it is."""
+        if event.title == "Certificate" and _is_without_certificate(event.data, self._tls13):
+            return NO_CERTIFICATE
         said = meaning_of(event.title, TLS13 if self._tls13 else self.version)
         if event.title == "ServerHello" and (method := self._compression):
             return f"{said} What follows is compressed with {method}, which gives secrets away (CRIME; RFC 3749)."
@@ -248,3 +252,9 @@ class Stream(ConnectionState):
     def _drop_fragment(self, messages: list[Message], side: Direction, encrypted: bool) -> None:
         if side.fragment:
             self._add(messages, side, NOT_TLS, "broken handshake message", side.take_fragment(), encrypted, encrypted)
+
+
+def _is_without_certificate(message: bytes, tls13: bool) -> bool:
+    """Whether a Certificate message has an empty list, behind the context that it has in TLS 1.3 (RFC 8446 §4.4.2)."""
+    start = _MESSAGE_HEADER + (1 + message[_MESSAGE_HEADER] if tls13 and len(message) > _MESSAGE_HEADER else 0)
+    return message[start:] == bytes(3)
