@@ -34,6 +34,8 @@ class Evidence:
         self.implicit = session.opening.implicit
         self.open = not session.over.is_set()
         """Whether the victim or the server may still say something."""
+        self.cut = any(leg.cut for leg in session.legs)
+        """Whether more crossed than is kept, and read here."""
         victim = session.legs[0]
         outside, own = read(victim.wire), read(victim.inside, usual=self.dialect)
         opened = genuine(victim, secrets) if outside.session else outside
