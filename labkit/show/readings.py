@@ -1,4 +1,4 @@
-"""What every transcript says of a dialogue, on a page or in a terminal: its ends, its protocol, what became of TLS."""
+"""What the transcripts of page and terminal share: the two ends, the protocol, the summary on TLS, the events."""
 
 from collections.abc import Sequence
 from itertools import takewhile
@@ -14,7 +14,7 @@ EVENTS_SHOWN = 400
 
 
 class Reading(NamedTuple):
-    """A dialogue with what an eavesdropper can read of it."""
+    """A dialogue together with what an eavesdropper can read of it."""
 
     dialogue: Dialogue
     exposures: Sequence[Exposure]
@@ -26,7 +26,7 @@ def heading(dialogue: Dialogue) -> str:
 
 
 def summary(dialogue: Dialogue) -> str:
-    """In which protocol, and what became of TLS, in a sentence or three."""
+    """One to three sentences: the protocol, and whether and how TLS was started."""
     protocol = (
         dialogue.dialect.name if dialogue.dialect else dialogue.part_of or "a protocol that the lab does not know"
     )
@@ -54,7 +54,7 @@ _ALL_CLEAR = "No TLS: everything crossed the wire in clear text."
 
 
 def _is_all_read(dialogue: Dialogue, said: Sequence[Event]) -> bool:
-    """Whether all that crossed the wire was captured, from the first byte, and read as text of a known protocol."""
+    """Whether every byte from the first was captured and read as text of a known protocol."""
     begins = dialogue.events[0].kind in ("syn", "syn-ack")
     both = {event.sender for event in said} == {CLIENT, SERVER}
     missing = any(event.kind == "gap" for event in dialogue.events)
@@ -65,7 +65,7 @@ def _is_all_read(dialogue: Dialogue, said: Sequence[Event]) -> bool:
 
 
 def _start(started: str, dialogue: Dialogue) -> str:
-    """How the TLS began, as far as that was seen."""
+    """How TLS was started, as far as the capture shows it."""
     before = [event.kind for event in takewhile(lambda event: event.layer != TLS, dialogue.events)]
     if started == "implicit":
         spoken = any(event.layer == TEXT and event.kind != "preface" for event in dialogue.events[: len(before)])
@@ -74,7 +74,7 @@ def _start(started: str, dialogue: Dialogue) -> str:
 
 
 def shown(reading: Reading) -> list[tuple[Event, list[Exposure]]]:
-    """The events that a transcript shows, each with what it gives away; binary phrases as their line of text."""
+    """The events of a transcript with what each discloses; binary phrases as their line of text."""
     by_event: dict[int, list[Exposure]] = {}
     for exposure in reading.exposures:
         by_event.setdefault(exposure.event_index, []).append(exposure)
@@ -87,7 +87,7 @@ def shown(reading: Reading) -> list[tuple[Event, list[Exposure]]]:
 
 
 def milliseconds(dialogue: Dialogue, event: Event) -> str:
-    """Since the first event of the dialogue."""
+    """Milliseconds since the first event of the dialogue."""
     return f"{(event.time - dialogue.events[0].time) * 1000:.1f}"
 
 
@@ -98,16 +98,16 @@ def direction(dialogue: Dialogue, sender: str) -> str:
 
 
 def more_events(dialogue: Dialogue) -> str:
-    """How many events are not shown; empty when all are."""
+    """A sentence with the number of events that are not shown; empty when all are."""
     rest = len(dialogue.events) - EVENTS_SHOWN
     return f"… {rest:,} more {plural(rest, 'event')}." if rest > 0 else ""
 
 
 def left_out(size: int) -> str:
-    """That so many bytes of a long phrase are not shown."""
+    """A note with the number of bytes of a long phrase that are not shown."""
     return f"… {size:,} {plural(size, 'byte')} more"
 
 
 def plural(number: int, noun: str) -> str:
-    """The noun as it stands behind this number."""
+    """The noun in the singular or plural that this number needs."""
     return noun if number == 1 else f"{noun}s"
