@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from labkit.attacks.account import ADDRESS, NAME
 from labkit.attacks.deeds import LOGIN, Deed, last_of_each
+from labkit.attacks.engine.side import KEPT
 from labkit.attacks.evidence import Evidence
 from labkit.attacks.loot import SECRETS, Item, Loot, stored
 from labkit.attacks.vector import Vector
@@ -269,6 +270,9 @@ def _harmless(victim: Visit) -> Verdict:
     last = _last_deeds(victim)
     if unopened := next((session.unopened for session in victim.sessions if session.unopened), ""):
         return Verdict(UNKNOWN, f"what the victim said inside TLS is not known: {unopened}", evidence=said)
+    if any(session.cut for session in victim.sessions):
+        why = f"more crossed than the {KEPT >> 20} MiB of a connection that are kept: what became of it is not known"
+        return Verdict(UNKNOWN, why, evidence=said)
     if victim.goes_on:
         return Verdict(UNKNOWN, "the victim's connection is still open: what becomes of it is not known yet")
     if victim.idle:

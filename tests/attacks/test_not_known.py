@@ -15,6 +15,7 @@ from turns import conversation, said
 from labkit import Lab, attacks
 from labkit.attacks import Vector
 from labkit.attacks.deeds import deeds
+from labkit.attacks.engine import side
 from labkit.attacks.engine.interceptor import Interceptor, Target
 from labkit.attacks.evidence import Evidence
 from labkit.attacks.verdict import Case, judge
@@ -177,6 +178,16 @@ def test_a_leak_is_known_while_the_connection_is_open(lab):
     ):
         client.login("alice", "hunter2")
         assert (mallory.verdict.outcome, mallory.verdict.secrets) == ("leaked", ("password", "user name"))
+
+
+def test_what_crossed_behind_the_part_that_is_kept_is_not_known(lab, monkeypatch):
+    server = lab.smtp(auth="always")
+    for kept, outcome in ((side.KEPT, "unharmed"), (1 << 16, "unknown")):
+        monkeypatch.setattr(side, "KEPT", kept)
+        with lab.mallory(Vector(), at=server) as mallory:
+            assert lab.send(server, "A line of a long mail.\n" * 8000, login=("alice", "hunter2"))
+        assert mallory.verdict.outcome == outcome, mallory.verdict
+    assert "that are kept" in mallory.verdict.why
 
 
 def test_nothing_is_known_of_an_attack_under_way_without_a_victim_and_it_is_judged_once(lab):
