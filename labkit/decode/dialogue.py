@@ -179,7 +179,7 @@ class _Walk:
         for time, self._frame, sender, kind, data, size in said:
             self._time = time / 1e9
             if kind != "data":
-                self._signal(sender, kind, size)
+                self._signal(sender, kind, data, size)
                 continue
             position[sender] += size
             if self._before and not (data := self._after_preface(sender, data)):
@@ -194,13 +194,13 @@ class _Walk:
         said = (event for event in self.events if event.layer == TEXT and event.kind != "preface")
         return [(0, event.frame, event.sender, "data", event.data, len(event.data)) for event in said]
 
-    def _signal(self, sender: str, kind: str, size: int) -> None:
+    def _signal(self, sender: str, kind: str, data: bytes, size: int) -> None:
         if kind == "gap":
             self._unfinished(sender)
             self._holes.add(sender)
             if sender in self._in_tls:
                 self._add_tls(sender, self._stream.lose(self._role(sender)))
-        self._add(sender, TCP, kind, SIGNALS[kind][0], b"", False, size, _SIGNALS)
+        self._add(sender, TCP, kind, SIGNALS[kind][0], data, False, size, _SIGNALS)
 
     def _finish(self) -> None:
         for side, data in self._before_data.items():

@@ -62,7 +62,7 @@ class Event(NamedTuple):
     layer: str
     """`TCP` (signals), `TEXT` (phrases of the dialect) or `TLS` (records and handshake messages)."""
     kind: str
-    """TCP: syn, syn-ack, ack, fin, rst, gap. TEXT: the kinds of `labkit.dialects.base.Phrase`. TLS: handshake,
+    """TCP: syn, syn-ack, ack, fin, rst, gap, again. TEXT: the kinds of `labkit.dialects.base.Phrase`. TLS: handshake,
     change-cipher-spec, alert, application-data, heartbeat, unknown."""
     title: str
     """SYN, EHLO, 250, ClientHello, application data, …"""

@@ -2,7 +2,7 @@
 
 Only what crossed the wire in clear counts, whatever the reader's own secrets opened; a phrase without its end counts as
 far as it goes. What a dialect's phrases tell, and where mail lies in them, is stated by the dialect, and what a login
-tells by `labkit.dialects.sasl`. Mail is read by `labkit.mail.mime`: its encodings hide nothing (RFC 2045 §6, RFC 2047).
+tells by `labkit.dialects.sasl`, and what mail tells by `labkit.decode.told_in_mail`.
 Names in TLS are SNI (RFC 6066 §3) and, up to TLS 1.2, the certificate.
 """
 
@@ -15,36 +15,25 @@ from itertools import accumulate, groupby
 from operator import attrgetter
 from typing import NamedTuple
 
-from labkit.decode import preface
+from labkit.decode import preface, told_in_mail
 from labkit.decode.event import CLIENT, TEXT, TLS, Dialogue, Event, fields_named
 from labkit.decode.tls_start import is_text
+from labkit.decode.told_in_mail import Seen
 from labkit.dialects import sasl
 from labkit.dialects.base import CHALLENGE, MECHANISM, RESPONSE, Dialect, Disclosed
 from labkit.dialects.reader import text_end
-from labkit.mail.charset import field_text, text, unbase64
-from labkit.mail.mime import Entity, as_read
+from labkit.mail.charset import text, unbase64
+from labkit.mail.mime import as_read
 
 _LONGEST = 2048
 """Bytes of a command or reply in which a thing that it tells must lie whole."""
-_HEADER_FIELD = re.compile(
-    rb"^([!-9;-~]+)[ \t]*:(?:[ \t]|\r?\n(?=[ \t]))*([^\r\n]+(?:\r?\n[ \t]+[^\r\n]+)*)", re.MULTILINE
-)
-"""A field; its value may begin on the next line (RFC 5322 §2.2.3)."""
-_TELLING = frozenset(
-    b"""subject from sender reply-to to cc bcc message-id in-reply-to references comments keywords received return-path
-    resent-from resent-sender resent-to resent-cc resent-bcc resent-message-id delivered-to x-original-to list-id
-    disposition-notification-to newsgroups followup-to organization organisation user-agent x-mailer nntp-posting-host
-    x-posting-host injection-info authentication-results""".split()
-)
-_TELLING_FAMILIES = (b"x-originating-", b"x-sender", b"x-forwarded-")
-"""Fields that tell about people, their hosts and their programs, and how the names of some more begin."""
 
 
 class Exposure(NamedTuple):
     """One thing that can be read on the way."""
 
     what: str
-    """password, bearer token, password hash, user name, sender, recipient, subject, message, server name, …"""
+    """password, bearer token, password hash, user name, sender, recipient, subject, message, encrypted content, …"""
     value: str
     """What an eavesdropper learns, decoded."""
     event_index: int
@@ -67,6 +56,8 @@ def visible(dialogue: Dialogue, whole: bool = False) -> list[Exposure]:
         if event.layer == TLS and event.title in _TOLD
         for what, value, *span in _handshake(event)
     ]
+    again = ((index, event.data.rstrip(b"\r\n")) for index, event in clear if event.kind == "again")
+    found += [Exposure("text", text(said), index, 0, len(said)) for index, said in again if said and is_text(said)]
     if texts and texts[0][1].kind == "preface":
         found += _to_proxies(texts)
     if dialogue.dialect:
@@ -95,7 +86,6 @@ def as_begun(event: Event) -> Event:
     return event._replace(kind=kind, title=title)
 
 
-_Seen = tuple[str, str, int, int]
 _Numbered = tuple[int, Event]
 
 
@@ -106,7 +96,9 @@ def _said(dialect: Dialect, events: list[_Numbered], begins: bool) -> Iterator[E
     for index, event in events:
         command = event.title if event.kind == "command" else command
         seen = login.read(event)
-        for what, value, *span in (*seen, *_mail(dialect, event, command)) if event.kind == "message" else seen:
+        counted = event.sender == CLIENT and command in dialect.counted
+        told = told_in_mail.in_phrase(dialect, event, counted) if event.kind == "message" else ()
+        for what, value, *span in (*seen, *told):
             yield Exposure(what, value, index, *span)
         if event.kind == "unknown" and is_text(event.data) and len(said := event.data.rstrip(b"\r\n")) > 1:
             yield Exposure("text", text(said), index, 0, len(said))
@@ -202,8 +194,8 @@ class _Steps:
         self._challenge: bytes | None = None
         """The last challenge, until it is responded to."""
 
-    def read(self, event: Event) -> list[_Seen]:
-        found: list[_Seen] = []
+    def read(self, event: Event) -> list[Seen]:
+        found: list[Seen] = []
         for what, value, start, end in self._reveals(event.title, event.data):
             if what == MECHANISM:
                 self._begin(value)
@@ -236,7 +228,7 @@ class _Login:
         self._begins = _compiled(pattern)
         self._login: sasl.Login | None = None
 
-    def read(self, event: Event) -> list[_Seen]:
+    def read(self, event: Event) -> list[Seen]:
         cut = event.origin.begun is not None
         if event.kind == "command" and not (self._login and _is_sent_ahead(event)):
             return self._begin(event, cut)
@@ -250,12 +242,12 @@ class _Login:
             ]
         return []
 
-    def _begin(self, event: Event, cut: bool) -> list[_Seen]:
+    def _begin(self, event: Event, cut: bool) -> list[Seen]:
         match = self._begins.match(event.data)
         self._login = sasl.Login(text(match["mechanism"])) if match else None
         return self._part(match["initial"], match.start("initial"), cut) if match and match["initial"] else []
 
-    def _part(self, coded: bytes, start: int, cut: bool) -> list[_Seen]:
+    def _part(self, coded: bytes, start: int, cut: bool) -> list[Seen]:
         if coded == _CANCELLED:
             self._login = None
         if not self._login:
@@ -311,13 +303,6 @@ def _padded_anew(coded: bytes) -> bytes:
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]+=?")
 
 
-def _mail(dialect: Dialect, event: Event, command: str) -> Iterator[_Seen]:
-    """What a phrase of kind message tells, behind this command."""
-    counted = event.sender == CLIENT and command in dialect.counted
-    for start, end in [(0, len(event.data))] if counted else dialect.messages(event.data):
-        yield from _in_message(as_read(event.data[start:end]), start)
-
-
 def _mail_as_commands(dialect: Dialect, events: list[_Numbered], begins: bool) -> Iterator[Exposure]:
     """Mail that the client did not hold back when the server would not have it, which takes its lines for commands.
 
@@ -336,7 +321,7 @@ def _mail_as_commands(dialect: Dialect, events: list[_Numbered], begins: bool) -
             continue
         starts = list(accumulate((len(event.data) for _, event in phrases), initial=0))
         whole = b"".join(event.data for _, event in phrases)
-        for what, value, start, end in _in_message(as_read(whole[: text_end(whole)]), 0):
+        for what, value, start, end in told_in_mail.in_message(as_read(whole[: text_end(whole)]), 0):
             number = bisect_right(starts, start) - 1
             index, event = phrases[number]
             yield Exposure(what, value, index, start - starts[number], min(end - starts[number], len(event.data)))
@@ -345,28 +330,7 @@ def _mail_as_commands(dialect: Dialect, events: list[_Numbered], begins: bool) -
 _FIELD = re.compile(rb"[A-Za-z][A-Za-z-]*:[ \t]")
 
 
-def _in_message(message: Entity, start: int) -> Iterator[_Seen]:
-    """The fields and the text of a message whose first byte stands at `start` of the event."""
-    at = message.start + start
-    for match in _HEADER_FIELD.finditer(message.header):
-        name = match[1].lower()
-        if name in _TELLING or name.startswith(_TELLING_FAMILIES):
-            yield text(name), field_text(match[2]), at + match.start(2), at + match.end(2)
-    for part in message.leaves():
-        if part.inner:
-            yield from _in_message(part.inner, start)
-        elif size := len(part.body.rstrip(b"\r\n")):
-            what = ("message", part.text) if part.is_text else ("attachment", _attachment(part))
-            yield *what, start + part.body_start, start + part.body_start + size
-
-
-def _attachment(part: Entity) -> str:
-    """What is attached, not its bytes, which are no text."""
-    kind = "/".join(part.type)
-    return f"{part.file_name} ({kind})" if part.file_name else kind
-
-
-def _handshake(event: Event) -> Iterator[_Seen]:
+def _handshake(event: Event) -> Iterator[Seen]:
     """What a message of TLS tells whose title is in `_TOLD`."""
     names, groups = _TOLD[event.title]
     fields = event.origin.fields_in(event, groups)

@@ -61,7 +61,7 @@ _COPYING = ("CopyData", "CopyDone", "CopyFail")
 """What the client adds to its command once the server waits for data in bulk."""
 
 REPLIES = {
-    "S": "The server agrees to start TLS, in one byte. The next byte is TLS.",
+    "S": "The server agrees to start TLS, in one byte. The next byte is to be TLS.",
     "N": "The server does not start TLS, in one byte that nobody has signed; whether the client goes on is its policy.",
     "G": "The server agrees to start encryption with Kerberos.",
     "AuthenticationOk": "The login was right.",
@@ -334,7 +334,7 @@ POSTGRESQL = Dialect(
     delivers=("Query", "Execute"),
     steps={
         "upgrade": "The client asks to start TLS before anything else: SSLRequest.",
-        "go-ahead": "The server agrees with the single byte S. The next byte is TLS.",
+        "go-ahead": "The server agrees with the single byte S. The next byte is to be TLS.",
         "first words in TLS": "Inside TLS the client begins: who it is, and which database it wants.",
     },
     commands=COMMANDS,

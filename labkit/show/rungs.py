@@ -104,10 +104,14 @@ def _phase(event: Event, sealed: bool, before: Sequence[str]) -> str:
     return OPEN if event.layer == TEXT else SHAKING
 
 
+_SIZES = {"gap": "({:,} bytes are missing)", "again": "({:,} bytes)"}
+"""Kind of a TCP signal -> what is said of its size."""
+
+
 def _detail(events: list[Event], token: str) -> str:
     first = events[0]
     if first.layer == TCP:
-        return f"({first.wire:,} bytes are missing)" if first.kind == "gap" else ""
+        return _SIZES.get(first.kind, "").format(first.wire)
     if first.layer == TLS:
         return f"({sum(event.wire for event in events):,} bytes)"
     if first.kind == "message":
