@@ -1,6 +1,7 @@
 # The commands of the lab. Each prepares .venv by itself (setup/install.sh), and at once when that was done before.
 #   make lab    opens JupyterLab on the first lesson      make lab ARGS=--no-browser
 #   make test   style, the tests and the notebooks        make test ARGS="tests/network -x"
+#   make thorough  the same, and again with every lesson, program and network (see tests/conftest.py)
 #   make bench  how fast it is, as ratios
 #   make fuzz   reads a million mutated captures and dialogues; make fuzz ARGS=10000
 #   make endurance  five hundred labs on each network, 64 signals and sixty restarts, and what they leave behind
@@ -16,6 +17,8 @@ AS_ROOT = $(shell test "$$(id -u)" = 0 && echo --allow-root)
 
 # Four tests run at once: most of them wait, for a time limit or for another program.
 AT_ONCE = -n 4 --dist loadgroup
+# `make test` makes each claim once, `make thorough` of all that it is true of: tests/conftest.py says which tests that leaves out.
+ONCE = -m "not thorough"
 # What depends on the network or on a privilege, the notebooks too, is tested twice: on the best network that this machine
 # allows, and again on loopback, then by a user without any privilege.
 AGAIN = tests/network tests/clients tests/capture/test_recording.py tests/attacks/test_interceptor.py \
@@ -27,7 +30,7 @@ ORDINARY = $(shell $(UNPRIVILEGED) true 2>/dev/null && echo $(UNPRIVILEGED))
 # Where Python may not keep what it has compiled, each of the processes that the tests start compiles labkit again.
 PYTEST = env -u PYTHONDONTWRITEBYTECODE $(PY) -m pytest
 
-.PHONY: lab test bench fuzz endurance capstones data site clean
+.PHONY: lab test thorough bench fuzz endurance capstones data site clean
 .NOTPARALLEL:
 
 lab:
@@ -38,8 +41,13 @@ test:
 	@PYTHON="$(PYTHON)" sh setup/install.sh '.[test]'
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
-	$(PYTEST) $(or $(ARGS),$(AT_ONCE))
-	$(if $(ARGS),,LABKIT_NETWORK=loopback $(ORDINARY) $(PYTEST) $(AT_ONCE) $(AGAIN))
+	$(PYTEST) $(or $(ARGS),$(AT_ONCE) $(ONCE))
+	$(if $(ARGS),,LABKIT_NETWORK=loopback $(ORDINARY) $(PYTEST) $(AT_ONCE) $(ONCE) $(AGAIN))
+
+thorough:
+	@PYTHON="$(PYTHON)" sh setup/install.sh '.[test]'
+	$(PYTEST) $(AT_ONCE)
+	LABKIT_NETWORK=loopback $(ORDINARY) $(PYTEST) $(AT_ONCE) $(AGAIN)
 
 bench:
 	@PYTHON="$(PYTHON)" sh setup/install.sh '.[test]'

@@ -6,12 +6,12 @@ The judge may open the TLS between the victim and the server; the attacker may n
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import takewhile
 
 from labkit.attacks.deeds import Deed, deeds
 from labkit.attacks.engine.victim_session import VictimSession
-from labkit.attacks.loot import CLEAR, OWN_TLS, Item, as_if_clear, genuine, items
+from labkit.attacks.loot import CLEAR, OWN_TLS, Item, as_if_clear, genuine, items, overheard
 from labkit.attacks.replies import ANSWERS, SAID
 from labkit.capture.conversation import Conversation
 from labkit.decode.dialogue import read
@@ -25,19 +25,28 @@ Others = Callable[[], Iterable[Conversation]]
 
 class Evidence:
     """Of one session. `secrets` open the TLS between the victim and the real server; `others` gives the conversations
-    that crossed the same network, among which are those that belong to this one."""
+    that crossed the same network, among which are those that belong to this one; `passwords` are those of accounts on
+    the server that are not the attacker's."""
 
-    def __init__(self, session: VictimSession, secrets: Secrets, others: Others = tuple) -> None:
+    def __init__(
+        self, session: VictimSession, secrets: Secrets, others: Others = tuple, passwords: Sequence[str] = ()
+    ) -> None:
         self.number = session.number
         self.failure = session.failure
         self.dialect = session.opening.dialect
         self.implicit = session.opening.implicit
+        self.open = not session.over.is_set()
+        """Whether the victim or the server may still say something."""
+        self.cut = any(leg.cut for leg in session.legs)
+        """Whether more crossed than is kept, and read here."""
         victim = session.legs[0]
         outside, own = read(victim.wire), read(victim.inside, usual=self.dialect)
         opened = genuine(victim, secrets) if outside.session else outside
         self.read = [*items(outside, CLEAR, self.number), *items(own, OWN_TLS, self.number)]
         self.read += [item for one in _belonging(opened, others) for item in items(one, CLEAR, self.number)]
         """What the attacker could read."""
+        for dialogue, where in ((outside, CLEAR), (own, OWN_TLS)):
+            self.read += overheard(dialogue, passwords, self.read, where, self.number)
         self.sealed = items(as_if_clear(opened), "", self.number)
         """What was said inside TLS with the real server."""
         self.hellos = [event.data for event in outside.events if _is_hello(event)]

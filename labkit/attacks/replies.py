@@ -45,6 +45,8 @@ class Replies:
         self._tagged: dict[str, list[int]] = defaultdict(list)
         """Tag -> the replies that bear it."""
         self._commands = [n for n, e in enumerate(dialogue.events) if e.sender == CLIENT and e.kind == "command"]
+        self._known = [n for n in self._commands if dialogue.events[n].title in self._dialect.commands]
+        """Those of the commands that the dialect knows."""
         self._owed: dict[int, int] = {}
         """Event of the client -> how many replies to what it said before are still to come."""
         self._count()
@@ -74,7 +76,7 @@ class Replies:
         """Those replies, as their places among the events."""
         tag = self._tag(index)
         among = self._tagged[tag] if tag else self._replies
-        start = bisect_right(among, index)
+        start = bisect_right(among, self._command(index) if tag else index)  # what was refused may be said all the same
         if not tag and start + self._owed.get(index, 0) < len(among):
             start += self._owed.get(index, 0)
         return among[start:] if tag else among[start : start + most]
@@ -108,10 +110,13 @@ class Replies:
 
     def _tag(self, index: int) -> str:
         """The tag of the last command; empty where there are no tags."""
-        before = bisect_right(self._commands, index)
-        if not (self._dialect.tagged and before):
-            return ""
-        return self._dialect.writes.tag(self._events[self._commands[before - 1]].data)
+        command = self._command(index) if self._dialect.tagged else None
+        return "" if command is None else self._dialect.writes.tag(self._events[command].data)
+
+    def _command(self, index: int) -> int | None:
+        """The last command up to this event that is one; a response that was not held back may be read as another."""
+        before = bisect_right(self._known, index)
+        return self._known[before - 1] if before else None
 
 
 def first_line(dialect: Dialect, event: Event) -> str:

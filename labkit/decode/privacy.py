@@ -92,9 +92,13 @@ _Numbered = tuple[int, Event]
 def _said(dialect: Dialect, events: list[_Numbered], begins: bool) -> Iterator[Exposure]:
     """What is told in a dialect; `begins` is whether the conversation was captured from its beginning."""
     login = _Steps(dialect.reveals) if dialect.reveals else _Login(dialect.sasl)
+    command = ""
     for index, event in events:
+        command = event.title if event.kind == "command" else command
         seen = login.read(event)
-        for what, value, *span in (*seen, *told_in_mail.in_phrase(dialect, event)) if event.kind == "message" else seen:
+        counted = event.sender == CLIENT and command in dialect.counted
+        told = told_in_mail.in_phrase(dialect, event, counted) if event.kind == "message" else ()
+        for what, value, *span in (*seen, *told):
             yield Exposure(what, value, index, *span)
         if event.kind == "unknown" and is_text(event.data) and len(said := event.data.rstrip(b"\r\n")) > 1:
             yield Exposure("text", text(said), index, 0, len(said))

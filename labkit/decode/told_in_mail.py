@@ -30,9 +30,9 @@ _TELLING_FAMILIES = (b"x-originating-", b"x-sender", b"x-forwarded-")
 """Fields that tell about people, their hosts and their programs, and how the names of some more begin."""
 
 
-def in_phrase(dialect: Dialect, event: Event) -> Iterator[Seen]:
-    """What a phrase of kind message tells."""
-    for start, end in dialect.messages(event.data):
+def in_phrase(dialect: Dialect, event: Event, counted: bool) -> Iterator[Seen]:
+    """What a phrase of kind message tells; `counted` is whether its size was announced, so that all of it is mail."""
+    for start, end in [(0, len(event.data))] if counted else dialect.messages(event.data):
         dotted = event.data[end:].strip() == b"."  # so each of its lines that begins with a dot has got another
         yield from in_message(as_read(event.data[start:end]), start, _without_dots if dotted else bytes)
 

@@ -156,9 +156,15 @@ class Dialect:
     delivers: tuple[str, ...] = ()
     """Titles of the commands that bring a message, or what takes its place, to the server."""
     continues: str = r"(?!)"
-    """A regular expression for a command of `delivers` behind which the message goes on: a BDAT without LAST."""
+    """A regular expression for a command of `delivers` behind which the message goes on: a BDAT or BURL without
+    LAST."""
+    counted: Collection[str] = ()
+    """Those of them that tell how many bytes the message has, so that none of these is its end: ``BDAT``."""
     works: Collection[str] = ()
     """Titles of further commands that are a client's work: what is refused was not done."""
+    settled_by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Command of `works` that the server does only later -> the command whose success does it, and those that call it
+    off: ``DELE``, ``QUIT``, ``RSET``."""
     replies_to_message: str = ""
     """The command whose every success brings one more reply to the message: ``RCPT`` in LMTP (RFC 2033 §4.2)."""
     smuggled: Callable[[bytes], int] | None = None

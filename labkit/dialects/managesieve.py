@@ -226,7 +226,10 @@ MANAGESIEVE = Dialect(
     again="OK",
     logins=("AUTHENTICATE",),
     delivers=("PUTSCRIPT",),
-    works=("GETSCRIPT", "SETACTIVE", "DELETESCRIPT", "RENAMESCRIPT", "CHECKSCRIPT"),
+    works=(
+        *("HAVESPACE", "LISTSCRIPTS", "GETSCRIPT", "SETACTIVE"),
+        *("DELETESCRIPT", "RENAMESCRIPT", "CHECKSCRIPT"),
+    ),
     steps={
         "offer": "The server offers STARTTLS in its greeting, unasked.",
         "first words in TLS": "Inside TLS the server lists its capabilities again, unasked: only this list counts.",

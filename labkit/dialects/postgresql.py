@@ -57,6 +57,8 @@ _CLIENTS = {
     b"X": "Terminate",
 }
 """Type byte -> the client's message; ``p`` depends on what the server has asked."""
+_COPYING = ("CopyData", "CopyDone", "CopyFail")
+"""What the client adds to its command once the server waits for data in bulk."""
 
 REPLIES = {
     "S": "The server agrees to start TLS, in one byte. The next byte is to be TLS.",
@@ -207,7 +209,8 @@ class _Reader(BinaryRecordReader):
             title = _PASSWORD.get(self._asked, "PasswordMessage")
         else:
             title = _CLIENTS.get(data[:1])
-        return ("command", title) if title else ("unknown", "unknown")
+        kind = "continuation" if title in _COPYING else "command"
+        return (kind, title) if title else ("unknown", "unknown")
 
     def _permission(self, letter: str) -> tuple[str, str]:
         if letter == "N":

@@ -203,6 +203,31 @@ def test_half_a_phrase_has_been_read_too(lab, name):
     assert secret in mallory.verdict.secrets and mallory.verdict.outcome == "leaked"
 
 
+@pytest.mark.parametrize(
+    ("protocol", "said"),
+    (
+        ("smtp", b"XAUTH alice hunter2\r\n"),
+        ("smtp", b"hunter2"),
+        ("pop3", b"XPASS hunter2\r\n"),
+        ("nntp", b"AUTHINFO SIMPLE\r\nalice hunter2\r\n"),
+        ("ftp", b"SITE PSWD hunter2 new\r\n"),
+    ),
+)
+def test_a_password_that_is_said_where_the_protocol_has_no_place_for_one_has_been_read(lab, protocol, said):
+    server = lab.start(protocol)
+    with (
+        lab.mallory(attacks.StripCapability(), at=server) as mallory,
+        lab.alice.connect("mail", server.port, LONGEST_WAIT) as sock,
+    ):
+        sock.recv(1000)
+        sock.sendall(said)
+        sock.shutdown(socket.SHUT_WR)
+        while sock.recv(1000):
+            pass
+    agrees(mallory)
+    assert [(one.what, one.value) for one in mallory.loot if one.what == "password"] == [("password", "hunter2")]
+
+
 # ---- unharmed is what the server has done
 
 

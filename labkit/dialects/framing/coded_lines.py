@@ -184,7 +184,7 @@ class CodedLineReader(LineReader):
         if following == CHUNK and not self._chunk:
             following = COMMAND
         self._next = following
-        if following != CHUNK:  # the reply comes after the chunk
+        if following not in (CHUNK, TEXT):  # the reply comes after the chunk, or the text
             self._unanswered.append(question)
 
     def _title(self, words: Sequence[bytes]) -> str:
