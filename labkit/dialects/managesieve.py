@@ -63,6 +63,7 @@ _LINES = CodedLines(
     go_aheads={"STARTTLS": "OK"},
     after_command={"STARTTLS": WAIT, "AUTHENTICATE": WAIT, "with literal": CHUNK},
     after_reply={"string": CREDENTIAL},
+    after_lost_reply={"AUTHENTICATE": CREDENTIAL, CREDENTIAL: CREDENTIAL},
     mail={"GETSCRIPT"},
 )
 _STATUS = re.compile(rb"(?:[^\n]*\n)*?(OK|NO|BYE)\b", re.IGNORECASE)
@@ -217,6 +218,7 @@ MANAGESIEVE = Dialect(
     go_ahead="OK",
     sections={"upgrade": "RFC 5804 §2.2", "forget": "RFC 5804 §2.2", "login": "RFC 5804 §2.1"},
     programs=("Dovecot",),
+    also_answers=("OK", "BYE"),
     messages=lambda _: (),
     sasl=rf"\s*AUTHENTICATE\s+{_STRING}(?P<mechanism>[^\"\s]+)\"?(?:\s+{_STRING}(?P<initial>[^\"\s]*))?",
     reader=_Reader,
@@ -245,7 +247,9 @@ MANAGESIEVE = Dialect(
         "RENAMESCRIPT": r"\s*RENAMESCRIPT\s+" + _SCRIPT.format("script") + r'"?\s+' + _SCRIPT.format("new_script"),
         "PUTSCRIPT": r"\s*PUTSCRIPT\s+" + _SCRIPT.format("script") + rf'(?:"?\s+{_QUOTED_TEXT})?',
         "CHECKSCRIPT": rf"\s*CHECKSCRIPT\s+{_QUOTED_TEXT}",
-        "message": (r"(?s)(\{\d+\+?\}\r?\n|\")?(?P<script_text>[^\s\"](?:.*[^\s\"])?)\"?\s*(?(1)\r?\nOK\b[^\n]*\n?)\Z"),
+        "message": (
+            r"(?s)(?!(?:OK|NO|BYE)\b[^\n]*\n?\Z)(\{\d+\+?\}\r?\n|\")?(?P<script_text>[^\s\"](?:.*[^\s\"])?)\"?\s*(?(1)\r?\nOK\b[^\n]*\n?)\Z"
+        ),
         "OK": r'(?:(?<=\n)|\A)"(?P<script>(?:[^"\\\r\n]|\\.)+)"(?=\r\n|(?: ACTIVE)\r\n)(?: ACTIVE)?\r?\n',
     },
 )
