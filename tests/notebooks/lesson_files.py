@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import nbformat
-from nbclient import NotebookClient
+from kernels import client
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
@@ -49,7 +49,7 @@ def run(notebook: NotebookNode, folder: Path, kernel: str) -> NotebookNode:
     """The notebook with the output of a fresh kernel of that name, in a copy of the notebooks' folder at `folder`."""
     shutil.copytree(FOLDER, folder, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
     place = {"metadata": {"path": str(folder)}}
-    return NotebookClient(notebook, timeout=_CELL_PATIENCE, kernel_name=kernel, resources=place).execute()
+    return client(notebook, _CELL_PATIENCE, kernel, resources=place).execute()
 
 
 def add_solutions(notebook: NotebookNode, numbers: Iterable[str]) -> dict[str, NotebookNode]:
