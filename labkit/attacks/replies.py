@@ -6,7 +6,7 @@ Replies come in the order of what was said (RFC 2920 §3.1), or bear the tag of 
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import NamedTuple
 
 from labkit.decode.event import CLIENT, SERVER, TEXT, Dialogue, Event
@@ -55,11 +55,14 @@ class Replies:
 
     def first(self, index: int) -> Response:
         """The first reply to the event of that index."""
-        return next(self.each(index, 1), NONE)
+        answer = next(self.each(index, 1), NONE)
+        return self._in_concluded(index) if answer.done and self._dialect.concludes else answer
 
     def fate(self, index: int) -> Response:
         """The reply that says what became of the event of that index: behind a challenge and its like, the next one
         that does, up to the client's next command. Where none does, the first."""
+        if self._dialect.concludes:
+            return self._in_concluded(index)
         first, before = None, None
         for number in self._numbers(index, _MOST_PIPELINED):
             if before is not None and not self._tag(index) and self._commanded(before, number):
@@ -69,6 +72,13 @@ class Replies:
                 return answer
             first, before = first or answer, number
         return first or NONE
+
+    def _in_concluded(self, index: int) -> Response:
+        """What the answer to several commands says of that one: an error, if there is one in it."""
+        numbers = self._numbers(index, _MOST_PIPELINED)
+        said = list(map(self._read, takewhile(lambda n: self._events[n].title != self._dialect.concludes, numbers)))
+        ranked = [one for done in (False, True, None) for one in said if one.done is done]
+        return ranked[0] if ranked else NONE
 
     def each(self, index: int, most: int = _MOST_PIPELINED) -> Iterator[Response]:
         """The replies to the event of that index, and without tags also those that follow, at most so many."""

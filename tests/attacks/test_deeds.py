@@ -313,6 +313,9 @@ COPYING = [
     (CLIENT, message(b"d", b"hello\n") + message(b"c", b"")),
 ]
 
+STEP = message(b"P", b"\0x\0\0\0") + message(b"B", bytes(8)) + message(b"E", bytes(5))
+STEPPED = message(b"1", b"") + message(b"2", b"") + message(b"C", b"OK\0")
+
 RECORDS = {
     "Sicily": (389, sicily(0), "done"),
     "Sicily with a wrong password": (389, sicily(49), "refused login"),
@@ -334,6 +337,21 @@ RECORDS = {
     "rows that are brought": (5432, [*COPYING, (SERVER, message(b"C", b"COPY 1\0"))], "done"),
     "rows that are refused": (5432, [*COPYING, (SERVER, error("22P02", "no"))], "refused Query"),
     "rows without an end": (5432, COPYING, "open"),
+    "two steps of which the second fails": (
+        5432,
+        [
+            *BEGUN,
+            (CLIENT, STEP * 2 + message(b"S", b"")),
+            (SERVER, STEPPED + error("42601", "no") + message(b"Z", b"I")),
+        ],
+        "refused Execute",
+    ),
+    "two steps": (5432, [*BEGUN, (CLIENT, STEP * 2 + message(b"S", b"")), (SERVER, STEPPED * 2)], "done"),
+    "a database that is not there, after the login": (
+        5432,
+        [BEGUN[0], (SERVER, message(b"R", bytes(4)) + error("3D000", "no"))],
+        "refused login",
+    ),
     "a database that is not there": (5432, [BEGUN[0], (SERVER, error("3D000", "no"))], "refused login"),
 }
 
