@@ -238,7 +238,7 @@ def _downgraded(case: Case, victim: Visit) -> list[str]:
 
 def _rewritten(case: Case, victim: Visit) -> list[str]:
     lines = _rewritten_lines(victim)
-    return ["the server took the attacker's recipient for the victim's", *lines] if lines else []
+    return ["an end took the attacker's words on a mail for the other's", *lines] if lines else []
 
 
 def _trusted(case: Case, victim: Visit) -> list[str]:
@@ -251,7 +251,7 @@ def _rewritten_lines(victim: Visit) -> list[str]:
         f"the mail for {', '.join(session.recipients)} went to {', '.join(session.passed_on)}"
         for session in victim.sessions
         if session.recipients and session.passed_on and session.passed_on != session.recipients
-    ]
+    ] + [line for session in victim.sessions for line in session.changed]
 
 
 def _with_rewritten(verdict: Verdict, victim: Visit) -> Verdict:

@@ -230,6 +230,7 @@ ALICE = {("user name", "alice"), ("password", "hunter2")}
 READ = {
     "a login on one line": (119, NNTP + SIMPLE.format("500 what"), ALICE),
     "half of a script": (4190, SIEVE + 'C: GETSCRIPT "a"\nS: {50}\nS: keep;', {*ALICE, ("script text", "keep;")}),
+    "half of a script in its command": (4190, SIEVE + 'C: PUTSCRIPT "a" "keep;', {*ALICE, ("script text", "keep;")}),
     "a response without its quotation mark": (
         4190,
         SIEVE.split("C: ")[0] + 'C: AUTHENTICATE "PLAIN"\nS: ""\nC: "AGFsaWNlAGh1bnRlcjI=',
