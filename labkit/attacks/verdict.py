@@ -94,8 +94,15 @@ def judge(case: Case) -> Verdict:
     if not victims:
         why = "no client has connected through the attacker, so nothing is known of what one would do"
         return Verdict(UNKNOWN, why, evidence=tuple(report.said for report in case.reports))
-    verdicts = tuple(_judge(case, victim, alone=len(victims) == 1) for victim in victims)
+    verdicts = (*_forgotten(case), *(_judge(case, victim, alone=len(victims) == 1) for victim in victims))
     return verdicts[0] if len(verdicts) == 1 else _together(verdicts)
+
+
+def _forgotten(case: Case) -> tuple[Verdict, ...]:
+    """What is known of the first connections, where only the last ones are kept."""
+    gone = case.sessions[0].number - 1
+    why = f"the connections up to number {gone} are not kept any more, so what their victims did is not known"
+    return (Verdict(UNKNOWN, why),) if gone else ()
 
 
 class Visit(NamedTuple):
