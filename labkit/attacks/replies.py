@@ -10,6 +10,7 @@ from itertools import pairwise, takewhile
 from typing import NamedTuple
 
 from labkit.decode.event import CLIENT, SERVER, TEXT, Dialogue, Event
+from labkit.decode.privacy import as_begun
 from labkit.dialects.base import Dialect
 from labkit.dialects.writing import DONE, LATER, REFUSED
 
@@ -51,6 +52,8 @@ class Replies:
         """Those of the commands that the dialect knows."""
         self._owed: dict[int, int] = {}
         """Event of the client -> how many replies to what it said before are still to come."""
+        self._early: dict[int, int] = {}
+        """Message -> the refusal that came while it was said (RFC 5321 §3.8)."""
         self._count()
 
     def first(self, index: int) -> Response:
@@ -86,6 +89,8 @@ class Replies:
 
     def _numbers(self, index: int, most: int) -> list[int]:
         """Those replies, as their places among the events."""
+        if index in self._early:
+            return [self._early[index]]
         tag = self._tag(index)
         among = self._tagged[tag] if tag else self._replies
         start = bisect_right(among, self._command(index) if tag else index)  # what was refused may be said all the same
@@ -103,17 +108,21 @@ class Replies:
         return bisect_right(self._commands, after) < bisect_right(self._commands, before)
 
     def _count(self) -> None:
-        owed = 0
+        owed, early = 0, None
         said = [(n, event) for n, event in enumerate(self._events) if event.layer == TEXT]
         for (number, event), (_, following) in pairwise([*said, (0, None)]):
-            if event.sender == CLIENT and event.kind in SAID:
+            if event.sender == CLIENT and early is not None and as_begun(event).kind == "message":
+                self._early[number] = early
+            elif event.sender == CLIENT and event.kind in SAID:
                 self._owed[number] = owed
                 owed += not _is_answered_with(following)
             elif event.sender == SERVER and self._owed and self._is_reply(event):
                 self._replies.append(number)
                 if self._dialect.tagged:
                     self._tagged[self._dialect.writes.tag(event.data)].append(number)
+                early = number if not owed and _accepts(self._dialect, event) is False else None
                 owed = max(0, owed - 1)
+            early = None if event.sender == CLIENT else early
 
     def _is_reply(self, event: Event) -> bool:
         """Whether it answers the client; a list that the server gives unasked in the place of a greeting does not."""

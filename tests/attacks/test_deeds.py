@@ -119,6 +119,11 @@ CASES = {
     "a mail that the server fetches": (25, SMTP + ONE + "C: BURL imap://x LAST\nS: 250 ok", "done"),
     "a mail that the server does not fetch": (25, SMTP + ONE + "C: BURL imap://x LAST\nS: 554 no", "refused message"),
     "half of a mail that the server fetches": (25, SMTP + ONE + "C: BURL imap://x\nS: 250 ok", "open"),
+    "a mail that is refused before its end": (
+        25,
+        SMTP + ONE + "C: DATA\nS: 354 go\nC: hello\nS: 552 no\nC: world\nC: .\nC: QUIT\nS: 221 bye",
+        "refused message",
+    ),
     "a mail without an answer": (25, SMTP + ONE + TEXT.format(""), "open"),
     "a mail without its dot": (25, SMTP + ONE + TEXT.format("").removesuffix("C: .\n"), "open"),
     "an envelope alone": (25, SMTP + ONE + "C: QUIT\nS: 221 bye", "open"),
