@@ -64,6 +64,7 @@ _LINES = CodedLines(
     go_aheads={"STARTTLS": "OK"},
     after_command={"STARTTLS": WAIT, "AUTHENTICATE": WAIT, "with literal": CHUNK},
     after_reply={"string": CREDENTIAL},
+    after_lost_reply={"AUTHENTICATE": CREDENTIAL, CREDENTIAL: CREDENTIAL},
     mail={"GETSCRIPT"},
 )
 _STATUS = re.compile(rb"(?:[^\n]*\n)*?(OK|NO|BYE)\b", re.IGNORECASE)
@@ -174,7 +175,10 @@ def _write_list(capabilities: Capabilities) -> str:
     return "".join(f'"{name}"' + (f' "{values}"' if space else "") + "\r\n" for name, space, values in named)
 
 
-_GIVEN = re.compile(rb'\{(\d+)\+?\}\r?\n|"((?:[^"\\]|\\.)*)')
+_GIVEN = re.compile(rb'\s*(?:\{(\d+)\+?\}\r?\n|"((?:[^"\\]|\\.)*))')
+"""How a literal is announced, and a quoted string."""
+_REPLY_BEHIND = re.compile(rb"(?:(?:\A|(?<=\n))(?:OK|NO|BYE)\b[^\n]*\n?)?\Z")
+"""The last line where it is a reply of the server, else the end (RFC 5804 §4)."""
 
 
 def _script_text(data: bytes) -> Iterator[Disclosed]:
@@ -182,9 +186,10 @@ def _script_text(data: bytes) -> Iterator[Disclosed]:
     given = _GIVEN.match(data)
     if given and given[2] is not None:
         start, end = given.span(2)
-    else:
-        start = given.end() if given else 0
-        end = min(start + int(given[1]), len(data)) if given else len(data)
+    elif given:
+        start, end = given.end(), min(given.end() + int(given[1]), len(data))
+    else:  # without its beginning, where a script is given the reply stands behind it
+        start, end = 0, _REPLY_BEHIND.search(data).start()
     said = data[start:end]
     if script := said.strip():
         start += len(said) - len(said.lstrip())
@@ -240,6 +245,7 @@ MANAGESIEVE = Dialect(
     go_ahead="OK",
     sections={"upgrade": "RFC 5804 §2.2", "forget": "RFC 5804 §2.2", "login": "RFC 5804 §2.1"},
     programs=("Dovecot",),
+    also_answers=("OK", "BYE"),
     messages=lambda _: (),
     sasl=rf"\s*AUTHENTICATE\s+{_STRING}(?P<mechanism>[^\"\s]+)\"?(?:\s+{_STRING}(?P<initial>[^\"\s]*))?",
     reader=_Reader,
