@@ -4,6 +4,7 @@ from base64 import b64encode
 
 import pytest
 from conversations import GAP, conversation
+from tls_sessions import in_memory
 from transcripts import turns
 
 from labkit.capture.conversation import CLIENT, SERVER
@@ -91,6 +92,22 @@ def test_the_first_reply_of_a_capture_without_its_beginning_may_be_no_greeting(p
 )
 def test_what_only_a_greeting_says_is_the_greeting(port, first):
     assert kinds([(SERVER, first), (CLIENT, b"NOOP\r\n")], port, whole=False)[0] == "greeting"
+
+
+def test_a_first_220_in_front_of_tls_is_the_go_ahead_where_the_beginning_is_missing():
+    hello = in_memory("TLS 1.3").chunks[0]
+    said = [(SERVER, b"220 go\r\n"), hello]
+    assert kinds(said, 587, whole=False) == ["go-ahead"] and kinds(said, 587, whole=True) == ["greeting"]
+    assert kinds([said[0], (CLIENT, GAP), hello], 587, whole=False) == ["greeting"]
+
+
+@pytest.mark.parametrize(("hello", "name"), ((b"EHLO me\r\n", "SMTP"), (b"LHLO me\r\n", "LMTP")))
+def test_a_hello_and_its_answer_tell_the_protocol_on_any_port_and_who_is_the_client(hello, name):
+    said = [(CLIENT, hello), (SERVER, b"250-x\r\n250 STARTTLS\r\n")]
+    swapped = [({CLIENT: SERVER, SERVER: CLIENT}[side], data) for side, data in said]
+    for heard, port in ((said, 2601), (swapped, 50000)):
+        dialogue = read(conversation(heard, 2601, whole=False))
+        assert (dialogue.dialect.name, dialogue.server.port) == (name, port)
 
 
 @pytest.mark.parametrize(("port", "asks"), ((110, b"CAPA\r\n"), (110, b"STLS\r\n"), (119, b"CAPABILITIES\r\n")))

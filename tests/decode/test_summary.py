@@ -56,11 +56,13 @@ def test_that_no_server_name_was_sent_is_said_of_a_client_hello_that_was_seen(ve
     assert nameless != hello and "no server name sent" in summary(decoded([*UPGRADE, nameless, *rest]))
 
 
-@pytest.mark.parametrize("port", [25, 465, 2601])
-def test_where_the_beginning_is_missing_none_is_told(port):
+@pytest.mark.parametrize(("port", "usual"), [(25, "explicit"), (465, "implicit"), (2601, "")])
+def test_where_the_beginning_is_missing_none_is_told(port, usual):
     chunks = in_memory("TLS 1.3").chunks
     for heard in (chunks, chunks[3:]):
-        told = summary(decoded(heard, whole=False, port=port))
+        dialogue = decoded(heard, whole=False, port=port)
+        told = summary(dialogue)
+        assert dialogue.session.started == usual
         assert "what was said before it was not all captured" in told
     assert "Implicit TLS, from the first byte" in summary(decoded(chunks, port=port))
     hidden = [UPGRADE[0], (CLIENT, GAP), *chunks]
