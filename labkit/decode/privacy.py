@@ -166,7 +166,8 @@ def _counted(
     reads: Callable[[bytes], Iterable[Disclosed]], phrases: list[_Numbered]
 ) -> Iterator[tuple[str, bytes, int, int, int]]:
     """What the dialect's own function finds in a phrase."""
-    whole = b"".join(event.data for _, event in phrases)[:_LONGEST]
+    whole = b"".join(event.data for _, event in phrases)
+    whole = whole if phrases[0][1].kind == "message" else whole[:_LONGEST]
     starts = list(accumulate((len(event.data) for _, event in phrases), initial=0))
     for what, value, start, end in reads(whole):
         if value:
@@ -288,8 +289,8 @@ _SHORTEST = 8
 """Bytes of base64 that are no word of a command."""
 _CHALLENGE = re.compile(rb'(?:^\S+ )?"?([^\s"]*)"?$')
 """What stands behind the status of a line, or in quotes."""
-_RESPONSE = re.compile(rb'^(?!\{\d+\+?\}\r?$)(?:"([^"\r\n]*)(?:"|\Z)|([^\r\n]+))\r?$', re.MULTILINE)
-"""A line that is no announcement of a literal; a quoted string may lack its end where the phrase does."""
+_RESPONSE = re.compile(rb'^(?!\{\d+\+?\}\r?$)(?:"([^"\r\n]*)"?|([^\r\n]+))\r?$', re.MULTILINE)
+"""A line that is no announcement of a literal."""
 _CANCELLED = b"*"
 """What calls a login off (RFC 4954 §4)."""
 _EMPTY = b"="

@@ -4,8 +4,9 @@ The server lists its capabilities in its greeting and, unasked, once more inside
 """
 
 import re
+from collections.abc import Iterator
 
-from labkit.dialects.base import Dialect
+from labkit.dialects.base import SERVER, Dialect, Disclosed
 from labkit.dialects.framing.coded_lines import CHUNK, CREDENTIAL, CodedLineReader, CodedLines
 from labkit.dialects.reader import LARGEST, WAIT, Buffer
 from labkit.dialects.writing import (
@@ -91,6 +92,11 @@ class _Reader(CodedLineReader):
         self._in_last_line = False
         """Whether a literal of the line that ends the reply is being read."""
 
+    def begun(self, sender: str) -> tuple[str, str]:
+        asked = self._unanswered[0] if self._unanswered else ""
+        gives = asked == "GETSCRIPT" and self._buffers[SERVER].startswith((b"{", b'"'))
+        return ("message", "message") if sender == SERVER and gives else super().begun(sender)
+
     def rest(self, sender: str) -> bytes:
         self._in_last_line = False
         return super().rest(sender)
@@ -167,6 +173,28 @@ def _read_list(text: str) -> Capabilities:
 def _write_list(capabilities: Capabilities) -> str:
     named = (capability.partition(" ") for capability in capabilities)
     return "".join(f'"{name}"' + (f' "{values}"' if space else "") + "\r\n" for name, space, values in named)
+
+
+_GIVEN = re.compile(rb'(?:[^\n{"]*\n)?\{(\d+)\+?\}\r?\n|"((?:[^"\\]|\\.)*)')
+"""How a string begins, perhaps behind the end of a line whose beginning is missing."""
+_STATUS_ALONE = re.compile(rb"(?:OK|NO|BYE)\b[^\n]*\n?", re.IGNORECASE)
+"""A reply without a string."""
+
+
+def _script_text(data: bytes) -> Iterator[Disclosed]:
+    """The script that a client brings, or that a server gives as a string (RFC 5804 §2.9), as far as it came."""
+    given = _GIVEN.match(data)
+    if _STATUS_ALONE.fullmatch(data):
+        return
+    if given and given[2] is not None:
+        start, end = given.span(2)
+    else:
+        start = given.end() if given else 0
+        end = min(start + int(given[1]), len(data)) if given else len(data)
+    said = data[start:end]
+    if script := said.strip():
+        start += len(said) - len(said.lstrip())
+        yield Disclosed("script text", script, start, start + len(script))
 
 
 def _login(user: str, password: str, tag: str) -> bytes:
@@ -247,9 +275,7 @@ MANAGESIEVE = Dialect(
         "RENAMESCRIPT": r"\s*RENAMESCRIPT\s+" + _SCRIPT.format("script") + r'"?\s+' + _SCRIPT.format("new_script"),
         "PUTSCRIPT": r"\s*PUTSCRIPT\s+" + _SCRIPT.format("script") + rf'(?:"?\s+{_QUOTED_TEXT})?',
         "CHECKSCRIPT": rf"\s*CHECKSCRIPT\s+{_QUOTED_TEXT}",
-        "message": (
-            r"(?s)(?!(?:OK|NO|BYE)\b[^\n]*\n?\Z)(\{\d+\+?\}\r?\n|\")?(?P<script_text>[^\s\"](?:.*[^\s\"])?)\"?\s*(?(1)\r?\nOK\b[^\n]*\n?)\Z"
-        ),
+        "message": _script_text,
         "OK": r'(?:(?<=\n)|\A)"(?P<script>(?:[^"\\\r\n]|\\.)+)"(?=\r\n|(?: ACTIVE)\r\n)(?: ACTIVE)?\r?\n',
     },
 )

@@ -198,7 +198,7 @@ def _card(kind: str, sign: str, head: str, *paragraphs: str, code: str = "") -> 
 
 
 def _lines(code: str) -> list[html.Node]:
-    """Join lines with `<br>`: a line end inside the text would be shown as a control picture."""
+    """Join lines with line break elements: a line end inside the text would be shown as a control picture."""
     first, *others = code.splitlines()
     return [first, *(part for line in others for part in (html.br, line))]
 

@@ -9,10 +9,10 @@ from types import SimpleNamespace
 import pytest
 
 from labkit import Lab, attacks, policies
+from labkit.attacks.silence import Watch
 from labkit.attacks.verdict import LEAKED, STOPPED, UNKNOWN, Verdict
 from labkit.network.loop import Loop
 from labkit.trials import attacks as trials
-from labkit.trials.silence import Watch
 
 LOOPBACK = partial(Lab, "loopback")
 LIMIT = 0.8
