@@ -352,8 +352,10 @@ class _Walk:
         kinds = _MAY_ALLOW[_begins(self._conversation)]
         for number in range(len(self.events) - 1, -1, -1):
             event = self.events[number]
-            if event.kind == "gap" or (event.sender == CLIENT and event.layer == TEXT):
+            if event.sender == CLIENT and event.layer == TEXT:
                 return
+            if event.kind == "gap":
+                kinds = _MAY_ALLOW[True]  # the greeting is no go-ahead if something stood between
             if event.kind in kinds and event.title == (self.dialect and self.dialect.go_ahead):
                 self.events[number] = event._replace(kind="go-ahead")
                 return

@@ -114,3 +114,15 @@ def test_a_hello_and_its_answer_tell_the_protocol_on_any_port_and_who_is_the_cli
 def test_what_a_client_asks_behind_it_tells_the_greeting(port, asks):
     first = {110: b"+OK hi\r\n", 119: b"200 hi\r\n"}[port]
     assert kinds([(SERVER, first), (CLIENT, asks)], port, whole=False)[0] == "greeting"
+
+
+def test_of_a_server_that_alone_was_captured_the_reply_in_front_of_its_hello_is_the_go_ahead():
+    server_hello = in_memory("TLS 1.3").chunks[1]
+    said = [
+        (SERVER, b"220 mx\r\n"),
+        (CLIENT, GAP),
+        (SERVER, b"250 STARTTLS\r\n"),
+        (CLIENT, GAP),
+        (SERVER, b"220 go\r\n"),
+    ]
+    assert kinds([*said, (CLIENT, GAP), server_hello], 587, whole=True) == ["greeting", "reply", "go-ahead"]
