@@ -88,6 +88,15 @@ def test_half_a_key_log_opens_a_session_in_part_and_is_named(side):
     assert f"Opened in part. The key log has no {side}_HANDSHAKE_TRAFFIC_SECRET of this session" in told
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_clear_text_behind_tls_is_named(version):
+    chunks, secrets = in_memory(version)
+    behind = [(CLIENT, b"MAIL FROM:<a@b>\r\n"), (SERVER, b"250 OK\r\n")]
+    for view in (None, secrets):
+        assert "goes on in clear text" in summary(decoded([*UPGRADE, *chunks, *behind], secrets=view))
+        assert "goes on in clear text" not in summary(decoded([*UPGRADE, *chunks], secrets=view))
+
+
 def test_a_server_whose_handshake_is_missing_has_resumed_nothing_and_is_opened_behind_it():
     chunks, secrets = in_memory("TLS 1.2")
     (_, flight) = chunks[1]
