@@ -289,8 +289,8 @@ _SHORTEST = 8
 """Bytes of base64 that are no word of a command."""
 _CHALLENGE = re.compile(rb'(?:^\S+ )?"?([^\s"]*)"?$')
 """What stands behind the status of a line, or in quotes."""
-_RESPONSE = re.compile(rb'^(?!\{\d+\+?\}\r?$)(?:"([^"\r\n]*)"?|([^\r\n]+))\r?$', re.MULTILINE)
-"""A line that is no announcement of a literal."""
+_RESPONSE = re.compile(rb'^(?!\{\d+\+?\}\r?$)(?:"([^"\r\n]*)(?:"|(?=\r?\n?\Z))|([^\r\n]+))\r?$', re.MULTILINE)
+"""A line that is no announcement of a literal; a quoted string may lack its end where the phrase does."""
 _CANCELLED = b"*"
 """What calls a login off (RFC 4954 §4)."""
 _EMPTY = b"="

@@ -175,22 +175,21 @@ def _write_list(capabilities: Capabilities) -> str:
     return "".join(f'"{name}"' + (f' "{values}"' if space else "") + "\r\n" for name, space, values in named)
 
 
-_GIVEN = re.compile(rb'(?:[^\n{"]*\n)?\{(\d+)\+?\}\r?\n|"((?:[^"\\]|\\.)*)')
-"""How a string begins, perhaps behind the end of a line whose beginning is missing."""
-_STATUS_ALONE = re.compile(rb"(?:OK|NO|BYE)\b[^\n]*\n?", re.IGNORECASE)
-"""A reply without a string."""
+_GIVEN = re.compile(rb'\s*(?:\{(\d+)\+?\}\r?\n|"((?:[^"\\]|\\.)*))')
+"""How a literal is announced, and a quoted string."""
+_REPLY_BEHIND = re.compile(rb"(?:(?:\A|(?<=\n))(?:OK|NO|BYE)\b[^\n]*\n?)?\Z")
+"""The last line where it is a reply of the server, else the end (RFC 5804 §4)."""
 
 
 def _script_text(data: bytes) -> Iterator[Disclosed]:
     """The script that a client brings, or that a server gives as a string (RFC 5804 §2.9), as far as it came."""
     given = _GIVEN.match(data)
-    if _STATUS_ALONE.fullmatch(data):
-        return
     if given and given[2] is not None:
         start, end = given.span(2)
-    else:
-        start = given.end() if given else 0
-        end = min(start + int(given[1]), len(data)) if given else len(data)
+    elif given:
+        start, end = given.end(), min(given.end() + int(given[1]), len(data))
+    else:  # without its beginning, where a script is given the reply stands behind it
+        start, end = 0, _REPLY_BEHIND.search(data).start()
     said = data[start:end]
     if script := said.strip():
         start += len(said) - len(said.lstrip())

