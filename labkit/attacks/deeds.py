@@ -7,6 +7,7 @@ stated by the dialect.
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from itertools import groupby, islice, takewhile, zip_longest
 from typing import NamedTuple
 
@@ -182,7 +183,12 @@ class _Reading:
         event = self._events[index]
         if event.origin.begun is not None or (event.kind == "command" and self._owes([event])):
             return False
-        return index != next(reversed(self._spoken)) or not self._owes(self._events)
+        return index != next(reversed(self._spoken)) or not self._unfinished
+
+    @cached_property
+    def _unfinished(self) -> bool:
+        """Whether the client has announced something in the whole dialogue that it has not said to its end."""
+        return self._owes(self._events)
 
     def _owes(self, events: Iterable[Event]) -> bool:
         """Whether the client has announced something in these events that it has not said to its end."""

@@ -40,6 +40,8 @@ class Replies:
     def __init__(self, dialogue: Dialogue) -> None:
         self._dialect: Dialect = dialogue.dialect
         self._events = dialogue.events
+        self._one_each = dialogue.dialect.accepts is None
+        """Whether each command has one reply, so that one for which there are too few has none."""
         self._replies: list[int] = []
         """Events of the server that answer something, in order."""
         self._tagged: dict[str, list[int]] = defaultdict(list)
@@ -77,8 +79,9 @@ class Replies:
         tag = self._tag(index)
         among = self._tagged[tag] if tag else self._replies
         start = bisect_right(among, self._command(index) if tag else index)  # what was refused may be said all the same
-        if not tag and start + self._owed.get(index, 0) < len(among):
-            start += self._owed.get(index, 0)
+        owed = 0 if tag else self._owed.get(index, 0)
+        if self._one_each or start + owed < len(among):
+            start += owed
         return among[start:] if tag else among[start : start + most]
 
     def _read(self, number: int) -> Response:

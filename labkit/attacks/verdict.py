@@ -273,6 +273,9 @@ def _harmless(victim: Visit) -> Verdict:
     if any(session.cut for session in victim.sessions):
         why = f"more crossed than the {KEPT >> 20} MiB of a connection that are kept: what became of it is not known"
         return Verdict(UNKNOWN, why, evidence=said)
+    if any(report.hurried for report in victim.reports):
+        why = "the victim's time ran out while something was still at work for it: what it would have done is not known"
+        return Verdict(UNKNOWN, why, evidence=said)
     if victim.goes_on:
         return Verdict(UNKNOWN, "the victim's connection is still open: what becomes of it is not known yet")
     if victim.idle:

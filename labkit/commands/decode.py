@@ -3,13 +3,12 @@
 import argparse
 from collections import Counter
 from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labkit.capture.pcap import CaptureFile, read_frames
 from labkit.commands import complain
-from labkit.decode.asked import asks
+from labkit.decode.asked import NO_CONNECTION, asks
 from labkit.decode.event import Dialogue
 from labkit.decode.privacy import visible
 from labkit.decode.shares import told
@@ -55,19 +54,17 @@ def run(chosen: argparse.Namespace) -> int:
 
 def _lookups(file: CaptureFile) -> "tuple[list[Lookup], int]":
     """The questions to a name server, and when the capture began."""
-    if not asks(file.again().records(), file.passed_over):
+    if not asks(file.again().records(NO_CONNECTION), file.passed_over):
         return [], 0
-    from labkit.defences.lookups import lookups  # it loads the DNS
+    from labkit.defences.lookups import lookups
 
-    frames = file.again().records()
-    first = next(frames)
-    return lookups(chain([first], frames)), first[0]
+    return lookups(file.again().records(NO_CONNECTION)), next(file.again().frames()).time
 
 
 def _told_lookups(found: "list[Lookup]", began: int, json: bool) -> str:
     if json:
         return lookups_line(found)
-    from labkit.show.lookup_table import lookup_table  # it loads the DNS
+    from labkit.show.lookup_table import lookup_table
 
     return str(lookup_table(found, began, {}))
 

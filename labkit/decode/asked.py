@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from socket import inet_ntoa
 from struct import Struct
 
-from labkit.capture.frames import ETHERNET
+from labkit.capture.frames import ETHERNET, Share
 from labkit.capture.layers import PLAIN_UDP
 from labkit.capture.passed_over import PassedOver
 from labkit.capture.pcap import Record
@@ -23,16 +23,26 @@ _IN = 1
 _PLAIN_LABEL = re.compile(rb"[\w-]{1,63}")
 _LONGEST_NAME = 255
 """Bytes (RFC 1035 §2.3.4)."""
+# fmt: off
+_TYPES = {
+    1: "A", 2: "NS", 5: "CNAME", 6: "SOA", 12: "PTR", 15: "MX", 16: "TXT", 28: "AAAA", 33: "SRV", 43: "DS",
+    46: "RRSIG", 47: "NSEC", 48: "DNSKEY", 52: "TLSA", 64: "SVCB", 65: "HTTPS", 255: "ANY", 257: "CAA",
+}
+# fmt: on
+"""The types that are asked for most, by their number (IANA, DNS parameters)."""
+
+NO_CONNECTION = Share(1, 1)
+"""What to read of a capture in which only these questions are looked for: no TCP connection."""
 
 
-def asks(frames: Iterable[Record], passed_over: PassedOver) -> bool:
+def asks(frames: Iterable[Record | None], passed_over: PassedOver) -> bool:
     """Whether there is any in these frames, of which those without TCP were counted."""
     return bool(passed_over.frames[PLAIN_UDP]) and next(dns_messages(frames), None) is not None
 
 
-def dns_messages(frames: Iterable[Record]) -> Iterator[tuple[int, str, bytes]]:
+def dns_messages(frames: Iterable[Record | None]) -> Iterator[tuple[int, str, bytes]]:
     """(time, client as ``ip:port``, bytes of a DNS message) of each datagram to or from port 53."""
-    for time, link, data, _ in frames:
+    for time, link, data, _ in filter(None, frames):
         if link != ETHERNET or len(data) < 42 or data[23] != _UDP or data[12:14] != b"\x08\x00":
             continue
         at = 14 + (data[14] & 15) * 4
@@ -45,11 +55,11 @@ def dns_messages(frames: Iterable[Record]) -> Iterator[tuple[int, str, bytes]]:
             yield time, f"{inet_ntoa(data[30:34])}:{target}", data[at + 8 :]
 
 
-def plain_question(message: bytes) -> tuple[str, int] | None:
-    """The name, in lower case, and the number of the type that a query is about, if that is all that is in it.
+def plain_question(message: bytes) -> tuple[str, str] | None:
+    """The name, in lower case, and the type that a query is about, if that is all that is in it.
 
-    None for any other message, and for a name with a character that zone files would escape. dnspython takes ten times
-    as long, and a capture may have thousands.
+    None for any other message, for a name with a character that zone files would escape, and for a type that is rarely
+    asked for. dnspython takes ten times as long, and a capture may have thousands.
     """
     if not _ALONE.match(message):
         return None
@@ -63,4 +73,4 @@ def plain_question(message: bytes) -> tuple[str, int] | None:
     if not labels or size < at + 5 or at + 1 - _HEADER > _LONGEST_NAME:
         return None
     type, class_ = _TYPE_AND_CLASS.unpack_from(message, at + 1)
-    return (b".".join(labels).decode().lower(), type) if class_ == _IN else None
+    return (b".".join(labels).decode().lower(), _TYPES[type]) if class_ == _IN and type in _TYPES else None

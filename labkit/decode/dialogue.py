@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from labkit.capture.conversation import CLIENT, SERVER, Conversation, Endpoint, Said
 from labkit.decode.event import TCP, TEXT, TLS, Dialogue, Event, TLSSession
+from labkit.decode.greeting import doubted
 from labkit.decode.preface import LONGEST, PREFACES, Part, may_have_preface, preface
 from labkit.decode.text_layer import TextLayer, words
 from labkit.decode.tls import Message, Stream
@@ -25,6 +26,8 @@ _new = tuple.__new__
 _GREETING = 512
 """Bytes that a side says first and that tell the dialect (RFC 5321 §4.5.3.1.5)."""
 _BOTH = (CLIENT, SERVER)
+_MAY_ALLOW = {False: ("reply",), True: ("reply", "greeting")}
+"""Whether something is missing -> the kinds of phrases that may be the go-ahead, taken for something else."""
 
 
 def read(
@@ -54,7 +57,7 @@ def read(
         _name(names, conversation.client) or CLIENT,
         names.get(f"{_end(conversation.client)}>") or _name(names, conversation.server) or SERVER,
         walk.dialect,
-        tuple(walk.events),
+        tuple(doubted(walk.events, walk.dialect, _begins(conversation))),
         walk.session(),
     )
 
@@ -347,7 +350,7 @@ class _Walk:
             event = self.events[number]
             if event.sender == CLIENT and event.layer == TEXT:
                 return
-            if event.kind == "reply" and event.title == (self.dialect and self.dialect.go_ahead):
+            if event.kind in _MAY_ALLOW[bool(self._holes)] and event.title == (self.dialect and self.dialect.go_ahead):
                 self.events[number] = event._replace(kind="go-ahead")
                 return
 

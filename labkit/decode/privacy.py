@@ -9,9 +9,9 @@ Names in TLS are SNI (RFC 6066 §3) and, up to TLS 1.2, the certificate.
 import re
 from base64 import b64decode
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import cache
-from itertools import accumulate, groupby
+from itertools import accumulate, groupby, pairwise
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -62,12 +62,18 @@ def visible(dialogue: Dialogue, whole: bool = False) -> list[Exposure]:
         found += _to_proxies(texts)
     if dialogue.dialect:
         begins = whole or not dialogue.events or dialogue.events[0].kind in ("syn", "syn-ack")
-        found += _said(dialogue.dialect, texts, begins)
+        found += _said(dialogue.dialect, texts, begins, _behind_gaps(dialogue.events))
     else:
         what = "file" if dialogue.part_of else "text"
         said = (one for one in texts if dialogue.part_of or is_text(one[1].data))
         found += [Exposure(what, text(event.data), index, 0, len(event.data)) for index, event in said]
     return sorted(found, key=attrgetter("event_index", "start"))
+
+
+def _behind_gaps(events: Sequence[Event]) -> set[int]:
+    """The indices of what the client says first behind each of its gaps."""
+    own = [(index, event.kind) for index, event in enumerate(events) if event.sender == CLIENT]
+    return {index for (_, before), (index, _) in pairwise(own) if before == "gap"}
 
 
 def _to_proxies(events: "list[_Numbered]") -> Iterator[Exposure]:
@@ -89,8 +95,11 @@ def as_begun(event: Event) -> Event:
 _Numbered = tuple[int, Event]
 
 
-def _said(dialect: Dialect, events: list[_Numbered], begins: bool) -> Iterator[Exposure]:
-    """What is told in a dialect; `begins` is whether the conversation was captured from its beginning."""
+def _said(dialect: Dialect, events: list[_Numbered], begins: bool, behind_gaps: Collection[int]) -> Iterator[Exposure]:
+    """What is told in a dialect; `begins` is whether the conversation was captured from its beginning.
+
+    `behind_gaps` are the indices of the client's phrases before which bytes of it are missing.
+    """
     login = _Steps(dialect.reveals) if dialect.reveals else _Login(dialect.sasl)
     command = ""
     for index, event in events:
@@ -102,7 +111,7 @@ def _said(dialect: Dialect, events: list[_Numbered], begins: bool) -> Iterator[E
             yield Exposure(what, value, index, *span)
         if event.kind == "unknown" and is_text(event.data) and len(said := event.data.rstrip(b"\r\n")) > 1:
             yield Exposure("text", text(said), index, 0, len(said))
-    yield from _mail_as_commands(dialect, events, begins)
+    yield from _mail_as_commands(dialect, events, begins, behind_gaps)
     for phrases in _with_continuations(events):
         if reads := dialect.discloses.get(phrases[0][1].title):
             found = _told(dialect, reads, phrases) if isinstance(reads, str) else _counted(reads, phrases)
@@ -157,7 +166,8 @@ def _counted(
     reads: Callable[[bytes], Iterable[Disclosed]], phrases: list[_Numbered]
 ) -> Iterator[tuple[str, bytes, int, int, int]]:
     """What the dialect's own function finds in a phrase."""
-    whole = b"".join(event.data for _, event in phrases)[:_LONGEST]
+    whole = b"".join(event.data for _, event in phrases)
+    whole = whole if phrases[0][1].kind == "message" else whole[:_LONGEST]
     starts = list(accumulate((len(event.data) for _, event in phrases), initial=0))
     for what, value, start, end in reads(whole):
         if value:
@@ -230,17 +240,23 @@ class _Login:
 
     def read(self, event: Event) -> list[Seen]:
         cut = event.origin.begun is not None
-        if event.kind == "command" and not (self._login and _is_sent_ahead(event)):
+        if event.kind == "command" and not _is_sent_ahead(event):
             return self._begin(event, cut)
-        if event.kind == "challenge" and self._login:
-            self._login.challenge(_decoded(_CHALLENGE.search(event.data.strip(b"\r\n"))[1], cut))
-        if event.kind in ("command", "credential") and self._login:
+        if event.kind == "challenge":
+            self._ask(_decoded(_CHALLENGE.search(event.data.strip(b"\r\n"))[1], cut))
+        if event.kind in ("command", "credential"):
+            self._login = self._login or sasl.without_beginning(b"", _decoded(event.data.strip().strip(b'"'), cut))
             return [
                 seen
                 for line in _RESPONSE.finditer(event.data)
                 for seen in self._part(line[line.lastindex], line.start(line.lastindex), cut)
             ]
         return []
+
+    def _ask(self, challenge: bytes) -> None:
+        self._login = self._login or sasl.without_beginning(challenge, b"")
+        if self._login:
+            self._login.challenge(challenge)
 
     def _begin(self, event: Event, cut: bool) -> list[Seen]:
         match = self._begins.match(event.data)
@@ -273,8 +289,8 @@ _SHORTEST = 8
 """Bytes of base64 that are no word of a command."""
 _CHALLENGE = re.compile(rb'(?:^\S+ )?"?([^\s"]*)"?$')
 """What stands behind the status of a line, or in quotes."""
-_RESPONSE = re.compile(rb'^(?!\{\d+\+?\}\r?$)(?:"([^"\r\n]*)"|([^\r\n]+))\r?$', re.MULTILINE)
-"""A line that is no announcement of a literal."""
+_RESPONSE = re.compile(rb'^(?!\{\d+\+?\}\r?$)(?:"([^"\r\n]*)(?:"|(?=\r?\n?\Z))|([^\r\n]+))\r?$', re.MULTILINE)
+"""A line that is no announcement of a literal; a quoted string may lack its end where the phrase does."""
 _CANCELLED = b"*"
 """What calls a login off (RFC 4954 §4)."""
 _EMPTY = b"="
@@ -303,10 +319,13 @@ def _padded_anew(coded: bytes) -> bytes:
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]+=?")
 
 
-def _mail_as_commands(dialect: Dialect, events: list[_Numbered], begins: bool) -> Iterator[Exposure]:
+def _mail_as_commands(
+    dialect: Dialect, events: list[_Numbered], begins: bool, behind_gaps: Collection[int]
+) -> Iterator[Exposure]:
     """Mail that the client did not hold back when the server would not have it, which takes its lines for commands.
 
-    A capture that does not begin with the conversation may begin in a message, and in its text.
+    A capture that does not begin with the conversation may begin in a message, and in its text; behind a gap the
+    command that announces a message may be missing.
     """
     if not any(event.title == "unknown command" for _, event in events):
         return
@@ -315,6 +334,7 @@ def _mail_as_commands(dialect: Dialect, events: list[_Numbered], begins: bool) -
     for unknown, run in groupby(said, lambda one: one[1].kind == "command" and one[1].title == "unknown command"):
         phrases = list(run)
         before, announced = announced, phrases[-1][1].title in dialect.delivers
+        before = before or phrases[0][0] in behind_gaps
         is_mail = unknown and before and (in_text or _FIELD.match(phrases[0][1].data))
         in_text = False
         if not is_mail:

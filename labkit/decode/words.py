@@ -38,6 +38,9 @@ _BEGUN = {
 """Kind of a phrase that was begun -> what its bytes are."""
 
 
+_DOUBTFUL = "The greeting, or the answer to something that the capture does not have."
+
+
 class Signals:
     """The origin of TCP events."""
 
@@ -94,3 +97,10 @@ class Words:
 
     def _explain(self, event: Event, line: str) -> str:
         return self._dialect.explain(event.kind, event.title, line)
+
+
+class DoubtfulWords(Words):
+    """The origin of the first phrase of a server, where it is not known whether it greets or answers."""
+
+    def _always(self, event: Event) -> str:
+        return _DOUBTFUL

@@ -6,12 +6,8 @@ Which frames are read is `labkit.decode.asked`. What is asked again over TCP is 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import dns.rdatatype
-
 from labkit.capture.pcap import Record
 from labkit.decode.asked import dns_messages, plain_question
-from labkit.defences.answering import answered_with
-from labkit.defences.forging import question, records_in
 from labkit.defences.resource_records import Question
 
 _ANSWER = 0x80
@@ -54,7 +50,7 @@ class Lookup:
         return (special if self.type == "TXT" else "") or _ABOUT.get(self.type, "a record")
 
 
-def lookups(frames: Iterable[Record]) -> list[Lookup]:
+def lookups(frames: Iterable[Record | None]) -> list[Lookup]:
     """The questions in these frames, in the order in which they were asked."""
     found: dict[tuple[str, bytes], Lookup] = {}
     for time, client, message in dns_messages(frames):
@@ -65,14 +61,23 @@ def lookups(frames: Iterable[Record]) -> list[Lookup]:
         if not message[2] & _ANSWER:
             found.setdefault(key, Lookup(time, client, *asked, "", False))
         elif key in found and not found[key].answer:
-            earlier = found[key]
-            records = records_in(message)
-            said = ", ".join(records.said) or answered_with(message)
-            found[key] = Lookup(earlier.time, client, *asked, said, records.signed)
+            found[key] = _answered(found[key], asked, message)
     return list(found.values())
+
+
+def _answered(lookup: Lookup, asked: Question, message: bytes) -> Lookup:
+    from labkit.defences.answering import answered_with  # it loads dnspython, which plain questions do not need
+    from labkit.defences.forging import records_in
+
+    records = records_in(message)
+    said = ", ".join(records.said) or answered_with(message)
+    return Lookup(lookup.time, lookup.client, *asked, said, records.signed)
 
 
 def _question(message: bytes) -> Question | None:
     """What a query or an answer is about; nothing for bytes that are neither."""
-    plain = plain_question(message)
-    return Question(plain[0], dns.rdatatype.to_text(plain[1])) if plain else question(message)
+    if plain := plain_question(message):
+        return Question(*plain)
+    from labkit.defences.forging import question
+
+    return question(message)

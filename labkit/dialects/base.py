@@ -196,6 +196,9 @@ class Dialect:
     reveals: Callable[[str, bytes], Iterable[Disclosed]] | None = None
     """(title and bytes of a phrase, or of the beginning of one) -> what it tells that `discloses` cannot say. A dialect
     that has it says all steps of its logins here, and `sasl` only tells where one begins."""
+    also_answers: Collection[str] = ()
+    """Statuses of a greeting with which the server answers commands, too: a capture that begins in the middle does not
+    tell which of them the first one is, unless it lists capabilities or has a timestamp."""
     timestamp: str = r"(?!)"
     """A regular expression for the challenge in a greeting, as group 1 (RFC 1939 §7); a dialect without one keeps this,
     which matches nothing."""

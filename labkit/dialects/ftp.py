@@ -195,6 +195,7 @@ FTP = Dialect(
     upgrade="AUTH TLS",
     go_ahead="234",
     sections={"upgrade": "RFC 4217 §4", "forget": "RFC 4217 §4"},
+    also_answers=("120", "230", "421"),
     messages=lambda _: (),
     sasl=r"(?!)(?P<mechanism>)(?P<initial>)",
     reader=_Reader,

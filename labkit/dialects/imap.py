@@ -305,6 +305,7 @@ IMAP = Dialect(
     go_ahead="OK",
     sections={"upgrade": "RFC 9051 §6.2.1", "forget": "RFC 9051 §6.2.1", "login": "RFC 9051 §6.2.3"},
     programs=("Dovecot",),
+    also_answers=("OK", "BYE"),
     messages=_messages,
     sasl=r"\S+ +AUTHENTICATE +(?P<mechanism>\S+)(?: +(?P<initial>\S+))?",
     reader=_Reader,

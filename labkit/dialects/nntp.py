@@ -152,7 +152,10 @@ class _Reader(CodedLineReader):
             "TAKETHIS": TEXT,
         },
         after_reply={"340": TEXT, "335": TEXT, "350": CREDENTIAL, "383": CREDENTIAL},
-        after_lost_reply={"POST": TEXT, "IHAVE": TEXT, "AUTHINFO SIMPLE": CREDENTIAL},
+        after_lost_reply={
+            **dict.fromkeys(("POST", "IHAVE"), TEXT),
+            **dict.fromkeys(("AUTHINFO SIMPLE", "AUTHINFO SASL", CREDENTIAL), CREDENTIAL),
+        },
         texts=set(_TEXT_REPLIES.items()),
         mail={"ARTICLE", "HEAD", "BODY"},
     )
@@ -247,6 +250,7 @@ NNTP = Dialect(
     upgrade="STARTTLS",
     go_ahead="382",
     sections={"upgrade": "RFC 4642 §2.2", "forget": "RFC 4642 §2.2.2", "login": "RFC 4643 §2.3"},
+    also_answers=("200", "201", "400", "502"),
     messages=_messages,
     logins=("AUTHINFO USER", "AUTHINFO PASS", "AUTHINFO SASL", "AUTHINFO SIMPLE"),
     delivers=("POST", "IHAVE", "TAKETHIS"),

@@ -131,5 +131,6 @@ POP3 = Dialect(
         "PASS": r"\s*PASS[ \t](?P<password>[^\r\n]+)",
         "APOP": r"\s*APOP\s+(?P<user_name>\S+)(?:[ \t]+(?P<password_hash>\S+))?",
     },
+    also_answers=("+OK", "-ERR"),
     timestamp=r"\+OK[^<\r\n]*(<[^>\s]+>)",
 )

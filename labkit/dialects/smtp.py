@@ -169,6 +169,7 @@ SMTP = Dialect(
     sections={"upgrade": "RFC 3207 §4", "forget": "RFC 3207 §4.2", "login": "RFC 4954 §4"},
     programs=("Postfix", "Dovecot"),
     go_ahead="220",
+    also_answers=("421", "554"),
     messages=lambda data: [(0, text_end(data))],
     sasl=r"\s*(?:AUTH|X-EXPS)\s+(?P<mechanism>\S+)(?:[ \t]+(?P<initial>\S+))?",
     reader=SMTPReader,

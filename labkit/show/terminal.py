@@ -85,7 +85,9 @@ def _row(columns: _Columns, milliseconds: float, event: Event, exposures: list[E
     """The lines of an event."""
     _, _, sender, layer, kind, title, data, _, _, origin = event
     left = f"{milliseconds:{_MS}.1f}{columns.names[sender][0]}{_TAGS[form_of(event).tag]}"
-    if layer != TLS and len(data) <= _SHORT and not exposures:
+    if layer == TLS and not exposures:
+        right = _message(title, event.meaning, sender, columns)
+    elif len(data) <= _SHORT and not exposures:
         right = _again(_new(Event, (0.0, 0, sender, layer, kind, title, data, False, 0, origin)), columns)
     else:
         right = _right(event, exposures, columns)
@@ -96,6 +98,13 @@ def _row(columns: _Columns, milliseconds: float, event: Event, exposures: list[E
 def _again(event: Event, columns: _Columns) -> str:
     """The lines of an event that discloses nothing; cached, because most such events repeat."""
     return _right(event, (), columns)
+
+
+@lru_cache(4096)
+def _message(title: str, meaning: str, sender: str, columns: _Columns) -> str:
+    """The same of a message of TLS, of which its title stands there."""
+    said, below = _beside(title.encode(), meaning, (), columns), columns.names[sender][1]
+    return _with_margins(said + [""] * (1 + len(below) - len(said)), below, columns)
 
 
 def _right(event: Event, exposures: Sequence[Exposure], columns: _Columns) -> str:
@@ -109,6 +118,13 @@ def _right(event: Event, exposures: Sequence[Exposure], columns: _Columns) -> st
         said += [""] * (1 + len(below) - len(said))
     if rest:
         said.append(left_out(rest))
+    return _with_margins(said, below, columns)
+
+
+def _with_margins(said: list[str], below: list[str], columns: _Columns) -> str:
+    """These lines, each but the first behind what stands left of it."""
+    if len(said) == 1:
+        return said[0]
     margins = chain(below, repeat(columns.margin))
     more = [f"{margin}{words}".rstrip() for margin, words in zip(margins, said[1:], strict=False)]
     return "\n".join([said[0], *more])

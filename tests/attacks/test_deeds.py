@@ -1,7 +1,5 @@
 """What the server did of what a client asked is read from its own replies, command by command, in every protocol."""
 
-import base64
-
 import pytest
 from turns import conversation, said
 
@@ -38,10 +36,7 @@ NNTP = "S: 200 NNTP ready\n"
 ARTICLE = "C: TAKETHIS <{}@x>\nC: Subject: x\nC: \nC: hello {}\nC: .\n"
 STREAMED = ARTICLE.format("a", "a") + ARTICLE.format("b", "b")
 SIMPLE = "C: AUTHINFO SIMPLE\nS: 350 go\nC: alice hunter2\nS: {}"
-SIEVE = (
-    'S: "IMPLEMENTATION" "x"\nS: "SASL" "PLAIN"\nS: OK\n'
-    f'C: AUTHENTICATE "PLAIN" "{base64.b64encode(b"x alice x".replace(b"x ", bytes(1))).decode()}"\nS: OK\n'
-)
+SIEVE = 'S: "IMPLEMENTATION" "x"\nS: "SASL" "PLAIN"\nS: OK\nC: AUTHENTICATE "PLAIN" "AGFsaWNlAGh1bnRlcjI="\nS: OK\n'
 
 CASES = {
     # mail that is fetched
@@ -55,6 +50,7 @@ CASES = {
     "a POP3 mail that never came": (110, POP + "C: RETR 1", "open"),
     "the head of a POP3 mail": (110, POP + "C: TOP 7 0\nS: -ERR none", "refused TOP"),
     "a POP3 mail that stays": (110, POP + "C: DELE 7\nS: -ERR none", "refused DELE"),
+    "the first of two asked for ahead": (110, POP + "C: RETR 1\nC: RETR 2\n" + MAIL.rstrip("\n"), "open"),
     "a POP3 mail that goes when the client does": (110, POP + "C: DELE 1\nS: +OK\nC: QUIT\nS: +OK", "done"),
     "two of which one stays": (
         110,
@@ -146,6 +142,11 @@ CASES = {
     "a chunk that is not the last": (25, SMTP + PIPED.format("") + "C: QUIT\nS: 221 bye", "open"),
     "a last chunk without a byte": (25, SMTP + PIPED.format("") + "C: BDAT 0 LAST\nS: 250 ok", "done"),
     "a last chunk that is refused": (25, SMTP + PIPED.format("") + "C: BDAT 0 LAST\nS: 554 no", "refused message"),
+    "a last chunk without an answer": (
+        25,
+        SMTP + ONE + "C: BDAT 7\nC: hello\nC: BDAT 7 LAST\nC: world\nS: 250 ok",
+        "open",
+    ),
     "a second chunk that is refused": (
         25,
         SMTP + PIPED.format("") + "C: BDAT 7 LAST\nC: world\nS: 552 no",
@@ -202,6 +203,7 @@ CASES = {
     "a file that gets no other name": (21, FTP + "C: RNFR x\nS: 350 to?\nC: QUIT\nS: 221 bye", "open"),
     "a file that is not there to be renamed": (21, FTP + "C: RNFR x\nS: 550 none\nC: QUIT\nS: 221 bye", "refused RNFR"),
     "a file from its middle": (21, FTP + "C: REST 9\nS: 350 from there\nC: RETR x\nS: 150 here\nS: 226 done", "done"),
+    "a script that was given": (4190, SIEVE + 'C: GETSCRIPT "a"\nS: {5}\nS: keep;\nS: OK', "done"),
     "no room for a script": (4190, SIEVE + 'C: HAVESPACE "a" 9\nS: NO (QUOTA) "full"', "refused HAVESPACE"),
     "a news article": (119, NNTP + "C: ARTICLE 1\nS: 220 1 <a@x>\nS: Subject: x\nS: \nS: hi\nS: .", "done"),
     "no such news article": (119, NNTP + "C: ARTICLE 1\nS: 430 none", "refused ARTICLE"),
@@ -227,6 +229,12 @@ def test_what_became_of_it_is_what_the_replies_say(name):
 ALICE = {("user name", "alice"), ("password", "hunter2")}
 READ = {
     "a login on one line": (119, NNTP + SIMPLE.format("500 what"), ALICE),
+    "half of a script": (4190, SIEVE + 'C: GETSCRIPT "a"\nS: {50}\nS: keep;', {*ALICE, ("script text", "keep;")}),
+    "a response without its quotation mark": (
+        4190,
+        SIEVE.split("C: ")[0] + 'C: AUTHENTICATE "PLAIN"\nS: ""\nC: "AGFsaWNlAGh1bnRlcjI=',
+        ALICE,
+    ),
     "a streamed article": (119, NNTP + STREAMED, {("subject", "x"), ("message", "hello a"), ("message", "hello b")}),
     "a chunk that ends with a lone dot": (
         25,

@@ -12,8 +12,8 @@ from itertools import takewhile
 import pytest
 from turns import conversation, said
 
-from labkit import Lab, attacks
-from labkit.attacks import Vector
+from labkit import Lab, attacks, policies
+from labkit.attacks import Drop, Pass, Vector
 from labkit.attacks.deeds import deeds
 from labkit.attacks.engine import side
 from labkit.attacks.engine.interceptor import Interceptor, Target
@@ -188,6 +188,30 @@ def test_what_crossed_behind_the_part_that_is_kept_is_not_known(lab, monkeypatch
             assert lab.send(server, "A line of a long mail.\n" * 8000, login=("alice", "hunter2"))
         assert mallory.verdict.outcome == outcome, mallory.verdict
     assert "that are kept" in mallory.verdict.why
+
+
+class Silent(Vector):
+    """Lets no answer through."""
+
+    def on_line(self, line):
+        return Drop() if line.sender == "server" else Pass()
+
+
+class Slow(Vector):
+    """Is still at work when the client's time is over."""
+
+    def on_line(self, line):
+        time.sleep(1.5 * (line.kind == "greeting"))
+
+
+@pytest.mark.parametrize(("kind", "outcome"), ((Silent, "stopped"), (Slow, "unknown")))
+def test_a_time_limit_says_something_only_where_it_ran_out_in_silence(lab, kind, outcome):
+    server = lab.smtp()
+    with lab.mallory(kind(), at=server) as mallory:
+        assert not lab.send(server, "x", policy=policies.verified, timeout=1)
+    expected = {outcome, "unknown"}  # what else runs here may keep the client's thread from its silence
+    assert mallory.verdict.outcome in expected, mallory.verdict
+    assert ("still at work" in mallory.verdict.why) == (mallory.verdict.outcome == "unknown")
 
 
 def test_nothing_is_known_of_an_attack_under_way_without_a_victim_and_it_is_judged_once(lab):

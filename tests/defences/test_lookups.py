@@ -7,7 +7,6 @@ from socket import inet_aton
 
 import pytest
 from dns.message import make_query
-from dns.rdatatype import to_text
 from hypothesis import given
 from hypothesis import strategies as st
 from tools import tool
@@ -83,7 +82,8 @@ def test_any_frames_are_read_without_harm(datas):
         assert each.name or each.type
 
 
-_TYPES = ("A", "MX", "TLSA", "TXT", "ANY", "AXFR", "OPT", "TYPE65280")
+_USUAL_TYPES = ("A", "AAAA", "CAA", "CNAME", "DNSKEY", "DS", "HTTPS", "MX", "NS", "PTR", "SRV", "TLSA", "TXT", "ANY")
+_TYPES = (*_USUAL_TYPES, "AXFR", "OPT", "TYPE65280")
 _NAMES = st.sampled_from(("bob.test", "Mail.BOB.test", "_25._tcp.mail.bob.test", "x" * 63 + ".test", "é.test", "a b.c"))
 
 
@@ -93,8 +93,8 @@ def test_a_question_that_stands_alone_is_read_as_dnspython_reads_it(name, type, 
     for place, byte in changes:
         message[place % len(message)] = byte
     plain = plain_question(bytes(message))
-    assert plain is None or (plain[0], to_text(plain[1])) == question(bytes(message))
-    if alone and name.isascii() and " " not in name and not changes:
+    assert plain is None or plain == question(bytes(message))
+    if alone and type in _USUAL_TYPES and name.isascii() and " " not in name and not changes:
         assert plain is not None and plain_question(bytes(message[:-1])) is None
 
 

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import nbformat
-from nbclient import NotebookClient
+from kernels import client
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
@@ -48,7 +48,7 @@ def run(notebook: NotebookNode, folder: Path) -> NotebookNode:
     """The notebook with the output of a fresh kernel, in a copy of the notebooks' folder at `folder`."""
     shutil.copytree(FOLDER, folder, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
     place = {"metadata": {"path": str(folder)}}
-    return NotebookClient(notebook, timeout=_CELL_PATIENCE, kernel_name="python3", resources=place).execute()
+    return client(notebook, _CELL_PATIENCE, resources=place).execute()
 
 
 def add_solutions(notebook: NotebookNode) -> dict[str, NotebookNode]:

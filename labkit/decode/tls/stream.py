@@ -23,6 +23,7 @@ from labkit.decode.tls.records import (
     SSL2,
 )
 from labkit.decode.tls.records import HANDSHAKE as HANDSHAKE_RECORD
+from labkit.decode.tls.registry import HANDSHAKES
 from labkit.decode.tls.titles import (
     ALERT_LENGTH,
     CLOSED,
@@ -81,6 +82,8 @@ class Stream(ConnectionState):
             if kind < 0:
                 self._other_record(messages, side, kind, content)
                 continue
+            if side.lost and not (side.changed or self._tls13) and _is_sealed(kind, content):
+                side.changed = side.finishing = True  # its ChangeCipherSpec is among the missing bytes
             protected = kind == APPLICATION_DATA or (side.changed and not self._tls13)
             if protected:
                 opener = side.opener
@@ -252,6 +255,19 @@ class Stream(ConnectionState):
     def _drop_fragment(self, messages: list[Message], side: Direction, encrypted: bool) -> None:
         if side.fragment:
             self._add(messages, side, NOT_TLS, "broken handshake message", side.take_fragment(), encrypted, encrypted)
+
+
+def _is_sealed(kind: int, content: bytes) -> bool:
+    """Whether a record that follows missing bytes can only be ciphertext: an alert, or Finished, of another form."""
+    if kind == HANDSHAKE_RECORD:
+        whole = content[:1] in _CLEAR_MESSAGES and int.from_bytes(content[1:4]) + 4 <= len(content)
+        return _LEAST_SEALED <= len(content) <= _MOST_SEALED and not whole
+    return kind == ALERT and len(content) > ALERT_LENGTH
+
+
+_CLEAR_MESSAGES = {bytes([kind]) for kind in HANDSHAKES}
+_LEAST_SEALED, _MOST_SEALED = 32, 96
+"""Bytes of a Finished up to TLS 1.2 that is protected: 16, or 40 in SSL 3.0, with what each kind of suite adds."""
 
 
 def _is_without_certificate(message: bytes, tls13: bool) -> bool:

@@ -255,6 +255,8 @@ class TaggedLineReader(LineReader):
 
     def _conclude(self, tag: bytes, status: str) -> str:
         """The server has answered the command with this tag; gives the kind of the reply."""
+        if tag == self._tag and self._next == CREDENTIAL and not self._buffers[CLIENT]:
+            self._next = COMMAND  # what the client said is missing
         if self._next != WAIT or tag != self._tag:
             return "reply"
         self._next, self._guessed = REFUSED if self._invited == CONTINUATION else COMMAND, False

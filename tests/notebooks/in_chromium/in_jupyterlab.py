@@ -4,6 +4,7 @@
 """
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -51,6 +52,7 @@ def server(home: Path) -> Iterator[tuple[str, str]]:
     notebooks = home / "notebooks"
     shutil.copytree(FOLDER, notebooks, ignore=shutil.ignore_patterns(".ipynb_checkpoints"), dirs_exist_ok=True)
     options = ["--no-browser", "--allow-root", "--expose-app-in-browser", "--LabApp.extension_manager=readonly"]
+    options += ["--KernelManager.transport=ipc"]  # the servers of other tests may take a port that was found free
     options += ["--ServerApp.ip=127.0.0.1", "--ServerApp.port=0", f"--ServerApp.root_dir={notebooks}"]
     options += [f"--LabApp.app_settings_dir={FOLDER.parent / 'setup' / 'jupyterlab'}"]  # those of `make lab`
     _without_graders(home / "CONFIG_DIR" / "labconfig")
@@ -58,7 +60,7 @@ def server(home: Path) -> Iterator[tuple[str, str]]:
     with log.open("wb") as written:
         process = subprocess.Popen([sys.executable, "-m", "jupyterlab", *options], stdout=written, stderr=written)
         try:
-            yield _address(process, home / "RUNTIME_DIR", log)
+            yield _address(process, Path(os.environ["JUPYTER_RUNTIME_DIR"]), log)
         finally:
             process.terminate()
             process.wait(_PATIENCE)
