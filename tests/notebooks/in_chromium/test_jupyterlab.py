@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from lesson_files import NAMES, NOTEBOOKS, check_order, check_unanswered, exercise_cells, number_of
+from lesson_files import FIRST, NAMES, NOTEBOOKS, check_order, check_unanswered, exercise_cells, number_of
 from playwright.sync_api import expect
+from thoroughly import every
 
 from in_chromium.in_jupyterlab import wait_for_words
 from labkit.exercises.lessons import lesson
@@ -66,7 +67,7 @@ NARROW_WINDOW = 1024
 """Pixels."""
 
 
-@pytest.fixture(scope="module", params=NOTEBOOKS, ids=NAMES)
+@pytest.fixture(scope="module", params=every(NOTEBOOKS, once=FIRST), ids=NAMES)
 def path(request):
     return request.param
 
