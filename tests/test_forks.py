@@ -4,6 +4,7 @@ import os
 
 import pytest
 from networks import require
+from thoroughly import every
 from tools import python
 
 ENDINGS = {
@@ -16,8 +17,6 @@ ENDINGS = {
 CODE = """
 import gc, os, signal, sys, time
 from contextlib import ExitStack
-from thoroughly import every
-
 from labkit import Lab, attacks, policies
 from labkit.errors import LabError
 lab = Lab("{network}", capture="{method}")
