@@ -10,6 +10,7 @@ import sys
 
 import pytest
 from lesson_files import (
+    FIRST,
     NAMES,
     NOTEBOOKS,
     add_solutions,
@@ -21,6 +22,7 @@ from lesson_files import (
     read,
     run,
 )
+from thoroughly import every
 
 from labkit.exercises.lessons import numbers
 
@@ -52,7 +54,7 @@ def kernel(jupyter_of_its_own):
     return place.name
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
+@pytest.mark.parametrize("path", every(NOTEBOOKS, once=FIRST), ids=NAMES)
 def test_a_lesson_runs_from_top_to_bottom_without_noise_and_every_solution_is_right_in_it(path, kernel, tmp_path):
     notebook = read(path)
     asked = exercise_cells(notebook)
