@@ -19,12 +19,12 @@ AS_ROOT = $(shell test "$$(id -u)" = 0 && echo --allow-root)
 AT_ONCE = -n 4 --dist loadgroup
 # `make test` makes each claim once, `make thorough` of all that it is true of: tests/conftest.py says which tests that leaves out.
 ONCE = -m "not thorough"
-# What depends on the network or on a privilege, the notebooks too, is tested twice: on the best network that this machine
-# allows, and again on loopback, then by a user without any privilege.
+# What depends on the network or on a privilege is tested twice: on the best network that this machine allows, and again on
+# loopback, then by a user without any privilege.
 AGAIN = tests/network tests/clients tests/capture/test_recording.py tests/attacks/test_interceptor.py \
 	tests/attacks/test_both_sides.py tests/attacks/test_tools_as_victims.py tests/servers/test_foreign_clients.py \
 	tests/servers/test_foreign_mail_readers.py tests/servers/test_provider.py tests/servers/test_many_at_once.py \
-	tests/test_lab.py tests/notebooks/test_run.py
+	tests/test_lab.py
 UNPRIVILEGED = unshare --user --map-user=1000 --map-group=1000
 ORDINARY = $(shell $(UNPRIVILEGED) true 2>/dev/null && echo $(UNPRIVILEGED))
 # Where Python may not keep what it has compiled, each of the processes that the tests start compiles labkit again.
