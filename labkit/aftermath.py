@@ -66,13 +66,15 @@ class Aftermath:
         return True
 
     def _read(self, session: "VictimSession", known: int, secrets: "Callable[[], Secrets]") -> "Evidence":
+        from labkit.attacks.account import NAME
         from labkit.attacks.evidence import Evidence
 
         said = tuple(len(one.said) for leg in session.legs for one in (leg.wire, leg.inside))
         state = session.over.is_set() or (said, known, session.failure is None)
         before, evidence = self._evidence.get(session.number, (None, None))
         if before != state:
-            evidence = Evidence(session, secrets(), self._others)
+            passwords = [password for user, password in USERS.items() if user != NAME]
+            evidence = Evidence(session, secrets(), self._others, passwords)
             self._evidence[session.number] = state, evidence
         return evidence
 

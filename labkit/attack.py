@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from labkit.attacks.engine.edits import Edits
     from labkit.attacks.engine.interceptor import Interceptor, Target
     from labkit.attacks.loot import Loot
+    from labkit.attacks.silence import Watch
     from labkit.attacks.vector import Vector
     from labkit.attacks.verdict import Case, Verdict
     from labkit.attacks.victims import Scene
     from labkit.attacks.victims.report import Report
     from labkit.capture.conversation import Conversation
+    from labkit.clients.outcome import Outcome
     from labkit.mail.postoffice import PostOffice
     from labkit.network import Network
     from labkit.network.interception import Interception
@@ -88,14 +90,19 @@ class Attacker:
 
     def expects(self) -> None:
         """Note that a client of the lab begins, in this thread; for the attack that is under way."""
+        under_way = self.attack is not None and self.attack.under_way
         self._begun.sessions = self.attack.sessions if self.attack is not None else 0
+        self._begun.watch = self.attack.watch() if under_way else None
 
-    def note_outcome(self, outcome: object) -> None:
-        """Note what a client of the lab says of its attempt; for the attack that is under way."""
+    def note_outcome(self, outcome: "Outcome", timeout: float) -> None:
+        """Note what a client of the lab says of its attempt, for which it had `timeout` seconds; for the attack that is
+        under way."""
         if self.attack is not None and self.attack.under_way:
             from labkit.attacks.victims.report import Report
 
-            self.attack.report(Report.of(outcome), getattr(self._begun, "sessions", 0))
+            begun, watch = getattr(self._begun, "sessions", 0), getattr(self._begun, "watch", None)
+            hurried = watch is not None and not outcome.done and not self.attack.was_silent(watch, begun, timeout)
+            self.attack.report(Report.of(outcome)._replace(hurried=hurried), begun)
 
     def close(self) -> None:
         """End the attack that is under way."""
@@ -213,6 +220,21 @@ class Attack:
         chosen = victims.named(victim)
         begun = self.sessions
         return self.report(chosen.run(scene(self._site, chosen.protocol)), begun)
+
+    def watch(self) -> "Watch":
+        """Watch whether the lab is at work while this thread runs a client."""
+        from labkit.attacks.silence import Watch
+
+        watch = Watch(self._site.network.loop)
+        self._stage.callback(watch.stop)
+        return watch
+
+    def was_silent(self, watch: "Watch", begun: int, timeout: float) -> bool:
+        """Whether a client that is watched, with the sessions behind the one numbered `begun`, waited for nothing where
+        its `timeout` seconds ran out; also where they did not."""
+        watch.stop()
+        own = [session for session in list(self.interceptor.sessions) if session.number > begun]
+        return watch.in_silence(own, timeout, whole=True)
 
     def report(self, report: "Report", begun: int) -> "Report":
         """Take down what a victim says of the sessions behind the one numbered `begun`."""

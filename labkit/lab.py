@@ -148,7 +148,9 @@ class Lab(Serving, Adopting, Publishing, Probing, Trying):
             raise LabError(f"Mail is sent to an SMTP server, as lab.smtp() starts one, not to {server!r}.")
         policy, context = self._terms(server, policy, tls)
         message = compose(text, subject, sender, recipient, ("REQUIRETLS",) * requiretls)
-        return self._reported(smtp.send(self.alice, server.host, server.port, message, policy, context, login, timeout))
+        return self._reported(
+            smtp.send(self.alice, server.host, server.port, message, policy, context, login, timeout), timeout
+        )
 
     def fetch(
         self,
@@ -169,7 +171,7 @@ class Lab(Serving, Adopting, Publishing, Probing, Trying):
             raise LabError(f"Mail is fetched from what lab.imap() or lab.pop3() has started, not from {server!r}.")
         policy, context = self._terms(server, policy, tls)
         at = server.protocol, self.alice, server.host, server.port
-        return self._reported(fetch(*at, policy, context, login, timeout))
+        return self._reported(fetch(*at, policy, context, login, timeout), timeout)
 
     def visit(self, victim: str) -> "Report":
         """Let a client of `labkit.attacks.victims` do its work, in any protocol: ``lab.visit("XMPP, careful")``.
@@ -209,10 +211,10 @@ class Lab(Serving, Adopting, Publishing, Probing, Trying):
             finally:
                 self._finalizer()
 
-    def _reported(self, outcome: "Said") -> "Said":
-        """Pass an outcome on to the attack that is under way, and return it."""
+    def _reported(self, outcome: "Said", timeout: float) -> "Said":
+        """Pass an outcome on to the attack that is under way, with the client's limit in seconds, and return it."""
         if "mallory" in vars(self):
-            self.mallory.note_outcome(outcome)
+            self.mallory.note_outcome(outcome, timeout)
         return outcome
 
     def _terms(

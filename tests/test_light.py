@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,13 @@ from labkit.decode.file import dialogues
 (dialogue,) = dialogues(read_frames("session.pcapng"), {})
 assert dialogue.session.opened
 """
+MAKES_A_LAN = f"""
+import sys
+sys.path.insert(0, {str(ROOT / "network" / "inside")!r})
+import main
+main._allow_parts("pyroute2", {str(Path(find_spec("pyroute2").origin).parent)!r})
+import lan
+"""
 
 
 def _loaded(program, folder):
@@ -51,6 +59,11 @@ def test_a_session_is_captured_decrypted_and_printed_without_a_library_for_packe
 def test_a_capture_file_is_decoded_without_what_runs_a_lab(tmp_path):
     _loaded(SESSION.format(capture="auto"), tmp_path)
     assert not _loaded(FILE, tmp_path) & {*HEAVY, "asyncio", "ssl", "aiosmtpd"}
+
+
+def test_the_process_of_a_lan_loads_no_event_loop_and_no_tls(tmp_path):
+    loaded = _loaded(MAKES_A_LAN, tmp_path)
+    assert "pyroute2" in loaded and not loaded & {"labkit", *RUNTIME}
 
 
 def test_the_dns_loads_in_the_room_of_the_defences_alone():

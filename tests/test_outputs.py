@@ -4,7 +4,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from nbclient import NotebookClient
+from kernels import client
 from networks import require
 from tools import python
 
@@ -138,12 +138,12 @@ def test_eight_runs_of_a_notebooks_cell_leave_one_lab(monkeypatch):
         "import psutil\nlen([child for child in psutil.Process().children() if 'inside' in ' '.join(child.cmdline())])"
     )
     notebook = nbformat.v4.new_notebook(cells=[first, cell, last])
-    client = NotebookClient(notebook, timeout=60)
-    with client.setup_kernel():
-        client.execute_cell(first, 0)
+    running = client(notebook, 60)
+    with running.setup_kernel():
+        running.execute_cell(first, 0)
         for _ in range(8):
-            client.execute_cell(cell, 1)
-        client.execute_cell(last, 2)
+            running.execute_cell(cell, 1)
+        running.execute_cell(last, 2)
     assert last.outputs[0]["data"]["text/plain"] == "1"
 
 

@@ -103,6 +103,7 @@ LATER = {
     "labkit.checkup": "it tells which library is missing, so it begins without any",
     "labkit.pytest_plugin": "pytest loads it in every project; only marked tests need the lab",
     "labkit.network.inside.main": "pyroute2 is found when the namespaces are made",
+    "labkit.network.inside.rtnetlink": "the messages of queueing disciplines load slowly, and few links have one",
     "labkit.mail.mime": "email.utils loads sockets and dates, which reading a capture does without",
 }
 """Modules that load something else inside a function, and why."""

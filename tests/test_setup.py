@@ -296,7 +296,9 @@ def test_without_a_home_that_can_be_written_jupyterlab_has_places_of_its_own_unt
 
 def test_the_workflow_does_what_ci_does():
     workflow = (ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8")
-    assert re.findall(r"^      - run: (.*)$", workflow, re.MULTILINE) == ["bash .ci/run ${{ matrix.libraries }}"]
+    assert re.findall(r"^      - run: (.*)$", workflow, re.MULTILINE) == [
+        "bash .ci/run ${{ matrix.libraries }} ${{ matrix.tests }}"
+    ]
     assert (ROOT / ".ci" / "run").exists()
 
 

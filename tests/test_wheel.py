@@ -32,10 +32,12 @@ READ = "from labkit import recorded; print(recorded('starttls_tls13').decrypted(
 RUN = """
 import sys, nbformat
 from nbclient import NotebookClient
+from traitlets.config import Config
 folder, name = sys.argv[1:]
 place = {"metadata": {"path": folder}}
 notebook = nbformat.read(f"{folder}/{name}", as_version=4)
-client = NotebookClient(notebook, timeout=60, kernel_name="python3", resources=place)
+over = Config(KernelManager={"transport": "ipc", "ip": f"{folder}/k"})  # other tests may take a port that was free
+client = NotebookClient(notebook, timeout=60, kernel_name="python3", resources=place, config=over)
 nbformat.write(client.execute(), f"{folder}/{name}")
 """
 

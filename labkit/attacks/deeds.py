@@ -5,12 +5,14 @@ stated by the dialect.
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from itertools import groupby, islice, takewhile, zip_longest
 from typing import NamedTuple
 
 from labkit.attacks.replies import NONE, Replies, Response, first_line
-from labkit.decode.event import CLIENT, SERVER, TEXT, Dialogue
+from labkit.decode.event import CLIENT, SERVER, TEXT, Dialogue, Event
 from labkit.decode.privacy import Exposure, as_begun, visible
 from labkit.dialects.base import Dialect
 
@@ -33,6 +35,9 @@ class Deed(NamedTuple):
     """Whether the server did it; None where it has not answered, or the answer is not understood."""
     reply: str
     """The first line of its answer; empty where there is none, or only one that promises another."""
+    lasting: bool = False
+    """Whether the server was asked, to the last byte, to keep something: it may have done so though its answer never
+    came (RFC 1047)."""
 
     @property
     def unanswered(self) -> bool:
@@ -72,6 +77,9 @@ class _Reading:
             if event.sender == CLIENT and event.layer == TEXT
         }
         """What the client said, by its place among the events; what was cut off as what it would have been."""
+        ends = {title for titles in dialogue.dialect.settled_by.values() for title in titles}
+        self._settling = [number for number, event in self._spoken.items() if event.title in ends]
+        """The commands that do, or call off, what was asked before."""
         self._replies = Replies(dialogue)
         self._seen: dict[int, list[Exposure]] = {
             index: list(found) for index, found in groupby(visible(dialogue, whole=True), lambda one: one.event_index)
@@ -129,7 +137,9 @@ class _Reading:
             if named or (parts and event.kind in ("message", "continuation")):
                 parts.append(index)
             elif event.title in dialect.commands and self._values(index, *_CONTENT):  # it is the message itself
-                yield Deed(MESSAGE, (event.title, self._text([index])), *self._replies.fate(index))
+                yield Deed(
+                    MESSAGE, (event.title, self._text([index])), *self._replies.fate(index), self._is_whole(index)
+                )
         yield from self._delivery(parts)
 
     def _delivery(self, parts: list[int]) -> Iterator[Deed]:
@@ -139,17 +149,19 @@ class _Reading:
         goals, named = [], False
         for index in envelope:
             recipient, answer = self._values(index, "recipient")[:1], self._settled(index)
-            yield Deed(MESSAGE, (*(recipient or [self._line(index)]), ""), *answer)
+            goal = (recipient or self._values(index, "sender") or [self._line(index)])[0]
+            yield Deed(MESSAGE, (goal, ""), *answer)
             if recipient and not named:
                 goals, named = [], True
             if answer.done and bool(recipient) == named:
-                goals += recipient or [self._line(index)]
+                goals.append(goal)
         rest = [index for index in parts if index not in envelope]
         what = MESSAGE
         if rest and not envelope:
             what, goals = self._spoken[rest[0]].title, [self._line(rest[0])]
+        ended = bool(rest) and self._ends(rest) and self._is_whole(rest[-1])
         for goal, answer in zip(goals, self._answers(rest, len(goals)), strict=True):
-            yield Deed(what, (goal, self._text(rest)), *answer)
+            yield Deed(what, (goal, self._text(rest)), *answer, ended)
 
     def _answers(self, parts: list[int], count: int) -> list[Response]:
         """What became of the message that consists of these commands and texts, for each that it is for."""
@@ -159,9 +171,32 @@ class _Reading:
         if self._dialect.replies_to_message and self._spoken[parts[-1]].kind == "message":
             each = islice(self._replies.each(parts[-1], count), count)
             return [answer for _, answer in zip_longest(range(count), each, fillvalue=NONE)]
+        return [refused or (self._settled(parts[-1]) if self._ends(parts) else NONE)] * count
+
+    def _ends(self, parts: list[int]) -> bool:
+        """Whether no more of the message follows behind these commands and texts."""
         said = [index for index in parts if self._spoken[index].kind == "command"]
-        ended = not (said and re.fullmatch(self._dialect.continues, self._line(said[-1]), re.IGNORECASE))
-        return [refused or (self._settled(parts[-1]) if ended else NONE)] * count
+        return not (said and re.fullmatch(self._dialect.continues, self._line(said[-1]), re.IGNORECASE))
+
+    def _is_whole(self, index: int) -> bool:
+        """Whether the event, and what it has announced, was said to its end."""
+        event = self._events[index]
+        if event.origin.begun is not None or (event.kind == "command" and self._owes([event])):
+            return False
+        return index != next(reversed(self._spoken)) or not self._unfinished
+
+    @cached_property
+    def _unfinished(self) -> bool:
+        """Whether the client has announced something in the whole dialogue that it has not said to its end."""
+        return self._owes(self._events)
+
+    def _owes(self, events: Iterable[Event]) -> bool:
+        """Whether the client has announced something in these events that it has not said to its end."""
+        reader = self._dialect.reader()
+        for event in events:
+            if event.layer == TEXT:
+                reader.feed(event.sender, event.data)
+        return reader.begun(CLIENT)[0] in ("message", "continuation")
 
     def _text(self, parts: list[int]) -> str:
         return "\n".join(value for index in parts for value in self._values(index, "subject", *_CONTENT))
@@ -177,7 +212,20 @@ class _Reading:
     def _other_work(self) -> Iterator[Deed]:
         for index, event in self._spoken.items():
             if event.kind == "command" and event.title in self._dialect.works and not self._asks(index):
-                yield Deed(event.title, (self._line(index),), *self._settled(index))
+                answer, ends = self._settled(index), self._done_by(index)
+                if answer.done is not False and ends != index:
+                    answer = NONE if ends is None else self._settled(ends)
+                lasting = ends not in (index, None) and self._is_whole(ends)
+                yield Deed(event.title, (self._line(index),), *answer, lasting)
+
+    def _done_by(self, index: int) -> int | None:
+        """The command that does what this one asks, often itself; None where that was called off, or never said."""
+        title = self._spoken[index].title
+        if title not in self._dialect.settled_by:
+            return index
+        place = bisect_right(self._settling, index)
+        ends = self._settling[place] if place < len(self._settling) else index
+        return ends if self._spoken[ends].title == self._dialect.settled_by[title][0] else None
 
     def _asks(self, index: int) -> bool:
         """Whether it is the question what the server offers, in a dialect in which other questions look alike."""

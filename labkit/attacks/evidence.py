@@ -6,12 +6,12 @@ The judge may open the TLS between the victim and the server; the attacker may n
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import takewhile
 
 from labkit.attacks.deeds import Deed, deeds
 from labkit.attacks.engine.victim_session import VictimSession
-from labkit.attacks.loot import CLEAR, OWN_TLS, Item, as_if_clear, genuine, items
+from labkit.attacks.loot import CLEAR, OWN_TLS, Item, as_if_clear, genuine, items, overheard
 from labkit.attacks.replies import ANSWERS, SAID
 from labkit.capture.conversation import Conversation
 from labkit.decode.dialogue import read
@@ -25,19 +25,28 @@ Others = Callable[[], Iterable[Conversation]]
 
 class Evidence:
     """Of one session. `secrets` open the TLS between the victim and the real server; `others` gives the conversations
-    that crossed the same network, among which are those that belong to this one."""
+    that crossed the same network, among which are those that belong to this one; `passwords` are those of accounts on
+    the server that are not the attacker's."""
 
-    def __init__(self, session: VictimSession, secrets: Secrets, others: Others = tuple) -> None:
+    def __init__(
+        self, session: VictimSession, secrets: Secrets, others: Others = tuple, passwords: Sequence[str] = ()
+    ) -> None:
         self.number = session.number
         self.failure = session.failure
         self.dialect = session.opening.dialect
         self.implicit = session.opening.implicit
+        self.open = not session.over.is_set()
+        """Whether the victim or the server may still say something."""
+        self.cut = any(leg.cut for leg in session.legs)
+        """Whether more crossed than is kept, and read here."""
         victim = session.legs[0]
         outside, own = read(victim.wire), read(victim.inside, usual=self.dialect)
         opened = genuine(victim, secrets) if outside.session else outside
         self.read = [*items(outside, CLEAR, self.number), *items(own, OWN_TLS, self.number)]
         self.read += [item for one in _belonging(opened, others) for item in items(one, CLEAR, self.number)]
         """What the attacker could read."""
+        for dialogue, where in ((outside, CLEAR), (own, OWN_TLS)):
+            self.read += overheard(dialogue, passwords, self.read, where, self.number)
         self.sealed = items(as_if_clear(opened), "", self.number)
         """What was said inside TLS with the real server."""
         self.hellos = [event.data for event in outside.events if _is_hello(event)]
@@ -66,6 +75,8 @@ class Evidence:
         """Whether the server offers a login in clear text, and inside TLS, behind an upgrade, none any more."""
         self.passed_on: tuple[str, ...] = ()
         """Recipients that the server was told, where the attacker could read it."""
+        self.changed: tuple[str, ...] = ()
+        """What of a mail went on in other words than it came in, where the attacker could read both; sentences."""
         if len(session.legs) > 1:
             self._read_server(session, secrets)
 
@@ -75,7 +86,10 @@ class Evidence:
         inside = as_if_clear(genuine(server, secrets) if outside.session else outside)
         self.clear = [*deeds(outside), *deeds(own)]
         self.inside = deeds(inside)
-        self.passed_on = _recipients([*items(outside, CLEAR, self.number), *items(own, OWN_TLS, self.number)])
+        crossed = [*items(outside, CLEAR, self.number), *items(own, OWN_TLS, self.number)]
+        self.passed_on = _recipients(crossed)
+        self.changed = tuple(_changes(CLIENT, self.read, crossed, "went on"))
+        self.changed += tuple(_changes(SERVER, crossed, self.read, "reached the victim"))
         if self.dialect is not None and not self.implicit:
             self.proof = injection_proof(self.dialect, inside.events)
             self.shut_out = _offers_login(self.dialect, outside) and _offers_login(self.dialect, inside) is False
@@ -87,6 +101,24 @@ def _is_hello(event: Event) -> bool:
 
 def _recipients(found: Iterable[Item]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(item.value for item in found if item.what == "recipient"))
+
+
+def _changes(sender: str, said: list[Item], heard: list[Item], how: str) -> Iterator[str]:
+    """What this side said of a mail that was heard otherwise at the other end, one sentence each."""
+    for what in ("sender", "subject", "message"):
+        before, after = (
+            [item.value for item in found if (item.what, item.sender) == (what, sender)] for found in (said, heard)
+        )
+        if len(before) == len(after):
+            yield from (
+                f"the {what} {one[:_SHOWN]!r} {how} as {other[:_SHOWN]!r}"
+                for one, other in zip(before, after, strict=True)
+                if not one.startswith(other)  # what was cut off was not changed
+            )
+
+
+_SHOWN = 60
+"""Letters of a text that was changed that are shown."""
 
 
 def _unopened(dialogue: Dialogue) -> str:

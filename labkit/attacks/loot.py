@@ -41,6 +41,8 @@ class Item(NamedTuple):
     """The line in which it stood, as it crossed the wire."""
     session: int
     """Which of the attacker's sessions, from 1; 0 for a mailbox."""
+    sender: str = CLIENT
+    """Which side has said it, the attacker in its name included."""
 
     def __repr__(self) -> str:
         return f"{self.what}: {self.value!r}, {self.where}: {self.line[:120]!r}"
@@ -66,7 +68,7 @@ def items(dialogue: Dialogue, where: str, session: int) -> list[Item]:
         event = dialogue.events[exposure.event_index]
         line = event.data[: exposure.end].rpartition(b"\n")[2] + event.data[exposure.end :].split(b"\n", 1)[0]
         shown = line.decode("utf-8", "backslashreplace").strip() if event.layer == TEXT else event.title
-        found.append(Item(exposure.what, exposure.value, where, shown, session))
+        found.append(Item(exposure.what, exposure.value, where, shown, session, event.sender))
     return found
 
 
@@ -83,7 +85,8 @@ def as_if_clear(dialogue: Dialogue) -> Dialogue:
 
 def stored(mail: Iterable[bytes], dialect: Dialect | None, known: Iterable[Item]) -> list[Item]:
     """What lies in the attacker's mailbox: commands of the victim, and things that are `known` to have been said."""
-    found = [item for data in mail for item in (*_spoken(data, dialect), *_quoted(data, known))]
+    kept = [item._replace(where=MAILBOX, session=0) for item in known]
+    found = [item for data in mail for item in (*_spoken(data, dialect), *_quoted(data, kept))]
     return list({(item.what, item.value): item for item in reversed(found)}.values())[::-1]
 
 
@@ -115,5 +118,16 @@ def _quoted(data: bytes, known: Iterable[Item]) -> list[Item]:
         place = re.search(rf"(?<!\w){re.escape(item.value)}(?!\w)", text) if item.what in SECRETS else None
         if place:
             line = text[: place.start()].rpartition("\n")[2] + text[place.start() :].split("\n", 1)[0]
-            found.append(item._replace(where=MAILBOX, line=line.strip(), session=0))
+            found.append(item._replace(line=line.strip()))
     return found
+
+
+def overheard(
+    dialogue: Dialogue, passwords: Iterable[str], read: Iterable[Item], where: str, session: int
+) -> list[Item]:
+    """Those of these passwords that a client has said as a word of its own and that were not `read` so far: in a
+    command that the dialect does not know, or where the protocol expects something else."""
+    known = {item.value for item in read}
+    wanted = [Item("password", password, where, "", session) for password in passwords if password not in known]
+    said = (e for e in dialogue.events if e.sender == CLIENT and e.layer == TEXT and not e.encrypted)
+    return _quoted(b"".join(event.data for event in said if event.kind != "message"), wanted) if wanted else []

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from labkit.attacks.account import ADDRESS, NAME
 from labkit.attacks.deeds import LOGIN, Deed, last_of_each
+from labkit.attacks.engine.side import KEPT
 from labkit.attacks.evidence import Evidence
 from labkit.attacks.loot import SECRETS, Item, Loot, stored
 from labkit.attacks.vector import Vector
@@ -93,8 +94,15 @@ def judge(case: Case) -> Verdict:
     if not victims:
         why = "no client has connected through the attacker, so nothing is known of what one would do"
         return Verdict(UNKNOWN, why, evidence=tuple(report.said for report in case.reports))
-    verdicts = tuple(_judge(case, victim, alone=len(victims) == 1) for victim in victims)
+    verdicts = (*_forgotten(case), *(_judge(case, victim, alone=len(victims) == 1) for victim in victims))
     return verdicts[0] if len(verdicts) == 1 else _together(verdicts)
+
+
+def _forgotten(case: Case) -> tuple[Verdict, ...]:
+    """What is known of the first connections, where only the last ones are kept."""
+    gone = case.sessions[0].number - 1
+    why = f"the connections up to number {gone} are not kept any more, so what their victims did is not known"
+    return (Verdict(UNKNOWN, why),) if gone else ()
 
 
 class Visit(NamedTuple):
@@ -114,6 +122,11 @@ class Visit(NamedTuple):
     def idle(self) -> bool:
         """Whether it says nothing of itself, and asked for nothing in any of its sessions."""
         return not self.reports and not any(session.begun for session in self.sessions)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it has a connection that is still open, and says nothing of itself."""
+        return not self.reports and any(session.open for session in self.sessions)
 
     @property
     def done(self) -> bool | None:
@@ -232,7 +245,7 @@ def _downgraded(case: Case, victim: Visit) -> list[str]:
 
 def _rewritten(case: Case, victim: Visit) -> list[str]:
     lines = _rewritten_lines(victim)
-    return ["the server took the attacker's recipient for the victim's", *lines] if lines else []
+    return ["an end took the attacker's words on a mail for the other's", *lines] if lines else []
 
 
 def _trusted(case: Case, victim: Visit) -> list[str]:
@@ -245,7 +258,7 @@ def _rewritten_lines(victim: Visit) -> list[str]:
         f"the mail for {', '.join(session.recipients)} went to {', '.join(session.passed_on)}"
         for session in victim.sessions
         if session.recipients and session.passed_on and session.passed_on != session.recipients
-    ]
+    ] + [line for session in victim.sessions for line in session.changed]
 
 
 def _with_rewritten(verdict: Verdict, victim: Visit) -> Verdict:
@@ -264,6 +277,14 @@ def _harmless(victim: Visit) -> Verdict:
     last = _last_deeds(victim)
     if unopened := next((session.unopened for session in victim.sessions if session.unopened), ""):
         return Verdict(UNKNOWN, f"what the victim said inside TLS is not known: {unopened}", evidence=said)
+    if any(session.cut for session in victim.sessions):
+        why = f"more crossed than the {KEPT >> 20} MiB of a connection that are kept: what became of it is not known"
+        return Verdict(UNKNOWN, why, evidence=said)
+    if any(report.hurried for report in victim.reports):
+        why = "the victim's time ran out while something was still at work for it: what it would have done is not known"
+        return Verdict(UNKNOWN, why, evidence=said)
+    if victim.goes_on:
+        return Verdict(UNKNOWN, "the victim's connection is still open: what becomes of it is not known yet")
     if victim.idle:
         why = "the victim connected and asked for nothing, so what it would have done is not known"
         return Verdict(UNKNOWN, why, evidence=said)
@@ -272,6 +293,10 @@ def _harmless(victim: Visit) -> Verdict:
     if last and victim.done is not False and not any(deed.unanswered for deed in last):
         why = "the victim did its work inside TLS with the real server"
         return Verdict(UNHARMED, why, evidence=_shown(victim, last))
+    if lost := next((deed for deed in last if deed.unanswered and deed.lasting), None):
+        return Verdict(
+            UNKNOWN, f"the server never answered the victim's {lost.what}, and may have done it", evidence=said
+        )
     if victim.sealed or any(deed.values for deed in last):  # what was handed out may be what the attacker asked for
         return Verdict(BROKEN, "the victim began its work inside TLS and did not end it", evidence=said)
     if victim.done:

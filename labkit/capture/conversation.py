@@ -4,6 +4,7 @@ Endpoints, chunks and conversations are plain records; how they are made is `rea
 """
 
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import NamedTuple
 
 from labkit.dialects.base import CLIENT, SERVER
@@ -33,12 +34,16 @@ class Chunk(NamedTuple):
     sender: str
     """`CLIENT` or `SERVER`."""
     kind: str
-    """data, gap, syn, syn-ack, ack (the third of the handshake), fin or rst."""
+    """data, gap, syn, syn-ack, ack (the third of the handshake), fin, rst, or again: data that was said before, with
+    other bytes."""
     data: bytes
-    """The payload; empty but for ``data``."""
+    """The payload; empty but for ``data`` and ``again``."""
     size: int
     """Bytes: of the payload, or missing in a gap."""
 
+
+_RECENT = 100
+"""Chunks that are looked through for what was said before."""
 
 Said = tuple[int, int, str, str, bytes, int]
 """What a `Chunk` has, as a bare tuple: there are many, and most are looked at once."""
@@ -65,6 +70,17 @@ class Conversation:
         """What was said, in order."""
         return list(map(Chunk._make, self.said))
 
+    def last(self, sender: str, size: int) -> bytes:
+        """The last `size` payload bytes of one side; fewer where a gap or many chunks stand between."""
+        found, held = [], 0
+        for _, _, by, kind, data, _ in islice(reversed(self.said), _RECENT):
+            if by == sender and kind == "gap":
+                break
+            if by == sender and kind == "data":
+                found.append(data)
+                held += len(data)
+        return b"".join(reversed(found))[max(held - size, 0) :]
+
     def stream(self, sender: str) -> bytes:
         """All payload bytes of one side, in order; gaps are left out."""
-        return b"".join(chunk.data for chunk in self.chunks if chunk.sender == sender)
+        return b"".join(chunk.data for chunk in self.chunks if chunk.sender == sender and chunk.kind == "data")

@@ -13,7 +13,7 @@ from labkit.capture.internet import UDP, tunnel
 from labkit.capture.layers import LINKS, PROTOCOLS, U16, Layer, Packet
 from labkit.capture.passed_over import NoTcp, PassedOver
 
-_CUT = NoTcp("frames cut inside a header")
+_CUT = NoTcp("headers cut by the capture")
 
 
 class Unwrapper:

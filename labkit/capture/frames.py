@@ -40,6 +40,8 @@ class Segment(NamedTuple):
     flags: int
     """The low byte of the TCP flags: FIN 1, SYN 2, RST 4, PSH 8, ACK 16."""
     payload: bytes
+    missing: int = 0
+    """Bytes of the payload behind these that the frame had on the wire and lacks in the capture."""
 
     @property
     def source(self) -> End:
@@ -76,7 +78,7 @@ class Share:
 
 ALL = Share(0, 1)
 
-Found = tuple[bytes, int, int, int, bytes]
+Found = tuple[bytes, int, int, int, bytes, int]
 """What a `Segment` has, as a bare tuple: there are many, and most are looked at once."""
 
 
@@ -90,7 +92,8 @@ def find(link: int, data: bytes) -> Found | None:
     beginning, total, middle, both, seq, ack, offset, flags = _USUAL(data)
     begin, end = 34 + (offset >> 4) * 4, 14 + total
     if beginning == IPV4_ON_ETHERNET and middle & _FRAGMENT_AND_PROTOCOL == TCP and 54 <= begin <= end:
-        return both, seq, ack, flags, data[begin:end]
+        payload = data[begin:end]
+        return both, seq, ack, flags, payload, end - begin - len(payload)
     return None
 
 

@@ -96,7 +96,19 @@ def _authenticated(packet: Packet) -> Layer | NoTcp | None:
 def _udp(packet: Packet) -> Layer | NoTcp:
     source, target = U16(packet.data, packet.start)[0], U16(packet.data, packet.start + 2)[0]
     packet.start += 8
-    return tunnel(target, source) or PLAIN_UDP
+    return tunnel(target, source) or (_DTLS if _is_dtls(packet.data[packet.start : packet.end]) else PLAIN_UDP)
+
+
+_DTLS = NoTcp("DTLS, which is TLS over UDP", hides=False)
+
+
+def _is_dtls(payload: bytes) -> bool:
+    """Whether a datagram begins with the header of a DTLS record (RFC 6347 §4.1)."""
+    return len(payload) >= 13 and 20 <= payload[0] <= 26 and payload[1:3] in _DTLS_VERSIONS and payload[11] <= 0x48
+
+
+_DTLS_VERSIONS = {b"\xfe\xff", b"\xfe\xfd", b"\xfe\xfc"}
+"""DTLS 1.0, 1.2 and 1.3."""
 
 
 def tunnel(target: int, source: int) -> Layer | NoTcp | None:
@@ -110,7 +122,8 @@ def _tcp(packet: Packet) -> Found | NoTcp:
     begin = at + (offset >> 4) * 4
     if begin < at + 20 or begin > packet.end:
         return _DAMAGED_TCP
-    return packet.hosts + ports, seq, ack, flags, packet.data[begin : packet.end]
+    payload = packet.data[begin : packet.end]
+    return packet.hosts + ports, seq, ack, flags, payload, packet.end - begin - len(payload)
 
 
 ETHERTYPES.update({0x0800: _ip, 0x86DD: _ip})

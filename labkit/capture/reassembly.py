@@ -31,7 +31,7 @@ because frames may be missing from the capture."""
 _AFTER_RESET = 10_000
 """Frames for which a connection that was reset is watched."""
 _SIGNALS = SYN | FIN | RST
-_CONTENT = {"syn", "syn-ack", "data"}
+_CONTENT = {"syn", "syn-ack", "data", "gap"}
 _HALF, _WRAP = 1 << 31, 0xFFFFFFFF
 _new = tuple.__new__
 """Makes `Segment` of a tuple, in half the time of `Segment(…)`; there are many."""
@@ -54,18 +54,21 @@ def conversations(
     for number, record in enumerate(frames, 1):
         if record is None:
             continue
-        time, link_type, data, _ = record
+        time, link_type, data, length = record
         found = find(link_type, data) or unwrap.find(link_type, data)
         if found is None:
             continue
-        key, seq, ack, flags, payload = found
+        key, seq, ack, flags, payload, missing = found
+        if missing:  # cut by the capture, unless its header says more than was on the wire
+            missing = min(missing, max(length - len(data), 0))
+            found = key, seq, ack, flags, payload, missing
         side = sides.get(key)
         if side is not None and side.steady and not flags & _SIGNALS:
             # Nearly all segments come here, and what else there is to look at would say the same.
             side.has_acknowledged = ack
-            if not payload:
+            if not (payload or missing):
                 continue
-            if seq == side.next and ack == side.peer.next:
+            if seq == side.next and ack == side.peer.next and not missing:
                 side.next = (seq + len(payload)) & _WRAP
                 side.said.append((time, number, side.name, "data", payload, len(payload)))
                 continue
@@ -83,7 +86,7 @@ def conversations(
             side = _open(sides, seg)
         if side is None:
             # What follows the end of a connection, or only acknowledges, is not a conversation of its own.
-            if key in ended or not (payload or flags & _SIGNALS):
+            if key in ended or not (payload or missing or flags & _SIGNALS):
                 continue
             side = _open(sides, seg)
         connection = side.connection
@@ -262,7 +265,7 @@ class _Connection:
 
     def _deliver(self, side: _Side, seg: Segment, time: int, frame: int) -> bool:
         """Take a segment if its turn has come; whether it is done with."""
-        _, seq, ack, flags, payload = seg
+        _, seq, ack, flags, payload, missing = seg
         peer = side.peer
         if flags & (RST | SYN) and self._stray(side, seg):
             return True
@@ -270,7 +273,8 @@ class _Connection:
             if not self._synchronise(side, seg, time, frame):
                 return False
             seq = first_byte(seg)
-        if flags & ACK and (payload or flags & (FIN | RST) or not side.acknowledged):
+        tells = payload or missing or flags & (FIN | RST)
+        if flags & ACK and (tells or not side.acknowledged):
             if side.next is None and not flags & RST:
                 return False
             if peer.next is None or 0 < (ack - peer.next) & _WRAP <= _HALF:
@@ -282,7 +286,7 @@ class _Connection:
                 side.acknowledged = True
                 if side is self.client and peer.begin is not None and side.begin is not None:
                     self._say(side, "ack", time, frame)
-        if not payload and not flags & (FIN | RST):
+        if not tells:
             return True
         if flags & RST and (peer.held.first or (side.next is None and side.held.first)):
             return False  # it ends the connection, so what still waits comes first
@@ -291,11 +295,15 @@ class _Connection:
         known = (side.next - seq) & _WRAP
         if known >= _HALF:
             return False
+        if known and payload:
+            self._compare(side, seg, known, time, frame)
         if known < len(payload) and not side.closed:
             fresh = payload[known:] if known else payload
             side.next = (seq + len(payload)) & _WRAP
             side.reset = False
             self._say(side, "data", time, frame, fresh)
+        if missing and not side.closed:
+            self._skip(side, (seq + len(payload) + missing) & _WRAP, time, frame)
         if flags & RST:
             return self._reset(side, time, frame)
         if flags & FIN and not side.closed:
@@ -304,6 +312,16 @@ class _Connection:
             self._say(side, "fin", time, frame)
             self.over = peer.closed
         return True
+
+    def _compare(self, side: _Side, seg: Segment, known: int, time: int, frame: int) -> None:
+        """Say it where the first `known` bytes of a segment were said before and are others now."""
+        behind = known - side.closed  # a FIN has a number of its own
+        before = self.conversation.last(side.name, behind)
+        start = behind - len(before)
+        again = seg.payload[start:behind]
+        is_probe = len(seg.payload) == 1  # the byte of a keep-alive means nothing (RFC 9293 §3.8.4)
+        if again != before[: len(again)] and not is_probe:
+            self._say(side, "again", time, frame, again)
 
     def _stray(self, side: _Side, seg: Segment) -> bool:
         """Whether a reset or the answer to a SYN is of another connection, so that it changes nothing.

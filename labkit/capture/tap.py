@@ -147,7 +147,7 @@ def _story(path: _Path, hosts: tuple[str, str], server: Address, client: Address
         number += 1
         flags = _FLAGS[kind]
         ack = (first[_OTHER[sender]] + heard) & _WRAP if flags & ACK else 0
-        path.record((ways[sender], following[sender], ack, flags, payload), number)
+        path.record((ways[sender], following[sender], ack, flags, payload, 0), number)
         following[sender] = (following[sender] + len(payload) + bool(flags & (SYN | FIN))) & _WRAP
 
     return tell

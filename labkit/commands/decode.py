@@ -12,7 +12,7 @@ from labkit.decode.asked import NO_CONNECTION, asks
 from labkit.decode.event import Dialogue
 from labkit.decode.privacy import visible
 from labkit.decode.shares import told
-from labkit.decode.tls.problems import lacks_secret
+from labkit.decode.tls.problems import of_other_sessions
 from labkit.show.json_lines import json_line, lookups_line
 from labkit.show.readings import Reading
 from labkit.show.terminal import plain_text
@@ -108,7 +108,7 @@ def _closed(chosen: argparse.Namespace, states: Counter[str]) -> Iterator[str]:
     closed = [state for state in states if state not in (_OPENED, _NOTHING_TO_OPEN)]
     if states[_OPENED] or not closed:
         return
-    others = [problem for problem in closed if not lacks_secret(problem)]
+    others = [problem for problem in closed if not of_other_sessions(problem)]
     number = sum(states[problem] for problem in closed)
     opens_nothing = f"The key log {chosen.keylog} opens no TLS session in {chosen.file}, which has {number:,}"
     if others:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from labkit.capture.conversation import CLIENT, SERVER, Conversation, Endpoint, Said
 from labkit.decode.event import TCP, TEXT, TLS, Dialogue, Event, TLSSession
+from labkit.decode.greeting import doubted
 from labkit.decode.preface import LONGEST, PREFACES, Part, may_have_preface, preface
 from labkit.decode.text_layer import TextLayer, words
 from labkit.decode.tls import Message, Stream
@@ -25,6 +26,8 @@ _new = tuple.__new__
 _GREETING = 512
 """Bytes that a side says first and that tell the dialect (RFC 5321 §4.5.3.1.5)."""
 _BOTH = (CLIENT, SERVER)
+_MAY_ALLOW = {True: ("reply",), False: ("reply", "greeting")}
+"""Whether the beginning was captured -> the kinds of phrases for which the go-ahead may be taken."""
 
 
 def read(
@@ -54,7 +57,7 @@ def read(
         _name(names, conversation.client) or CLIENT,
         names.get(f"{_end(conversation.client)}>") or _name(names, conversation.server) or SERVER,
         walk.dialect,
-        tuple(walk.events),
+        tuple(doubted(walk.events, walk.dialect, _begins(conversation))),
         walk.session(),
     )
 
@@ -179,7 +182,7 @@ class _Walk:
         for time, self._frame, sender, kind, data, size in said:
             self._time = time / 1e9
             if kind != "data":
-                self._signal(sender, kind, size)
+                self._signal(sender, kind, data, size)
                 continue
             position[sender] += size
             if self._before and not (data := self._after_preface(sender, data)):
@@ -194,13 +197,14 @@ class _Walk:
         said = (event for event in self.events if event.layer == TEXT and event.kind != "preface")
         return [(0, event.frame, event.sender, "data", event.data, len(event.data)) for event in said]
 
-    def _signal(self, sender: str, kind: str, size: int) -> None:
+    def _signal(self, sender: str, kind: str, data: bytes, size: int) -> None:
         if kind == "gap":
             self._unfinished(sender)
             self._holes.add(sender)
             if sender in self._in_tls:
                 self._add_tls(sender, self._stream.lose(self._role(sender)))
-        self._add(sender, TCP, kind, SIGNALS[kind][0], b"", False, size, _SIGNALS)
+        sealed = kind == "again" and sender in self._in_tls
+        self._add(sender, TCP, kind, SIGNALS[kind][0], data, sealed, size, _SIGNALS)
 
     def _finish(self) -> None:
         for side, data in self._before_data.items():
@@ -328,6 +332,8 @@ class _Walk:
         if not self._agreed and self._is_asked_for():
             self._started = "explicit"
             self._name_go_ahead()
+        elif not self._agreed and self._holes and not inside_tls_at(self._conversation.server.port):
+            self._started = ""
         self._turned = sender == SERVER and begins_hello(data) is True
         self._stream = Stream(self._secrets)
         self._streams.append(self._stream)
@@ -342,12 +348,15 @@ class _Walk:
         return any(event.title in self.dialect.upgrades and event.sender == CLIENT for event in self.events)
 
     def _name_go_ahead(self) -> None:
-        """A reply that was taken for another's was the go-ahead, because TLS follows it."""
+        """A reply that was taken for another's, or for the greeting, was the go-ahead, because TLS follows it."""
+        kinds = _MAY_ALLOW[_begins(self._conversation)]
         for number in range(len(self.events) - 1, -1, -1):
             event = self.events[number]
             if event.sender == CLIENT and event.layer == TEXT:
                 return
-            if event.kind == "reply" and event.title == (self.dialect and self.dialect.go_ahead):
+            if event.kind == "gap":
+                kinds = _MAY_ALLOW[True]  # the greeting is no go-ahead if something stood between
+            if event.kind in kinds and event.title == (self.dialect and self.dialect.go_ahead):
                 self.events[number] = event._replace(kind="go-ahead")
                 return
 

@@ -62,7 +62,7 @@ class Event(NamedTuple):
     layer: str
     """`TCP` (signals), `TEXT` (phrases of the dialect) or `TLS` (records and handshake messages)."""
     kind: str
-    """TCP: syn, syn-ack, ack, fin, rst, gap. TEXT: the kinds of `labkit.dialects.base.Phrase`. TLS: handshake,
+    """TCP: syn, syn-ack, ack, fin, rst, gap, again. TEXT: the kinds of `labkit.dialects.base.Phrase`. TLS: handshake,
     change-cipher-spec, alert, application-data, heartbeat, unknown."""
     title: str
     """SYN, EHLO, 250, ClientHello, application data, …"""
@@ -105,7 +105,8 @@ class TLSSession:
     """What is known of the TLS session inside a conversation."""
 
     started: str
-    """``explicit`` (after an upgrade command) or ``implicit`` (from the first byte)."""
+    """``explicit`` (after an upgrade command) or ``implicit`` (from the first byte); where what stood before it is not
+    in the capture, what the server's port tells, and empty for a port that tells nothing."""
     version: str
     """``TLS 1.3``; empty when no ServerHello was seen."""
     cipher: str

@@ -51,7 +51,7 @@ def crossed(event: Event) -> str:
 
 
 def _turns(events: Sequence[Event]) -> int:
-    senders = [event.sender for event in events if event.kind not in ("ack", "fin", "rst", "gap")]
+    senders = [event.sender for event in events if event.kind not in ("ack", "fin", "rst", "gap", "again")]
     return sum(1 for before, after in pairwise(senders) if (before, after) == (CLIENT, SERVER))
 
 

@@ -2,49 +2,38 @@
 
 Only what crossed the wire in clear counts, whatever the reader's own secrets opened; a phrase without its end counts as
 far as it goes. What a dialect's phrases tell, and where mail lies in them, is stated by the dialect, and what a login
-tells by `labkit.dialects.sasl`. Mail is read by `labkit.mail.mime`: its encodings hide nothing (RFC 2045 §6, RFC 2047).
+tells by `labkit.dialects.sasl`, and what mail tells by `labkit.decode.told_in_mail`.
 Names in TLS are SNI (RFC 6066 §3) and, up to TLS 1.2, the certificate.
 """
 
 import re
 from base64 import b64decode
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import cache
-from itertools import accumulate, groupby
+from itertools import accumulate, groupby, pairwise
 from operator import attrgetter
 from typing import NamedTuple
 
-from labkit.decode import preface
+from labkit.decode import preface, told_in_mail
 from labkit.decode.event import CLIENT, TEXT, TLS, Dialogue, Event, fields_named
 from labkit.decode.tls_start import is_text
+from labkit.decode.told_in_mail import Seen
 from labkit.dialects import sasl
 from labkit.dialects.base import CHALLENGE, MECHANISM, RESPONSE, Dialect, Disclosed
 from labkit.dialects.reader import text_end
-from labkit.mail.charset import field_text, text, unbase64
-from labkit.mail.mime import Entity, as_read
+from labkit.mail.charset import text, unbase64
+from labkit.mail.mime import as_read
 
 _LONGEST = 2048
 """Bytes of a command or reply in which a thing that it tells must lie whole."""
-_HEADER_FIELD = re.compile(
-    rb"^([!-9;-~]+)[ \t]*:(?:[ \t]|\r?\n(?=[ \t]))*([^\r\n]+(?:\r?\n[ \t]+[^\r\n]+)*)", re.MULTILINE
-)
-"""A field; its value may begin on the next line (RFC 5322 §2.2.3)."""
-_TELLING = frozenset(
-    b"""subject from sender reply-to to cc bcc message-id in-reply-to references comments keywords received return-path
-    resent-from resent-sender resent-to resent-cc resent-bcc resent-message-id delivered-to x-original-to list-id
-    disposition-notification-to newsgroups followup-to organization organisation user-agent x-mailer nntp-posting-host
-    x-posting-host injection-info authentication-results""".split()
-)
-_TELLING_FAMILIES = (b"x-originating-", b"x-sender", b"x-forwarded-")
-"""Fields that tell about people, their hosts and their programs, and how the names of some more begin."""
 
 
 class Exposure(NamedTuple):
     """One thing that can be read on the way."""
 
     what: str
-    """password, bearer token, password hash, user name, sender, recipient, subject, message, server name, …"""
+    """password, bearer token, password hash, user name, sender, recipient, subject, message, encrypted content, …"""
     value: str
     """What an eavesdropper learns, decoded."""
     event_index: int
@@ -67,16 +56,24 @@ def visible(dialogue: Dialogue, whole: bool = False) -> list[Exposure]:
         if event.layer == TLS and event.title in _TOLD
         for what, value, *span in _handshake(event)
     ]
+    again = ((index, event.data.rstrip(b"\r\n")) for index, event in clear if event.kind == "again")
+    found += [Exposure("text", text(said), index, 0, len(said)) for index, said in again if said and is_text(said)]
     if texts and texts[0][1].kind == "preface":
         found += _to_proxies(texts)
     if dialogue.dialect:
         begins = whole or not dialogue.events or dialogue.events[0].kind in ("syn", "syn-ack")
-        found += _said(dialogue.dialect, texts, begins)
+        found += _said(dialogue.dialect, texts, begins, _behind_gaps(dialogue.events))
     else:
         what = "file" if dialogue.part_of else "text"
         said = (one for one in texts if dialogue.part_of or is_text(one[1].data))
         found += [Exposure(what, text(event.data), index, 0, len(event.data)) for index, event in said]
     return sorted(found, key=attrgetter("event_index", "start"))
+
+
+def _behind_gaps(events: Sequence[Event]) -> set[int]:
+    """The indices of what the client says first behind each of its gaps."""
+    own = [(index, event.kind) for index, event in enumerate(events) if event.sender == CLIENT]
+    return {index for (_, before), (index, _) in pairwise(own) if before == "gap"}
 
 
 def _to_proxies(events: "list[_Numbered]") -> Iterator[Exposure]:
@@ -95,20 +92,26 @@ def as_begun(event: Event) -> Event:
     return event._replace(kind=kind, title=title)
 
 
-_Seen = tuple[str, str, int, int]
 _Numbered = tuple[int, Event]
 
 
-def _said(dialect: Dialect, events: list[_Numbered], begins: bool) -> Iterator[Exposure]:
-    """What is told in a dialect; `begins` is whether the conversation was captured from its beginning."""
+def _said(dialect: Dialect, events: list[_Numbered], begins: bool, behind_gaps: Collection[int]) -> Iterator[Exposure]:
+    """What is told in a dialect; `begins` is whether the conversation was captured from its beginning.
+
+    `behind_gaps` are the indices of the client's phrases before which bytes of it are missing.
+    """
     login = _Steps(dialect.reveals) if dialect.reveals else _Login(dialect.sasl)
+    command = ""
     for index, event in events:
+        command = event.title if event.kind == "command" else command
         seen = login.read(event)
-        for what, value, *span in (*seen, *_mail(dialect, event)) if event.kind == "message" else seen:
+        counted = event.sender == CLIENT and command in dialect.counted
+        told = told_in_mail.in_phrase(dialect, event, counted) if event.kind == "message" else ()
+        for what, value, *span in (*seen, *told):
             yield Exposure(what, value, index, *span)
         if event.kind == "unknown" and is_text(event.data) and len(said := event.data.rstrip(b"\r\n")) > 1:
             yield Exposure("text", text(said), index, 0, len(said))
-    yield from _mail_as_commands(dialect, events, begins)
+    yield from _mail_as_commands(dialect, events, begins, behind_gaps)
     for phrases in _with_continuations(events):
         if reads := dialect.discloses.get(phrases[0][1].title):
             found = _told(dialect, reads, phrases) if isinstance(reads, str) else _counted(reads, phrases)
@@ -163,7 +166,8 @@ def _counted(
     reads: Callable[[bytes], Iterable[Disclosed]], phrases: list[_Numbered]
 ) -> Iterator[tuple[str, bytes, int, int, int]]:
     """What the dialect's own function finds in a phrase."""
-    whole = b"".join(event.data for _, event in phrases)[:_LONGEST]
+    whole = b"".join(event.data for _, event in phrases)
+    whole = whole if phrases[0][1].kind == "message" else whole[:_LONGEST]
     starts = list(accumulate((len(event.data) for _, event in phrases), initial=0))
     for what, value, start, end in reads(whole):
         if value:
@@ -200,8 +204,8 @@ class _Steps:
         self._challenge: bytes | None = None
         """The last challenge, until it is responded to."""
 
-    def read(self, event: Event) -> list[_Seen]:
-        found: list[_Seen] = []
+    def read(self, event: Event) -> list[Seen]:
+        found: list[Seen] = []
         for what, value, start, end in self._reveals(event.title, event.data):
             if what == MECHANISM:
                 self._begin(value)
@@ -234,13 +238,14 @@ class _Login:
         self._begins = _compiled(pattern)
         self._login: sasl.Login | None = None
 
-    def read(self, event: Event) -> list[_Seen]:
+    def read(self, event: Event) -> list[Seen]:
         cut = event.origin.begun is not None
-        if event.kind == "command" and not (self._login and _is_sent_ahead(event)):
+        if event.kind == "command" and not _is_sent_ahead(event):
             return self._begin(event, cut)
-        if event.kind == "challenge" and self._login:
-            self._login.challenge(_decoded(_CHALLENGE.search(event.data.strip(b"\r\n"))[1], cut))
-        if event.kind in ("command", "credential") and self._login:
+        if event.kind == "challenge":
+            self._ask(_decoded(_CHALLENGE.search(event.data.strip(b"\r\n"))[1], cut))
+        if event.kind in ("command", "credential"):
+            self._login = self._login or sasl.without_beginning(b"", _decoded(event.data.strip().strip(b'"'), cut))
             return [
                 seen
                 for line in _RESPONSE.finditer(event.data)
@@ -248,12 +253,17 @@ class _Login:
             ]
         return []
 
-    def _begin(self, event: Event, cut: bool) -> list[_Seen]:
+    def _ask(self, challenge: bytes) -> None:
+        self._login = self._login or sasl.without_beginning(challenge, b"")
+        if self._login:
+            self._login.challenge(challenge)
+
+    def _begin(self, event: Event, cut: bool) -> list[Seen]:
         match = self._begins.match(event.data)
         self._login = sasl.Login(text(match["mechanism"])) if match else None
         return self._part(match["initial"], match.start("initial"), cut) if match and match["initial"] else []
 
-    def _part(self, coded: bytes, start: int, cut: bool) -> list[_Seen]:
+    def _part(self, coded: bytes, start: int, cut: bool) -> list[Seen]:
         if coded == _CANCELLED:
             self._login = None
         if not self._login:
@@ -279,8 +289,8 @@ _SHORTEST = 8
 """Bytes of base64 that are no word of a command."""
 _CHALLENGE = re.compile(rb'(?:^\S+ )?"?([^\s"]*)"?$')
 """What stands behind the status of a line, or in quotes."""
-_RESPONSE = re.compile(rb'^(?!\{\d+\+?\}\r?$)(?:"([^"\r\n]*)"|([^\r\n]+))\r?$', re.MULTILINE)
-"""A line that is no announcement of a literal."""
+_RESPONSE = re.compile(rb'^(?!\{\d+\+?\}\r?$)(?:"([^"\r\n]*)(?:"|(?=\r?\n?\Z))|([^\r\n]+))\r?$', re.MULTILINE)
+"""A line that is no announcement of a literal; a quoted string may lack its end where the phrase does."""
 _CANCELLED = b"*"
 """What calls a login off (RFC 4954 §4)."""
 _EMPTY = b"="
@@ -309,16 +319,13 @@ def _padded_anew(coded: bytes) -> bytes:
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]+=?")
 
 
-def _mail(dialect: Dialect, event: Event) -> Iterator[_Seen]:
-    """What a phrase of kind message tells."""
-    for start, end in dialect.messages(event.data):
-        yield from _in_message(as_read(event.data[start:end]), start)
-
-
-def _mail_as_commands(dialect: Dialect, events: list[_Numbered], begins: bool) -> Iterator[Exposure]:
+def _mail_as_commands(
+    dialect: Dialect, events: list[_Numbered], begins: bool, behind_gaps: Collection[int]
+) -> Iterator[Exposure]:
     """Mail that the client did not hold back when the server would not have it, which takes its lines for commands.
 
-    A capture that does not begin with the conversation may begin in a message, and in its text.
+    A capture that does not begin with the conversation may begin in a message, and in its text; behind a gap the
+    command that announces a message may be missing.
     """
     if not any(event.title == "unknown command" for _, event in events):
         return
@@ -327,13 +334,14 @@ def _mail_as_commands(dialect: Dialect, events: list[_Numbered], begins: bool) -
     for unknown, run in groupby(said, lambda one: one[1].kind == "command" and one[1].title == "unknown command"):
         phrases = list(run)
         before, announced = announced, phrases[-1][1].title in dialect.delivers
+        before = before or phrases[0][0] in behind_gaps
         is_mail = unknown and before and (in_text or _FIELD.match(phrases[0][1].data))
         in_text = False
         if not is_mail:
             continue
         starts = list(accumulate((len(event.data) for _, event in phrases), initial=0))
         whole = b"".join(event.data for _, event in phrases)
-        for what, value, start, end in _in_message(as_read(whole[: text_end(whole)]), 0):
+        for what, value, start, end in told_in_mail.in_message(as_read(whole[: text_end(whole)]), 0):
             number = bisect_right(starts, start) - 1
             index, event = phrases[number]
             yield Exposure(what, value, index, start - starts[number], min(end - starts[number], len(event.data)))
@@ -342,28 +350,7 @@ def _mail_as_commands(dialect: Dialect, events: list[_Numbered], begins: bool) -
 _FIELD = re.compile(rb"[A-Za-z][A-Za-z-]*:[ \t]")
 
 
-def _in_message(message: Entity, start: int) -> Iterator[_Seen]:
-    """The fields and the text of a message whose first byte stands at `start` of the event."""
-    at = message.start + start
-    for match in _HEADER_FIELD.finditer(message.header):
-        name = match[1].lower()
-        if name in _TELLING or name.startswith(_TELLING_FAMILIES):
-            yield text(name), field_text(match[2]), at + match.start(2), at + match.end(2)
-    for part in message.leaves():
-        if part.inner:
-            yield from _in_message(part.inner, start)
-        elif size := len(part.body.rstrip(b"\r\n")):
-            what = ("message", part.text) if part.is_text else ("attachment", _attachment(part))
-            yield *what, start + part.body_start, start + part.body_start + size
-
-
-def _attachment(part: Entity) -> str:
-    """What is attached, not its bytes, which are no text."""
-    kind = "/".join(part.type)
-    return f"{part.file_name} ({kind})" if part.file_name else kind
-
-
-def _handshake(event: Event) -> Iterator[_Seen]:
+def _handshake(event: Event) -> Iterator[Seen]:
     """What a message of TLS tells whose title is in `_TOLD`."""
     names, groups = _TOLD[event.title]
     fields = event.origin.fields_in(event, groups)

@@ -131,7 +131,7 @@ def _end(conversation: Conversation) -> Place:
 
 def _lacks_secret(dialogue: Dialogue) -> bool:
     session = dialogue.session
-    return session is not None and not session.opened and problems.lacks_secret(session.problem)
+    return session is not None and problems.lacks_secret(session.problem)
 
 
 def _is_resumed(dialogue: Dialogue) -> bool:

@@ -80,12 +80,16 @@ def _asks_again(dialect: Dialect, event: Event) -> bool:
 
 
 _STEPS: tuple[tuple[str, str, Callable[[Dialect, Event], bool]], ...] = (
-    ("greeting", "The server speaks first, and says which protocol it speaks.", _greets),
+    ("greeting", "The server greets, and says which protocol it speaks.", _greets),
     ("question", "The client asks what the server can do: {dialect.ask}.", _asks),
     ("offer", "The server offers {dialect.token} in its answer.", _offers),
     ("upgrade", "The client asks to start TLS: {dialect.upgrade}.", _upgrades),
-    ("go-ahead", "The server agrees: {dialect.go_ahead}. The next byte is TLS.", _goes_ahead),
-    ("handshake", "Both sides shake hands on the same TCP connection, and forget what was said before.", _shakes_hands),
+    ("go-ahead", "The server agrees: {dialect.go_ahead}. The next byte is to be TLS.", _goes_ahead),
+    (
+        "handshake",
+        "Both sides shake hands on the same connection, and are to forget what was said before.",
+        _shakes_hands,
+    ),
     ("first words in TLS", "Inside TLS the client asks afresh: only this answer counts.", _asks_again),
 )
 """(name, what happens, how to recognise it), in the order of the protocol."""

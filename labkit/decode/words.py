@@ -10,13 +10,17 @@ SIGNALS = {
     "ack": ("ACK", "The client confirms: the connection is open, and nothing about it is secret."),
     "fin": ("FIN", "This side has said everything and closes its direction (RFC 9293 §3.6)."),
     "rst": ("RST", "This side breaks the connection off (RFC 9293 §3.5.2)."),
+    "again": (
+        "other bytes",
+        "What this side has said here before comes again with other bytes; which of them were taken is not known.",
+    ),
     "gap": ("gap", "Bytes are missing from the capture here; what they said is not known."),
 }
 """Kind of a TCP signal -> its title and its meaning."""
 
 _PHRASES = {
-    "go-ahead": "The go-ahead: from the next byte on, both sides speak TLS on this same connection.",
-    "refusal": "The server refuses to start TLS: what follows, if anything does, is in clear text.",
+    "go-ahead": "The go-ahead: from the next byte on, both sides are to speak TLS on this same connection.",
+    "refusal": "The server refuses to start TLS: this reply leaves the connection as it is.",
     "challenge": "The server asks for the next part of the login, in base64.",
     "credential": "A part of the login in base64: an encoding, not encryption.",
     "injected": "Clear text behind the upgrade command or the go-ahead: to be discarded, anyone may have written it.",
@@ -32,6 +36,9 @@ _BEGUN = {
     "continuation": "The beginning of what was to complete a command; its end was never seen.",
 }
 """Kind of a phrase that was begun -> what its bytes are."""
+
+
+_DOUBTFUL = "The greeting, or the answer to something that the capture does not have."
 
 
 class Signals:
@@ -90,3 +97,10 @@ class Words:
 
     def _explain(self, event: Event, line: str) -> str:
         return self._dialect.explain(event.kind, event.title, line)
+
+
+class DoubtfulWords(Words):
+    """The origin of the first phrase of a server, where it is not known whether it greets or answers."""
+
+    def _always(self, event: Event) -> str:
+        return _DOUBTFUL

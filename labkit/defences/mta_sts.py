@@ -23,10 +23,9 @@ WAIT = 300
 _RECORD = re.compile(r"v=STSv1(?P<fields>(?:[ \t]*;[ \t]*[A-Za-z0-9][\w.-]{0,31}=[!-:<>-~]+)+)[ \t]*;?[ \t]*", re.ASCII)
 """The grammar of the record (§3.1)."""
 _ID = re.compile(r"[A-Za-z0-9]{1,32}", re.ASCII)
-_VISIBLE = r"!-~\x80-\U0010ffff"
-_FIELD = re.compile(
-    rf"(?P<name>[A-Za-z0-9][\w.-]{{0,31}}):[ \t]*(?P<value>[{_VISIBLE}](?:[ {_VISIBLE}]*[{_VISIBLE}])?)[ \t]*", re.ASCII
-)
+_CONTROL = r"\x00-\x1f\x7f"
+_VALUE = rf"[^ {_CONTROL}](?:[^{_CONTROL}]*[^ {_CONTROL}])?"
+_FIELD = re.compile(rf"(?P<name>[A-Za-z0-9][\w.-]{{0,31}}):[ \t]*(?P<value>{_VALUE})[ \t]*", re.ASCII)
 _AGE = re.compile(r"[0-9]{1,10}", re.ASCII)
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _PATTERN = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*", re.ASCII)

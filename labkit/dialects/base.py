@@ -146,6 +146,9 @@ class Dialect:
     """Whether the client speaks before the server says anything."""
     more_follows: Collection[str] = ()
     """Titles of replies behind which more of the same answer follows."""
+    concludes: str = ""
+    """Title of the reply that ends the answer to what was asked before, all of which an error in it undoes; empty where
+    each command is answered by itself."""
     accepts: Callable[[str, bytes], bool | None] | None = None
     """(title and bytes of a server's reply) -> whether it says that what was asked is done; None where it says neither,
     because the answer is still to come. None for a dialect whose kinds of replies tell (`labkit.dialects.writing`)."""
@@ -156,9 +159,15 @@ class Dialect:
     delivers: tuple[str, ...] = ()
     """Titles of the commands that bring a message, or what takes its place, to the server."""
     continues: str = r"(?!)"
-    """A regular expression for a command of `delivers` behind which the message goes on: a BDAT without LAST."""
+    """A regular expression for a command of `delivers` behind which the message goes on: a BDAT or BURL without
+    LAST."""
+    counted: Collection[str] = ()
+    """Those of them that tell how many bytes the message has, so that none of these is its end: ``BDAT``."""
     works: Collection[str] = ()
     """Titles of further commands that are a client's work: what is refused was not done."""
+    settled_by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Command of `works` that the server does only later -> the command whose success does it, and those that call it
+    off: ``DELE``, ``QUIT``, ``RSET``."""
     replies_to_message: str = ""
     """The command whose every success brings one more reply to the message: ``RCPT`` in LMTP (RFC 2033 §4.2)."""
     smuggled: Callable[[bytes], int] | None = None
@@ -190,6 +199,9 @@ class Dialect:
     reveals: Callable[[str, bytes], Iterable[Disclosed]] | None = None
     """(title and bytes of a phrase, or of the beginning of one) -> what it tells that `discloses` cannot say. A dialect
     that has it says all steps of its logins here, and `sasl` only tells where one begins."""
+    also_answers: Collection[str] = ()
+    """Statuses of a greeting with which the server answers commands, too: a capture that begins in the middle does not
+    tell which of them the first one is, unless it lists capabilities or has a timestamp."""
     timestamp: str = r"(?!)"
     """A regular expression for the challenge in a greeting, as group 1 (RFC 1939 §7); a dialect without one keeps this,
     which matches nothing."""

@@ -243,8 +243,10 @@ def _steal(tag: str, account: Credentials, login: int) -> bytes:
     )
 
 
-_ON_MESSAGES = ("FETCH", "STORE", "COPY", "MOVE", "EXPUNGE")
-_WORKS = ("SELECT", "EXAMINE", *_ON_MESSAGES, *(f"UID {verb}" for verb in _ON_MESSAGES))
+_ON_MESSAGES = ("FETCH", "STORE", "COPY", "MOVE", "EXPUNGE", "SEARCH", "SORT", "THREAD")
+_ON_MAILBOXES = ("SELECT", "EXAMINE", "LIST", "STATUS", "DELETE", "RENAME")
+"""Not CREATE, which many programs say of a mailbox that may be there; nor CLOSE, which browsers say, too."""
+_WORKS = (*_ON_MAILBOXES, *_ON_MESSAGES, *(f"UID {verb}" for verb in _ON_MESSAGES))
 
 
 def _preauth(greeting: bytes) -> bytes:
@@ -303,6 +305,7 @@ IMAP = Dialect(
     go_ahead="OK",
     sections={"upgrade": "RFC 9051 §6.2.1", "forget": "RFC 9051 §6.2.1", "login": "RFC 9051 §6.2.3"},
     programs=("Dovecot",),
+    also_answers=("OK", "BYE"),
     messages=_messages,
     sasl=r"\S+ +AUTHENTICATE +(?P<mechanism>\S+)(?: +(?P<initial>\S+))?",
     reader=_Reader,

@@ -4,8 +4,9 @@ The server lists its capabilities in its greeting and, unasked, once more inside
 """
 
 import re
+from collections.abc import Iterator
 
-from labkit.dialects.base import Dialect
+from labkit.dialects.base import SERVER, Dialect, Disclosed
 from labkit.dialects.framing.coded_lines import CHUNK, CREDENTIAL, CodedLineReader, CodedLines
 from labkit.dialects.reader import LARGEST, WAIT, Buffer
 from labkit.dialects.writing import (
@@ -63,6 +64,7 @@ _LINES = CodedLines(
     go_aheads={"STARTTLS": "OK"},
     after_command={"STARTTLS": WAIT, "AUTHENTICATE": WAIT, "with literal": CHUNK},
     after_reply={"string": CREDENTIAL},
+    after_lost_reply={"AUTHENTICATE": CREDENTIAL, CREDENTIAL: CREDENTIAL},
     mail={"GETSCRIPT"},
 )
 _STATUS = re.compile(rb"(?:[^\n]*\n)*?(OK|NO|BYE)\b", re.IGNORECASE)
@@ -89,6 +91,11 @@ class _Reader(CodedLineReader):
         super().__init__()
         self._in_last_line = False
         """Whether a literal of the line that ends the reply is being read."""
+
+    def begun(self, sender: str) -> tuple[str, str]:
+        asked = self._unanswered[0] if self._unanswered else ""
+        gives = asked == "GETSCRIPT" and self._buffers[SERVER].startswith((b"{", b'"'))
+        return ("message", "message") if sender == SERVER and gives else super().begun(sender)
 
     def rest(self, sender: str) -> bytes:
         self._in_last_line = False
@@ -168,6 +175,27 @@ def _write_list(capabilities: Capabilities) -> str:
     return "".join(f'"{name}"' + (f' "{values}"' if space else "") + "\r\n" for name, space, values in named)
 
 
+_GIVEN = re.compile(rb'\s*(?:\{(\d+)\+?\}\r?\n|"((?:[^"\\]|\\.)*))')
+"""How a literal is announced, and a quoted string."""
+_REPLY_BEHIND = re.compile(rb"(?:(?:\A|(?<=\n))(?:OK|NO|BYE)\b[^\n]*\n?)?\Z")
+"""The last line where it is a reply of the server, else the end (RFC 5804 §4)."""
+
+
+def _script_text(data: bytes) -> Iterator[Disclosed]:
+    """The script that a client brings, or that a server gives as a string (RFC 5804 §2.9), as far as it came."""
+    given = _GIVEN.match(data)
+    if given and given[2] is not None:
+        start, end = given.span(2)
+    elif given:
+        start, end = given.end(), min(given.end() + int(given[1]), len(data))
+    else:  # without its beginning, where a script is given the reply stands behind it
+        start, end = 0, _REPLY_BEHIND.search(data).start()
+    said = data[start:end]
+    if script := said.strip():
+        start += len(said) - len(said.lstrip())
+        yield Disclosed("script text", script, start, start + len(script))
+
+
 def _login(user: str, password: str, tag: str) -> bytes:
     return untagged_command(f'AUTHENTICATE "PLAIN" "{plain(user, password)}"', tag)
 
@@ -179,7 +207,7 @@ _SCRIPT = (
     + r"(?P<{}>(?<=\")(?:[^\"\\]|\\.)*|(?<=\n)[^\r\n]*?(?=\s+[\"{{]|\r|\n|$))"
 )
 """The name of a script, as a group; the empty braces stand for the group's name."""
-_QUOTED_TEXT = r'"(?P<script_text>(?:[^"\\]|\\.)*)"'
+_QUOTED_TEXT = r'"(?P<script_text>(?:[^"\\]|\\.)*+)"?'
 """A script in the command itself; a longer one is a literal, and a message of its own."""
 
 
@@ -217,6 +245,7 @@ MANAGESIEVE = Dialect(
     go_ahead="OK",
     sections={"upgrade": "RFC 5804 §2.2", "forget": "RFC 5804 §2.2", "login": "RFC 5804 §2.1"},
     programs=("Dovecot",),
+    also_answers=("OK", "BYE"),
     messages=lambda _: (),
     sasl=rf"\s*AUTHENTICATE\s+{_STRING}(?P<mechanism>[^\"\s]+)\"?(?:\s+{_STRING}(?P<initial>[^\"\s]*))?",
     reader=_Reader,
@@ -226,7 +255,10 @@ MANAGESIEVE = Dialect(
     again="OK",
     logins=("AUTHENTICATE",),
     delivers=("PUTSCRIPT",),
-    works=("GETSCRIPT", "SETACTIVE", "DELETESCRIPT", "RENAMESCRIPT", "CHECKSCRIPT"),
+    works=(
+        *("HAVESPACE", "LISTSCRIPTS", "GETSCRIPT", "SETACTIVE"),
+        *("DELETESCRIPT", "RENAMESCRIPT", "CHECKSCRIPT"),
+    ),
     steps={
         "offer": "The server offers STARTTLS in its greeting, unasked.",
         "first words in TLS": "Inside TLS the server lists its capabilities again, unasked: only this list counts.",
@@ -242,7 +274,7 @@ MANAGESIEVE = Dialect(
         "RENAMESCRIPT": r"\s*RENAMESCRIPT\s+" + _SCRIPT.format("script") + r'"?\s+' + _SCRIPT.format("new_script"),
         "PUTSCRIPT": r"\s*PUTSCRIPT\s+" + _SCRIPT.format("script") + rf'(?:"?\s+{_QUOTED_TEXT})?',
         "CHECKSCRIPT": rf"\s*CHECKSCRIPT\s+{_QUOTED_TEXT}",
-        "message": (r"(?s)(\{\d+\+?\}\r?\n|\")?(?P<script_text>[^\s\"](?:.*[^\s\"])?)\"?\s*(?(1)\r?\nOK\b[^\n]*\n?)\Z"),
+        "message": _script_text,
         "OK": r'(?:(?<=\n)|\A)"(?P<script>(?:[^"\\\r\n]|\\.)+)"(?=\r\n|(?: ACTIVE)\r\n)(?: ACTIVE)?\r?\n',
     },
 )

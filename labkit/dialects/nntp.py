@@ -21,9 +21,11 @@ from labkit.dialects.writing import (
 COMMANDS = {
     "CAPABILITIES": "The client asks what the server can do (RFC 3977 §5.2).",
     "MODE READER": "The client says that it is a person's news reader (RFC 3977 §5.3).",
+    "MODE STREAM": "The client, a server itself, wants to send articles without waiting (RFC 4644 §2.3).",
     "STARTTLS": "The client asks to start TLS here, and sends nothing more before the go-ahead (RFC 4642 §2.2).",
     "AUTHINFO USER": "The client says its user name, as it is (RFC 4643 §2.3).",
     "AUTHINFO PASS": "The client says its password, as it is (RFC 4643 §2.3).",
+    "AUTHINFO SIMPLE": "The client says that its user name and password come on the next line (RFC 2980 §3.1.2).",
     "AUTHINFO SASL": "The client logs in; what follows is base64, which anyone can decode (RFC 4643 §2.4).",
     "GROUP": "The client chooses a newsgroup (RFC 3977 §6.1.1).",
     "LISTGROUP": "The client asks for the numbers of the articles in a newsgroup (RFC 3977 §6.1.2).",
@@ -35,6 +37,8 @@ COMMANDS = {
     "STAT": "The client asks whether an article is there (RFC 3977 §6.2.4).",
     "POST": "The client asks to post an article (RFC 3977 §6.3.1).",
     "IHAVE": "The client, a server itself, offers an article (RFC 3977 §6.3.2).",
+    "CHECK": "The client, a server itself, asks whether an article is wanted (RFC 4644 §2.4).",
+    "TAKETHIS": "The client, a server itself, sends an article with this line (RFC 4644 §2.5).",
     "DATE": "The client asks for the server's time (RFC 3977 §7.1).",
     "HELP": "The client asks for help (RFC 3977 §7.2).",
     "NEWGROUPS": "The client asks for new newsgroups (RFC 3977 §7.3).",
@@ -54,6 +58,7 @@ REPLIES = {
     "111": "The server's time (RFC 3977 §7.1).",
     "200": "The server is ready, and the client may post (RFC 3977 §5.1).",
     "201": "The server is ready, and the client may not post (RFC 3977 §5.1).",
+    "203": "Articles may come without waiting (RFC 4644 §2.3).",
     "205": "The server says goodbye and closes the connection (RFC 3977 §5.4).",
     "211": "The newsgroup is chosen: how many articles, the first and the last number (RFC 3977 §6.1.1).",
     "215": "The list follows (RFC 3977 §7.6).",
@@ -65,10 +70,14 @@ REPLIES = {
     "225": "The header fields follow (RFC 3977 §8.5).",
     "230": "The new articles follow (RFC 3977 §7.4).",
     "235": "The article has arrived (RFC 3977 §6.3.2).",
+    "238": "The article is wanted (RFC 4644 §2.4).",
+    "239": "The article has arrived (RFC 4644 §2.5).",
     "240": "The article has arrived (RFC 3977 §6.3.1).",
+    "250": "The login was right (RFC 2980 §3.1.2).",
     "281": "The login was right (RFC 4643 §2.3).",
     "335": "The server waits for the article; a line with a single dot ends it (RFC 3977 §6.3.2).",
     "340": "The server waits for the article; a line with a single dot ends it (RFC 3977 §6.3.1).",
+    "350": "The server waits for the user name and the password (RFC 2980 §3.1.2).",
     "381": "The user name is taken; the password is missing (RFC 4643 §2.3).",
     "382": "The server agrees to start TLS (RFC 4642 §2.2).",
     "383": "The server asks for the next part of the login (RFC 4643 §2.4).",
@@ -76,9 +85,14 @@ REPLIES = {
     "411": "There is no such newsgroup (RFC 3977 §6.1.1).",
     "423": "There is no article with that number.",
     "430": "There is no such article.",
+    "431": "The article may be offered again later (RFC 4644 §2.4).",
     "437": "The article is refused; do not try again (RFC 3977 §6.3.2).",
+    "438": "The article is not wanted (RFC 4644 §2.4).",
+    "439": "The article is refused; do not try again (RFC 4644 §2.5).",
     "440": "Posting is not allowed (RFC 3977 §6.3.1).",
     "441": "Posting failed (RFC 3977 §6.3.1).",
+    "450": "Not before a login (RFC 2980 §3.1.2).",
+    "452": "The login was wrong (RFC 2980 §3.1.2).",
     "480": "Not before a login (RFC 4643 §2.2).",
     "481": "The login was wrong (RFC 4643 §2.3).",
     "482": "The parts of a login come in the wrong order (RFC 4643 §2.3).",
@@ -133,9 +147,15 @@ class _Reader(CodedLineReader):
         verbs={verb.encode(): verb for verb in COMMANDS},
         greetings={"200", "201", "400", "502"},  # RFC 3977 §5.1
         go_aheads={"STARTTLS": "382"},
-        after_command={"STARTTLS": WAIT, "POST": WAIT, "IHAVE": WAIT, "AUTHINFO SASL": WAIT},
-        after_reply={"340": TEXT, "335": TEXT, "383": CREDENTIAL},
-        after_lost_reply={"POST": TEXT, "IHAVE": TEXT},
+        after_command={
+            **dict.fromkeys(("STARTTLS", "POST", "IHAVE", "AUTHINFO SASL", "AUTHINFO SIMPLE"), WAIT),
+            "TAKETHIS": TEXT,
+        },
+        after_reply={"340": TEXT, "335": TEXT, "350": CREDENTIAL, "383": CREDENTIAL},
+        after_lost_reply={
+            **dict.fromkeys(("POST", "IHAVE"), TEXT),
+            **dict.fromkeys(("AUTHINFO SIMPLE", "AUTHINFO SASL", CREDENTIAL), CREDENTIAL),
+        },
         texts=set(_TEXT_REPLIES.items()),
         mail={"ARTICLE", "HEAD", "BODY"},
     )
@@ -184,6 +204,8 @@ def _login(user: str, password: str, tag: str) -> bytes:
     return untagged_command(f"AUTHINFO USER {user}", tag) + untagged_command(f"AUTHINFO PASS {password}", tag)
 
 
+_BY_MESSAGE_ID = ("ARTICLE", "HEAD", "BODY", "STAT", "IHAVE", "CHECK", "TAKETHIS")
+
 WRITER = Writer(
     command=untagged_command,
     replies=lines(done="281 {text}", refused="502 {text}", later="580 {text}", odd="200 {text}", go_ahead="382 {text}"),
@@ -228,10 +250,11 @@ NNTP = Dialect(
     upgrade="STARTTLS",
     go_ahead="382",
     sections={"upgrade": "RFC 4642 §2.2", "forget": "RFC 4642 §2.2.2", "login": "RFC 4643 §2.3"},
+    also_answers=("200", "201", "400", "502"),
     messages=_messages,
-    logins=("AUTHINFO USER", "AUTHINFO PASS", "AUTHINFO SASL"),
-    delivers=("POST", "IHAVE"),
-    works=("GROUP", "ARTICLE", "HEAD", "BODY"),
+    logins=("AUTHINFO USER", "AUTHINFO PASS", "AUTHINFO SASL", "AUTHINFO SIMPLE"),
+    delivers=("POST", "IHAVE", "TAKETHIS"),
+    works=("GROUP", "LISTGROUP", "ARTICLE", "HEAD", "BODY", "STAT", "OVER", "XOVER", "HDR", "XHDR"),
     sasl=r"\s*AUTHINFO\s+SASL\s+(?P<mechanism>\S+)(?:[ \t]+(?P<initial>\S+))?",
     reader=_Reader,
     writes=WRITER,
@@ -243,8 +266,9 @@ NNTP = Dialect(
     discloses={
         "AUTHINFO USER": r"\s*AUTHINFO\s+USER[ \t]+(?P<user_name>[^\r\n]+)",
         "AUTHINFO PASS": r"\s*AUTHINFO\s+PASS[ \t](?P<password>[^\r\n]+)",
+        "credential": r"(?P<user_name>\S+)[ \t]+(?P<password>\S+)",  # of AUTHINFO SIMPLE; base64 has no blanks
         **{verb: rf"\s*{verb}[ \t]+(?P<newsgroup>\S+)" for verb in ("GROUP", "LISTGROUP", "NEWNEWS")},
-        **{verb: rf"\s*{verb}[ \t]+(?P<message__id><\S+>)" for verb in ("ARTICLE", "HEAD", "BODY", "STAT", "IHAVE")},
+        **{verb: rf"\s*{verb}[ \t]+(?P<message__id><\S+>)" for verb in _BY_MESSAGE_ID},
         **{verb: rf"\s*{verb}[ \t]+\S+[ \t]+(?P<message__id><\S+>)" for verb in ("HDR", "XHDR")},
         "XPAT": r"\s*XPAT[ \t]+(?P<search>[^\r\n]+)",
         "LIST": r"\s*LIST[ \t]+\S+[ \t]+(?P<newsgroup>\S+)",

@@ -121,7 +121,8 @@ POP3 = Dialect(
     recognises=_recognises,
     explain=explain,
     logins=("PASS", "APOP", "AUTH"),
-    works=("STAT", "LIST", "RETR", "TOP", "DELE"),
+    works=("STAT", "LIST", "UIDL", "RETR", "TOP", "DELE"),
+    settled_by={"DELE": ("QUIT", "RSET")},  # RFC 1939 §6: removed in the UPDATE state, into which QUIT alone leads
     commands=COMMANDS,
     replies=REPLIES,
     capabilities=CAPABILITIES,
@@ -130,5 +131,6 @@ POP3 = Dialect(
         "PASS": r"\s*PASS[ \t](?P<password>[^\r\n]+)",
         "APOP": r"\s*APOP\s+(?P<user_name>\S+)(?:[ \t]+(?P<password_hash>\S+))?",
     },
+    also_answers=("+OK", "-ERR"),
     timestamp=r"\+OK[^<\r\n]*(<[^>\s]+>)",
 )

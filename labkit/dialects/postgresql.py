@@ -57,9 +57,11 @@ _CLIENTS = {
     b"X": "Terminate",
 }
 """Type byte -> the client's message; ``p`` depends on what the server has asked."""
+_COPYING = ("CopyData", "CopyDone", "CopyFail")
+"""What the client adds to its command once the server waits for data in bulk."""
 
 REPLIES = {
-    "S": "The server agrees to start TLS, in one byte. The next byte is TLS.",
+    "S": "The server agrees to start TLS, in one byte. The next byte is to be TLS.",
     "N": "The server does not start TLS, in one byte that nobody has signed; whether the client goes on is its policy.",
     "G": "The server agrees to start encryption with Kerberos.",
     "AuthenticationOk": "The login was right.",
@@ -207,7 +209,8 @@ class _Reader(BinaryRecordReader):
             title = _PASSWORD.get(self._asked, "PasswordMessage")
         else:
             title = _CLIENTS.get(data[:1])
-        return ("command", title) if title else ("unknown", "unknown")
+        kind = "continuation" if title in _COPYING else "command"
+        return (kind, title) if title else ("unknown", "unknown")
 
     def _permission(self, letter: str) -> tuple[str, str]:
         if letter == "N":
@@ -326,12 +329,13 @@ POSTGRESQL = Dialect(
     tell=_tell,
     begins_phrase=_begins_phrase,
     again="StartupMessage",
+    concludes="ReadyForQuery",
     accepts=lambda title, _: _ACCEPTED.get(title),
     logins=("StartupMessage", "PasswordMessage", "SASLInitialResponse", "SASLResponse"),
     delivers=("Query", "Execute"),
     steps={
         "upgrade": "The client asks to start TLS before anything else: SSLRequest.",
-        "go-ahead": "The server agrees with the single byte S. The next byte is TLS.",
+        "go-ahead": "The server agrees with the single byte S. The next byte is to be TLS.",
         "first words in TLS": "Inside TLS the client begins: who it is, and which database it wants.",
     },
     commands=COMMANDS,

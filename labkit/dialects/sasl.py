@@ -103,17 +103,38 @@ def _plain(said: _Exchange) -> _Found:
         return ()
     identity, *rest = said.response.split(b"\0")
     if not rest:  # no PLAIN at all, or one that was cut
-        return ((f"{USER} and {PASSWORD}", identity),)
+        return ((f"{USER} and {PASSWORD}", identity),) if _may_be_text(identity) else ()
     if len(rest) == 1 and not identity:
         return ((USER, rest[0]),)
     user, password = (identity, *rest)[-2:]
     return (USER, user), (PASSWORD, password)
 
 
+def _may_be_text(data: bytes) -> bool:
+    """Whether it is UTF-8, whose last letter may be cut; base64 whose beginning is missing gives other bytes."""
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        return error.end == len(data) and error.reason == "unexpected end of data"
+    return True
+
+
 def _login(said: _Exchange) -> _Found:
-    """LOGIN, which has no RFC: the user name, then the password."""
-    names = {1: USER, 2: PASSWORD}
+    """LOGIN, which has no RFC: the user name, then the password, which the server asks for in English."""
+    asked = _PROMPT.match(said.challenge)
+    names = {1: PASSWORD if asked and asked["password"] else USER, 2: PASSWORD}
     return [(names[len(said.responses)], said.response)] if len(said.responses) in names else ()
+
+
+_PROMPT = re.compile(rb"\s*(?:(?P<password>pass)|user)", re.IGNORECASE)
+"""How the server's question for the password, or for the user name, begins."""
+
+
+def without_beginning(challenge: bytes, response: bytes) -> Login | None:
+    """The login to which a challenge, or a response, belongs whose mechanism was not seen; None where none tells."""
+    if _PROMPT.match(challenge):
+        return Login("LOGIN")
+    return Login("PLAIN") if response.count(b"\0") == 2 and _may_be_text(response) else None
 
 
 def _one_name(said: _Exchange) -> _Found:

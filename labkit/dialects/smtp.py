@@ -80,7 +80,8 @@ class SMTPReader(CodedLineReader):
 
 
 _GREETING = re.compile(rb"(?:(?:220|421|554)-[^\n]*\n)*(?:220|421|554)[ -][^\n]*SMTP", re.IGNORECASE)
-_GREETING_CODE = re.compile(rb"(?:220|421|554)[ -]|$")
+_GREETING_CODE = re.compile(rb"(?:220|250|421|554)[ -]|$")
+"""Of a greeting, or of the answer to the hello where the capture does not have the greeting."""
 _HELLO = re.compile(rb"(?:EHLO|HELO)[ \r]", re.IGNORECASE)
 
 
@@ -163,11 +164,13 @@ SMTP = Dialect(
     relay_ports=(25,),
     logins=_LOGINS,
     envelope=("MAIL", "RCPT"),
-    delivers=("DATA", "BDAT"),
-    continues=r"BDAT\s+\d+",
+    delivers=("DATA", "BDAT", "BURL"),
+    counted=("BDAT",),
+    continues=r"BDAT\s+\d+|BURL\s+\S+",
     sections={"upgrade": "RFC 3207 §4", "forget": "RFC 3207 §4.2", "login": "RFC 4954 §4"},
     programs=("Postfix", "Dovecot"),
     go_ahead="220",
+    also_answers=("421", "554"),
     messages=lambda data: [(0, text_end(data))],
     sasl=r"\s*(?:AUTH|X-EXPS)\s+(?P<mechanism>\S+)(?:[ \t]+(?P<initial>\S+))?",
     reader=SMTPReader,

@@ -120,7 +120,7 @@ def explain(kind: str, title: str, line: str) -> str:
 
 
 _OTHERS = {
-    "message": "The message itself, header and body, up to the line with a single dot (RFC 5321 §4.1.1.4).",
+    "message": "The message itself, header and body, or a chunk of it (RFC 5321 §4.1.1.4, RFC 3030 §2).",
     "unknown command": "The lab does not know this command.",
 }
 

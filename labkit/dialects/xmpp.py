@@ -274,7 +274,7 @@ XMPP = Dialect(
         "greeting": "The client has opened its stream; the server opens its own.",
         "offer": "The server offers starttls among its features, unasked.",
         "upgrade": "The client asks to start TLS: <starttls/>.",
-        "go-ahead": "The server agrees: <proceed/>. The next byte is TLS.",
+        "go-ahead": "The server agrees: <proceed/>. The next byte is to be TLS.",
         "first words in TLS": "Inside TLS both begin a new stream, and the server lists its features anew.",
     },
     commands=COMMANDS,

@@ -113,8 +113,8 @@ class Entity:
 
     @cached_property
     def inner(self) -> "Entity | None":
-        """The message that a part of type message/rfc822 holds."""
-        is_message = self.type == ("message", "rfc822") and self.depth < _DEEPEST
+        """The message that a part of type message/rfc822 holds, or one of message/global (RFC 6532 §3.7)."""
+        is_message = self.type in _MESSAGES and self.depth < _DEEPEST
         return self._within(0, len(self.body)) if is_message else None
 
     def _within(self, start: int, end: int) -> "Entity":
@@ -137,12 +137,21 @@ class Entity:
 
     @property
     def is_text(self) -> bool:
-        """Whether the body is there to be read; a multipart in which no part can be found is, too."""
-        return self.type[0] in ("text", "multipart") and not self.is_attachment
+        """Whether the body is there to be read; reports are (RFC 3464), and a multipart in which no part is found."""
+        return self.type[0] in ("text", "multipart", "message") and not (self.is_attachment or self.inner)
 
     @property
     def is_attachment(self) -> bool:
         return (self.field("content-disposition") or b"").lower().startswith(b"attachment")
+
+    @property
+    def encryption(self) -> str:
+        """``S/MIME`` or ``OpenPGP`` where the body says itself that it is encrypted (RFC 8551 §3.2.2, RFC 9580 §5)."""
+        if self.type in _CMS and self.parameter("content-type", "smime-type").lower() in _ENVELOPES:
+            return "S/MIME"
+        armour = _ARMOUR.match(self.body)
+        first = unbase64(armour[1])[:1] if armour else b""
+        return "OpenPGP" if first and _packet(first[0]) in _SEALED_PACKETS else ""
 
     @property
     def file_name(self) -> str:
@@ -153,12 +162,29 @@ class Entity:
     @property
     def text(self) -> str:
         """The body, decoded (RFC 2045 §6), without the last line endings."""
-        decode = _ENCODINGS.get((self.field("content-transfer-encoding") or b"").lower(), bytes)
+        named = (self.field("content-transfer-encoding") or b"").partition(b"(")[0]  # a comment may follow
+        decode = _ENCODINGS.get(named.strip().lower(), bytes)
         charset = self.parameter("content-type", "charset") or "utf-8"
         return text(decode(self.body), charset).rstrip("\r\n")
 
 
 _ENCODINGS: dict[bytes, Callable[[bytes], bytes]] = {b"base64": unbase64, b"quoted-printable": decodestring}
+
+
+_MESSAGES = {("message", "rfc822"), ("message", "global")}
+_CMS = {("application", "pkcs7-mime"), ("application", "x-pkcs7-mime")}
+_ENVELOPES = {"enveloped-data", "authenveloped-data"}
+_ARMOUR = re.compile(
+    rb"\s*-----BEGIN PGP MESSAGE-----[ \t]*\r?\n(?:[\w-]+: [^\n]*\n)*[ \t]*\r?\n([A-Za-z0-9+/]{4})", re.ASCII
+)
+"""OpenPGP's frame of text, and the beginning of what is in it (RFC 9580 §6.2)."""
+_SEALED_PACKETS = {1, 3, 9, 18, 20}
+"""Types of packets with which encrypted content begins: an encrypted session key, or the encrypted data."""
+
+
+def _packet(head: int) -> int:
+    """The type of an OpenPGP packet with this first byte (RFC 9580 §4.2)."""
+    return head & 0x3F if head & 0x40 else head >> 2 & 0xF
 
 
 def _joined(pieces: list[tuple[int, bool, bytes]]) -> str:

@@ -1,10 +1,14 @@
-"""A question with choices as a form: radio buttons and a button that commits, where a kernel runs; text elsewhere."""
+"""A question with choices as a form: a button for each choice where a kernel runs, and text elsewhere.
+
+Radio buttons would be moved through with the arrow keys, which JupyterLab takes for itself: they move to another cell.
+"""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from labkit.show import html
-from labkit.show.exercises import prose, question
+from labkit.show.exercises import committed, prose, question
 from labkit.show.frontend import bundle, in_kernel
 from labkit.show.page import Page
 from labkit.show.printed import printable
@@ -21,36 +25,34 @@ class Choices(Page):
     ) -> None:
         page = question(number, text, choices, chosen)
         super().__init__(page.body, page.text)
-        self._heading = f"{number}: predict"
+        self._number = number
         self._question = text
         self._choices = choices
         self._chosen = chosen
         self._commit = commit
 
     def widget(self) -> "Widget":
-        """The radio buttons, the button and the place for what follows, as one widget."""
+        """The question, its buttons and the place for what follows, as one widget."""
         import ipywidgets
 
-        options = [
-            (f"({letter}) {printable(choice).replace('`', '')}", letter) for letter, choice in self._choices.items()
-        ]
-        radio = ipywidgets.RadioButtons(options=options, value=self._chosen, layout={"width": "auto"})
-        button = ipywidgets.Button(description="This is my prediction", disabled=self._chosen is None)
         reply = ipywidgets.HTML()
-        asked = Page(self._asked, self._question)
+        if self._chosen is not None:
+            reply.value = committed(self._number, self._chosen, self._choices[self._chosen]).html
 
-        def chosen(change: Any) -> None:
-            button.disabled = change.new is None
+        def commit(letter: str, _: Any) -> None:
+            reply.value = self._commit(letter).html
 
-        def committed(_: Any) -> None:
-            reply.value = self._commit(radio.value).html
-
-        radio.observe(chosen, "value")
-        button.on_click(committed)
-        return ipywidgets.VBox([ipywidgets.HTML(asked.html), radio, button, reply]).add_class("labkit")
+        buttons = []
+        for letter, choice in self._choices.items():
+            button = ipywidgets.Button(description=f"({letter}) {printable(choice).replace('`', '')}")
+            button.on_click(partial(commit, letter))
+            buttons.append(button.add_class("lk-choice"))
+        asked = ipywidgets.HTML(Page(self._asked, self._question).html)
+        return ipywidgets.VBox([asked, *buttons, reply]).add_class("labkit")
 
     def _asked(self) -> html.Node:
-        return html.p("lk-head")[html.b[f"? {self._heading}"]], html.p[prose(self._question)]
+        heading = html.p("lk-head")[html.b[f"? {self._number}: predict"]]
+        return heading, html.p[prose(self._question)], html.p[html.small["Choose one. You may change it later."]]
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
         return bundle(self.widget()) if in_kernel() else {}

@@ -33,55 +33,55 @@ class ProgressRow(NamedTuple):
 
 
 def unanswered(number: str, question: str) -> Page:
-    """The answer is still missing: the question again."""
+    """Repeat the question, because no answer was given."""
     return _card("open", OPEN, f"{number}: not answered yet", question, f'No idea? `hint("{number}")` helps.')
 
 
 def right(number: str, because: str) -> Page:
-    """The answer is right."""
+    """Say that the answer is right."""
     return _card("right", RIGHT, f"{number}: right", because)
 
 
 def wrong(number: str, complaint: str) -> Page:
-    """The answer is wrong, and what is wrong with it."""
+    """Say that the answer is wrong, and why."""
     return _card("wrong", WRONG, f"{number}: not yet", complaint)
 
 
 def hint(number: str, text: str, at: int, of: int) -> Page:
-    """The hint `at`, counted from 1, `of` so many."""
+    """Show one hint: number `at` (from 1) of `of`."""
     more = f'`hint("{number}")` again says more.' if at < of else f'It was the last; there is `solution("{number}")`.'
     return _card("open", "?", f"{number}: hint {at} of {of}", text, more)
 
 
 def no_more_hints(number: str, last: str) -> Page:
-    """All hints were shown; the last one again."""
+    """Repeat the last hint, because all were shown."""
     return _card("open", "?", f"{number}: no more hints", f"The last was: {last}", f'There is `solution("{number}")`.')
 
 
 def solution(number: str, code: str, because: str) -> Page:
-    """The code that answers the exercise, and why."""
+    """Show the model solution and its explanation."""
     return _card("open", "!", f"{number}: solution", because, code=code.strip())
 
 
 def unnamed() -> Page:
-    """The name of the student is missing."""
+    """Ask for the student's name."""
     return _card("open", OPEN, "who are you?", 'Put your name in place of the three dots, like `i_am("anna")`.')
 
 
 def named(student: str, said: str) -> Page:
-    """The student for whom values are drawn, and why, if that is not the given name."""
+    """Name the student for whom values are drawn, and the reason where that differs from the given name."""
     why = [] if student == said else [f"LABKIT_STUDENT names the student here, so `i_am({said!r})` changes nothing."]
     return _card("open", "»", f"you are {student}", "What you are given is drawn from that name.", *why)
 
 
 def no_solution(number: str) -> Page:
-    """Solutions are not part of this installation."""
+    """Say that solutions were left out of this installation."""
     why = "Solutions are left out of this installation: ask your teacher."
     return _card("open", "!", f"{number}: no solution here", why)
 
 
 def question(number: str, text: str, choices: Mapping[str, str], chosen: str | None) -> Page:
-    """The prediction of lesson `number` that is asked for, without a form."""
+    """Ask for the prediction of lesson `number`, as text without a form."""
     kept = f"You said ({chosen})." if chosen else "You have not said yet."
     listed = [f"({letter}) {choice}" for letter, choice in choices.items()]
     first = next(iter(choices))
@@ -91,13 +91,13 @@ def question(number: str, text: str, choices: Mapping[str, str], chosen: str | N
 
 
 def committed(number: str, letter: str, choice: str) -> Page:
-    """The prediction is kept."""
+    """Confirm that the prediction was saved."""
     later = f'`recall("{number}")` brings it back when the packets have spoken.'
     return _card("open", "»", f"{number}: you predict", f"({letter}) {choice}", later)
 
 
 def decided(number: str, text: str, choices: Mapping[str, str], chosen: str) -> Page:
-    """What is right was shown already, so the prediction cannot change."""
+    """Say that the prediction is final, because the right answer was already shown."""
     said = f"You predicted ({chosen}) {choices[chosen]}"
     return _card("open", "»", f"{number}: decided", text, said, f'`recall("{number}")` has shown what is right.')
 
@@ -111,7 +111,7 @@ def recalled(
     because: str,
     wrong: str = "",
 ) -> Page:
-    """What was predicted, why that is `wrong` where it is, what is right, and why."""
+    """Show the prediction beside the right answer; `wrong` explains a wrong prediction."""
     truth = f"({right_one}) {choices[right_one]}"
     if chosen == right_one:
         return _card("right", RIGHT, f"{number}: as you predicted", text, truth, because)
@@ -123,7 +123,7 @@ def recalled(
 
 
 def with_news(page: Page, news: Iterable[str]) -> Page:
-    """That page, and below it what became of the file in which progress is kept, where there is something to say."""
+    """Add `news` about the progress file below a page; without news the page is unchanged."""
     pages = [page, *(_card("open", "!", "progress", sentence) for sentence in news)]
     if len(pages) == 1:
         return page
@@ -131,7 +131,7 @@ def with_news(page: Page, news: Iterable[str]) -> Page:
 
 
 def download(page: Page, name: str, content: str) -> "Widget":
-    """A page, and a button with which the browser keeps `content` as a file of that name."""
+    """Add a button that downloads `content` as the file `name`."""
     import ipywidgets
 
     href = f"data:application/json;base64,{b64encode(content.encode()).decode()}"
@@ -141,7 +141,7 @@ def download(page: Page, name: str, content: str) -> "Widget":
 
 
 def graded(number: str, points: float, of: int, parts: Sequence[tuple[str, float, int]], problem: str) -> Page:
-    """The points of an answer; those of its parts where it has several; and why it could not be looked at."""
+    """Show the points of an answer and of its parts, or the reason why it could not be graded."""
     told = [f"{name}: {earned:g} of {worth}" for name, earned, worth in parts] if len(parts) > 1 else []
     return _card(
         "open", "=", f"{number}: {points:g} of {of} {'point' if of == 1 else 'points'}", *told, *filter(None, [problem])
@@ -185,7 +185,7 @@ def _progress(lessons: Sequence[tuple[str, str, list[ProgressRow]]], notes: Sequ
 
 
 def _card(kind: str, sign: str, head: str, *paragraphs: str, code: str = "") -> Page:
-    """A box with a sign, a heading, lines of code where there are any, and paragraphs."""
+    """A box: a sign, a heading, optional lines of code, and paragraphs."""
     lines = [f"{sign} {head}", *(f"    {line}" for line in code.splitlines())]
     lines += [f"  {line}" for paragraph in paragraphs for line in paragraph.strip().splitlines() if line.strip()]
 
@@ -198,7 +198,7 @@ def _card(kind: str, sign: str, head: str, *paragraphs: str, code: str = "") -> 
 
 
 def _lines(code: str) -> list[html.Node]:
-    """Lines with an element between each two that breaks them: a line end in text would be made visible."""
+    """Join lines with line break elements: a line end inside the text would be shown as a control picture."""
     first, *others = code.splitlines()
     return [first, *(part for line in others for part in (html.br, line))]
 

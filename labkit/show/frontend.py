@@ -20,7 +20,7 @@ def in_kernel() -> bool:
 
 
 def attended() -> bool:
-    """Whether a person could click on what is shown.
+    """Whether the front end is interactive, so that a user can click on a widget.
 
     A front end says with each request whether it could ask its user something (``allow_stdin`` in the messaging
     protocol of Jupyter); what runs notebooks from top to bottom (nbclient, nbconvert) could not.

@@ -1,4 +1,4 @@
-"""A grid: what became of every row with every column, each cell with a mark, a word and a colour that agree.
+"""A grid: one result for each pair of row and column, shown as a mark, a word and a colour that agree.
 
 What the rows and columns stand for is given with the cells.
 """
@@ -30,7 +30,7 @@ class Cell(NamedTuple):
 
 
 class Grid(Page):
-    """A grid to look at. In a notebook a table, elsewhere aligned text."""
+    """A grid of results: a table in a notebook, aligned text elsewhere."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Grid(Page):
         super().__init__(self._grid, self._lines())
 
     def why(self, row: str, column: str) -> str:
-        """The sentence behind one cell. Raises `LabError` for a cell that does not exist."""
+        """The sentence that explains one cell. Raises `LabError` for a cell that does not exist."""
         if (row, column) not in self.cells:
             raise LabError(
                 f"There is no cell ({row!r}, {column!r}): {self._corner[0]} is one of {', '.join(self._rows)}, "

@@ -1,4 +1,4 @@
-"""An event as the lines that a transcript prints: their bytes, their meaning, and which of them give something away.
+"""Split an event into the lines that a transcript prints, each with its bytes, its meaning and what it discloses.
 
 Offsets are in bytes of the event's data. How lines look is for `transcript` and `ladder`.
 """
@@ -17,7 +17,7 @@ LABEL_SHOWN = 90
 
 
 class _Limit(NamedTuple):
-    """How much of a long phrase is printed."""
+    """The number of lines and bytes of a long phrase that are printed."""
 
     lines: int
     bytes: int
@@ -28,7 +28,7 @@ _EXPLAINED = _Limit(200, 20_000)
 """For a phrase each of whose lines has its own meaning: longer than any honest one."""
 _SAMPLE = _Limit(20, 160)
 """For bytes that are no text: pictures, for example."""
-_ALIKE = ("message", "injected", "unknown")
+_ALIKE = ("message", "injected", "unknown", "again")
 """Kinds of phrases whose lines all have the same meaning."""
 
 
@@ -48,19 +48,19 @@ _shown = partial(tuple.__new__, ShownLine)
 
 
 class Run(NamedTuple):
-    """A run of a line that is either plain or gives away the things named in `labels`."""
+    """A part of a line: plain when `labels` is empty, otherwise it discloses what they name."""
 
     text: str
     labels: tuple[str, ...]
 
 
 def lines_of(event: Event) -> tuple[list[ShownLine], int]:
-    """The lines to print, and how many bytes of a long phrase are left out."""
-    if event.layer != TEXT:
+    """The lines to print, and the number of bytes of a long phrase that are left out."""
+    if event.layer != TEXT and event.kind != "again":
         return [_shown((event.title.encode(), 0, event.meaning))], 0
     data = event.data
     if event.kind in _ALIKE:
-        limit = _SAMPLE if event.kind == "unknown" and not _is_text(data[: _WHOLE.bytes]) else _WHOLE
+        limit = _SAMPLE if event.kind in ("unknown", "again") and not _is_text(data[: _WHOLE.bytes]) else _WHOLE
         return _with_one_meaning(event, limit)
     if len(data) <= _EXPLAINED.bytes and data.find(b"\n") in (-1, len(data) - 1):
         return [_shown((data.rstrip(b"\r\n"), 0, event.meaning))], 0  # nearly all phrases are one line
@@ -76,7 +76,7 @@ def lines_of(event: Event) -> tuple[list[ShownLine], int]:
 
 
 def _with_one_meaning(event: Event, limit: _Limit) -> tuple[list[ShownLine], int]:
-    """The lines of a phrase that has one meaning as a whole, which stands beside the first."""
+    """The lines of a phrase with one meaning, which is printed beside the first line."""
     split = _split(event.data[: limit.bytes + 1])[: limit.lines]
     lines = [_shown((line.rstrip(b"\r\n"), start, "")) for start, line in split]
     lines[0] = lines[0]._replace(meaning=event.meaning)
@@ -84,7 +84,7 @@ def _with_one_meaning(event: Event, limit: _Limit) -> tuple[list[ShownLine], int
 
 
 def _is_text(data: bytes) -> bool:
-    """Whether these bytes are text: no NUL, and four of five are UTF-8, for old mail has some that are not."""
+    """Whether these bytes are text: no NUL, and at least 80 % is valid UTF-8 (old mail mixes in other encodings)."""
     return b"\0" not in data and 5 * len(data.decode("utf-8", "ignore").encode()) >= 4 * len(data)
 
 
@@ -107,14 +107,14 @@ def _shortened(lines: list[ShownLine], data: bytes, limit: _Limit) -> tuple[list
 
 
 def label(exposure: Exposure) -> str:
-    """What is given away, with its value; ``password: hunter2``."""
+    """The disclosed thing with its value: ``password: hunter2``."""
     value = exposure.value[:LABEL_SHOWN]
     said = printable(f"{exposure.what}: {value}" if value else exposure.what)
     return said if len(said) <= LABEL_SHOWN else f"{said[: LABEL_SHOWN - 1]}…"
 
 
 def pieces(line: ShownLine, exposures: Sequence[Exposure]) -> list[Run]:
-    """The line cut where something readable begins or ends; the pieces together are the whole line."""
+    """Cut the line where a disclosed value begins or ends; joined, the pieces are the line."""
     end = line.start + len(line.data)
     inside = [e for e in exposures if e.start < end and e.end > line.start]
     cuts = sorted({line.start, end, *(min(max(edge, line.start), end) for e in inside for edge in (e.start, e.end))})
@@ -122,7 +122,7 @@ def pieces(line: ShownLine, exposures: Sequence[Exposure]) -> list[Run]:
 
 
 def labels(line: ShownLine, exposures: Sequence[Exposure]) -> list[str]:
-    """What a line gives away, each thing once."""
+    """The things that a line discloses, without repetition."""
     return list(dict.fromkeys(text for piece in pieces(line, exposures) for text in piece.labels))
 
 
@@ -132,7 +132,7 @@ def _piece(line: ShownLine, left: int, right: int, exposures: Sequence[Exposure]
 
 
 def _new(exposure: Exposure, text: str) -> str:
-    """The label without a value that the piece itself already shows."""
+    """The label; its value is left out where the piece itself shows it."""
     value = exposure.value
     # The value may be a whole message: where it is longer than the piece, the piece cannot contain it.
     shown = (len(value) <= len(text) and printable(value) in text) or text in value

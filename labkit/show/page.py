@@ -1,4 +1,4 @@
-"""Something to look at: HTML where there is a browser, plain text where there is none; both safe to show."""
+"""A page: HTML for a browser and plain text for a terminal, both escaped."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def fresh() -> str:
-    """An identifier that nothing else on a page has, also not what another kernel left in the same notebook."""
+    """A random HTML identifier, unique also beside outputs that an earlier kernel left in the notebook."""
     return f"lk{os.urandom(5).hex()}"
 
 
 @cache
 def style_sheet() -> "Markup":
-    """The style element that every output brings along. Every rule is for what is inside ``.labkit``."""
+    """The style element that is part of every output. All its rules apply inside ``.labkit`` only."""
     from markupsafe import Markup
 
     return Markup(f"<style>{STYLE}</style>")

@@ -55,7 +55,7 @@ def ink(role: str) -> str:
 
 
 def canvas(height: float) -> "Figure":
-    """An empty figure, `WIDTH` and so many points high, without pyplot; behind it the page's own paper shows."""
+    """An empty, transparent figure, `WIDTH` points wide and `height` points high, made without pyplot."""
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
@@ -66,14 +66,14 @@ def canvas(height: float) -> "Figure":
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No warning about letters that matplotlib's font lacks: the page that shows the picture has others."""
+    """Silence warnings about glyphs that matplotlib's font lacks: the browser draws them with its own fonts."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")
         yield
 
 
 class Picture(Page):
-    """A figure to look at. Jupyter shows the SVG; `print` and `repr` give the text alternative."""
+    """A figure: Jupyter shows its SVG; `print` and `repr` give its text alternative."""
 
     def __init__(self, figure: "Figure", text: str, label: str, words: str = "") -> None:
         super().__init__(self._figure, text)
@@ -91,7 +91,7 @@ class Picture(Page):
         return html.figure[self._svg(key), html.details[told]]
 
     def _svg(self, key: str) -> "Markup":
-        """The SVG element alone, its identifiers and its style sheet its own, its colours the page's."""
+        """The SVG element alone: unique identifiers, a scoped style sheet, and CSS variables as colours."""
         from markupsafe import Markup
 
         drawn = self._render("svg").decode()
@@ -127,5 +127,5 @@ class Picture(Page):
 
 
 def _themed(tag: str, key: str) -> str:
-    """A tag of the SVG with its colours and identifiers replaced; text between tags stays as it came."""
+    """Replace the colours and identifiers in one SVG tag; text between tags is unchanged."""
     return _COLOUR.sub(lambda colour: _ROLES[colour[0]], _IDENTIFIER.sub(rf"\g<1>{key}-", tag))

@@ -145,7 +145,7 @@ _COLUMNS = (Column("port", heads=True), Column("name"), Column("spoken"), Column
 
 
 def port(number: int) -> Port:
-    """What is known of that port. Raises `LabError` for one that is not a port of mail."""
+    """The entry of that port. Raises `LabError` for one that is not a port of mail."""
     for known in ALL:
         if known.number == number:
             return known
@@ -153,7 +153,7 @@ def port(number: int) -> Port:
 
 
 def table(*numbers: int) -> Page:
-    """These ports, or all, to look at. Raises `LabError` for one that is not a port of mail."""
+    """A table of these ports, or of all. Raises `LabError` for one that is not a port of mail."""
     chosen = [port(number) for number in numbers] or ALL
     lines = in_columns([[str(column.name) for column in _COLUMNS], *map(_row, chosen)])
     return Page(partial(_body, chosen), "\n".join(["The ports of mail", *lines, *map(_story, chosen)]))

@@ -1,4 +1,4 @@
-"""Published figures to look at: a survey as a table, and as a picture with its numbers in a table below.
+"""Show a published survey as a table, or as a picture with a table of its numbers below.
 
 What is drawn follows from the figures (`labkit.surveys`): those of one date are bars, others are marks over time. A
 line joins only figures that one author counted in the same way in the same population. A hollow shape is a figure that
@@ -43,7 +43,7 @@ _PLOT, _MARGIN, _LEGEND = 250.0, 52.0, 16.0
 
 
 class Series(NamedTuple):
-    """Figures that may be compared: counted alike, in one population, by one author."""
+    """Comparable figures: one author, one population, one way of counting."""
 
     rows: tuple[PublishedFigure, ...]
     role: str
@@ -51,12 +51,12 @@ class Series(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What it is a series of, and whose."""
+        """What the series measures, and its author."""
         first = self.rows[0]
         return f"{first.of}: {first.counted} ({first.citation.partition(',')[0]}{_quoted(first)})"
 
     def at(self, when: float) -> float | None:
-        """The value of its line at that time; None before it begins and when it has ended."""
+        """The value of the line at that time (years); None outside its range."""
         for before, after in pairwise(self.rows):
             if before.when <= when <= after.when != before.when:
                 passed = (when - before.when) / (after.when - before.when)
@@ -101,7 +101,7 @@ class Published(Page):
 
 
 def published(name: str) -> Published:
-    """The published figures of that name, for example ``stripping_by_country``, as they lie in data/.
+    """The published figures of that name in data/, for example ``stripping_by_country``.
 
     Raises `LabError` for one that does not exist; the error names those that do.
     """
@@ -141,7 +141,7 @@ def _row(one: PublishedFigure) -> tuple[str, ...]:
 
 
 def _series(rows: Sequence[PublishedFigure]) -> list[Series]:
-    """The figures by what they measure, each series in the order of its dates."""
+    """Group the figures by what they measure; each series is sorted by date."""
     found: dict[tuple[str, ...], list[PublishedFigure]] = {}
     for one in rows:
         found.setdefault(one.measure, []).append(one)
@@ -187,7 +187,7 @@ _HOW = "Hatched: read where somebody quotes it. An arrow: a lower bound; how muc
 
 
 def _bar(axes: "Axes", y: float, width: float, one: PublishedFigure) -> None:
-    """A bar that ends where the figure does; one that is a lower bound has no end, but an arrow."""
+    """Draw a bar as long as its figure; a lower bound ends in an arrow."""
     style = {"facecolor": ink("raised"), "hatch": "////"} if one.grade == SECONDARY else {"facecolor": ink("tls")}
     left, right, bottom, middle = _LEFT, _LEFT + width, y + _BAR, y + _BAR / 2
     axes.fill((left, right, right, left), (y, y, bottom, bottom), edgecolor=ink("tls"), linewidth=0, **style)
@@ -205,7 +205,7 @@ def _bar(axes: "Axes", y: float, width: float, one: PublishedFigure) -> None:
 
 
 class _Scale(NamedTuple):
-    """From a year and a value to points on the page."""
+    """Maps a year and a value to points on the page."""
 
     years: tuple[int, int]
     most: float
@@ -238,7 +238,7 @@ def _over_time(rows: Sequence[PublishedFigure]) -> "Figure":
 
 
 def _round(value: float) -> float:
-    """The next round number that is not smaller: 1, 2.5 or 5 of some power of ten."""
+    """Round up to 1, 2.5 or 5 times a power of ten."""
     power = 10.0 ** floor(log10(value or 1))
     return next(step * power for step in (1, 2.5, 5, 10) if step * power >= value)
 
@@ -268,7 +268,7 @@ def _draw(axes: "Axes", scale: _Scale, series: Series) -> None:
 
 
 def _label(axes: "Axes", scale: _Scale, series: Series, others: Sequence[Series]) -> None:
-    """Numbers at the marks: above them, or beside them where another series passes; below where a long one begins."""
+    """Write the number at each mark: above it, beside it near another series, below it where a series begins."""
     found = series.rows
     many = len(found) > _LABELLED
     for one in (found[0], found[-1]) if many else found:

@@ -1,4 +1,4 @@
-"""Phrases of dialects whose bytes are no text, as the line of text that the dialect gives for each."""
+"""Binary phrases as the line of text that their dialect writes for each."""
 
 from collections.abc import Iterable
 
@@ -8,14 +8,14 @@ from labkit.dialects.base import Dialect
 
 
 def as_text(dialect: Dialect | None, event: Event) -> Event:
-    """The event with that line as its bytes; of a dialect in text, and outside of any, the event as it is."""
+    """The event with the dialect's line in place of its bytes; unchanged for a text dialect or an unknown protocol."""
     if dialect is None or dialect.tell is None or event.layer != TEXT:
         return event
     return event._replace(data=dialect.tell(event.title, event.data).encode("utf-8", "backslashreplace"))
 
 
 def moved(exposures: Iterable[Exposure], line: bytes) -> list[Exposure]:
-    """The exposures where their values stand in the line; one whose value does not stand there covers all of it."""
+    """Move each exposure to its value in `line`; an exposure whose value is not found there covers the whole line."""
     return [_moved(exposure, line) for exposure in exposures]
 
 

@@ -1,10 +1,10 @@
-"""What every transcript says of a dialogue, on a page or in a terminal: its ends, its protocol, what became of TLS."""
+"""What the transcripts of page and terminal share: the two ends, the protocol, the summary on TLS, the events."""
 
 from collections.abc import Sequence
-from itertools import takewhile
+from itertools import dropwhile, takewhile
 from typing import NamedTuple
 
-from labkit.decode.event import CLIENT, SERVER, TEXT, TLS, Dialogue, Event
+from labkit.decode.event import CLIENT, SERVER, TEXT, TLS, Dialogue, Event, TLSSession
 from labkit.decode.privacy import Exposure
 from labkit.decode.tls_start import is_text
 from labkit.show.printed import printable
@@ -14,7 +14,7 @@ EVENTS_SHOWN = 400
 
 
 class Reading(NamedTuple):
-    """A dialogue with what an eavesdropper can read of it."""
+    """A dialogue together with what an eavesdropper can read of it."""
 
     dialogue: Dialogue
     exposures: Sequence[Exposure]
@@ -26,7 +26,7 @@ def heading(dialogue: Dialogue) -> str:
 
 
 def summary(dialogue: Dialogue) -> str:
-    """In which protocol, and what became of TLS, in a sentence or three."""
+    """One to three sentences: the protocol, and whether and how TLS was started."""
     protocol = (
         dialogue.dialect.name if dialogue.dialect else dialogue.part_of or "a protocol that the lab does not know"
     )
@@ -38,43 +38,98 @@ def _tls(dialogue: Dialogue) -> str:
     session = dialogue.session
     said = [event for event in dialogue.events if event.layer == TEXT]
     if session is None and not said:
-        missing = any(event.kind == "gap" for event in dialogue.events)
-        return "What was said is missing from the capture." if missing else "Nothing was said."
+        return _nothing(dialogue.events)
+    if session is None and _is_all_read(dialogue, said):
+        return _ALL_CLEAR if _ended(dialogue.events) else _CLEAR_SO_FAR
     if session is None:
-        return _ALL_CLEAR if _is_all_read(dialogue, said) else "No TLS was seen in what was captured."
-    start = _start(session.started, dialogue)
-    facts = [session.version or "no version agreed", session.cipher]
-    facts.append(f"server name {session.server_name}" if session.server_name else "no server name sent")
+        return "No TLS was seen in what was captured."
+    facts = [_version(session, dialogue), session.cipher, _server_name(session, dialogue)]
     facts.append("resumed session" if session.resumed else "pre-shared key" if session.pre_shared_key else "")
-    state = "Opened with the session's secrets." if session.opened else session.problem or "Not opened."
-    return f"{start}: {', '.join(fact for fact in facts if fact)}. {state}"
+    start, end = _start(session.started, dialogue), _afterwards(dialogue.events)
+    return f"{start}: {', '.join(fact for fact in facts if fact)}. {_state(session)}{end}"
+
+
+def _nothing(events: Sequence[Event]) -> str:
+    """A sentence for a dialogue in which nothing was said, or nothing of it was captured."""
+    if any(event.kind == "gap" for event in events):
+        return "What was said is missing from the capture."
+    return "Nothing was said." if _is_whole(events) and _ended(events) else "Nothing was said in what was captured."
 
 
 _ALL_CLEAR = "No TLS: everything crossed the wire in clear text."
+_CLEAR_SO_FAR = "No TLS: everything crossed the wire in clear text as far as it was captured; the end was not."
 
 
 def _is_all_read(dialogue: Dialogue, said: Sequence[Event]) -> bool:
-    """Whether all that crossed the wire was captured, from the first byte, and read as text of a known protocol."""
-    begins = dialogue.events[0].kind in ("syn", "syn-ack")
-    both = {event.sender for event in said} == {CLIENT, SERVER}
-    missing = any(event.kind == "gap" for event in dialogue.events)
-    unread = any(event.kind == "unknown" and not is_text(event.data) for event in said)
+    """Whether every byte so far was captured and read as text of a known protocol."""
     if dialogue.part_of:
-        return begins and not missing
-    return dialogue.dialect is not None and begins and both and not (missing or unread)
+        return _is_whole(dialogue.events)
+    both = {event.sender for event in said} == {CLIENT, SERVER}
+    unread = any(event.kind == "unknown" and not is_text(event.data) for event in said)
+    return dialogue.dialect is not None and _is_whole(dialogue.events) and both and not unread
+
+
+def _is_whole(events: Sequence[Event]) -> bool:
+    """Whether the events begin with the connection and no bytes are missing between them."""
+    return bool(events) and events[0].kind in ("syn", "syn-ack") and all(event.kind != "gap" for event in events)
+
+
+def _ended(events: Sequence[Event]) -> bool:
+    """Whether a side has closed the connection, or broken it off and sent nothing more."""
+    last = {event.sender: event.kind for event in events}
+    return "rst" in last.values() or any(event.kind == "fin" for event in events)
+
+
+def _version(session: TLSSession, dialogue: Dialogue) -> str:
+    """The version of TLS; "no version agreed" only where the capture shows that."""
+    if session.version:
+        return session.version
+    behind = list(dropwhile(lambda event: event.layer != TLS, dialogue.events))
+    failed = any(event.kind == "alert" or event.layer == TEXT for event in behind) or _ended(behind)
+    seen = _is_whole(dialogue.events) and not any(event.encrypted for event in behind)
+    return "no version agreed" if failed and seen else "version not seen"
+
+
+def _server_name(session: TLSSession, dialogue: Dialogue) -> str:
+    said = any(event.title in _CLIENT_HELLOS for event in dialogue.events)
+    return f"server name {session.server_name}" if session.server_name else _NO_NAME[said]
+
+
+_CLIENT_HELLOS = ("ClientHello", "CLIENT-HELLO")
+_NO_NAME = {True: "no server name sent", False: "server name not seen"}
+
+
+def _state(session: TLSSession) -> str:
+    """A sentence on what was opened."""
+    if session.opened:
+        return f"Opened in part. {session.problem}" if session.problem else "Opened with the session's secrets."
+    return session.problem or "Not opened."
+
+
+def _afterwards(events: Sequence[Event]) -> str:
+    """A sentence on clear text behind TLS; empty where there is none."""
+    behind = dropwhile(lambda event: not event.encrypted, events)
+    clear = any(event.layer == TEXT and not event.encrypted for event in behind)
+    return " Behind TLS, the conversation goes on in clear text." if clear else ""
 
 
 def _start(started: str, dialogue: Dialogue) -> str:
-    """How the TLS began, as far as that was seen."""
-    before = [event.kind for event in takewhile(lambda event: event.layer != TLS, dialogue.events)]
-    if started == "implicit":
-        spoken = any(event.layer == TEXT and event.kind != "preface" for event in dialogue.events[: len(before)])
-        return "TLS that was not asked for" if spoken else "Implicit TLS, from the first byte"
-    return "Explicit TLS, after an upgrade" if "go-ahead" in before else "Explicit TLS, whose go-ahead was not seen"
+    """How TLS was started, as far as the capture shows it."""
+    before = list(takewhile(lambda event: event.layer != TLS, dialogue.events))
+    kinds = [event.kind for event in before]
+    if "go-ahead" in kinds:
+        return "Explicit TLS, after an upgrade"
+    asked = any(event.title in dialogue.dialect.upgrades for event in before) if dialogue.dialect else False
+    if not (asked or _is_whole(dialogue.events[: max(len(before), 1)])):
+        return "TLS, and what was said before it was not all captured"
+    if started == "explicit":
+        return "Explicit TLS, whose go-ahead was not seen"
+    spoken = any(event.layer == TEXT and event.kind != "preface" for event in before)
+    return "TLS that was not asked for" if spoken else "Implicit TLS, from the first byte"
 
 
 def shown(reading: Reading) -> list[tuple[Event, list[Exposure]]]:
-    """The events that a transcript shows, each with what it gives away; binary phrases as their line of text."""
+    """The events of a transcript with what each discloses; binary phrases as their line of text."""
     by_event: dict[int, list[Exposure]] = {}
     for exposure in reading.exposures:
         by_event.setdefault(exposure.event_index, []).append(exposure)
@@ -87,7 +142,7 @@ def shown(reading: Reading) -> list[tuple[Event, list[Exposure]]]:
 
 
 def milliseconds(dialogue: Dialogue, event: Event) -> str:
-    """Since the first event of the dialogue."""
+    """Milliseconds since the first event of the dialogue."""
     return f"{(event.time - dialogue.events[0].time) * 1000:.1f}"
 
 
@@ -98,16 +153,16 @@ def direction(dialogue: Dialogue, sender: str) -> str:
 
 
 def more_events(dialogue: Dialogue) -> str:
-    """How many events are not shown; empty when all are."""
+    """A sentence with the number of events that are not shown; empty when all are."""
     rest = len(dialogue.events) - EVENTS_SHOWN
     return f"… {rest:,} more {plural(rest, 'event')}." if rest > 0 else ""
 
 
 def left_out(size: int) -> str:
-    """That so many bytes of a long phrase are not shown."""
+    """A note with the number of bytes of a long phrase that are not shown."""
     return f"… {size:,} {plural(size, 'byte')} more"
 
 
 def plural(number: int, noun: str) -> str:
-    """The noun as it stands behind this number."""
+    """The noun in the singular or plural that this number needs."""
     return noun if number == 1 else f"{noun}s"

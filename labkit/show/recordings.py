@@ -1,6 +1,6 @@
-"""The captures that come with the lab, for machines that cannot capture, and to start from a file: see data/README.md.
+"""The captures that are shipped with the lab, for machines that cannot capture: see data/README.md.
 
-They lie in the folder data (`labkit.shipped`). How they are made is data/record.py.
+They are in the folder data (`labkit.shipped`); data/record.py makes them.
 """
 
 from typing import TYPE_CHECKING
@@ -33,5 +33,5 @@ def recorded(name: str) -> "Capture":
 
 
 def names() -> list[str]:
-    """What recordings there are."""
+    """The names of all recordings."""
     return sorted(path.stem for path in FOLDER.glob(f"*{_ENDING}"))

@@ -34,7 +34,7 @@ _WIDTH = 110
 
 
 def report_card(report: "ProbeReport") -> Page:
-    """The report on one server, to look at."""
+    """The report card of one server."""
     return Page(lambda: _card(report), "\n".join(_lines(report)))
 
 

@@ -59,7 +59,7 @@ def rungs(dialogue: Dialogue) -> list[Rung]:
 
 
 def _fold(index: int, event: Event, phase: str) -> tuple[object, ...]:
-    """Equal for neighbours that make one rung: TLS messages of one kind from one side."""
+    """The key by which neighbours share a rung: TLS messages of one kind from one side have equal keys."""
     return (event.sender, event.kind, event.title, event.encrypted, phase) if event.layer == TLS else (index,)
 
 
@@ -98,16 +98,20 @@ def _phases(events: Sequence[Event]) -> list[str]:
 
 def _phase(event: Event, sealed: bool, before: Sequence[str]) -> str:
     if event.layer == TCP:
-        return before[-1] if event.kind == "gap" and before else SIGNALS
+        return before[-1] if event.kind in _SIZES and before else SIGNALS
     if sealed and (event.encrypted or event.layer == TLS):
         return ENCRYPTED
     return OPEN if event.layer == TEXT else SHAKING
 
 
+_SIZES = {"gap": "({:,} bytes are missing)", "again": "({:,} bytes)"}
+"""Kind of a TCP signal -> what is said of its size."""
+
+
 def _detail(events: list[Event], token: str) -> str:
     first = events[0]
     if first.layer == TCP:
-        return f"({first.wire:,} bytes are missing)" if first.kind == "gap" else ""
+        return _SIZES.get(first.kind, "").format(first.wire)
     if first.layer == TLS:
         return f"({sum(event.wire for event in events):,} bytes)"
     if first.kind == "message":
@@ -116,21 +120,21 @@ def _detail(events: list[Event], token: str) -> str:
 
 
 def _title(event: Event) -> str:
-    """What an arrow is called; with the tag, or ``*``, where one stands before it (RFC 9051 §2.2)."""
+    """The label of an arrow, with its IMAP tag or ``*`` where it has one (RFC 9051 §2.2)."""
     before, _, behind = event.data[:_LONGEST].decode("utf-8", "backslashreplace").partition(" ")
     tagged = event.layer == TEXT and behind.upper().startswith(event.title.upper()) and before.strip()
     return f"{before} {event.title}" if tagged else event.title
 
 
 def _said(event: Event) -> list[str]:
-    """The lines of a phrase, each without the title that they all begin with."""
+    """The lines of a phrase without the title with which each begins."""
     repeated = re.compile(rf"{re.escape(_title(event))}(?:: |[ -]|$)", re.IGNORECASE)
     lines = event.data[:_LONGEST].decode("utf-8", "backslashreplace").split("\n")
     return [said for line in lines if (said := repeated.sub("", line.strip("\r"), count=1))]
 
 
 def _shortened(said: list[str], token: str) -> list[str]:
-    """As many lines as there is room for, from the first; the one that offers the upgrade always stays."""
+    """The first lines that fit; the line that offers the upgrade is always kept."""
     kept = list(said)
     while sum(map(len, kept)) + 3 * len(kept) - 3 > _ROOM:
         spare = [n for n in range(1, len(kept)) if kept[n] != "…" and (not token or not kept[n].startswith(token))]
@@ -142,7 +146,7 @@ def _shortened(said: list[str], token: str) -> list[str]:
 
 
 def sentence(dialogue: Dialogue, rung: Rung) -> str:
-    """The rung in words, for readers who cannot see it."""
+    """The rung in words, as its text alternative."""
     ends = (dialogue.client_name, dialogue.server_name)
     left, right = ends if rung.sender == CLIENT else ends[::-1]
     return printable(

@@ -1,4 +1,4 @@
-"""What a program finds in its buffer when it reads the line before TLS: that line, and what lies behind it.
+"""The receive buffer of a program that reads the last line before TLS: that line, and the bytes behind it.
 
 The bytes are those of one TCP segment, as it was captured. The sender of each line is not known here.
 """
@@ -34,7 +34,7 @@ def buffer(capture: "Capture") -> Page:
 
 
 def _segment(capture: "Capture", event: Event) -> Chunk | None:
-    """What was sent together with an injected line; None where that came alone."""
+    """The TCP segment that has an injected line behind another line; None where the line came alone."""
     conversation = capture.conversations[capture.dialogues.index(capture.dialogue)]
     sent = (chunk for chunk in conversation.chunks if chunk.sender == event.sender)
     return next((chunk for chunk in sent if event.data in chunk.data and event.data != chunk.data), None)

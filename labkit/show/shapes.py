@@ -23,7 +23,7 @@ _LEGEND_STEP = 17.0
 
 
 class Stroke(NamedTuple):
-    """How the line and the head of one form's arrow look."""
+    """Style of the arrow of one form: its line and its head."""
 
     dash: str | tuple[int, tuple[float, ...]]
     width: float
@@ -53,12 +53,12 @@ def page(figure: "Figure") -> "Axes":
 
 
 def write(axes: "Axes", x: float, y: float, text: str, role: str = "ink", size: float = 9.0, **style: object) -> None:
-    """Text with its baseline at `y`, exactly as it is: nothing in it is read as mathematics."""
+    """Write text with its baseline at `y`; a dollar sign does not start mathematics."""
     axes.text(x, y, text, color=ink(role), fontsize=size, parse_math=False, clip_on=False, **style)
 
 
 def width_of(text: str, size: float = 9.0, weight: str = "normal") -> float:
-    """How wide this text will be."""
+    """The width of the text in points."""
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import text_to_path
 
@@ -68,7 +68,7 @@ def width_of(text: str, size: float = 9.0, weight: str = "normal") -> float:
 
 
 def fitted(text: str, room: float, size: float = 9.0, weight: str = "normal") -> str:
-    """The text, or as much of its beginning as fits, with an ellipsis."""
+    """The text, cut with an ellipsis where it is wider than `room` points."""
     if width_of(text, size, weight) <= room:
         return text
     low, high = 0, len(text)
@@ -79,7 +79,7 @@ def fitted(text: str, room: float, size: float = 9.0, weight: str = "normal") ->
 
 
 def arrow(axes: "Axes", start: float, end: float, y: float, form: Form) -> None:
-    """A horizontal arrow in the shape and colour of a form, with a lock at its tail for ciphertext."""
+    """Draw a horizontal arrow in the style of a form, with a lock at its tail for ciphertext."""
     ahead = 1.0 if end > start else -1.0
     stroke = STROKES[form.name]
     if form.locked:
@@ -92,7 +92,7 @@ def arrow(axes: "Axes", start: float, end: float, y: float, form: Form) -> None:
 
 
 def legend(axes: "Axes", forms: Sequence[Form], top: float) -> None:
-    """What the arrow of each form stands for, in two columns; the middle of the first row is at `top`."""
+    """Draw the legend of the forms in two columns; the middle of the first row is at `top`."""
     for number, form in enumerate(forms):
         x, y = 10 + (number % 2) * (WIDTH / 2 - 40), top + _LEGEND_STEP * (number // 2)
         arrow(axes, x, x + 46, y, form)
@@ -100,14 +100,14 @@ def legend(axes: "Axes", forms: Sequence[Form], top: float) -> None:
 
 
 def legend_height(forms: Sequence[Form]) -> float:
-    """How high their legend is."""
+    """The height of the legend of these forms in points."""
     return _LEGEND_STEP * ((len(forms) + 1) // 2)
 
 
 def line(
     axes: "Axes", xs: tuple[float, ...], ys: tuple[float, ...], role: str, width: float, dash: object = "solid"
 ) -> None:
-    """A line through these points."""
+    """Draw a line through these points."""
     axes.plot(xs, ys, color=ink(role), linewidth=width, linestyle=dash, dash_capstyle="butt", solid_capstyle="butt")
 
 
@@ -121,13 +121,13 @@ def _head(axes: "Axes", tip: float, y: float, ahead: float, stroke: Stroke, role
 
 
 def cross(axes: "Axes", x: float, y: float, role: str) -> None:
-    """A cross: the connection was cut, or bytes are missing."""
+    """Draw a cross: the connection was cut, or bytes are missing."""
     for slope in (-1, 1):
         line(axes, (x - 4.5, x + 4.5), (y - 4.5 * slope, y + 4.5 * slope), role, 1.6)
 
 
 def lock(axes: "Axes", x: float, y: float, form: Form) -> None:
-    """A padlock: closed, or with its shackle swung open where the ciphertext was opened."""
+    """Draw a padlock, closed, or open where the ciphertext was decrypted."""
     hinge = -3.0 if form.name == "opened" else 0.0
     lift = 1.2 if form.name == "opened" else 0.0
     angles = [pi * step / 12 for step in range(13)]

@@ -31,7 +31,7 @@ class Steps(Page):
 
 
 def said(dialogue: Dialogue, step: Step) -> str:
-    """The line of a dialogue in which a step happened."""
+    """The line of the dialogue in which a step happened."""
     event = dialogue.events[step.event_index]
     lines = [line for line, _ in event.lines]
     token = dialogue.dialect.token.upper() if dialogue.dialect and step.name == "offer" else ""
@@ -40,7 +40,7 @@ def said(dialogue: Dialogue, step: Step) -> str:
 
 
 def _shortened(line: str, token: str) -> str:
-    """The beginning of a long line, and the token of the offer where that would be cut off."""
+    """The start of a long line, with the capability that offers the upgrade where it would be cut off."""
     if len(line) <= _LINE_SHOWN:
         return line
     at = line.upper().find(token)

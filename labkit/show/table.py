@@ -28,7 +28,7 @@ class Column(NamedTuple):
 
 
 class RowGroup(NamedTuple):
-    """A row that is the head of those below it."""
+    """A header row for the group of rows below it."""
 
     name: str
     note: str = ""
@@ -66,19 +66,19 @@ def _group(group: RowGroup, width: int) -> "Element":
 
 
 def table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Page:
-    """A table of words; the first column names the row."""
+    """A page with a table of words; the first column is the header of its row."""
     first, *others = columns
     return table_of(caption, [Column(first, heads=True), *map(Column, others)], rows)
 
 
 def table_of(caption: str, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Page:
-    """A table of words in these columns, whose names are words, too."""
+    """A table of words under these column headers."""
     names = [str(column.name) for column in columns]
     return Page(lambda: build(columns, rows, caption), _text(caption, names, rows))
 
 
 def in_columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows of printable cells as lines of plain text, the columns below each other."""
+    """Align rows of printable cells in columns of plain text."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
 

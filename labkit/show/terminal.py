@@ -43,7 +43,7 @@ _TAGS = {form.tag: f"  {form.tag:<{_HOW}}  " for form in FORMS}
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Columns:
-    """The widths of one dialogue's columns, and what does not change from line to line."""
+    """The column widths of one dialogue, and the parts that are equal in all its lines."""
 
     who: int
     content: int
@@ -68,7 +68,7 @@ def plain_text(reading: Reading, how: str = "") -> str:
 
 @lru_cache(64)
 def _columns(from_client: str, from_server: str) -> _Columns:
-    """The columns of the dialogues between two that are called so: of a large capture, nearly all dialogues."""
+    """The columns for two hosts with these names; cached, because most dialogues of a large capture share them."""
     who = min(len(from_client), _WIDEST_NAMES)
     room = WIDTH - (_MS + who + _HOW) - 4 * len(_GAP)
     content = room * 43 // 100
@@ -96,7 +96,7 @@ def _row(columns: _Columns, milliseconds: float, event: Event, exposures: list[E
 
 @lru_cache(4096)
 def _again(event: Event, columns: _Columns) -> str:
-    """The same of what gives nothing away: most of it is signals and phrases that come again and again."""
+    """The lines of an event that discloses nothing; cached, because most such events repeat."""
     return _right(event, (), columns)
 
 
@@ -108,7 +108,7 @@ def _message(title: str, meaning: str, sender: str, columns: _Columns) -> str:
 
 
 def _right(event: Event, exposures: Sequence[Exposure], columns: _Columns) -> str:
-    """What stands right of the column "how" in the first line of an event, and the lines below it."""
+    """The rest of an event's first line behind the column "how", and the lines below it."""
     lines, rest = lines_of(event)
     below = columns.names[event.sender][1]
     said: list[str] = []
@@ -132,7 +132,7 @@ def _with_margins(said: list[str], below: list[str], columns: _Columns) -> str:
 
 @lru_cache(4096)
 def _beside(data: bytes, meaning: str, readable: tuple[str, ...], columns: _Columns) -> list[str]:
-    """A line of a phrase in the column "what", and beside it its meaning."""
+    """Write a line of a phrase in the column "what" and its meaning beside it."""
     text, content = decoded(data), columns.content
     if not meaning and not readable:
         return [words.rstrip() for words in chopped(text, content + len(_GAP) + columns.meaning)]
@@ -145,7 +145,7 @@ def _beside(data: bytes, meaning: str, readable: tuple[str, ...], columns: _Colu
 
 @lru_cache(4096)
 def _wrap(text: str, width: int, indent: str = "") -> list[str]:
-    """The lines of a sentence, with an indent from the second on; the same ones come again and again."""
+    """Wrap a sentence, indented from its second line on; cached, because sentences repeat."""
     short = 0 < len(text) <= width and text.strip() == text
     return [text] if short else wrap(text, width, subsequent_indent=indent)
 
@@ -156,7 +156,7 @@ def _readable(event: Event, line: ShownLine, exposures: Sequence[Exposure]) -> t
 
 
 def chopped(text: str, width: int) -> list[str]:
-    """A printable text in lines of at most `width` characters, broken at spaces; no character is lost.
+    """Break a printable text at spaces into lines of at most `width` characters; no character is lost.
 
     As ``textwrap.wrap(text, width, drop_whitespace=False, break_on_hyphens=False)``, without its regular expressions.
     """
@@ -171,7 +171,7 @@ def chopped(text: str, width: int) -> list[str]:
 
 
 def _before_word(text: str, start: int, end: int) -> int:
-    """Where the word, or the run of spaces, begins that crosses `end`; 0 where it is too long for a line of its own."""
+    """The start of the word or run of spaces that crosses `end`; 0 where it is longer than a line."""
     width = end - start
     if text[end] == " ":
         begin = start + len(text[start:end].rstrip(" "))

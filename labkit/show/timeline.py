@@ -1,4 +1,4 @@
-"""A whole network at a glance: each session as a mark, in the row of its server, at the number of its first frame.
+"""The sessions of a network: one mark each, in the row of its server, at the number of its first frame.
 
 The shape of a mark says how much of the session can be read, so colour is never alone.
 """
@@ -44,7 +44,7 @@ _LANES = {"SMTP": -11.0, "IMAP": 0.0, "POP3": 11.0}
 
 
 def timeline(capture: "Capture", servers: Sequence[str]) -> Picture:
-    """Every session of these servers, by their names, in the order of the frames."""
+    """Draw every session of these servers, named as given, in the order of the frames."""
     rows: dict[str, list[Dialogue]] = {name: [] for name in servers}
     for dialogue in capture.dialogues:
         rows.get(dialogue.server_name, []).append(dialogue)
@@ -69,7 +69,7 @@ def _how(dialogue: Dialogue) -> str:
         return READ
     if dialogue.session is None:
         return CLEAR
-    return IMPLICIT if dialogue.session.started == "implicit" else EXPLICIT
+    return EXPLICIT if dialogue.session.started == "explicit" else IMPLICIT
 
 
 def _words(name: str, hows: list[str]) -> str:

@@ -78,14 +78,14 @@ def _section(reading: Reading, how: str) -> html.Node:
 
 
 def _sealed_or_alone(numbered: tuple[int, Shown]) -> tuple[str, int]:
-    """The same for records in a row that one side sent and that tell nothing but their size; else of its own."""
+    """The key by which unopened records of one sender share a row; every other event has its own."""
     number, (event, exposures) = numbered
     alike = event.title == _RECORD and not exposures
     return (event.sender, -1) if alike else (event.sender, number)
 
 
 def _meanings(runs: Iterable[list[tuple[int, Shown]]]) -> Iterator[str]:
-    """What the first event of each run means; of a run of unopened records it is said once."""
+    """The meaning of the first event of each run; a run of unopened records has one meaning."""
     said = set()
     for (_, (event, exposures)), *_ in runs:
         alike = event.title in _UNOPENED and not exposures
@@ -94,7 +94,7 @@ def _meanings(runs: Iterable[list[tuple[int, Shown]]]) -> Iterator[str]:
 
 
 def _runs(dialogue: Dialogue, run: list[tuple[int, Shown]], means: str) -> tuple[html.Node, ...]:
-    """The row of one event, or of several records that differ in nothing but their size and time."""
+    """Group events into rows: one event, or several records that differ only in size and time."""
     events = [event for _, (event, _) in run]
     if len(run) == 1:
         return _row(dialogue, *run[0][1], means)
@@ -137,7 +137,7 @@ def _marked(text: str, labels: Sequence[str]) -> html.Node:
 
 
 def _chips(labels: Sequence[str]) -> Iterator[html.Node]:
-    """What an eavesdropper can read here, each thing in its own small box."""
+    """One small box for each thing that an eavesdropper can read here."""
     return ((" ", html.span("lk-what")[text]) for text in labels)
 
 
@@ -152,7 +152,7 @@ def _tls_content(event: Event, exposures: list[Exposure], form: Form, means: str
 
 
 def _item(field: Field) -> html.Node:
-    """A field of a TLS message and those inside it."""
+    """A field of a TLS message with its nested fields."""
     children = [html.div[html.small[child.name], " ", html.code[_short(child.value)]] for child in field.children]
     inside = html.div("lk-inside")[children] if children else None
     return html.div[field.name, " ", html.code[_short(field.value)], inside]

@@ -1,4 +1,4 @@
-"""What the two ends of an attacked conversation saw, aligned: the same, changed, kept back or made up by the attacker.
+"""Align the two legs of an attacked conversation: each line is equal, changed, held back or forged by the attacker.
 
 As a table and as a ladder with the attacker in the middle. The two dialogues are read as they were captured; what the
 attacker meant to do is not asked.
@@ -40,7 +40,7 @@ _LINES = 12
 
 
 class Pair(NamedTuple):
-    """One thing that was said, as each of the two ends saw it."""
+    """One phrase as the victim's and as the server's end saw it; None where an end did not see it."""
 
     left: Event | None
     """On the victim's side."""
@@ -53,12 +53,12 @@ class Pair(NamedTuple):
 
     @property
     def sender(self) -> str:
-        """Who said it, or seemed to."""
+        """The apparent sender."""
         return (self.left or self.right).sender
 
 
 class TwoSided(Page):
-    """Two dialogues beside each other; in a notebook a table."""
+    """Two dialogues side by side; a table in a notebook."""
 
     def __init__(self, victim: Dialogue, server: Dialogue, attacker: str = "mallory") -> None:
         self.rows = aligned(victim, server)
@@ -68,17 +68,17 @@ class TwoSided(Page):
 
     @property
     def differences(self) -> list[Pair]:
-        """The rows in which the two ends saw something else."""
+        """The rows in which the two ends saw different phrases."""
         return [row for row in self.rows if row.what not in (SAME, OWN, OTHERWISE)]
 
     def ladder(self) -> Picture:
-        """The ladder of both sides, with the attacker in the middle."""
+        """The ladder of both legs, with the attacker in the middle."""
         label = f"Ladder with {self._ends[1]} in the middle: {len(self.differences)} differences between the two sides."
         return Picture(_drawn(self.rows[:_SHOWN], self._ends), self.text, label)
 
 
 def aligned(victim: Dialogue, server: Dialogue) -> list[Pair]:
-    """The rows of two dialogues. What is ciphertext is compared byte by byte, what was opened by what is inside."""
+    """Align two dialogues. Ciphertext is compared byte by byte, decrypted records by their content."""
     left, right = ([event for event in one.events if event.layer != TCP] for one in (victim, server))
     matcher = SequenceMatcher(a=list(map(_key, left)), b=list(map(_key, right)), autojunk=False)
     rows: list[Pair] = []
@@ -91,13 +91,13 @@ def aligned(victim: Dialogue, server: Dialogue) -> list[Pair]:
 
 
 def _sealed(row: Pair) -> Pair:
-    """Inside one TLS session from end to end the attacker can change nothing: the two ends only read it otherwise."""
+    """Mark a row that differs inside an end-to-end TLS session as `OTHERWISE`: no attacker can change it."""
     different = (row.left or row.right).encrypted and row.what != SAME
     return row._replace(what=OTHERWISE) if different else row
 
 
 def _met(rows: list[Pair]) -> list[Pair]:
-    """Where both ends speak at once, each sees its own words first: that is no difference."""
+    """Pair phrases that crossed: each end saw its own first, which is no difference."""
     met: list[Pair] = []
     for row in rows:
         twin = next((n for n, other in enumerate(met) if _same_apart(other, row)), None)
@@ -115,7 +115,7 @@ def _same_apart(one: Pair, other: Pair) -> bool:
 
 
 def _of_own(row: Pair) -> Pair:
-    """Where each side shook hands with the attacker, a message of TLS that differs is no change."""
+    """Mark a TLS message that differs as `OWN`, where each end has a TLS session with the attacker."""
     different = (row.left or row.right).layer == TLS and row.what != SAME
     return row._replace(what=OWN) if different else row
 
@@ -125,7 +125,7 @@ def _key(event: Event) -> tuple[str, str, bytes]:
 
 
 def _paired(left: list[Event], right: list[Event]) -> Iterator[Pair]:
-    """Rows of two runs that are the same, or of which nothing is: by who says what kind of thing."""
+    """Pair two runs of rows by sender and kind of phrase."""
     rest = list(right)
     for event in left:
         twin = next(
@@ -177,7 +177,7 @@ def _row(row: Pair, attacker: str) -> tuple[html.Node, ...]:
 
 
 def _tags(row: Pair) -> list[html.Node]:
-    """How it crossed the wire, once where that was the same on both sides."""
+    """The form of the row on each leg; one tag where both are the same."""
     forms = dict.fromkeys(form_of(event) for event in (row.left, row.right) if event is not None)
     return [[tag(form), " "] for form in forms]
 

@@ -50,7 +50,9 @@ PATIENCE = 8.0
 BASELINE = Vector
 """The first run: an attacker who only reads. It shows whether the program does its work at all."""
 _AT_ONCE = 15
-"""Programs that run at the same time; most of them wait."""
+"""Programs that run at the same time."""
+_WAITING_AT_ONCE = 30
+"""Programs that run at the same time where they only wait for the end of their time."""
 _LONGEST_LINE = 160
 _WORD = re.compile(r"\{([a-z_]+)\}")
 
@@ -65,6 +67,8 @@ class ClientTrial(NamedTuple):
     verdict: Verdict
     said: str
     """How the program ended, and the last line that it wrote; empty where it was not run."""
+    waits: bool = False
+    """Whether it ran until its time was over."""
 
 
 @dataclass(frozen=True)
@@ -217,19 +221,14 @@ def every_run(make: "Callable[[], Lab]", program: MailProgram, step: Callable[[]
     `step` is called after each run, and for each that is left out, because the program does not work in that mode.
     """
     labs = _Labs(make)
-    with ThreadPoolExecutor(_AT_ONCE, "labkit client") as pool:
-        try:
-            first = pool.map(lambda mode: _row(labs.new, program, BASELINE(), (mode,), step), program.modes)
-            controls = {trial.mode: trial for trial in chain.from_iterable(first)}
-            modes = tuple(mode for mode in program.modes if _is_worthwhile(controls[mode]))
-            for _ in range((len(program.modes) - len(modes)) * len(program.vectors)):
-                step()
-            rows = pool.map(lambda kind: _row(labs.new, program, kind(), modes, step), program.vectors)
-            found = {(trial.vector, trial.mode): trial for trial in chain.from_iterable(rows)}
-        except BaseException:  # an interrupt, or a lab that cannot be made: the programs of the others would run on
-            pool.shutdown(wait=False, cancel_futures=True)
-            labs.close()
-            raise
+    first = _rows(labs, program, [(BASELINE, (mode,)) for mode in program.modes], _AT_ONCE, step)
+    controls = {trial.mode: trial for trial in first}
+    modes = tuple(mode for mode in program.modes if _is_worthwhile(controls[mode]))
+    for _ in range((len(program.modes) - len(modes)) * len(program.vectors)):
+        step()
+    at_once = _WAITING_AT_ONCE if any(trial.waits for trial in first) else _AT_ONCE
+    rows = _rows(labs, program, [(kind, modes) for kind in program.vectors], at_once, step)
+    found = {(trial.vector, trial.mode): trial for trial in rows}
     every = [
         _controlled(found.get((vector.id, mode)), vector.id, controls[mode], controls[UPGRADED])
         for vector in program.vectors
@@ -294,6 +293,24 @@ def _controlled(trial: ClientTrial | None, vector: str, control: ClientTrial, up
 # ---- one run
 
 
+def _rows(
+    labs: _Labs,
+    program: MailProgram,
+    runs: Sequence[tuple[type[Vector], Sequence[str]]],
+    at_once: int,
+    step: Callable[[], object],
+) -> list[ClientTrial]:
+    """The runs of a program under these attacks, each in its modes."""
+    with ThreadPoolExecutor(at_once, "labkit client") as pool:
+        try:
+            rows = pool.map(lambda run: _row(labs.new, program, run[0](), run[1], step), runs)
+            return list(chain.from_iterable(rows))
+        except BaseException:  # an interrupt, or a lab that cannot be made: the programs of the others would run on
+            pool.shutdown(wait=False, cancel_futures=True)
+            labs.close()
+            raise
+
+
 def _row(
     make: "Callable[[], Lab]", program: MailProgram, vector: Vector, modes: Sequence[str], step: Callable[[], object]
 ) -> list[ClientTrial]:
@@ -313,7 +330,7 @@ def _run(lab: "Lab", program: MailProgram, vector: Vector, mode: str) -> ClientT
     lines = _lines(ended)
     said = ": ".join((ended.cut or f"exit status {ended.status}", *lines[-1:]))
     done = ended.status == 0 or bool(ended.cut)
-    return ClientTrial(vector.id, mode, attacked.verdict(done, said, lines, ended.cut), said)
+    return ClientTrial(vector.id, mode, attacked.verdict(done, said, lines, ended.cut), said, bool(ended.cut))
 
 
 def values_for(attacked: UnderAttack) -> dict[str, str]:

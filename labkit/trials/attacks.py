@@ -14,6 +14,7 @@ from labkit.attack import scene, targets
 from labkit.attacks import catalogue
 from labkit.attacks.account import NAME
 from labkit.attacks.engine.interceptor import Interceptor
+from labkit.attacks.silence import Watch
 from labkit.attacks.vector import Vector
 from labkit.attacks.vectors.buffering import MARK
 from labkit.attacks.verdict import UNKNOWN, Verdict, judge
@@ -25,7 +26,6 @@ from labkit.dialects import named
 from labkit.errors import LabError
 from labkit.mail.mailbox import Message
 from labkit.show.attack_grid import attack_grid
-from labkit.trials.silence import Watch
 from labkit.trust.certificates import DOMAIN
 
 if TYPE_CHECKING:

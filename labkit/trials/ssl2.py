@@ -15,6 +15,8 @@ from labkit.trust.certificates import Authority
 _CIPHER = 0x0700C0
 _CIPHER_NAME = "SSL_CK_DES_192_EDE3_CBC_WITH_MD5"
 _CLIENT_HELLO = 1
+_PATIENCE = 30.0
+"""Seconds to wait for a message; scapy gives up after 2, which a busy machine may need."""
 _FROM_HERE = {"server": "127.0.0.1", "verbose": False}
 """Arguments that scapy requires; they are not used, because the sockets are connected already."""
 
@@ -60,7 +62,11 @@ def _automata() -> tuple[type, type]:
     from scapy.layers.tls.automaton_cli import TLSClientAutomaton
     from scapy.layers.tls.automaton_srv import TLSServerAutomaton
 
-    class Client(TLSClientAutomaton):
+    class Patient:
+        def get_next_msg(self, socket_timeout: float = _PATIENCE, retry: int = 1) -> None:
+            super().get_next_msg(socket_timeout, retry)
+
+    class Client(Patient, TLSClientAutomaton):
         complete = False
 
         def __init__(self, sock: socket.socket, **options: Any) -> None:
@@ -81,7 +87,7 @@ def _automata() -> tuple[type, type]:
         def FINAL(self) -> None:
             """The caller closes the socket."""
 
-    class Server(TLSServerAutomaton):
+    class Server(Patient, TLSServerAutomaton):
         complete = False
 
         def __init__(self, sock: socket.socket, **options: Any) -> None:

@@ -1,34 +1,15 @@
 """What the server did of what a client asked is read from its own replies, command by command, in every protocol."""
 
-import base64
-from itertools import groupby
-
 import pytest
+from turns import conversation, said
 
 from labkit.attacks.deeds import deeds, last_of_each
 from labkit.attacks.evidence import injection_proof
-from labkit.attacks.loot import CLEAR, Loot, items
-from labkit.capture.conversation import Conversation, Endpoint
-from labkit.decode.dialogue import read
+from labkit.attacks.loot import CLEAR, SECRETS, Loot, items
 from labkit.decode.privacy import visible
 from labkit.dialects import CLIENT, SERVER, for_port
 from labkit.dialects.ldap_messages import ENUMERATED, STRING, element, entry, envelope, number, result
 from labkit.dialects.postgresql import error, message, startup
-
-SIDES = {"C: ": CLIENT, "S: ": SERVER}
-
-
-def said(text):
-    """Pairs of side and bytes, of lines that begin with ``C: `` or ``S: ``."""
-    lines = [(SIDES[line[:3]], line[3:].encode() + b"\r\n") for line in text.strip("\n").split("\n")]
-    return [(side, b"".join(data for _, data in run)) for side, run in groupby(lines, lambda line: line[0])]
-
-
-def conversation(port, turns):
-    """The dialogue of these turns with a server on this port."""
-    ends = Endpoint("192.0.2.1", 50000), Endpoint("192.0.2.2", port)
-    chunks = [(number, number, side, "data", data, len(data)) for number, (side, data) in enumerate(turns, 1)]
-    return read(Conversation(*ends, [(0, 0, CLIENT, "syn", b"", 0), *chunks]))
 
 
 def became(port, turns):
@@ -43,7 +24,8 @@ def became(port, turns):
 
 POP = "S: +OK POP3 ready\nC: USER alice\nS: +OK\nC: PASS hunter2\nS: +OK\n"
 MAIL = "S: +OK\nS: Subject: x\nS: \nS: hello\nS: .\n"
-IMAP = "S: * OK IMAP ready\nC: a LOGIN alice hunter2\nS: a OK\nC: b SELECT INBOX\nS: * 2 EXISTS\nS: b OK\n"
+GREETED = "S: * OK IMAP ready\n"
+IMAP = GREETED + "C: a LOGIN alice hunter2\nS: a OK\nC: b SELECT INBOX\nS: * 2 EXISTS\nS: b OK\n"
 SMTP = "S: 220 x ESMTP\nC: EHLO a\nS: 250 x\n"
 ONE = "C: MAIL FROM:<a@x>\nS: 250 ok\nC: RCPT TO:<b@x>\nS: 250 ok\n"
 TEXT = "C: DATA\nS: 354 go\nC: Subject: x\nC: \nC: hello{}\nC: .\n"
@@ -51,10 +33,10 @@ PIPED = "C: MAIL FROM:<a@x>\nC: RCPT TO:<b@x>\nC: BDAT 7{}\nC: hello\nS: 250 ok\
 LMTP = "S: 220 x LMTP\nC: LHLO a\nS: 250 x\n" + ONE + "C: RCPT TO:<c@x>\nS: 250 ok\n" + TEXT
 FTP = "S: 220 FTP ready\nC: USER alice\nS: 331 who?\nC: PASS hunter2\nS: 230 in\nC: EPSV\nS: 229 (|||4000|)\n"
 NNTP = "S: 200 NNTP ready\n"
-SIEVE = (
-    'S: "IMPLEMENTATION" "x"\nS: "SASL" "PLAIN"\nS: OK\n'
-    f'C: AUTHENTICATE "PLAIN" "{base64.b64encode(b"x alice x".replace(b"x ", bytes(1))).decode()}"\nS: OK\n'
-)
+ARTICLE = "C: TAKETHIS <{}@x>\nC: Subject: x\nC: \nC: hello {}\nC: .\n"
+STREAMED = ARTICLE.format("a", "a") + ARTICLE.format("b", "b")
+SIMPLE = "C: AUTHINFO SIMPLE\nS: 350 go\nC: alice hunter2\nS: {}"
+SIEVE = 'S: "IMPLEMENTATION" "x"\nS: "SASL" "PLAIN"\nS: OK\nC: AUTHENTICATE "PLAIN" "AGFsaWNlAGh1bnRlcjI="\nS: OK\n'
 
 CASES = {
     # mail that is fetched
@@ -68,6 +50,20 @@ CASES = {
     "a POP3 mail that never came": (110, POP + "C: RETR 1", "open"),
     "the head of a POP3 mail": (110, POP + "C: TOP 7 0\nS: -ERR none", "refused TOP"),
     "a POP3 mail that stays": (110, POP + "C: DELE 7\nS: -ERR none", "refused DELE"),
+    "the first of two asked for ahead": (110, POP + "C: RETR 1\nC: RETR 2\n" + MAIL.rstrip("\n"), "open"),
+    "a POP3 mail that goes when the client does": (110, POP + "C: DELE 1\nS: +OK\nC: QUIT\nS: +OK", "done"),
+    "two of which one stays": (
+        110,
+        POP + "C: DELE 1\nC: DELE 2\nC: QUIT\nS: +OK\nS: +OK\nS: -ERR one is left",
+        "refused DELE",
+    ),
+    "a POP3 mail that stays, for the client hangs up": (110, POP + "C: DELE 1\nS: +OK", "open"),
+    "a POP3 mail that is not to go any more": (
+        110,
+        POP + "C: DELE 1\nS: +OK\nC: RSET\nS: +OK\nC: QUIT\nS: +OK",
+        "open",
+    ),
+    "a farewell that is refused and took nothing along": (110, POP + "C: STAT\nS: +OK 0 0\nC: QUIT\nS: -ERR", "done"),
     "an empty mailbox": (110, POP + "C: STAT\nS: +OK 0 0\nC: QUIT\nS: +OK", "done"),
     "a user without a mailbox": (110, "S: +OK POP3 ready\nC: USER eve\nS: -ERR no\nC: QUIT\nS: +OK", "refused login"),
     "an empty password": (110, "S: +OK POP3 ready\nC: USER a\nS: +OK\nC: PASS \nS: -ERR no", "refused login"),
@@ -92,6 +88,9 @@ CASES = {
     ),
     "IMAP replies out of order": (143, IMAP + "C: c NOOP\nC: d FETCH 1 BODY[]\nS: d NO gone\nS: c OK", "refused FETCH"),
     "a copy that is refused": (143, IMAP + "C: c COPY 1 x\nS: c NO none", "refused COPY"),
+    "a search that is refused": (143, IMAP + "C: c SEARCH X\nS: c BAD what", "refused SEARCH"),
+    "a mailbox that stays": (143, IMAP + "C: c DELETE x\nS: c NO none", "refused DELETE"),
+    "a number without a mail": (143, IMAP + "C: c FETCH 9 BODY[]\nS: c BAD none", "refused FETCH"),
     # mail that is brought
     "an APPEND": (143, IMAP + "C: c APPEND x {5+}\nC: hello\nS: c OK", "done"),
     "an APPEND refused before the mail": (143, IMAP + "C: c APPEND x {5}\nS: c NO none", "refused APPEND"),
@@ -111,6 +110,20 @@ CASES = {
     "a mail without a line": (25, SMTP + ONE + "C: DATA\nS: 354 go\nC: .\nS: 250 ok", "done"),
     "a mail that is too large": (25, SMTP + ONE + TEXT.format("") + "S: 552 no", "refused message"),
     "a size that is too large": (25, SMTP + "C: MAIL FROM:<a@x> SIZE=9999999\nS: 552 no", "refused message"),
+    "a parameter that is refused": (25, SMTP + "C: MAIL FROM:<a@x> SMTPUTF8\nS: 555 no\n" + ONE, "open"),
+    "a mail without the parameter that was refused": (
+        25,
+        SMTP + "C: MAIL FROM:<a@x> SMTPUTF8\nS: 555 no\n" + ONE + TEXT.format("") + "S: 250 ok",
+        "done",
+    ),
+    "a mail that the server fetches": (25, SMTP + ONE + "C: BURL imap://x LAST\nS: 250 ok", "done"),
+    "a mail that the server does not fetch": (25, SMTP + ONE + "C: BURL imap://x LAST\nS: 554 no", "refused message"),
+    "half of a mail that the server fetches": (25, SMTP + ONE + "C: BURL imap://x\nS: 250 ok", "open"),
+    "a mail that is refused before its end": (
+        25,
+        SMTP + ONE + "C: DATA\nS: 354 go\nC: hello\nS: 552 no\nC: world\nC: .\nC: QUIT\nS: 221 bye",
+        "refused message",
+    ),
     "a mail without an answer": (25, SMTP + ONE + TEXT.format(""), "open"),
     "a mail without its dot": (25, SMTP + ONE + TEXT.format("").removesuffix("C: .\n"), "open"),
     "an envelope alone": (25, SMTP + ONE + "C: QUIT\nS: 221 bye", "open"),
@@ -134,6 +147,11 @@ CASES = {
     "a chunk that is not the last": (25, SMTP + PIPED.format("") + "C: QUIT\nS: 221 bye", "open"),
     "a last chunk without a byte": (25, SMTP + PIPED.format("") + "C: BDAT 0 LAST\nS: 250 ok", "done"),
     "a last chunk that is refused": (25, SMTP + PIPED.format("") + "C: BDAT 0 LAST\nS: 554 no", "refused message"),
+    "a last chunk without an answer": (
+        25,
+        SMTP + ONE + "C: BDAT 7\nC: hello\nC: BDAT 7 LAST\nC: world\nS: 250 ok",
+        "open",
+    ),
     "a second chunk that is refused": (
         25,
         SMTP + PIPED.format("") + "C: BDAT 7 LAST\nC: world\nS: 552 no",
@@ -145,7 +163,17 @@ CASES = {
     "an article": (119, NNTP + "C: POST\nS: 340 go\nC: Subject: x\nC: \nC: hi\nC: .\nS: 240 ok", "done"),
     "an article that is not taken": (119, NNTP + "C: POST\nS: 340 go\nC: hi\nC: .\nS: 441 no", "refused POST"),
     "a server where nothing is posted": (119, NNTP + "C: POST\nS: 440 no", "refused POST"),
+    "the second of two streamed articles": (119, NNTP + STREAMED + "S: 239 <a@x>\nS: 439 <b@x>", "refused TAKETHIS"),
+    "two streamed articles": (119, NNTP + STREAMED + "S: 239 <a@x>\nS: 239 <b@x>", "done"),
     # logins
+    "a name and a password on one line": (119, NNTP + SIMPLE.format("250 in"), "done"),
+    "a name and a password on one line, which are wrong": (119, NNTP + SIMPLE.format("452 no"), "refused login"),
+    "a literal behind its refusal": (143, GREETED + "C: a LOGIN alice {7}\nS: a NO\nC: hunter2", "refused login"),
+    "a response behind its refusal": (
+        143,
+        GREETED + "C: a AUTHENTICATE PLAIN\nC: AGFsaWNlAGh1bnRlcjI=\nS: a NO\nS: * BAD what",
+        "refused login",
+    ),
     "a login without a name": (25, SMTP + "C: AUTH EXTERNAL =\nS: 235 in", "done"),
     "a login whose second step is refused": (
         25,
@@ -176,6 +204,12 @@ CASES = {
     "a file of which nothing was heard again": (21, FTP + "C: STOR x\nS: 150 go", "open"),
     "a full disk": (21, FTP + "C: STOR x\nS: 150 go\nS: 552 full", "refused STOR"),
     "a folder that is not there": (21, FTP + "C: CWD x\nS: 550 none\nC: QUIT\nS: 221 bye", "refused CWD"),
+    "a file that gets another name": (21, FTP + "C: RNFR x\nS: 350 to?\nC: RNTO y\nS: 250 done", "done"),
+    "a file that gets no other name": (21, FTP + "C: RNFR x\nS: 350 to?\nC: QUIT\nS: 221 bye", "open"),
+    "a file that is not there to be renamed": (21, FTP + "C: RNFR x\nS: 550 none\nC: QUIT\nS: 221 bye", "refused RNFR"),
+    "a file from its middle": (21, FTP + "C: REST 9\nS: 350 from there\nC: RETR x\nS: 150 here\nS: 226 done", "done"),
+    "a script that was given": (4190, SIEVE + 'C: GETSCRIPT "a"\nS: {5}\nS: keep;\nS: OK', "done"),
+    "no room for a script": (4190, SIEVE + 'C: HAVESPACE "a" 9\nS: NO (QUOTA) "full"', "refused HAVESPACE"),
     "a news article": (119, NNTP + "C: ARTICLE 1\nS: 220 1 <a@x>\nS: Subject: x\nS: \nS: hi\nS: .", "done"),
     "no such news article": (119, NNTP + "C: ARTICLE 1\nS: 430 none", "refused ARTICLE"),
     "an article for those who are logged in": (
@@ -195,6 +229,54 @@ CASES = {
 def test_what_became_of_it_is_what_the_replies_say(name):
     port, text, expected = CASES[name]
     assert became(port, said(text)) == expected
+
+
+ALICE = {("user name", "alice"), ("password", "hunter2")}
+READ = {
+    "a login on one line": (119, NNTP + SIMPLE.format("500 what"), ALICE),
+    "half of a script": (4190, SIEVE + 'C: GETSCRIPT "a"\nS: {50}\nS: keep;', {*ALICE, ("script text", "keep;")}),
+    "half of a script in its command": (4190, SIEVE + 'C: PUTSCRIPT "a" "keep;', {*ALICE, ("script text", "keep;")}),
+    "a response without its quotation mark": (
+        4190,
+        SIEVE.split("C: ")[0] + 'C: AUTHENTICATE "PLAIN"\nS: ""\nC: "AGFsaWNlAGh1bnRlcjI=',
+        ALICE,
+    ),
+    "a streamed article": (119, NNTP + STREAMED, {("subject", "x"), ("message", "hello a"), ("message", "hello b")}),
+    "a chunk that ends with a lone dot": (
+        25,
+        SMTP + PIPED.format(" LAST").replace("hello", "on\nC: ."),
+        {("message", "on\r\n.")},
+    ),
+    "both literals behind their refusal": (
+        143,
+        GREETED + "C: a LOGIN {5}\nS: a BAD\nC: alice {7}\nS: * BAD\nC: hunter2\nS: * BAD",
+        ALICE,
+    ),
+    "a literal that was not held back": (143, GREETED + "C: a LOGIN alice {7}\nC: hunter2\nS: a NO", ALICE),
+    "a mail behind its refusal": (
+        143,
+        IMAP + "C: c APPEND x {10}\nS: c NO\nC: Date: x\nC: \nC: hi",
+        {*ALICE, ("message", "hi")},
+    ),
+    "the next command behind a refusal": (
+        143,
+        GREETED + "C: a LOGIN alice {7}\nS: a NO\nC: b LOGOUT\nS: b OK",
+        {("user name", "alice")},
+    ),
+    "a farewell in the place of a literal": (143, IMAP + "C: c APPEND x {300}\nS: + go\nC: d LOGOUT", ALICE),
+    "a farewell in the place of a literal, with its answer": (
+        143,
+        IMAP + "C: c APPEND x {300}\nS: + go\nC: d LOGOUT\nS: * BYE\nS: d OK",
+        ALICE,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", READ)
+def test_what_was_said_is_read_whatever_the_server_says_to_it_and_nothing_else(name):
+    port, text, expected = READ[name]
+    found = {(one.what, one.value) for one in items(conversation(port, said(text)), CLEAR, 1)}
+    assert {one for one in found if one[0] in SECRETS} == expected
 
 
 def bound(number_, code, name=b"", *more):
@@ -232,6 +314,14 @@ BEGUN = [(CLIENT, startup({"user": "alice"})), (SERVER, message(b"R", bytes(4)) 
 ROW = message(b"D", b"\0\1\0\0\0\2hi")
 ROWS = message(b"T", bytes(2)) + ROW * 300
 
+COPYING = [
+    *(*BEGUN, (CLIENT, message(b"Q", b"copy t from stdin\0")), (SERVER, message(b"G", bytes(3)))),
+    (CLIENT, message(b"d", b"hello\n") + message(b"c", b"")),
+]
+
+STEP = message(b"P", b"\0x\0\0\0") + message(b"B", bytes(8)) + message(b"E", bytes(5))
+STEPPED = message(b"1", b"") + message(b"2", b"") + message(b"C", b"OK\0")
+
 RECORDS = {
     "Sicily": (389, sicily(0), "done"),
     "Sicily with a wrong password": (389, sicily(49), "refused login"),
@@ -249,6 +339,24 @@ RECORDS = {
         5432,
         [*BEGUN, (CLIENT, message(b"Q", b"x\0")), (SERVER, error("42601", "no"))],
         "refused Query",
+    ),
+    "rows that are brought": (5432, [*COPYING, (SERVER, message(b"C", b"COPY 1\0"))], "done"),
+    "rows that are refused": (5432, [*COPYING, (SERVER, error("22P02", "no"))], "refused Query"),
+    "rows without an end": (5432, COPYING, "open"),
+    "two steps of which the second fails": (
+        5432,
+        [
+            *BEGUN,
+            (CLIENT, STEP * 2 + message(b"S", b"")),
+            (SERVER, STEPPED + error("42601", "no") + message(b"Z", b"I")),
+        ],
+        "refused Execute",
+    ),
+    "two steps": (5432, [*BEGUN, (CLIENT, STEP * 2 + message(b"S", b"")), (SERVER, STEPPED * 2)], "done"),
+    "a database that is not there, after the login": (
+        5432,
+        [BEGUN[0], (SERVER, message(b"R", bytes(4)) + error("3D000", "no"))],
+        "refused login",
     ),
     "a database that is not there": (5432, [BEGUN[0], (SERVER, error("3D000", "no"))], "refused login"),
 }

@@ -9,7 +9,7 @@ import ipywidgets
 import nbformat
 import psutil
 import pytest
-from nbclient import NotebookClient
+from kernels import client
 
 from labkit import Lab, attacks, policies, you_are_mallory
 from labkit.errors import LabError
@@ -112,7 +112,7 @@ NOTEBOOK = (
 
 def test_a_notebook_that_is_run_from_top_to_bottom_shows_what_the_script_did_and_no_widget():
     cells = [nbformat.v4.new_code_cell(source) for source in NOTEBOOK]
-    notebook = NotebookClient(nbformat.v4.new_notebook(cells=cells), timeout=PATIENCE, kernel_name="python3").execute()
+    notebook = client(nbformat.v4.new_notebook(cells=cells), PATIENCE).execute()
     first, ran, verdict = (notebook.cells[at].outputs[0].data for at in (1, 2, 3))
     assert set(first) == set(ran) == {"text/html", "text/plain"}
     assert "so StripCapability decided" in ran["text/html"] and "leaked (password" in ran["text/html"]

@@ -248,10 +248,19 @@ OTHERS = {
     "2 frames of EtherType 0x4242": (ETHERNET, [Ether(type=0x4242) / Raw(bytes(40))] * 2),
     "1 frame of IP protocol 200": (ETHERNET, [ETHER / IP(proto=200) / Raw(bytes(40))]),
     "1 frame of compressed PPP": (9, [Raw(b"\xff\x03\0\xfd" + bytes(40))]),
-    "1 frame of frames cut inside a header": (ETHERNET, [Raw(bytes(ETHER / session(4)[0])[:40])]),
+    "1 frame of headers cut by the capture": (ETHERNET, [Raw(bytes(ETHER / session(4)[0])[:40])]),
     "1 frame of IP with a damaged header": (ETHERNET, [Ether(type=0x0800) / Raw(bytes(60))]),
     "1 frame of WireGuard": (ETHERNET, [ETHER / OUTER4 / _udp(51820) / Raw(bytes(60))]),
 }
+
+
+@pytest.mark.parametrize("version", (b"\xfe\xff", b"\xfe\xfd"))
+def test_dtls_is_named_and_hides_no_conversation(version, tmp_path, capsys):
+    record = b"\x16" + version + bytes(9) + b"\x20" + bytes(32)
+    path = write(tmp_path / "dtls", ETHERNET, [ETHER / OUTER4 / UDP(sport=40000, dport=5684) / Raw(record)])
+    assert main(["decode", str(path)]) == 1
+    assert "it holds 1 frame of DTLS, which is TLS over UDP" in capsys.readouterr().err
+    assert not read_capture(path).passed_over
 
 
 @pytest.mark.parametrize("form", ([], ["--json"]))

@@ -151,7 +151,7 @@ CASES: list[tuple[Dialect, str, list[tuple[str, str]]]] = [
     (
         POP3,
         "S: +OK\nC: TOP 1 1\nS: +OK\nS: From: a@x\nS: \nS: ..hi\nS: .",
-        [("from", "a@x"), ("message", "..hi")],
+        [("from", "a@x"), ("message", ".hi")],
     ),
     (POP3, "S: +OK\nC: RETR 1\nS: -ERR From: nobody", []),
     (SMTP, f"S: 220 x ESMTP\nC: AUTH PLAIN\nS: 334 \nC: {PLAIN}", LOGIN),
@@ -245,6 +245,7 @@ def test_what_is_said_gives_away(dialect, transcript, told):
     for exposure in exposures:
         place = dialogue.events[exposure.event_index].data[exposure.start : exposure.end].decode()
         coded = place in (PLAIN, NAME, PASSWORD) or exposure.what == "received"  # whose line is folded
+        coded = coded or place.startswith("..")  # whose first dot was added
         assert coded or place.replace("\\\\", "\\").replace('\\"', '"') == exposure.value
 
 

@@ -176,7 +176,12 @@ def test_encoded_words_are_told_in_letters():
 
 @pytest.mark.parametrize(
     "encoding, body",
-    (("base64", coded("Grüße".encode())), ("Quoted-Printable", b"Gr=C3=BC=\r\n=C3=9Fe"), ("8bit", "Grüße".encode())),
+    (
+        ("base64", coded("Grüße".encode())),
+        ("base64 (of course)", coded("Grüße".encode())),
+        ("Quoted-Printable", b"Gr=C3=BC=\r\n=C3=9Fe"),
+        ("8bit", "Grüße".encode()),
+    ),
 )
 def test_a_body_is_told_as_it_reads(encoding, body):
     head = f"Subject: x\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
@@ -187,6 +192,50 @@ def test_a_message_without_a_head_or_a_body_tells_what_it_has():
     assert message(b"") == []
     assert message(b"just text\r\n") == [("message", "just text")]
     assert message(b"Subject: alone\r\n\r\n") == [("subject", "alone")]
+
+
+@pytest.mark.parametrize(
+    ("wire", "told"),
+    ((b"..one\r\n...two\r\na..b", ".one\r\n..two\r\na..b"), (b"..\r\nend", ".\r\nend"), (b"..\nend", ".\nend")),
+)
+def test_a_dot_that_was_added_for_the_transport_is_not_told(wire, told):
+    assert message(b"Subject: x\r\n\r\n" + wire + b"\r\n")[-1] == ("message", told)
+    chunk = b"\r\n" + wire
+    assert exposed((CLIENT, b"BDAT %d LAST\r\n" % len(chunk) + chunk), (SERVER, b"250 OK\r\n")) == [
+        ("message", wire.decode())
+    ]
+
+
+def test_reports_are_told_and_so_is_a_message_in_letters_beyond_ascii():
+    parts = (
+        ("message/delivery-status", b"Final-Recipient: rfc822; bob@lab.test\r\nAction: failed"),
+        ("message/feedback-report", b"Source-IP: 192.0.2.7"),
+        ("message/global", "Subject: Grüße\r\n\r\ninside".encode()),
+    )
+    body = b"".join(b"\r\n--x\r\nContent-Type: %s\r\n\r\n%s" % (kind.encode(), said) for kind, said in parts)
+    told = message(b"Content-Type: multipart/report; boundary=x\r\n" + body + b"\r\n--x--\r\n")
+    *reports, subject, inside = told
+    assert reports == [("message", said.decode()) for _, said in parts[:2]]
+    assert (subject, inside) == (("subject", "Grüße"), ("message", "inside"))
+
+
+SMIME = b"Content-Type: application/pkcs7-mime; name=smime.p7m; smime-type=%s\r\n\r\nMIIB"
+ARMOUR = b"\r\n-----BEGIN PGP MESSAGE-----\r\nComment: x\r\n\r\n%s\r\n-----END PGP MESSAGE-----"
+
+
+@pytest.mark.parametrize(
+    ("mail", "what"),
+    (
+        (SMIME % b"enveloped-data", ("encrypted content", "S/MIME smime.p7m")),
+        (SMIME % b"authEnveloped-data", ("encrypted content", "S/MIME smime.p7m")),
+        (SMIME % b"signed-data", ("attachment", "smime.p7m (application/pkcs7-mime)")),
+        (ARMOUR % coded(b"\xc1\x8c\x03sealed"), ("encrypted content", "OpenPGP")),
+        (ARMOUR % coded(b"\x85\x01\x0csealed"), ("encrypted content", "OpenPGP")),
+        (ARMOUR % coded(b"\xa3\x01only packed"), ("message", (ARMOUR % coded(b"\xa3\x01only packed"))[2:].decode())),
+    ),
+)
+def test_content_that_its_sender_encrypted_is_called_so_and_what_is_only_signed_or_packed_is_not(mail, what):
+    assert message(mail + b"\r\n")[-1] == what
 
 
 def test_a_message_in_chunks_is_told_too():

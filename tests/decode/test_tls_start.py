@@ -4,7 +4,7 @@ import re
 from itertools import pairwise
 
 import pytest
-from conversations import GAP, conversation
+from conversations import GAP, closed, conversation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tls_sessions import COMMAND, REPLY, in_memory
@@ -280,7 +280,7 @@ CLEAR = "everything crossed the wire in clear text"
 def test_the_summary_says_that_all_was_clear_only_where_all_was_seen(dialect):
     said = [greeting(dialect), asks(dialect, "NOOP"), answers(dialect, "done")]
     port = dialect.explicit_ports[0]
-    assert CLEAR in summary(read(conversation(said, port)))
+    assert CLEAR + "." in summary(read(closed(conversation(said, port))))
     doubts = {
         "it began before": conversation(said, port, whole=False),
         "bytes are missing": conversation([*said, (SERVER, GAP)], port),
@@ -288,7 +288,16 @@ def test_the_summary_says_that_all_was_clear_only_where_all_was_seen(dialect):
         "not all can be read": conversation([*said, (CLIENT, bytes(range(128, 200)))], port),
     }
     for doubt, heard in doubts.items():
-        assert CLEAR not in summary(read(heard)) and "No TLS was seen" in summary(read(heard)), doubt
+        told = summary(read(closed(heard)))
+        assert CLEAR not in told and "No TLS was seen" in told, doubt
+
+
+@every_dialect
+@pytest.mark.parametrize("asked", [False, True], ids=["in clear text", "at the go-ahead"])
+def test_a_capture_that_ends_before_the_connection_says_nothing_of_its_rest(dialect, asked):
+    said = agreed(dialect) if asked else [greeting(dialect), asks(dialect, "NOOP"), answers(dialect, "done")]
+    told = summary(read(conversation(said, dialect.explicit_ports[0])))
+    assert "as far as it was captured; the end was not" in told
 
 
 def test_an_unfinished_record_is_an_event_with_its_bytes():

@@ -1,15 +1,17 @@
 """Whom a handshake names in clear, between OpenSSL's own programs: keys by their identity, certificates, protocols."""
 
+import ssl
 import subprocess
 
 import pytest
 from conversations import conversation
-from tls_sessions import Recorded, in_memory, openssl
+from tls_sessions import Recorded, Talk, contexts, in_memory, openssl
 from tools import tool
 
-from labkit.capture.conversation import SERVER
+from labkit.capture.conversation import CLIENT, SERVER
 from labkit.decode.dialogue import read
 from labkit.decode.privacy import visible
+from labkit.trust.keylog import KeyLog, parse
 
 KEY = ["-psk", "0123456789abcdef0123456789abcdef", "-psk_identity", "alice-laptop"]
 SUITE13 = ["-tls1_3", "-ciphersuites", "TLS_AES_128_GCM_SHA256"]
@@ -53,3 +55,14 @@ def test_the_protocols_and_the_mail_address_in_a_client_certificate_are_told(tmp
         ("certificate of", "CN=Alice"),
         ("mail address", "alice@home.test"),
     } <= told(found)
+
+
+@pytest.mark.parametrize("version", ("TLS 1.2", "TLS 1.3"))
+def test_a_client_that_is_asked_for_a_certificate_and_has_none_names_nobody(version):
+    with KeyLog() as keylog:
+        client, server = contexts(version, keylog.path)
+        server.verify_mode = ssl.CERT_OPTIONAL
+        chunks, secrets = Talk(client, server).shake_hands().chunks, parse(keylog.text())
+    found = read(conversation(chunks, 465), secrets)
+    said = {event.sender: event.meaning for event in found.events if event.title == "Certificate"}
+    assert said[CLIENT].startswith("No certificate") and said[SERVER].startswith("The certificate that names")

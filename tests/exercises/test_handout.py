@@ -153,6 +153,10 @@ def test_a_copy_for_students_has_every_exercise_and_no_solution(tmp_path, capsys
         [sys.executable, "-c", EVERY_SOLUTION], cwd=copied, capture_output=True, text=True, timeout=100
     )
     exercises = [each for number in numbers() if number.isdigit() for each in lesson(number).exercises]
+    readme = (copied / "README.md").read_text("utf-8")
+    linked = re.findall(r"\]\((?!http)([^)#]+)\)", readme)
+    assert len(linked) > 20 and all((copied / path).exists() for path in linked)
+    assert readme.splitlines()[2].startswith("> This is a copy for students.") and "`examples/clients`" in readme
     assert done.stdout.startswith(f"{copied}/labkit/__init__.py {len(exercises)} ['']"), done.stderr
     assert "Solutions are left out of this installation" in done.stdout
     assert main(["handout", str(copied)]) == main(["handout", "/proc/self/lab"]) == 2

@@ -28,7 +28,10 @@ ASKED = (
     'Excuse = ...\ncheck("08.4", Excuse)',
 )
 WRONG = {"01_1": 'password = "hunter2"', "02_2": 'senders = ["client"]', "08_4": "Excuse = attacks.Vector"}
-LOOP = {"08_4": "class Excuse(attacks.Vector):\n    def on_line(self, line):\n        while True: ..."}
+STOPS = {
+    "02_2": "import os\nos._exit(0)",
+    "08_4": "class Excuse(attacks.Vector):\n    def on_line(self, line):\n        while True: ...",
+}
 
 
 def command(*words, folder):
@@ -124,7 +127,7 @@ def course(lesson, tmp_path_factory):
         "solved": answered(generated, solutions, "solved"),
         "wrong": answered(generated, WRONG, "wrong"),
         "empty": generated,
-        "loop": answered(generated, solutions | LOOP, "loop"),
+        "stops": answered(generated, solutions | STOPS, "stops"),
         "untidy": untidy(answered(generated, solutions, "untidy")),
         "harmed": harmed(answered(generated, solutions, "harmed")),
     }
@@ -147,8 +150,28 @@ def test_nbgrader_gives_a_solved_notebook_all_points_and_a_wrong_or_empty_one_no
     assert points(course, "wrong") == points(course, "empty") == {"grade-01_1": 0, "grade-02_2": 0, "grade-08_4": 0}
 
 
-def test_a_loop_that_never_ends_costs_its_own_points_only(course):
-    assert points(course, "loop") == {"grade-01_1": 1, "grade-02_2": 1, "grade-08_4": 0}
+def test_a_loop_that_never_ends_and_a_cell_that_ends_its_kernel_cost_their_own_points_only(course):
+    assert points(course, "stops") == {"grade-01_1": 1, "grade-02_2": 0, "grade-08_4": 0}
+    _, said = course
+    assert said.count("answer-02_2: This cell ended its kernel: the rest is run in a new kernel, without it.") == 1
+
+
+NEVER = "import ctypes\nlock, room = ctypes.PyDLL(None).pthread_mutex_lock, bytes(64)\nlock(room), lock(room)"
+"""One call of C that never comes back and keeps Python's lock, as ``sum(iter(int, 1))`` does, without its work."""
+
+
+def test_what_stops_a_kernel_is_told_in_a_sentence_and_the_cells_around_it_keep_their_values(tmp_path):
+    from labkit.exercises.handout.restarting import RestartingExecute
+
+    cells = ["kept = 1", NEVER, "kept += 1", "kept += len(bytearray(3 << 30))", "print('x' * 90, kept)", "kept"]
+    notebook = new_notebook(cells=[new_code_cell(cell, metadata={}) for cell in cells], metadata=KERNEL)
+    running = RestartingExecute(timeout=8, memory=1 << 30, most_output=80)
+    graded, _ = running.preprocess(notebook, {"metadata": {"path": str(tmp_path)}})
+    _, never, _, hog, flood, value = (cell.outputs for cell in graded.cells)
+    rest = "the rest is run in a new kernel, without it."
+    assert [each.evalue for each in never] == [f"This cell had not come back after 8 seconds: {rest}"]
+    assert [each.evalue for each in hog] == [f"This cell used all memory that a kernel may have: {rest}"]
+    assert flood == [] and [each.data["text/plain"] for each in value] == ["2"]
 
 
 def test_cells_that_were_removed_or_doubled_are_told_in_a_sentence_each_and_the_rest_is_graded(course):
@@ -202,15 +225,24 @@ def test_the_archive_of_otter_installs_this_labkit_and_not_another_project_of_th
     assert wheel.endswith(f"/releases/download/v{version}/labkit-{version}-py3-none-any.whl")
 
 
-@pytest.mark.parametrize(("student", "answers"), [("wrong", WRONG), ("empty", {})])
-def test_otter_gives_a_wrong_or_empty_notebook_no_points(tested, tmp_path, monkeypatch, student, answers):
+LATE = "import signal, time\nsignal.setitimer(signal.ITIMER_REAL, 1)  # its two minutes are over\ntime.sleep(900)"
+
+
+@pytest.mark.parametrize(("student", "answers"), [("late", WRONG | {"02_2": LATE}), ("empty", {})])
+def test_otter_gives_wrong_late_and_empty_answers_no_points_and_the_right_one_beside_them_its_own(
+    tested, tmp_path, monkeypatch, student, answers
+):
     from otter.execute import grade_notebook
 
     monkeypatch.chdir(tmp_path)  # the kernel runs there, and keeps its files there
     notebook = read(tested / "student" / "mine.ipynb")
+    solved = {key(cell, "answer"): cell.source for cell in read(tested / "autograder" / "mine.ipynb").cells}
+    answers = answers and answers | {"01_1": solved["01_1"]}
     handed_in = written(answered(notebook, answers, student), tmp_path / "mine.ipynb")
     tests = sorted(map(str, (tested / "autograder" / "tests").glob("*.py")))
     graded = grade_notebook(str(handed_in), tests_glob=tests, test_dir=str(tested / "autograder" / "tests"))
-    assert (graded.total, graded.possible) == (0, 3)
-    said = {result.passed for test in graded.results.values() for result in test.test_case_results[:1]}
-    assert said == {student == "wrong"}  # whether there is an answer at all
+    assert (graded.total, graded.possible) == (len(answers) > 0, 3)
+    said = [test.test_case_results[0].passed for _, test in sorted(graded.results.items())]
+    assert said == ([True, False, True] if answers else [False] * 3)  # whether there is an answer at all
+    told = [output.get("text", "") for cell in graded.notebook.cells for output in cell.get("outputs", ())]
+    assert any("This cell had not come back after 120 seconds" in each for each in told) == (student == "late")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from kernels import client
 from lesson_files import exercise_cells, printed, result
-from nbclient import NotebookClient
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "exercises"
 
@@ -26,7 +26,7 @@ def run(folder, answers):
     for number, cell in exercise_cells(notebook).items():
         if number in answers:
             cell.source = f"{answers[number]}\n{cell.source.splitlines()[-1]}"
-    NotebookClient(notebook, timeout=60, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
+    client(notebook, 60, resources={"metadata": {"path": str(folder)}}).execute()
     assert printed(notebook) == []
     return {number: result(cell) for number, cell in exercise_cells(notebook).items()}
 

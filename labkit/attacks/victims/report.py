@@ -18,6 +18,9 @@ class Report(NamedTuple):
     """The number of the attacker's last session when the program began, and when it ended: it speaks of those between;
     unless known, of all."""
 
+    hurried: bool = False
+    """Whether its time ran out while it, or what it waited for, was still at work."""
+
     @classmethod
     def of(cls, outcome: Outcome) -> "Report":
         """What a client of the lab says."""

@@ -102,6 +102,7 @@ class ConnectionState:
             self.older.issued(data[_TICKET_START:])
 
     def _client_sends_key(self, _: Direction, data: bytes) -> None:
+        self._full_handshake = True
         self.older.client_sends_key(data)
 
     @property
@@ -118,8 +119,8 @@ class ConnectionState:
         if self._tls13:
             return
         side.changed = side.finishing = True
-        side.opener = None
-        if side.sender == SERVER and self._server_hello and not self._full_handshake:
+        side.opener, side.sealed = None, ""  # records are counted from 0 again (RFC 5246 §6.1)
+        if side.sender == SERVER and self._server_hello and not self._full_handshake and not side.lost:
             self.resumed = self.older.resumed = True
 
     def _end_early_data(self, side: Direction, _: bytes) -> None:
@@ -244,9 +245,8 @@ class ConnectionState:
         return problems.secrets_do_not_fit(side.sender)
 
     def _seal(self, side: Direction, problem: str) -> None:
-        side.sealed = True
+        side.sealed = side.sealed or problem
         side.opener = None
-        self._say(problem)
 
     def _say(self, problem: str) -> None:
         self.problem = self.problem or problem

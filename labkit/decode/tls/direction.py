@@ -31,6 +31,7 @@ class Direction:
         "finishing",
         "fragment",
         "garbled",
+        "lost",
         "opened",
         "opener",
         "sealed",
@@ -54,8 +55,10 @@ class Direction:
         """What opened early data."""
         self.opened = 0
         """Protected records opened so far."""
-        self.sealed = False
-        """Whether nothing more can be opened."""
+        self.sealed = ""
+        """Why nothing more can be opened, in a sentence; empty while it can."""
+        self.lost = False
+        """Whether bytes of it are missing."""
         self.fragment = bytearray()
         self.garbled = False
         """Whether its handshake messages can no longer be told apart."""

@@ -4,13 +4,16 @@ _ALERT = "Alert: "
 
 HANDSHAKE = {
     "HelloRequest": "The server asks the client to start a new handshake (RFC 5246 §7.4.1.1).",
-    "ClientHello": "The client opens: versions, suites and extensions that it offers, all readable (RFC 8446 §4.1.2).",
+    "ClientHello": "The client opens: the versions, suites and extensions that it offers (RFC 8446 §4.1.2).",
     "ServerHello": "The server answers with its choice of version and cipher suite (RFC 8446 §4.1.3).",
-    "HelloRetryRequest": "No key share of the client suits the server; it names the group it wants (RFC 8446 §4.1.4).",
+    "HelloRetryRequest": (
+        "The server wants another ClientHello, with a key share of the group that it names or with its cookie "
+        "(RFC 8446 §4.1.4)."
+    ),
     "NewSessionTicket": "A ticket with which the client can resume later, without a full handshake.",
     "EndOfEarlyData": "The client's early data is over; handshake keys come next (RFC 8446 §4.5).",
     "EncryptedExtensions": "The server's answers to extensions that may stay private; the first encrypted message.",
-    "Certificate": "The certificate that names the sender, then its issuers'; up to TLS 1.2 readable on the way.",
+    "Certificate": "The certificate that names the sender, then its issuers'; in clear in a first handshake.",
     "CompressedCertificate": "The certificate chain, compressed (RFC 8879).",
     "ServerKeyExchange": "The server's half of the key exchange, signed if it has a certificate (RFC 8422 §5.4).",
     "CertificateRequest": "The server wants a certificate of the client, too.",
@@ -21,10 +24,12 @@ HANDSHAKE = {
     "CertificateStatus": "Proof, stapled to the handshake, that the server's certificate is not revoked (RFC 6066 §8).",
     "KeyUpdate": "The sender's records are under new keys after this one (RFC 8446 §4.6.3).",
     "encrypted Finished": "By its place Finished: a keyed hash over the whole handshake, the first encrypted message.",
-    "encrypted handshake message": "A handshake message under encryption: one side asks for another handshake.",
+    "encrypted handshake message": "A handshake message under encryption: of another one, or the question for it.",
     "HelloRetryRequest of a draft": "The server wants another key share, in the form of TLS 1.3 before draft 22.",
     "broken handshake message": "Handshake bytes that do not add up to a message.",
 }
+
+NO_CERTIFICATE = "No certificate: the sender was asked for one and shows none."
 
 SSL2 = {
     "CLIENT-HELLO": "The client opens in the form of SSL 2.0; the server may go on in something newer (RFC 5246 §E.2).",
@@ -41,21 +46,22 @@ SSL2 = {
 }
 
 RECORDS = {
-    "ChangeCipherSpec": "What this side sends next is encrypted (RFC 5246 §7.1).",
+    "ChangeCipherSpec": "Up to TLS 1.2: what this side sends next is under the suite and keys agreed (RFC 5246 §7.1).",
     "encrypted ChangeCipherSpec": "Another change of keys, inside a session that is encrypted already.",
     "application data": "What the applications say to each other, encrypted; on the way only its length can be seen.",
     "bytes after a gap": "What follows bytes that are missing from the capture, and does not start a record.",
-    "encrypted record": "Encrypted; TLS 1.3 does not even show whether it is handshake, alert or application data.",
+    "encrypted record": "Encrypted application data; in TLS 1.3 it may be a handshake message or an alert, too.",
     "encrypted alert": "An alert under encryption; as the last record it mostly says close_notify.",
     "heartbeat": "A sign of life (RFC 6520).",
     "encrypted heartbeat": "A sign of life, encrypted (RFC 6520).",
     "not TLS": "These bytes are not a TLS record, although TLS should be spoken here.",
-    "unfinished record": "A record that the capture or the connection ends in.",
+    "unfinished record": "A record whose end was not sent, or is missing from the capture.",
     "unknown content": "A record with a type of content that TLS does not know.",
 }
 
 IN_TLS13 = {
     "Certificate": "The certificate that names the sender; in TLS 1.3 encrypted, so that others do not see it.",
+    "encrypted record": "Encrypted; TLS 1.3 does not even show whether it is handshake, alert or application data.",
     "ChangeCipherSpec": "Means nothing in TLS 1.3: devices on the way shall take this for TLS 1.2 (RFC 8446 §D.4).",
 }
 """What is different in TLS 1.3."""
@@ -104,7 +110,7 @@ def meaning_of(title: str, version: str) -> str:
     if title.startswith(_ALERT):
         return ALERT.get(title.removeprefix(_ALERT), "An alert that is malformed, reserved or not known.")
     if title.startswith(_UNFINISHED) and title not in RECORDS:
-        return f"The beginning of a message, because the capture or the connection ends inside it: {_message(title)}"
+        return f"The beginning of a message, whose end was not sent or is missing from the capture: {_message(title)}"
     special = IN_TLS13.get(title) if version == "TLS 1.3" else None
     return (
         special or HANDSHAKE.get(title) or SSL2.get(title) or RECORDS.get(title) or "A message that TLS does not know."

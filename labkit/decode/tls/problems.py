@@ -6,6 +6,10 @@ from labkit.decode.tls.suites import SUITES
 NO_SECRETS = "No secrets were used: this is what anybody on the path sees."
 
 
+_NOTHING = "The key log has no secret of this session"
+_PREMASTERS = "The key log has only premaster secrets"
+
+
 def no_hello(which: str) -> str:
     """A hello that is not in the capture."""
     return (
@@ -15,10 +19,7 @@ def no_hello(which: str) -> str:
 
 def not_in_key_log(random: bytes) -> str:
     """A key log of other sessions."""
-    return (
-        f"The key log has no secret of this session (client random {random.hex()[:16]}…): "
-        "use the key log that was written while this session ran."
-    )
+    return f"{_NOTHING} (client random {random.hex()[:16]}…): use the key log that was written while this session ran."
 
 
 def lacks_secret(problem: str) -> bool:
@@ -26,12 +27,17 @@ def lacks_secret(problem: str) -> bool:
     return problem == NO_SECRETS or problem.startswith("The key log has ")
 
 
+def of_other_sessions(problem: str) -> bool:
+    """Whether it says that the key log has nothing of this session."""
+    return problem.startswith((NO_SECRETS, _NOTHING, _PREMASTERS))
+
+
 def premasters_alone(cipher: str) -> str:
     """A key log that has only lines ``RSA``, which no other key exchange needs, or none of this session."""
     exchange, with_, _ = cipher.removeprefix("TLS_").partition("_WITH_")
     other = f"and this session used {exchange}" if with_ else "which TLS 1.3 does not use"
     found = "and none of this session" if exchange == "RSA" else other
-    return f"The key log has only premaster secrets of RSA key exchanges (lines that begin with RSA), {found}."
+    return f"{_PREMASTERS} of RSA key exchanges (lines that begin with RSA), {found}."
 
 
 def not_encrypted(cipher: str) -> str:

@@ -11,7 +11,7 @@ from labkit.decode.tls.connection_state import TLS13, ConnectionState
 from labkit.decode.tls.cursor import Setting
 from labkit.decode.tls.direction import Direction
 from labkit.decode.tls.hello import client_hello
-from labkit.decode.tls.meanings import meaning_of
+from labkit.decode.tls.meanings import NO_CERTIFICATE, meaning_of
 from labkit.decode.tls.messages import certificate_fields, ciphertext_fields, handshake_fields, record_fields
 from labkit.decode.tls.records import (
     AFTER_GAP,
@@ -23,6 +23,7 @@ from labkit.decode.tls.records import (
     SSL2,
 )
 from labkit.decode.tls.records import HANDSHAKE as HANDSHAKE_RECORD
+from labkit.decode.tls.registry import HANDSHAKES
 from labkit.decode.tls.titles import (
     ALERT_LENGTH,
     CLOSED,
@@ -53,6 +54,8 @@ Message = tuple[str, str, str, bytes, bool, bool, int]
 A bare tuple, because there are many and each lives for a moment.
 """
 
+_MESSAGE_HEADER = 4
+"""Bytes: type and length."""
 _USUAL_CERTIFICATES = 16 << 10
 """Bytes of a Certificate message whose fields are kept."""
 
@@ -79,6 +82,8 @@ class Stream(ConnectionState):
             if kind < 0:
                 self._other_record(messages, side, kind, content)
                 continue
+            if side.lost and not (side.changed or self._tls13) and _is_sealed(kind, content):
+                side.changed = side.finishing = True  # its ChangeCipherSpec is among the missing bytes
             protected = kind == APPLICATION_DATA or (side.changed and not self._tls13)
             if protected:
                 opener = side.opener
@@ -104,7 +109,7 @@ class Stream(ConnectionState):
         side = self._directions[sender]
         messages = self.finish(sender)
         side.cutter.lose()
-        side.finishing = False
+        side.finishing, side.lost = False, True
         self._seal(side, problems.bytes_missing(sender))
         return messages
 
@@ -153,6 +158,7 @@ class Stream(ConnectionState):
             self._read_ssl2(messages, side, content)
             return
         encrypted = kind == AFTER_GAP and (side.changed or self._tls13)
+        self._say(side.sealed if encrypted else "")
         self._add(messages, side, kind, TITLES[kind], content, encrypted, False)
 
     def _stay_closed(self, messages: list[Message], side: Direction, kind: int, content: bytes) -> None:
@@ -161,6 +167,7 @@ class Stream(ConnectionState):
             return
         if side.opener:
             self._seal(side, self._misfit(side))
+        self._say(side.sealed)
         self._drop_fragment(messages, side, False)
         title = CLOSED[kind]
         if kind == APPLICATION_DATA and (self._tls13 or not self.version):
@@ -192,6 +199,8 @@ class Stream(ConnectionState):
 
     def meaning(self, event: Event) -> str:
         """One sentence on what it is."""
+        if event.title == "Certificate" and _is_without_certificate(event.data, self._tls13):
+            return NO_CERTIFICATE
         said = meaning_of(event.title, TLS13 if self._tls13 else self.version)
         if event.title == "ServerHello" and (method := self._compression):
             return f"{said} What follows is compressed with {method}, which gives secrets away (CRIME; RFC 3749)."
@@ -246,3 +255,22 @@ class Stream(ConnectionState):
     def _drop_fragment(self, messages: list[Message], side: Direction, encrypted: bool) -> None:
         if side.fragment:
             self._add(messages, side, NOT_TLS, "broken handshake message", side.take_fragment(), encrypted, encrypted)
+
+
+def _is_sealed(kind: int, content: bytes) -> bool:
+    """Whether a record that follows missing bytes can only be ciphertext: an alert, or Finished, of another form."""
+    if kind == HANDSHAKE_RECORD:
+        whole = content[:1] in _CLEAR_MESSAGES and int.from_bytes(content[1:4]) + 4 <= len(content)
+        return _LEAST_SEALED <= len(content) <= _MOST_SEALED and not whole
+    return kind == ALERT and len(content) > ALERT_LENGTH
+
+
+_CLEAR_MESSAGES = {bytes([kind]) for kind in HANDSHAKES}
+_LEAST_SEALED, _MOST_SEALED = 32, 96
+"""Bytes of a Finished up to TLS 1.2 that is protected: 16, or 40 in SSL 3.0, with what each kind of suite adds."""
+
+
+def _is_without_certificate(message: bytes, tls13: bool) -> bool:
+    """Whether a Certificate message has an empty list, behind the context that it has in TLS 1.3 (RFC 8446 §4.4.2)."""
+    start = _MESSAGE_HEADER + (1 + message[_MESSAGE_HEADER] if tls13 and len(message) > _MESSAGE_HEADER else 0)
+    return message[start:] == bytes(3)

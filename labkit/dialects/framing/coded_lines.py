@@ -20,6 +20,7 @@ from labkit.dialects.reader import COMMAND, LARGEST, MOST_UNANSWERED, WAIT, Buff
 CREDENTIAL, TEXT, CHUNK = "credential", "text", "chunk"
 """States of the client: a line of a login, lines up to a single dot, and as many bytes as its command has announced."""
 
+_ENDED_BY_REPLIES = (CREDENTIAL, TEXT, CHUNK)
 
 _BLANK = "blank line"
 _HEADER = re.compile(rb"[!-9;-~]+:")
@@ -184,7 +185,7 @@ class CodedLineReader(LineReader):
         if following == CHUNK and not self._chunk:
             following = COMMAND
         self._next = following
-        if following != CHUNK:  # the reply comes after the chunk
+        if following not in (CHUNK, TEXT):  # the reply comes after the chunk, or the text
             self._unanswered.append(question)
 
     def _title(self, words: Sequence[bytes]) -> str:
@@ -304,8 +305,8 @@ class CodedLineReader(LineReader):
         lines, unanswered, self._replied = self._lines, self._unanswered, True
         if not unanswered:
             asked = ""
-            if self._next == CHUNK:
-                self._answered, self._guessed = True, not self._buffers[CLIENT]
+            if self._next in _ENDED_BY_REPLIES:
+                self._end_unseen()
         elif title in lines.answers or unanswered[0] == _BLANK:
             asked = self._asked(title)
         else:
@@ -316,6 +317,16 @@ class CodedLineReader(LineReader):
         if following is None and asked not in lines.watched:
             return phrase((SERVER, "reply", title, data))
         return self._turn(asked, title, following, data)
+
+    def _end_unseen(self) -> None:
+        """A reply that nothing else has asked for ends what the client was saying, though its end was not captured."""
+        heard = bool(self._buffers[CLIENT])
+        if self._next == CHUNK:
+            self._answered, self._guessed = True, not heard
+        elif self._next == TEXT:
+            self._guessed = not heard
+        elif not heard:
+            self._next = COMMAND
 
     def _turn(self, asked: str, title: str, following: str | None, data: bytes) -> Phrase:
         """A reply that says more than that its command was done or not."""

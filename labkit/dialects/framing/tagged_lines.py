@@ -16,6 +16,8 @@ from labkit.dialects.reader import COMMAND, LARGEST, WAIT, Buffer
 
 CREDENTIAL, CONTINUATION = "credential", "continuation"
 """States of the client: a line of a login, and the literal that its command has announced with the rest of its line."""
+REFUSED = "refused literal"
+"""The state of a client whose literal was refused: it says its next command, or the literal all the same."""
 
 LITERAL = re.compile(rb"\{(\d{1,19})(\+?)\}\r?\n$")
 """The end of a line that announces a literal (RFC 9051 §4.3, RFC 7888)."""
@@ -31,7 +33,7 @@ class TaggedLines:
     A line that announces a literal is followed by CONTINUATION, at once where the literal is marked with a plus; a
     command of `after_invitation` by the state that stands there, and a line of a login by another one. Otherwise the
     client is in WAIT first, until the server's ``+`` invites it to go on. After anything else, and after the tagged
-    reply to its command, the client is in COMMAND.
+    reply to its command, the client is in COMMAND; after the reply that refuses a literal, in REFUSED.
     """
 
     after_invitation: Mapping[str, str]
@@ -74,7 +76,9 @@ class TaggedLineReader(LineReader):
             said = self._begun or self._beginning(buffer, self._known > 0)
             return said.kind, said.title
         state = self._invited if self._next == WAIT else self._next
-        if state == CONTINUATION:
+        if state in (CONTINUATION, REFUSED) and self._is_bare_command(buffer):
+            return "command", self._named(buffer)[1]
+        if state in (CONTINUATION, REFUSED):
             return ("message", "message") if self._brings_mail else ("continuation", self._verb)
         return (state, self._named(buffer)[1] if state == COMMAND else state)
 
@@ -83,7 +87,7 @@ class TaggedLineReader(LineReader):
             self._known, self._begun = 0, None
             if self._next == WAIT:  # the answer is missing, and the client most likely went on
                 self._next, self._guessed = self._invited, True
-        elif self._next == CONTINUATION:
+        elif self._next in (CONTINUATION, REFUSED):
             self._next = COMMAND
         return super().rest(sender)
 
@@ -148,6 +152,20 @@ class TaggedLineReader(LineReader):
         self._literal = max(0, self._literal - LARGEST)
         return Phrase(CLIENT, kind, title, buffer.take(LARGEST))
 
+    def _refused_literal(self) -> Phrase | None:
+        """What the client says behind the refusal of its literal: a command is known by its tag."""
+        buffer = self._buffers[CLIENT]
+        end = buffer.line()
+        if not end:
+            return None
+        self._next = COMMAND if self._named(bytes(buffer[:end]))[0] else CONTINUATION
+        return self._READS[self._next](self)
+
+    def _is_bare_command(self, buffer: Buffer) -> bool:
+        """Whether the client has said one line in the place of its literal, a command without arguments: LOGOUT."""
+        tag, title = self._named(buffer)
+        return bool(tag) and buffer.endswith(b"\n") and buffer.upper().split() == [tag.upper(), title.encode()]
+
     def _mail_alone(self, buffer: Buffer) -> Phrase:
         """The literal; more of the command than the end of its line stands behind it, and is a continuation."""
         data = buffer.take(self._literal)
@@ -165,6 +183,7 @@ class TaggedLineReader(LineReader):
         COMMAND: _command,
         CONTINUATION: _continuation,
         CREDENTIAL: _credential,
+        REFUSED: _refused_literal,
     }
     """State -> the method that reads what the client says in it."""
 
@@ -180,7 +199,7 @@ class TaggedLineReader(LineReader):
         end = self._response_end()
         if not end:
             return self._piece() if buffer.full else None
-        if self._next == WAIT and self._overtaken(buffer[:end]):
+        if self._next in (WAIT, CONTINUATION) and self._overtaken(buffer[:end]):
             self._next = COMMAND
             return self._command()
         begun, self._begun, known, self._known = self._begun, None, self._known, 0
@@ -236,9 +255,11 @@ class TaggedLineReader(LineReader):
 
     def _conclude(self, tag: bytes, status: str) -> str:
         """The server has answered the command with this tag; gives the kind of the reply."""
+        if tag == self._tag and self._next == CREDENTIAL and not self._buffers[CLIENT]:
+            self._next = COMMAND  # what the client said is missing
         if self._next != WAIT or tag != self._tag:
             return "reply"
-        self._next, self._guessed = COMMAND, False
+        self._next, self._guessed = REFUSED if self._invited == CONTINUATION else COMMAND, False
         self.compressed = self._lines.compresses.get(self._verb) == status
         go_ahead = self._lines.go_aheads.get(self._verb)
         if go_ahead is None:

@@ -26,14 +26,25 @@ _STUB = "# Your answer stands in place of the three dots."
 _CONFIGURATION = f'''\
 """The settings of nbgrader for this course: put your own below."""
 
+from nbconvert.preprocessors import ClearMetadataPreprocessor
 from nbgrader import preprocessors
 
+from labkit.exercises.handout.restarting import RestartingExecute
 from labkit.exercises.handout.submitted import OneOfEach
 
 c = get_config()
 c.ClearSolutions.code_stub = {{"python": "{_STUB}"}}
-# A student's loop that never ends costs that cell its points, and the rest is graded.
+# A cell that never comes back, or that ends its kernel, costs its own points, and the rest is graded.
 c.Execute.timeout = {_SECONDS}
+c.Autograde.autograde_preprocessors = [
+    RestartingExecute,
+    preprocessors.IgnorePattern,
+    ClearMetadataPreprocessor,
+    preprocessors.LimitOutput,
+    preprocessors.SaveAutoGrades,
+    preprocessors.AssignLatePenalties,
+    preprocessors.CheckCellMetadata,
+]
 # Cells that a student has doubled are graded once, and graded cells that were removed are put back.
 c.Autograde.sanitize_preprocessors = [
     preprocessors.ClearOutput,

@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 
 Case = dict[str, Any]
 
+_SETUP = """\
+import otter
+from labkit.exercises.handout.cell_time import limit_cells
+
+limit_cells(seconds=120)
+grader = otter.Notebook("{name}.ipynb")"""
+
 
 def export(assignment: Assignment, folder: Path) -> list[Path]:
     """Write both folders, and return the files. Raises `LabError` where they cannot be written."""
@@ -41,7 +48,7 @@ def _written(
     assignment: Assignment, folder: Path, answer: Callable[[Asked], str], cases: Callable[[Asked], Sequence[Case]]
 ) -> Iterator[Path]:
     """Write one of the folders; `answer` and `cases` are what stands in its notebook and in its tests."""
-    setup = code(f'import otter\n\ngrader = otter.Notebook("{assignment.name}.ipynb")', "otter")
+    setup = code(_SETUP.format(name=assignment.name), "otter")
     yield write(folder / f"{assignment.name}.ipynb", notebook(assignment, _cells(assignment, answer), setup))
     for asked in assignment.asked:
         test = {"name": _name(asked), "points": None, "suites": [{"type": "doctest", "cases": list(cases(asked))}]}

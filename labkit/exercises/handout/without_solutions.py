@@ -6,6 +6,7 @@ right answer there.
 """
 
 import ast
+import re
 import shutil
 from pathlib import Path
 
@@ -16,6 +17,10 @@ _FOLDERS = ("labkit", "data", "notebooks", "setup", "binder")
 _FILES = ("pyproject.toml", "environment.yml", "Makefile", "README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff")
 _PRIVATE = ("__pycache__", ".ipynb_checkpoints", "progress*.json", ".DS_Store")
 _LESSONS = "labkit/exercises/lessons"
+_LINK = re.compile(r"\[([^\]]+)\]\((?!https?:)([^)#]+)\)")
+_NOTE = """\
+> This is a copy for students. The solutions of the exercises are left out, and so are the tests, the examples, the
+> measurements and the web pages with their guides: `make test` and `make site` need the whole project."""
 
 
 def copy_without_solutions(folder: Path) -> Path:
@@ -37,10 +42,19 @@ def copy_without_solutions(folder: Path) -> Path:
                 shutil.copy(_ROOT / name, folder / name)
         for path in sorted((folder / _LESSONS).glob("lesson_*.py")):
             path.write_bytes(without_solutions(path.read_bytes()))
+        readme = folder / "README.md"
+        readme.write_text(_for_students(readme.read_text("utf-8"), folder), "utf-8")
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise LabError(f"{folder} cannot be written ({_reason(error)}): choose another place.") from error
     return folder
+
+
+def _for_students(readme: str, folder: Path) -> str:
+    """The README with a note below its title, and with plain words in place of links to what the folder lacks."""
+    title, text = readme.split("\n", 1)
+    text = _LINK.sub(lambda link: link[0] if (folder / link[2]).exists() else link[1], text)
+    return f"{title}\n\n{_NOTE}\n{text}"
 
 
 def _reason(error: OSError) -> str:

@@ -1,6 +1,6 @@
 """The private LAN: one network namespace for each host, and a switch that joins them (bridge, and cables of veth(4)).
 
-Made with pyroute2, by a process that is root of a user namespace and has one thread. What is asked of the LAN later, a
+Made over rtnetlink, by a process that is root of a user namespace and has one thread. What is asked of the LAN later, a
 socket, a detour, a slow link, is here too; requests come through `main`.
 """
 
@@ -10,21 +10,15 @@ import os
 import socket
 import time
 
-from pyroute2.ethtool.ioctl import IoctlEthtool
-from pyroute2.iproute import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
-from syscalls import NETWORK, enter, unshare
+from pyroute2.netlink import nlmsg
+from rtnetlink import Rtnetlink, address, bridge, cable, discipline, link, local_route, neighbour, netem, port_rule
+from syscalls import NETWORK, enter, fill_in_checksums, unshare
 from wire import Wire
 
 INTERFACE = "eth0"
 """The name of each host's interface."""
 _SWITCH = "lan"
-_LOOPBACK = 1
-"""The index of `lo`, the first interface of every network namespace."""
-_ROOT = 0xFFFFFFFF
-"""TC_H_ROOT of <linux/pkt_sched.h>."""
-_FORWARDING = 3
-"""BR_STATE_FORWARDING of <linux/if_bridge.h>."""
+_LOOPBACK = "lo"
 _PATIENCE, _PAUSE = 5.0, 0.001
 """Seconds."""
 _DETOUR = 100
@@ -53,14 +47,13 @@ class Lan:
         """Host with a second cable -> the names that `_names` gives for it."""
         self.namespaces = {_SWITCH: _namespace()} | {name: _new_namespace() for name in hosts}
         """Host, or the switch -> this process's descriptor of its network namespace."""
-        self._routes: dict[str, IPRoute] = {}
+        self._routes: dict[str, Rtnetlink] = {}
         ip = self._routing(_SWITCH)
-        ip.link("add", ifname=_SWITCH, kind="bridge")
-        ip.link("set", index=_index(ip, _SWITCH), state="up")
+        ip.add(bridge(_SWITCH))
+        switch = ip.index(_SWITCH)
         for name, host in hosts.items():
-            end = {"ifname": INTERFACE, "address": host["mac"], "net_ns_fd": self.namespaces[name]}
-            ip.link("add", ifname=name, kind="veth", peer=end)
-            ip.link("set", index=_index(ip, name), master=_index(ip, _SWITCH), state="up")
+            end = {"IFLA_ADDRESS": host["mac"], "IFLA_NET_NS_FD": self.namespaces[name]}
+            ip.add(cable(name, switch, INTERFACE, end))
         for name, host in hosts.items():
             _bring_up(self._routing(name), host["address"], prefix)
         _until_forwarding(ip, *hosts)
@@ -73,21 +66,21 @@ class Lan:
     def detour(self, host: str, server: str, port: int, transport: str) -> None:
         """Have `host` take for itself what reaches it for this address and port of another one, ``TCP`` or ``UDP``."""
         ip = self._routing(host)
-        ip.route("replace", table=_DETOUR, type="local", scope="host", dst="0.0.0.0/0", oif=_LOOPBACK)
-        ip.rule("add", **_rule(server, port, transport))
+        ip.replace(local_route(_DETOUR, ip.index(_LOOPBACK)))
+        ip.add(_rule(server, port, transport))
 
     def straight(self, host: str, server: str, port: int, transport: str) -> None:
         """Take a detour back."""
-        self._routing(host).rule("del", **_rule(server, port, transport))
+        self._routing(host).remove(_rule(server, port, transport))
 
     def neighbour(self, host: str, address: str, mac: str) -> None:
         """Write into a host's neighbour table that this IP address is at `mac`; without `mac`, remove the entry."""
         ip = self._routing(host)
-        entry = {"dst": address, "ifindex": _index(ip, INTERFACE)}
+        entry = neighbour(ip.index(INTERFACE), address, mac)
         if mac:
-            ip.neigh("replace", **entry, lladdr=mac, state="permanent")
+            ip.replace(entry)
         else:
-            ip.neigh("del", **entry)
+            ip.remove(entry)
 
     def link(self, host: str, delay: float, loss: float) -> tuple[str, str]:
         """Let every frame between a host and the switch take `delay` seconds more, and be lost with probability `loss`.
@@ -101,7 +94,7 @@ class Lan:
         if not delay and not loss:
             return "", host
         near, far, joint = self._lengthen(ip, host)
-        if _netem(ip, (host, far), delay, loss):
+        if _delayed(ip, (host, far), delay, loss):
             _join(ip, joint, (host, far))
             _until_forwarding(ip, near, host, far)
             return "netem", near
@@ -113,37 +106,36 @@ class Lan:
         _until_forwarding(ip, near)
         return "relay", near
 
-    def _lengthen(self, ip: IPRoute, host: str) -> tuple[str, str, str]:
+    def _lengthen(self, ip: Rtnetlink, host: str) -> tuple[str, str, str]:
         """Take a host off the switch and put a second cable there.
 
         Gives the names of its end at the switch, of its free end, and of what may join that to the host.
         """
         near, far, joint = self._slow[host] = _names(list(self.namespaces).index(host))
-        ip.link("set", index=_index(ip, host), master=0)
-        ip.link("add", ifname=near, kind="veth", peer={"ifname": far})
-        ip.link("set", index=_index(ip, near), master=_index(ip, _SWITCH), state="up")
-        ip.link("set", index=_index(ip, far), state="up")
+        ip.change(link(host, IFLA_MASTER=0))
+        ip.add(cable(near, ip.index(_SWITCH), far))
+        ip.change(link(far))
         return near, far, joint
 
-    def _shorten(self, ip: IPRoute, host: str) -> None:
+    def _shorten(self, ip: Rtnetlink, host: str) -> None:
         near, _, joint = self._slow.pop(host)
         if wire := self.wires.pop(host, None):
             wire.close()
-        elif bridges := ip.link_lookup(ifname=joint):
-            ip.link("del", index=bridges[0])
-            ip.tc("del", index=_index(ip, host), parent=_ROOT)
-        ip.link("del", index=_index(ip, near))
-        ip.link("set", index=_index(ip, host), master=_index(ip, _SWITCH))
+        elif ip.has(joint):
+            ip.remove(link(joint))
+            ip.remove(discipline(ip.index(host)))
+        ip.remove(link(near))
+        ip.change(link(host, IFLA_MASTER=ip.index(_SWITCH)))
         _until_forwarding(ip, host)
 
     def _inside(self, name: str) -> None:
         enter(self.namespaces[name], NETWORK)
 
-    def _routing(self, name: str) -> IPRoute:
-        """Step into the namespace of a host or of the switch; rtnetlink there, which is slow to open and so kept."""
+    def _routing(self, name: str) -> Rtnetlink:
+        """Step into the namespace of a host or of the switch; rtnetlink there."""
         self._inside(name)
         if name not in self._routes:
-            self._routes[name] = IPRoute()
+            self._routes[name] = Rtnetlink()
         return self._routes[name]
 
 
@@ -166,52 +158,42 @@ def _names(number: int) -> tuple[str, str, str]:
     return f"near.{number}", f"far.{number}", f"joint.{number}"
 
 
-def _index(ip: IPRoute, name: str) -> int:
-    return ip.link_lookup(ifname=name)[0]
-
-
-def _bring_up(ip: IPRoute, address: str, prefix: int) -> None:
-    ip.addr("add", index=_index(ip, INTERFACE), address=address, prefixlen=prefix)
-    for index in (_LOOPBACK, _index(ip, INTERFACE)):
-        ip.link("set", index=index, state="up")
+def _bring_up(ip: Rtnetlink, ip_address: str, prefix: int) -> None:
+    ip.add(address(ip.index(INTERFACE), ip_address, prefix))
+    for name in (_LOOPBACK, INTERFACE):
+        ip.change(link(name))
     # A real card would fill in the checksums; a virtual one does not, and a capture would show them half done.
-    card = IoctlEthtool(INTERFACE)
-    features = card.get_features()
-    features["tx-checksum-ip-generic"] = False
-    card.set_features(features)
-    card.close()
+    fill_in_checksums(INTERFACE)
 
 
-def _until_forwarding(ip: IPRoute, *ports: str) -> None:
+def _until_forwarding(ip: Rtnetlink, *ports: str) -> None:
     """Wait until these ports of a bridge are on: the kernel does it in its own time, and drops frames until then."""
     deadline = time.monotonic() + _PATIENCE
-    for index in [_index(ip, port) for port in ports]:
-        while ip.get_links(index)[0].get(("linkinfo", "slave_data", "state")) != _FORWARDING:
+    for port in ports:
+        while not ip.forwards(port):
             if time.monotonic() > deadline:
                 raise TimeoutError(errno.ETIMEDOUT, "the ports of the switch do not come up")
             time.sleep(_PAUSE)
 
 
-def _rule(server: str, port: int, transport: str) -> dict[str, object]:
+def _rule(server: str, port: int, transport: str) -> nlmsg:
     protocol = socket.IPPROTO_TCP if transport == "TCP" else socket.IPPROTO_UDP
-    what = {"dst": server, "dst_len": 32, "ip_proto": protocol, "dport_range": f"{port}:{port}"}
-    return {"table": _DETOUR, "priority": _DETOUR, "iifname": INTERFACE, **what}
+    return port_rule(INTERFACE, server, protocol, port, _DETOUR)
 
 
-def _netem(ip: IPRoute, ends: tuple[str, ...], delay: float, loss: float) -> bool:
+def _delayed(ip: Rtnetlink, ends: tuple[str, ...], delay: float, loss: float) -> bool:
     """Have the kernel delay and lose what leaves at these ends; False when it cannot."""
     try:
         for end in ends:
-            ip.tc("add", "netem", index=_index(ip, end), delay=round(delay * 1e6), loss=loss * 100)
-    except NetlinkError as error:
-        if error.code not in (errno.ENOENT, errno.EOPNOTSUPP):
+            ip.add(netem(ip.index(end), delay, loss))
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.EOPNOTSUPP):
             raise
         return False
     return True
 
 
-def _join(ip: IPRoute, name: str, ends: tuple[str, ...]) -> None:
-    ip.link("add", ifname=name, kind="bridge")
+def _join(ip: Rtnetlink, name: str, ends: tuple[str, ...]) -> None:
+    ip.add(bridge(name))
     for end in ends:
-        ip.link("set", index=_index(ip, end), master=_index(ip, name))
-    ip.link("set", index=_index(ip, name), state="up")
+        ip.change(link(end, IFLA_MASTER=ip.index(name)))

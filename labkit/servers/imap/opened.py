@@ -41,13 +41,18 @@ class Selection:
         """UID -> the flags that the client knows."""
         self._admit(mailbox.entries)
 
+    @property
+    def count(self) -> int:
+        """How many messages the client knows, so the largest number."""
+        return len(self._entries)
+
     def all(self) -> list[Listed]:
         """Every message, by number."""
         last = len(self._entries)
         return [Listed(n, entry, entry.uid in self._recent, n == last) for n, entry in enumerate(self._entries, 1)]
 
     def chosen(self, numbers: Numbers, by_uid: bool) -> list[Listed]:
-        """The messages with these numbers; a number without a message is passed over."""
+        """The messages with these numbers; one without a message is passed over."""
         return [one for one in self.all() if numbers.has(one.entry.uid if by_uid else one.number, one.last)]
 
     def deleted(self) -> list[Entry]:

@@ -116,9 +116,13 @@ async def _copy(session: IMAPSession, arguments: Scanner, by_uid: bool) -> str:
 
 
 def _numbered(session: IMAPSession, arguments: Scanner, by_uid: bool) -> list[Listed]:
+    """The named messages. A UID without a message is passed over (RFC 9051 §6.4.9), a number without one is an error
+    (§9, seq-number)."""
     arguments.space()
     numbers = arguments.numbers()
     arguments.space()
+    if not by_uid and (unknown := numbers.beyond(session.selection.count)):
+        raise Malformed(f"There is no message {unknown}: the mailbox has {session.selection.count}")
     return session.selection.chosen(numbers, by_uid)
 
 

@@ -38,6 +38,11 @@ class Numbers:
         """Whether this number of a message is in the set; `last` says that no message has a larger one."""
         return any(_within(number, last, *pair) for pair in self.ranges)
 
+    def beyond(self, count: int) -> str:
+        """A number in the set that is none of so many messages, ``*`` where there are none; empty without one."""
+        ends = (end for pair in self.ranges for end in pair)
+        return next((end for end in ends if (not count if end == "*" else int(end) > count)), "")
+
 
 def _within(number: int, last: bool, first: str, second: str) -> bool:
     if "*" not in (first, second):
@@ -126,7 +131,10 @@ class Scanner:
         """A set of message numbers."""
         parts = self.match(_SET, "a set of message numbers")[0].decode().split(",")
         pairs = (part.partition(":") for part in parts)
-        return Numbers(tuple((first, second or first) for first, _, second in pairs))
+        found = Numbers(tuple((first, second or first) for first, _, second in pairs))
+        if any(end.strip("0") == "" for pair in found.ranges for end in pair):
+            raise Malformed("Messages are counted from 1")
+        return found
 
     def listed(self, one: Callable[["Scanner"], T]) -> list[T]:
         """A list in parentheses, of things that `one` reads; it may be empty."""

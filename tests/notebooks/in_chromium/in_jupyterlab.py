@@ -4,6 +4,7 @@
 """
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -35,7 +36,7 @@ _PATIENCE = 60
 expect.set_options(timeout=_PATIENCE * 1000)
 
 _TALLEST = 16_000
-"""Pixels; Chromium draws nothing below."""
+"""Pixels of a picture's height; Chromium draws nothing below."""
 
 _NOISE = ('[data-mime-type="application/vnd.jupyter.error"]', '[data-mime-type="application/vnd.jupyter.stderr"]')
 _ITS_OWN = ("Failed to execute 'removeChild' on 'Node'",)
@@ -51,6 +52,7 @@ def server(home: Path) -> Iterator[tuple[str, str]]:
     notebooks = home / "notebooks"
     shutil.copytree(FOLDER, notebooks, ignore=shutil.ignore_patterns(".ipynb_checkpoints"), dirs_exist_ok=True)
     options = ["--no-browser", "--allow-root", "--expose-app-in-browser", "--LabApp.extension_manager=readonly"]
+    options += ["--KernelManager.transport=ipc"]  # the servers of other tests may take a port that was found free
     options += ["--ServerApp.ip=127.0.0.1", "--ServerApp.port=0", f"--ServerApp.root_dir={notebooks}"]
     options += [f"--LabApp.app_settings_dir={FOLDER.parent / 'setup' / 'jupyterlab'}"]  # those of `make lab`
     _without_graders(home / "CONFIG_DIR" / "labconfig")
@@ -58,7 +60,7 @@ def server(home: Path) -> Iterator[tuple[str, str]]:
     with log.open("wb") as written:
         process = subprocess.Popen([sys.executable, "-m", "jupyterlab", *options], stdout=written, stderr=written)
         try:
-            yield _address(process, home / "RUNTIME_DIR", log)
+            yield _address(process, Path(os.environ["JUPYTER_RUNTIME_DIR"]), log)
         finally:
             process.terminate()
             process.wait(_PATIENCE)
@@ -96,6 +98,14 @@ def browser(url: str, token: str) -> Iterator["Lab"]:
 
 
 _WINDOW = {"width": 1280, "height": 900}
+
+
+def wait_for_words(place: Locator, words: str) -> None:
+    """Wait until these words can be read at that place.
+
+    Playwright's `expect` describes the page each time that it looks in vain: in a long notebook for a second.
+    """
+    place.filter(has_text=words).first.wait_for()
 
 
 class Lab:
@@ -161,7 +171,7 @@ class Notebook:
     def run_all(self) -> bool:
         """Run all cells; true when none failed."""
         done = bool(self.lab.command("notebook:run-all-cells"))
-        expect(self.page.locator(f'{_PANEL} .jp-Notebook-ExecutionIndicator[data-status="idle"]')).to_be_visible()
+        self.page.locator(f'{_PANEL} .jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for()
         return done
 
     def errors(self) -> list[str]:
@@ -206,17 +216,15 @@ class Notebook:
         self.page.keyboard.press("ControlOrMeta+Enter")
 
     @contextmanager
-    def unrolled(self, width: int) -> Iterator[None]:
-        """As much of the notebook as Chromium can draw at once, in a window of that many pixels' width."""
-        scrolled = self.page.locator(f"{_PANEL} .jp-WindowedPanel-outer")
-        self.page.set_viewport_size({"width": width, "height": _WINDOW["height"]})
-        for _ in range(2):  # how high a cell is JupyterLab only guesses until it has been in view
-            height = scrolled.evaluate("it => it.firstElementChild.scrollHeight")
-            self.page.set_viewport_size({"width": width, "height": min(height + 120, _TALLEST)})
-            self.page.wait_for_timeout(400)
+    def laid_out(self, width: int) -> Iterator[None]:
+        """All cells with their layout, in view or not, in a window of that many pixels' width."""
+        self.page.set_viewport_size({**_WINDOW, "width": width})
+        forced = self.page.add_style_tag(content=f"{_PANEL} .jp-Cell {{ content-visibility: visible !important }}")
+        self.page.wait_for_timeout(400)
         try:
             yield
         finally:
+            forced.evaluate("it => it.remove()")
             self.page.set_viewport_size(_WINDOW)
 
     def photograph(self, path: Path) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from in_jupyterlab import browser, server
 from playwright.sync_api import expect
 
 BEGIN = """from labkit import Lab, policies, you_are_mallory
@@ -23,12 +22,6 @@ SHOWN = ".jp-OutputArea-output"
 
 
 KERNEL = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
-
-
-@pytest.fixture(scope="module")
-def lab(jupyter_of_its_own):
-    with server(jupyter_of_its_own) as (url, token), browser(url, token) as page:
-        yield page
 
 
 @pytest.fixture

@@ -1,0 +1,117 @@
+"""For nbgrader: a cell that stops its kernel, or never gives it back, costs its own points, and the rest is graded.
+
+At the end of a cell's time nbgrader interrupts it. A call of a function in C (``sum(iter(int, 1))``) does not notice, a
+handler may swallow the interrupt, and the kernel may have ended: nbgrader 0.9.6 then gives the student no grade at all.
+The `nbgrader_config.py` of an exported course puts `RestartingExecute` in the place of nbgrader's `Execute`.
+"""
+
+import sys
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbformat.v4 import new_output
+from nbgrader.preprocessors import Execute
+from nbgrader.utils import is_grade
+from traitlets import Dict, Integer
+
+if sys.platform == "linux":
+    from resource import RLIMIT_DATA, prlimit
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+_INTERRUPTED = "This cell had not come back at the end of its time, and was interrupted."
+_PRINTED = ("stream", "display_data")
+"""Messages that carry output and no points: the value of a graded cell is an ``execute_result``."""
+
+
+class RestartingExecute(Execute):
+    """Runs the cells of a notebook; where one stops the kernel, a new kernel runs the cells above it, and goes on.
+
+    The new kernel leaves out each cell that stopped one, and the graded cells, whose points are known. A cell that
+    stopped a kernel has one sentence in place of its output, which nbgrader's log has, too.
+    """
+
+    memory = Integer(2 << 30, help="Bytes of data that a kernel may have, on Linux; 0 for no limit.").tag(config=True)
+    most_output = Integer(10_000_000, help="Characters of output that are read of one cell.").tag(config=True)
+    shutdown_kernel = "immediate"  # a stopped kernel answers no request to shut down
+    error_on_timeout = Dict(
+        {"ename": "CellTimeoutError", "evalue": _INTERRUPTED, "traceback": [_INTERRUPTED]},
+        help="What is told of a cell that was interrupted at the end of its time.",
+    ).tag(config=True)
+
+    def preprocess(self, nb: "NotebookNode", *others: Any, **named: Any) -> "tuple[NotebookNode, dict[str, Any]]":
+        """Run the notebook; gives it with its outputs."""
+        self._stopped: set[int] = set()
+        return super().preprocess(nb, *others, **named)
+
+    def preprocess_cell(
+        self, cell: "NotebookNode", resources: dict[str, Any], index: int
+    ) -> "tuple[NotebookNode, dict[str, Any]]":
+        """Run one cell, and make a new kernel for the next one where this one stopped the kernel."""
+        self._check_assign_resources(resources)
+        ready = self._comes_back(index)
+        while not ready:
+            self._cleanup_kernel()
+            self.create_kernel_manager()
+            self.start_new_kernel()
+            self.start_new_kernel_client()
+            ready = all(map(self._comes_back, self._needed(index)))
+        return self.nb.cells[index], self.resources
+
+    def start_new_kernel(self, **options: Any) -> None:
+        """Start a kernel, with its limit of memory."""
+        super().start_new_kernel(**options)
+        if self.memory and sys.platform == "linux":
+            prlimit(self.km.provisioner.pid, RLIMIT_DATA, (self.memory, self.memory))
+
+    def process_message(self, msg: dict[str, Any], cell: "NotebookNode", cell_index: int) -> "NotebookNode | None":
+        """Keep what a cell sends, without the output beyond `most_output`."""
+        if msg["msg_type"] in _PRINTED:
+            self._printed += len(str(msg["content"]))
+            if self._printed > self.most_output:
+                return None
+        return super().process_message(msg, cell, cell_index)
+
+    def on_cell_executed(self, **told: Any) -> None:
+        """What is told of a cell that has replied: whether it was interrupted, or ends its kernel with ``exit()``."""
+        super().on_cell_executed(**told)
+        reply = told["execute_reply"]["content"]
+        if reply.get("ename") == self.error_on_timeout["ename"]:
+            self.log.warning("%s: %s", _named(told["cell"]), self.error_on_timeout["evalue"])
+        if any(each["source"] == "ask_exit" for each in reply.get("payload", ())):
+            raise DeadKernelError
+
+    def _needed(self, index: int) -> list[int]:
+        """The cells above `index` that a new kernel runs."""
+        return [at for at in range(index) if at not in self._stopped and not is_grade(self.nb.cells[at])]
+
+    def _comes_back(self, index: int) -> bool:
+        """Run one cell; False where the kernel can run no other cell after it."""
+        cell, began, self._printed = self.nb.cells[index], monotonic(), 0
+        try:
+            self.execute_cell(cell, index, store_history=True)
+        except CellTimeoutError:
+            late = self.timeout and monotonic() - began >= self.timeout
+            how = f"had not come back after {self.timeout} seconds" if late else "came back, but its output had no end"
+        except DeadKernelError:
+            how = "ended its kernel"
+        else:
+            if not _ran_out_of_memory(cell):
+                return True
+            how = "used all memory that a kernel may have"
+        told = f"This cell {how}: the rest is run in a new kernel, without it."
+        self._stopped.add(index)
+        cell.outputs = [new_output("error", ename="KernelStopped", evalue=told, traceback=[told])]
+        self.log.warning("%s: %s", _named(cell), told)
+        return False
+
+
+def _named(cell: "NotebookNode") -> str:
+    """A cell in a sentence: its identifier where it is answered or graded, or the beginning of its source."""
+    return str(cell.metadata.get("nbgrader", {}).get("grade_id") or f"{cell.source!r:.60}")
+
+
+def _ran_out_of_memory(cell: "NotebookNode") -> bool:
+    return any(each.output_type == "error" and each.ename == "MemoryError" for each in cell.get("outputs", ()))

@@ -1,0 +1,108 @@
+"""What the summary of a dialogue says of TLS was seen: no version, name, beginning or opening that was not."""
+
+import pytest
+from conversations import GAP, closed, conversation
+from tls_sessions import Chunks, in_memory
+
+from labkit.capture.conversation import CLIENT, SERVER
+from labkit.decode.dialogue import read
+from labkit.decode.event import Dialogue
+from labkit.show.readings import summary
+
+VERSIONS = "TLS 1.2", "TLS 1.3"
+UPGRADE = [
+    (SERVER, b"220 mx ESMTP\r\n"),
+    (CLIENT, b"EHLO alice\r\n"),
+    (SERVER, b"250-mx\r\n250 STARTTLS\r\n"),
+    (CLIENT, b"STARTTLS\r\n"),
+    (SERVER, b"220 go\r\n"),
+]
+NO_VERSION, NOT_SEEN = "no version agreed", "version not seen"
+
+
+def decoded(chunks: Chunks, whole: bool = True, port: int = 25, secrets: dict | None = None) -> Dialogue:
+    return read(closed(conversation(chunks, port, whole)), secrets)
+
+
+def alone(chunks: Chunks, side: str) -> Chunks:
+    return [chunk for chunk in chunks if chunk[0] == side]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_version_whose_server_hello_is_missing_was_not_seen_and_may_have_been_agreed(version):
+    hello, (_, flight), *rest = in_memory(version).chunks
+    for heard in ([hello, *alone(rest, CLIENT)], [hello, (SERVER, GAP), (SERVER, flight[-40:]), *rest], rest):
+        told = summary(decoded([*UPGRADE, *heard]))
+        assert NOT_SEEN in told and NO_VERSION not in told
+
+
+@pytest.mark.parametrize("answer", [b"\x15\x03\x03\0\x02\x02\x28", b"500 what\r\n", b""])
+def test_where_the_handshake_fails_no_version_was_agreed(answer):
+    hello = in_memory("TLS 1.3").chunks[0]
+    told = summary(decoded([*UPGRADE, hello, (SERVER, answer)]))
+    assert NO_VERSION in told and "server name mail.lab.test" in told
+
+
+def test_as_long_as_the_answer_may_come_no_version_was_seen():
+    hello = in_memory("TLS 1.3").chunks[0]
+    assert NOT_SEEN in summary(read(conversation([*UPGRADE, hello], 25)))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_that_no_server_name_was_sent_is_said_of_a_client_hello_that_was_seen(version):
+    hello, *rest = in_memory(version).chunks
+    assert "server name not seen" in summary(decoded([*UPGRADE, *rest]))
+    nameless = (CLIENT, hello[1].replace(b"\0\0\0\x12\0\x10\0\0\rmail.lab.test", b"\xfa\xfa\0\x12" + bytes(18)))
+    assert nameless != hello and "no server name sent" in summary(decoded([*UPGRADE, nameless, *rest]))
+
+
+@pytest.mark.parametrize(("port", "usual"), [(25, "explicit"), (465, "implicit"), (2601, "")])
+def test_where_the_beginning_is_missing_none_is_told(port, usual):
+    chunks = in_memory("TLS 1.3").chunks
+    for heard in (chunks, chunks[3:]):
+        dialogue = decoded(heard, whole=False, port=port)
+        told = summary(dialogue)
+        assert dialogue.session.started == usual
+        assert "what was said before it was not all captured" in told
+    assert "Implicit TLS, from the first byte" in summary(decoded(chunks, port=port))
+    hidden = [UPGRADE[0], (CLIENT, GAP), *chunks]
+    assert "what was said before it was not all captured" in summary(decoded(hidden, port=port))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_session_is_opened_in_part_where_records_stay_closed(version):
+    chunks, secrets = in_memory(version)
+    assert summary(decoded([*UPGRADE, *chunks], secrets=secrets)).endswith("Opened with the session's secrets.")
+    spoken = next(number for number, chunk in enumerate(chunks) if number > 3 and chunk[0] == CLIENT)
+    for lost in (spoken, spoken + 1):
+        heard = [(side, GAP if number == lost else data) for number, (side, data) in enumerate(chunks)]
+        dialogue = decoded([*UPGRADE, *heard], secrets=secrets)
+        assert dialogue.session.opened and "Opened in part. Bytes of the" in summary(dialogue)
+
+
+@pytest.mark.parametrize("side", ["CLIENT", "SERVER"])
+def test_half_a_key_log_opens_a_session_in_part_and_is_named(side):
+    chunks, secrets = in_memory("TLS 1.3")
+    half = {random: {k: v for k, v in found.items() if side not in k} for random, found in secrets.items()}
+    told = summary(decoded([*UPGRADE, *chunks], secrets=half))
+    assert f"Opened in part. The key log has no {side}_HANDSHAKE_TRAFFIC_SECRET of this session" in told
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_clear_text_behind_tls_is_named(version):
+    chunks, secrets = in_memory(version)
+    behind = [(CLIENT, b"MAIL FROM:<a@b>\r\n"), (SERVER, b"250 OK\r\n")]
+    for view in (None, secrets):
+        assert "goes on in clear text" in summary(decoded([*UPGRADE, *chunks, *behind], secrets=view))
+        assert "goes on in clear text" not in summary(decoded([*UPGRADE, *chunks], secrets=view))
+
+
+def test_a_server_whose_handshake_is_missing_has_resumed_nothing_and_is_opened_behind_it():
+    chunks, secrets = in_memory("TLS 1.2")
+    (_, flight) = chunks[1]
+    for seen in (90, 200, len(flight) - 1):
+        heard = [chunks[0], (SERVER, flight[:seen]), (SERVER, GAP), *chunks[2:]]
+        dialogue = decoded([*UPGRADE, *heard], secrets=secrets)
+        assert dialogue.session.opened and not dialogue.session.problem and not dialogue.session.resumed
+    gone = [chunks[0], (SERVER, flight[:90]), (SERVER, GAP), *alone(chunks[3:], SERVER)]
+    assert "resumed" not in summary(decoded([*UPGRADE, *gone]))
