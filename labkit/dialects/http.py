@@ -22,6 +22,8 @@ _NO_CONTENT = re.compile(r"1\d\d|204|304")
 _TO_THE_END = -1
 """Bytes due of content that ends with the connection."""
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
+_LONGEST_HEAD_END = 4
+"""Bytes."""
 _POLICY = "/.well-known/mta-sts.txt"
 _CONTENT, _CHUNK_TITLE = "content", "chunk"
 _KINDS = {CLIENT: "command", SERVER: "reply"}
@@ -68,6 +70,8 @@ class _Reader(BufferedReader):
         """The sides that send content in chunks now."""
         self._asked: deque[str] = deque(maxlen=MOST_UNANSWERED)
         """The methods of the requests without a response."""
+        self._searched = {CLIENT: 0, SERVER: 0}
+        """Up to which of all bytes of each side no head ends."""
 
     def begun(self, sender: str) -> tuple[str, str]:
         if sender in self._chunked:
@@ -86,8 +90,9 @@ class _Reader(BufferedReader):
             return self._content(side)
         if side in self._chunked:
             return self._chunk(side)
-        end = _HEAD_END.search(buffer)
+        end = _HEAD_END.search(buffer, max(0, self._searched[side] - buffer.taken))
         if end is None:
+            self._searched[side] = buffer.taken + max(0, len(buffer) - _LONGEST_HEAD_END + 1)
             return Phrase(side, "unknown", "unknown", buffer.take(self._longest)) if self._is_long(side) else None
         head = buffer.take(end.end())
         title = _title(head)

@@ -7,7 +7,7 @@ import pytest
 from small_readers import XMPPReader
 from transcripts import Turn
 
-from labkit.dialects import CLIENT, IMAP, MANAGESIEVE, POP3, SERVER, SMTP
+from labkit.dialects import CLIENT, HTTP, IMAP, MANAGESIEVE, POP3, SERVER, SMTP
 from labkit.dialects.base import Reader
 
 PIECE = 7
@@ -71,6 +71,10 @@ HOSTILE: dict[str, tuple[Callable[[], Reader], Callable[[int], list[Turn]]]] = {
     "a command with literals": (IMAP.reader, lambda size: in_pieces(CLIENT, b"a LOGIN" + b" {1+}\r\nx" * size)),
     "answers that overtake a literal": (IMAP.reader, waiting),
     "answers that overtake upgrades": (IMAP.reader, waiting_again_and_again),
+    "the head of a request": (
+        HTTP.reader,
+        lambda size: in_pieces(CLIENT, b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * size + b"\r\n"),
+    ),
     "nested elements": (XMPPReader, lambda size: in_pieces(CLIENT, b"<a>" * size)),
     "a tag without an end": (XMPPReader, lambda size: in_pieces(CLIENT, b"<a " + b"b='>' " * size)),
     "a quoted value without an end": (XMPPReader, lambda size: in_pieces(CLIENT, b"<a b='" + b"x" * 7 * size)),
