@@ -70,7 +70,7 @@ class Evidence:
         self.inside: list[Deed] = []
         """What was asked of it inside TLS with the victim."""
         self.unheard: list[Deed] = []
-        """Those of them that the server has done, and whose answer never reached the victim."""
+        """Those of them that the server has done for the victim, and whose answer never reached it."""
         self.proof = ""
         """A reply inside TLS that only an injected command can have caused; empty without one."""
         self.shut_out = False
@@ -83,7 +83,7 @@ class Evidence:
             self._read_server(session, secrets)
             if session.legs[0].wire.stream(SERVER) != session.legs[1].wire.stream(SERVER):
                 heard = {deed[:2] for deed in deeds(as_if_clear(opened)) if deed.accepted}
-                self.unheard = [deed for deed in self.inside if deed.accepted and deed[:2] not in heard]
+                self.unheard = [d for d in self.inside if d.values and d.accepted and d[:2] not in heard]
 
     def _read_server(self, session: VictimSession, secrets: Secrets) -> None:
         server = session.legs[1]
