@@ -1,7 +1,7 @@
 # The commands of the lab. Each prepares .venv by itself (setup/install.sh), and at once when that was done before.
 #   make lab    opens JupyterLab on the first lesson      make lab ARGS=--no-browser
 #   make test   style, the tests and the notebooks        make test ARGS="tests/network -x"
-#   make thorough  the same, and again with every lesson, program and network (see tests/conftest.py)
+#   make thorough  the same, and again with every lesson, program and network (tests/thoroughly.py)
 #   make bench  how fast it is, as ratios
 #   make fuzz   reads a million mutated captures and dialogues; make fuzz ARGS=10000
 #   make endurance  five hundred labs on each network, 64 signals and sixty restarts, and what they leave behind
@@ -17,14 +17,14 @@ AS_ROOT = $(shell test "$$(id -u)" = 0 && echo --allow-root)
 
 # Four tests run at once: most of them wait, for a time limit or for another program.
 AT_ONCE = -n 4 --dist loadgroup
-# `make test` makes each claim once, `make thorough` of all that it is true of: tests/conftest.py says which tests that leaves out.
+# `make test` says each thing once, and `make thorough` says it of all that it is true of: tests/thoroughly.py.
 ONCE = -m "not thorough"
-# What depends on the network or on a privilege, the notebooks too, is tested twice: on the best network that this machine
-# allows, and again on loopback, then by a user without any privilege.
-AGAIN = tests/network tests/clients tests/capture/test_recording.py tests/attacks/test_interceptor.py \
-	tests/attacks/test_both_sides.py tests/attacks/test_tools_as_victims.py tests/servers/test_foreign_clients.py \
-	tests/servers/test_foreign_mail_readers.py tests/servers/test_provider.py tests/servers/test_many_at_once.py \
-	tests/test_lab.py tests/notebooks/test_run.py
+# What depends on the network or on a privilege is tested twice: on the best network that this machine allows, and again on
+# loopback, then by a user without any privilege.
+AGAIN = tests/network tests/capture/test_recording.py tests/attacks/test_both_sides.py tests/servers/test_foreign_clients.py \
+	tests/test_lab.py
+ALL_AGAIN = $(AGAIN) tests/clients tests/attacks/test_interceptor.py tests/attacks/test_tools_as_victims.py \
+	tests/servers/test_foreign_mail_readers.py tests/servers/test_provider.py tests/servers/test_many_at_once.py
 UNPRIVILEGED = unshare --user --map-user=1000 --map-group=1000
 ORDINARY = $(shell $(UNPRIVILEGED) true 2>/dev/null && echo $(UNPRIVILEGED))
 # Where Python may not keep what it has compiled, each of the processes that the tests start compiles labkit again.
@@ -47,7 +47,7 @@ test:
 thorough:
 	@PYTHON="$(PYTHON)" sh setup/install.sh '.[test]'
 	$(PYTEST) $(AT_ONCE)
-	LABKIT_NETWORK=loopback $(ORDINARY) $(PYTEST) $(AT_ONCE) $(AGAIN)
+	LABKIT_NETWORK=loopback $(ORDINARY) $(PYTEST) $(AT_ONCE) $(ALL_AGAIN)
 
 bench:
 	@PYTHON="$(PYTHON)" sh setup/install.sh '.[test]'

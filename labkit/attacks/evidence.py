@@ -75,6 +75,8 @@ class Evidence:
         """Whether the server offers a login in clear text, and inside TLS, behind an upgrade, none any more."""
         self.passed_on: tuple[str, ...] = ()
         """Recipients that the server was told, where the attacker could read it."""
+        self.changed: tuple[str, ...] = ()
+        """What of a mail went on in other words than it came in, where the attacker could read both; sentences."""
         if len(session.legs) > 1:
             self._read_server(session, secrets)
 
@@ -84,7 +86,10 @@ class Evidence:
         inside = as_if_clear(genuine(server, secrets) if outside.session else outside)
         self.clear = [*deeds(outside), *deeds(own)]
         self.inside = deeds(inside)
-        self.passed_on = _recipients([*items(outside, CLEAR, self.number), *items(own, OWN_TLS, self.number)])
+        crossed = [*items(outside, CLEAR, self.number), *items(own, OWN_TLS, self.number)]
+        self.passed_on = _recipients(crossed)
+        self.changed = tuple(_changes(CLIENT, self.read, crossed, "went on"))
+        self.changed += tuple(_changes(SERVER, crossed, self.read, "reached the victim"))
         if self.dialect is not None and not self.implicit:
             self.proof = injection_proof(self.dialect, inside.events)
             self.shut_out = _offers_login(self.dialect, outside) and _offers_login(self.dialect, inside) is False
@@ -96,6 +101,24 @@ def _is_hello(event: Event) -> bool:
 
 def _recipients(found: Iterable[Item]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(item.value for item in found if item.what == "recipient"))
+
+
+def _changes(sender: str, said: list[Item], heard: list[Item], how: str) -> Iterator[str]:
+    """What this side said of a mail that was heard otherwise at the other end, one sentence each."""
+    for what in ("sender", "subject", "message"):
+        before, after = (
+            [item.value for item in found if (item.what, item.sender) == (what, sender)] for found in (said, heard)
+        )
+        if len(before) == len(after):
+            yield from (
+                f"the {what} {one[:_SHOWN]!r} {how} as {other[:_SHOWN]!r}"
+                for one, other in zip(before, after, strict=True)
+                if not one.startswith(other)  # what was cut off was not changed
+            )
+
+
+_SHOWN = 60
+"""Letters of a text that was changed that are shown."""
 
 
 def _unopened(dialogue: Dialogue) -> str:

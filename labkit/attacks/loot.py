@@ -41,6 +41,8 @@ class Item(NamedTuple):
     """The line in which it stood, as it crossed the wire."""
     session: int
     """Which of the attacker's sessions, from 1; 0 for a mailbox."""
+    sender: str = CLIENT
+    """Which side has said it, the attacker in its name included."""
 
     def __repr__(self) -> str:
         return f"{self.what}: {self.value!r}, {self.where}: {self.line[:120]!r}"
@@ -66,7 +68,7 @@ def items(dialogue: Dialogue, where: str, session: int) -> list[Item]:
         event = dialogue.events[exposure.event_index]
         line = event.data[: exposure.end].rpartition(b"\n")[2] + event.data[exposure.end :].split(b"\n", 1)[0]
         shown = line.decode("utf-8", "backslashreplace").strip() if event.layer == TEXT else event.title
-        found.append(Item(exposure.what, exposure.value, where, shown, session))
+        found.append(Item(exposure.what, exposure.value, where, shown, session, event.sender))
     return found
 
 

@@ -6,10 +6,11 @@ Replies come in the order of what was said (RFC 2920 §3.1), or bear the tag of 
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import NamedTuple
 
 from labkit.decode.event import CLIENT, SERVER, TEXT, Dialogue, Event
+from labkit.decode.privacy import as_begun
 from labkit.dialects.base import Dialect
 from labkit.dialects.writing import DONE, LATER, REFUSED
 
@@ -51,15 +52,20 @@ class Replies:
         """Those of the commands that the dialect knows."""
         self._owed: dict[int, int] = {}
         """Event of the client -> how many replies to what it said before are still to come."""
+        self._early: dict[int, int] = {}
+        """Message -> the refusal that came while it was said (RFC 5321 §3.8)."""
         self._count()
 
     def first(self, index: int) -> Response:
         """The first reply to the event of that index."""
-        return next(self.each(index, 1), NONE)
+        answer = next(self.each(index, 1), NONE)
+        return self._in_concluded(index) if answer.done and self._dialect.concludes else answer
 
     def fate(self, index: int) -> Response:
         """The reply that says what became of the event of that index: behind a challenge and its like, the next one
         that does, up to the client's next command. Where none does, the first."""
+        if self._dialect.concludes:
+            return self._in_concluded(index)
         first, before = None, None
         for number in self._numbers(index, _MOST_PIPELINED):
             if before is not None and not self._tag(index) and self._commanded(before, number):
@@ -70,12 +76,21 @@ class Replies:
             first, before = first or answer, number
         return first or NONE
 
+    def _in_concluded(self, index: int) -> Response:
+        """What the answer to several commands says of that one: an error, if there is one in it."""
+        numbers = self._numbers(index, _MOST_PIPELINED)
+        said = list(map(self._read, takewhile(lambda n: self._events[n].title != self._dialect.concludes, numbers)))
+        ranked = [one for done in (False, True, None) for one in said if one.done is done]
+        return ranked[0] if ranked else NONE
+
     def each(self, index: int, most: int = _MOST_PIPELINED) -> Iterator[Response]:
         """The replies to the event of that index, and without tags also those that follow, at most so many."""
         return map(self._read, self._numbers(index, most))
 
     def _numbers(self, index: int, most: int) -> list[int]:
         """Those replies, as their places among the events."""
+        if index in self._early:
+            return [self._early[index]]
         tag = self._tag(index)
         among = self._tagged[tag] if tag else self._replies
         start = bisect_right(among, self._command(index) if tag else index)  # what was refused may be said all the same
@@ -93,17 +108,21 @@ class Replies:
         return bisect_right(self._commands, after) < bisect_right(self._commands, before)
 
     def _count(self) -> None:
-        owed = 0
+        owed, early = 0, None
         said = [(n, event) for n, event in enumerate(self._events) if event.layer == TEXT]
         for (number, event), (_, following) in pairwise([*said, (0, None)]):
-            if event.sender == CLIENT and event.kind in SAID:
+            if event.sender == CLIENT and early is not None and as_begun(event).kind == "message":
+                self._early[number] = early
+            elif event.sender == CLIENT and event.kind in SAID:
                 self._owed[number] = owed
                 owed += not _is_answered_with(following)
             elif event.sender == SERVER and self._owed and self._is_reply(event):
                 self._replies.append(number)
                 if self._dialect.tagged:
                     self._tagged[self._dialect.writes.tag(event.data)].append(number)
+                early = number if not owed and _accepts(self._dialect, event) is False else None
                 owed = max(0, owed - 1)
+            early = None if event.sender == CLIENT else early
 
     def _is_reply(self, event: Event) -> bool:
         """Whether it answers the client; a list that the server gives unasked in the place of a greeting does not."""

@@ -94,8 +94,15 @@ def judge(case: Case) -> Verdict:
     if not victims:
         why = "no client has connected through the attacker, so nothing is known of what one would do"
         return Verdict(UNKNOWN, why, evidence=tuple(report.said for report in case.reports))
-    verdicts = tuple(_judge(case, victim, alone=len(victims) == 1) for victim in victims)
+    verdicts = (*_forgotten(case), *(_judge(case, victim, alone=len(victims) == 1) for victim in victims))
     return verdicts[0] if len(verdicts) == 1 else _together(verdicts)
+
+
+def _forgotten(case: Case) -> tuple[Verdict, ...]:
+    """What is known of the first connections, where only the last ones are kept."""
+    gone = case.sessions[0].number - 1
+    why = f"the connections up to number {gone} are not kept any more, so what their victims did is not known"
+    return (Verdict(UNKNOWN, why),) if gone else ()
 
 
 class Visit(NamedTuple):
@@ -238,7 +245,7 @@ def _downgraded(case: Case, victim: Visit) -> list[str]:
 
 def _rewritten(case: Case, victim: Visit) -> list[str]:
     lines = _rewritten_lines(victim)
-    return ["the server took the attacker's recipient for the victim's", *lines] if lines else []
+    return ["an end took the attacker's words on a mail for the other's", *lines] if lines else []
 
 
 def _trusted(case: Case, victim: Visit) -> list[str]:
@@ -251,7 +258,7 @@ def _rewritten_lines(victim: Visit) -> list[str]:
         f"the mail for {', '.join(session.recipients)} went to {', '.join(session.passed_on)}"
         for session in victim.sessions
         if session.recipients and session.passed_on and session.passed_on != session.recipients
-    ]
+    ] + [line for session in victim.sessions for line in session.changed]
 
 
 def _with_rewritten(verdict: Verdict, victim: Visit) -> Verdict:

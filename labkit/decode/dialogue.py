@@ -26,8 +26,8 @@ _new = tuple.__new__
 _GREETING = 512
 """Bytes that a side says first and that tell the dialect (RFC 5321 §4.5.3.1.5)."""
 _BOTH = (CLIENT, SERVER)
-_MAY_ALLOW = {False: ("reply",), True: ("reply", "greeting")}
-"""Whether something is missing -> the kinds of phrases that may be the go-ahead, taken for something else."""
+_MAY_ALLOW = {True: ("reply",), False: ("reply", "greeting")}
+"""Whether the beginning was captured -> the kinds of phrases for which the go-ahead may be taken."""
 
 
 def read(
@@ -203,7 +203,8 @@ class _Walk:
             self._holes.add(sender)
             if sender in self._in_tls:
                 self._add_tls(sender, self._stream.lose(self._role(sender)))
-        self._add(sender, TCP, kind, SIGNALS[kind][0], data, False, size, _SIGNALS)
+        sealed = kind == "again" and sender in self._in_tls
+        self._add(sender, TCP, kind, SIGNALS[kind][0], data, sealed, size, _SIGNALS)
 
     def _finish(self) -> None:
         for side, data in self._before_data.items():
@@ -331,6 +332,8 @@ class _Walk:
         if not self._agreed and self._is_asked_for():
             self._started = "explicit"
             self._name_go_ahead()
+        elif not self._agreed and self._holes and not inside_tls_at(self._conversation.server.port):
+            self._started = ""
         self._turned = sender == SERVER and begins_hello(data) is True
         self._stream = Stream(self._secrets)
         self._streams.append(self._stream)
@@ -345,12 +348,15 @@ class _Walk:
         return any(event.title in self.dialect.upgrades and event.sender == CLIENT for event in self.events)
 
     def _name_go_ahead(self) -> None:
-        """A reply that was taken for another's was the go-ahead, because TLS follows it."""
+        """A reply that was taken for another's, or for the greeting, was the go-ahead, because TLS follows it."""
+        kinds = _MAY_ALLOW[_begins(self._conversation)]
         for number in range(len(self.events) - 1, -1, -1):
             event = self.events[number]
             if event.sender == CLIENT and event.layer == TEXT:
                 return
-            if event.kind in _MAY_ALLOW[bool(self._holes)] and event.title == (self.dialect and self.dialect.go_ahead):
+            if event.kind == "gap":
+                kinds = _MAY_ALLOW[True]  # the greeting is no go-ahead if something stood between
+            if event.kind in kinds and event.title == (self.dialect and self.dialect.go_ahead):
                 self.events[number] = event._replace(kind="go-ahead")
                 return
 

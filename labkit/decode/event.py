@@ -105,7 +105,8 @@ class TLSSession:
     """What is known of the TLS session inside a conversation."""
 
     started: str
-    """``explicit`` (after an upgrade command) or ``implicit`` (from the first byte)."""
+    """``explicit`` (after an upgrade command) or ``implicit`` (from the first byte); where what stood before it is not
+    in the capture, what the server's port tells, and empty for a port that tells nothing."""
     version: str
     """``TLS 1.3``; empty when no ServerHello was seen."""
     cipher: str

@@ -146,6 +146,9 @@ class Dialect:
     """Whether the client speaks before the server says anything."""
     more_follows: Collection[str] = ()
     """Titles of replies behind which more of the same answer follows."""
+    concludes: str = ""
+    """Title of the reply that ends the answer to what was asked before, all of which an error in it undoes; empty where
+    each command is answered by itself."""
     accepts: Callable[[str, bytes], bool | None] | None = None
     """(title and bytes of a server's reply) -> whether it says that what was asked is done; None where it says neither,
     because the answer is still to come. None for a dialect whose kinds of replies tell (`labkit.dialects.writing`)."""

@@ -244,8 +244,8 @@ def _steal(tag: str, account: Credentials, login: int) -> bytes:
 
 
 _ON_MESSAGES = ("FETCH", "STORE", "COPY", "MOVE", "EXPUNGE", "SEARCH", "SORT", "THREAD")
-_ON_MAILBOXES = ("SELECT", "EXAMINE", "CLOSE", "LIST", "STATUS", "DELETE", "RENAME")
-"""Not CREATE, which many programs say of a mailbox that may be there."""
+_ON_MAILBOXES = ("SELECT", "EXAMINE", "LIST", "STATUS", "DELETE", "RENAME")
+"""Not CREATE, which many programs say of a mailbox that may be there; nor CLOSE, which browsers say, too."""
 _WORKS = (*_ON_MAILBOXES, *_ON_MESSAGES, *(f"UID {verb}" for verb in _ON_MESSAGES))
 
 

@@ -20,7 +20,8 @@ class _Reader(SMTPReader):
 
 
 _GREETING = re.compile(rb"220[ -][^\n]*LMTP", re.IGNORECASE)
-_GREETING_CODE = re.compile(rb"(?:220|421|554)[ -]|$")
+_GREETING_CODE = re.compile(rb"(?:220|250|421|554)[ -]|$")
+"""Of a greeting, or of the answer to the hello where the capture does not have the greeting."""
 _HELLO = re.compile(rb"LHLO[ \r]", re.IGNORECASE)
 
 

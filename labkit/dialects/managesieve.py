@@ -207,7 +207,7 @@ _SCRIPT = (
     + r"(?P<{}>(?<=\")(?:[^\"\\]|\\.)*|(?<=\n)[^\r\n]*?(?=\s+[\"{{]|\r|\n|$))"
 )
 """The name of a script, as a group; the empty braces stand for the group's name."""
-_QUOTED_TEXT = r'"(?P<script_text>(?:[^"\\]|\\.)*)"'
+_QUOTED_TEXT = r'"(?P<script_text>(?:[^"\\]|\\.)*+)"?'
 """A script in the command itself; a longer one is a literal, and a message of its own."""
 
 

@@ -329,6 +329,7 @@ POSTGRESQL = Dialect(
     tell=_tell,
     begins_phrase=_begins_phrase,
     again="StartupMessage",
+    concludes="ReadyForQuery",
     accepts=lambda title, _: _ACCEPTED.get(title),
     logins=("StartupMessage", "PasswordMessage", "SASLInitialResponse", "SASLResponse"),
     delivers=("Query", "Execute"),

@@ -80,7 +80,8 @@ class SMTPReader(CodedLineReader):
 
 
 _GREETING = re.compile(rb"(?:(?:220|421|554)-[^\n]*\n)*(?:220|421|554)[ -][^\n]*SMTP", re.IGNORECASE)
-_GREETING_CODE = re.compile(rb"(?:220|421|554)[ -]|$")
+_GREETING_CODE = re.compile(rb"(?:220|250|421|554)[ -]|$")
+"""Of a greeting, or of the answer to the hello where the capture does not have the greeting."""
 _HELLO = re.compile(rb"(?:EHLO|HELO)[ \r]", re.IGNORECASE)
 
 

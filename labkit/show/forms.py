@@ -50,8 +50,10 @@ _LOCKS = {
 def form_of(event: Event) -> Form:
     """How this event crossed the wire."""
     _, _, _, layer, kind, title, _, encrypted, _, _ = event
-    if layer == TCP:
+    if layer == TCP and kind != "again":
         return SIGNAL
+    if layer == TCP:
+        return SEALED if encrypted else CLEAR
     if layer == TEXT:
         return OPENED if encrypted else CLEAR
     if not encrypted:

@@ -28,7 +28,7 @@ _EXPLAINED = _Limit(200, 20_000)
 """For a phrase each of whose lines has its own meaning: longer than any honest one."""
 _SAMPLE = _Limit(20, 160)
 """For bytes that are no text: pictures, for example."""
-_ALIKE = ("message", "injected", "unknown")
+_ALIKE = ("message", "injected", "unknown", "again")
 """Kinds of phrases whose lines all have the same meaning."""
 
 
@@ -56,11 +56,11 @@ class Run(NamedTuple):
 
 def lines_of(event: Event) -> tuple[list[ShownLine], int]:
     """The lines to print, and the number of bytes of a long phrase that are left out."""
-    if event.layer != TEXT:
+    if event.layer != TEXT and event.kind != "again":
         return [_shown((event.title.encode(), 0, event.meaning))], 0
     data = event.data
     if event.kind in _ALIKE:
-        limit = _SAMPLE if event.kind == "unknown" and not _is_text(data[: _WHOLE.bytes]) else _WHOLE
+        limit = _SAMPLE if event.kind in ("unknown", "again") and not _is_text(data[: _WHOLE.bytes]) else _WHOLE
         return _with_one_meaning(event, limit)
     if len(data) <= _EXPLAINED.bytes and data.find(b"\n") in (-1, len(data) - 1):
         return [_shown((data.rstrip(b"\r\n"), 0, event.meaning))], 0  # nearly all phrases are one line

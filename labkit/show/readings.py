@@ -45,7 +45,8 @@ def _tls(dialogue: Dialogue) -> str:
         return "No TLS was seen in what was captured."
     facts = [_version(session, dialogue), session.cipher, _server_name(session, dialogue)]
     facts.append("resumed session" if session.resumed else "pre-shared key" if session.pre_shared_key else "")
-    return f"{_start(session.started, dialogue)}: {', '.join(fact for fact in facts if fact)}. {_state(session)}"
+    start, end = _start(session.started, dialogue), _afterwards(dialogue.events)
+    return f"{start}: {', '.join(fact for fact in facts if fact)}. {_state(session)}{end}"
 
 
 def _nothing(events: Sequence[Event]) -> str:
@@ -103,6 +104,13 @@ def _state(session: TLSSession) -> str:
     if session.opened:
         return f"Opened in part. {session.problem}" if session.problem else "Opened with the session's secrets."
     return session.problem or "Not opened."
+
+
+def _afterwards(events: Sequence[Event]) -> str:
+    """A sentence on clear text behind TLS; empty where there is none."""
+    behind = dropwhile(lambda event: not event.encrypted, events)
+    clear = any(event.layer == TEXT and not event.encrypted for event in behind)
+    return " Behind TLS, the conversation goes on in clear text." if clear else ""
 
 
 def _start(started: str, dialogue: Dialogue) -> str:

@@ -98,7 +98,7 @@ def _phases(events: Sequence[Event]) -> list[str]:
 
 def _phase(event: Event, sealed: bool, before: Sequence[str]) -> str:
     if event.layer == TCP:
-        return before[-1] if event.kind == "gap" and before else SIGNALS
+        return before[-1] if event.kind in _SIZES and before else SIGNALS
     if sealed and (event.encrypted or event.layer == TLS):
         return ENCRYPTED
     return OPEN if event.layer == TEXT else SHAKING

@@ -69,7 +69,7 @@ def _how(dialogue: Dialogue) -> str:
         return READ
     if dialogue.session is None:
         return CLEAR
-    return IMPLICIT if dialogue.session.started == "implicit" else EXPLICIT
+    return EXPLICIT if dialogue.session.started == "explicit" else IMPLICIT
 
 
 def _words(name: str, hows: list[str]) -> str:

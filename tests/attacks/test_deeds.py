@@ -119,6 +119,11 @@ CASES = {
     "a mail that the server fetches": (25, SMTP + ONE + "C: BURL imap://x LAST\nS: 250 ok", "done"),
     "a mail that the server does not fetch": (25, SMTP + ONE + "C: BURL imap://x LAST\nS: 554 no", "refused message"),
     "half of a mail that the server fetches": (25, SMTP + ONE + "C: BURL imap://x\nS: 250 ok", "open"),
+    "a mail that is refused before its end": (
+        25,
+        SMTP + ONE + "C: DATA\nS: 354 go\nC: hello\nS: 552 no\nC: world\nC: .\nC: QUIT\nS: 221 bye",
+        "refused message",
+    ),
     "a mail without an answer": (25, SMTP + ONE + TEXT.format(""), "open"),
     "a mail without its dot": (25, SMTP + ONE + TEXT.format("").removesuffix("C: .\n"), "open"),
     "an envelope alone": (25, SMTP + ONE + "C: QUIT\nS: 221 bye", "open"),
@@ -230,6 +235,7 @@ ALICE = {("user name", "alice"), ("password", "hunter2")}
 READ = {
     "a login on one line": (119, NNTP + SIMPLE.format("500 what"), ALICE),
     "half of a script": (4190, SIEVE + 'C: GETSCRIPT "a"\nS: {50}\nS: keep;', {*ALICE, ("script text", "keep;")}),
+    "half of a script in its command": (4190, SIEVE + 'C: PUTSCRIPT "a" "keep;', {*ALICE, ("script text", "keep;")}),
     "a response without its quotation mark": (
         4190,
         SIEVE.split("C: ")[0] + 'C: AUTHENTICATE "PLAIN"\nS: ""\nC: "AGFsaWNlAGh1bnRlcjI=',
@@ -313,6 +319,9 @@ COPYING = [
     (CLIENT, message(b"d", b"hello\n") + message(b"c", b"")),
 ]
 
+STEP = message(b"P", b"\0x\0\0\0") + message(b"B", bytes(8)) + message(b"E", bytes(5))
+STEPPED = message(b"1", b"") + message(b"2", b"") + message(b"C", b"OK\0")
+
 RECORDS = {
     "Sicily": (389, sicily(0), "done"),
     "Sicily with a wrong password": (389, sicily(49), "refused login"),
@@ -334,6 +343,21 @@ RECORDS = {
     "rows that are brought": (5432, [*COPYING, (SERVER, message(b"C", b"COPY 1\0"))], "done"),
     "rows that are refused": (5432, [*COPYING, (SERVER, error("22P02", "no"))], "refused Query"),
     "rows without an end": (5432, COPYING, "open"),
+    "two steps of which the second fails": (
+        5432,
+        [
+            *BEGUN,
+            (CLIENT, STEP * 2 + message(b"S", b"")),
+            (SERVER, STEPPED + error("42601", "no") + message(b"Z", b"I")),
+        ],
+        "refused Execute",
+    ),
+    "two steps": (5432, [*BEGUN, (CLIENT, STEP * 2 + message(b"S", b"")), (SERVER, STEPPED * 2)], "done"),
+    "a database that is not there, after the login": (
+        5432,
+        [BEGUN[0], (SERVER, message(b"R", bytes(4)) + error("3D000", "no"))],
+        "refused login",
+    ),
     "a database that is not there": (5432, [BEGUN[0], (SERVER, error("3D000", "no"))], "refused login"),
 }
 

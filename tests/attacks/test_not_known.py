@@ -15,6 +15,7 @@ from turns import conversation, said
 from labkit import Lab, attacks, policies
 from labkit.attacks import Drop, Pass, Vector
 from labkit.attacks.deeds import deeds
+from labkit.attacks.engine import interceptor as interception
 from labkit.attacks.engine import side
 from labkit.attacks.engine.interceptor import Interceptor, Target
 from labkit.attacks.evidence import Evidence
@@ -188,6 +189,16 @@ def test_what_crossed_behind_the_part_that_is_kept_is_not_known(lab, monkeypatch
             assert lab.send(server, "A line of a long mail.\n" * 8000, login=("alice", "hunter2"))
         assert mallory.verdict.outcome == outcome, mallory.verdict
     assert "that are kept" in mallory.verdict.why
+
+
+def test_what_victims_did_whose_connections_are_not_kept_any_more_is_not_known(lab, monkeypatch):
+    monkeypatch.setattr(interception, "_SESSIONS_KEPT", 2)
+    server = lab.smtp(auth="always")
+    with lab.mallory(Vector(), at=server) as mallory:
+        for _ in range(3):
+            assert lab.send(server, "x", login=("alice", "hunter2"), policy=policies.verified)
+    assert [one.outcome for one in mallory.verdict.each] == ["unknown", "unharmed", "unharmed"]
+    assert mallory.verdict.outcome == "unknown" and "the connections up to number 1 are not kept" in mallory.verdict.why
 
 
 class Silent(Vector):

@@ -23,6 +23,7 @@ from labkit.attacks.verdict import Case, judge
 from labkit.capture.conversation import Conversation, Endpoint
 from labkit.decode.dialogue import read
 from labkit.dialects import CLIENT, SERVER, SMTP
+from labkit.trials import attacks as trials
 from labkit.trust.contexts import server_context
 
 LOGIN = ("alice", "hunter2")
@@ -556,6 +557,35 @@ def test_a_recipient_that_was_rewritten_is_in_the_verdict(lab, tmp_path):
     assert len(lab.mailbox("mallory")) == 1
     assert mallory.verdict.outcome == "leaked"
     assert "the mail for bob@lab.test went to mallory@lab.test" in repr(mallory.verdict)
+
+
+class Lying(Vector):
+    """Changes a number in the second mail, whoever says it, and the address from which mail comes."""
+
+    def on_line(self, line):
+        changed = line.data.replace(b"PIN is 1", b"PIN is 0").replace(b"FROM:<alice", b"FROM:<eve")
+        return attacks.StripCapability().on_line(line) or Replace(changed)
+
+
+@pytest.mark.parametrize("protocol", ("smtp", "imap", "pop3"))
+def test_a_mail_that_was_changed_on_its_way_is_in_the_verdict(lab, protocol):
+    server = getattr(lab, protocol)(auth="always")
+    for text in ("The PIN is 9", "The PIN is 1"):
+        trials.deliver(lab, "alice", text)
+    with lab.mallory(Lying(), at=server) as mallory:
+        if protocol == "smtp":
+            said = b"EHLO a\nMAIL FROM:<alice@lab.test>\nRCPT TO:<bob@lab.test>\nDATA\nfor The PIN is 9\n.\n"
+            spoken(lab, mallory, server, said + said.partition(b"\n")[2].replace(b"9", b"1"))
+        else:
+            lab.fetch(server, login=LOGIN, policy=policies.none)
+    told = repr(mallory.verdict)
+    if protocol == "smtp":
+        assert "the message 'for The PIN is 1' went on as 'for The PIN is 0'" in told
+        assert "the sender 'alice@lab.test' went on as 'eve@lab.test'" in told
+    else:
+        assert "the message 'The PIN is 1' reached the victim as 'The PIN is 0'" in told
+    assert mallory.verdict.outcome == "leaked"
+    assert "PIN is 9' went" not in told and "PIN is 9' reached" not in told
 
 
 class Swapping(Vector):

@@ -1,5 +1,7 @@
 """What a capture does not have whole is told: frames that it cut, and bytes of which it has two versions."""
 
+from html import unescape
+
 import pytest
 from tcp_frames import Connection, frames, gaps, said, signals
 
@@ -8,7 +10,10 @@ from labkit.capture.frames import ACK, FIN, PSH, RST
 from labkit.capture.reassembly import conversations
 from labkit.decode.dialogue import read
 from labkit.decode.privacy import visible
-from labkit.show.readings import summary
+from labkit.show.json_lines import json_line
+from labkit.show.ladder import ladder
+from labkit.show.readings import Reading, summary
+from labkit.show.transcript import transcript
 
 HEADERS = 54
 GREETING, ASK = b"220 hello\r\n", b"EHLO alice\r\n"
@@ -70,6 +75,14 @@ def test_bytes_that_come_again_and_are_others_are_told(sender):
     assert conversation.stream(sender) == first.payload + second.payload + b"NOOP\r\n"
     told = [exposure.value for exposure in visible(read(conversation)) if exposure.what == "text"]
     assert set(told) >= {"RCPT TO:<eve@lab", "QUIT"}
+    assert all("RCPT TO:<eve@lab" in view for view in plain_views(conversation))
+
+
+def plain_views(conversation):
+    dialogue = read(conversation)
+    page = transcript([Reading(dialogue, visible(dialogue))], "", 1)
+    assert "other bytes (16 bytes)" in ladder(dialogue).text
+    return page.text, unescape(page.html), json_line(dialogue)
 
 
 def test_bytes_that_are_the_same_again_are_not_told():

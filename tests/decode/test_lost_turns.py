@@ -4,6 +4,7 @@ from base64 import b64encode
 
 import pytest
 from conversations import GAP, conversation
+from tls_sessions import in_memory
 from transcripts import turns
 
 from labkit.capture.conversation import CLIENT, SERVER
@@ -93,7 +94,35 @@ def test_what_only_a_greeting_says_is_the_greeting(port, first):
     assert kinds([(SERVER, first), (CLIENT, b"NOOP\r\n")], port, whole=False)[0] == "greeting"
 
 
+def test_a_first_220_in_front_of_tls_is_the_go_ahead_where_the_beginning_is_missing():
+    hello = in_memory("TLS 1.3").chunks[0]
+    said = [(SERVER, b"220 go\r\n"), hello]
+    assert kinds(said, 587, whole=False) == ["go-ahead"] and kinds(said, 587, whole=True) == ["greeting"]
+    assert kinds([said[0], (CLIENT, GAP), hello], 587, whole=False) == ["greeting"]
+
+
+@pytest.mark.parametrize(("hello", "name"), ((b"EHLO me\r\n", "SMTP"), (b"LHLO me\r\n", "LMTP")))
+def test_a_hello_and_its_answer_tell_the_protocol_on_any_port_and_who_is_the_client(hello, name):
+    said = [(CLIENT, hello), (SERVER, b"250-x\r\n250 STARTTLS\r\n")]
+    swapped = [({CLIENT: SERVER, SERVER: CLIENT}[side], data) for side, data in said]
+    for heard, port in ((said, 2601), (swapped, 50000)):
+        dialogue = read(conversation(heard, 2601, whole=False))
+        assert (dialogue.dialect.name, dialogue.server.port) == (name, port)
+
+
 @pytest.mark.parametrize(("port", "asks"), ((110, b"CAPA\r\n"), (110, b"STLS\r\n"), (119, b"CAPABILITIES\r\n")))
 def test_what_a_client_asks_behind_it_tells_the_greeting(port, asks):
     first = {110: b"+OK hi\r\n", 119: b"200 hi\r\n"}[port]
     assert kinds([(SERVER, first), (CLIENT, asks)], port, whole=False)[0] == "greeting"
+
+
+def test_of_a_server_that_alone_was_captured_the_reply_in_front_of_its_hello_is_the_go_ahead():
+    server_hello = in_memory("TLS 1.3").chunks[1]
+    said = [
+        (SERVER, b"220 mx\r\n"),
+        (CLIENT, GAP),
+        (SERVER, b"250 STARTTLS\r\n"),
+        (CLIENT, GAP),
+        (SERVER, b"220 go\r\n"),
+    ]
+    assert kinds([*said, (CLIENT, GAP), server_hello], 587, whole=True) == ["greeting", "reply", "go-ahead"]

@@ -56,11 +56,13 @@ def test_that_no_server_name_was_sent_is_said_of_a_client_hello_that_was_seen(ve
     assert nameless != hello and "no server name sent" in summary(decoded([*UPGRADE, nameless, *rest]))
 
 
-@pytest.mark.parametrize("port", [25, 465, 2601])
-def test_where_the_beginning_is_missing_none_is_told(port):
+@pytest.mark.parametrize(("port", "usual"), [(25, "explicit"), (465, "implicit"), (2601, "")])
+def test_where_the_beginning_is_missing_none_is_told(port, usual):
     chunks = in_memory("TLS 1.3").chunks
     for heard in (chunks, chunks[3:]):
-        told = summary(decoded(heard, whole=False, port=port))
+        dialogue = decoded(heard, whole=False, port=port)
+        told = summary(dialogue)
+        assert dialogue.session.started == usual
         assert "what was said before it was not all captured" in told
     assert "Implicit TLS, from the first byte" in summary(decoded(chunks, port=port))
     hidden = [UPGRADE[0], (CLIENT, GAP), *chunks]
@@ -84,6 +86,15 @@ def test_half_a_key_log_opens_a_session_in_part_and_is_named(side):
     half = {random: {k: v for k, v in found.items() if side not in k} for random, found in secrets.items()}
     told = summary(decoded([*UPGRADE, *chunks], secrets=half))
     assert f"Opened in part. The key log has no {side}_HANDSHAKE_TRAFFIC_SECRET of this session" in told
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_clear_text_behind_tls_is_named(version):
+    chunks, secrets = in_memory(version)
+    behind = [(CLIENT, b"MAIL FROM:<a@b>\r\n"), (SERVER, b"250 OK\r\n")]
+    for view in (None, secrets):
+        assert "goes on in clear text" in summary(decoded([*UPGRADE, *chunks, *behind], secrets=view))
+        assert "goes on in clear text" not in summary(decoded([*UPGRADE, *chunks], secrets=view))
 
 
 def test_a_server_whose_handshake_is_missing_has_resumed_nothing_and_is_opened_behind_it():

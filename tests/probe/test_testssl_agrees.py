@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
 from tools import tool
 
 from labkit import Lab
@@ -26,6 +27,7 @@ def found_by_testssl(server, folder: Path) -> set[str]:
     return {NAMES[one] for one in NAMES if said[one].startswith("offered")}
 
 
+@pytest.mark.thorough  # of one more program, what test_sslyze_agrees says
 def test_testssl_finds_the_same_versions(tmp_path):
     with Lab("loopback") as lab:
         server = lab.smtp(tls=("TLS 1.1", "TLS 1.2"))

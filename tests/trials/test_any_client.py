@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 import psutil
 import pytest
 from networks import require
+from thoroughly import every
 from tools import tool
 
 from labkit import Lab, attacks
@@ -113,7 +114,7 @@ SWAKS = "--server {host} --port {port} --from alice@lab.test --to bob@lab.test -
 LOGIN = "--auth-user {user} --auth-password {password} --body 'The PIN is 4921'"
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", every(NETWORKS, once=("loopback",)))
 def test_swaks_stops_without_tls_when_told_and_verifies_nothing(network):
     swaks = f"{tool('swaks')} {SWAKS} {LOGIN}"
     matrix = matrix_of(f"{swaks} --tls", network=network, implicit=f"{swaks} --tls-on-connect", numbers="N1 C2 T2")
@@ -148,7 +149,7 @@ def test_every_protocol_has_its_servers_in_every_mode(protocol, tmp_path):
     assert set(seen.read_text().split()) == {protocol.lower()} | implicit
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", every(NETWORKS, once=("loopback",)))
 def test_a_program_meets_the_real_port_and_its_host_has_a_name_on_the_lan(network, tmp_path):
     seen = tmp_path / "seen"
     script = 'echo "$1 $2 $(hostname)" >> "$0"; cat "$3" > "$0.mail"; cat > "$0.given"'
@@ -187,7 +188,7 @@ def test_a_program_that_never_comes_by_is_unknown_and_not_unharmed(script, said)
     assert said in repr(matrix) and "leaked:" not in repr(matrix)
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", every(NETWORKS, once=("loopback",)))
 def test_nothing_that_a_program_has_started_is_left(network):
     mark = f"48{os.getpid()}"
     script = f"setsid sleep {mark} & (setsid sh -c 'sleep {mark} & sleep {mark}' &); sleep {mark}"

@@ -217,7 +217,7 @@ class StanzaReader(BufferedReader):
         piece = self._cutters[sender].cut(self._buffers[sender])
         if piece is None:
             return None
-        if piece.shape == OTHER:
+        if piece.shape == OTHER or (piece.shape == END and piece.name != self._stanzas.root):
             return Phrase(sender, "unknown", piece.name, piece.data)
         title = f"/{piece.name}" if piece.shape == END else piece.name
         return Phrase(sender, self._stanzas.kinds.get((sender, title), usual), title, piece.data)

@@ -1,4 +1,5 @@
-"""Every lesson in JupyterLab, in Chromium. The tests of one notebook share its tab, and follow each other in order.
+"""Every lesson with its solutions in JupyterLab, in Chromium. The tests of one notebook share its tab, and follow each
+other in order.
 
 With SCREENSHOTS=folder every lesson is kept as a picture, in both themes, for people to look at.
 """
@@ -7,9 +8,20 @@ import os
 import re
 from pathlib import Path
 
+import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from lesson_files import NAMES, NOTEBOOKS, check_order, check_unanswered, exercise_cells, number_of
+from lesson_files import (
+    NAMES,
+    NOTEBOOKS,
+    add_solutions,
+    check_order,
+    check_solved,
+    check_unanswered,
+    exercise_cells,
+    number_of,
+    read,
+)
 from playwright.sync_api import expect
 
 from in_chromium.in_jupyterlab import wait_for_words
@@ -72,22 +84,35 @@ def path(request):
 
 
 @pytest.fixture(scope="module")
-def notebook(lab, path):
+def asked(path):
+    return lesson(number_of(path))
+
+
+@pytest.fixture(scope="module")
+def numbered(lab, path, asked, jupyter_of_its_own):
+    """Puts the solutions, but that of the first exercise, into the notebook; number -> cell, as it is and solved."""
+    written = read(path)
+    as_it_is = exercise_cells(written)
+    solved = add_solutions(written, [exercise.number for exercise in asked.exercises[1:]])
+    nbformat.write(written, jupyter_of_its_own / "notebooks" / path.name)
+    return as_it_is, solved
+
+
+@pytest.fixture(scope="module")
+def notebook(lab, path, numbered):
     with lab.open(path.name) as opened:
         assert opened.run_all(), opened.errors()
         yield opened
 
 
-@pytest.fixture
-def asked(path):
-    return lesson(number_of(path))
-
-
-def test_all_cells_run_without_an_answer_without_an_error_and_without_noise(notebook, path):
+def test_all_cells_run_without_noise_and_every_solution_is_right(notebook, asked, numbered):
     assert notebook.errors() == []
     content = notebook.content()
     check_order(content)
-    check_unanswered(exercise_cells(content), number_of(path))
+    ran = {cell.id: cell for cell in content.cells}
+    as_it_is, solved = ({number: ran[cell.id] for number, cell in cells.items()} for cells in numbered)
+    check_unanswered(as_it_is, asked.number)
+    check_solved(solved)
 
 
 def test_transcripts_ladders_and_bytes_are_there(notebook):

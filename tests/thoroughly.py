@@ -1,0 +1,10 @@
+"""What `make test` tries once and `make thorough` with everything: lessons, students, networks."""
+
+from collections.abc import Collection, Iterable
+
+import pytest
+
+
+def every(values: Iterable[object], once: Collection[object]) -> list[object]:
+    """The values, as parameters of a test; those that are not in `once` are left to `make thorough`."""
+    return [one if one in once else pytest.param(one, marks=pytest.mark.thorough) for one in values]
