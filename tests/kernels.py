@@ -13,8 +13,8 @@ from traitlets.config import Config
 _SOCKETS = tempfile.TemporaryDirectory(prefix="kernels-")  # kept until this process ends
 
 
-def client(notebook: NotebookNode, timeout: int, kernel: str = "python3", **options: object) -> NotebookClient:
-    """What runs the notebook in a kernel of that name; `timeout` is the limit of a cell in seconds."""
+def client(notebook: NotebookNode, timeout: int, **options: object) -> NotebookClient:
+    """What runs the notebook; `timeout` is the limit of a cell in seconds."""
     place = Path(tempfile.mkdtemp(dir=_SOCKETS.name)) / "kernel"
     over = Config(KernelManager={"transport": "ipc", "ip": str(place)})  # a path, in jupyter_client's words
-    return NotebookClient(notebook, timeout=timeout, kernel_name=kernel, config=over, **options)
+    return NotebookClient(notebook, timeout=timeout, kernel_name="python3", config=over, **options)

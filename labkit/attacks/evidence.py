@@ -69,6 +69,8 @@ class Evidence:
         """What was asked of the server where the attacker could read it."""
         self.inside: list[Deed] = []
         """What was asked of it inside TLS with the victim."""
+        self.unheard: list[Deed] = []
+        """Those of them that the server has done for the victim, and whose answer never reached it."""
         self.proof = ""
         """A reply inside TLS that only an injected command can have caused; empty without one."""
         self.shut_out = False
@@ -79,6 +81,9 @@ class Evidence:
         """What of a mail went on in other words than it came in, where the attacker could read both; sentences."""
         if len(session.legs) > 1:
             self._read_server(session, secrets)
+            if session.legs[0].wire.stream(SERVER) != session.legs[1].wire.stream(SERVER):
+                heard = {deed[:2] for deed in deeds(as_if_clear(opened)) if deed.accepted}
+                self.unheard = [d for d in self.inside if d.values and d.accepted and d[:2] not in heard]
 
     def _read_server(self, session: VictimSession, secrets: Secrets) -> None:
         server = session.legs[1]

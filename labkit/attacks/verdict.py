@@ -290,6 +290,10 @@ def _harmless(victim: Visit) -> Verdict:
         return Verdict(UNKNOWN, why, evidence=said)
     if refused := next((deed for deed in last if deed.accepted is False), None):
         return Verdict(BROKEN, f"the server refused the victim's {refused.what}", evidence=(refused.reply, *said))
+    if unheard := next((deed for session in victim.sessions for deed in session.unheard if deed in last), None):
+        return Verdict(
+            BROKEN, f"the server did the victim's {unheard.what}, and the victim was not told", evidence=said
+        )
     if last and victim.done is not False and not any(deed.unanswered for deed in last):
         why = "the victim did its work inside TLS with the real server"
         return Verdict(UNHARMED, why, evidence=_shown(victim, last))

@@ -4,7 +4,6 @@ import argparse
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from labkit.capture.pcap import CaptureFile, read_frames
 from labkit.commands import complain
@@ -13,13 +12,12 @@ from labkit.decode.event import Dialogue
 from labkit.decode.privacy import visible
 from labkit.decode.shares import told
 from labkit.decode.tls.problems import of_other_sessions
+from labkit.defences.lookups import Lookup, lookups
 from labkit.show.json_lines import json_line, lookups_line
+from labkit.show.lookup_table import lookup_table
 from labkit.show.readings import Reading
 from labkit.show.terminal import plain_text
 from labkit.trust.keylog import parse, read
-
-if TYPE_CHECKING:
-    from labkit.defences.lookups import Lookup
 
 _OPENED, _NOTHING_TO_OPEN = "opened", "nothing to open"
 
@@ -52,20 +50,16 @@ def run(chosen: argparse.Namespace) -> int:
     return 1 if problems else 0
 
 
-def _lookups(file: CaptureFile) -> "tuple[list[Lookup], int]":
+def _lookups(file: CaptureFile) -> tuple[list[Lookup], int]:
     """The questions to a name server, and when the capture began."""
     if not asks(file.again().records(NO_CONNECTION), file.passed_over):
         return [], 0
-    from labkit.defences.lookups import lookups
-
     return lookups(file.again().records(NO_CONNECTION)), next(file.again().frames()).time
 
 
-def _told_lookups(found: "list[Lookup]", began: int, json: bool) -> str:
+def _told_lookups(found: list[Lookup], began: int, json: bool) -> str:
     if json:
         return lookups_line(found)
-    from labkit.show.lookup_table import lookup_table
-
     return str(lookup_table(found, began, {}))
 
 

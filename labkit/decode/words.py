@@ -2,6 +2,7 @@
 
 from labkit.decode.escaped import escaped
 from labkit.decode.event import Event, Field
+from labkit.decode.tls_start import is_text
 from labkit.dialects.base import Dialect
 
 SIGNALS = {
@@ -93,6 +94,8 @@ class Words:
         """What every phrase of this kind means; empty where its words decide."""
         if self.begun and self.begun[0] in _BEGUN:
             return _BEGUN[self.begun[0]]
+        if event.title == "unknown command" and not is_text(event.data):
+            return _PHRASES["unknown"]
         return _PHRASES.get(event.kind, "" if self._dialect else _PHRASES["unknown"])
 
     def _explain(self, event: Event, line: str) -> str:

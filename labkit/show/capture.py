@@ -17,9 +17,11 @@ from labkit.decode.asked import asks
 from labkit.decode.event import TCP, Dialogue, Event
 from labkit.decode.privacy import Exposure, visible
 from labkit.decode.second_look import read_all
+from labkit.defences.lookups import lookups
 from labkit.errors import LabError
 from labkit.show.byteview import byteview
 from labkit.show.ladder import ladder
+from labkit.show.lookup_table import lookup_table
 from labkit.show.page import Page, joined, sentence
 from labkit.show.picture import Picture
 from labkit.show.printed import printable
@@ -144,9 +146,6 @@ class Capture(Trace):
 
     def lookups(self) -> Page:
         """The questions to the name server and its answers, as a table; what they are about is said with each."""
-        from labkit.defences.lookups import lookups
-        from labkit.show.lookup_table import lookup_table
-
         return lookup_table(lookups(self.frames), self.frames[0].time if self.frames else 0, self.names)
 
     def visible(self) -> list[Exposure]:

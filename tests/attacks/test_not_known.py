@@ -76,13 +76,13 @@ class Server:
 
 
 @contextmanager
-def attacked(lab, fates):
+def attacked(lab, fates, vector=None):
     """(server, interceptor, a client of the standard library inside TLS with the server)"""
     server = Server(lab, fates)
     thread = threading.Thread(target=server.serve, daemon=True)
     thread.start()
     target = Target("mail", 587, SMTP, False)
-    with Interceptor(lab.network, Vector(), [target], lab.authority, lab.keylog.path) as interceptor:
+    with Interceptor(lab.network, vector or Vector(), [target], lab.authority, lab.keylog.path) as interceptor:
         client = smtplib.SMTP(*interceptor.address(587), timeout=LONGEST_WAIT)
         client._host = "mail.lab.test"
         client.starttls(context=client_context(lab.authority, verify=True))
@@ -145,6 +145,24 @@ MAY_HAVE_BEEN_DONE = {
 def test_only_what_was_asked_to_its_end_may_have_been_done_without_an_answer(name):
     port, text, expected = MAY_HAVE_BEEN_DONE[name]
     assert any(deed.unanswered and deed.lasting for deed in deeds(conversation(port, said(text)))) == expected
+
+
+class Deafening(Vector):
+    """Lets no answer reach the victim once it has sent a record as long as a mail."""
+
+    def on_record(self, record):
+        told = [one for one in record.earlier if one.sender == "client" and len(one.data) > 1000]
+        return Drop() if record.sender == "server" and told and record.earlier[-1].kind == 23 else None
+
+
+def test_a_mail_that_was_taken_though_the_victim_was_not_told_is_not_done_as_it_believes(lab):
+    with attacked(lab, [b"250 ok\r\n"], Deafening()) as (server, interceptor, client):
+        client.sock.settimeout(1)
+        with pytest.raises(OSError):
+            client.sendmail("alice@lab.test", ["bob@lab.test"], MAIL * 100)
+    found = verdict(lab, interceptor)
+    assert len(server.stored) == 1 and found.outcome == "broken"
+    assert found.why == "the server did the victim's message, and the victim was not told"
 
 
 def test_a_mail_that_was_cut_off_was_not_taken(lab):

@@ -11,8 +11,8 @@ from labkit.capture.reassembly import conversations
 from labkit.decode.dialogue import read
 from labkit.decode.privacy import visible
 from labkit.show.json_lines import json_line
-from labkit.show.ladder import ladder
 from labkit.show.readings import Reading, summary
+from labkit.show.rungs import rungs
 from labkit.show.transcript import transcript
 
 HEADERS = 54
@@ -81,7 +81,7 @@ def test_bytes_that_come_again_and_are_others_are_told(sender):
 def plain_views(conversation):
     dialogue = read(conversation)
     page = transcript([Reading(dialogue, visible(dialogue))], "", 1)
-    assert "other bytes (16 bytes)" in ladder(dialogue).text
+    assert ("other bytes", "(16 bytes)") in [(rung.title, rung.detail) for rung in rungs(dialogue)]
     return page.text, unescape(page.html), json_line(dialogue)
 
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labkit.decode.escaped import escaped
-from labkit.decode.event import SERVER, TEXT, Event
+from labkit.decode.event import CLIENT, SERVER, TEXT, Event
 from labkit.decode.words import Words
 from labkit.dialects.smtp import SMTP
 
@@ -36,3 +36,10 @@ def test_final_blank_lines_are_lines():
     assert [line for line, _ in event.lines] == ["250-one", "250 two", "", ""]
     assert [(field.start, field.end) for field in event.fields] == [(0, 9), (9, 18), (18, 20), (20, 22)]
     assert event.text == "250-one\r\n250 two\r\n\r\n"
+
+
+def test_a_line_that_is_no_text_is_not_called_a_command():
+    """As behind a login whose security layer encrypts (RFC 4422 §3.7)."""
+    for data, meaning in ((b"FROB\r\n", "does not know this command"), (b"\0\0\0\x40\xb8\x9d\x80\n", "cannot read")):
+        event = _reply(data)._replace(sender=CLIENT, kind="command", title="unknown command")
+        assert meaning in event.meaning

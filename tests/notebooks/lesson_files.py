@@ -2,7 +2,6 @@
 
 import re
 import shutil
-from collections.abc import Iterable
 from pathlib import Path
 
 import nbformat
@@ -48,26 +47,25 @@ def exercise_cells(notebook: NotebookNode) -> dict[str, NotebookNode]:
     return {match[1]: cell for match, cell in found if match}
 
 
-def run(notebook: NotebookNode, folder: Path, kernel: str) -> NotebookNode:
-    """The notebook with the output of a fresh kernel of that name, in a copy of the notebooks' folder at `folder`."""
+def run(notebook: NotebookNode, folder: Path) -> NotebookNode:
+    """The notebook with the output of a fresh kernel, in a copy of the notebooks' folder at `folder`."""
     shutil.copytree(FOLDER, folder, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
     place = {"metadata": {"path": str(folder)}}
-    return client(notebook, _CELL_PATIENCE, kernel, resources=place).execute()
+    return client(notebook, _CELL_PATIENCE, resources=place).execute()
 
 
-def add_solutions(notebook: NotebookNode, numbers: Iterable[str]) -> dict[str, NotebookNode]:
-    """Put a cell with the solution and one that checks it behind these exercises; uncomment all hints and solutions.
+def add_solutions(notebook: NotebookNode) -> dict[str, NotebookNode]:
+    """Put a cell with the solution behind each exercise, and take the ``#`` away from hints and solutions.
 
-    Gives the cells that check, by the number of their exercise.
+    Gives the cells that were added, by the number of their exercise.
     """
-    asked, checked = exercise_cells(notebook), {}
-    for number in numbers:
-        behind = notebook.cells.index(asked[number]) + 1
-        checked[number] = new_code_cell(asked[number].source.splitlines()[-1])
-        notebook.cells[behind:behind] = [new_code_cell(exercise(number).solution), checked[number]]
+    added = {}
+    for number, cell in exercise_cells(notebook).items():
+        added[number] = new_code_cell(f"{exercise(number).solution}\n{cell.source.splitlines()[-1]}")
+        notebook.cells.insert(notebook.cells.index(cell) + 1, added[number])
     for cell in code_cells(notebook):
         cell.source = re.sub(r"^# (hint|solution)\(", r"\1(", cell.source, flags=re.MULTILINE)
-    return checked
+    return added
 
 
 def printed(notebook: NotebookNode) -> list[str]:
@@ -93,7 +91,8 @@ def check_unanswered(asked: dict[str, NotebookNode], number: str) -> None:
     assert {each: result(cell) for each, cell in asked.items() if not result(cell).startswith(f"{OPEN} {each}")} == {}
 
 
-def check_solved(solved: dict[str, NotebookNode]) -> None:
-    """Each of these exercises says that the answer is right."""
+def check_solved(solved: dict[str, NotebookNode], number: str) -> None:
+    """Every exercise of that lesson says that the answer is right."""
+    assert list(solved) == [each.number for each in lesson(number).exercises]
     said = {each: result(cell) for each, cell in solved.items()}
     assert {each: text for each, text in said.items() if not text.startswith(f"{RIGHT} {each}: right")} == {}

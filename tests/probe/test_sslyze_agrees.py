@@ -1,7 +1,8 @@
 """What sslyze and openssl find at the same servers is what the probe finds, in both directions. Where they differ, the
 test says why.
 
-sslyze wants an older `cryptography` than the rest of the tests, so it lives in a folder of its own.
+sslyze wants an older `cryptography` than the rest of the tests, so it is installed in a folder of its own, which takes
+longer than its scans.
 """
 
 import json
@@ -100,6 +101,7 @@ def sslyze(probed, authority, tmp_path_factory):
     return json.loads(done.stdout)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("protocol", SERVERS)
 def test_sslyze_finds_the_same_versions_suites_chain_and_compression(sslyze, probed, protocol):
     _, report = probed[protocol]
@@ -110,6 +112,7 @@ def test_sslyze_finds_the_same_versions_suites_chain_and_compression(sslyze, pro
     assert (report["compression"].verdict == "fault") is sslyze[protocol]["compression"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("protocol", SERVERS)
 def test_sslyze_trusts_the_same_certificates(sslyze, probed, protocol):
     """sslyze says one thing of all that can be wrong with a certificate, the probe one of each."""

@@ -1,7 +1,7 @@
 """testssl.sh, a tester that many people trust, finds the same versions of TLS at the same server.
 
-Of the rest of what it tests, sslyze finds the same in a tenth of the time (`test_sslyze_agrees`); its test of command
-injection came after the version that Debian has.
+Of the rest of what it tests, sslyze finds the same in a tenth of the time (`test_sslyze_agrees`, in `make thorough`);
+its test of command injection came after the version that Debian has.
 """
 
 import json
@@ -9,7 +9,6 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
 from tools import tool
 
 from labkit import Lab
@@ -27,7 +26,6 @@ def found_by_testssl(server, folder: Path) -> set[str]:
     return {NAMES[one] for one in NAMES if said[one].startswith("offered")}
 
 
-@pytest.mark.thorough  # of one more program, what test_sslyze_agrees says
 def test_testssl_finds_the_same_versions(tmp_path):
     with Lab("loopback") as lab:
         server = lab.smtp(tls=("TLS 1.1", "TLS 1.2"))

@@ -5,7 +5,10 @@ handler may swallow the interrupt, and the kernel may have ended: nbgrader 0.9.6
 The `nbgrader_config.py` of an exported course puts `RestartingExecute` in the place of nbgrader's `Execute`.
 """
 
+import os
 import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory, mkdtemp
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +22,7 @@ if sys.platform == "linux":
     from resource import RLIMIT_DATA, prlimit
 
 if TYPE_CHECKING:
+    from jupyter_client.manager import KernelManager
     from nbformat import NotebookNode
 
 _INTERRUPTED = "This cell had not come back at the end of its time, and was interrupted."
@@ -44,7 +48,8 @@ class RestartingExecute(Execute):
     def preprocess(self, nb: "NotebookNode", *others: Any, **named: Any) -> "tuple[NotebookNode, dict[str, Any]]":
         """Run the notebook; gives it with its outputs."""
         self._stopped: set[int] = set()
-        return super().preprocess(nb, *others, **named)
+        with TemporaryDirectory(prefix="kernels-") as self._sockets:
+            return super().preprocess(nb, *others, **named)
 
     def preprocess_cell(
         self, cell: "NotebookNode", resources: dict[str, Any], index: int
@@ -59,6 +64,17 @@ class RestartingExecute(Execute):
             self.start_new_kernel_client()
             ready = all(map(self._comes_back, self._needed(index)))
         return self.nb.cells[index], self.resources
+
+    def create_kernel_manager(self) -> "KernelManager":
+        """A kernel that is spoken to over Unix sockets, where there are some.
+
+        Jupyter looks for free TCP ports before a kernel starts, and a lab of another kernel may take one meanwhile.
+        """
+        manager = super().create_kernel_manager()
+        if os.name == "posix":
+            manager.transport = "ipc"
+            manager.ip = str(Path(mkdtemp(dir=self._sockets), "kernel"))  # a path, in jupyter_client's words
+        return manager
 
     def start_new_kernel(self, **options: Any) -> None:
         """Start a kernel, with its limit of memory."""
