@@ -10,14 +10,19 @@ import signal
 import pytest
 from hypothesis import settings
 
-settings.register_profile("labkit", deadline=None)
-settings.load_profile("labkit")
+settings.register_profile("thorough", deadline=None)
+settings.register_profile("once", deadline=None, max_examples=30)  # a third of what hypothesis tries of itself
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 LONGEST = ("in_chromium", "notebooks", "trials")
 """The folders of the longest tests: they begin first, so that at the end no process works alone on one of them."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Property tests try fewer examples where other tests are left to `make thorough`, too."""
+    settings.load_profile("once" if config.option.markexpr == "not thorough" else "thorough")
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook

@@ -1,4 +1,5 @@
-"""What `make test` tries once and `make thorough` with everything: lessons, students, networks."""
+"""What `make test` tries once and `make thorough` with everything: lessons, students, networks; and more examples of
+properties (conftest.py)."""
 
 from collections.abc import Collection, Iterable
 
