@@ -5,7 +5,9 @@ The port that a server would have on a real host (587) is kept as its nominal po
 where packet sockets are allowed.
 """
 
+import errno
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -30,6 +32,10 @@ _ADDRESS = "127.0.0.1"
 _INTERFACE = "lo"
 _ALL_PROTOCOLS = 0x0003
 """ETH_P_ALL of <linux/if_ether.h>."""
+
+_NEVER_GIVEN = range(20_000, 32_768)
+"""Ports that systems give to no socket by themselves: dynamic ones begin at 49152 (RFC 6335 §6), on Linux at 32768."""
+_TRIES = 20
 
 _LEASH = (sys.executable, "-E", "-s", "-S", str(Path(__file__).with_name("leash.py")))
 _LARGEST_NUMBER = 16
@@ -73,6 +79,18 @@ class LoopbackHost(Host):
             with suppress(OSError):
                 return super().bound(both.address[1], transport)
         return super().bound(0, transport)
+
+    def lasting_port(self) -> int:
+        """A TCP port that is free, and that the system gives to no other program meanwhile. Raises `OSError`."""
+        for port in random.sample(_NEVER_GIVEN, _TRIES):
+            try:
+                with super().bound(port):
+                    return port
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+        with super().bound(0) as sock:
+            return sock.getsockname()[1]
 
     def tcp(self, family: int = socket.AF_INET) -> socket.socket:
         """A TCP socket that is not connected yet, with Nagle's algorithm off. Raises `OSError`."""
@@ -129,8 +147,8 @@ class Loopback(Network):
     def reserve(self, host: str, port: int) -> int:
         """A real port that is free now and stands for a nominal port of a host; the same each time."""
         if (host, port) not in self._reserved:
-            with within_limits("Looking for a free port"), self.hosts[host].bound(port) as sock:
-                self._reserved[host, port] = sock.getsockname()[1]
+            with within_limits("Looking for a free port"):
+                self._reserved[host, port] = self.hosts[host].lasting_port()
         return self._reserved[host, port]
 
     def real_port(self, host: str, port: int) -> int:

@@ -6,9 +6,12 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
+from pathlib import Path
 
 import psutil
 import pytest
+from networks import made
 from tools import python
 
 from labkit.errors import LabError, NotListening, PortTaken
@@ -121,6 +124,13 @@ def test_what_a_program_listens_on_is_reached_under_its_nominal_port(network):
         listener.close()
         listener.close()
         assert listener.closed and mail.free_port(143) == port
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux tells which ports it gives")
+def test_a_free_port_on_loopback_is_none_that_the_system_gives_to_another_program():
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    with closing(made("loopback")) as network:
+        assert all(network.host("mail").free_port(nominal) < lowest for nominal in (25, 143, 993))
 
 
 def test_a_program_that_does_not_listen_is_named(network):

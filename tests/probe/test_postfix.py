@@ -19,7 +19,7 @@ tls_low_cipherlist = ALL:eNULL:@SECLEVEL=0
 
 def probed(more: str, kind: str = "right"):
     """The report on a Postfix with these further settings."""
-    with Lab("loopback") as lab:
+    with Lab() as lab:  # on a LAN, where there can be one: no other program takes its port
         shown = lab.authority.certificate(kind)
         at = f"{lab.mail.address}:{lab.mail.free_port(25)}"
         with postfix_home(shown.key + shown.pem, at, more) as command, lab.mail.start(command, as_root=True):
