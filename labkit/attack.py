@@ -230,14 +230,14 @@ class Attack:
         return watch
 
     def was_silent(self, watch: "Watch", begun: int, timeout: float) -> bool:
-        """Whether a client that is watched, with the sessions behind the one numbered `begun`, waited for nothing where
+        """Whether a client that is watched, with the sessions after the one numbered `begun`, waited for nothing where
         its `timeout` seconds ran out; also where they did not."""
         watch.stop()
         own = [session for session in list(self.interceptor.sessions) if session.number > begun]
         return watch.in_silence(own, timeout, whole=True)
 
     def report(self, report: "Report", begun: int) -> "Report":
-        """Take down what a victim says of the sessions behind the one numbered `begun`."""
+        """Take down what a victim says of the sessions after the one numbered `begun`."""
         self.reports.append(report._replace(sessions=(begun, self.sessions)))
         return self.reports[-1]
 

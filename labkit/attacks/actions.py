@@ -79,14 +79,14 @@ class TakeOverTLS:
 
 @dataclass(frozen=True)
 class Close:
-    """End the connections to both ends, behind what was said; with `reset` break them off instead (RST)."""
+    """End the connections to both ends once everything said was sent (FIN); with `reset` abort them at once (RST)."""
 
     reset: bool = False
 
 
 @dataclass(frozen=True)
 class Begin:
-    """For a new connection: before the victim is read, send this to the server, behind its greeting.
+    """For a new connection: before the victim is read, send this to the server, after its greeting.
 
     The server's answer, up to the first whole line, is kept from the victim.
     """

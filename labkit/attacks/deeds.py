@@ -174,7 +174,7 @@ class _Reading:
         return [refused or (self._settled(parts[-1]) if self._ends(parts) else NONE)] * count
 
     def _ends(self, parts: list[int]) -> bool:
-        """Whether no more of the message follows behind these commands and texts."""
+        """Whether these commands and texts are the whole message."""
         said = [index for index in parts if self._spoken[index].kind == "command"]
         return not (said and re.fullmatch(self._dialect.continues, self._line(said[-1]), re.IGNORECASE))
 

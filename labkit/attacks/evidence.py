@@ -74,7 +74,7 @@ class Evidence:
         self.proof = ""
         """A reply inside TLS that only an injected command can have caused; empty without one."""
         self.shut_out = False
-        """Whether the server offers a login in clear text, and inside TLS, behind an upgrade, none any more."""
+        """Whether the server offers a login in clear text but none inside TLS after the upgrade."""
         self.passed_on: tuple[str, ...] = ()
         """Recipients that the server was told, where the attacker could read it."""
         self.changed: tuple[str, ...] = ()
@@ -191,7 +191,7 @@ def injection_proof(dialect: Dialect, events: Iterable[Event]) -> str:
     """A reply to the dialect's injected command that no command inside TLS has asked for; empty where there is none.
 
     Each command is replied to once, in order. A server that has replied more often, or whose replies lag behind, has
-    run a command that was not said here. It came before all others, so its reply is the first one, behind a list that
+    run a command that was not said here. It came before all others, so its reply is the first one, after a list that
     comes unasked; more replies must fit than the client has said that command itself.
     """
     injected = dialect.writes.injected

@@ -17,7 +17,7 @@ from labkit.dialects.writing import DONE, LATER, REFUSED
 SAID = ("command", "credential", "message")
 """Kinds of what a client says and a server replies to, once to each; before the first message."""
 ANSWERS = ("greeting", "reply", "refusal", "go-ahead", "challenge")
-"""Kinds of replies. Inside TLS, behind an upgrade, there is no greeting: what is read as one is a reply."""
+"""Kinds of replies. Inside TLS, after an upgrade, there is no greeting: what is read as one is a reply."""
 _MOST_PIPELINED = 100
 """Replies among which one that says yes or no is looked for, where they bear no tags."""
 
@@ -62,7 +62,7 @@ class Replies:
         return self._in_concluded(index) if answer.done and self._dialect.concludes else answer
 
     def fate(self, index: int) -> Response:
-        """The reply that says what became of the event of that index: behind a challenge and its like, the next one
+        """The reply that says what became of the event of that index: after a challenge and its like, the next one
         that does, up to the client's next command. Where none does, the first."""
         if self._dialect.concludes:
             return self._in_concluded(index)
@@ -151,7 +151,7 @@ def _accepts(dialect: Dialect, reply: Event) -> bool | None:
     """Whether a reply says that something was done; None where it says neither that nor that it was not."""
     if dialect.accepts is not None:
         return dialect.accepts(reply.title, reply.data)
-    if reply.kind == "message":  # it stands behind a success, with which it is one phrase
+    if reply.kind == "message":  # it stands after a success, with which it is one phrase
         return True
     if reply.title[:1].isdigit():  # RFC 5321 §4.2.1: 1 and 3 say that the answer is still to come
         return {"2": True, "4": False, "5": False}.get(reply.title[:1])

@@ -32,7 +32,7 @@ class _Look(NamedTuple):
 class Watch:
     """Looks at a loop, and at the thread that makes it, from construction to `stop`; that thread runs the client.
 
-    Each look comes behind all that there was to do for the loop.
+    Each look is taken after the loop has run everything that was ready.
     """
 
     def __init__(self, loop: Loop) -> None:

@@ -37,7 +37,7 @@ def reply(command: Line, kind: str, text: str) -> bytes:
 
 
 def next_tag(line: Line) -> str:
-    """The tag that the client will most likely give to the command behind this one."""
+    """The tag that the client will most likely give to the command after this one."""
     return line.dialect.writes.next_tag(line.dialect.writes.tag(line.data))
 
 

@@ -43,7 +43,7 @@ class Line(NamedTuple):
     """What it is in the conversation. Of a client: command; continuation (of a command, once the server or a literal
     let it go on); credential (a step of a SASL login); message (a mail, or a piece of one longer than 16 MiB). Of a
     server: greeting; reply; untagged (IMAP's response without the tag of a command); challenge (it asks for the next
-    credential); go-ahead and refusal (its answers to the upgrade command). Of both: injected (what stood behind the
+    credential); go-ahead and refusal (its answers to the upgrade command). Of both: injected (what stood after the
     upgrade command or the go-ahead in clear text), unknown (what no reader of the dialect expects here, and what was
     begun and not finished when its sender hung up)."""
     title: str

@@ -1,7 +1,7 @@
 """One attack that is led by hand, from the first victim to the last: who comes by, who decides, and what came of it.
 
 A victim may come by while its lines wait for a person: then it has a thread of its own, and another one shows how
-things stand and ends the attack behind the last victim. How that looks does not belong here.
+things stand and ends the attack after the last victim. How that looks does not belong here.
 """
 
 import threading
@@ -33,7 +33,7 @@ Victim = Callable[[], object]
 class Encounter:
     """An attack on all servers of the lab, from construction until `over`.
 
-    It ends behind the last victim, with `close`, and when the attacker of the lab is closed or begins something else.
+    It ends after the last victim, with `close`, and when the attacker of the lab is closed or begins something else.
     """
 
     def __init__(self, lab: "Lab", byhand: ByHand, show: Callable[[], None]) -> None:
@@ -61,7 +61,7 @@ class Encounter:
         return not (self.byhand.deputised or self._ending)
 
     def run(self, victim: Victim) -> None:
-        """Let a victim come by, and end behind it. Raises what the victim raises."""
+        """Let a victim come by, and end after it. Raises what the victim raises."""
         try:
             self.outcome = victim()
         finally:

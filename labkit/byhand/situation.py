@@ -54,7 +54,7 @@ class Situation(NamedTuple):
 
     @property
     def speaks(self) -> bool:
-        """Whether something can be said now: ahead of a line, or in the silence behind one that was dropped."""
+        """Whether something can be said now: ahead of a line, or in the silence after one that was dropped."""
         return self.by_hand and bool(self.byhand.waiting or self.byhand.dropped)
 
 

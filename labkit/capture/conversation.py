@@ -58,7 +58,7 @@ class Conversation:
     said: list[Said] = field(default_factory=list)
     """Its chunks, bare."""
     over: int = 0
-    """The number of the frame with which it was over; behind the last one's if it never was."""
+    """The number of the frame that ended it; the last frame's number plus one if none did."""
 
     @property
     def began(self) -> int:

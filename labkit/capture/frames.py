@@ -41,7 +41,7 @@ class Segment(NamedTuple):
     """The low byte of the TCP flags: FIN 1, SYN 2, RST 4, PSH 8, ACK 16."""
     payload: bytes
     missing: int = 0
-    """Bytes of the payload behind these that the frame had on the wire and lacks in the capture."""
+    """How many further bytes of payload the frame had on the wire that were not captured."""
 
     @property
     def source(self) -> End:

@@ -1,6 +1,6 @@
 """The parts of which the walk through a frame's headers is made: where it stands, and which layer follows which number.
 
-A layer is a function that moves `Packet.start` behind its header, and `Packet.end` where the header says so. It returns
+A layer is a function that moves `Packet.start` past its header, and `Packet.end` where the header says so. It returns
 the next layer, the fields of a TCP segment, why there is none (`NoTcp`), or None for an IP fragment that waits for the
 rest. The tables are filled by `links`, `tunnels` and `internet`, which have the layers.
 """

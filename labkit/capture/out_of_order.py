@@ -26,9 +26,9 @@ class OutOfOrder:
 
     def __init__(self) -> None:
         self.resets: list[Waiting] = []
-        """Those that end the connection, which have no place among the bytes."""
+        """Segments with RST, which have no place among the bytes."""
         self._entries: list[tuple[int, bool, int, int, Waiting]] = []
-        """By place; a SYN before the bytes behind it, and of copies the one first that needs less of the other side."""
+        """Sorted by place; at one place a SYN before data, and of copies the lowest acknowledgment number first."""
         self._here = self._place = self._ack = 0
 
     def __len__(self) -> int:
@@ -36,7 +36,7 @@ class OutOfOrder:
 
     @property
     def first(self) -> Waiting | None:
-        """That of the first bytes; None when only resets wait."""
+        """The waiting segment with the first bytes; None when only resets wait."""
         return self._entries[0][-1] if self._entries else None
 
     def add(self, waiting: Waiting, here: int | None) -> None:
@@ -66,7 +66,7 @@ class OutOfOrder:
         return found
 
     def before(self, to: int, here: int | None) -> int:
-        """The sequence number of the first bytes that are held behind `here` and before `to`; `to` where none are."""
+        """The sequence number of the first bytes that are held after `here` and before `to`; `to` where none are."""
         start = 0 if here is None else self._behind(here)
         seqs = [to, *(first_byte(entry[-1].segment) for entry in self._entries[start : start + 1])]
         return min(seqs, key=lambda seq: distance(seq, to))
@@ -77,17 +77,17 @@ class OutOfOrder:
         self.resets.clear()
 
     def _behind(self, here: int) -> int:
-        """The index of the first entry that begins behind `here`."""
+        """The index of the first entry that begins after `here`."""
         self._place += distance(here, self._here)
         self._here = here
         return bisect_right(self._entries, self._place, key=lambda entry: entry[0])
 
 
 def first_byte(seg: Segment) -> int:
-    """The sequence number of its first byte, which in a SYN (TCP Fast Open, RFC 7413) stands behind the SYN's own."""
+    """The sequence number of its first byte, which in a SYN (TCP Fast Open, RFC 7413) stands after the SYN's own."""
     return (seg.seq + 1) & _WRAP if seg.flags & SYN else seg.seq
 
 
 def distance(seq: int, base: int) -> int:
-    """How far `seq` lies behind `base`, across the wrap; negative when before it. Half way round counts as behind."""
+    """How far `seq` lies after `base`, across the wrap; negative when before it. Half way round counts as after."""
     return _HALF - ((base - seq + _HALF) & _WRAP)

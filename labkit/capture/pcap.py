@@ -139,7 +139,7 @@ class CaptureFile:
         return CaptureFile(self.stored)
 
     def later_secrets(self) -> Secrets:
-        """The secrets of the whole file, those behind the packets included. Raises `CaptureError`."""
+        """The secrets of the whole file, those after the packets included. Raises `CaptureError`."""
         whole = self.again()
         with self.stored.open() as file:
             if file.read(4) == _SECTION_MARK:
@@ -370,7 +370,7 @@ def write_pcapng(path: str | Path, frames: Iterable[Frame], keylog: str = "", co
                 if frame.link not in links:
                     links[frame.link] = len(links)
                     file.write(interface_block(frame.link))
-                    file.write(secrets)  # behind the first interface, where editcap expects one
+                    file.write(secrets)  # after the first interface, where editcap expects one
                     secrets = b""
                 file.write(packet_block(links[frame.link], frame.time, frame.data, frame.length))
             file.write(secrets)

@@ -33,7 +33,7 @@ class Client(Protocol):
     words: Words
     """The protocol's own errors -> how they are put in words."""
     answers: tuple[type[BaseException], ...]
-    """Errors that stand for what the server said; they are the reason also when the time ran out later, behind them."""
+    """Errors that report what the server said; they stay the reason when the time ran out afterwards."""
 
     def farewell(self) -> None:
         """Say goodbye if the server still listens."""

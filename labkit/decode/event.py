@@ -26,7 +26,7 @@ class Field(NamedTuple):
     start: int
     """Offset in bytes from the first byte of the event's data."""
     end: int
-    """Offset of the first byte behind it."""
+    """Offset of the first byte after it."""
     value: str
     """The value as a reader would write it: ``TLS 1.2 (0x0303)``, ``mail.lab.test``."""
     meaning: str

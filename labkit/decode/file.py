@@ -16,7 +16,7 @@ from labkit.trust.keylog import Secrets, merge
 def dialogues(file: CaptureFile, secrets: Secrets) -> Iterator[Dialogue]:
     """The dialogues in `file`, each as soon as its connection has ended, the unfinished ones last.
 
-    A part of another one, such as FTP's data connection, comes behind that one.
+    A part of another one, such as FTP's data connection, comes after that one.
 
     `secrets` open their TLS, and so do those in the file. Raises `CaptureError` for what is not a capture.
     """
@@ -27,5 +27,5 @@ def dialogues(file: CaptureFile, secrets: Secrets) -> Iterator[Dialogue]:
 
 
 def second_look(file: CaptureFile) -> SecondLook:
-    """What reads the conversations of a file with all its secrets, those that it has by now and those behind them."""
+    """What reads the conversations of a file with all its secrets, those that it has by now and those after them."""
     return SecondLook(file.secrets, file.later_secrets, lambda: conversations(file.again().records()))

@@ -35,7 +35,7 @@ def may_have_preface(client: bytes) -> bool:
 
 
 def preface(server: bytes, client: bytes) -> list[Part]:
-    """The parts of the prefaces with which the two sides begin, in order; the conversation stands behind them."""
+    """The parts of the prefaces with which the two sides begin, in order; the conversation stands after them."""
     found: list[Part] = []
     while (
         parts := _proxy_header(client) or _socks5(server, client) or _socks4(server, client) or _connect(server, client)

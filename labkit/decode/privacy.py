@@ -71,7 +71,7 @@ def visible(dialogue: Dialogue, whole: bool = False) -> list[Exposure]:
 
 
 def _behind_gaps(events: Sequence[Event]) -> set[int]:
-    """The indices of what the client says first behind each of its gaps."""
+    """For each gap in the client's direction, the index of the client's first event after it."""
     own = [(index, event.kind) for index, event in enumerate(events) if event.sender == CLIENT]
     return {index for (_, before), (index, _) in pairwise(own) if before == "gap"}
 
@@ -143,7 +143,7 @@ def _with_continuations(events: list[_Numbered]) -> list[list[_Numbered]]:
 
 
 def _told(dialect: Dialect, pattern: str, phrases: list[_Numbered]) -> Iterator[tuple[str, bytes, int, int, int]]:
-    """What a phrase tells, where it begins and each time that the pattern fits once more behind that."""
+    """What a phrase discloses: the pattern is matched at its beginning, and again after each match."""
     whole = phrases[0][1].data if len(phrases) == 1 else b"".join(event.data for _, event in phrases)
     longest = len(whole) if phrases[0][1].kind == "message" else _LONGEST
     told, position = _compiled(pattern), 0
@@ -288,7 +288,7 @@ _SEPARATORS = dict.fromkeys((0, 1))
 _SHORTEST = 8
 """Bytes of base64 that are no word of a command."""
 _CHALLENGE = re.compile(rb'(?:^\S+ )?"?([^\s"]*)"?$')
-"""What stands behind the status of a line, or in quotes."""
+"""What stands after the status of a line, or in quotes."""
 _RESPONSE = re.compile(rb'^(?!\{\d+\+?\}\r?$)(?:"([^"\r\n]*)(?:"|(?=\r?\n?\Z))|([^\r\n]+))\r?$', re.MULTILINE)
 """A line that is no announcement of a literal; a quoted string may lack its end where the phrase does."""
 _CANCELLED = b"*"
@@ -324,7 +324,7 @@ def _mail_as_commands(
 ) -> Iterator[Exposure]:
     """Mail that the client did not hold back when the server would not have it, which takes its lines for commands.
 
-    A capture that does not begin with the conversation may begin in a message, and in its text; behind a gap the
+    A capture that does not begin with the conversation may begin in a message, and in its text; after a gap the
     command that announces a message may be missing.
     """
     if not any(event.title == "unknown command" for _, event in events):

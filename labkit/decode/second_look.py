@@ -1,8 +1,8 @@
-"""Dialogues of a capture whose secrets stand elsewhere: behind the packets, or in the session that was resumed.
+"""Dialogues of a capture whose secrets stand elsewhere: after the packets, or in the session that was resumed.
 
 A session that stays closed is tried again: the rest of the file may hold its secrets (pcapng lets them come at
 any place), and up to TLS 1.2 a resumed session has the master secret of an earlier one (RFC 5246 §F.1.4, RFC 5077),
-which may still be going on. A connection that carries content alone may belong to a conversation that ends behind it.
+which may still be going on. A connection that carries content alone may belong to a conversation that ends after it.
 Each of them is looked for once, when the first session or connection needs it.
 """
 
@@ -76,7 +76,7 @@ class SecondLook:
         return dialogue
 
     def in_order(self, conversations: Iterable[Conversation]) -> Iterator[tuple[Place, Dialogue]]:
-        """The dialogues, each in its place: as soon as it has ended, and a part of another one behind that one."""
+        """The dialogues, each in its place: as soon as it has ended, and a part of another one after that one."""
         late: list[tuple[Place, int, Dialogue]] = []
         for number, conversation in enumerate(conversations):
             dialogue, own = self._as_part(self.read(conversation)), _end(conversation)
@@ -91,7 +91,7 @@ class SecondLook:
         yield from ((place, part) for place, _, part in sorted(late, key=itemgetter(0, 1)))
 
     def _as_part(self, dialogue: Dialogue) -> Dialogue:
-        """The dialogue, which says what it is a part of, though that may end behind it."""
+        """The dialogue, which says what it is a part of, though that may end after it."""
         if not may_be_part(dialogue):
             return dialogue
         if self._announced is None:

@@ -1,6 +1,6 @@
 """What is said in text, in clear or inside TLS: a dialect's reader, and the compression that a dialect may switch on.
 
-COMPRESS is RFC 4978 for IMAP and RFC 8054 for NNTP: raw DEFLATE in both directions, behind the server's agreement.
+COMPRESS is RFC 4978 for IMAP and RFC 8054 for NNTP: raw DEFLATE in both directions, after the server's agreement.
 A message that may be two for the server is one, or two, by the number of the server's replies.
 """
 

@@ -59,7 +59,7 @@ def is_text(data: bytes) -> bool:
 
 
 def _is_record(data: bytes) -> bool:
-    """Whether a record begins here, and another behind it, as far as these bytes go."""
+    """Whether a record begins here, and another after it, as far as these bytes go."""
     behind = _record_end(data, 0)
     if not behind or (data[0] == _HANDSHAKE and not _is_message(data[_HEADER:], behind)):
         return False

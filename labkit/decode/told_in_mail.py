@@ -14,7 +14,7 @@ from labkit.mail.charset import field_text, text
 from labkit.mail.mime import Entity, as_read
 
 Seen = tuple[str, str, int, int]
-"""What it is, its value, and the offsets of its first byte and of the one behind it."""
+"""What it is, its value, and the offsets of its first byte and of the one after it."""
 
 _HEADER_FIELD = re.compile(
     rb"^([!-9;-~]+)[ \t]*:(?:[ \t]|\r?\n(?=[ \t]))*([^\r\n]+(?:\r?\n[ \t]+[^\r\n]+)*)", re.MULTILINE

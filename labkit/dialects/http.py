@@ -69,9 +69,9 @@ class _Reader(BufferedReader):
         self._chunked: set[str] = set()
         """The sides that send content in chunks now."""
         self._asked: deque[str] = deque(maxlen=MOST_UNANSWERED)
-        """The methods of the requests without a response."""
+        """The methods of the requests that have no response yet."""
         self._searched = {CLIENT: 0, SERVER: 0}
-        """Up to which of all bytes of each side no head ends."""
+        """Side -> up to which of all its bytes no head ends."""
 
     def begun(self, sender: str) -> tuple[str, str]:
         if sender in self._chunked:
@@ -127,7 +127,7 @@ class _Reader(BufferedReader):
         return self._said(side, _CONTENT, data)
 
     def _chunk(self, side: str) -> Phrase | None:
-        """A chunk behind its size; the last one has no bytes, and fields may follow it (RFC 9112 §7.1)."""
+        """A chunk after its size; the last one has no bytes, and fields may follow it (RFC 9112 §7.1)."""
         buffer = self._buffers[side]
         size = _CHUNK.match(buffer)
         if size is None:
@@ -151,7 +151,7 @@ class _Reader(BufferedReader):
 
 
 def _trailer_end(data: Buffer, start: int) -> int:
-    """Where the blank line ends that stands behind the fields that follow the last chunk; 0 without one."""
+    """The offset after the blank line that ends the trailer fields (RFC 9112 §7.1.2); 0 while it is not there."""
     while end := data.find(b"\n", start) + 1:
         if not data[start:end].strip():
             return end

@@ -1,4 +1,4 @@
-"""What an LDAP message tells: logins, passwords, searches and entries (RFC 4511 §4, RFC 3062).
+"""What an LDAP message discloses: logins, passwords, searches and entries (RFC 4511 §4, RFC 3062).
 
 A message whose end was never seen is read as far as it goes.
 """
@@ -28,14 +28,14 @@ class _Span(NamedTuple):
     start: int
     """Offset of its content."""
     end: int
-    """Offset behind its content, or the end of the bytes that there are."""
+    """Offset after its content, or the end of the data if the content is cut off."""
 
 
 _Found = Iterator[Disclosed]
 
 
 def reveals(_: str, data: bytes) -> _Found:
-    """What a message tells."""
+    """What a message discloses."""
     message = next(_inside(data, 0, len(data)), None)
     operation = next((one for one in _inside(data, *message[1:]) if one.tag != _INTEGER), None) if message else None
     if operation and operation.tag in _OPERATIONS:

@@ -188,7 +188,7 @@ def _script_text(data: bytes) -> Iterator[Disclosed]:
         start, end = given.span(2)
     elif given:
         start, end = given.end(), min(given.end() + int(given[1]), len(data))
-    else:  # without its beginning, where a script is given the reply stands behind it
+    else:  # without its beginning, where a script is given the reply stands after it
         start, end = 0, _REPLY_BEHIND.search(data).start()
     said = data[start:end]
     if script := said.strip():

@@ -86,7 +86,7 @@ _OTHERS = {
 
 
 def _listed(line: str) -> str:
-    """A line of a list, behind the first line of the reply."""
+    """A line of a list, after the first line of the reply."""
     if line == ".":
         return "The end of the list (RFC 1939 §3)."
     if _NUMBERED.fullmatch(line):

@@ -50,7 +50,7 @@ class Grade(Page):
 def grade(number: str, answer: object = ..., *about: object, student: str | None = None) -> Grade:
     """The points that an answer to that exercise earns.
 
-    `about` is what `check` takes behind the answer. `student` is the name from which that student's values are drawn;
+    `about` is what `check` takes after the answer. `student` is the name from which that student's values are drawn;
     without it, they are drawn for the student of this process. Raises `LabError` when there is no such exercise.
     """
     exercise = lessons.exercise(number)

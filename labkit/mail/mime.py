@@ -20,7 +20,7 @@ _LONGEST_ADDRESSES = 64 << 10
 _BLANK_LINE = re.compile(rb"^\r?\n", re.MULTILINE)
 _FIELD = re.compile(rb"^([!-9;-~]+)[ \t]*:(.*(?:\n[ \t].*)*)\n?", re.MULTILINE)
 _FIELDS = re.compile(rb"(?:>?From .*\n)?(?:[!-9;-~]+[ \t]*:.*(?:\n|\Z)(?:[ \t].*(?:\n|\Z))*)+(?:\r?\n)?")
-"""The fields at the beginning of a message, and the blank line behind them; some programs put an mbox line before."""
+"""The fields at the beginning of a message, and the blank line after them; some programs put an mbox line before."""
 _TYPE = re.compile(rb"\s*([^\s/;\"]+)/([^\s/;\"]+)\s*(?:;|\Z|\()")
 _PARAMETER = re.compile(rb";\s*([^\s;=\"]+)\s*=\s*(?:\"((?:[^\"\\]|\\.)*)(?:\"|\Z)|([^;]*))", re.DOTALL)
 _SECTION = re.compile(r"(.+?)(?:\*(\d{1,4}))?(\*?)")
@@ -44,7 +44,7 @@ class Entity:
         return self.start + len(self.header)
 
     def field(self, name: str) -> bytes | None:
-        """The first field of that name: what stands behind the colon, in one line."""
+        """The first field of that name: what stands after the colon, in one line."""
         return self._first.get(name.lower().encode())
 
     def fields(self, names: Collection[str], without: bool) -> bytes:

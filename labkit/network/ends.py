@@ -68,7 +68,7 @@ class CarriedEnd:
             return None
 
     def send(self, data: bytes) -> None:
-        """Send bytes behind those that wait."""
+        """Queue bytes to be sent after those that are queued already."""
         self.pending += data
         self._push()
 
@@ -78,7 +78,7 @@ class CarriedEnd:
             self.socket.shutdown(socket.SHUT_WR)
 
     def reset(self) -> None:
-        """Drop the connection in a way that the end notices (RST), behind what it still takes at once."""
+        """Reset the connection (RST), after writing what it accepts without waiting."""
         with suppress(OSError):
             self.socket.send(self.pending)
         with suppress(OSError):

@@ -38,7 +38,7 @@ class Transit:
         self._timer: asyncio.TimerHandle | None = None
 
     def put(self, delay: float, step: Callable[[], object]) -> None:
-        """Do `step` after `delay` seconds, behind the steps that are under way; at once where neither keeps it."""
+        """Do `step` after `delay` seconds, after the steps that are under way; at once where neither keeps it."""
         if not self._due and delay <= 0:
             step()
             return

@@ -193,7 +193,7 @@ class _End(CarriedEnd):
         self.complete = False
         """The FIN of its peer has come."""
         self.fin_given = False
-        """It was given that FIN, behind all bytes."""
+        """FIN was sent to it, after all bytes."""
         self.gone = False
         """It has reset the connection, or was never reached."""
         self.onward = Transit(link.events), Transit(link.events)

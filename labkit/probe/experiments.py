@@ -42,7 +42,7 @@ def _matches(pattern: str, phrases: Sequence[Phrase]) -> bool:
 
 
 def _inject(target: ProbeTarget, deadline: Deadline, seen: Observation) -> bool | Unseen:
-    """Put a command behind the request to start TLS, in the same segment, and look for its reply inside TLS."""
+    """Put a command after the request to start TLS, in the same segment, and look for its reply inside TLS."""
     writes = target.dialect.writes
     injected, question = writes.injected, writes.begin or writes.ask
     if injected is None:
@@ -114,7 +114,7 @@ def _log_in(visit: ProbeVisit) -> bool | Unseen:
 
 
 def _still_logged_in(visit: ProbeVisit) -> bool | Unseen:
-    """Start TLS behind a login, and see whether it counts there."""
+    """Start TLS after a login, and see whether it counts there."""
     shows = visit.dialect.writes.logged_in
     if visit.dialect.upgrades_first:
         return False

@@ -39,7 +39,7 @@ class ShownCertificate:
         return any(fits(shown, name) for shown in self.names)
 
     def days_left(self, now: datetime | None = None) -> int:
-        """Whole days until it expires; negative behind that."""
+        """Whole days until it expires; negative once it has."""
         return (self.expires - (now or datetime.now(UTC))).days
 
     def not_yet_valid(self, now: datetime | None = None) -> bool:

@@ -46,13 +46,13 @@ def _offer(seen: Observation) -> Said | None:
 
 
 def _name(seen: Observation) -> str:
-    """The capability as its dialect names it; a number stands behind its command."""
+    """The capability as its dialect names it; for an object identifier, the command and the identifier."""
     token = seen.dialect.token
     return f"{seen.dialect.upgrade} ({token})" if token[:1].isdigit() else token
 
 
 def _offered(token: str, listed: Capabilities) -> bool:
-    """Whether a capability is in a list; what stands behind it is its parameters."""
+    """Whether a capability is in a list, with or without parameters."""
     wanted = token.upper()
     return any(one.upper() == wanted or one.upper().startswith(f"{wanted} ") for one in listed)
 

@@ -93,7 +93,7 @@ class ProbeVisit:
         self.waits = 0
         """How often the client has waited for the server, the TCP handshake included."""
         self.injected = b""
-        """What the server said in clear text behind its go-ahead."""
+        """What the server said in clear text after its go-ahead."""
         self.beginning = False
         """Whether TLS was begun and not finished, so that no goodbye can be said."""
         self._deadline = deadline

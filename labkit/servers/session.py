@@ -56,7 +56,7 @@ class Session(asyncio.Protocol, ABC):
 
     @abstractmethod
     async def talk(self) -> None:
-        """The whole conversation, from the greeting to the farewell; the connection is closed behind it."""
+        """The whole conversation, from the greeting to the last reply; the connection is closed when this returns."""
 
     @abstractmethod
     def parting(self, why: str) -> bytes:

@@ -108,7 +108,7 @@ def _message(title: str, meaning: str, sender: str, columns: _Columns) -> str:
 
 
 def _right(event: Event, exposures: Sequence[Exposure], columns: _Columns) -> str:
-    """The rest of an event's first line behind the column "how", and the lines below it."""
+    """The rest of an event's first line after the column "how", and the lines below it."""
     lines, rest = lines_of(event)
     below = columns.names[event.sender][1]
     said: list[str] = []
@@ -122,7 +122,7 @@ def _right(event: Event, exposures: Sequence[Exposure], columns: _Columns) -> st
 
 
 def _with_margins(said: list[str], below: list[str], columns: _Columns) -> str:
-    """These lines, each but the first behind what stands left of it."""
+    """Join lines. Before each but the first stands its margin: a line of `below`, or an empty one."""
     if len(said) == 1:
         return said[0]
     margins = chain(below, repeat(columns.margin))

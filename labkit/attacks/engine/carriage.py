@@ -49,7 +49,7 @@ class Carriage:
         self._ended = ended
         self._ends: dict[str, CarriedEnd] = {}
         self._finishing: set[str] = set()
-        """Ends to which FIN is to be sent behind what they were sent."""
+        """Ends to which FIN is sent once their pending bytes are written."""
         self._alarm: asyncio.TimerHandle | None = None
         self._alarmed_for = inf
         self._closing = False

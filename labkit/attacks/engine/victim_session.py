@@ -293,7 +293,7 @@ class VictimSession:
         self._agenda.waiting.append(partial(self._finish, self._sides.other(side)))
 
     def _finish(self, side: Side) -> None:
-        """Send FIN to an end, behind what it was sent."""
+        """Send FIN to an end once its pending bytes are written."""
         side.finish()
         self._state.commands.append(Finish(side.end))
 

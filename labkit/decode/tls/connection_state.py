@@ -23,7 +23,7 @@ TLS13 = "TLS 1.3"
 (_CLIENT_HELLO, _SERVER_HELLO, _TICKET, _END_OF_EARLY_DATA) = (1, 2, 4, 5)
 (_SERVER_HELLO_DONE, _CLIENT_KEY_EXCHANGE, _FINISHED, _KEY_UPDATE) = (14, 16, 20, 24)
 _TICKET_START = 4 + 4 + 2
-"""Of a NewSessionTicket: behind header, lifetime, and length (RFC 5077 §3.3)."""
+"""Of a NewSessionTicket: after header, lifetime, and length (RFC 5077 §3.3)."""
 _FIRST_DRAFT_WITH_HEADER = 25
 """Of TLS 1.3: from this draft on, the header of a record is authenticated."""
 

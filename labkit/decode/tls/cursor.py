@@ -163,7 +163,7 @@ def every(item: Layout, most: int = 3) -> Layout:
 
 
 def numbers(name: str, size: int, meaning: str, names: Mapping[int, str]) -> Layout:
-    """Numbers that have names, one behind the other."""
+    """Numbers that have names, one after the other."""
     show = named(names, size)
 
     def item(cursor: FieldCursor) -> str:

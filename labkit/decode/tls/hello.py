@@ -86,7 +86,7 @@ def client_hello(data: bytes) -> ClientHello:
 
 
 def _key_ages(extension: bytes) -> Iterator[int]:
-    """The extension has the size of the list (2 bytes), and for each key its name behind a size, and its age."""
+    """The extension has the size of the list (2 bytes), and for each key its name after a size, and its age."""
     position, end = 2, min(2 + _number(extension, 0, 2), len(extension))
     while position < end:
         position += 2 + _number(extension, position, 2)

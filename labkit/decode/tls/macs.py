@@ -134,7 +134,7 @@ class NullOpener:
 
 
 class NullOpener13:
-    """TLS 1.3 without encryption (RFC 9150 §6): the content's type stands behind it."""
+    """TLS 1.3 without encryption (RFC 9150 §6): the content's type stands after it."""
 
     def __init__(self, mac_length: int) -> None:
         self._mac_length = mac_length

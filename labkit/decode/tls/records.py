@@ -10,7 +10,7 @@ from labkit.decode.tls import ssl2
 
 CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE, APPLICATION_DATA, HEARTBEAT = range(20, 25)
 NOT_TLS, AFTER_GAP, SSL2 = -1, -2, -3
-"""The types of bytes that are no record: all behind a header that cannot be one, and what a gap left of a record; and
+"""The types of bytes that are no record: all after a header that cannot be one, and what a gap left of a record; and
 of a record of SSL 2.0, which has no type.
 """
 

@@ -52,7 +52,7 @@ HEADER = 2
 _SHORT = 0x80
 """The bit that says that the header has two bytes and there is no padding; else it has three."""
 _HIGHEST = 0x8F
-"""The first byte of a hello: two bytes of header, and less than 4 KiB behind them."""
+"""The first byte of a hello: two bytes of header, and less than 4 KiB after them."""
 _LENGTHS_AT = {_CLIENT_HELLO: 5, _SERVER_HELLO: 7}
 """Type of a hello -> where its three lengths begin, with its record's header of two bytes."""
 _FIXED = {_ERROR: 5, _CLIENT_HELLO: 11, _SERVER_HELLO: 13}

@@ -22,7 +22,7 @@ _LOOPBACK = "lo"
 _PATIENCE, _PAUSE = 5.0, 0.001
 """Seconds."""
 _DETOUR = 100
-"""Our routing table and the priority of its rules: before the main table, behind the host's own addresses."""
+"""Our routing table and the priority of its rules: before the main table, after the host's own addresses."""
 _SETTINGS = {
     "ipv6/conf/all/disable_ipv6": "1",
     "ipv6/conf/default/disable_ipv6": "1",

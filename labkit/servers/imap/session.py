@@ -48,7 +48,7 @@ class Command(NamedTuple):
     """What the server does on a command."""
 
     act: "Callable[[IMAPSession, Scanner], Awaitable[str]]"
-    """Carries it out; what stands behind OK. Raises `Refused` for NO and `Malformed` for BAD."""
+    """Carries it out; what stands after OK. Raises `Refused` for NO and `Malformed` for BAD."""
     states: tuple[str, ...]
     """When it is possible."""
     numbers_stay: bool = False
@@ -113,7 +113,7 @@ class IMAPSession(Session):
         return f"* BYE {why}\r\n".encode()
 
     async def respond(self, text: str) -> None:
-        """Send one line, behind the untagged responses before it: so an answer is one piece on the wire."""
+        """Send one line, after the untagged responses before it: so an answer is one piece on the wire."""
         self.note(f"S: {text}")
         self._unsent += f"{text}\r\n".encode()
         await self._flush()
