@@ -17,7 +17,7 @@ from labkit.dialects.writing import KINDS, Writer
 from labkit.errors import LabError
 
 Answered = Action | tuple[Action, ...] | Later | None
-"""What a vector may return; None lets it pass."""
+"""What a vector may return; None stands for `Pass`."""
 
 
 class Opening(NamedTuple):
@@ -86,12 +86,12 @@ class Record(NamedTuple):
 
 
 class Described:
-    """What every attack says of itself; its summary is the first paragraph of its docstring."""
+    """The description of an attack; its summary is the first paragraph of its docstring."""
 
     id: ClassVar[str] = ""
     """Its number in the catalogue: ``N1``."""
     source: ClassVar[str] = ""
-    """Where it was described first, or found."""
+    """Where it was first described or found."""
 
     @property
     def name(self) -> str:
@@ -119,11 +119,11 @@ class Vector(Described):
     """
 
     protocols: ClassVar[tuple[str, ...]] = ()
-    """The names of the only dialects that it is for; empty for every dialect that has what it needs."""
+    """The names of the dialects it is limited to; empty for every dialect that has what it needs."""
     needs: ClassVar[tuple[str, ...]] = ()
     """What a dialect must have: kinds of replies, or parts of `labkit.dialects.writing.Writer`."""
     marks: ClassVar[tuple[str, ...]] = ()
-    """Words that only the attacker says: a victim that repeats them has believed her."""
+    """Words that only the attacker sends: a victim that repeats them was deceived."""
     injects: ClassVar[bool] = False
     """Whether it injects the dialect's harmless command: a server that answers it inside TLS has run it."""
     lure: ClassVar[int] = 0
@@ -182,7 +182,7 @@ class Vector(Described):
         return meant and all(dialect.writes.has(need) for need in cls.needs)
 
     def release(self) -> None:
-        """The attack ends: each `Later` that is not settled must be."""
+        """Called when the attack ends: settle each pending `Later`."""
 
 
 def _check_tuple(cls: type["Vector"], attribute: str) -> None:
@@ -201,7 +201,7 @@ def _check_names(cls: type["Vector"], attribute: str, known: set[str]) -> None:
 
 
 def _is_code(value: object) -> bool:
-    """Whether an attribute of a class is a method, a property or a class, and no setting."""
+    """Whether an attribute of a class is a method, a property or a class, and not a setting."""
     return isroutine(value) or isclass(value) or hasattr(type(value), "__get__")
 
 

@@ -1,4 +1,4 @@
-"""What a session wants to be done with its two connections: small records, carried out by `carriage`."""
+"""What a session's two connections are to do: small records, carried out by `carriage`."""
 
 from typing import NamedTuple
 
