@@ -1,6 +1,7 @@
-"""The segments of one direction that wait for their turn, in the order of their bytes (RFC 9293 §3.4).
+"""The held segments of one direction, in the order of their bytes (RFC 9293 §3.4).
 
-When their turn has come is for `reassembly`. Sequence numbers wrap, so they are compared from where the stream stands.
+`connection` decides when their turn has come. Sequence numbers wrap, so they are compared relative to the stream's
+current position.
 """
 
 from bisect import bisect_right, insort
@@ -20,7 +21,7 @@ class Waiting(NamedTuple):
 
 
 class OutOfOrder:
-    """Segments that wait. The place of a byte is its sequence number, counted on without wrapping."""
+    """The held segments. The place of a byte is its sequence number without wrapping."""
 
     __slots__ = ("_ack", "_entries", "_here", "_place", "resets")
 
@@ -40,7 +41,7 @@ class OutOfOrder:
         return self._entries[0][-1] if self._entries else None
 
     def add(self, waiting: Waiting, here: int | None) -> None:
-        """Keep one; `here` is the sequence number at which the stream stands, None when that is not known."""
+        """Hold one; `here` is the stream's next sequence number, None if that is unknown."""
         seg = waiting.segment
         if seg.flags & RST:
             self.resets.append(waiting)
@@ -59,7 +60,7 @@ class OutOfOrder:
             self.resets.remove(waiting)
 
     def due(self, here: int | None) -> list[Waiting]:
-        """Hand over those that begin no later than `here`; where that is not known, the first."""
+        """Remove and return those that begin no later than `here`; if that is unknown, the first one."""
         end = 1 if here is None else self._behind(here)
         found = [entry[-1] for entry in self._entries[:end]]
         del self._entries[:end]

@@ -17,11 +17,11 @@ _V2 = b"\r\n\r\n\0\r\nQUIT\n"
 """The signature of version 2."""
 _BEGINNINGS = (b"PROXY ", _V2, b"\x05", b"\x04\x01", b"CONNECT ")
 LONGEST = 1 << 16
-"""Bytes of a side in which prefaces are looked for; a PROXY header of version 2 may be as long."""
+"""How many bytes of a side are searched for prefaces: the longest PROXY header of version 2."""
 
 
 class Part(NamedTuple):
-    """One thing that belongs to a preface."""
+    """One phrase of a preface."""
 
     sender: str
     title: str
@@ -30,7 +30,7 @@ class Part(NamedTuple):
 
 
 def may_have_preface(client: bytes) -> bool:
-    """Whether a client that says these first bytes may be a proxy, or ask one."""
+    """Whether these first bytes of a client may come from a proxy, or go to one."""
     return client.startswith(_BEGINNINGS)
 
 
