@@ -173,7 +173,7 @@ class Attack:
 
     @property
     def verdict(self) -> "Verdict":
-        """What came of it, decided from the bytes on both sides and from what the victims say; once for all of that."""
+        """The verdict, from the bytes on both sides and the victims' reports; kept until either changes."""
         with within_limits("Judging an attack"):
             from labkit.attacks.verdict import judge
 
@@ -214,7 +214,7 @@ class Attack:
         return self.interceptor.address(server.port)
 
     def visit(self, victim: str) -> "Report":
-        """Let a victim of `labkit.attacks.victims` do its work, and give what its user reads."""
+        """Run a victim of `labkit.attacks.victims`. Returns the report that its user reads."""
         from labkit.attacks import victims
 
         chosen = victims.named(victim)

@@ -176,7 +176,7 @@ class Lab(Serving, Adopting, Publishing, Probing, Trying):
     def visit(self, victim: str) -> "Report":
         """Let a client of `labkit.attacks.victims` do its work, in any protocol: ``lab.visit("XMPP, careful")``.
 
-        Gives what its user would read; an attack that is under way gets it, too. Raises `LabError` for a name that
+        Returns the report that its user reads; a running attack gets it, too. Raises `LabError` for a name that
         does not exist, and where no server speaks the protocol.
         """
         from labkit.attack import scene

@@ -90,7 +90,7 @@ _LENGTHS = {
     23: lambda length: length <= _LARGEST,
     24: lambda length: 3 <= length <= _LARGEST,
 }
-"""Type of a record -> whether it may have a payload of so many bytes, in clear or as ciphertext."""
+"""Type of a record -> (size of a payload in bytes) -> whether it may have that, in clear or as ciphertext."""
 
 
 def _is_ssl2(data: bytes) -> bool:
@@ -122,7 +122,7 @@ class Handshakes:
         self._starts: dict[str, list[int]] = {}
 
     def ahead(self, sender: str, start: int, size: int = AHEAD) -> bytes:
-        """The bytes of a side from this offset on, and at most so many."""
+        """The bytes of a side from offset `start` on, `size` at most."""
         self._look()
         return self._streams[sender][start : start + size]
 

@@ -36,7 +36,7 @@ _UNFIT = {
 
 @dataclass(frozen=True)
 class Hop:
-    """What became of a message at one server."""
+    """The outcome of offering a message to one server."""
 
     sent: Sent
     verdict: Judgement
@@ -94,7 +94,7 @@ class _Hop(SMTPClient):
         self.mode = mode
         self.verdict: Judgement | None = None
         self.again: str | None = None
-        """How to try once more; nothing where that is not allowed."""
+        """How to try once more; None if that is not allowed."""
         self.permanent = False
         self.unsupported = False
         self._terms = terms

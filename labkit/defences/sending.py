@@ -80,7 +80,7 @@ class Configuration:
 
 @dataclass(frozen=True, repr=False)
 class Relayed(Sent):
-    """What became of a message that a sending server tried to deliver."""
+    """The outcome of a message that a sending server tried to deliver."""
 
     state: str = HELD
     """`DELIVERED`, `HELD` (kept, and tried again), or `RETURNED` to its author."""
@@ -160,7 +160,7 @@ class MailSender:
         return outcome
 
     def retry(self) -> list[Relayed]:
-        """Try everything that is held once more, and say what became of it."""
+        """Try every held message once more, and return the outcomes."""
         waiting, self.queue = self.queue, []
         outcomes = []
         for queued in waiting:
@@ -178,7 +178,7 @@ class MailSender:
     def report(self) -> tuple[TLSReport, ...]:
         """Send the reports of today to each domain that asks for them (RFC 8460 §3) and got mail.
 
-        They go to the first of its addresses that takes them: by mail, or with POST over HTTPS. Gives the reports.
+        They go to the first of its addresses that takes them: by mail, or with POST over HTTPS. Returns the reports.
         """
         asked = []
         for domain in self._tally.domains:

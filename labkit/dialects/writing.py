@@ -54,7 +54,7 @@ class Kept(NamedTuple):
     after: str
     """The command inside TLS, likewise, with ``{password}`` also."""
     reply: str
-    """A regular expression for the beginning of the reply to it that only a server gives which remembers the first."""
+    """A regular expression for the beginning of the reply that shows that the server remembers `before`."""
 
 
 class Credentials(NamedTuple):

@@ -1,4 +1,4 @@
-"""What is tried on the lab's own servers alone, because it is what an attacker does: state that crosses into TLS.
+"""What is tried on the lab's own servers only, because it is an attack: state that crosses into TLS.
 
 Everything said before the handshake has to be forgotten by it (RFC 3207 §4.2, RFC 9051 §6.2.1, RFC 2595 §4). Each
 experiment is a visit that plants something in clear text and looks for it inside TLS.
@@ -100,7 +100,7 @@ def _keep_login(target: ProbeTarget, deadline: Deadline, seen: Observation) -> N
 
 
 def _log_in(visit: ProbeVisit) -> bool | Unseen:
-    """Log in in clear text; gives whether the server accepted the login."""
+    """Log in in clear text. Returns whether the server accepted the login."""
     login, writes = visit.target.login, visit.dialect.writes
     if login is None:
         return Unseen("no account on it is known")

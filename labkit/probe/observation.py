@@ -42,7 +42,7 @@ class Unseen:
 
 @dataclass
 class Observation:
-    """What was seen. None stands for what was not looked for."""
+    """What was seen of a server. None stands for what was not looked for."""
 
     dialect: Dialect
     host: str
@@ -93,7 +93,7 @@ class Observation:
     injection: bool | Unseen | None = None
     """Whether a command from the clear text was run inside TLS."""
     early: str | Unseen | None = None
-    """What became of a command after the request to start TLS."""
+    """What the server did with a command that followed the request to start TLS."""
     login_kept: bool | Unseen | None = None
     clear_login: bool | Unseen | None = None
     """Whether a login in clear text was taken."""

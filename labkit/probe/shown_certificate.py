@@ -48,7 +48,7 @@ class ShownCertificate:
 
 
 def fits(presented: str, wanted: str) -> bool:
-    """Whether a name in a certificate is the one that is wanted: ``*.`` stands for one whole label on the left."""
+    """Whether a name in a certificate matches the wanted one: ``*.`` stands for one whole label on the left."""
     presented, wanted = presented.lower().rstrip("."), wanted.lower().rstrip(".")
     if is_address(wanted):
         return is_address(presented) and ip_address(presented) == ip_address(wanted)

@@ -201,7 +201,7 @@ class SMTPSession(SMTP):
             self.note(f"{len(behind)} bytes behind the command that starts TLS are thrown away")
 
     def _getparams(self, params: Sequence[str]) -> dict[str, str | bool] | None:
-        """aiosmtpd's parameters of MAIL, less the one that it does not know (RFC 8689 §2)."""
+        """The parameters of MAIL for aiosmtpd, without the one that it does not know (RFC 8689 §2)."""
         found = super()._getparams(params)
         if found and not self.envelope.mail_from and self.event_handler.requires_tls_now(self.transport):
             found.pop("REQUIRETLS", None)

@@ -71,7 +71,7 @@ class DefenceMatrix(dict[tuple[str, str], Finding]):
     """(number of the row, name of the column) -> finding; a row is missing for columns to which it does not apply."""
 
     def why(self, row: str, column: str) -> Finding:
-        """What became of the message in one cell, with the evidence. Raises `LabError` for one that was not run."""
+        """The finding of one cell, with the evidence. Raises `LabError` for a cell that was not run."""
         if (row, column) not in self:
             rows, columns = (", ".join(dict.fromkeys(names)) for names in zip(*self, strict=True))
             raise LabError(

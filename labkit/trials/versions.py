@@ -32,7 +32,7 @@ RANGES: dict[str, tuple[str, ...]] = {version: (version,) for version in ALL} | 
 
 
 class VersionSession(NamedTuple):
-    """What became of one session."""
+    """The outcome of one session."""
 
     client: tuple[str, ...]
     server: tuple[str, ...]
@@ -66,7 +66,7 @@ def every_session(
     authority: Authority,
     ranges: Mapping[str, tuple[str, ...]] | None = None,
 ) -> dict[tuple[str, str], VersionSession]:
-    """Every client range with every server range: (client's name, server's name) -> what became of it.
+    """Every client range with every server range: (client's name, server's name) -> the session's outcome.
 
     `ranges` is name -> versions, `RANGES` unless given. Raises `LabError` for a range that no library speaks.
     """

@@ -1,6 +1,6 @@
 """What the two hellos settle about a session: version, cipher suite, randoms, server name (RFC 8446 §4.1).
 
-A hello that is cut short gives what it has. Its bytes as fields with a sentence each are for `messages`.
+A hello that is cut short is read as far as it goes. Its bytes as fields with a sentence each are in `messages`.
 """
 
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ class ClientHello(NamedTuple):
     ticket: bytes = b""
     """The ticket to resume with (RFC 5077 §3.2); empty without."""
     key_ages: tuple[int, ...] = ()
-    """The obfuscated age of each pre-shared key; 0 for one that is no ticket (RFC 8446 §4.2.11)."""
+    """The obfuscated age of each pre-shared key; 0 for a key that is not a ticket (RFC 8446 §4.2.11)."""
 
     @property
     def resumes(self) -> tuple[bytes, ...]:

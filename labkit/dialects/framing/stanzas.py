@@ -21,7 +21,7 @@ _IN_TAG = re.compile(rb"[\"'>]")
 _IN_DECLARATION = re.compile(rb"[\"'>\[\]]")
 """Bytes that may end a tag or a declaration, or hide its end."""
 _SPECIAL = ((b"<!--", b"-->"), (b"<![CDATA[", b"]]>"), (b"<?", b"?>"))
-"""(beginning, end) of markup that is no tag."""
+"""(beginning, end) of markup that is not a tag."""
 _TEXT = re.compile(rb"\S")
 
 
