@@ -39,7 +39,7 @@ def in_phrase(dialect: Dialect, event: Event, counted: bool) -> Iterator[Seen]:
 
 def _without_dots(body: bytes) -> bytes:
     """The lines as they were before transparency was added (RFC 5321 §4.5.2)."""
-    return re.sub(rb"^\.(?=.)", b"", body, flags=re.MULTILINE)
+    return re.sub(rb"\n\.(?=.)", b"\n", b"\n" + body)[1:]  # ``^`` would be tried at each byte
 
 
 def in_message(message: Entity, start: int, lines: Callable[[bytes], bytes] = bytes) -> Iterator[Seen]:

@@ -179,6 +179,9 @@ _ENVELOPE = " +".join(
     )
 )
 """RFC 9051 §7.5.2: date, subject, from, sender, reply-to, to, cc, bcc, in-reply-to, message-id."""
+_SAID_IN_QUOTES = r'(?=(?s:.*)"(?<=VIEW "|TEXT "|...[]> ] "))'
+"""Whether a quoted string may be the text of a message. `re` looks for a quote from the end much faster than for the
+words before it, and a message in a literal, of whatever size, seldom has such a one."""
 
 _DISCLOSES = {
     "LOGIN": _login,
@@ -198,7 +201,8 @@ _DISCLOSES = {
     "ID": r"\S+ +ID +\((?P<program>[^)]+)\)",
     "FETCH": (
         rf"(?:\* +\d+ +FETCH +(?=(?:.*?ENVELOPE +\({_ENVELOPE})?)"
-        r'(?:(?s:.*?)(?:PREVIEW|RFC822\.TEXT|BODY\[[^]"]*\](?:<\d+>)?) +"(?P<message>(?:[^"\\]|\\.)+)")?'
+        rf"(?:{_SAID_IN_QUOTES}(?s:.*?)"
+        r'(?:PREVIEW|RFC822\.TEXT|BODY\[[^]"]*\](?:<\d+>)?) +"(?P<message>(?:[^"\\]|\\.)+)")?'
         r'|[^\r\n]*?"(?:FILE)?NAME\*?" +"(?P<attachment>(?:[^"\\]|\\.)+)")'
     ),
     **dict.fromkeys(
