@@ -53,6 +53,10 @@ class Evidence:
         """Each ClientHello of the victim, with its handshake header."""
         self.farewell = _farewell(outside)
         """The last thing that the victim said; empty where it said nothing."""
+        self.takes_leave = any(
+            event.sender == CLIENT and event.title == _goodbye(self.dialect) for event in (*opened.events, *own.events)
+        )
+        """Whether the victim said goodbye, as a program does that has done what it wanted."""
         self.begun = _begun(outside, self.dialect)
         """Whether the victim asked for something, or began TLS; to say goodbye is neither."""
         self.trusted = _asked(own, self.dialect)
@@ -155,7 +159,11 @@ def _asked(dialogue: Dialogue, dialect: Dialect | None) -> str:
 
 def _goodbye(dialect: Dialect | None) -> str:
     """The title of the command with which a client leaves; empty where the dialect has none."""
-    said = dialect.reader().feed(CLIENT, dialect.writes.leave("a")) if dialect else []
+    if dialect is None:
+        return ""
+    reader, writes = dialect.reader(), dialect.writes
+    reader.feed(CLIENT, writes.begin("a", "a") if writes.begin else b"")
+    said = reader.feed(CLIENT, writes.leave("b"))
     return said[-1].title if said else ""
 
 

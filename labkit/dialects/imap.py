@@ -25,6 +25,7 @@ from labkit.dialects.writing import (
 )
 
 _COMMAND = re.compile(rb"([^\s*+]+)[ \t]+((?:UID +)?[A-Z]+)", re.IGNORECASE)
+_UNKNOWN = "unknown command"
 _DONE = re.compile(rb"DONE\s*$", re.IGNORECASE)
 _BRINGS_MAIL = {"APPEND", "REPLACE", "UID REPLACE"}
 _MAILBOX_AS_LITERAL = re.compile(rb"\S+ +(?:APPEND|(?:UID +)?REPLACE +\S+) +\{", re.IGNORECASE)
@@ -50,7 +51,10 @@ class _Reader(TaggedLineReader):
 
     def _named(self, line: bytes) -> tuple[bytes, str]:
         match = _COMMAND.match(line)
-        return (match[1], _verb(match[2])) if match else (b"", _without_tag(line))
+        if match is None:
+            return b"", _without_tag(line)
+        header = match[1].endswith(b":")  # ``Connection: close`` of a browser that was diverted here
+        return match[1], _UNKNOWN if header else _verb(match[2])
 
     def _has_mail(self, line: bytes, first: bool) -> bool:
         return self._verb in _BRINGS_MAIL and not (first and _MAILBOX_AS_LITERAL.match(line))
@@ -85,11 +89,11 @@ class _Reader(TaggedLineReader):
 
 def _verb(text: bytes) -> str:
     verb = " ".join(text.decode().upper().split())
-    return verb if verb in COMMANDS else "unknown command"
+    return verb if verb in COMMANDS else _UNKNOWN
 
 
 def _without_tag(line: bytes) -> str:
-    return "DONE" if _DONE.match(line) else "unknown command"
+    return "DONE" if _DONE.match(line) else _UNKNOWN
 
 
 def _messages(data: bytes) -> list[tuple[int, int]]:
@@ -244,8 +248,10 @@ def _steal(tag: str, account: Credentials, login: int) -> bytes:
 
 
 _ON_MESSAGES = ("FETCH", "STORE", "COPY", "MOVE", "EXPUNGE", "SEARCH", "SORT", "THREAD")
-_ON_MAILBOXES = ("SELECT", "EXAMINE", "LIST", "STATUS", "DELETE", "RENAME")
-"""Not CREATE, which many programs say of a mailbox that may be there; nor CLOSE, which browsers say, too."""
+_ON_MAILBOXES = (
+    *("SELECT", "EXAMINE", "LIST", "LSUB", "STATUS", "CREATE", "DELETE", "RENAME", "SUBSCRIBE", "UNSUBSCRIBE", "CLOSE"),
+    *("SETACL", "DELETEACL", "SETQUOTA", "SETMETADATA"),
+)
 _WORKS = (*_ON_MAILBOXES, *_ON_MESSAGES, *(f"UID {verb}" for verb in _ON_MESSAGES))
 
 
@@ -316,6 +322,11 @@ IMAP = Dialect(
     logins=("LOGIN", "AUTHENTICATE"),
     delivers=("APPEND", "REPLACE", "UID REPLACE"),
     works=_WORKS,
+    changes=(
+        r"(?:CREATE|DELETE|RENAME|SUBSCRIBE|UNSUBSCRIBE|CLOSE|SETACL|DELETEACL|SETQUOTA|SETMETADATA"
+        r"|(?:UID +)?(?:STORE|COPY|MOVE|EXPUNGE))\b"
+    ),
+    makes=("CREATE",),
     commands=COMMANDS,
     replies=REPLIES,
     capabilities=CAPABILITIES,

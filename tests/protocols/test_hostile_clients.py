@@ -338,6 +338,9 @@ def test_what_has_no_end_is_refused_in_the_words_of_the_protocol(start, name, be
         ("XMPP", b"<stream:stream>hello", b"bad-format"),
         ("XMPP", b"<!DOCTYPE a [", b"restricted-xml"),
         ("LDAP", b"G", b"This is no LDAP message"),
+        ("ManageSieve", b"NOOP {1+}\r\n\0\r\n", b'NO "A name or a tag has no control characters"'),
+        ("ManageSieve", b'NOOP {10+}\r\n"\r\nNO "bye\r\n', b'NO "A name or a tag has no control characters"'),
+        ("ManageSieve", b'NOOP "a\\"b"\r\n', b'OK (TAG "a\\"b")'),
         ("PostgreSQL", b"G", b"invalid length of startup packet"),
     ),
 )
