@@ -338,9 +338,6 @@ def test_what_has_no_end_is_refused_in_the_words_of_the_protocol(start, name, be
         ("XMPP", b"<stream:stream>hello", b"bad-format"),
         ("XMPP", b"<!DOCTYPE a [", b"restricted-xml"),
         ("LDAP", b"G", b"This is no LDAP message"),
-        ("ManageSieve", b"NOOP {1+}\r\n\0\r\n", b'NO "A name or a tag has no control characters"'),
-        ("ManageSieve", b'NOOP {10+}\r\n"\r\nNO "bye\r\n', b'NO "A name or a tag has no control characters"'),
-        ("ManageSieve", b'NOOP "a\\"b"\r\n', b'OK (TAG "a\\"b")'),
         ("PostgreSQL", b"G", b"invalid length of startup packet"),
     ),
 )
@@ -353,6 +350,23 @@ def test_what_cannot_become_a_command_is_refused_without_waiting_for_more_of_it(
     assert answer in heard, heard
     if name == "XMPP":  # RFC 6120 §4.9.1.2: an error stands in a stream of the server's
         assert heard.count(b"<stream:stream ") == 1 and heard.endswith(b"</stream:error></stream:stream>")
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    (
+        (b"NOOP {1+}\r\n\0\r\n", b'NO "A name or a tag has no control characters"'),
+        (b'NOOP {10+}\r\n"\r\nOK "bye\r\n', b'NO "A name or a tag has no control characters"'),
+        (b'NOOP "a\\"b"\r\n', b'OK (TAG "a\\"b") "Still here"'),
+    ),
+)
+def test_what_a_client_of_managesieve_says_becomes_no_line_of_the_server(start, said, answer):
+    server, lab = start("ManageSieve")
+    with connect(lab, server) as sock:
+        sock.sendall(said)
+        sock.shutdown(socket.SHUT_WR)
+        heard = everything(sock)
+    assert heard.endswith(b'"ManageSieve of the lab"\r\n' + answer + b"\r\n"), heard
 
 
 def test_white_space_keeps_an_xmpp_stream_alive_and_a_new_one_may_follow_it(start):
