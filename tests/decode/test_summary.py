@@ -88,6 +88,26 @@ def test_half_a_key_log_opens_a_session_in_part_and_is_named(side):
     assert f"Opened in part. The key log has no {side}_HANDSHAKE_TRAFFIC_SECRET of this session" in told
 
 
+@pytest.mark.parametrize(
+    "labels", [("CLIENT_TRAFFIC_SECRET_0", "SERVER_TRAFFIC_SECRET_0"), ("CLIENT_TRAFFIC_SECRET_0",)]
+)
+def test_a_key_log_without_the_secrets_of_the_handshake_opens_what_is_behind_it(labels):
+    chunks, secrets = in_memory("TLS 1.3")
+    some = {random: {label: found[label] for label in labels} for random, found in secrets.items()}
+    whole, part = (decoded([*UPGRADE, *chunks], secrets=keys) for keys in (secrets, some))
+
+    def told(dialogue):
+        sides = {label.partition("_")[0].lower() for label in labels}
+        return [
+            event.data
+            for event in dialogue.events
+            if event.encrypted and event.sender in sides and event.layer == "text"
+        ]
+
+    assert told(part) == told(whole) != []
+    assert part.session.opened and "HANDSHAKE_TRAFFIC_SECRET" in part.session.problem
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_clear_text_behind_tls_is_named(version):
     chunks, secrets = in_memory(version)
