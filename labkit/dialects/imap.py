@@ -150,6 +150,9 @@ def _login(data: bytes) -> Iterator[Disclosed]:
 
 
 _TAG = r"[^*\s]\S* +"
+_FLAGS = r"(?P<flags>(?=[^()\r\n]*(?<=[(\s])[^\\()\s])[^()\r\n]+)"
+"""Flags among which is a keyword, which a person or a program has chosen (RFC 9051 §2.3.2)."""
+_STORED = rf"{_TAG}(?:UID +)?STORE +\S+ +(?:\([^)\r\n]*\) +)?[+-]?FLAGS(?:\.SILENT)? +\(?{_FLAGS}"
 _MAILBOX = r"\S+ +[A-Z]+ +" + _string("mailbox")
 _SEARCH = rf"(?s){_TAG}(?:UID +)?[A-Z]+ +(?P<search>\S(?:.*\S)?)"
 _LISTED = r"\* +[A-Z]+ +\([^)]*\) +\S+ +" + _string("mailbox")
@@ -189,7 +192,10 @@ _DISCLOSES = {
     "LIST": f"(?:{_LISTED}|{_ASKED_FOR})",
     "LSUB": f"(?:{_LISTED}|{_ASKED_FOR})",
     "STATUS": r"\S+ +STATUS +" + _string("mailbox", r"\s*\("),
-    "APPEND": r"\S+ +APPEND +" + _string("mailbox", r"\s+[({\"]"),
+    "APPEND": r"\S+ +APPEND +" + _string("mailbox", r"\s+[({\"]") + rf"(?: +\({_FLAGS})?",
+    "STORE": _STORED,
+    "UID STORE": _STORED,
+    "FLAGS": rf"\* +FLAGS +\({_FLAGS}",
     "REPLACE": r"\S+ +REPLACE +\S+ +" + _string("mailbox", r"\s+[({\"]"),
     "UID REPLACE": r"\S+ +UID +REPLACE +\S+ +" + _string("mailbox", r"\s+[({\"]"),
     "RENAME": r"\S+ +RENAME +" + _string("mailbox", r"\s") + " +" + _string("new_mailbox"),
@@ -201,7 +207,7 @@ _DISCLOSES = {
     "NOTIFY": rf"{_TAG}NOTIFY +SET +(?P<notify>[^\r\n]+)",
     "ID": r"\S+ +ID +\((?P<program>[^)]+)\)",
     "FETCH": (
-        rf"(?:\* +\d+ +FETCH +(?=(?:.*?ENVELOPE +\({_ENVELOPE})?)"
+        rf"(?:\* +\d+ +FETCH +(?=(?:.*?ENVELOPE +\({_ENVELOPE})?)(?=(?:[^\r\n]*?\bFLAGS +\({_FLAGS})?)"
         r'(?:(?s:.*?)(?:PREVIEW|RFC822\.TEXT|BODY\[[^]"]*\](?:<\d+>)?) +"(?P<message>(?:[^"\\]|\\.)+)")?'
         r'|[^\r\n]*?"(?:FILE)?NAME\*?" +"(?P<attachment>(?:[^"\\]|\\.)+)")'
     ),

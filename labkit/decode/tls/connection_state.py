@@ -237,6 +237,11 @@ class ConnectionState:
         return Opener13(cipher, secret, not draft.isdecimal() or int(draft) >= _FIRST_DRAFT_WITH_HEADER)
 
     @property
+    def outer_name(self) -> bool:
+        """Whether the server name is that of a ClientHello in which another may be encrypted."""
+        return self._client_hello is not None and self._client_hello.outer
+
+    @property
     def _client_random(self) -> bytes:
         return self._client_hello.random if self._client_hello else b""
 
@@ -259,7 +264,7 @@ class ConnectionState:
         if premasters_alone(self._secrets):
             return problems.premasters_alone(self.cipher)
         if self._client_random not in self._secrets:
-            return problems.not_in_key_log(self._client_random)
+            return problems.not_in_key_log(self._client_random, self.outer_name)
         return problems.label_missing(label, self._client_random)
 
     def _misfit(self, side: Direction) -> str:
