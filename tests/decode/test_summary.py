@@ -7,6 +7,7 @@ from tls_sessions import Chunks, in_memory
 from labkit.capture.conversation import CLIENT, SERVER
 from labkit.decode.dialogue import read
 from labkit.decode.event import Dialogue
+from labkit.decode.privacy import visible
 from labkit.show.readings import summary
 
 VERSIONS = "TLS 1.2", "TLS 1.3"
@@ -46,6 +47,19 @@ def test_where_the_handshake_fails_no_version_was_agreed(answer):
 def test_as_long_as_the_answer_may_come_no_version_was_seen():
     hello = in_memory("TLS 1.3").chunks[0]
     assert NOT_SEEN in summary(read(conversation([*UPGRADE, hello], 25)))
+
+
+def test_a_name_beside_an_encrypted_client_hello_is_the_outer_one():
+    """RFC 9849: the extension may also be a decoy, which looks the same."""
+    hello, *rest = in_memory("TLS 1.3").chunks
+    empty = b"\0\x16\0\0"  # encrypt_then_mac, which means nothing in TLS 1.3
+    outer = (CLIENT, hello[1].replace(empty, b"\xfe\x0d\0\0"))
+    assert outer != hello
+    dialogue = decoded([*UPGRADE, outer, *rest], secrets={})
+    assert "outer server name mail.lab.test, beside encrypted_client_hello, which may hold another" in summary(dialogue)
+    assert "of the encrypted ClientHello" in dialogue.session.problem
+    assert ("outer server name", "mail.lab.test") in {(one.what, one.value) for one in visible(dialogue)}
+    assert "server name" not in {one.what for one in visible(dialogue)}
 
 
 @pytest.mark.parametrize("version", VERSIONS)
