@@ -32,10 +32,10 @@ def undone(replies: Iterable[tuple[str, bytes]]) -> set[int]:
         if title == "CopyInResponse":
             brings_rows = True
         elif title == "ReadyForQuery":
-            is_open = data[5:6] != _IDLE
-            if not is_open:
-                found.update(changes if tag == "ROLLBACK" else ())
+            if data[5:6] == _IDLE:
+                found.update(changes if is_open else ())  # it has ended, and not with COMMIT
                 changes, savepoints = [], []
+            is_open = data[5:6] != _IDLE
         elif title == "CommandComplete":
             read = _TAG.match(data, 5)
             tag = read[0].decode() if read else ""

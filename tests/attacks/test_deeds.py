@@ -332,6 +332,18 @@ def spnego(code):
 
 ANONYMOUS = [binds(1, element(0x80)), bound(1, 0)]
 SEARCH = (CLIENT, envelope(2, 0x63, element(STRING, b"dc=lab"), number(2, ENUMERATED), number(0, ENUMERATED)))
+
+
+def deletes(number_, name):
+    """A DelRequest."""
+    return CLIENT, envelope(number_, 0x4A, name)
+
+
+def deleted(number_, code):
+    """The answer to it."""
+    return SERVER, envelope(number_, 0x6B, number(code, ENUMERATED), element(STRING), element(STRING))
+
+
 FOUND = [(SERVER, entry(2, f"uid=u{one}", {})) for one in range(300)]
 BEGUN = [(CLIENT, startup({"user": "alice"})), (SERVER, message(b"R", bytes(4)) + message(b"Z", b"I"))]
 ROW = message(b"D", b"\0\1\0\0\0\2hi")
@@ -402,6 +414,16 @@ RECORDS = {
         5432,
         [*OPENS, *asks("commit", "COMMIT"), *OPENS[2:], LEAVES],
         "open",
+    ),
+    "a transaction that cannot be committed, and another": (
+        5432,
+        [*OPENS, *asks("commit", FAILS), *asks("begin", "BEGIN", state=b"T"), *asks("commit", "COMMIT")],
+        "open",
+    ),
+    "two entries that go, of which one stays": (
+        389,
+        [*ANONYMOUS, deletes(2, b"uid=a"), deleted(2, 50), deletes(3, b"uid=b"), deleted(3, 0)],
+        "refused DelRequest",
     ),
     "a transaction that only reads": (
         5432,
