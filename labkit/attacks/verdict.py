@@ -129,6 +129,11 @@ class Visit(NamedTuple):
         return not self.reports and any(session.open for session in self.sessions)
 
     @property
+    def breaks_off(self) -> bool:
+        """Whether it says nothing of itself, and its last connection ended without a farewell."""
+        return not self.reports and not self.sessions[-1].takes_leave
+
+    @property
     def done(self) -> bool | None:
         """Whether it reports that its work is done; None without a report."""
         return all(report.done for report in self.reports) if self.reports else None
@@ -294,6 +299,9 @@ def _harmless(victim: Visit) -> Verdict:
         return Verdict(
             BROKEN, f"the server did the victim's {unheard.what}, and the victim was not told", evidence=said
         )
+    if victim.breaks_off and last and all(deed.what == LOGIN and deed.accepted for deed in last):
+        why = "the victim logged in inside TLS and was gone without a farewell: whether it wanted more is not known"
+        return Verdict(UNKNOWN, why, evidence=said)
     if last and victim.done is not False and not any(deed.unanswered for deed in last):
         why = "the victim did its work inside TLS with the real server"
         return Verdict(UNHARMED, why, evidence=_shown(victim, last))

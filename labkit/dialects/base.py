@@ -149,6 +149,12 @@ class Dialect:
     concludes: str = ""
     """Title of the reply that ends the answer to several commands, all of which one error in the answer undoes; empty
     where each command has an answer of its own."""
+    undone: Callable[[Iterable[tuple[str, bytes]]], Collection[int]] | None = None
+    """(title and bytes of each of the server's replies) -> the numbers, from 0, of those whose work was undone later or
+    never committed. None for a dialect without transactions."""
+    request_id: Callable[[bytes], str] | None = None
+    """(bytes of a phrase) -> the identifier that a request and its answer share; empty for phrases without one, which
+    are answered in their order. None for a dialect without identifiers."""
     accepts: Callable[[str, bytes], bool | None] | None = None
     """(title and bytes of a server's reply) -> True for success, False for failure, None for a reply that announces
     another one. Is None in a dialect whose kinds of replies say it (`labkit.dialects.writing`)."""
@@ -165,6 +171,11 @@ class Dialect:
     """Titles in `delivers` whose command states how many bytes of the message follow: ``BDAT``."""
     works: Collection[str] = ()
     """Titles of further commands that are the purpose of a client's visit: ``RETR``, ``STORE``."""
+    changes: str = r"(?!)"
+    """A regular expression for a command of `works` that changes what the server keeps: without an answer, it may have
+    been done or not."""
+    makes: Collection[str] = ()
+    """Titles in `works` that create what their last argument names, and are refused if that exists already."""
     settled_by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Command of `works` that the server does only later -> the command whose success does it, and those that call it
     off: ``DELE``, ``QUIT``, ``RSET``."""
