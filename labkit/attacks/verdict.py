@@ -280,11 +280,11 @@ def _with_rewritten(verdict: Verdict, victim: Visit) -> Verdict:
 def _harmless(victim: Visit) -> Verdict:
     said = _last_words(victim)
     last = _last_deeds(victim)
-    if unopened := next((session.unopened for session in victim.sessions if session.unopened), ""):
-        return Verdict(UNKNOWN, f"what the victim said inside TLS is not known: {unopened}", evidence=said)
     if any(session.cut for session in victim.sessions):
         why = f"more crossed than the {KEPT >> 20} MiB of a connection that are kept: what became of it is not known"
         return Verdict(UNKNOWN, why, evidence=said)
+    if unopened := next((session.unopened for session in victim.sessions if session.unopened), ""):
+        return Verdict(UNKNOWN, f"what the victim said inside TLS is not known: {unopened}", evidence=said)
     if any(report.hurried for report in victim.reports):
         why = "the victim's time ran out while something was still at work for it: what it would have done is not known"
         return Verdict(UNKNOWN, why, evidence=said)
