@@ -174,7 +174,7 @@ class _Inflater:
             if self._size > MOST_INFLATED:
                 self.problem, self.unread = "compressed, too large to inflate here", data
             elif self._stream.eof:
-                self.problem, self.unread = "compressed, behind the end of the stream", self._stream.unused_data
+                self.problem, self.unread = "compressed, after the end of the stream", self._stream.unused_data
                 break
         return [piece for piece in found if piece]
 

@@ -25,7 +25,7 @@ _PHRASES = {
     "refusal": "The server refuses to start TLS: this reply leaves the connection as it is.",
     "challenge": "The server asks for the next part of the login, in base64.",
     "credential": "A part of the login in base64: an encoding, not encryption.",
-    "injected": "Clear text behind the upgrade command or the go-ahead: to be discarded, anyone may have written it.",
+    "injected": "Clear text after the upgrade command or the go-ahead: to be discarded, anyone may have written it.",
     "unknown": "Bytes that the lab cannot read as a phrase of this protocol.",
 }
 """Kind of a phrase -> what it means, where the dialect's own words do not say more."""

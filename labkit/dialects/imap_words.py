@@ -43,7 +43,7 @@ COMMANDS = {
     "REPLACE": "The client puts a message in the place of another (RFC 8508).",
     "ESEARCH": "The client asks for messages that fit, in several mailboxes (RFC 7377).",
     "CONVERT": "The client asks for parts of messages in another format (RFC 5259).",
-    "COMPRESS": "The client asks to compress: behind the OK, both sides send DEFLATE (RFC 4978 §3).",
+    "COMPRESS": "The client asks to compress: after the OK, both sides send DEFLATE (RFC 4978 §3).",
     "NOTIFY": "The client says what it wants to be told without asking (RFC 5465).",
     "GETQUOTA": "The client asks how much room there is (RFC 9208 §4.1.1).",
     "GETQUOTAROOT": "The client asks which limits hold for a mailbox (RFC 9208 §4.1.2).",

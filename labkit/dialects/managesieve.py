@@ -156,7 +156,7 @@ def _explain(kind: str, title: str, line: str) -> str:
     if kind in ("greeting", "reply") and capability in CAPABILITIES:
         return CAPABILITIES[capability]
     if kind == "greeting" and title == "OK":
-        return "The server greets, behind the list of what it can do (RFC 5804 §1.7)."
+        return "The server greets, after the list of what it can do (RFC 5804 §1.7)."
     return COMMANDS.get(title) or REPLIES.get(title) or _OTHERS.get(title, "Not a line of ManageSieve.")
 
 

@@ -49,7 +49,7 @@ REPLIES = {
     "iq": "The server asks, or answers, about something (RFC 6120 §8.2.3).",
     "message": "A message from another user (RFC 6120 §8.2.1).",
     "presence": "Who is there, or not (RFC 6120 §8.2.2).",
-    "error": "The stream is broken; it is closed behind this (RFC 6120 §4.9).",
+    "error": "The stream is broken; it is closed after this (RFC 6120 §4.9).",
     "/stream": "The server closes its stream (RFC 6120 §4.4).",
 }
 

@@ -90,7 +90,7 @@ def _share(part: AnswerPart, answer: object, about: Sequence[object]) -> tuple[f
     except OutOfTime:
         raise
     except AboutWhat:
-        return 0, "its checker needs to know what the answer is about, which stands behind the answer."
+        return 0, "its checker needs to know what the answer is about, which is the argument after the answer."
     except BaseException as error:  # a student's object may do anything when it is looked at, and also call exit()
         return 0, f"with this answer its checker stopped with {type(error).__name__}."
     return float(not said.strip()), ""

@@ -62,7 +62,7 @@ def _inject(target: ProbeTarget, deadline: Deadline, seen: Observation) -> bool 
             seen.early = f"the server ended the conversation ({trouble})"
             return False
         if visit.injected:
-            seen.early = "the command was carried out in clear text, behind the go-ahead"
+            seen.early = "the command was carried out in clear text, after the go-ahead"
         visit.unasked()
         visit.say(question(target.name, "2900"))
         heard = visit.answer()  # what was injected is answered before the question

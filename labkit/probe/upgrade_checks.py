@@ -79,7 +79,7 @@ def _behind(seen: Observation) -> Said | None:
     if seen.implicit or not seen.version:
         return None
     if seen.behind:
-        return fault(f"The server says more in clear text behind its go-ahead ({len(seen.behind)} bytes).")
+        return fault(f"The server says more in clear text after its go-ahead ({len(seen.behind)} bytes).")
     return good("Nothing follows the go-ahead in clear text.")
 
 

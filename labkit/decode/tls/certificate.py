@@ -233,7 +233,7 @@ def _extension_list(cursor: FieldCursor) -> str:
             names.append(value)
         return kind
 
-    _element(cursor, "list", every(entry, 40), "One behind the other.")
+    _element(cursor, "list", every(entry, 40), "One after the other.")
     return ", ".join(names) or "no name"
 
 
@@ -251,7 +251,7 @@ def _extension(cursor: FieldCursor) -> str:
 
 
 def _alternative_names(cursor: FieldCursor) -> str:
-    return _element(cursor, "names", every(_alternative_name, 8), "One behind the other.")
+    return _element(cursor, "names", every(_alternative_name, 8), "One after the other.")
 
 
 def _alternative_name(cursor: FieldCursor) -> str:
