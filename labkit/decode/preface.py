@@ -123,7 +123,7 @@ _ANSWER = re.compile(rb"HTTP/1\.[01] (\d{3})[^\r\n]*\r\n(?:[^\r\n]+\r\n)*\r\n")
 _LENGTH = re.compile(rb"^Content-Length: *(\d{1,9})\r$", re.IGNORECASE | re.MULTILINE)
 
 
-# ---- what a login to a proxy tells
+# ---- what a login to a proxy discloses
 
 _SOCKS4_USER = re.compile(rb"\x04.{7}(?P<user>[^\0]+)", re.DOTALL)
 

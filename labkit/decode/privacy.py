@@ -1,8 +1,8 @@
 """What an eavesdropper can read in a dialogue: addresses, passwords, names, and where each of them stands.
 
 Only what crossed the wire in clear counts, whatever the reader's own secrets opened; a phrase without its end counts as
-far as it goes. What a dialect's phrases tell, and where mail lies in them, is stated by the dialect, and what a login
-tells by `labkit.dialects.sasl`, and what mail tells by `labkit.decode.told_in_mail`.
+far as it goes. The dialect states what its phrases disclose and where mail lies in them; `labkit.dialects.sasl` reads
+logins, `labkit.decode.told_in_mail` mail.
 Names in TLS are SNI (RFC 6066 §3) and, up to TLS 1.2, the certificate.
 """
 

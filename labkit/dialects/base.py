@@ -139,7 +139,7 @@ class Dialect:
     again: str = ""
     """The title of the phrase, of either side, that starts the conversation again inside TLS; `ask` by default."""
     steps: Mapping[str, str] = field(default_factory=dict)
-    """Name of a step of `labkit.decode.steps` -> a sentence on what happens in it, where that is not the usual."""
+    """Name of a step of `labkit.decode.steps` -> a sentence on it that replaces the usual one."""
     upgrades_first: bool = False
     """Whether the upgrade command can only be a client's first phrase, so that it never follows a login."""
     client_first: bool = False
@@ -200,16 +200,16 @@ class Dialect:
     capabilities: Mapping[str, str] = field(default_factory=dict)
     """Capability keyword -> what it offers."""
     discloses: Mapping[str, "str | Callable[[bytes], Iterable[Disclosed]]"] = field(default_factory=dict)
-    """Title of a phrase -> a regular expression whose named groups are what it tells: ``(?P<sender>…)``, or a function
-    where bytes have to be counted. An expression must match where the phrase begins, and is tried again after each
-    match. A command is read together with its continuations. After a ``"``, a group is a quoted string (RFC 9051
-    §4.3). A group ``password_hash`` is made from the password and the timestamp of the greeting. One underscore in a
-    name is a space, two are a hyphen."""
+    """Title of a phrase -> a regular expression whose named groups are what it discloses, ``(?P<sender>…)``, or a
+    function if bytes have to be counted. An expression must match at the beginning of the phrase, and is tried again
+    after each match. A command is read together with its continuations. After a ``"``, a group is a quoted string (RFC
+    9051 §4.3). A group ``password_hash`` is made from the password and the timestamp of the greeting. One underscore in
+    a name is a space, two are a hyphen."""
     codings: Mapping[str, Callable[[bytes], bytes]] = field(default_factory=dict)
-    """Name of a group of `discloses` -> what undoes the dialect's own coding of its value; it raises for no bytes."""
+    """Name of a group of `discloses` -> a function that decodes its value from the dialect's own coding; never raises."""
     reveals: Callable[[str, bytes], Iterable[Disclosed]] | None = None
-    """(title and bytes of a phrase, or of the beginning of one) -> what it tells that `discloses` cannot say. A dialect
-    that has it says all steps of its logins here, and `sasl` only tells where one begins."""
+    """(title and bytes of a phrase, or of the beginning of one) -> what it discloses beyond `discloses`. A dialect
+    that has it finds all steps of its logins here, and `sasl` only where a login begins."""
     also_answers: Collection[str] = ()
     """Statuses of a greeting with which the server answers commands, too: a capture that begins in the middle does not
     tell which of them the first one is, unless it lists capabilities or has a timestamp."""

@@ -1,7 +1,7 @@
 """What the words of IMAP mean: commands, responses, response codes, capabilities; one sentence each, for a reader.
 
-RFC 9051 (IMAP4rev2, which says the same as RFC 3501 about most) unless another is named. How the words are told apart
-in a stream is `imap`.
+RFC 9051 (IMAP4rev2, which says the same as RFC 3501 about most) unless another is named. `imap` recognises the words
+in a stream.
 """
 
 import re

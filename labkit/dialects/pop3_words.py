@@ -1,6 +1,6 @@
 """What the words of POP3 mean: commands, replies, response codes, capabilities; one sentence each, for a reader.
 
-RFC 1939 unless another is named. How the words are told apart in a stream is `pop3`.
+RFC 1939 unless another is named. `pop3` recognises the words in a stream.
 """
 
 import re

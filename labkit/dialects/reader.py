@@ -18,7 +18,7 @@ MOST_UNANSWERED = 1 << 16
 COMMAND = "command"
 """The state in which the client says a command next: every reader begins with it."""
 WAIT = "wait"
-"""The state in which only the server's answer tells what the client says next."""
+"""The state in which the client's next phrase depends on the server's answer."""
 
 _HANDSHAKE = 0x16
 _TLS_HANDSHAKE = b"\x16\x03"

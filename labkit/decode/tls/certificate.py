@@ -1,7 +1,7 @@
-"""An X.509 certificate as fields: whose it is, who vouches for it, how long, and for which names.
+"""An X.509 certificate as fields: subject, issuer, validity, names.
 
-RFC 5280 §4.1, in DER (ITU-T X.690): every element is a tag, a length and a content. Whether a certificate is good for
-anything is not asked here.
+RFC 5280 §4.1, in DER (ITU-T X.690): every element is a tag, a length and a content. Certificates are not verified
+here.
 """
 
 from collections.abc import Callable

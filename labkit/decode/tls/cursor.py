@@ -22,7 +22,7 @@ class Short(Exception):
 
 
 class Setting(NamedTuple):
-    """What decides how a message is laid out, besides its own bytes."""
+    """The context that decides the layout of a message, besides its own bytes."""
 
     title: str
     """The message: ``ServerHello``."""
@@ -184,5 +184,5 @@ def number(name: str, size: int, meaning: str, show: Callable[[int], str] = str)
 
 
 def nothing(_: FieldCursor) -> str:
-    """No bytes: that it is there says everything."""
+    """No bytes: the presence of the field is its meaning."""
     return "empty"

@@ -1,4 +1,4 @@
-"""What the two hellos settle about a session: version, cipher suite, randoms, server name (RFC 8446 §4.1).
+"""What the two hellos decide about a session: version, cipher suite, randoms, server name (RFC 8446 §4.1).
 
 A hello that is cut short is read as far as it goes. Its bytes as fields with a sentence each are in `messages`.
 """
@@ -26,7 +26,7 @@ _SESSION_ID = 38
 
 
 class ClientHello(NamedTuple):
-    """What a ClientHello settles."""
+    """The fields of a ClientHello that decide something."""
 
     random: bytes
     server_name: str
@@ -46,12 +46,12 @@ class ClientHello(NamedTuple):
 
     @property
     def resumes(self) -> tuple[bytes, ...]:
-        """What may name an earlier session up to TLS 1.2."""
+        """The identifiers and tickets that may name an earlier session up to TLS 1.2."""
         return tuple(filter(None, (self.ticket, self.session)))
 
 
 class ServerHello(NamedTuple):
-    """What a ServerHello settles."""
+    """The fields of a ServerHello that decide something."""
 
     random: bytes
     version: int
@@ -61,7 +61,7 @@ class ServerHello(NamedTuple):
     session: bytes = b""
     """The identifier under which the session can be resumed up to TLS 1.2; empty without."""
     compression: int = 0
-    """How records are compressed; 0 where they are not."""
+    """The compression method; 0 for none."""
     encrypt_then_mac: bool = False
     """RFC 7366."""
     extended_master_secret: bool = False

@@ -31,7 +31,7 @@ _ENCRYPTED = {
     CLIENT: ("encrypted CLIENT-FINISHED",),
     SERVER: ("encrypted SERVER-VERIFY", "encrypted SERVER-FINISHED"),
 }
-"""What each side sends first under encryption; after that come data."""
+"""The first messages of each side under encryption; data follow."""
 _ERRORS = {1: "NO-CIPHER", 2: "NO-CERTIFICATE", 4: "BAD-CERTIFICATE", 6: "UNSUPPORTED-CERTIFICATE-TYPE"}
 _CERTIFICATE_TYPES = {1: "X.509"}
 _KINDS = {
@@ -134,7 +134,7 @@ class Handshake:
         """`VERSION` once the server has answered in it."""
         self.cipher = ""
         self.hello: ClientHello | None = None
-        """What the CLIENT-HELLO settles for a newer handshake that goes on from it."""
+        """The CLIENT-HELLO as a ClientHello, for a handshake that continues in TLS (RFC 5246 §E.2)."""
         self._protected = False
         self._seen = {CLIENT: 0, SERVER: 0}
         """Encrypted messages so far."""

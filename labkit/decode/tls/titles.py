@@ -1,4 +1,4 @@
-"""What records and handshake messages are called, open and closed. What they mean is `meanings`."""
+"""The titles of records and handshake messages, decrypted or not. What they mean is `meanings`."""
 
 from labkit.decode.tls.hello import RETRY_RANDOM
 from labkit.decode.tls.records import (

@@ -78,7 +78,7 @@ class BinaryRecords:
 
 
 class BinaryRecordReader(BufferedReader):
-    """A dialect's reader gives its `_records`, and what each of them is."""
+    """A dialect's reader defines its `_records`, and what each of them is."""
 
     _records: ClassVar[BinaryRecords]
     _longest = LARGEST

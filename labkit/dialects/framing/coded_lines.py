@@ -124,7 +124,7 @@ class CodedLineReader(LineReader):
             self._unanswered.clear()
         return super().rest(sender)
 
-    # ---- what a dialect tells
+    # ---- what a dialect's reader defines
 
     @abstractmethod
     def _status(self, reply: bytes) -> str | None:

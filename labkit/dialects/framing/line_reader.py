@@ -12,7 +12,7 @@ _LONGEST_COMMAND = 512
 
 
 class LineReader(BufferedReader):
-    """A framing gives `_READS`, and tells a command by its first line."""
+    """A framing defines `_READS`, and how a command is recognised by its first line."""
 
     _READS: ClassVar[Mapping[str, Callable[[Any], Phrase | None]]]
     """State -> the method that reads what the client says in it."""

@@ -91,7 +91,7 @@ class TaggedLineReader(LineReader):
             self._next = COMMAND
         return super().rest(sender)
 
-    # ---- what a dialect tells
+    # ---- what a dialect's reader defines
 
     @abstractmethod
     def _named(self, line: bytes) -> tuple[bytes, str]:
