@@ -206,7 +206,7 @@ class Dialect:
     9051 §4.3). A group ``password_hash`` is made from the password and the timestamp of the greeting. One underscore in
     a name is a space, two are a hyphen."""
     codings: Mapping[str, Callable[[bytes], bytes]] = field(default_factory=dict)
-    """Name of a group of `discloses` -> a function that decodes its value from the dialect's own coding; never raises."""
+    """Name of a group of `discloses` -> a function that decodes its value from the dialect's coding; never raises."""
     reveals: Callable[[str, bytes], Iterable[Disclosed]] | None = None
     """(title and bytes of a phrase, or of the beginning of one) -> what it discloses beyond `discloses`. A dialect
     that has it finds all steps of its logins here, and `sasl` only where a login begins."""
