@@ -1,4 +1,4 @@
-"""A clock that a lesson can advance: signatures, cached policies and reports go by it; certificates do not."""
+"""A clock that a lesson can advance: signatures, cached policies and reports use it; certificates do not."""
 
 import time
 

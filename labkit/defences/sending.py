@@ -53,7 +53,7 @@ class Configuration:
     """What a sending server does. Raises `LabError` for an invalid value."""
 
     level: str = MAY
-    """What it asks of every server by itself, one of `labkit.defences.decision.LEVELS`."""
+    """What it requires of every server, one of `labkit.defences.decision.LEVELS`."""
     mta_sts: str = BEFORE
     """When it fetches policies: `BEFORE`, `AFTERWARDS`, or `NEVER`."""
     dane: bool = True
@@ -332,7 +332,7 @@ class MailSender:
     # ---- the end of a message
 
     def _end(self, mail: Outgoing, stops: list[Stop], wish: str, mx: str = "") -> Relayed:
-        """No server took it: hold it, or give it back where waiting cannot help (RFC 8689 §4.2.1)."""
+        """No server took it: hold it, or return it if waiting cannot help (RFC 8689 §4.2.1)."""
         if wish == requiretls.REQUIRED:
             unsupported = any("REQUIRETLS" in stop.why for stop in stops)
             return self._back(mail, best(stops), mx, requiretls.UNSUPPORTED if unsupported else requiretls.UNPROTECTED)

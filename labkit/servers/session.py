@@ -1,7 +1,6 @@
-"""One client's conversation with a server that speaks in lines: bytes in, lines and literals out, and TLS in between.
+"""One client's connection to a server of a line protocol: it reads lines and literals, sends bytes, and starts TLS.
 
-What the lines mean is not known here. Every wait has a time limit, and no more is kept of what a client sends than
-what was asked for.
+What the lines mean is not known here. Every wait has a time limit, and the buffer of a client's bytes is bounded.
 """
 
 import asyncio
@@ -27,7 +26,7 @@ _AHEAD = 64 << 10
 
 
 class TooLong(Exception):
-    """A line that was longer than `LINE_LIMIT` has ended, and was thrown away."""
+    """A line longer than `LINE_LIMIT` was read to its end and dropped."""
 
 
 class NegativeReply(Exception):
