@@ -40,5 +40,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish() -> None:
     """Keep the collected tests out of garbage collections: 8,000 tests cost a test that asks for one 0.2 s a time."""
+    _leave_out_of_collections()
+
+
+@pytest.hookimpl(trylast=True)  # the fixtures of the module are gone by then
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Keep what the tests of a file have loaded, scapy and matplotlib for example, out of later collections, too."""
+    if nextitem is not None and nextitem.path != item.path:
+        _leave_out_of_collections()
+
+
+def _leave_out_of_collections() -> None:
     gc.collect()
     gc.freeze()

@@ -159,7 +159,7 @@ class _Reading:
         what = MESSAGE
         if rest and not envelope:
             what, goals = self._spoken[rest[0]].title, [self._line(rest[0])]
-        ended = bool(rest) and self._ends(rest) and self._is_whole(rest[-1])
+        ended = bool(rest) and self._ends(rest) and self._is_whole(rest[-1]) and not self._replies.undone(rest[-1])
         for goal, answer in zip(goals, self._answers(rest, len(goals)), strict=True):
             yield Deed(what, (goal, self._text(rest)), *answer, ended)
 
@@ -171,7 +171,8 @@ class _Reading:
         if self._dialect.replies_to_message and self._spoken[parts[-1]].kind == "message":
             each = islice(self._replies.each(parts[-1], count), count)
             return [answer for _, answer in zip_longest(range(count), each, fillvalue=NONE)]
-        return [refused or (self._settled(parts[-1]) if self._ends(parts) else NONE)] * count
+        kept = self._ends(parts) and not self._replies.undone(parts[-1])
+        return [refused or (self._settled(parts[-1]) if kept else NONE)] * count
 
     def _ends(self, parts: list[int]) -> bool:
         """Whether no more of the message follows behind these commands and texts."""
@@ -211,12 +212,38 @@ class _Reading:
 
     def _other_work(self) -> Iterator[Deed]:
         for index, event in self._spoken.items():
-            if event.kind == "command" and event.title in self._dialect.works and not self._asks(index):
+            if self._is_work(index, event) and not self._asks(index):
                 answer, ends = self._settled(index), self._done_by(index)
+                if answer.done is False and self._is_there(index):
+                    continue
                 if answer.done is not False and ends != index:
                     answer = NONE if ends is None else self._settled(ends)
-                lasting = ends not in (index, None) and self._is_whole(ends)
+                changes = ends != index or re.match(self._dialect.changes, self._line(index), re.IGNORECASE)
+                lasting = ends is not None and bool(changes) and self._is_whole(ends)
                 yield Deed(event.title, (self._line(index),), *answer, lasting)
+
+    def _is_work(self, index: int, event: Event) -> bool:
+        """Whether the client asks for work; in some dialects a client answers with what looks like a command."""
+        dialect = self._dialect
+        answers = dialect.accepts is not None and dialect.accepts(event.title, event.data) is not None
+        return event.kind == "command" and event.title in dialect.works and not answers
+
+    def _is_there(self, index: int) -> bool:
+        """Whether what the client could not make is there all the same: the server does a later command on it."""
+        if self._spoken[index].title not in self._dialect.makes:
+            return False
+        name = self._line(index).replace('"', "").split()[-1]
+        later = (
+            number
+            for number, event in self._spoken.items()
+            if number > index and event.title in (*self._dialect.works, *self._dialect.delivers)
+        )
+        return any(self._names(number, name) and self._settled(number).done for number in later)
+
+    def _names(self, index: int, name: str) -> bool:
+        """Whether a command has this name, or what lies in it, among its words."""
+        words = self._line(index).replace('"', "").split()[1:]
+        return any(word == name or word.startswith(f"{name}/") for word in words)
 
     def _done_by(self, index: int) -> int | None:
         """The command that does what this one asks, often itself; None where that was called off, or never said."""

@@ -7,7 +7,7 @@ The judge may open the TLS between the victim and the server; the attacker may n
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import takewhile
+from itertools import dropwhile, takewhile
 
 from labkit.attacks.deeds import Deed, deeds
 from labkit.attacks.engine.victim_session import VictimSession
@@ -53,6 +53,10 @@ class Evidence:
         """Each ClientHello of the victim, with its handshake header."""
         self.farewell = _farewell(outside)
         """The last thing that the victim said; empty where it said nothing."""
+        self.takes_leave = any(
+            event.sender == CLIENT and event.title == _goodbye(self.dialect) for event in (*opened.events, *own.events)
+        )
+        """Whether the victim said goodbye, as a program does that has done what it wanted."""
         self.begun = _begun(outside, self.dialect)
         """Whether the victim asked for something, or began TLS; to say goodbye is neither."""
         self.trusted = _asked(own, self.dialect)
@@ -129,10 +133,12 @@ _SHOWN = 60
 def _unopened(dialogue: Dialogue) -> str:
     """Why something that the client said inside TLS could not be opened."""
     session = dialogue.session
-    if session is None or session.opened:
+    if session is None:
         return ""
-    sealed = [e for e in dialogue.events if e.sender == CLIENT and e.kind == "application-data" and e.encrypted]
-    own = 1 if session.version == "TLS 1.3" else 0  # the Finished, or the alert, is a record of that kind too
+    said = [event for event in dialogue.events if event.sender == CLIENT and event.encrypted]
+    behind = list(dropwhile(lambda event: event.layer != TEXT, said))
+    sealed = [event for event in behind or said if event.kind == "application-data"]
+    own = 1 if session.version == "TLS 1.3" and not behind else 0  # the Finished, or the alert, is such a record, too
     return (session.problem or "there are no secrets for it") if len(sealed) > own else ""
 
 
@@ -155,7 +161,11 @@ def _asked(dialogue: Dialogue, dialect: Dialect | None) -> str:
 
 def _goodbye(dialect: Dialect | None) -> str:
     """The title of the command with which a client leaves; empty where the dialect has none."""
-    said = dialect.reader().feed(CLIENT, dialect.writes.leave("a")) if dialect else []
+    if dialect is None:
+        return ""
+    reader, writes = dialect.reader(), dialect.writes
+    reader.feed(CLIENT, writes.begin("a", "a") if writes.begin else b"")
+    said = reader.feed(CLIENT, writes.leave("b"))
     return said[-1].title if said else ""
 
 

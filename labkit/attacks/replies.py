@@ -6,6 +6,7 @@ Replies come in the order of what was said (RFC 2920 §3.1), or bear the tag of 
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cached_property
 from itertools import pairwise, takewhile
 from typing import NamedTuple
 
@@ -46,7 +47,7 @@ class Replies:
         self._replies: list[int] = []
         """Events of the server that answer something, in order."""
         self._tagged: dict[str, list[int]] = defaultdict(list)
-        """Tag -> the replies that bear it."""
+        """Tag, or name of a request -> the replies that bear it."""
         self._commands = [n for n, e in enumerate(dialogue.events) if e.sender == CLIENT and e.kind == "command"]
         self._known = [n for n in self._commands if dialogue.events[n].title in self._dialect.commands]
         """Those of the commands that the dialect knows."""
@@ -79,13 +80,28 @@ class Replies:
     def _in_concluded(self, index: int) -> Response:
         """What the answer to several commands says of that one: an error, if there is one in it."""
         numbers = self._numbers(index, _MOST_PIPELINED)
-        said = list(map(self._read, takewhile(lambda n: self._events[n].title != self._dialect.concludes, numbers)))
+        said = list(map(self._read, takewhile(self._goes_on, numbers)))
         ranked = [one for done in (False, True, None) for one in said if one.done is done]
         return ranked[0] if ranked else NONE
 
     def each(self, index: int, most: int = _MOST_PIPELINED) -> Iterator[Response]:
         """The replies to the event of that index, and without tags also those that follow, at most so many."""
         return map(self._read, self._numbers(index, most))
+
+    def undone(self, index: int) -> bool:
+        """Whether what the server did of the event of that index was undone later, or never made to last."""
+        concluded = takewhile(self._goes_on, self._numbers(index, _MOST_PIPELINED))
+        return bool(self._undone) and not self._undone.isdisjoint(concluded)
+
+    @cached_property
+    def _undone(self) -> set[int]:
+        """The replies that report what does not last."""
+        find, events = self._dialect.undone, self._events
+        found = find((events[n].title, events[n].data) for n in self._replies) if find else ()
+        return {self._replies[number] for number in found}
+
+    def _goes_on(self, number: int) -> bool:
+        return self._events[number].title != self._dialect.concludes
 
     def _numbers(self, index: int, most: int) -> list[int]:
         """Those replies, as their places among the events."""
@@ -115,7 +131,9 @@ class Replies:
                 self._early[number] = early
             elif event.sender == CLIENT and event.kind in SAID:
                 self._owed[number] = owed
-                owed += not _is_answered_with(following)
+                owed += not _is_answered_with(following) and not self._request_id(event)
+            elif event.sender == SERVER and self._request_id(event):
+                self._tagged[self._request_id(event)].append(number)
             elif event.sender == SERVER and self._owed and self._is_reply(event):
                 self._replies.append(number)
                 if self._dialect.tagged:
@@ -131,9 +149,14 @@ class Replies:
         return event.kind in (*ANSWERS, "message") and event.title not in self._dialect.more_follows and not unasked
 
     def _tag(self, index: int) -> str:
-        """The tag of the last command; empty where there are no tags."""
-        command = self._command(index) if self._dialect.tagged else None
+        """The tag of the last command, or the name of the request; empty where there is none."""
+        if not self._dialect.tagged:
+            return self._request_id(self._events[index])
+        command = self._command(index)
         return "" if command is None else self._dialect.writes.tag(self._events[command].data)
+
+    def _request_id(self, event: Event) -> str:
+        return self._dialect.request_id(event.data) if self._dialect.request_id else ""
 
     def _command(self, index: int) -> int | None:
         """The last command up to this event that is one; a response that was not held back may be read as another."""

@@ -129,6 +129,11 @@ class Visit(NamedTuple):
         return not self.reports and any(session.open for session in self.sessions)
 
     @property
+    def breaks_off(self) -> bool:
+        """Whether it says nothing of itself, and its last connection ended without a farewell."""
+        return not self.reports and not self.sessions[-1].takes_leave
+
+    @property
     def done(self) -> bool | None:
         """Whether it says that it has done its work; None where it says nothing."""
         return all(report.done for report in self.reports) if self.reports else None
@@ -275,11 +280,11 @@ def _with_rewritten(verdict: Verdict, victim: Visit) -> Verdict:
 def _harmless(victim: Visit) -> Verdict:
     said = _last_words(victim)
     last = _last_deeds(victim)
-    if unopened := next((session.unopened for session in victim.sessions if session.unopened), ""):
-        return Verdict(UNKNOWN, f"what the victim said inside TLS is not known: {unopened}", evidence=said)
     if any(session.cut for session in victim.sessions):
         why = f"more crossed than the {KEPT >> 20} MiB of a connection that are kept: what became of it is not known"
         return Verdict(UNKNOWN, why, evidence=said)
+    if unopened := next((session.unopened for session in victim.sessions if session.unopened), ""):
+        return Verdict(UNKNOWN, f"what the victim said inside TLS is not known: {unopened}", evidence=said)
     if any(report.hurried for report in victim.reports):
         why = "the victim's time ran out while something was still at work for it: what it would have done is not known"
         return Verdict(UNKNOWN, why, evidence=said)
@@ -294,6 +299,9 @@ def _harmless(victim: Visit) -> Verdict:
         return Verdict(
             BROKEN, f"the server did the victim's {unheard.what}, and the victim was not told", evidence=said
         )
+    if victim.breaks_off and last and all(deed.what == LOGIN and deed.accepted for deed in last):
+        why = "the victim logged in inside TLS and was gone without a farewell: whether it wanted more is not known"
+        return Verdict(UNKNOWN, why, evidence=said)
     if last and victim.done is not False and not any(deed.unanswered for deed in last):
         why = "the victim did its work inside TLS with the real server"
         return Verdict(UNHARMED, why, evidence=_shown(victim, last))

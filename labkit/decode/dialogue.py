@@ -393,7 +393,7 @@ class _Walk:
         tls = next((stream for stream in reversed(self._streams) if stream.version), self._streams[-1])
         problem = tls.problem if tls.version else self._mismatch() or tls.problem
         known = tls.version, tls.cipher, tls.server_name, tls.resumed, tls.opened
-        return TLSSession(self._started, *known, problem, tls.pre_shared_key)
+        return TLSSession(self._started, *known, problem, tls.pre_shared_key, tls.outer_name)
 
     def _mismatch(self) -> str:
         """Why no TLS was agreed, where one side speaks clear text."""

@@ -122,6 +122,9 @@ class TLSSession:
     pre_shared_key: bool = False
     """Whether the server of TLS 1.3 took a key that both sides had before (RFC 8446 §2.2): that of an earlier session
     where `resumed`, otherwise one that they were given; unknown without the ClientHello."""
+    outer_name: bool = False
+    """Whether `server_name` is that of the outer ClientHello, in which another may be encrypted (RFC 9849); the
+    extension may also be a decoy."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)

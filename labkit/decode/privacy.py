@@ -360,11 +360,15 @@ def _handshake(event: Event) -> Iterator[Seen]:
         for field in fields_named(fields, name)
         if field.value
     ]
+    if any(fields_named(fields, "encrypted_client_hello")):
+        found = [(_OUTER.get(what, what), *rest) for what, *rest in found]
     yield from found or [
         ("certificate of", field.value, field.start, field.end) for field in fields_named(fields, "dNSName")
     ]
 
 
+_OUTER = {"server name": "outer server name"}
+"""What a field of a ClientHello is in which another may be encrypted (RFC 9849)."""
 _CERTIFICATE = (
     {"subject": "certificate of", "rfc822Name": "mail address"},
     (

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from functools import cache
 
 from labkit.decode.event import CLIENT, SERVER, TEXT, Event
+from labkit.decode.security_layer import INSIDE_LAYER, begins
 from labkit.decode.words import Words
 from labkit.dialects.base import Dialect, Phrase, Reader
 from labkit.dialects.reader import begins_hello
@@ -43,6 +44,7 @@ class TextLayer:
         """Bytes on the wire since the last phrase, where they are not the phrase's own."""
         self._inflaters: dict[str, _Inflater] = {}
         self._smuggled = dialect.smuggled if dialect else None
+        self._layered = False
         self._sent: int | None = None
         """Which event is the message that the client has sent last, while only the server has spoken since."""
         self._replies = b""
@@ -53,7 +55,9 @@ class TextLayer:
         self.heard = True
         if self._sent is not None:
             self._look_back(sender, data)
-        if self._inflaters:
+        if self._is_layered(sender, data):
+            phrases = [Phrase(sender, "unknown", INSIDE_LAYER, data)]
+        elif self._inflaters:
             phrases = self._inflated(sender, data)
         else:
             phrases = self.reader.feed(sender, data)
@@ -70,6 +74,12 @@ class TextLayer:
             sent = phrases[-1].sender == CLIENT and not self.reader.holds(CLIENT)
             self._sent, self._replies = len(self._events) - 1 if sent else None, b""
         return phrases
+
+    def _is_layered(self, sender: str, data: bytes) -> bool:
+        """Whether a SASL security layer hides these bytes, in which both sides stay once one has begun."""
+        if not self._layered and self._dialect and not self.reader.holds(sender):
+            self._layered = begins(self._dialect, self._events, data)
+        return self._layered
 
     def _add(self, phrases: list[Phrase], time: float, frame: int) -> None:
         for by, kind, title, said in phrases:

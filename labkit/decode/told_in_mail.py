@@ -39,7 +39,7 @@ def in_phrase(dialect: Dialect, event: Event, counted: bool) -> Iterator[Seen]:
 
 def _without_dots(body: bytes) -> bytes:
     """The lines as they were before transparency was added (RFC 5321 §4.5.2)."""
-    return re.sub(rb"^\.(?=.)", b"", body, flags=re.MULTILINE)
+    return re.sub(rb"\n\.(?=.)", b"\n", b"\n" + body)[1:]  # ``^`` would be tried at each byte
 
 
 def in_message(message: Entity, start: int, lines: Callable[[bytes], bytes] = bytes) -> Iterator[Seen]:
@@ -57,6 +57,13 @@ def in_message(message: Entity, start: int, lines: Callable[[bytes], bytes] = by
             yield from in_message(part.inner, start, lines)
         elif size := len(part.body.rstrip(b"\r\n")):
             yield *_content(part, lines), start + part.body_start, start + part.body_start + size
+            for name, first, behind in part.uuencoded if part.is_text else ():
+                yield (
+                    "attachment",
+                    f"{name} (uuencoded)",
+                    start + part.body_start + first,
+                    start + part.body_start + behind,
+                )
 
 
 def _content(part: Entity, lines: Callable[[bytes], bytes]) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from labkit.decode.escaped import escaped
 from labkit.decode.event import Event, Field
+from labkit.decode.security_layer import INSIDE_LAYER
 from labkit.decode.tls_start import is_text
 from labkit.dialects.base import Dialect
 
@@ -94,6 +95,8 @@ class Words:
         """What every phrase of this kind means; empty where its words decide."""
         if self.begun and self.begun[0] in _BEGUN:
             return _BEGUN[self.begun[0]]
+        if event.title == INSIDE_LAYER:
+            return "What is said here is protected by the login's mechanism, not by TLS, and cannot be read here."
         if event.title == "unknown command" and not is_text(event.data):
             return _PHRASES["unknown"]
         return _PHRASES.get(event.kind, "" if self._dialect else _PHRASES["unknown"])

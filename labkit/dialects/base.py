@@ -149,6 +149,12 @@ class Dialect:
     concludes: str = ""
     """Title of the reply that ends the answer to what was asked before, all of which an error in it undoes; empty where
     each command is answered by itself."""
+    undone: Callable[[Iterable[tuple[str, bytes]]], Collection[int]] | None = None
+    """(title and bytes of each of the server's replies) -> the numbers, from 0, of those that report what was undone
+    later, or was never made to last. None for a dialect without transactions."""
+    request_id: Callable[[bytes], str] | None = None
+    """(bytes of a phrase) -> what a request and its answer both bear, in a dialect in which some do; empty for the
+    other phrases, which are answered in their turn."""
     accepts: Callable[[str, bytes], bool | None] | None = None
     """(title and bytes of a server's reply) -> whether it says that what was asked is done; None where it says neither,
     because the answer is still to come. None for a dialect whose kinds of replies tell (`labkit.dialects.writing`)."""
@@ -165,6 +171,11 @@ class Dialect:
     """Those of them that tell how many bytes the message has, so that none of these is its end: ``BDAT``."""
     works: Collection[str] = ()
     """Titles of further commands that are a client's work: what is refused was not done."""
+    changes: str = r"(?!)"
+    """A regular expression for a command of `works` that changes what the server keeps: where no answer came, it may
+    have done so."""
+    makes: Collection[str] = ()
+    """Titles of those of `works` that make what their last word names; they are refused, too, where it is there."""
     settled_by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Command of `works` that the server does only later -> the command whose success does it, and those that call it
     off: ``DELE``, ``QUIT``, ``RSET``."""

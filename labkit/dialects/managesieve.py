@@ -259,6 +259,7 @@ MANAGESIEVE = Dialect(
         *("HAVESPACE", "LISTSCRIPTS", "GETSCRIPT", "SETACTIVE"),
         *("DELETESCRIPT", "RENAMESCRIPT", "CHECKSCRIPT"),
     ),
+    changes=r"(?:SETACTIVE|DELETESCRIPT|RENAMESCRIPT)\b",
     steps={
         "offer": "The server offers STARTTLS in its greeting, unasked.",
         "first words in TLS": "Inside TLS the server lists its capabilities again, unasked: only this list counts.",

@@ -227,6 +227,13 @@ def _accepts(title: str, data: bytes) -> bool | None:
 
 _TYPE = re.compile(rb"\s*<(?:iq|message|presence)\b[^>]*?\btype=['\"](error|result)['\"]")
 _TYPES = {b"error": False, b"result": True}
+_IQ = re.compile(rb"\s*<iq\b[^>]*?\sid=['\"]([^'\"]+)")
+
+
+def _request_id(data: bytes) -> str:
+    """The id of an iq, which its answer repeats (RFC 6120 §8.2.3)."""
+    found = _IQ.match(data)
+    return found[1].decode("utf-8", "replace") if found else ""
 
 
 _REPLIES: Mapping[str, Reply] = {
@@ -269,7 +276,10 @@ XMPP = Dialect(
     explain=_explain,
     again="stream",
     accepts=_accepts,
+    request_id=_request_id,
     logins=("auth", "authenticate", "response"),
+    works=("iq",),
+    changes=r"\s*<iq\b[^>]*?\stype=['\"]set",
     steps={
         "greeting": "The client has opened its stream; the server opens its own.",
         "offer": "The server offers starttls among its features, unasked.",

@@ -92,9 +92,12 @@ def _version(session: TLSSession, dialogue: Dialogue) -> str:
 
 def _server_name(session: TLSSession, dialogue: Dialogue) -> str:
     said = any(event.title in _CLIENT_HELLOS for event in dialogue.events)
+    if session.outer_name:
+        return f"{_OUTER} {session.server_name or 'none'}, beside encrypted_client_hello, which may hold another"
     return f"server name {session.server_name}" if session.server_name else _NO_NAME[said]
 
 
+_OUTER = "outer server name"
 _CLIENT_HELLOS = ("ClientHello", "CLIENT-HELLO")
 _NO_NAME = {True: "no server name sent", False: "server name not seen"}
 

@@ -16,8 +16,8 @@ FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 NAMES = [path.stem for path in NOTEBOOKS]
 
-FIRST = [path for path in NOTEBOOKS if path.name[:2] in ("00", "03", "08", "12")]
-"""Lessons that show between them every kind of output: pictures, tables, bytes, grids, questions, a console."""
+FIRST = [path for path in NOTEBOOKS if path.name[:2] in ("01", "08")]
+"""Lessons that show between them transcripts, ladders, bytes, grids, questions and a console."""
 
 _CHECK = re.compile(r'^check\("([^"]+)"')
 _CELL_PATIENCE = 60

@@ -52,10 +52,11 @@ def test_the_style_sheet_changes_nothing_else_on_the_page():
 
 
 @pytest.fixture(scope="module")
-def chromium():
+def page():
+    """A page in Chromium; each test gives it other contents."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=tool("chromium"), args=["--no-sandbox"])
-        yield browser
+        yield browser.new_page()
         browser.close()
 
 
@@ -76,17 +77,15 @@ def chromium():
     ],
 )
 @pytest.mark.parametrize("system", ["light", "dark"])
-def test_colours_follow_the_front_end_and_where_it_says_nothing_the_system(chromium, front_end, mode, system):
-    page = chromium.new_page(color_scheme=system)
+def test_colours_follow_the_front_end_and_where_it_says_nothing_the_system(page, front_end, mode, system):
+    page.emulate_media(color_scheme=system)
     page.set_content(front_end + sentence("words").html)
     style = page.evaluate("(s => [s.color, s.backgroundColor])(getComputedStyle(document.querySelector('.labkit')))")
     expected = [getattr(COLOURS[role], mode or system) for role in ("ink", "paper")]
     assert [_hex(colour) for colour in style] == expected
-    page.close()
 
 
-def test_an_own_theme_of_the_front_end_gives_paper_and_ink(chromium):
-    page = chromium.new_page()
+def test_an_own_theme_of_the_front_end_gives_paper_and_ink(page):
     for paper, ink in (
         ("--jp-layout-color0", "--jp-ui-font-color0"),
         ("--vscode-editor-background", "--vscode-editor-foreground"),
@@ -97,14 +96,12 @@ def test_an_own_theme_of_the_front_end_gives_paper_and_ink(chromium):
             "(s => [s.color, s.backgroundColor])(getComputedStyle(document.querySelector('.labkit')))"
         )
         assert [_hex(colour) for colour in style] == ["#073642", "#fdf6e3"]
-    page.close()
 
 
-def test_nothing_moves_for_a_reader_who_wants_that(chromium):
-    page = chromium.new_page(reduced_motion="reduce")
+def test_nothing_moves_for_a_reader_who_wants_that(page):
+    page.emulate_media(reduced_motion="reduce")
     page.set_content(f"<style>p{{transition:color 2s}}</style>{sentence('words').html}")
     assert page.evaluate("getComputedStyle(document.querySelector('p')).transitionDuration") == "0s"
-    page.close()
 
 
 def _hex(colour):

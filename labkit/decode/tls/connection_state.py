@@ -143,10 +143,31 @@ class ConnectionState:
             return None
         if side.epoch == EARLY:
             return self._open_early(side, header, body)
-        self._choose_opener(side)
-        opened = side.opener.open(header, body) if side.opener else None
+        if self._skips_handshake(side):
+            opened = self._open_behind_handshake(side, header, body)
+        else:
+            self._choose_opener(side)
+            opened = side.opener.open(header, body) if side.opener else None
         side.finishing &= opened is None
         self.opened |= opened is not None and self._encrypts and (side.epoch == APPLICATION or not self._tls13)
+        return opened
+
+    def _skips_handshake(self, side: Direction) -> bool:
+        """Whether the log has the secret behind the handshake, and not the one of the handshake."""
+        _, handshake, application = LABELS[side.sender]
+        lacks = self._tls13 and side.epoch != APPLICATION and not self._secret(handshake)
+        return lacks and bool(self._secret(application)) and self._encrypts and not self._obstacle()
+
+    def _open_behind_handshake(self, side: Direction, header: bytes, body: bytes) -> tuple[int, bytes] | None:
+        """Open the first record behind the handshake; nothing else tells in clear where the handshake ends."""
+        _, handshake, application = LABELS[side.sender]
+        opener = self._opener13(cipher_of(self._server_hello.suite), self._secret(application))
+        opened = opener.open(header, body)
+        if opened:
+            side.enter(APPLICATION)
+            side.opener = opener
+        else:
+            self._say(self._missing(handshake))
         return opened
 
     def _open_early(self, side: Direction, header: bytes, body: bytes) -> tuple[int, bytes] | None:
@@ -163,6 +184,8 @@ class ConnectionState:
                 side.enter(HANDSHAKE)
                 side.opener = opener
                 return opened
+        if self._skips_handshake(side):
+            return self._open_behind_handshake(side, header, body)
         self._say(self._misfit(side))
         return None
 
@@ -214,6 +237,11 @@ class ConnectionState:
         return Opener13(cipher, secret, not draft.isdecimal() or int(draft) >= _FIRST_DRAFT_WITH_HEADER)
 
     @property
+    def outer_name(self) -> bool:
+        """Whether the server name is that of a ClientHello in which another may be encrypted."""
+        return self._client_hello is not None and self._client_hello.outer
+
+    @property
     def _client_random(self) -> bytes:
         return self._client_hello.random if self._client_hello else b""
 
@@ -236,7 +264,7 @@ class ConnectionState:
         if premasters_alone(self._secrets):
             return problems.premasters_alone(self.cipher)
         if self._client_random not in self._secrets:
-            return problems.not_in_key_log(self._client_random)
+            return problems.not_in_key_log(self._client_random, self.outer_name)
         return problems.label_missing(label, self._client_random)
 
     def _misfit(self, side: Direction) -> str:

@@ -126,7 +126,9 @@ _MEANINGS = {
     "renegotiation_info": "Ties a renegotiation to the handshake before it; empty in the first handshake (RFC 5746).",
     "heartbeat": "Whether the sender answers heartbeats (RFC 6520).",
     "next_protocol_negotiation": "A forerunner of ALPN.",
-    "encrypted_client_hello": "The true ClientHello, encrypted for the server so that its name stays private.",
+    "encrypted_client_hello": (
+        "The true ClientHello, encrypted for the server so that its name stays private; or a decoy (RFC 9849)."
+    ),
 }
 
 

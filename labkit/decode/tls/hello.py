@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 _SERVER_NAME, _TRUNCATED_MAC, _ENCRYPT_THEN_MAC, _EXTENDED_MASTER_SECRET, _TICKET = 0, 4, 22, 23, 35
 _PRE_SHARED_KEY, _EARLY_DATA, _SUPPORTED_VERSIONS = 41, 42, 43
+_ENCRYPTED_CLIENT_HELLO = 65037
 _DRAFT = 0x7F
 """The first byte of the version of a draft of TLS 1.3; the second is its number."""
 
@@ -17,7 +18,7 @@ RETRY_RANDOM = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e07
 
 _TELLING = {
     *(_SERVER_NAME, _TRUNCATED_MAC, _ENCRYPT_THEN_MAC, _EXTENDED_MASTER_SECRET, _TICKET),
-    *(_PRE_SHARED_KEY, _EARLY_DATA, _SUPPORTED_VERSIONS),
+    *(_PRE_SHARED_KEY, _EARLY_DATA, _SUPPORTED_VERSIONS, _ENCRYPTED_CLIENT_HELLO),
 }
 _EXTENSION = Struct(">HH").unpack_from
 _RANDOM = slice(6, 38)
@@ -40,6 +41,8 @@ class ClientHello(NamedTuple):
     """The ticket to resume with (RFC 5077 §3.2); empty without."""
     key_ages: tuple[int, ...] = ()
     """The obfuscated age of each pre-shared key; 0 for one that is no ticket (RFC 8446 §4.2.11)."""
+    outer: bool = False
+    """Whether another ClientHello may be encrypted in this one (RFC 9849); the extension may also be a decoy."""
 
     @property
     def resumes(self) -> tuple[bytes, ...]:
@@ -82,7 +85,8 @@ def client_hello(data: bytes) -> ClientHello:
     found = _extensions(data, position)
     name, ticket = _host_name(found.get(_SERVER_NAME, b"")), found.get(_TICKET, b"")
     ages = tuple(_key_ages(found.get(_PRE_SHARED_KEY, b"")))
-    return ClientHello(data[_RANDOM], name, _EARLY_DATA in found, suites, session, ticket, ages)
+    outer = _ENCRYPTED_CLIENT_HELLO in found
+    return ClientHello(data[_RANDOM], name, _EARLY_DATA in found, suites, session, ticket, ages, outer)
 
 
 def _key_ages(extension: bytes) -> Iterator[int]:
