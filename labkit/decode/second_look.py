@@ -11,7 +11,8 @@ from heapq import heappop, heappush
 from operator import itemgetter
 
 from labkit.capture.conversation import Conversation
-from labkit.decode.dialogue import read, spoken
+from labkit.decode.beginning import spoken
+from labkit.decode.dialogue import read
 from labkit.decode.event import TLS, Dialogue
 from labkit.decode.further import Announced, announces, as_part, joined, may_be_part
 from labkit.decode.tls import problems

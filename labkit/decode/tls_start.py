@@ -79,8 +79,9 @@ def _record_end(data: bytes, start: int) -> int:
 
 def _is_message(payload: bytes, size: int) -> bool:
     """Whether a record of this size, whose payload begins so, holds a handshake message: in clear, or as ciphertext."""
-    sealed = size >= _HEADER + _LEAST_SEALED and not is_text(payload[:_FEW])
-    return not payload or payload[0] in _HANDSHAKES or sealed
+    if not payload or payload[0] in _HANDSHAKES:
+        return True
+    return size >= _HEADER + _LEAST_SEALED and not is_text(payload[:_FEW])
 
 
 _LENGTHS = {

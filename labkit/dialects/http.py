@@ -171,8 +171,11 @@ def _title(head: bytes) -> str:
     return head.split(None, 1)[0].decode() if _REQUEST.match(head) else ""
 
 
+_NO_TEXT = re.compile(rb"[^ -~\t\r\n]")
+
+
 def _is_text(data: bytes) -> bool:
-    return not data.translate(None, bytes(range(32, 127)) + b"\t\r\n")
+    return not _NO_TEXT.search(data)  # which ends at the first byte of a picture
 
 
 def _recognises(server: bytes, client: bytes) -> bool:
