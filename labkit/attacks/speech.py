@@ -3,12 +3,10 @@
 How a dialect is written is `labkit.dialects.writing`; no protocol is named here.
 """
 
-import re
-
 from labkit.attacks.actions import Replace
 from labkit.attacks.vector import Line
 from labkit.dialects.base import CLIENT, SERVER
-from labkit.dialects.writing import Capabilities
+from labkit.dialects.writing import Capabilities, keyword
 
 _MAY_LIST = ("greeting", "untagged", "reply")
 """Kinds of phrases in which a server lists capabilities."""
@@ -54,11 +52,6 @@ def capabilities(line: Line) -> Capabilities | None:
 def offering(line: Line, wanted: Capabilities) -> bytes:
     """The line with another list of capabilities in it; only for a line in which `capabilities` finds one."""
     return line.dialect.writes.capabilities.replace(line.data, wanted)
-
-
-def keyword(capability: str) -> str:
-    """The name of a capability, without its parameters: ``AUTH``."""
-    return re.split(r"[ =]", capability, maxsplit=1)[0].upper()
 
 
 def without(line: Line, *names: str) -> bytes | None:

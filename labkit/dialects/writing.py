@@ -213,6 +213,11 @@ def offering(pattern: str, otherwise: str = "", unless: str = "") -> Callable[[C
     return find
 
 
+def keyword(capability: str) -> str:
+    """The name of a capability in upper case, without its parameters: ``AUTH``."""
+    return re.split(r"[ =]", capability, maxsplit=1)[0].upper()
+
+
 def one_a_line(text: str) -> Capabilities:
     """Capabilities that stand on a line each."""
     return tuple(text.splitlines())
