@@ -6,10 +6,7 @@ How a dialect is written is `labkit.dialects.writing`; no protocol is named here
 from labkit.attacks.actions import Replace
 from labkit.attacks.vector import Line
 from labkit.dialects.base import CLIENT, SERVER
-from labkit.dialects.writing import Capabilities, keyword
-
-_MAY_LIST = ("greeting", "untagged", "reply")
-"""Kinds of phrases in which a server lists capabilities."""
+from labkit.dialects.writing import LISTING_KINDS, Capabilities, keyword
 
 
 def asks(line: Line) -> bool:
@@ -42,7 +39,7 @@ def next_tag(line: Line) -> str:
 def capabilities(line: Line) -> Capabilities | None:
     """The capabilities that this line lists; None if it is not a list of capabilities."""
     listing = line.dialect.writes.capabilities
-    if listing is None or line.sender != SERVER or line.kind not in _MAY_LIST:
+    if listing is None or line.sender != SERVER or line.kind not in LISTING_KINDS:
         return None
     if not listing.unasked and not ((command := asked(line)) and command.title == line.dialect.ask):
         return None

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from labkit.decode.event import TEXT, TLS, Dialogue, Event
 from labkit.dialects.base import CLIENT, SERVER, Dialect
-from labkit.dialects.writing import keyword
+from labkit.dialects.writing import LISTING_KINDS, keyword
 
 
 class Step(NamedTuple):
@@ -49,13 +49,10 @@ def _asks(dialect: Dialect, event: Event) -> bool:
 
 def _offers(dialect: Dialect, event: Event) -> bool:
     listing = dialect.writes.capabilities
-    if listing is None or event.sender != SERVER or event.encrypted or event.kind not in _MAY_OFFER:
+    if listing is None or event.sender != SERVER or event.encrypted or event.kind not in LISTING_KINDS:
         return False
     token = dialect.token.upper()
     return any(token in (one.upper(), keyword(one)) for one in listing.find(event.data) or ())
-
-
-_MAY_OFFER = {"greeting", "untagged", "reply"}
 
 
 def _upgrades(dialect: Dialect, event: Event) -> bool:

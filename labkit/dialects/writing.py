@@ -20,6 +20,9 @@ and the permission to start TLS."""
 Capabilities = tuple[str, ...]
 """``("STARTTLS", "AUTH PLAIN LOGIN")``: each with its parameters."""
 
+LISTING_KINDS = ("greeting", "untagged", "reply")
+"""Kinds of phrases in which a server may list capabilities."""
+
 Reply = Callable[[str, str], bytes]
 """(text for a person, tag of the command) -> the bytes of a reply."""
 
