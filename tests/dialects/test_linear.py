@@ -31,6 +31,8 @@ def waiting_again_and_again(count: int) -> list[Turn]:
     return [(CLIENT, said), *in_pieces(SERVER, answers)]
 
 
+CHUNKED = (SERVER, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+
 HOSTILE: dict[str, tuple[Callable[[], Reader], Callable[[int], list[Turn]]]] = {
     "a reply of many lines": (SMTP.reader, lambda size: in_pieces(SERVER, b"250-x\r\n" * size + b"250 x\r\n")),
     "a reply of one line": (SMTP.reader, lambda size: in_pieces(SERVER, b"250 " + b"x" * 7 * size)),
@@ -75,12 +77,10 @@ HOSTILE: dict[str, tuple[Callable[[], Reader], Callable[[int], list[Turn]]]] = {
         HTTP.reader,
         lambda size: in_pieces(CLIENT, b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * size + b"\r\n"),
     ),
+    "the size of a chunk": (HTTP.reader, lambda size: [CHUNKED, *in_pieces(SERVER, b"0;" + b"x" * 7 * size)]),
     "the fields behind the last chunk": (
         HTTP.reader,
-        lambda size: [
-            (SERVER, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
-            *in_pieces(SERVER, b"0\r\n" + b"A: b\r\n" * size),
-        ],
+        lambda size: [CHUNKED, *in_pieces(SERVER, b"0\r\n" + b"A: b\r\n" * size)],
     ),
     "nested elements": (XMPPReader, lambda size: in_pieces(CLIENT, b"<a>" * size)),
     "a tag without an end": (XMPPReader, lambda size: in_pieces(CLIENT, b"<a " + b"b='>' " * size)),
