@@ -81,7 +81,7 @@ class _Walk:
         self._secrets = secrets
         self._text: TextLayer | None = None
         self._streams: list[Stream] = []
-        """The TLS sessions, each behind the one before; nearly always one."""
+        """The TLS sessions in order; nearly always one."""
         self._stream: Stream
         """The last of them."""
         self._inside: TextLayer | None = None
@@ -151,7 +151,7 @@ class _Walk:
             self._add(sender, TLS, kind, title, content, encrypted, wire, self._stream)
 
     def _after_preface(self, sender: str, data: bytes) -> bytes:
-        """Take what proxies say first; return what is behind it."""
+        """Take what proxies say first; return what is after it."""
         data, self._before_data[sender] = self._before_data[sender] + data, b""
         parts = self._before[sender]
         while parts and len(data) >= parts[0].size:

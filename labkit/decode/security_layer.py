@@ -1,6 +1,6 @@
-"""Where a SASL security layer begins, behind which nothing can be read here (RFC 4422 §3.7).
+"""Where a SASL security layer begins, after which nothing can be read here (RFC 4422 §3.7).
 
-Some mechanisms protect what follows the login without TLS. Each side then sends buffers behind their length in 4 bytes.
+Some mechanisms protect what follows the login without TLS. Each side then sends buffers after their length in 4 bytes.
 """
 
 import re
@@ -24,15 +24,15 @@ class LayerStart:
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
         self._looked = 0
-        """Events among which the last login was looked for."""
+        """How many events have been searched for a login."""
         self._agreed = False
-        """Whether the last of them could have agreed on a layer."""
+        """Whether the last login could have agreed on a layer."""
 
     def begins(self, events: Sequence[Event], data: bytes) -> bool:
         """Whether these bytes begin with a buffer, and the last login in `events` could have agreed on a layer."""
         if not data.startswith(_LENGTH):
             return False
-        fresh = events[min(self._looked, len(events)) :]
+        fresh = events[self._looked :]
         self._looked = len(events)
         said = (event for event in reversed(fresh) if event.sender == CLIENT and event.layer == TEXT)
         login = next((event for event in said if event.title in self._dialect.logins), None)

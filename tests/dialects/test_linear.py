@@ -78,7 +78,7 @@ HOSTILE: dict[str, tuple[Callable[[], Reader], Callable[[int], list[Turn]]]] = {
         lambda size: in_pieces(CLIENT, b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * size + b"\r\n"),
     ),
     "the size of a chunk": (HTTP.reader, lambda size: [CHUNKED, *in_pieces(SERVER, b"0;" + b"x" * 7 * size)]),
-    "the fields behind the last chunk": (
+    "the fields after the last chunk": (
         HTTP.reader,
         lambda size: [CHUNKED, *in_pieces(SERVER, b"0\r\n" + b"A: b\r\n" * size)],
     ),

@@ -51,7 +51,7 @@ class Opener13:
         return (inner[-1], inner[:-1]) if inner else None
 
     def updated(self) -> "Opener13":
-        """What opens the records after a KeyUpdate."""
+        """The opener of the records after a KeyUpdate."""
         return Opener13(self._cipher, next_secret(self._secret, self._cipher.hash_name), self._header_counts)
 
 
