@@ -13,8 +13,11 @@ from labkit.decode.dialogue import read
 GREETED = (SERVER, b"220 mx ESMTP\r\n")
 MAY_BE_TWO = [GREETED, (CLIENT, b"DATA\r\n"), (SERVER, b"354\r\n"), (CLIENT, b"hi\n.\nMAIL FROM:<a@b>\r\n\r\n.\r\n")]
 LOGGED_IN = [GREETED, (CLIENT, b"AUTH PLAIN AGEAYg==\r\n"), (SERVER, b"235 in\r\n")]
+UPGRADED = [GREETED, (CLIENT, b"STARTTLS\r\n"), (SERVER, b"220 go\r\n")]
+HELLO = bytes.fromhex("160301002b 01000027 0303") + bytes(32) + bytes.fromhex("00 0002 1301 01 00")
 HOSTILE: dict[str, Callable[[int], list[Turn]]] = {
     "a long reply to a message that may be two": lambda size: [*MAY_BE_TWO, *[(SERVER, b"250-x\r\n")] * size],
+    "what is injected before a ClientHello": lambda size: [*UPGRADED, *[(CLIENT, b"NOOP\r\n")] * size, (CLIENT, HELLO)],
     "what may begin a security layer": lambda size: [*LOGGED_IN, *[(CLIENT, b"\0\r\n")] * size],
 }
 
