@@ -95,7 +95,7 @@ class _Walk:
         self._started = "implicit"
         self._turned = False
         """Whether the TCP server has sent the ClientHello."""
-        self._handshakes = Handshakes(conversation.said)
+        self._handshakes = Handshakes(conversation.said, dialect.upgrades if dialect else ())
         self._before = {side: [part for part in before if part.sender == side] for side in _BOTH} if before else {}
         self._before_data = {CLIENT: b"", SERVER: b""}
         self._holes: set[str] = set() if is_begun(conversation) else set(_BOTH)
@@ -193,7 +193,7 @@ class _Walk:
             self._begin(sender, data)
             return
         start = self._position[sender] - len(data)
-        handshake = self._handshakes.behind(sender, start, self._asking)
+        handshake = self._handshakes.behind(sender, start)
         if handshake is None:
             self._agreed = False
             self._say(sender, data)
@@ -205,11 +205,6 @@ class _Walk:
     def _say_injected(self, sender: str, data: bytes) -> None:
         if data:
             self._add(sender, TEXT, "injected", "injected", data, False, len(data), words(self.dialect))
-
-    @property
-    def _asking(self) -> list[bytes]:
-        """The commands that ask to start TLS."""
-        return [title.upper().encode() for title in self.dialect.upgrades] if self.dialect else []
 
     def _say(self, sender: str, data: bytes) -> None:
         if self._text is None:

@@ -18,13 +18,27 @@ _LENGTH = b"\0"
 """The first byte of a length, because no buffer has 16 MiB (RFC 4752 §3.1); no text and no record begins with it."""
 
 
-def begins(dialect: Dialect, events: Sequence[Event], data: bytes) -> bool:
-    """Whether these bytes begin with a buffer, and the last login could have agreed on a layer."""
-    if not data.startswith(_LENGTH):
-        return False
-    said = (event for event in reversed(events) if event.sender == CLIENT and event.layer == TEXT)
-    login = next((event for event in said if event.title in dialect.logins), None)
-    return login is not None and _mechanism(dialect, login).upper().startswith(_MECHANISMS)
+class LayerStart:
+    """Looks for the beginning of a layer in what two sides say in a dialect."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self._looked = 0
+        """How many events have been searched for a login."""
+        self._agreed = False
+        """Whether the last login could have agreed on a layer."""
+
+    def begins(self, events: Sequence[Event], data: bytes) -> bool:
+        """Whether these bytes begin with a buffer, and the last login in `events` could have agreed on a layer."""
+        if not data.startswith(_LENGTH):
+            return False
+        fresh = events[self._looked :]
+        self._looked = len(events)
+        said = (event for event in reversed(fresh) if event.sender == CLIENT and event.layer == TEXT)
+        login = next((event for event in said if event.title in self._dialect.logins), None)
+        if login is not None:
+            self._agreed = _mechanism(self._dialect, login).upper().startswith(_MECHANISMS)
+        return self._agreed
 
 
 def _mechanism(dialect: Dialect, login: Event) -> str:

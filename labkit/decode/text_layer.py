@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import cache
 
 from labkit.decode.event import CLIENT, SERVER, TEXT, Event
-from labkit.decode.security_layer import INSIDE_LAYER, begins
+from labkit.decode.security_layer import INSIDE_LAYER, LayerStart
 from labkit.decode.words import Words
 from labkit.dialects.base import Dialect, Phrase, Reader
 from labkit.dialects.reader import begins_hello
@@ -44,11 +44,10 @@ class TextLayer:
         """Bytes on the wire since the last phrase, where they are not the phrase's own."""
         self._inflaters: dict[str, _Inflater] = {}
         self._smuggled = dialect.smuggled if dialect else None
+        self._layer_start = LayerStart(dialect) if dialect else None
         self._layered = False
-        self._sent: int | None = None
-        """The index of the client's last message, as long as only the server has spoken since; None otherwise."""
-        self._replies = b""
-        """What the server has sent since."""
+        self._sent: _Sent | None = None
+        """The client's last message, as long as only the server has spoken since; None otherwise."""
 
     def feed(self, sender: str, data: bytes, wire: int, time: float, frame: int) -> list[Phrase]:
         """Take bytes that came as `wire` bytes of TCP payload; return the phrases that are events now."""
@@ -72,13 +71,13 @@ class TextLayer:
                 self._events.append(_new(Event, event))
         if phrases and phrases[-1][1] == "message" and self._smuggled:
             sent = phrases[-1].sender == CLIENT and not self.reader.holds(CLIENT)
-            self._sent, self._replies = len(self._events) - 1 if sent else None, b""
+            self._sent = _Sent(len(self._events) - 1) if sent else None
         return phrases
 
     def _is_layered(self, sender: str, data: bytes) -> bool:
         """Whether a SASL security layer hides these bytes, in which both sides stay once one has begun."""
-        if not self._layered and self._dialect and not self.reader.holds(sender):
-            self._layered = begins(self._dialect, self._events, data)
+        if not self._layered and self._layer_start and not self.reader.holds(sender):
+            self._layered = self._layer_start.begins(self._events, data)
         return self._layered
 
     def _add(self, phrases: list[Phrase], time: float, frame: int) -> None:
@@ -89,20 +88,29 @@ class TextLayer:
 
     def _look_back(self, sender: str, data: bytes) -> None:
         """More than one reply shows that the server has read commands in the message (SMTP smuggling)."""
-        self._replies += data
+        sent = self._sent
         if sender == CLIENT:
             self._sent = None
-        elif self._replies.count(b"\n") > 1:
-            end = self._smuggled(self._events[self._sent].data)
-            if end == 0:
+            return
+        sent.replies += data
+        sent.lines += data.count(b"\n")
+        if sent.lines < 2:
+            return
+        if sent.reader is None:
+            if not self._smuggled(self._events[sent.number].data):
                 self._sent = None
-            elif len(self._dialect.reader().feed(SERVER, self._replies)) > 1:
-                self._divide(end)
+                return
+            sent.reader = self._dialect.reader()
+        sent.read += len(sent.reader.feed(SERVER, bytes(sent.replies)))
+        sent.replies.clear()
+        if sent.read > 1:
+            self._sent = None
+            self._divide(sent.number)
 
-    def _divide(self, end: int) -> None:
-        """The message ends here for the server, and commands follow."""
-        number, self._sent = self._sent, None
+    def _divide(self, number: int) -> None:
+        """Split the event at this index: its message ends earlier for the server, and commands follow."""
         message = self._events[number]
+        end = self._smuggled(message.data)
         behind = self._events[number + 1 :]
         del self._events[number:]
         clear = not (self._in_records or self._inflaters)
@@ -148,6 +156,24 @@ class TextLayer:
         if inflater.unread:
             phrases.append(Phrase(sender, "unknown", inflater.problem, inflater.unread))
         return phrases
+
+
+class _Sent:
+    """A message that the client has sent, and what the server has sent since."""
+
+    __slots__ = ("lines", "number", "read", "reader", "replies")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        """The index of its event."""
+        self.lines = 0
+        """How many lines the server has sent since."""
+        self.reader: Reader | None = None
+        """A reader for these lines alone; None before the second line."""
+        self.replies = bytearray()
+        """The server's bytes that this reader has not been given yet."""
+        self.read = 0
+        """How many replies it has returned."""
 
 
 class _Inflater:

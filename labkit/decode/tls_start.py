@@ -5,7 +5,7 @@ inside a record is read by `labkit.decode.tls`.
 """
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
 
@@ -114,32 +114,42 @@ _START = re.compile(_HELLO + b"|" + _ALERT, re.DOTALL)
 
 
 class Handshakes:
-    """Where in the bytes of each side of a conversation TLS begins; looks only when asked."""
+    """Where in the bytes of each side of a conversation TLS begins; looks only when asked.
 
-    def __init__(self, said: Sequence[Said]) -> None:
+    `upgrades` are the commands with which its client asks to start TLS.
+    """
+
+    def __init__(self, said: Sequence[Said], upgrades: Sequence[str]) -> None:
         self._said = said
+        self._upgrades = upgrades
         self._streams: dict[str, bytes] = {}
         self._ends: dict[str, list[int]] = {}
         self._starts: dict[str, list[int]] = {}
+        self._asks: re.Pattern[bytes]
+        """One of these commands, up to the end of its line."""
+        self._asked: list[int] = []
+        """Where the client says one of them behind a line feed or a space."""
 
     def ahead(self, sender: str, start: int, size: int = AHEAD) -> bytes:
         """The bytes of a side from offset `start` on, `size` at most."""
         self._look()
         return self._streams[sender][start : start + size]
 
-    def behind(self, sender: str, start: int, upgrades: Sequence[bytes]) -> int | None:
-        """The offset of the next handshake of a side; None without one before the client asks to start TLS again.
-
-        `upgrades` are the commands that ask.
-        """
+    def behind(self, sender: str, start: int) -> int | None:
+        """The offset of the next handshake of a side; None without one before the client asks to start TLS again."""
         self._look()
         starts = self._starts[sender]
         number = bisect_left(starts, start)
         if number == len(starts):
             return None
         found = starts[number]
-        asked = self._streams[CLIENT][self._at(sender, start) : self._at(sender, found)].upper()
-        return None if any(_asks(asked, upgrade) for upgrade in upgrades) else found
+        return None if self._is_asked(self._at(sender, start), self._at(sender, found)) else found
+
+    def _is_asked(self, start: int, end: int) -> bool:
+        """Whether the client asks between these offsets of its bytes, the first of which begins a phrase."""
+        number = bisect_right(self._asked, start)
+        places = (start, *self._asked[number : number + 1])
+        return any(self._asks.match(self._streams[CLIENT], place, end) for place in places)
 
     def _at(self, sender: str, offset: int) -> int:
         """How many bytes the client had sent by the chunk that holds this byte of a side, or up to its own byte."""
@@ -155,7 +165,7 @@ class Handshakes:
             stream = self._streams[side] = b"".join(chunk[4] for chunk in self._said if chunk[2] == side)
             self._ends[side] = list(accumulate(len(chunk[4]) if chunk[2] == side else 0 for chunk in self._said))
             self._starts[side] = [found.start() for found in _START.finditer(stream)]
-
-
-def _asks(said: bytes, upgrade: bytes) -> bool:
-    return re.search(rb"(?:^|[\n ])" + re.escape(upgrade) + rb"\s*\n", said) is not None
+        upgrades = b"|".join(re.escape(upgrade.encode()) for upgrade in self._upgrades) or rb"(?!)"
+        self._asks = re.compile(rb"(?:%b)\s*?\n" % upgrades, re.IGNORECASE)
+        behind = re.compile(rb"(?<=[\n ])" + self._asks.pattern, re.IGNORECASE)
+        self._asked = [found.start() for found in behind.finditer(self._streams[CLIENT])]

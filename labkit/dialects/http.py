@@ -131,14 +131,15 @@ class _Reader(BufferedReader):
     def _chunk(self, side: str) -> Phrase | None:
         """A chunk after its size; the last one has no bytes, and fields may follow it (RFC 9112 §7.1)."""
         buffer = self._buffers[side]
-        size = _CHUNK.match(buffer)
+        begin = buffer.line()
+        if not begin:
+            return None
+        size = _CHUNK.fullmatch(buffer, 0, begin)
         if size is None:
-            if b"\n" not in buffer and not self._is_long(side):
-                return None
             self._chunked.discard(side)
-            return Phrase(side, "unknown", "unknown", buffer.take(buffer.line() or self._longest))
+            return Phrase(side, "unknown", "unknown", buffer.take(begin))
         length = int(size[1], 16)
-        end = buffer.line(size.end() + length) if length else self._trailer_end(side, size.end())
+        end = buffer.line(begin + length) if length else self._trailer_end(side, begin)
         if not end and not buffer.full:
             return None
         if not length:

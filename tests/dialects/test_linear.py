@@ -1,9 +1,9 @@
 """However bytes come, reading them takes time in proportion: twice the input, about twice the time."""
 
 from collections.abc import Callable
-from time import process_time
 
 import pytest
+from proportion import assert_in_proportion
 from small_readers import XMPPReader
 from transcripts import Turn
 
@@ -30,6 +30,8 @@ def waiting_again_and_again(count: int) -> list[Turn]:
     answers = b"".join(b"t%d NO\r\n" % number for number in reversed(range(count)))
     return [(CLIENT, said), *in_pieces(SERVER, answers)]
 
+
+CHUNKED = (SERVER, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
 
 HOSTILE: dict[str, tuple[Callable[[], Reader], Callable[[int], list[Turn]]]] = {
     "a reply of many lines": (SMTP.reader, lambda size: in_pieces(SERVER, b"250-x\r\n" * size + b"250 x\r\n")),
@@ -75,12 +77,10 @@ HOSTILE: dict[str, tuple[Callable[[], Reader], Callable[[int], list[Turn]]]] = {
         HTTP.reader,
         lambda size: in_pieces(CLIENT, b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * size + b"\r\n"),
     ),
-    "the fields behind the last chunk": (
+    "the size of a chunk": (HTTP.reader, lambda size: [CHUNKED, *in_pieces(SERVER, b"0;" + b"x" * 7 * size)]),
+    "the fields after the last chunk": (
         HTTP.reader,
-        lambda size: [
-            (SERVER, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
-            *in_pieces(SERVER, b"0\r\n" + b"A: b\r\n" * size),
-        ],
+        lambda size: [CHUNKED, *in_pieces(SERVER, b"0\r\n" + b"A: b\r\n" * size)],
     ),
     "nested elements": (XMPPReader, lambda size: in_pieces(CLIENT, b"<a>" * size)),
     "a tag without an end": (XMPPReader, lambda size: in_pieces(CLIENT, b"<a " + b"b='>' " * size)),
@@ -90,29 +90,16 @@ HOSTILE: dict[str, tuple[Callable[[], Reader], Callable[[int], list[Turn]]]] = {
 }
 
 
-def seconds(make: Callable[[], Reader], said: list[Turn]) -> float:
-    """CPU time."""
-    reader, before = make(), process_time()
-    for side, data in said:
-        reader.feed(side, data)
-    return process_time() - before
+def reading(make: Callable[[], Reader], said: list[Turn]) -> Callable[[], None]:
+    def read() -> None:
+        reader = make()
+        for side, data in said:
+            reader.feed(side, data)
+
+    return read
 
 
 @pytest.mark.parametrize("what", HOSTILE)
 def test_twice_the_input_takes_about_twice_the_time(what):
     make, said = HOSTILE[what]
-    size = 500
-    while seconds(make, said(size)) < 0.02 and size < 32_000:
-        size *= 2
-    once, twice = said(size), said(2 * size)
-    # What else the machine does only adds to a time: the least of several is the nearest to the truth.
-    times: list[tuple[float, float]] = []
-    while len(times) < 4 or (len(times) < 20 and not _twice(times)):
-        times.append((seconds(make, once), seconds(make, twice)))
-    assert _twice(times), times
-
-
-def _twice(times: list[tuple[float, float]]) -> bool:
-    """Whether the longer ones took less than three times as long as the shorter ones; four times is quadratic."""
-    shorter, longer = map(min, zip(*times, strict=True))
-    return longer < 3 * shorter
+    assert_in_proportion(lambda size: reading(make, said(size)))
