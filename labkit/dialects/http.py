@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from labkit.dialects.base import CLIENT, SERVER, Dialect, Disclosed, Phrase
-from labkit.dialects.reader import LARGEST, MOST_UNANSWERED, Buffer, BufferedReader
+from labkit.dialects.reader import LARGEST, MOST_UNANSWERED, BufferedReader
 from labkit.dialects.writing import Writer, lines, untagged_command
 
 _REQUEST = re.compile(rb"(?:GET|HEAD|POST|PUT|DELETE|OPTIONS|CONNECT|PATCH|TRACE) +\S+ +HTTP/1\.[01]\r?\n")
@@ -24,6 +24,8 @@ _TO_THE_END = -1
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _LONGEST_HEAD_END = 4
 """Bytes."""
+_BLANK_LINE = re.compile(rb"\n\s*\n")
+"""With the end of the line before it."""
 _POLICY = "/.well-known/mta-sts.txt"
 _CONTENT, _CHUNK_TITLE = "content", "chunk"
 _KINDS = {CLIENT: "command", SERVER: "reply"}
@@ -69,9 +71,9 @@ class _Reader(BufferedReader):
         self._chunked: set[str] = set()
         """The sides that send content in chunks now."""
         self._asked: deque[str] = deque(maxlen=MOST_UNANSWERED)
-        """The methods of the requests without a response."""
+        """The methods of the requests that have no response yet."""
         self._searched = {CLIENT: 0, SERVER: 0}
-        """Up to which of all bytes of each side no head ends."""
+        """Side -> up to which of all its bytes no head, and no trailer, ends."""
 
     def begun(self, sender: str) -> tuple[str, str]:
         if sender in self._chunked:
@@ -127,7 +129,7 @@ class _Reader(BufferedReader):
         return self._said(side, _CONTENT, data)
 
     def _chunk(self, side: str) -> Phrase | None:
-        """A chunk behind its size; the last one has no bytes, and fields may follow it (RFC 9112 §7.1)."""
+        """A chunk after its size; the last one has no bytes, and fields may follow it (RFC 9112 §7.1)."""
         buffer = self._buffers[side]
         size = _CHUNK.match(buffer)
         if size is None:
@@ -136,27 +138,29 @@ class _Reader(BufferedReader):
             self._chunked.discard(side)
             return Phrase(side, "unknown", "unknown", buffer.take(buffer.line() or self._longest))
         length = int(size[1], 16)
-        end = buffer.line(size.end() + length) if length else _trailer_end(buffer, size.end())
+        end = buffer.line(size.end() + length) if length else self._trailer_end(side, size.end())
         if not end and not buffer.full:
             return None
         if not length:
             self._chunked.discard(side)
         return self._said(side, _CHUNK_TITLE, buffer.take(end or LARGEST))
 
+    def _trailer_end(self, side: str, start: int) -> int:
+        """Where the blank line ends that stands after the fields that follow the last chunk; 0 without one."""
+        buffer = self._buffers[side]
+        start = max(start, self._searched[side] - buffer.taken)
+        while end := buffer.line(start):
+            if _BLANK_LINE.fullmatch(buffer, start - 1, end):
+                return end
+            start = end
+        self._searched[side] = buffer.taken + start
+        return 0
+
     def _said(self, side: str, title: str, data: bytes) -> Phrase:
         return Phrase(side, _KINDS[side] if _is_text(data) else "message", title, data)
 
     def _is_long(self, side: str) -> bool:
         return len(self._buffers[side]) >= self._longest
-
-
-def _trailer_end(data: Buffer, start: int) -> int:
-    """Where the blank line ends that stands behind the fields that follow the last chunk; 0 without one."""
-    while end := data.find(b"\n", start) + 1:
-        if not data[start:end].strip():
-            return end
-        start = end
-    return 0
 
 
 def _title(head: bytes) -> str:
@@ -167,8 +171,11 @@ def _title(head: bytes) -> str:
     return head.split(None, 1)[0].decode() if _REQUEST.match(head) else ""
 
 
+_NO_TEXT = re.compile(rb"[^ -~\t\r\n]")
+
+
 def _is_text(data: bytes) -> bool:
-    return not data.translate(None, bytes(range(32, 127)) + b"\t\r\n")
+    return not _NO_TEXT.search(data)  # which ends at the first byte of a picture
 
 
 def _recognises(server: bytes, client: bytes) -> bool:

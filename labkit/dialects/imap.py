@@ -25,6 +25,7 @@ from labkit.dialects.writing import (
 )
 
 _COMMAND = re.compile(rb"([^\s*+]+)[ \t]+((?:UID +)?[A-Z]+)", re.IGNORECASE)
+_UNKNOWN = "unknown command"
 _DONE = re.compile(rb"DONE\s*$", re.IGNORECASE)
 _BRINGS_MAIL = {"APPEND", "REPLACE", "UID REPLACE"}
 _MAILBOX_AS_LITERAL = re.compile(rb"\S+ +(?:APPEND|(?:UID +)?REPLACE +\S+) +\{", re.IGNORECASE)
@@ -50,7 +51,10 @@ class _Reader(TaggedLineReader):
 
     def _named(self, line: bytes) -> tuple[bytes, str]:
         match = _COMMAND.match(line)
-        return (match[1], _verb(match[2])) if match else (b"", _without_tag(line))
+        if match is None:
+            return b"", _without_tag(line)
+        header = match[1].endswith(b":")  # ``Connection: close`` of a browser that was diverted here
+        return match[1], _UNKNOWN if header else _verb(match[2])
 
     def _has_mail(self, line: bytes, first: bool) -> bool:
         return self._verb in _BRINGS_MAIL and not (first and _MAILBOX_AS_LITERAL.match(line))
@@ -85,11 +89,11 @@ class _Reader(TaggedLineReader):
 
 def _verb(text: bytes) -> str:
     verb = " ".join(text.decode().upper().split())
-    return verb if verb in COMMANDS else "unknown command"
+    return verb if verb in COMMANDS else _UNKNOWN
 
 
 def _without_tag(line: bytes) -> str:
-    return "DONE" if _DONE.match(line) else "unknown command"
+    return "DONE" if _DONE.match(line) else _UNKNOWN
 
 
 def _messages(data: bytes) -> list[tuple[int, int]]:
@@ -113,7 +117,7 @@ def _recognises(server: bytes, client: bytes) -> bool:
     return _GREETING.match(server) is not None or (not server and _FIRST.match(client) is not None)
 
 
-# ---- what commands and responses tell
+# ---- what commands and responses disclose
 
 
 def _string(name: str, behind: str = r"\s*$") -> str:
@@ -146,6 +150,9 @@ def _login(data: bytes) -> Iterator[Disclosed]:
 
 
 _TAG = r"[^*\s]\S* +"
+_FLAGS = r"(?P<flags>(?=[^()\r\n]*(?<=[(\s])[^\\()\s])[^()\r\n]+)"
+"""Flags among which is a keyword, which a person or a program has chosen (RFC 9051 §2.3.2)."""
+_STORED = rf"{_TAG}(?:UID +)?STORE +\S+ +(?:\([^)\r\n]*\) +)?[+-]?FLAGS(?:\.SILENT)? +\(?{_FLAGS}"
 _MAILBOX = r"\S+ +[A-Z]+ +" + _string("mailbox")
 _SEARCH = rf"(?s){_TAG}(?:UID +)?[A-Z]+ +(?P<search>\S(?:.*\S)?)"
 _LISTED = r"\* +[A-Z]+ +\([^)]*\) +\S+ +" + _string("mailbox")
@@ -179,13 +186,19 @@ _ENVELOPE = " +".join(
     )
 )
 """RFC 9051 §7.5.2: date, subject, from, sender, reply-to, to, cc, bcc, in-reply-to, message-id."""
+_SAID_IN_QUOTES = r'(?=(?s:.*)"(?<=VIEW "|TEXT "|...[]> ] "))'
+"""Whether a quoted string may be the text of a message. `re` looks for a quote from the end much faster than for the
+words before it, and a message in a literal, of whatever size, seldom has such a one."""
 
 _DISCLOSES = {
     "LOGIN": _login,
     "LIST": f"(?:{_LISTED}|{_ASKED_FOR})",
     "LSUB": f"(?:{_LISTED}|{_ASKED_FOR})",
     "STATUS": r"\S+ +STATUS +" + _string("mailbox", r"\s*\("),
-    "APPEND": r"\S+ +APPEND +" + _string("mailbox", r"\s+[({\"]"),
+    "APPEND": r"\S+ +APPEND +" + _string("mailbox", r"\s+[({\"]") + rf"(?: +\({_FLAGS})?",
+    "STORE": _STORED,
+    "UID STORE": _STORED,
+    "FLAGS": rf"\* +FLAGS +\({_FLAGS}",
     "REPLACE": r"\S+ +REPLACE +\S+ +" + _string("mailbox", r"\s+[({\"]"),
     "UID REPLACE": r"\S+ +UID +REPLACE +\S+ +" + _string("mailbox", r"\s+[({\"]"),
     "RENAME": r"\S+ +RENAME +" + _string("mailbox", r"\s") + " +" + _string("new_mailbox"),
@@ -197,8 +210,9 @@ _DISCLOSES = {
     "NOTIFY": rf"{_TAG}NOTIFY +SET +(?P<notify>[^\r\n]+)",
     "ID": r"\S+ +ID +\((?P<program>[^)]+)\)",
     "FETCH": (
-        rf"(?:\* +\d+ +FETCH +(?=(?:.*?ENVELOPE +\({_ENVELOPE})?)"
-        r'(?:(?s:.*?)(?:PREVIEW|RFC822\.TEXT|BODY\[[^]"]*\](?:<\d+>)?) +"(?P<message>(?:[^"\\]|\\.)+)")?'
+        rf"(?:\* +\d+ +FETCH +(?=(?:.*?ENVELOPE +\({_ENVELOPE})?)(?=(?:[^\r\n]*?\bFLAGS +\({_FLAGS})?)"
+        rf"(?:{_SAID_IN_QUOTES}(?s:.*?)"
+        r'(?:PREVIEW|RFC822\.TEXT|BODY\[[^]"]*\](?:<\d+>)?) +"(?P<message>(?:[^"\\]|\\.)+)")?'
         r'|[^\r\n]*?"(?:FILE)?NAME\*?" +"(?P<attachment>(?:[^"\\]|\\.)+)")'
     ),
     **dict.fromkeys(
@@ -244,8 +258,10 @@ def _steal(tag: str, account: Credentials, login: int) -> bytes:
 
 
 _ON_MESSAGES = ("FETCH", "STORE", "COPY", "MOVE", "EXPUNGE", "SEARCH", "SORT", "THREAD")
-_ON_MAILBOXES = ("SELECT", "EXAMINE", "LIST", "STATUS", "DELETE", "RENAME")
-"""Not CREATE, which many programs say of a mailbox that may be there; nor CLOSE, which browsers say, too."""
+_ON_MAILBOXES = (
+    *("SELECT", "EXAMINE", "LIST", "LSUB", "STATUS", "CREATE", "DELETE", "RENAME", "SUBSCRIBE", "UNSUBSCRIBE", "CLOSE"),
+    *("SETACL", "DELETEACL", "SETQUOTA", "SETMETADATA"),
+)
 _WORKS = (*_ON_MAILBOXES, *_ON_MESSAGES, *(f"UID {verb}" for verb in _ON_MESSAGES))
 
 
@@ -316,6 +332,11 @@ IMAP = Dialect(
     logins=("LOGIN", "AUTHENTICATE"),
     delivers=("APPEND", "REPLACE", "UID REPLACE"),
     works=_WORKS,
+    changes=(
+        r"(?:CREATE|DELETE|RENAME|SUBSCRIBE|UNSUBSCRIBE|CLOSE|SETACL|DELETEACL|SETQUOTA|SETMETADATA"
+        r"|(?:UID +)?(?:STORE|COPY|MOVE|EXPUNGE))\b"
+    ),
+    makes=("CREATE",),
     commands=COMMANDS,
     replies=REPLIES,
     capabilities=CAPABILITIES,

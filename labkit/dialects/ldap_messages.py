@@ -32,6 +32,7 @@ OPERATIONS = {
     0x79: "IntermediateResponse",
 }
 """Tag of the operation -> its name (RFC 4511 §4.2 to §4.13)."""
+_DELETES = 0x4A
 _CONSTRUCTED = 0x20
 """The bit of a tag whose content is elements (X.690 §8.1.2.5)."""
 _DEEPEST = 20
@@ -83,7 +84,7 @@ class LDAPMessage(NamedTuple):
     operation: int
     """The tag of the operation."""
     parts: list[Element]
-    """The elements in the operation."""
+    """The elements in the operation; of a DelRequest itself, which is the name of an entry (RFC 4511 §4.8)."""
 
 
 def message(data: bytes) -> LDAPMessage | None:
@@ -92,7 +93,9 @@ def message(data: bytes) -> LDAPMessage | None:
     inner = list(elements(outer.content)) if outer and outer.tag == SEQUENCE else []
     if len(inner) < 2 or inner[0].tag != INTEGER or inner[1].tag not in OPERATIONS:
         return None
-    return LDAPMessage(int.from_bytes(inner[0].content, "big"), inner[1].tag, list(elements(inner[1].content)))
+    operation = inner[1]
+    parts = [operation] if operation.tag == _DELETES else list(elements(operation.content))
+    return LDAPMessage(int.from_bytes(inner[0].content, "big"), operation.tag, parts)
 
 
 def envelope(identifier: int, operation: int, *parts: bytes) -> bytes:

@@ -136,7 +136,7 @@ _TEXT_REPLIES = {
     "NEWNEWS": "230",
     "NEWGROUPS": "231",
 }
-"""Command -> the code behind which lines up to a single dot follow (RFC 3977 §3.2)."""
+"""Command -> the code after which lines up to a single dot follow (RFC 3977 §3.2)."""
 _CODE = re.compile(rb"([1-5]\d\d)(?=[ \r\n])")
 
 
@@ -254,7 +254,7 @@ NNTP = Dialect(
     messages=_messages,
     logins=("AUTHINFO USER", "AUTHINFO PASS", "AUTHINFO SASL", "AUTHINFO SIMPLE"),
     delivers=("POST", "IHAVE", "TAKETHIS"),
-    works=("GROUP", "LISTGROUP", "ARTICLE", "HEAD", "BODY", "STAT", "OVER", "XOVER", "HDR", "XHDR"),
+    works=("GROUP", "LISTGROUP", "ARTICLE", "HEAD", "BODY", "STAT", "OVER", "XOVER", "HDR", "XHDR", "NEWNEWS"),
     sasl=r"\s*AUTHINFO\s+SASL\s+(?P<mechanism>\S+)(?:[ \t]+(?P<initial>\S+))?",
     reader=_Reader,
     writes=WRITER,

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from labkit.dialects.base import CLIENT, SERVER, Dialect, Phrase
 from labkit.dialects.framing.binary_records import REPLY, BinaryRecordReader, BinaryRecords, counted, fixed
 from labkit.dialects.postgresql_disclosed import reveals
+from labkit.dialects.postgresql_transactions import undone
 from labkit.dialects.reader import COMMAND, WAIT, Buffer
 from labkit.dialects.writing import GO_AHEAD, LATER, REFUSED, Injected, Reply, Writer
 
@@ -331,6 +332,7 @@ POSTGRESQL = Dialect(
     again="StartupMessage",
     concludes="ReadyForQuery",
     accepts=lambda title, _: _ACCEPTED.get(title),
+    undone=undone,
     logins=("StartupMessage", "PasswordMessage", "SASLInitialResponse", "SASLResponse"),
     delivers=("Query", "Execute"),
     steps={

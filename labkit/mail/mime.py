@@ -5,6 +5,7 @@ some of them. Time grows with the size of a message and no faster. Nothing here 
 """
 
 import re
+from binascii import a2b_uu
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,7 +21,9 @@ _LONGEST_ADDRESSES = 64 << 10
 _BLANK_LINE = re.compile(rb"^\r?\n", re.MULTILINE)
 _FIELD = re.compile(rb"^([!-9;-~]+)[ \t]*:(.*(?:\n[ \t].*)*)\n?", re.MULTILINE)
 _FIELDS = re.compile(rb"(?:>?From .*\n)?(?:[!-9;-~]+[ \t]*:.*(?:\n|\Z)(?:[ \t].*(?:\n|\Z))*)+(?:\r?\n)?")
-"""The fields at the beginning of a message, and the blank line behind them; some programs put an mbox line before."""
+"""The fields at the beginning of a message, and the blank line after them; some programs put an mbox line before."""
+_UUENCODED = re.compile(rb"^begin [0-7]{3,4} ([^\r\n]+)\r?\n((?>[ -`][ -`]*\r?\n)*+)end[ \t]*\r?$", re.MULTILINE)
+"""A uuencoded file, from its name to ``end`` (POSIX, uuencode)."""
 _TYPE = re.compile(rb"\s*([^\s/;\"]+)/([^\s/;\"]+)\s*(?:;|\Z|\()")
 _PARAMETER = re.compile(rb";\s*([^\s;=\"]+)\s*=\s*(?:\"((?:[^\"\\]|\\.)*)(?:\"|\Z)|([^;]*))", re.DOTALL)
 _SECTION = re.compile(r"(.+?)(?:\*(\d{1,4}))?(\*?)")
@@ -44,7 +47,7 @@ class Entity:
         return self.start + len(self.header)
 
     def field(self, name: str) -> bytes | None:
-        """The first field of that name: what stands behind the colon, in one line."""
+        """The first field of that name: what stands after the colon, in one line."""
         return self._first.get(name.lower().encode())
 
     def fields(self, names: Collection[str], without: bool) -> bytes:
@@ -153,6 +156,12 @@ class Entity:
         first = unbase64(armour[1])[:1] if armour else b""
         return "OpenPGP" if first and _packet(first[0]) in _SEALED_PACKETS else ""
 
+    @cached_property
+    def uuencoded(self) -> "tuple[tuple[str, int, int], ...]":
+        """Files within the text, as was usual before MIME: name, offsets in the body of the first byte and the one
+        after the last."""
+        return tuple((field_text(one[1]), *one.span()) for one in _UUENCODED.finditer(self.body))
+
     @property
     def file_name(self) -> str:
         """What an attachment is called; empty where it has no name."""
@@ -168,7 +177,26 @@ class Entity:
         return text(decode(self.body), charset).rstrip("\r\n")
 
 
-_ENCODINGS: dict[bytes, Callable[[bytes], bytes]] = {b"base64": unbase64, b"quoted-printable": decodestring}
+def _uudecoded(body: bytes) -> bytes:
+    """The first file in a body that is one; the body as it is where there is none."""
+    found = _UUENCODED.search(body)
+    return b"".join(map(_uudecoded_line, found[2].splitlines())) if found else body
+
+
+def _uudecoded_line(line: bytes) -> bytes:
+    """A line whose first letter tells how many bytes it has; what some programs add to its end is cut off."""
+    size = (line[0] - 32) % 64
+    try:
+        return a2b_uu(line[: 1 + (size + 2) // 3 * 4])
+    except ValueError:
+        return line
+
+
+_ENCODINGS: dict[bytes, Callable[[bytes], bytes]] = {
+    b"base64": unbase64,
+    b"quoted-printable": decodestring,
+    **dict.fromkeys((b"x-uuencode", b"uuencode", b"x-uue"), _uudecoded),
+}
 
 
 _MESSAGES = {("message", "rfc822"), ("message", "global")}

@@ -16,7 +16,16 @@ _LONGEST_SCRIPT = 64 << 10
 _BEFORE_TLS = ("CAPABILITY", "STARTTLS", "NOOP", "LOGOUT")
 """Commands that are carried out where TLS is required."""
 _BEFORE_LOGIN = (*_BEFORE_TLS, "AUTHENTICATE")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _ARGUMENT = re.compile(r' +(?:"((?:[^"\\]|\\.)*)"|\{(\d{1,9})\+\}$)')
+
+
+def _quoted(text: str) -> str:
+    """A name or a tag as a quoted string (RFC 5804 §4). Raises `NegativeReply` where it has control characters, which a
+    name must not have (§1.6)."""
+    if _CONTROL.search(text):
+        raise NegativeReply("A name or a tag has no control characters")
+    return '"' + re.sub(r'(["\\])', r"\\\1", text) + '"'
 
 
 class ManageSieveServer(Server):
@@ -113,7 +122,7 @@ class _Session(CommandSession):
         await self.say('OK "Logged in"')
 
     async def _noop(self, arguments: list[str]) -> None:
-        await self.say(f'OK (TAG "{arguments[0]}") "Still here"' if arguments else 'OK "Still here"')
+        await self.say(f'OK (TAG {_quoted(arguments[0])}) "Still here"' if arguments else 'OK "Still here"')
 
     async def _logout(self, _: list[str]) -> None:
         self.open = False
@@ -121,11 +130,12 @@ class _Session(CommandSession):
 
     async def _listscripts(self, _: list[str]) -> None:
         names = [name for user, name in self.server.scripts if user == self._user]
-        await self.say(*(f'"{name}"' for name in names), 'OK "That is all"')
+        await self.say(*map(_quoted, names), 'OK "That is all"')
 
     async def _putscript(self, arguments: list[str]) -> None:
         if len(arguments) != 2:
             raise NegativeReply("PUTSCRIPT takes a name and a script")
+        _quoted(arguments[0])
         self.server.scripts[self._user, arguments[0]] = arguments[1].encode()
         await self.say('OK "Stored"')
 

@@ -92,9 +92,12 @@ def _version(session: TLSSession, dialogue: Dialogue) -> str:
 
 def _server_name(session: TLSSession, dialogue: Dialogue) -> str:
     said = any(event.title in _CLIENT_HELLOS for event in dialogue.events)
+    if session.outer_name:
+        return f"{_OUTER} {session.server_name or 'none'}, beside encrypted_client_hello, which may hold another"
     return f"server name {session.server_name}" if session.server_name else _NO_NAME[said]
 
 
+_OUTER = "outer server name"
 _CLIENT_HELLOS = ("ClientHello", "CLIENT-HELLO")
 _NO_NAME = {True: "no server name sent", False: "server name not seen"}
 
@@ -107,7 +110,7 @@ def _state(session: TLSSession) -> str:
 
 
 def _afterwards(events: Sequence[Event]) -> str:
-    """A sentence on clear text behind TLS; empty where there is none."""
+    """A sentence on clear text after TLS; empty where there is none."""
     behind = dropwhile(lambda event: not event.encrypted, events)
     clear = any(event.layer == TEXT and not event.encrypted for event in behind)
     return " Behind TLS, the conversation goes on in clear text." if clear else ""

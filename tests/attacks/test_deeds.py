@@ -91,6 +91,20 @@ CASES = {
     "a search that is refused": (143, IMAP + "C: c SEARCH X\nS: c BAD what", "refused SEARCH"),
     "a mailbox that stays": (143, IMAP + "C: c DELETE x\nS: c NO none", "refused DELETE"),
     "a number without a mail": (143, IMAP + "C: c FETCH 9 BODY[]\nS: c BAD none", "refused FETCH"),
+    "a mailbox that cannot be made": (143, IMAP + "C: c CREATE x\nS: c NO not allowed\nC: d LOGOUT", "refused CREATE"),
+    "a mailbox that is there already": (
+        143,
+        IMAP + 'C: c CREATE "x"\nS: c NO it is there\nC: d APPEND x {5+}\nC: hello\nS: d OK',
+        "done",
+    ),
+    "a mailbox that is as little there as before": (
+        143,
+        IMAP + "C: c CREATE x\nS: c NO no\nC: d SELECT x\nS: d NO none\nC: e STATUS xy ()\nS: e OK",
+        "refused CREATE",
+    ),
+    "a mailbox that does not close": (143, IMAP + "C: c CLOSE\nS: c BAD none is open", "refused CLOSE"),
+    "a mailbox that is not subscribed": (143, IMAP + "C: c SUBSCRIBE x\nS: c NO none", "refused SUBSCRIBE"),
+    "a browser": (143, GREETED + "C: GET / HTTP/1.1\nS: GET BAD\nC: Connection: close\nS: Connection: BAD", "nothing"),
     # mail that is brought
     "an APPEND": (143, IMAP + "C: c APPEND x {5+}\nC: hello\nS: c OK", "done"),
     "an APPEND refused before the mail": (143, IMAP + "C: c APPEND x {5}\nS: c NO none", "refused APPEND"),
@@ -207,6 +221,15 @@ CASES = {
     "a file that gets another name": (21, FTP + "C: RNFR x\nS: 350 to?\nC: RNTO y\nS: 250 done", "done"),
     "a file that gets no other name": (21, FTP + "C: RNFR x\nS: 350 to?\nC: QUIT\nS: 221 bye", "open"),
     "a file that is not there to be renamed": (21, FTP + "C: RNFR x\nS: 550 none\nC: QUIT\nS: 221 bye", "refused RNFR"),
+    "a folder that cannot be made": (21, FTP + "C: MKD x\nS: 550 no\nC: QUIT\nS: 221 bye", "refused MKD"),
+    "a folder that is there already": (21, FTP + "C: MKD /x\nS: 521 it is there\nC: CWD /x\nS: 250 in", "done"),
+    "a folder that holds a file already": (
+        21,
+        FTP + "C: MKD x\nS: 550 there\nC: STOR x/y\nS: 150 go\nS: 226 done",
+        "done",
+    ),
+    "facts about a file that is not there": (21, FTP + "C: MLST x\nS: 550 none", "refused MLST"),
+    "the folder above the first one": (21, FTP + "C: CDUP\nS: 550 none", "refused CDUP"),
     "a file from its middle": (21, FTP + "C: REST 9\nS: 350 from there\nC: RETR x\nS: 150 here\nS: 226 done", "done"),
     "a script that was given": (4190, SIEVE + 'C: GETSCRIPT "a"\nS: {5}\nS: keep;\nS: OK', "done"),
     "no room for a script": (4190, SIEVE + 'C: HAVESPACE "a" 9\nS: NO (QUOTA) "full"', "refused HAVESPACE"),
@@ -309,6 +332,18 @@ def spnego(code):
 
 ANONYMOUS = [binds(1, element(0x80)), bound(1, 0)]
 SEARCH = (CLIENT, envelope(2, 0x63, element(STRING, b"dc=lab"), number(2, ENUMERATED), number(0, ENUMERATED)))
+
+
+def deletes(number_, name):
+    """A DelRequest."""
+    return CLIENT, envelope(number_, 0x4A, name)
+
+
+def deleted(number_, code):
+    """The answer to it."""
+    return SERVER, envelope(number_, 0x6B, number(code, ENUMERATED), element(STRING), element(STRING))
+
+
 FOUND = [(SERVER, entry(2, f"uid=u{one}", {})) for one in range(300)]
 BEGUN = [(CLIENT, startup({"user": "alice"})), (SERVER, message(b"R", bytes(4)) + message(b"Z", b"I"))]
 ROW = message(b"D", b"\0\1\0\0\0\2hi")
@@ -318,6 +353,20 @@ COPYING = [
     *(*BEGUN, (CLIENT, message(b"Q", b"copy t from stdin\0")), (SERVER, message(b"G", bytes(3)))),
     (CLIENT, message(b"d", b"hello\n") + message(b"c", b"")),
 ]
+
+
+def asks(text, *answers, state=b"I"):
+    """A query, and its answers up to the end: the tags of what was done, or errors."""
+    said = b"".join(message(b"C", one.encode() + b"\0") if isinstance(one, str) else one for one in answers)
+    return [(CLIENT, message(b"Q", text.encode() + b"\0")), (SERVER, said + message(b"Z", state))]
+
+
+FAILS = error("22012", "no")
+INSERTS = asks("insert into t values (1)", "INSERT 0 1", state=b"T")
+OPENS = [*BEGUN, *asks("begin", "BEGIN", state=b"T"), *INSERTS]
+BACK = asks("rollback to a", "ROLLBACK", state=b"T")
+MARKED = asks("savepoint a", "SAVEPOINT", state=b"T")
+LEAVES = (CLIENT, message(b"X", b""))
 
 STEP = message(b"P", b"\0x\0\0\0") + message(b"B", bytes(8)) + message(b"E", bytes(5))
 STEPPED = message(b"1", b"") + message(b"2", b"") + message(b"C", b"OK\0")
@@ -343,6 +392,69 @@ RECORDS = {
     "rows that are brought": (5432, [*COPYING, (SERVER, message(b"C", b"COPY 1\0"))], "done"),
     "rows that are refused": (5432, [*COPYING, (SERVER, error("22P02", "no"))], "refused Query"),
     "rows without an end": (5432, COPYING, "open"),
+    "a transaction that is committed": (5432, [*OPENS, *asks("commit", "COMMIT"), LEAVES], "done"),
+    "a transaction that is not committed": (5432, [*OPENS, LEAVES], "open"),
+    "a transaction that is rolled back": (5432, [*OPENS, *asks("rollback", "ROLLBACK"), LEAVES], "open"),
+    "a transaction that fails": (
+        5432,
+        [*OPENS, *asks("x", FAILS, state=b"E"), *asks("commit", "ROLLBACK")],
+        "refused Query",
+    ),
+    "a transaction in one query": (
+        5432,
+        [*BEGUN, *asks("begin; insert; commit", "BEGIN", "INSERT 0 1", "COMMIT")],
+        "done",
+    ),
+    "half a transaction in one query": (
+        5432,
+        [*BEGUN, *asks("begin; insert", "BEGIN", "INSERT 0 1", state=b"T")],
+        "open",
+    ),
+    "a second transaction that is not committed": (
+        5432,
+        [*OPENS, *asks("commit", "COMMIT"), *OPENS[2:], LEAVES],
+        "open",
+    ),
+    "a transaction that cannot be committed, and another": (
+        5432,
+        [*OPENS, *asks("commit", FAILS), *asks("begin", "BEGIN", state=b"T"), *asks("commit", "COMMIT")],
+        "open",
+    ),
+    "two entries that go, of which one stays": (
+        389,
+        [*ANONYMOUS, deletes(2, b"uid=a"), deleted(2, 50), deletes(3, b"uid=b"), deleted(3, 0)],
+        "refused DelRequest",
+    ),
+    "a transaction that only reads": (
+        5432,
+        [*BEGUN, *asks("begin", "BEGIN", state=b"T"), *asks("select 1", "SELECT 1", state=b"T"), LEAVES],
+        "done",
+    ),
+    "a return to a savepoint behind the change": (
+        5432,
+        [*OPENS, *MARKED, *BACK, *asks("commit", "COMMIT")],
+        "done",
+    ),
+    "a return to a savepoint before the change": (
+        5432,
+        [*OPENS[:4], *MARKED, *INSERTS, *BACK, *asks("commit", "COMMIT")],
+        "open",
+    ),
+    "the whole rolled back behind a savepoint": (5432, [*OPENS, *MARKED, *asks("rollback", "ROLLBACK")], "open"),
+    "rows that are brought and not committed": (
+        5432,
+        [*OPENS[:4], *COPYING[2:], (SERVER, message(b"C", b"COPY 1\0") + message(b"Z", b"T")), LEAVES],
+        "open",
+    ),
+    "steps that are not committed": (
+        5432,
+        [
+            *OPENS[:4],
+            (CLIENT, STEP + message(b"S", b"")),
+            (SERVER, STEPPED.replace(b"OK", b"DO") + message(b"Z", b"T")),
+        ],
+        "open",
+    ),
     "two steps of which the second fails": (
         5432,
         [
@@ -360,6 +472,40 @@ RECORDS = {
     ),
     "a database that is not there": (5432, [BEGUN[0], (SERVER, error("3D000", "no"))], "refused login"),
 }
+
+
+STREAM = "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' {}>"
+IQ = "<iq type='{}' id='{}'/>"
+INSIDE = [(CLIENT, "<auth mechanism='PLAIN'>AGFsaWNlAGh1bnRlcjI=</auth>"), (SERVER, "<success/>")]
+STANZAS = {
+    "an iq": ([(CLIENT, IQ.format("set", "a")), (SERVER, IQ.format("result", "a"))], "done"),
+    "an iq that is refused": ([(CLIENT, IQ.format("set", "a")), (SERVER, IQ.format("error", "a"))], "refused iq"),
+    "an iq without an answer": ([(CLIENT, IQ.format("set", "a"))], "open"),
+    "two of which the first is refused later": (
+        [
+            (CLIENT, IQ.format("set", "a") + IQ.format("get", "b")),
+            (SERVER, IQ.format("result", "b") + IQ.format("error", "a")),
+        ],
+        "refused iq",
+    ),
+    "a question of the server between": (
+        [
+            (CLIENT, IQ.format("set", "a")),
+            (SERVER, IQ.format("get", "x")),
+            (CLIENT, IQ.format("error", "x")),
+            (SERVER, IQ.format("result", "a")),
+        ],
+        "done",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STANZAS)
+def test_what_became_of_an_iq_is_what_the_stanza_of_its_id_says(name):
+    turns, expected = STANZAS[name]
+    opened = [(CLIENT, STREAM.format("to='x'")), (SERVER, STREAM.format("id='1'"))]
+    turns = [(side, text.encode()) for side, text in [*opened, *INSIDE, *turns]]
+    assert became(5222, turns) == expected
 
 
 def test_what_a_directory_and_a_database_give_out_in_clear_is_read():

@@ -133,6 +133,13 @@ MAY_HAVE_BEEN_DONE = {
     "an upload cut off": (143, IMAP + "C: b APPEND x {50}\nS: + go\nC: hello", False),
     "an upload that was never begun": (143, IMAP + "C: b APPEND x {50}\nS: + go\nC: c LOGOUT\nS: c OK", False),
     "a mail that is asked for": (143, IMAP + "C: b FETCH 1 BODY[]", False),
+    "a copy": (143, IMAP + "C: b COPY 1 x", True),
+    "flags, by unique numbers": (143, IMAP + "C: b UID STORE 1 +FLAGS (\\Deleted)", True),
+    "half a command": (143, IMAP + "C: b COPY 1 {9}", False),
+    "an expunge": (143, IMAP + "C: b EXPUNGE", True),
+    "a search": (143, IMAP + "C: b SEARCH ALL", False),
+    "a file that goes": (21, "S: 220 FTP ready\nC: DELE x", True),
+    "a file that is read": (21, "S: 220 FTP ready\nC: RETR x", False),
     "an article": (119, "S: 200 NNTP ready\nC: POST\nS: 340 go\nC: x: y\nC: \nC: hello\nC: .", True),
     "no article": (119, "S: 200 NNTP ready\nC: POST\nS: 340 go", False),
     "a file, which crosses elsewhere": (21, "S: 220 FTP ready\nC: STOR x\nS: 150 go", True),
@@ -163,6 +170,15 @@ def test_a_mail_that_was_taken_though_the_victim_was_not_told_is_not_done_as_it_
     found = verdict(lab, interceptor)
     assert len(server.stored) == 1 and found.outcome == "broken"
     assert found.why == "the server did the victim's message, and the victim was not told"
+
+
+@pytest.mark.parametrize(("leaves", "outcome"), ((True, "unharmed"), (False, "unknown")))
+def test_a_program_that_is_gone_behind_its_login_may_have_wanted_more(lab, leaves, outcome):
+    with attacked(lab, []) as (_, interceptor, client):
+        if leaves:
+            client.quit()
+    found = verdict(lab, interceptor)
+    assert found.outcome == outcome and (leaves or "without a farewell" in found.why), found
 
 
 def test_a_mail_that_was_cut_off_was_not_taken(lab):

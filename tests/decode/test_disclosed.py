@@ -51,6 +51,17 @@ CASES: list[tuple[Dialect, str, list[tuple[str, str]]]] = [
     (IMAP, "C: a APPEND Sent (\\Seen) {12+}\nC: Subject: hi\nC: ", [("mailbox", "Sent"), ("subject", "hi")]),
     (
         IMAP,
+        "C: a APPEND Sent (\\Seen $Layoffs) {12+}\nC: Subject: hi\nC: ",
+        [("mailbox", "Sent"), ("flags", "\\Seen $Layoffs"), ("subject", "hi")],
+    ),
+    (IMAP, "C: a STORE 1:2 +FLAGS ($Layoffs)", [("flags", "$Layoffs")]),
+    (IMAP, "C: a UID STORE 1 (UNCHANGEDSINCE 9) -flags.silent \\Seen secret", [("flags", "\\Seen secret")]),
+    (IMAP, "C: a STORE 1 FLAGS (\\Seen \\Deleted)", []),
+    (IMAP, "C: a FETCH 1 FLAGS\nS: * 1 FETCH (UID 7 FLAGS (\\Seen $Layoffs))", [("flags", "\\Seen $Layoffs")]),
+    (IMAP, "C: a FETCH 1 FLAGS\nS: * 1 FETCH (FLAGS (\\Seen) UID 7)", []),
+    (IMAP, "C: a SELECT x\nS: * FLAGS (\\Seen Work)", [("mailbox", "x"), ("flags", "\\Seen Work")]),
+    (
+        IMAP,
         'C: a FETCH 1 ENVELOPE\nS: * 1 FETCH (ENVELOPE (NIL "raise" (("A" NIL "a" "x.org")) NIL NIL '
         '(("B" NIL "b" "y.org")) NIL NIL NIL NIL))',
         [("subject", "raise"), ("from", '("A" NIL "a" "x.org")'), ("to", '("B" NIL "b" "y.org")')],

@@ -1,6 +1,7 @@
 """What an eavesdropper can read: everything that crossed in clear text, decoded, and nothing of the rest."""
 
 from base64 import b64encode
+from binascii import b2a_uu
 
 import pytest
 from live import MAIL, session
@@ -236,6 +237,16 @@ ARMOUR = b"\r\n-----BEGIN PGP MESSAGE-----\r\nComment: x\r\n\r\n%s\r\n-----END P
 )
 def test_content_that_its_sender_encrypted_is_called_so_and_what_is_only_signed_or_packed_is_not(mail, what):
     assert message(mail + b"\r\n")[-1] == what
+
+
+def test_a_file_within_the_text_is_an_attachment_and_a_text_in_that_encoding_is_read():
+    """As uuencode wrote it, in the standard library's words."""
+    text = b"The PIN is 4921.\n" * 5
+    lines = b"".join(b2a_uu(text[at : at + 45]) for at in range(0, len(text), 45))
+    file = (b"begin 644 pin.txt\n" + lines + b"`\nend\n").replace(b"\n", b"\r\n")
+    assert message(b"Subject: x\r\n\r\nHello\r\n" + file + b"Bye\r\n")[-1] == ("attachment", "pin.txt (uuencoded)")
+    assert message(b"Content-Transfer-Encoding: x-uuencode\r\n\r\n" + file)[0] == ("message", text.decode().rstrip())
+    assert message(b"Subject: x\r\n\r\nbegin 644 is how it begins\r\n")[-1][0] == "message"
 
 
 def test_a_message_in_chunks_is_told_too():

@@ -7,6 +7,7 @@ from tls_sessions import Chunks, in_memory
 from labkit.capture.conversation import CLIENT, SERVER
 from labkit.decode.dialogue import read
 from labkit.decode.event import Dialogue
+from labkit.decode.privacy import visible
 from labkit.show.readings import summary
 
 VERSIONS = "TLS 1.2", "TLS 1.3"
@@ -48,6 +49,19 @@ def test_as_long_as_the_answer_may_come_no_version_was_seen():
     assert NOT_SEEN in summary(read(conversation([*UPGRADE, hello], 25)))
 
 
+def test_a_name_beside_an_encrypted_client_hello_is_the_outer_one():
+    """RFC 9849: the extension may also be a decoy, which looks the same."""
+    hello, *rest = in_memory("TLS 1.3").chunks
+    empty = b"\0\x16\0\0"  # encrypt_then_mac, which means nothing in TLS 1.3
+    outer = (CLIENT, hello[1].replace(empty, b"\xfe\x0d\0\0"))
+    assert outer != hello
+    dialogue = decoded([*UPGRADE, outer, *rest], secrets={})
+    assert "outer server name mail.lab.test, beside encrypted_client_hello, which may hold another" in summary(dialogue)
+    assert "of the encrypted ClientHello" in dialogue.session.problem
+    assert ("outer server name", "mail.lab.test") in {(one.what, one.value) for one in visible(dialogue)}
+    assert "server name" not in {one.what for one in visible(dialogue)}
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_that_no_server_name_was_sent_is_said_of_a_client_hello_that_was_seen(version):
     hello, *rest = in_memory(version).chunks
@@ -86,6 +100,26 @@ def test_half_a_key_log_opens_a_session_in_part_and_is_named(side):
     half = {random: {k: v for k, v in found.items() if side not in k} for random, found in secrets.items()}
     told = summary(decoded([*UPGRADE, *chunks], secrets=half))
     assert f"Opened in part. The key log has no {side}_HANDSHAKE_TRAFFIC_SECRET of this session" in told
+
+
+@pytest.mark.parametrize(
+    "labels", [("CLIENT_TRAFFIC_SECRET_0", "SERVER_TRAFFIC_SECRET_0"), ("CLIENT_TRAFFIC_SECRET_0",)]
+)
+def test_a_key_log_without_the_secrets_of_the_handshake_opens_what_is_behind_it(labels):
+    chunks, secrets = in_memory("TLS 1.3")
+    some = {random: {label: found[label] for label in labels} for random, found in secrets.items()}
+    whole, part = (decoded([*UPGRADE, *chunks], secrets=keys) for keys in (secrets, some))
+
+    def told(dialogue):
+        sides = {label.partition("_")[0].lower() for label in labels}
+        return [
+            event.data
+            for event in dialogue.events
+            if event.encrypted and event.sender in sides and event.layer == "text"
+        ]
+
+    assert told(part) == told(whole) != []
+    assert part.session.opened and "HANDSHAKE_TRAFFIC_SECRET" in part.session.problem
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -75,6 +75,13 @@ HOSTILE: dict[str, tuple[Callable[[], Reader], Callable[[int], list[Turn]]]] = {
         HTTP.reader,
         lambda size: in_pieces(CLIENT, b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * size + b"\r\n"),
     ),
+    "the fields behind the last chunk": (
+        HTTP.reader,
+        lambda size: [
+            (SERVER, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
+            *in_pieces(SERVER, b"0\r\n" + b"A: b\r\n" * size),
+        ],
+    ),
     "nested elements": (XMPPReader, lambda size: in_pieces(CLIENT, b"<a>" * size)),
     "a tag without an end": (XMPPReader, lambda size: in_pieces(CLIENT, b"<a " + b"b='>' " * size)),
     "a quoted value without an end": (XMPPReader, lambda size: in_pieces(CLIENT, b"<a b='" + b"x" * 7 * size)),

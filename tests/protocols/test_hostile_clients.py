@@ -352,6 +352,23 @@ def test_what_cannot_become_a_command_is_refused_without_waiting_for_more_of_it(
         assert heard.count(b"<stream:stream ") == 1 and heard.endswith(b"</stream:error></stream:stream>")
 
 
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    (
+        (b"NOOP {1+}\r\n\0\r\n", b'NO "A name or a tag has no control characters"'),
+        (b'NOOP {10+}\r\n"\r\nOK "bye\r\n', b'NO "A name or a tag has no control characters"'),
+        (b'NOOP "a\\"b"\r\n', b'OK (TAG "a\\"b") "Still here"'),
+    ),
+)
+def test_what_a_client_of_managesieve_says_becomes_no_line_of_the_server(start, said, answer):
+    server, lab = start("ManageSieve")
+    with connect(lab, server) as sock:
+        sock.sendall(said)
+        sock.shutdown(socket.SHUT_WR)
+        heard = everything(sock)
+    assert heard.endswith(b'"ManageSieve of the lab"\r\n' + answer + b"\r\n"), heard
+
+
 def test_white_space_keeps_an_xmpp_stream_alive_and_a_new_one_may_follow_it(start):
     server, lab = start("XMPP")
     with connect(lab, server) as sock:

@@ -1,4 +1,4 @@
-"""What the handshake of a TLS session settles: version, cipher suite, and the keys that are in use at each record.
+"""What the handshake of a TLS session decides: version, cipher suite, and the keys for each record.
 
 RFC 8446 (TLS 1.3) and RFC 5246 (TLS 1.2), which calls it the connection state (§6.1). Which secret the keys are made of
 is `older`, how a record is opened `protection` and `macs`; records are read by `stream`.
@@ -23,7 +23,7 @@ TLS13 = "TLS 1.3"
 (_CLIENT_HELLO, _SERVER_HELLO, _TICKET, _END_OF_EARLY_DATA) = (1, 2, 4, 5)
 (_SERVER_HELLO_DONE, _CLIENT_KEY_EXCHANGE, _FINISHED, _KEY_UPDATE) = (14, 16, 20, 24)
 _TICKET_START = 4 + 4 + 2
-"""Of a NewSessionTicket: behind header, lifetime, and length (RFC 5077 §3.3)."""
+"""Of a NewSessionTicket: after header, lifetime, and length (RFC 5077 §3.3)."""
 _FIRST_DRAFT_WITH_HEADER = 25
 """Of TLS 1.3: from this draft on, the header of a record is authenticated."""
 
@@ -58,7 +58,7 @@ class ConnectionState:
     # ---- what handshake messages change
 
     def _heard(self, side: Direction, data: bytes) -> None:
-        """Take a handshake message with its header."""
+        """Take a handshake message, header included."""
         self.older.heard(data)
         if react := _REACTIONS.get((side.sender, data[0])):
             react(self, side, data)
@@ -107,7 +107,7 @@ class ConnectionState:
 
     @property
     def _compression(self) -> str:
-        """How records are compressed; empty where they are not."""
+        """The name of the compression; empty for none."""
         method = self._server_hello.compression if self._server_hello and not self._tls13 else 0
         return COMPRESSIONS.get(method, f"method {method}") if method else ""
 
@@ -115,7 +115,7 @@ class ConnectionState:
         self._full_handshake = True
 
     def _change_cipher(self, side: Direction) -> None:
-        """RFC 5246 §7.1; in TLS 1.3 it means nothing (RFC 8446 §5)."""
+        """Change to new keys (RFC 5246 §7.1); in TLS 1.3 the message has no effect (RFC 8446 §5)."""
         if self._tls13:
             return
         side.changed = side.finishing = True
@@ -138,19 +138,40 @@ class ConnectionState:
     # ---- which keys
 
     def _open_first(self, side: Direction, header: bytes, body: bytes) -> tuple[int, bytes] | None:
-        """Open the first record under new keys; those after it are opened by `side.opener`."""
+        """Decrypt the first record under new keys; `side.opener` decrypts the following ones."""
         if side.sealed:
             return None
         if side.epoch == EARLY:
             return self._open_early(side, header, body)
-        self._choose_opener(side)
-        opened = side.opener.open(header, body) if side.opener else None
+        if self._skips_handshake(side):
+            opened = self._open_behind_handshake(side, header, body)
+        else:
+            self._choose_opener(side)
+            opened = side.opener.open(header, body) if side.opener else None
         side.finishing &= opened is None
         self.opened |= opened is not None and self._encrypts and (side.epoch == APPLICATION or not self._tls13)
         return opened
 
+    def _skips_handshake(self, side: Direction) -> bool:
+        """Whether the log has the secret after the handshake, and not the one of the handshake."""
+        _, handshake, application = LABELS[side.sender]
+        lacks = self._tls13 and side.epoch != APPLICATION and not self._secret(handshake)
+        return lacks and bool(self._secret(application)) and self._encrypts and not self._obstacle()
+
+    def _open_behind_handshake(self, side: Direction, header: bytes, body: bytes) -> tuple[int, bytes] | None:
+        """Open the first record after the handshake; no clear text shows where the handshake ends."""
+        _, handshake, application = LABELS[side.sender]
+        opener = self._opener13(cipher_of(self._server_hello.suite), self._secret(application))
+        opened = opener.open(header, body)
+        if opened:
+            side.enter(APPLICATION)
+            side.opener = opener
+        else:
+            self._say(self._missing(handshake))
+        return opened
+
     def _open_early(self, side: Direction, header: bytes, body: bytes) -> tuple[int, bytes] | None:
-        """Early data, or what follows it: a server that refuses it never says so in clear (RFC 8446 §4.2.10)."""
+        """Decrypt early data, or the record after it: a server does not refuse it in clear text (RFC 8446 §4.2.10)."""
         for opener in side.early or self._early_openers():
             if opened := opener.open(header, body):
                 side.early = [opener]
@@ -163,11 +184,13 @@ class ConnectionState:
                 side.enter(HANDSHAKE)
                 side.opener = opener
                 return opened
+        if self._skips_handshake(side):
+            return self._open_behind_handshake(side, header, body)
         self._say(self._misfit(side))
         return None
 
     def _early_openers(self) -> list[Opener13]:
-        """What may open early data: its cipher suite is the ticket's, which is one of those that the client offers."""
+        """Openers that may fit early data: its cipher suite is the ticket's, one of those that the client offers."""
         label = LABELS[CLIENT][EARLY]
         secret = self._secret(label)
         if not secret:
@@ -203,7 +226,7 @@ class ConnectionState:
         return Inflating(opener) if self._compression else opener
 
     def _open_with(self, side: Direction, label: str) -> None:
-        """Open what follows with this secret of TLS 1.3."""
+        """Decrypt what follows with this secret of TLS 1.3."""
         if secret := self._secret(label):
             side.opener = self._opener13(cipher_of(self._server_hello.suite), secret)
         else:
@@ -214,16 +237,21 @@ class ConnectionState:
         return Opener13(cipher, secret, not draft.isdecimal() or int(draft) >= _FIRST_DRAFT_WITH_HEADER)
 
     @property
+    def outer_name(self) -> bool:
+        """Whether the server name is that of a ClientHello in which another may be encrypted."""
+        return self._client_hello is not None and self._client_hello.outer
+
+    @property
     def _client_random(self) -> bytes:
         return self._client_hello.random if self._client_hello else b""
 
     def _secret(self, label: str) -> bytes:
         return self._secrets.get(self._client_random, {}).get(label, b"")
 
-    # ---- why not
+    # ---- why a record cannot be decrypted
 
     def _obstacle(self) -> str:
-        """Why no record at all can be opened; empty when nothing stands against it."""
+        """Why no record can be decrypted; empty if some can."""
         if self._client_hello is None:
             return problems.no_hello("ClientHello")
         if self._server_hello is None:
@@ -236,7 +264,7 @@ class ConnectionState:
         if premasters_alone(self._secrets):
             return problems.premasters_alone(self.cipher)
         if self._client_random not in self._secrets:
-            return problems.not_in_key_log(self._client_random)
+            return problems.not_in_key_log(self._client_random, self.outer_name)
         return problems.label_missing(label, self._client_random)
 
     def _misfit(self, side: Direction) -> str:
@@ -264,4 +292,4 @@ _REACTIONS: dict[tuple[str, int], Callable[[ConnectionState, Direction, bytes], 
     (CLIENT, _KEY_UPDATE): ConnectionState._update_key,
     (SERVER, _KEY_UPDATE): ConnectionState._update_key,
 }
-"""What a handshake message changes, by its sender and type."""
+"""(sender, type of a handshake message) -> what it changes."""

@@ -36,7 +36,7 @@ _SERVER_HELLO, _RETRY, _TICKET = "ServerHello", "HelloRetryRequest", "NewSession
 
 
 def extensions(cursor: FieldCursor) -> str:
-    """All extensions of a message, behind their common length."""
+    """All extensions of a message, after their common length."""
     meaning = "What the sides tell each other beyond the fixed fields (RFC 8446 §4.2)."
     return cursor.vector("extensions", 2, every(_extension, 40), meaning)
 
@@ -126,7 +126,9 @@ _MEANINGS = {
     "renegotiation_info": "Ties a renegotiation to the handshake before it; empty in the first handshake (RFC 5746).",
     "heartbeat": "Whether the sender answers heartbeats (RFC 6520).",
     "next_protocol_negotiation": "A forerunner of ALPN.",
-    "encrypted_client_hello": "The true ClientHello, encrypted for the server so that its name stays private.",
+    "encrypted_client_hello": (
+        "The true ClientHello, encrypted for the server so that its name stays private; or a decoy (RFC 9849)."
+    ),
 }
 
 

@@ -1,6 +1,6 @@
-"""What the two hellos settle about a session: version, cipher suite, randoms, server name (RFC 8446 §4.1).
+"""What the two hellos decide about a session: version, cipher suite, randoms, server name (RFC 8446 §4.1).
 
-A hello that is cut short gives what it has. Its bytes as fields with a sentence each are for `messages`.
+A hello that is cut short is read as far as it goes. Its bytes as fields with a sentence each are in `messages`.
 """
 
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 _SERVER_NAME, _TRUNCATED_MAC, _ENCRYPT_THEN_MAC, _EXTENDED_MASTER_SECRET, _TICKET = 0, 4, 22, 23, 35
 _PRE_SHARED_KEY, _EARLY_DATA, _SUPPORTED_VERSIONS = 41, 42, 43
+_ENCRYPTED_CLIENT_HELLO = 65037
 _DRAFT = 0x7F
 """The first byte of the version of a draft of TLS 1.3; the second is its number."""
 
@@ -17,7 +18,7 @@ RETRY_RANDOM = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e07
 
 _TELLING = {
     *(_SERVER_NAME, _TRUNCATED_MAC, _ENCRYPT_THEN_MAC, _EXTENDED_MASTER_SECRET, _TICKET),
-    *(_PRE_SHARED_KEY, _EARLY_DATA, _SUPPORTED_VERSIONS),
+    *(_PRE_SHARED_KEY, _EARLY_DATA, _SUPPORTED_VERSIONS, _ENCRYPTED_CLIENT_HELLO),
 }
 _EXTENSION = Struct(">HH").unpack_from
 _RANDOM = slice(6, 38)
@@ -25,7 +26,7 @@ _SESSION_ID = 38
 
 
 class ClientHello(NamedTuple):
-    """What a ClientHello settles."""
+    """The fields of a ClientHello that decide something."""
 
     random: bytes
     server_name: str
@@ -39,16 +40,18 @@ class ClientHello(NamedTuple):
     ticket: bytes = b""
     """The ticket to resume with (RFC 5077 §3.2); empty without."""
     key_ages: tuple[int, ...] = ()
-    """The obfuscated age of each pre-shared key; 0 for one that is no ticket (RFC 8446 §4.2.11)."""
+    """The obfuscated age of each pre-shared key; 0 for a key that is not a ticket (RFC 8446 §4.2.11)."""
+    outer: bool = False
+    """Whether another ClientHello may be encrypted in this one (RFC 9849); the extension may also be a decoy."""
 
     @property
     def resumes(self) -> tuple[bytes, ...]:
-        """What may name an earlier session up to TLS 1.2."""
+        """The identifiers and tickets that may name an earlier session up to TLS 1.2."""
         return tuple(filter(None, (self.ticket, self.session)))
 
 
 class ServerHello(NamedTuple):
-    """What a ServerHello settles."""
+    """The fields of a ServerHello that decide something."""
 
     random: bytes
     version: int
@@ -58,7 +61,7 @@ class ServerHello(NamedTuple):
     session: bytes = b""
     """The identifier under which the session can be resumed up to TLS 1.2; empty without."""
     compression: int = 0
-    """How records are compressed; 0 where they are not."""
+    """The compression method; 0 for none."""
     encrypt_then_mac: bool = False
     """RFC 7366."""
     extended_master_secret: bool = False
@@ -82,11 +85,12 @@ def client_hello(data: bytes) -> ClientHello:
     found = _extensions(data, position)
     name, ticket = _host_name(found.get(_SERVER_NAME, b"")), found.get(_TICKET, b"")
     ages = tuple(_key_ages(found.get(_PRE_SHARED_KEY, b"")))
-    return ClientHello(data[_RANDOM], name, _EARLY_DATA in found, suites, session, ticket, ages)
+    outer = _ENCRYPTED_CLIENT_HELLO in found
+    return ClientHello(data[_RANDOM], name, _EARLY_DATA in found, suites, session, ticket, ages, outer)
 
 
 def _key_ages(extension: bytes) -> Iterator[int]:
-    """The extension has the size of the list (2 bytes), and for each key its name behind a size, and its age."""
+    """The extension has the size of the list (2 bytes), and for each key its name after a size, and its age."""
     position, end = 2, min(2 + _number(extension, 0, 2), len(extension))
     while position < end:
         position += 2 + _number(extension, position, 2)

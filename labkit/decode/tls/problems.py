@@ -17,9 +17,11 @@ def no_hello(which: str) -> str:
     )
 
 
-def not_in_key_log(random: bytes) -> str:
-    """A key log of other sessions."""
-    return f"{_NOTHING} (client random {random.hex()[:16]}…): use the key log that was written while this session ran."
+def not_in_key_log(random: bytes, outer: bool) -> str:
+    """A key log of other sessions; `outer` of a ClientHello in which another may be encrypted."""
+    other = " Its secrets may also stand under the client random of the encrypted ClientHello." if outer else ""
+    use = "use the key log that was written while this session ran"
+    return f"{_NOTHING} (client random {random.hex()[:16]}…): {use}.{other}"
 
 
 def lacks_secret(problem: str) -> bool:
