@@ -8,6 +8,7 @@ import checkdmarc.smtp_tls_reporting as checker
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thoroughly import examples
 
 from labkit.defences.tls_reports import (
     LARGEST,
@@ -147,7 +148,7 @@ trees = st.recursive(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(trees.map(lambda tree: json.dumps(tree).encode()) | st.binary(max_size=60))
 def test_anything_else_is_a_report_or_said_to_be_none(data):
     try:
