@@ -2,7 +2,6 @@
 
 from importlib.metadata import version
 
-import checkdmarc.mta_sts as checker
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -277,6 +276,8 @@ def test_a_policy_that_cannot_be_is_said_so(arguments):
 
 
 def test_the_checker_of_another_project_reads_what_is_written_and_refuses_what_is_refused():
+    import checkdmarc.mta_sts as checker  # 0.7 s, in each process of pytest-xdist if it stood above
+
     policy = STSPolicy("enforce", ("mail.bob.test", "*.bob.test"), 604_800)
     assert checker.parse_mta_sts_policy(policy.text)["policy"]["mx"] == list(policy.mx)
     for wrong in ("604800", "31557601"), ("enforce", "Enforce"), ("STSv1", "STSv2"), ("max_age", "maxage"):
