@@ -12,7 +12,7 @@ import pytest
 from hypothesis import settings
 
 settings.register_profile("thorough", deadline=None)
-settings.register_profile("once", deadline=None, max_examples=30)  # a third of what hypothesis tries of itself
+settings.register_profile("once", deadline=None, max_examples=30)
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

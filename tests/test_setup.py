@@ -335,7 +335,8 @@ def test_it(made, number):
 
 
 def test_tests_that_share_what_their_module_made_run_in_one_process(tmp_path):
-    shutil.copy(ROOT / "tests" / "conftest.py", tmp_path)
+    for name in ("conftest.py", "networks.py"):
+        shutil.copy(ROOT / "tests" / name, tmp_path)
     for name in ("test_one.py", "test_other.py"):
         (tmp_path / name).write_text(SHARING)
     command = [sys.executable, "-m", "pytest", "-v", "-n", "3", "--dist", "loadgroup", "--rootdir", tmp_path, tmp_path]

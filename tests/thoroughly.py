@@ -4,8 +4,18 @@ properties (conftest.py)."""
 from collections.abc import Collection, Iterable
 
 import pytest
+from hypothesis import settings
 
 
 def every(values: Iterable[object], once: Collection[object]) -> list[object]:
     """The values, as parameters of a test; those that are not in `once` are left to `make thorough`."""
     return [one if one in once else pytest.param(one, marks=pytest.mark.thorough) for one in values]
+
+
+OF_ITSELF = 100
+"""Examples of a property that hypothesis tries of itself."""
+
+
+def examples(most: int) -> int:
+    """How many examples of a property are tried: `most` in `make thorough`, three of ten in `make test`."""
+    return most * settings().max_examples // OF_ITSELF

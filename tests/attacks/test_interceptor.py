@@ -12,6 +12,7 @@ import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thoroughly import examples
 from wires import everything, intercepted, joined, talk
 
 from labkit import Lab, attacks, policies
@@ -33,7 +34,7 @@ class OnText(Vector):
         return self.actions if self.text in line.data else None
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(
     client=st.lists(st.binary(min_size=1, max_size=200), max_size=5),
     server=st.lists(st.binary(min_size=1, max_size=200), max_size=5),
@@ -57,7 +58,7 @@ def test_bytes_that_the_vector_did_not_touch_are_neither_lost_nor_doubled():
     assert to_client == GREETING + b"250 OK\r\n"
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 @given(cuts=st.sets(st.integers(1, len(CONVERSATION) - 1), max_size=6))
 def test_lines_split_at_any_byte_give_the_same_decisions(cuts):
     ends = [*sorted(cuts), len(CONVERSATION)]

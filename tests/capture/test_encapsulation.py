@@ -6,10 +6,8 @@ from collections import defaultdict
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scapy.contrib.geneve import GENEVE
 from scapy.contrib.gtp import GTP_U_Header, GTPPDUSessionContainer
 from scapy.contrib.mpls import MPLS
-from scapy.contrib.nsh import NSH
 from scapy.layers.dot11 import Dot11, Dot11QoS, RadioTap
 from scapy.layers.inet import ICMP, IP, TCP, UDP, fragment
 from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment, fragment6
@@ -47,6 +45,21 @@ def session(version: int, port: int = 40000) -> list:
         tcp = TCP(sport=seg.source[1], dport=seg.target[1], seq=seg.seq, ack=seg.ack, flags=seg.flags)
         packets.append(ip / tcp / Raw(seg.payload) if seg.payload else ip / tcp)
     return packets
+
+
+# scapy.contrib.geneve and .nsh load all of scapy: at the top of the file for 0.7 s in each process of pytest-xdist.
+
+
+def _geneve(proto):
+    from scapy.contrib.geneve import GENEVE
+
+    return GENEVE(vni=7, proto=proto)
+
+
+def _nsh():
+    from scapy.contrib.nsh import NSH
+
+    return NSH(mdtype=2, length=2, nextproto=3)
 
 
 def _udp(port):
@@ -123,8 +136,14 @@ WRAPPINGS = {
         ETHERNET,
         lambda ip: ETHER / OUTER6 / _udp(4789) / VXLAN(vni=7, flags=8) / ETHER / Dot1Q(vlan=2) / ip,
     ),
-    "Geneve": (ETHERNET, lambda ip: ETHER / OUTER4 / _udp(6081) / GENEVE(vni=7, proto=0x6558) / ETHER / ip),
-    "IP in Geneve": (ETHERNET, lambda ip: ETHER / OUTER6 / _udp(6081) / GENEVE(vni=7, proto=_etype(ip)) / ip),
+    "Geneve": (
+        ETHERNET,
+        lambda ip: ETHER / OUTER4 / _udp(6081) / _geneve(0x6558) / ETHER / ip,
+    ),
+    "IP in Geneve": (
+        ETHERNET,
+        lambda ip: ETHER / OUTER6 / _udp(6081) / _geneve(_etype(ip)) / ip,
+    ),
     "GTP-U": (ETHERNET, lambda ip: ETHER / OUTER4 / _udp(2152) / GTP_U_Header(teid=7) / ip),
     "GTP-U with an extension": (
         ETHERNET,
@@ -140,7 +159,7 @@ WRAPPINGS = {
     "LOOP": (LOOP, lambda ip: Raw((2 if ip.version == 4 else 24).to_bytes(4) + bytes(ip))),
     "NSH": (
         ETHERNET,
-        lambda ip: Ether(src=ETHER.src, dst=ETHER.dst, type=0x894F) / NSH(mdtype=2, length=2, nextproto=3) / ETHER / ip,
+        lambda ip: Ether(src=ETHER.src, dst=ETHER.dst, type=0x894F) / _nsh() / ETHER / ip,
     ),
 }
 

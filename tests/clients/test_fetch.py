@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from peers import HELD, PATIENCE, hang_up, limit, reset, scripted, then
+from thoroughly import examples
 
 from labkit import Lab, policies
 from labkit.errors import LabError, OutsideTheLab
@@ -315,7 +316,7 @@ def test_an_opportunistic_client_goes_on_when_tls_is_refused(loopback, protocol,
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.binary(max_size=80),
     st.sampled_from((b"", b"* OK ", b"* PREAUTH ", b"+OK ", b"* OK hello\r\n", b"+OK\r\n+OK\r\n")),

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from peers import CAPABILITIES, HELD, PATIENCE, hang_up, reset, scripted, talks, then
+from thoroughly import examples
 
 from labkit import Lab, policies
 from labkit.errors import LabError, OutsideTheLab
@@ -320,7 +321,7 @@ def test_a_recipient_that_is_refused_among_others_is_named(loopback):
     )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 @given(st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp"))), st.text(max_size=200))
 def test_any_text_arrives(subject, text):
     with Lab(network="loopback") as lab:

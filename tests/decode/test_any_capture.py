@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tcp_frames import WRAP, frames
+from thoroughly import examples
 
 from labkit import read_capture, recorded
 from labkit.capture.encapsulation import segment
@@ -136,7 +137,7 @@ def mangled(draw) -> bytes:
     return bytes(data)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(mangled())
 def test_any_mangled_file_gives_a_dialogue_or_an_error_and_keeps_to_its_memory(tmp_path_factory, data):
     path = Path(tmp_path_factory.getbasetemp()) / "mangled.pcapng"

@@ -15,6 +15,7 @@ from contextlib import suppress
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from thoroughly import examples
 from tools import tool
 from transcripts import turns
 
@@ -266,7 +267,7 @@ def test_a_mechanism_tells(mechanism, said, told):
     assert exchange(mechanism, said) == told
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(
     st.sampled_from((*sasl._MECHANISMS, "SCRAM-SHA-1", "CRAM-SHA1", "?")),
     st.lists(

@@ -8,6 +8,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thoroughly import examples
 from tls_sessions import Message, Recorded, authority, certificate, decoded, in_memory, openssl
 from tools import tool
 
@@ -252,7 +253,7 @@ def test_a_closed_record_shows_its_nonce_in_tls12_and_its_tag():
 # ---- whatever the bytes are
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(st.sampled_from(sorted(HANDSHAKES)), st.sampled_from(VERSIONS), st.binary(max_size=300))
 def test_noise_in_any_message_is_covered_by_fields(kind, version, noise):
     data = bytes([kind]) + noise
@@ -261,7 +262,7 @@ def test_noise_in_any_message_is_covered_by_fields(kind, version, noise):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(data=st.data())
 def test_a_damaged_message_is_covered_by_fields(version, data):
     stream, messages = decoded(*in_memory(version))

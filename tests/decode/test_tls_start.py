@@ -7,6 +7,7 @@ import pytest
 from conversations import GAP, closed, conversation
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thoroughly import examples
 from tls_sessions import COMMAND, REPLY, in_memory
 
 from labkit.capture.conversation import CLIENT, SERVER, Conversation
@@ -103,7 +104,7 @@ def test_the_summary_does_not_say_that_tls_was_agreed_where_it_was_refused(diale
 
 
 @given(st.sampled_from(DIALECTS), st.sampled_from([where for where in BEFORE if "missing" not in where]), st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_how_the_bytes_are_cut_changes_nothing(dialect, where, data):
     turns = [*BEFORE[where](dialect), HELLO, *OTHERS]
     wanted = read(conversation(turns, ODD), SECRETS)
@@ -250,7 +251,7 @@ def test_other_protocols_are_neither_tls_nor_mail(what, whole):
         assert told == b"".join(data for by, data in said if by == side)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.lists(st.tuples(st.sampled_from([CLIENT, SERVER]), st.binary(max_size=60)), max_size=8), st.booleans())
 def test_whatever_is_said_nothing_raises_and_no_byte_is_lost(said, whole):
     for port in (ODD, 25, 143, 110, 465):
@@ -264,7 +265,7 @@ def test_whatever_is_said_nothing_raises_and_no_byte_is_lost(said, whole):
         assert summary(dialogue) and all(event.meaning for event in dialogue.events)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.binary(max_size=80))
 def test_random_bytes_are_hardly_ever_the_beginning_of_tls(data):
     if data and begins(data):

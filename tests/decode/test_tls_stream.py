@@ -5,6 +5,7 @@ import itertools
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thoroughly import examples
 from tls_sessions import (
     COMMAND,
     REPLY,
@@ -235,7 +236,7 @@ def test_half_a_conversation_is_read_as_far_as_it_goes(version, alone):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 @given(data=st.data())
 def test_however_the_stream_is_split_the_messages_are_the_same(version, data):
     session = in_memory(version)
@@ -254,7 +255,7 @@ def test_byte_by_byte_the_messages_are_the_same(version):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(data=st.data())
 def test_whatever_is_changed_or_cut_gives_messages_that_account_for_every_byte(version, data):
     session = in_memory(version)
@@ -269,7 +270,7 @@ def test_whatever_is_changed_or_cut_gives_messages_that_account_for_every_byte(v
     _every_byte_is_accounted_for(chunks, None)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(st.lists(st.tuples(st.sampled_from([CLIENT, SERVER]), st.binary(max_size=80)), max_size=12))
 def test_noise_gives_messages_that_account_for_every_byte(chunks):
     _every_byte_is_accounted_for(chunks, {})
@@ -371,7 +372,7 @@ def test_hardly_anything_starts_like_ssl_2(data):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(data=st.data())
 def test_wherever_a_session_is_cut_its_last_bytes_are_an_event(version, data):
     session = in_memory(version)

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thoroughly import examples
 from transcripts import turns
 
 from labkit.capture.conversation import Chunk, Conversation, Endpoint
@@ -80,7 +81,7 @@ def test_the_beginning_of_a_phrase_is_read(dialect, transcript, lost, told):
     )
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.sampled_from(CUTS), st.integers(0, 200))
 def test_wherever_it_is_cut_what_is_told_stood_there(case, lost):
     dialect, transcript, *_ = case

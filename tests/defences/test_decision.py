@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thoroughly import examples
 
 from labkit.defences.decision import (
     BOUNCE,
@@ -65,7 +66,7 @@ def of(status, *found):
     return DNSAnswer(f"_25._tcp.{HOST}", "TLSA", status, found, "as it is")
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(levels, mxs, addresses, tlsa_answers, policies, seen)
 def test_nothing_goes_in_clear_text_under_enforce_or_usable_tlsa_or_a_level_that_asks_for_tls(
     level, mx, address, tlsa, policy, server
@@ -79,7 +80,7 @@ def test_nothing_goes_in_clear_text_under_enforce_or_usable_tlsa_or_a_level_that
     assert policy is None or policy.mode != "enforce"
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(levels, mxs, addresses, tlsa_answers, policies, seen)
 def test_a_lookup_that_failed_never_delivers(level, mx, address, tlsa, policy, server):
     found = asked(level, mx, address, tlsa, policy)
@@ -90,7 +91,7 @@ def test_a_lookup_that_failed_never_delivers(level, mx, address, tlsa, policy, s
         assert isinstance(candidates(DOMAIN, mx), Stop)
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(levels, mxs, tlsa_answers, policies, seen)
 def test_a_policy_of_mta_sts_never_overrides_dane(level, mx, tlsa, policy, server):
     with_policy = asked(level, mx, GOOD_ADDRESS, tlsa, policy)
@@ -99,7 +100,7 @@ def test_a_policy_of_mta_sts_never_overrides_dane(level, mx, tlsa, policy, serve
         assert judge(with_policy, server, NOW).action == NEXT  # no chain of these fits the records
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(levels, mxs, tlsa_answers, policies, seen, seen)
 def test_a_sender_that_asks_for_more_never_delivers_more(level, mx, tlsa, policy, server, _):
     order = [
@@ -111,7 +112,7 @@ def test_a_sender_that_asks_for_more_never_delivers_more(level, mx, tlsa, policy
     assert order == sorted(order, key=(DELIVER, NEXT).index)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(mxs, tlsa_answers, policies, seen)
 def test_a_message_that_requires_tls_goes_only_inside_tls_with_a_certificate_and_a_vouched_name(
     mx, tlsa, policy, server

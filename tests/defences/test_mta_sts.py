@@ -2,10 +2,10 @@
 
 from importlib.metadata import version
 
-import checkdmarc.mta_sts as checker
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thoroughly import examples
 
 from labkit.defences.mta_sts import (
     LONGEST,
@@ -69,7 +69,7 @@ def test_no_record_or_two_or_a_broken_one_announces_nothing(texts):
         record_id(texts)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.lists(st.text(max_size=60) | st.text(max_size=40).map("v=STSv1;".__add__), max_size=3))
 def test_any_texts_are_a_record_or_none(texts):
     try:
@@ -93,7 +93,7 @@ def test_what_is_written_is_read_again_with_either_end_of_line(mode, mx, max_age
     assert "".join(f"{line}\r\n" for line in policy.lines) == policy.text
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
 def test_any_bytes_are_a_policy_or_the_result_sts_policy_invalid(body):
     try:
@@ -276,6 +276,8 @@ def test_a_policy_that_cannot_be_is_said_so(arguments):
 
 
 def test_the_checker_of_another_project_reads_what_is_written_and_refuses_what_is_refused():
+    import checkdmarc.mta_sts as checker  # 0.7 s, in each process of pytest-xdist if it stood above
+
     policy = STSPolicy("enforce", ("mail.bob.test", "*.bob.test"), 604_800)
     assert checker.parse_mta_sts_policy(policy.text)["policy"]["mx"] == list(policy.mx)
     for wrong in ("604800", "31557601"), ("enforce", "Enforce"), ("STSv1", "STSv2"), ("max_age", "maxage"):

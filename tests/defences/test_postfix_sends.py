@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from defence_table import expected
 from postfix_sending import postfix_sending
+from thoroughly import every
 
 from labkit import Lab
 from labkit.attacks import RefuseForNow
@@ -54,7 +55,13 @@ def outcomes(matrix):
     return {cell: finding.outcome for cell, finding in matrix.items()}
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if row.number not in LEFT_OUT], ids=lambda row: row.number)
+SENT = [row for row in ROWS if row.number not in LEFT_OUT]
+FIRST = [BY_NUMBER[number] for number in ("1", "3", "7", "8", "14")]
+
+
+@pytest.mark.parametrize(
+    "row", every(SENT, once=[BY_NUMBER[it] for it in ("1", "3", "7", "8", "14")]), ids=lambda row: row.number
+)
 def test_postfix_delivers_holds_and_leaks_what_the_lab_does(lab, postfix, row):
     found = every_defence(lab, [row], SENDS, sender=postfix.sender)
     assert outcomes(found) == {cell: {**expected(), **REFUSED}[cell] for cell in found}, repr(found)

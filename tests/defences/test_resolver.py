@@ -11,6 +11,7 @@ import dns.rrset
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from thoroughly import examples
 from zones import NOON, World
 
 from labkit.defences.resource_records import BOGUS, INDETERMINATE, INSECURE, MX, SECURE, TLSA
@@ -192,7 +193,7 @@ def test_a_wildcard_cannot_stand_in_for_a_name_that_exists():
 
 
 @pytest.mark.parametrize("name, type", EVERY)
-@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=examples(30), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_byte_of_any_answer_can_be_changed_so_that_a_forged_one_is_secure(name, type, data):
     true = WORLD.resolve(name, type)
@@ -211,7 +212,7 @@ def test_no_byte_of_any_answer_can_be_changed_so_that_a_forged_one_is_secure(nam
     assert not answer.secure or answer.records == true.records
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 @given(st.binary(max_size=200))
 def test_bytes_that_are_no_answer_are_indeterminate(noise):
     answer = WORLD.resolve("bob.test", "MX", lambda query: query[:2] + noise)

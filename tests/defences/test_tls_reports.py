@@ -4,10 +4,10 @@ import gzip
 import json
 from datetime import UTC, datetime, timedelta
 
-import checkdmarc.smtp_tls_reporting as checker
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thoroughly import examples
 
 from labkit.defences.tls_reports import (
     LARGEST,
@@ -147,7 +147,7 @@ trees = st.recursive(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(trees.map(lambda tree: json.dumps(tree).encode()) | st.binary(max_size=60))
 def test_anything_else_is_a_report_or_said_to_be_none(data):
     try:
@@ -186,4 +186,6 @@ def test_a_report_that_unpacks_to_very_much_is_refused():
 def test_a_record_says_where_reports_go(texts, found):
     assert report_addresses(texts) == found
     if found and len(texts) == 1:
+        import checkdmarc.smtp_tls_reporting as checker  # 0.7 s, in each process of pytest-xdist if it stood above
+
         assert checker.parse_smtp_tls_reporting_record(texts[0])["tags"]["rua"]["value"] == list(found)

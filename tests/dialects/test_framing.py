@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_readers import FTPReader, LDAPReader, LMTPReader, NNTPReader, PostgreSQLReader, SieveReader, XMPPReader
+from thoroughly import examples
 from transcripts import Turn, before_tls, held, split, stream, turns
 
 from labkit.dialects import CLIENT, SERVER, Phrase
@@ -287,7 +288,7 @@ TALK = st.sampled_from(list(PIECES)).flatmap(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(TALK, st.lists(st.integers(0, 100), max_size=8))
 def test_no_reader_raises_loses_a_byte_or_depends_on_how_they_are_split(talk, cuts):
     reader, said = talk

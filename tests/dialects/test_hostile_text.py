@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thoroughly import examples
 from transcripts import Turn, held, phrases, stream
 
 from labkit.dialects import ALL, CLIENT, IMAP, POP3, SERVER, SMTP, Dialect, reader
@@ -50,13 +51,13 @@ def keeps_all(dialect: Dialect, said: list[Turn]) -> None:
     assert all(p.data for p in found if p.title != "message")
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(st.sampled_from(ALL), TALK)
 def test_no_reader_raises_or_loses_a_byte(dialect, said):
     keeps_all(dialect, said)
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(st.sampled_from(ALL), TALK)
 def test_every_phrase_can_be_explained_and_searched_for_mail(dialect, said):
     for phrase in phrases(dialect, said):

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thoroughly import examples
 from transcripts import phrases, split, stream
 
 from labkit import recorded
@@ -25,7 +26,7 @@ def spoken(name):
 SPOKEN = [one for name in NAMES for one in spoken(name)]
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.sampled_from(SPOKEN), st.lists(st.integers(0, 500), max_size=12))
 def test_splitting_changes_nothing_and_no_byte_is_lost(session, cuts):
     dialect, said = session

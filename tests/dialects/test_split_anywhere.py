@@ -3,6 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_hostile_text import TALK
+from thoroughly import examples
 from transcripts import before_tls, phrases, split, stream
 
 from labkit.dialects import ALL, CLIENT, SERVER
@@ -11,7 +12,7 @@ IN_LINES = [dialect for dialect in ALL if dialect.name not in ("LDAP", "PostgreS
 """The dialects whose bytes are always cut alike; bytes that are not a binary record come as they were sent."""
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=examples(1000), deadline=None)
 @given(st.sampled_from(IN_LINES), TALK, st.lists(st.integers(0, 60), max_size=6))
 def test_whatever_is_said_may_be_split_anywhere(dialect, said, cuts):
     whole, pieces = phrases(dialect, said), phrases(dialect, split(said, cuts))

@@ -2,7 +2,13 @@
 
 import pytest
 
-from labkit.exercises import keeping, lessons
+from labkit.exercises import keeping, lessons, unseen
+
+
+@pytest.fixture(autouse=True)
+def two_networks(monkeypatch: pytest.MonkeyPatch):
+    """Detectors are tried on two unseen networks; in the notebook of lesson 15 (tests/notebooks) it is all ten."""
+    monkeypatch.setattr(unseen, "HIDDEN", 2)
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from thoroughly import examples
 
 from labkit.mail.mailbox import Mailbox, Message
 from labkit.servers.log import ServerLog
@@ -32,7 +33,7 @@ FIELDS = st.sampled_from(
 MAILS = st.builds(lambda fields, body: b"\r\n".join([*fields, b"", body]), st.lists(FIELDS), st.binary())
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 @given(MAILS | st.binary())
 @example(b"Content-Type: text/plain; charset=nonsense\r\n\r\n\xff\r\n")
 @example(b"Subject: =?utf-8?q?=0a?=\r\n\r\n")
@@ -58,7 +59,7 @@ def test_a_mailbox_is_a_sequence():
     assert repr(mailbox).count("\n") == 1
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(st.text())
 def test_a_log_line_is_one_line_without_control_characters(text):
     log = ServerLog()

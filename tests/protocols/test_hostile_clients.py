@@ -13,6 +13,7 @@ from typing import NamedTuple
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from thoroughly import examples
 
 from labkit import Lab, dialects
 from labkit.dialects.ldap import WHO_AM_I
@@ -288,7 +289,7 @@ def shaken(lab, sock):
 
 
 @every_protocol
-@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(80), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_any_bytes_are_answered_in_the_words_of_the_protocol(start, name, data):
     server, lab = start(name)

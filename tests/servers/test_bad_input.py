@@ -8,6 +8,7 @@ from contextlib import suppress
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from thoroughly import examples
 from wire import connected
 
 from labkit import Lab
@@ -283,7 +284,7 @@ LOGINS = {"IMAP": b"x LOGIN bob swordfish\r\nx SELECT Sent\r\n", "POP3": b"USER 
 
 
 @pytest.mark.parametrize("protocol", OURS)
-@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(400), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(WORDS, max_size=30).map(b"".join) | st.binary(max_size=200), st.booleans())
 @example(b'x SEARCH HEADER "" ""\r\n', True)
 @example(b"x FETCH 1 BODY[1.]\r\n", True)

@@ -9,6 +9,7 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thoroughly import examples
 from wire import connected
 
 from labkit import Lab
@@ -132,7 +133,7 @@ def test_any_command_is_answered_in_the_words_of_smtp():
     with Lab("loopback") as lab:
         server = lab.smtp(auth="always")
 
-        @settings(max_examples=300, deadline=None)
+        @settings(max_examples=examples(300), deadline=None)
         @given(st.lists(COMMANDS, min_size=1, max_size=10))
         def ask(lines):
             with connected(lab, server) as wire:

@@ -10,6 +10,7 @@ from email.mime.text import MIMEText
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thoroughly import examples
 
 from labkit.mail.mailbox import Mailbox, Message
 from labkit.mail.mime import divide
@@ -179,14 +180,14 @@ def _told(structure):
     return [b"/".join(structure[:2]).decode().lower(), *below]
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(MESSAGES)
 def test_the_structure_is_what_the_standard_library_finds(message):
     data = message.as_bytes(policy=email.policy.SMTP)
     assert _told(_parsed(body_structure(divide(data), extended=False))) == _types(email.message_from_bytes(data))
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(st.lists(TEXTS, min_size=1, max_size=4))
 def test_every_part_can_be_decoded_to_what_was_written(texts):
     data = _multipart(map(_text, texts)).as_bytes(policy=email.policy.SMTP)
@@ -219,7 +220,7 @@ FRAGMENTS = st.sampled_from(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(st.lists(FRAGMENTS, max_size=40).map(b"".join) | st.binary(max_size=100))
 def test_any_bytes_have_an_envelope_and_a_structure_that_can_be_read(data):
     part = divide(data)

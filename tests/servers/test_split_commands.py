@@ -6,6 +6,7 @@ import itertools
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from thoroughly import examples
 
 from labkit.mail.mailbox import Message
 from labkit.mail.postoffice import PostOffice
@@ -87,7 +88,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("protocol", KINDS)
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(st.lists(st.integers(1, 300)))
 @example(list(range(1, 300)))
 def test_any_cut_gives_the_same_answers(protocol, cuts):

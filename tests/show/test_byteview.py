@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from page_checks import read_page
 from show_samples import HOSTILE, Origin, Script, clear_text, hello, hostile, starttls
+from thoroughly import examples
 
 from labkit.decode.event import CLIENT, SERVER, TLS, Event, Field
 from labkit.errors import LabError
@@ -124,7 +125,7 @@ def test_a_plain_view_is_not_wider_than_a_page():
         assert max(map(len, byteview(event).text.splitlines())) <= 110
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(st.binary(min_size=1, max_size=70), st.lists(st.tuples(st.integers(0, 80), st.integers(0, 80)), max_size=8))
 def test_fields_that_leave_holes_or_overlap_lose_no_byte(data, spans):
     script = Script()

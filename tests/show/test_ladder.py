@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from page_checks import read_page, svg_of
 from show_samples import HOSTILE, Script, clear_text, hostile, starttls
+from thoroughly import examples
 
 from labkit.decode.event import CLIENT, SERVER, TCP, TEXT, TLS
 from labkit.show.forms import FORMS
@@ -164,7 +165,7 @@ def test_a_dialogue_without_events_is_an_empty_ladder():
     assert "alice" in picture.text
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=examples(25))
 @given(
     st.lists(st.tuples(st.text(max_size=12), st.binary(max_size=60), st.booleans()), min_size=1, max_size=6),
     st.text(max_size=9),

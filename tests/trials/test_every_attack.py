@@ -3,6 +3,7 @@
 from functools import partial
 
 import pytest
+from thoroughly import every
 
 from labkit import Lab, attacks, policies
 from labkit.attacks import victims
@@ -116,7 +117,7 @@ def test_policies_fare_as_the_books_say():
     assert outcomes["SMTP", "B3", "verified"] == LEAKED
 
 
-@pytest.mark.parametrize("protocol", EVERY)
+@pytest.mark.parametrize("protocol", every(EVERY, once=("SMTP",)))
 def test_the_same_attacks_have_the_same_verdicts_every_time(protocol):
     again = [attacks.StripCapability, attacks.BreakHandshake, attacks.CommandInjection, attacks.SessionFixation]
     runs = [every_attack(LOOPBACK, [*again, attacks.FullInterception], policies.ALL, [protocol]) for _ in range(4)]

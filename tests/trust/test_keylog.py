@@ -7,6 +7,7 @@ import tempfile
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thoroughly import examples
 
 from labkit import Lab, policies, scratch
 from labkit.scratch import ScratchFile
@@ -34,14 +35,14 @@ def _written(secrets):
     ]
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(SECRETS, st.sampled_from(("\n", "\r\n")), st.booleans())
 def test_what_was_written_is_read_again(secrets, ending, upper):
     lines = [line.upper() if upper else line for line in _written(secrets)]
     assert parse(ending.join(lines)) == secrets
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(
     SECRETS,
     st.lists(st.sampled_from(("", "# a comment", "   ", "CLIENT_RANDOM 00 11", "no key log at all"))),
@@ -52,7 +53,7 @@ def test_comments_blank_lines_and_broken_lines_are_passed_over(secrets, noise, d
     assert parse("\n".join(lines)) == secrets
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 @given(st.text())
 def test_no_text_is_too_strange_to_be_read(text):
     assert isinstance(parse(text), dict)
