@@ -78,12 +78,12 @@ def solution(number: str) -> Page:
 
 
 def complaint(exercise: Exercise, answer: object, *about: object) -> str:
-    """What is wrong with an answer; ``""`` for a right one. Raises `LabError` for a checker that gives no sentence."""
+    """What is wrong with an answer; ``""`` for a right one. Raises `LabError` for a checker that returns no text."""
     try:
         said = applied(exercise.checker, answer, *about)
     except AboutWhat:
         return (
-            f"Your answer is {shown(answer)}, and this question needs to know what it is about: give that behind "
+            f"Your answer is {shown(answer)}, and this question needs to know what it is about: give that after "
             f'it, as the lesson does, for example `check("{exercise.number}", answer, capture)`.'
         )
     except Exception as error:

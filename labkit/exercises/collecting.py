@@ -2,7 +2,7 @@
 
 Files of the same student are added up as two kernels of one student are: the best of each exercise. A file with a
 problem is named in a sentence, and the others are counted all the same. A student's file says what that student's lab
-saw; its digest tells a change by hand, and is no proof against a student who computes a new one.
+saw; its digest reveals a change by hand, but not one by a student who computes a new digest.
 """
 
 import csv
@@ -24,7 +24,7 @@ from labkit.show.table import Column, table_of
 _LARGEST = 1_000_000
 """Bytes of a progress file; those of the lab have some ten thousand."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for the beginning of a formula."""
+"""First characters with which a spreadsheet begins a formula."""
 _DRAWN = re.compile("[0-9a-f]{16}")
 """A name that was drawn for a student without one (`keeping.Keeper`)."""
 _LONGEST = 20
@@ -59,7 +59,7 @@ class StudentRow:
 
 
 class ClassTable(Page):
-    """What a class has done, to look at and to save."""
+    """The work of a class, as a table to show and to save."""
 
     def __init__(self, rows: Sequence[StudentRow]) -> None:
         self.rows = tuple(rows)

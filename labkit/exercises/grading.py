@@ -21,7 +21,7 @@ from labkit.show import exercises as views
 from labkit.show.page import Page
 
 PATIENCE = 60.0
-"""Seconds that one part of an answer may be looked at; a student's function has less (`functions.LIMIT`)."""
+"""Seconds for checking one part of an answer; a student's function has less (`functions.LIMIT`)."""
 
 
 class PartGrade(NamedTuple):
@@ -42,7 +42,7 @@ class Grade(Page):
         """From 0 to `of`."""
         self.of = sum(part.of for part in parts)
         self.problem = problem
-        """Why the answer could not be looked at, in a sentence; empty where it could."""
+        """Why the answer could not be checked, in a sentence; empty if it could."""
         page = views.graded(number, self.points, self.of, self.parts, problem)
         super().__init__(page.body, page.text)
 
@@ -50,7 +50,7 @@ class Grade(Page):
 def grade(number: str, answer: object = ..., *about: object, student: str | None = None) -> Grade:
     """The points that an answer to that exercise earns.
 
-    `about` is what `check` takes behind the answer. `student` is the name from which that student's values are drawn;
+    `about` is what `check` takes after the answer. `student` is the name from which that student's values are drawn;
     without it, they are drawn for the student of this process. Raises `LabError` when there is no such exercise.
     """
     exercise = lessons.exercise(number)
@@ -72,7 +72,7 @@ def grade(number: str, answer: object = ..., *about: object, student: str | None
 
 
 def _looked_at(part: AnswerPart, answer: object, about: Sequence[object]) -> tuple[float, str]:
-    """The share of the points of that part, and why it could not be looked at."""
+    """(share of the points of that part, why it could not be checked)."""
     try:
         return call(_share, part, answer, about, limit=PATIENCE)
     except OutOfTime:
@@ -90,7 +90,7 @@ def _share(part: AnswerPart, answer: object, about: Sequence[object]) -> tuple[f
     except OutOfTime:
         raise
     except AboutWhat:
-        return 0, "its checker needs to know what the answer is about, which stands behind the answer."
+        return 0, "its checker needs to know what the answer is about, which is the argument after the answer."
     except BaseException as error:  # a student's object may do anything when it is looked at, and also call exit()
         return 0, f"with this answer its checker stopped with {type(error).__name__}."
     return float(not said.strip()), ""

@@ -6,6 +6,7 @@ Everything that it waits for has a time limit and a limit in bytes. What a phras
 import ssl
 import time
 import warnings
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
@@ -32,7 +33,7 @@ MOST, LONGEST = 256 << 10, 32 << 10
 ANY_SUITE = "ALL:@SECLEVEL=0"
 """All suites of OpenSSL, at its lowest security level."""
 _PARTING = 0.2
-"""Seconds that a server has to answer a goodbye."""
+"""Seconds for a server to answer the farewell."""
 _ANSWERS = ("reply", "go-ahead", "refusal", "challenge")
 
 
@@ -91,16 +92,16 @@ class ProbeVisit:
         self.listed: Capabilities | None = None
         """The last list of capabilities, of this side of the upgrade."""
         self.waits = 0
-        """How often the client has waited for the server, the TCP handshake included."""
+        """How many times the client has waited for the server, the TCP handshake included."""
         self.injected = b""
-        """What the server said in clear text behind its go-ahead."""
+        """What the server said in clear text after its go-ahead."""
         self.beginning = False
         """Whether TLS was begun and not finished, so that no goodbye can be said."""
         self._deadline = deadline
         self._step = GREETING
         self._tags = 0
         self._reader: Reader = self.dialect.reader()
-        self._unread: list[Phrase] = []
+        self._unread: deque[Phrase] = deque()
         self._first = b""
         try:
             patience = min(target.patience, deadline.left)
@@ -189,7 +190,7 @@ class ProbeVisit:
     # ---- what the steps are made of
 
     def say(self, data: bytes) -> int:
-        """Send some bytes, and say how many commands they are. Raises `Broken` where the server takes none."""
+        """Send bytes. Returns how many commands they contain. Raises `Broken` if the server does not take them."""
         try:
             self.sock.settimeout(min(self.target.patience, self._deadline.left))
             self.sock.sendall(data)
@@ -205,7 +206,7 @@ class ProbeVisit:
         return self.answer()
 
     def answer(self) -> list[Phrase]:
-        """What the server says up to the end of its next answer."""
+        """The server's phrases up to the end of its next answer."""
         more = self.dialect.more_follows
         ends = (*_ANSWERS, "unknown")
         return self.read(lambda phrase: phrase.kind in ends and phrase.title not in more)
@@ -216,22 +217,27 @@ class ProbeVisit:
         self.waits += 1
         said: list[Phrase] = []
         size = 0
-        while True:
-            for index, phrase in enumerate(self._unread):
-                if phrase.sender == SERVER:
-                    said.append(phrase)
-                    if len(phrase.data) > LONGEST:
-                        raise self._endless(len(phrase.data))
-                    self._note(phrase)
-                    if ends(phrase):
-                        del self._unread[: index + 1]
-                        return said
-            self._unread.clear()
+        while not (said and ends(said[-1])):
+            if phrase := self._next_phrase():
+                said.append(phrase)
+                continue
             data = self._received(patience)
             size += len(data)
             if size > MOST:
                 raise self._endless(size)
             self._unread += self._reader.feed(SERVER, data)
+        return said
+
+    def _next_phrase(self) -> Phrase | None:
+        """Take the server's next phrase that was received and not read; None if there is none. Raises `Broken`."""
+        while self._unread:
+            phrase = self._unread.popleft()
+            if phrase.sender == SERVER:
+                if len(phrase.data) > LONGEST:
+                    raise self._endless(len(phrase.data))
+                self._note(phrase)
+                return phrase
+        return None
 
     def _endless(self, size: int) -> Broken:
         return Broken(self._step, f"the server talks on and on {self._step}: {size >> 10} KiB without an end")

@@ -10,7 +10,7 @@ from labkit.servers.server import Note, Server
 from labkit.servers.session import LINE_LIMIT, NegativeReply, Session, TooLong
 
 REFUSALS = 20
-"""Negative replies after which a client is sent away."""
+"""After this many negative replies a client is disconnected."""
 
 
 class CommandSession(Session):
@@ -18,18 +18,25 @@ class CommandSession(Session):
 
     negative: ClassVar[str] = "{}"
     """A negative reply, with a place for its text."""
+    last_reply: ClassVar[str]
+    """The reply with which the server ends the conversation, with a place for its text."""
     long_line: ClassVar[str] = f"A line has {LINE_LIMIT} bytes at most"
     """The text for a line that was longer."""
 
     def __init__(self, server: Server, note: Note) -> None:
         super().__init__(server, note)
         self.open = True
-        """Whether another command is waited for."""
+        """Whether the session reads another command."""
         self._refusals = 0
 
     @abstractmethod
     async def greet(self) -> None:
-        """Say what comes before the first command."""
+        """Send the greeting."""
+
+    def parting(self, why: str) -> bytes:
+        reply = self.last_reply.format(why)
+        self.note(f"S: {reply}")
+        return f"{reply}\r\n".encode()
 
     @abstractmethod
     async def act(self, line: bytes) -> None:
