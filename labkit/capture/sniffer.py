@@ -28,8 +28,9 @@ _BUFFER = 64 << 20
 _LARGEST = 1 << 18
 """Bytes of the largest frame; loopback's are at most 64 KiB unless its MTU was raised."""
 _TIME = struct.Struct("@ll")
-_PATIENCE = 2.0
-"""Seconds that `stop` waits for the thread beyond the settling; it needs milliseconds."""
+_PATIENCE = 30.0
+"""Seconds that `stop` waits for the thread beyond the settling. It needs milliseconds, on a busy machine seconds; what
+it has not taken by then is missing."""
 
 _End = tuple[bytes, int]
 

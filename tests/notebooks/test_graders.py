@@ -31,6 +31,7 @@ ASKED = (
     'Excuse = ...\ncheck("08.4", Excuse)',
 )
 WRONG = {"01_1": 'password = "hunter2"', "02_2": 'senders = ["client"]', "08_4": "Excuse = attacks.Vector"}
+HIDES = "\nget_ipython().display_formatter.format = lambda *_, **__: ({}, {})"
 STOPS = {
     "02_2": "import os\nos._exit(0)",
     "08_4": "class Excuse(attacks.Vector):\n    def on_line(self, line):\n        while True: ...",
@@ -128,7 +129,7 @@ def course(lesson, tmp_path_factory):
     assert [cell.source for cell in generated.cells] == [cell.source for cell in release.cells]
     handed_in = {
         "solved": answered(generated, solutions, "solved"),
-        "wrong": answered(generated, WRONG, "wrong"),
+        "wrong": answered(generated, WRONG | {"02_2": WRONG["02_2"] + HIDES}, "wrong"),
         "empty": generated,
         "stops": answered(generated, solutions | STOPS, "stops"),
         "untidy": untidy(answered(generated, solutions, "untidy")),
@@ -151,6 +152,12 @@ def points(course, student):
 def test_nbgrader_gives_a_solved_notebook_all_points_and_a_wrong_or_empty_one_none(course):
     assert points(course, "solved") == {"grade-01_1": 1, "grade-02_2": 1, "grade-08_4": 1}
     assert points(course, "wrong") == points(course, "empty") == {"grade-01_1": 0, "grade-02_2": 0, "grade-08_4": 0}
+
+
+def test_a_cell_that_shows_no_points_because_ipython_shows_nothing_earns_none(course):
+    assert points(course, "wrong")["grade-08_4"] == 0
+    _, said = course
+    assert "grade-08_4: This cell told no points" in said and "grade-01_1: This cell told" not in said
 
 
 def test_a_loop_that_never_ends_and_a_cell_that_ends_its_kernel_cost_their_own_points_only(course):

@@ -7,11 +7,12 @@ there. The `nbgrader_config.py` of an exported course puts `OneOfEach` in front,
 nbgrader's `Execute`.
 """
 
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from nbconvert.preprocessors import Preprocessor
-from nbformat.v4 import new_code_cell
+from nbformat.v4 import new_code_cell, new_output
 from nbgrader.api import Gradebook
 from nbgrader.preprocessors import Execute
 from nbgrader.utils import is_grade
@@ -23,13 +24,24 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 _EMPTY = "# The answer that stood here is missing."
+_TELLS_POINTS = re.compile(r"^grade\(.*\)\.points$", re.MULTILINE)
+_NO_POINTS = "This cell told no points: a cell above it has switched off what IPython shows."
 
 
 class RestartingExecute(Restarting, Execute):
     """nbgrader's `Execute`, which goes on in a new kernel where a cell stops the one that runs it.
 
-    The new kernel runs no graded cell again, whose points are known.
+    The new kernel runs no graded cell again, whose points are known. nbgrader gives full points to a cell that shows
+    nothing: one that should show its points and does not has an error instead.
     """
+
+    def on_cell_executed(self, cell: "NotebookNode", execute_reply: dict[str, Any], **others: Any) -> None:
+        """Tell of a graded cell that it showed no points."""
+        super().on_cell_executed(cell, execute_reply, **others)
+        shown = {output.output_type for output in cell.outputs}
+        if is_grade(cell) and _TELLS_POINTS.search(cell.source) and not shown & {"execute_result", "error"}:
+            cell.outputs.append(new_output("error", ename="NoPoints", evalue=_NO_POINTS, traceback=[_NO_POINTS]))
+            self.log.warning("%s: %s", cell.metadata.nbgrader.grade_id, _NO_POINTS)
 
     def is_needed(self, cell: "NotebookNode") -> bool:
         """Whether the cell is not graded."""
