@@ -12,7 +12,7 @@ from itertools import dropwhile, takewhile
 from labkit.attacks.deeds import Deed, deeds
 from labkit.attacks.engine.victim_session import VictimSession
 from labkit.attacks.loot import CLEAR, OWN_TLS, Item, as_if_clear, genuine, items, overheard
-from labkit.attacks.replies import ANSWERS, SAID
+from labkit.attacks.replies import ANSWERS, SAID, accepts
 from labkit.capture.conversation import Conversation
 from labkit.decode.dialogue import read
 from labkit.decode.event import CLIENT, SERVER, TCP, TEXT, TLS, Dialogue, Event
@@ -226,10 +226,11 @@ def injection_proof(dialect: Dialect, events: Iterable[Event]) -> str:
 
 def _more_replies(dialect: Dialect, said: list[Event]) -> bool:
     """Whether there is a point up to which the server has replied more often than it was spoken to. The last thing
-    that is said does not count where the client has not taken its leave: a server may do so unasked (RFC 5321 §3.8)."""
+    that is said counts only where it lets the client go that has taken its leave: a server may take its own unasked,
+    and refuses then (RFC 5321 §3.8)."""
     leaves = any(event.sender == CLIENT and event.title == _goodbye(dialect) for event in said)
     owed = 0
-    for event in said if leaves else said[:-1]:
+    for event in said if leaves and accepts(dialect, said[-1]) is not False else said[:-1]:
         owed += event.sender == CLIENT and event.kind in SAID
         owed -= event.sender == SERVER and event.kind in ANSWERS
         if owed < 0:

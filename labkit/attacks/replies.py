@@ -117,7 +117,7 @@ class Replies:
 
     def _read(self, number: int) -> Response:
         event = self._events[number]
-        return Response(_accepts(self._dialect, event), first_line(self._dialect, event))
+        return Response(accepts(self._dialect, event), first_line(self._dialect, event))
 
     def _commanded(self, after: int, before: int) -> bool:
         """Whether the client has said a command between these two events."""
@@ -138,7 +138,7 @@ class Replies:
                 self._replies.append(number)
                 if self._dialect.tagged:
                     self._tagged[self._dialect.writes.tag(event.data)].append(number)
-                early = number if not owed and _accepts(self._dialect, event) is False else None
+                early = number if not owed and accepts(self._dialect, event) is False else None
                 owed = max(0, owed - 1)
             early = None if event.sender == CLIENT else early
 
@@ -170,7 +170,7 @@ def first_line(dialect: Dialect, event: Event) -> str:
     return told.strip().split("\n", 1)[0].rstrip("\r")
 
 
-def _accepts(dialect: Dialect, reply: Event) -> bool | None:
+def accepts(dialect: Dialect, reply: Event) -> bool | None:
     """Whether a reply says that something was done; None where it says neither that nor that it was not."""
     if dialect.accepts is not None:
         return dialect.accepts(reply.title, reply.data)

@@ -544,6 +544,11 @@ INJECTED = {
     "in news": (119, "C: CAPABILITIES\nS: 111 2026\nS: 101 x\nS: VERSION 2\nS: .", "111 2026"),
     "a command that is not known, and a farewell": (25, "C: EHLO x\nS: 250 x\nC: HELP\nS: 502 no\nS: 421 idle", ""),
     "a recipient, and a farewell": (25, "C: EHLO x\nS: 250 x\nC: RCPT TO:<b@x>\nS: 550 no\nS: 421 idle", ""),
+    "a refusal, and a farewell behind the farewell": (
+        110,
+        "C: LAST\nS: -ERR no\nC: QUIT\nS: +OK bye\nS: -ERR idle",
+        "",
+    ),
     "a wrong password, and a farewell": (110, "C: USER a\nS: +OK\nC: PASS b\nS: -ERR no\nS: -ERR bye", ""),
     "no list, no user, and a farewell": (110, "C: CAPA\nS: -ERR no\nC: USER a\nS: -ERR no\nS: -ERR bye", ""),
 }
