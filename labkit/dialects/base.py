@@ -155,6 +155,8 @@ class Dialect:
     request_id: Callable[[bytes], str] | None = None
     """(bytes of a phrase) -> what a request and its answer both bear, in a dialect in which some do; empty for the
     other phrases, which are answered in their turn."""
+    concluded: Collection[str] = ()
+    """Titles of the commands whose answer ends with it."""
     accepts: Callable[[str, bytes], bool | None] | None = None
     """(title and bytes of a server's reply) -> whether it says that what was asked is done; None where it says neither,
     because the answer is still to come. None for a dialect whose kinds of replies tell (`labkit.dialects.writing`)."""
