@@ -1,4 +1,4 @@
-"""The part of the stage where programs that labkit did not write become servers of the lab."""
+"""The part of the stage that makes other programs servers of the lab."""
 
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Adopting:
-    """What `labkit.lab.Lab` can do with servers of others."""
+    """The part of `labkit.lab.Lab` for programs that labkit did not write."""
 
     network: "Network"
     authority: "Authority"
@@ -31,7 +31,7 @@ class Adopting:
         timeout: float = 10.0,
         replace: bool = False,
     ) -> "AdoptedServer":
-        """Take what a program listens on as a server of the lab: it is captured, attacked and visited like the others.
+        """Make a program that listens on a port a server of the lab: it is captured, attacked and visited like others.
 
         ``lab.mail.start([...])`` starts the program, and ``lab.mail.free_port(143)`` is where it has to listen to be
         port 143 of the host mail, also on loopback; or `real` says where it does. `implicit` is TLS before the first

@@ -1,4 +1,4 @@
-"""What an attack leaves behind in a lab: the sessions that it read, and the mail. The verdict is decided from it."""
+"""The traces of an attack in a lab, its sessions and the mail, from which the verdict is decided."""
 
 from functools import cache
 from typing import TYPE_CHECKING
@@ -23,20 +23,20 @@ Place = tuple[int, int]
 
 
 class Aftermath:
-    """What an attack leaves behind in a lab: secrets of TLS sessions, and mail; counted from construction.
+    """The traces of an attack: its sessions, the secrets of TLS, and mail that arrived since construction.
 
-    Each session is read once when it is over; one that goes on is read again when it has.
+    A session that is over is read once; an open one is read again if it has changed.
     """
 
     def __init__(self, site: "Site", others: "Callable[[], Sequence[Conversation]]" = tuple) -> None:
         self._site = site
         self._others = others
-        """All conversations that have crossed the network since."""
+        """All conversations that crossed the network since construction."""
         self._known = {place for place, _ in _mail(site)}
         self._evidence: dict[int, tuple[object, Evidence]] = {}
 
     def case(self, interceptor: "Interceptor", reports: "Sequence[Report]") -> "Case":
-        """What the verdict on an attack is decided from, as it is now."""
+        """The facts for the verdict on an attack, as of now."""
         from labkit.attacks.account import ADDRESS, NAME
         from labkit.attacks.verdict import Case
         from labkit.trust import keylog
@@ -57,7 +57,7 @@ class Aftermath:
         )
 
     def _knows(self, login: tuple[str, ...]) -> bool:
-        """Whether nothing is wrong with a login, as far as it has come."""
+        """Whether a login, or the user name of one, belongs to an account."""
         match login:
             case (user, password):
                 return self._site.post.knows(user, password)
@@ -80,7 +80,7 @@ class Aftermath:
 
 
 def _mail(site: "Site") -> "Iterator[tuple[Place, Message]]":
-    """All mail in the lab, and where each lies."""
+    """All mail in the lab, each with its place."""
     for server in site.servers.values():
         yield from _entries(getattr(server, "mailbox", None))
     for user in USERS:

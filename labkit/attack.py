@@ -68,7 +68,7 @@ class Attacker:
         stage.callback(_close_all, self._running)  # for an attack that is not closed, in a lab that is not closed
 
     def __getattr__(self, name: str) -> Any:
-        """What a host has: see `labkit.network.Host`."""
+        """An attribute of the host: see `labkit.network.Host`."""
         return getattr(self._host, name)
 
     def __call__(self, vector: "Vector", at: "Server | None" = None) -> "Attack":
@@ -89,14 +89,13 @@ class Attacker:
         return self.attack
 
     def expects(self) -> None:
-        """Note that a client of the lab begins, in this thread; for the attack that is under way."""
+        """Tell the running attack that a client of the lab begins in this thread."""
         under_way = self.attack is not None and self.attack.under_way
         self._begun.sessions = self.attack.sessions if self.attack is not None else 0
         self._begun.watch = self.attack.watch() if under_way else None
 
     def note_outcome(self, outcome: "Outcome", timeout: float) -> None:
-        """Note what a client of the lab says of its attempt, for which it had `timeout` seconds; for the attack that is
-        under way."""
+        """Give the running attack a client's outcome; `timeout` are the seconds that it had."""
         if self.attack is not None and self.attack.under_way:
             from labkit.attacks.victims.report import Report
 
@@ -114,7 +113,7 @@ class Attacker:
                     self.attack.close()
 
     def check(self) -> None:
-        """Raises `LabError` where an attack was cut off before it had left the path: its victims would only wait."""
+        """Raises `LabError` if an interrupted attack is still on the path, where its victims would wait in vain."""
         if self.attack is not None and self.attack.cut_off:
             raise LabError(
                 f"The attack {self.attack.vector.name} was cut off and is still on the path: "
@@ -137,12 +136,12 @@ class Attack:
         self.name = attacker
         self.vector = vector
         self.reports: list[Report] = []
-        """What the victims' programs say of their attempts."""
+        """The reports of the victims' programs."""
         self._site = site
         self._aftermath = Aftermath(site, lambda: self._capture.conversations)
         self._before = frozenset(site.network.interceptions.values())
         self._taken: frozenset[Interception] | None = None
-        """The paths on which the attacker stands since the attack began; None until it has."""
+        """The interceptions of this attack; None until it has begun."""
         chosen = targets(site, vector, at)
         self._judged: tuple[Case, Verdict] | None = None
         with ExitStack() as stack:
@@ -157,7 +156,7 @@ class Attack:
 
     @property
     def cut_off(self) -> bool:
-        """Whether it has ended, but is still on the path."""
+        """Whether it was ended by an interrupt and is still on the path."""
         return not self.under_way and bool(self._paths())
 
     @property
@@ -173,7 +172,7 @@ class Attack:
 
     @property
     def verdict(self) -> "Verdict":
-        """What came of it, decided from the bytes on both sides and from what the victims say; once for all of that."""
+        """The verdict, from the bytes on both sides and the victims' reports; kept until either changes."""
         with within_limits("Judging an attack"):
             from labkit.attacks.verdict import judge
 
@@ -214,7 +213,7 @@ class Attack:
         return self.interceptor.address(server.port)
 
     def visit(self, victim: str) -> "Report":
-        """Let a victim of `labkit.attacks.victims` do its work, and give what its user reads."""
+        """Run a victim of `labkit.attacks.victims`. Returns the report that its user reads."""
         from labkit.attacks import victims
 
         chosen = victims.named(victim)
@@ -222,7 +221,7 @@ class Attack:
         return self.report(chosen.run(scene(self._site, chosen.protocol)), begun)
 
     def watch(self) -> "Watch":
-        """Watch whether the lab is at work while this thread runs a client."""
+        """Observe whether the lab is at work while this thread runs a client."""
         from labkit.attacks.silence import Watch
 
         watch = Watch(self._site.network.loop)
@@ -230,14 +229,14 @@ class Attack:
         return watch
 
     def was_silent(self, watch: "Watch", begun: int, timeout: float) -> bool:
-        """Whether a client that is watched, with the sessions behind the one numbered `begun`, waited for nothing where
-        its `timeout` seconds ran out; also where they did not."""
+        """Whether an observed client, whose sessions come after number `begun`, waited in silence when its `timeout`
+        (seconds) ran out; true if it did not run out."""
         watch.stop()
         own = [session for session in list(self.interceptor.sessions) if session.number > begun]
         return watch.in_silence(own, timeout, whole=True)
 
     def report(self, report: "Report", begun: int) -> "Report":
-        """Take down what a victim says of the sessions behind the one numbered `begun`."""
+        """Record a victim's report on the sessions after number `begun`."""
         self.reports.append(report._replace(sessions=(begun, self.sessions)))
         return self.reports[-1]
 
@@ -248,7 +247,7 @@ class Attack:
         return sessions[-1].number if sessions else 0
 
     def close(self) -> None:
-        """Leave the path, and let what was changed heal. A second call does nothing."""
+        """Leave the path and undo what was changed there. A second call does nothing."""
         if not self._site.network.is_here:
             return
         with uninterrupted():
@@ -277,13 +276,13 @@ class Attack:
         return f"<attack {self.vector.name}, {state}: {victims} connections, {changed} changes>\n{self.verdict!r}"
 
     def _paths(self) -> "list[Interception]":
-        """Where the attacker stands on the path since the attack began."""
+        """The attacker's interceptions that were made since the attack began."""
         now = self._site.network.interceptions.values()
         taken = now if self._taken is None else self._taken.intersection(now)
         return [path for path in taken if path.attacker == self.name and path not in self._before]
 
     def _leave(self) -> None:
-        """Leave the path, also where the interceptor could not."""
+        """Leave the path, even if the interceptor could not."""
         for path in self._paths():
             path.close()
 
@@ -291,7 +290,7 @@ class Attack:
         return self._aftermath.case(self.interceptor, self.reports)
 
     def _side(self, belongs: "Callable[[Conversation], bool]") -> "Capture":
-        """The conversations that belong there."""
+        """A capture of the conversations for which `belongs` is true."""
         if self.under_way:
             raise LabError("The captures of both sides are complete when the attack is over: close it first.")
         from labkit.capture.frame_selection import frames_of

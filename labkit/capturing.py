@@ -1,4 +1,4 @@
-"""What `Lab.capture` gives: a capture that begins and ends with a block."""
+"""The result of `Lab.capture`: a capture that begins and ends with a block."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class NotBegun(AbstractContextManager["Capture"]):
-    """What `Lab.capture` gives: a capture that begins with a ``with`` block. Every other attribute raises.
+    """The result of `Lab.capture`: a capture that begins with a ``with`` block. Every other attribute raises.
 
     Raises `LabError`.
     """

@@ -1,6 +1,6 @@
-"""What this machine offers to the lab, and what is used instead where something is not there.
+"""What this machine offers to the lab, and what is used instead of what is missing.
 
-Each check does what a lesson will do, and says in a sentence what came of it. `doctor` is all of them; how the report
+Each check does what a lesson will do, and reports in a sentence how that went. `doctor` is all of them; how the report
 looks is `labkit.show.diagnosis`. A new tool is one row in `TOOLS`; a new network is found by itself.
 """
 

@@ -2,7 +2,7 @@
 
 
 class LabError(Exception):
-    """Anything that the lab refuses or cannot do; the message is meant to be read by a learner."""
+    """Anything that the lab refuses or cannot do; the message is written for a learner."""
 
 
 class OutsideTheLab(LabError):

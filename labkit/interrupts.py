@@ -1,7 +1,7 @@
-"""Interrupts (SIGINT: Control-C, the stop button of a notebook), delayed while something begins or ends.
+"""Interrupts (SIGINT: Control-C, the stop button of a notebook), delayed while something is started or stopped.
 
-Python raises KeyboardInterrupt between any two instructions of the main thread: also between the start of a thread and
-the line that notes it. What begins or ends inside `uninterrupted` does so completely, and the interrupt follows.
+Python raises KeyboardInterrupt between any two instructions of the main thread: also between starting a thread and
+storing a reference to it. Inside `uninterrupted` such steps are completed, and the interrupt follows.
 """
 
 import signal
@@ -15,7 +15,7 @@ from types import FrameType
 def uninterrupted() -> Iterator[None]:
     """Deliver an interrupt that arrives inside the block at its end. Has no effect outside of the main thread.
 
-    Only for what ends by itself within seconds: until then the user cannot stop it.
+    Use it only for steps that take seconds at most, because the user cannot stop them.
     """
     in_main = threading.current_thread() is threading.main_thread()
     if not in_main or not callable(signal.getsignal(signal.SIGINT)):  # ignored, or the end of the process

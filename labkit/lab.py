@@ -45,7 +45,7 @@ CAPTURES = ("auto", "af_packet", "tap")
 
 
 _FIRST_SESSION = ("labkit.servers.smtp", "labkit.show.capture")
-"""What a first session needs and takes long to load."""
+"""Modules that a first session needs and that take long to load."""
 
 
 class Lab(Serving, Adopting, Publishing, Probing, Trying):
@@ -111,7 +111,7 @@ class Lab(Serving, Adopting, Publishing, Probing, Trying):
 
     @property
     def site(self) -> "Site":
-        """What an attack, or a trial, uses of this lab."""
+        """The parts of this lab that an attack or a trial uses."""
         from labkit.attack import Site
 
         capture = partial(captured, self.network, self._capture, self.keylog)
@@ -134,12 +134,12 @@ class Lab(Serving, Adopting, Publishing, Probing, Trying):
         timeout: float = 5.0,
         requiretls: bool = False,
     ) -> "Sent":
-        """Send a message from alice to `server` and say what happened; a server that refuses or fails raises nothing.
+        """Send a message from alice to `server` and return the outcome; a server that refuses or fails raises nothing.
 
         `login` is (user, password); `policy` is one of `labkit.policies`, opportunistic unless given; `recipient` may
         be several addresses, with commas between them or as a list; `timeout` is the seconds for the whole attempt.
         With `requiretls` the message asks for TLS on every further hop (RFC 8689). Raises `LabError` for arguments
-        that cannot be sent, and for a closed server in whose place another runs.
+        that cannot be sent, and for a server that was closed and replaced by another.
         """
         from labkit.clients import smtp
         from labkit.mail.message import compose
@@ -160,10 +160,10 @@ class Lab(Serving, Adopting, Publishing, Probing, Trying):
         tls: tuple[str, ...] = ("TLS 1.2", "TLS 1.3"),
         timeout: float = 5.0,
     ) -> "Fetched":
-        """Fetch the mail in a user's inbox to alice and say what happened; the mail stays on the server, too.
+        """Fetch the mail in a user's inbox to alice and return the outcome; the mail stays on the server, too.
 
         The arguments are those of `send`; a server that refuses or fails raises nothing. The messages are in the
-        outcome. Raises `LabError` for arguments that cannot be sent and for a server that speaks neither.
+        outcome. Raises `LabError` for arguments that cannot be sent and for a server that speaks neither IMAP nor POP3.
         """
         from labkit.clients.fetching import CLIENTS, fetch
 
@@ -174,9 +174,9 @@ class Lab(Serving, Adopting, Publishing, Probing, Trying):
         return self._reported(fetch(*at, policy, context, login, timeout), timeout)
 
     def visit(self, victim: str) -> "Report":
-        """Let a client of `labkit.attacks.victims` do its work, in any protocol: ``lab.visit("XMPP, careful")``.
+        """Run a client of `labkit.attacks.victims`, in any protocol: ``lab.visit("XMPP, careful")``.
 
-        Gives what its user would read; an attack that is under way gets it, too. Raises `LabError` for a name that
+        Returns the report that its user reads; a running attack gets it, too. Raises `LabError` for a name that
         does not exist, and where no server speaks the protocol.
         """
         from labkit.attack import scene
@@ -220,7 +220,7 @@ class Lab(Serving, Adopting, Publishing, Probing, Trying):
     def _terms(
         self, server: "Server", policy: "Policy | None", tls: tuple[str, ...]
     ) -> "tuple[Policy, ssl.SSLContext]":
-        """A client's policy, and how it speaks TLS under it with this server."""
+        """A client's policy, and its TLS context for this server under it."""
         from labkit.clients import policies
         from labkit.servers.standing import check_not_replaced
         from labkit.trust.contexts import client_context

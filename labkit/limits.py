@@ -1,4 +1,4 @@
-"""What a process can run out of (getrlimit(2)), as a sentence: file descriptors, processes and threads, memory."""
+"""Resources that a process can run out of (getrlimit(2)), as sentences: descriptors, processes, threads, memory."""
 
 import errno
 from collections.abc import Iterator
@@ -20,9 +20,9 @@ SENTENCES = {
 """Error number -> what is missing, and what to do."""
 
 _NO_THREAD = "can't start new thread"
-"""What `threading` says where the system allows no more."""
+"""The message of `threading` when the system allows no more threads."""
 _NO_ROOM = ("failed to map segment", "cannot allocate memory")
-"""What the dynamic linker says where a library does not fit into memory."""
+"""The dynamic linker's message when a library does not fit into memory."""
 
 
 @contextmanager

@@ -1,9 +1,9 @@
 """The notebook around a lab: which cell runs, and which labs the history of outputs holds.
 
-The history shall keep no lab open in whose place there is a newer one.
-IPython keeps every displayed value in ``Out``, ``_`` and ``_3``, and so every lab that a cell ever showed. When its
-cell runs again, or its variable gets another lab, the references of the history become weak. A lab that the user
-reaches in no other way is then collected by Python, which closes it; one that is reached stays.
+The history must not keep a lab open that was replaced by a newer one. IPython keeps every displayed value in ``Out``,
+``_`` and ``_3``, and so every lab that a cell ever showed. When its cell runs again, or its variable gets another lab,
+the references of the history become weak. A lab without another reference is then collected by Python, which closes
+it.
 """
 
 import gc
@@ -30,7 +30,7 @@ class CellRun(NamedTuple):
 
 
 class Remembered:
-    """Stands for a lab in the history, without keeping it open; has its attributes while it is there."""
+    """A weak reference to a lab in the history; it has the lab's attributes while the lab exists."""
 
     def __init__(self, lab: "Lab") -> None:
         self._lab = weakref.ref(lab)
@@ -52,7 +52,7 @@ class Places:
     def __init__(self, shell: Any) -> None:
         self._shell = shell
         self.run = CellRun(_running_cell(shell), 0)
-        """The execution that is under way, or the last one."""
+        """The running execution, or the last one."""
         self._made: weakref.WeakKeyDictionary[Lab, str] = weakref.WeakKeyDictionary()
         """Lab -> the cell that made it, the oldest first."""
         self._named: dict[str, weakref.ref[Lab]] = {}
@@ -73,7 +73,7 @@ class Places:
             gc.collect()  # a lab may be in a circle of references
 
     def _replaced(self) -> "list[Lab]":
-        """The labs whose variable has a newer one now, or whose cell has made a newer one."""
+        """The labs whose variable holds a newer one now, or whose cell has made a newer one."""
         labs = {id(lab): lab for lab in self._made}
         now = {name: labs[id(value)] for name, value in self._variables() if id(value) in labs}
         renamed = [id(lab()) for name, lab in self._named.items() if now.get(name, lab()) is not lab()]
@@ -119,7 +119,7 @@ def running() -> CellRun | None:
 
 
 def repeats(earlier: CellRun | None) -> bool:
-    """Whether the cell that runs is one that ran before, in that execution of it."""
+    """Whether the running cell is the one of that earlier execution."""
     now = running()
     return now is not None and earlier is not None and now.cell == earlier.cell and now.number != earlier.number
 

@@ -64,7 +64,7 @@ PLATFORMS = (
         system="Darwin",
     ),
 )
-"""Where two have a sign, the later one is the more special: Binder is also a hub."""
+"""If the signs of two are set, the later one is meant: Binder is also a hub."""
 
 
 def here(environment: Mapping[str, str] = os.environ, system: str = "") -> Platform | None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Probing:
-    """What `labkit.lab.Lab` can probe."""
+    """The part of `labkit.lab.Lab` that probes servers."""
 
     network: "Network"
     authority: "Authority"
@@ -31,7 +31,7 @@ class Probing:
         implicit: bool | None = None,
         timeout: float | None = None,
     ) -> "ProbeReport":
-        """Test a server, and report: ``lab.probe(lab.smtp())``, or ``lab.probe("mail.example.org:587")``.
+        """Test a server and return the report: ``lab.probe(lab.smtp())``, or ``lab.probe("mail.example.org:587")``.
 
         A server of this lab is looked at from alice's host, and attacked, too, with the account `login`. One outside is
         visited as any mail client visits it, and the report says what was left out. `protocol` and `implicit` (TLS
@@ -112,7 +112,7 @@ class Probing:
         return next((name for name, made in domains.items() if server in made.servers.values()), "")
 
     def _publication(self) -> "Publication":
-        """How alice looks up what the lab's domains publish."""
+        """How alice looks up the publications of the lab's domains."""
         from functools import partial
 
         from labkit.defences.policyhost import fetching

@@ -43,7 +43,7 @@ class Publishing:
 
     @cached_property
     def registry(self) -> "Registry":
-        """What is published: the zones, the name server, the policy host, and their clock.
+        """The publications of the lab: the zones, the name server, the policy host, and their clock.
 
         Its hosts are two more than the three: ``Lab(hosts=("dns", "www"))``. Raises `LabError` without them.
         """
@@ -55,7 +55,7 @@ class Publishing:
 
     @property
     def _standing(self) -> list[Any]:
-        """All servers that run, those that publish included."""
+        """All running servers, with the name server and the policy host."""
         published = (self.registry.dns, self.registry.www) if "registry" in vars(self) else ()
         return [*self.servers.values(), *published]
 

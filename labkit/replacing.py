@@ -1,4 +1,4 @@
-"""Files that a person has named: a new one takes the place of an earlier one when it is whole, or not at all.
+"""Writing a file that a person has named: it replaces an earlier one only when it is complete.
 
 So a full disk, or an error half-way, leaves the earlier file as it was. A device or a pipe is written to as it is.
 """
@@ -15,7 +15,7 @@ from labkit.errors import LabError
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[BinaryIO]:
-    """A file to write to, which is found at `path` after the block, unless that fails. Raises OSError."""
+    """A file to write to, which replaces `path` at the end of the block unless the block fails. Raises OSError."""
     if os.path.exists(path) and not os.path.isfile(path):
         with open(path, "wb") as file:
             yield file

@@ -1,9 +1,9 @@
-"""Files that have a path and leave nothing behind.
+"""Temporary files with a path, which are removed however the process ends.
 
 OpenSSL takes key logs and certificates as paths only. On Linux the path leads to memory (memfd_create(2)), which is
 gone with the process, however it ends. Elsewhere it is a private temporary file, removed on close; where a process was
 killed before that, the next one removes it. A folder that programs of other users reach has to be on the disk: a guard
-removes it when its process was killed. What is in them is not known here.
+process removes it if this process was killed.
 """
 
 import os
@@ -28,11 +28,11 @@ _REACHABLE = 0o711
 """Mode of the folder: other users may enter it, but not list it."""
 _GUARD = 'read -r _; rm -rf -- "$1"'
 _FAREWELL = 5.0
-"""Seconds for a guard, which takes milliseconds."""
+"""Seconds for the guard process to end; it takes milliseconds."""
 
 
 class ScratchFile:
-    """Bytes behind a path, for this process alone; gone after `close`, or when nothing refers to it any more.
+    """A file for this process alone; removed by `close`, or when nothing refers to this object any more.
 
     Raises `LabError` where no file can be made.
     """
@@ -60,10 +60,10 @@ class ScratchFile:
 
 
 class ScratchFolder:
-    """A folder that other processes can reach, also those of other users, if they know its `path`; gone after `close`.
+    """A folder that other processes, also those of other users, can reach if they know its `path`; removed by `close`.
 
-    It is removed as well when this process ends without `close`, however that comes. Raises `LabError` where no folder
-    can be made.
+    It is also removed when this process ends without `close`, for whatever reason. Raises `LabError` if no folder can
+    be made.
     """
 
     def __init__(self) -> None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Serving:
-    """What `labkit.lab.Lab` can start."""
+    """The part of `labkit.lab.Lab` that starts servers."""
 
     network: "Network"
     authority: "Authority"

@@ -1,4 +1,4 @@
-"""What comes with the package and is no code: the lessons' notebooks and the recordings.
+"""Data files that come with the package: the lessons' notebooks and the recordings.
 
 Both stand at the top of the checkout, where an editable installation reads them. A wheel holds them inside the package
 (``[tool.hatch.build]`` in pyproject.toml).

@@ -130,7 +130,7 @@ class Trying:
         """Measure what each way to a server costs, live, in a lab of its own on the same kind of network.
 
         `ways` are words, for example ``"STARTTLS, TLS 1.3, login"`` (`labkit.trials.way`), and `delays` the seconds of
-        a round trip; `labkit.trials.cost.WAYS` and `DELAYS` unless given. Gives the round trips that are predicted,
+        a round trip; `labkit.trials.cost.WAYS` and `DELAYS` unless given. Returns the round trips that are predicted,
         counted in the capture and measured. A progress bar shows how far it is. Raises `LabError` for words or delays
         that cannot be used, and where a session fails.
         """
@@ -175,7 +175,7 @@ class Trying:
     def mystery_network(
         self, seed: object, size: int = 300, policy: "Policy | None" = None, folder: "str | Path | None" = None
     ) -> "MysteryNetwork":
-        """Record, live, a network of so many visits of clients to servers, drawn from a seed: attackers are among them.
+        """Record, live, a network of `size` visits of clients to servers, drawn from a seed, with attackers among them.
 
         It runs in a lab of its own on loopback. The seed is text or a whole number, and no two give the same network.
         With a `policy`, all mail programs follow that one instead of their own. With a `folder`, the recording is kept

@@ -7,6 +7,7 @@ could press Control-C, in this process or in another one.
 import gc
 import signal
 
+import networks  # noqa: F401, tries in this process what the machine allows, before others are started
 import pytest
 from hypothesis import settings
 

@@ -9,8 +9,9 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from dovecot_home import PORTS, dovecot_home
-from networks import require
+from networks import BEST, require
 from postfix_home import postfix_home
+from thoroughly import every
 from tools import tool
 
 from labkit import Lab, attacks, policies
@@ -33,7 +34,7 @@ def adopted(kind: str):
             yield lab, program, servers
 
 
-@pytest.fixture(scope="module", params=sorted(KINDS))
+@pytest.fixture(scope="module", params=every(KINDS, once=BEST))
 def dovecot(request):
     require(request.param)
     with adopted(request.param) as running:
@@ -86,7 +87,7 @@ def test_a_probe_finds_in_dovecot_what_it_was_told_wrong_and_nothing_else(doveco
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="Postfix changes its user")
-@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("kind", every(KINDS, once=BEST))
 def test_postfix_is_sent_to_attacked_and_found_without_a_fault(kind):
     require(kind)
     with Lab(kind) as lab:
@@ -113,7 +114,7 @@ def _shown(lab, folder):
     return str(pem), f"{lab.mail.address}:{lab.mail.free_port(993)}"
 
 
-@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("kind", every(KINDS, once=BEST))
 def test_a_program_that_writes_a_key_log_has_its_sessions_opened(kind, tmp_path):
     require(kind)
     with Lab(kind) as lab:
@@ -129,7 +130,7 @@ def test_a_program_that_writes_a_key_log_has_its_sessions_opened(kind, tmp_path)
             assert capture.decrypted().dialogue.session.opened
 
 
-@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("kind", every(KINDS, once=BEST))
 @pytest.mark.parametrize("verb", ("run", "try_out"))
 def test_a_program_that_is_run_once_has_its_sessions_opened_too(kind, verb, tmp_path):
     require(kind)

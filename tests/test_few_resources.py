@@ -4,8 +4,11 @@ import os
 import sys
 
 import pytest
-from networks import require
+from networks import BEST, require
+from thoroughly import every
 from tools import python
+
+from labkit.network import KINDS
 
 WITH_LITTLE = """
 import os, resource, sys, threading
@@ -70,14 +73,14 @@ def _said(tmp_path, network: str, limit: str, used: str, more: list[int]) -> lis
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="descriptors are counted in /proc")
-@pytest.mark.parametrize("network", ("loopback", "namespace"))
+@pytest.mark.parametrize("network", every(KINDS, once=BEST))
 def test_few_descriptors(tmp_path, network):
     refused = _said(tmp_path, network, "RLIMIT_NOFILE", DESCRIPTORS, [*range(0, 24, 2), 100])
     assert all(refused[:3]) and not refused[-1]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is counted in /proc")
-@pytest.mark.parametrize("network", ("loopback", "namespace"))
+@pytest.mark.parametrize("network", every(KINDS, once=BEST))
 def test_little_memory(tmp_path, network):
     refused = _said(tmp_path, network, "RLIMIT_AS", MEMORY, [megabytes << 20 for megabytes in (16, 40, 80, 400)])
     assert not refused[-1]

@@ -3,9 +3,11 @@
 import os
 
 import pytest
-from networks import require
+from networks import BEST, require
 from thoroughly import every
 from tools import python
+
+from labkit.network import KINDS
 
 ENDINGS = {
     "exits": "sys.exit()",
@@ -51,7 +53,7 @@ print("whole")
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.parametrize("method", ("auto", "tap"))
-@pytest.mark.parametrize("network", every(("loopback", "namespace"), once=("loopback",)))
+@pytest.mark.parametrize("network", every(KINDS, once=("loopback",)))
 @pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS)
 def test_a_child_that_ends_leaves_the_lab_of_its_parent_alone(tmp_path, network, method, ending):
     require(network)
@@ -80,7 +82,7 @@ print(os.waitpid(child, os.WNOHANG)[0])
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-@pytest.mark.parametrize("network", ("loopback", "namespace"))
+@pytest.mark.parametrize("network", every(KINDS, once=BEST))
 def test_a_lab_is_closed_although_a_child_still_has_its_copies(tmp_path, network):
     require(network)
     with python(CLOSING.format(network=network), tmp_path) as process:
@@ -104,7 +106,7 @@ print("both")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-@pytest.mark.parametrize("network", ("loopback", "namespace"))
+@pytest.mark.parametrize("network", every(KINDS, once=BEST))
 def test_a_child_can_have_a_lab_of_its_own(tmp_path, network):
     require(network)
     with python(WITHIN.format(network=network), tmp_path) as process:

@@ -11,14 +11,15 @@ from pathlib import Path
 
 import psutil
 import pytest
-from networks import require
+from networks import BEST, require
+from thoroughly import every
 from tools import python
 
 import labkit
 from labkit import Lab, attacks, policies
 from labkit.errors import LabError
 from labkit.interrupts import uninterrupted
-from labkit.network import Interception
+from labkit.network import KINDS, Interception
 
 PATIENCE = 5.0
 """Seconds for other tests' labs in this process to come to rest."""
@@ -77,7 +78,7 @@ def _moments(action: Callable[[], object]) -> list[int]:
     return [1 + number * moments.lines // POINTS for number in range(POINTS)]
 
 
-@pytest.fixture(params=("loopback", "namespace"))
+@pytest.fixture(params=every(KINDS, once=BEST))
 def lab(request):
     require(request.param)
     with Lab(request.param) as lab:

@@ -12,11 +12,13 @@ from pathlib import Path
 
 import psutil
 import pytest
-from networks import require
+from networks import BEST, require
+from thoroughly import every
 from tools import python
 
 from labkit import Lab, attacks, policies
 from labkit.errors import LabError, OutsideTheLab, PortTaken
+from labkit.network import KINDS
 
 SESSION = """
 from labkit import Lab
@@ -272,7 +274,7 @@ def test_where_keys_must_be_in_a_file_the_next_lab_removes_what_a_killed_one_lef
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="descriptors are counted in /proc")
-@pytest.mark.parametrize("network", ("loopback", "namespace"))
+@pytest.mark.parametrize("network", every(KINDS, once=BEST))
 def test_a_closed_lab_holds_no_descriptor_although_nothing_was_collected(network):
     require(network)
 
@@ -300,7 +302,7 @@ def test_a_closed_lab_holds_no_descriptor_although_nothing_was_collected(network
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there are no process groups")
-@pytest.mark.parametrize("network", ("loopback", "namespace"))
+@pytest.mark.parametrize("network", every(KINDS, once=BEST))
 def test_a_tool_does_not_outlive_a_killed_process(tmp_path, network):
     require(network)
     code = (
@@ -318,7 +320,7 @@ def test_a_tool_does_not_outlive_a_killed_process(tmp_path, network):
     assert psutil.wait_procs(children, timeout=10)[1] == []
 
 
-@pytest.mark.parametrize("network", ("loopback", "namespace"))
+@pytest.mark.parametrize("network", every(KINDS, once=BEST))
 def test_a_tool_ends_with_its_status_its_output_and_its_signals(network):
     require(network)
     with Lab(network) as lab:

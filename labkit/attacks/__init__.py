@@ -1,9 +1,9 @@
-"""Attacks on STARTTLS: vectors that say what to do, an interceptor that does it, and the verdict on what came of it.
+"""Attacks on STARTTLS: vectors that decide, an interceptor that carries the decisions out, and the verdict.
 
 ``attacks.StripCapability()`` is a vector for ``lab.mallory(…)``, ``attacks.HideTLSA()`` one for ``lab.spoof(…)``; `ALL`
 is the catalogue. To write one, derive from
 `Vector` and return actions: `Pass`, `Replace`, `Drop`, `Answer`, `Inject`, `Delay`, `TakeOverTLS`, `Close`, `Begin`,
-or `Later` for a decision that is not made yet.
+or `Later` for a decision that is still pending.
 """
 
 from labkit.attacks import catalogue, victims

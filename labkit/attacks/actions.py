@@ -1,7 +1,7 @@
-"""What an attacker can do with something that crosses her: small records, carried out by `labkit.attacks.engine`.
+"""What an attacker can do with a line, a record or a connection: small records, carried out by `labkit.attacks.engine`.
 
-`Pass`, `Replace`, `Drop` and `Answer` decide what becomes of it; the others go along. Where nothing is decided it is
-passed on. `Later` stands for actions that are not known yet.
+`Pass`, `Replace`, `Drop` and `Answer` decide whether it is forwarded; the others are done in addition. Without such a
+decision it is forwarded unchanged. `Later` stands for actions that are decided later.
 """
 
 from abc import ABC, abstractmethod
@@ -17,31 +17,31 @@ LONGEST_DELAY = 30.0
 
 @dataclass(frozen=True)
 class Pass:
-    """Let it go on as it came."""
+    """Forward it unchanged."""
 
 
 @dataclass(frozen=True)
 class Replace:
-    """Let other bytes go on in its place."""
+    """Forward other bytes in its place."""
 
     data: bytes
 
 
 @dataclass(frozen=True)
 class Drop:
-    """Let nothing go on."""
+    """Forward nothing."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Let nothing go on, and say these bytes to the end it came from, as if they came from the other end."""
+    """Forward nothing, and send these bytes back to the end it came from, as if they came from the other end."""
 
     data: bytes
 
 
 @dataclass(frozen=True)
 class Inject:
-    """Say more to one end: `CLIENT` (the victim) or `SERVER`. Together with what is passed on it makes one segment."""
+    """Send more to one end, `CLIENT` (the victim) or `SERVER`, in one segment with what is forwarded."""
 
     to: str
     data: bytes
@@ -72,21 +72,21 @@ class TakeOverTLS:
     """Terminate the TLS that follows: with the victim, with the server, or with both."""
 
     certificate: str | None = None
-    """What the victim is shown, a kind of `labkit.trust.certificates.KINDS`; None to speak no TLS with the victim."""
+    """The certificate for the victim, a kind of `labkit.trust.certificates.KINDS`; None for no TLS with the victim."""
     server: bool = True
     """Whether to speak TLS with the server, as its client."""
 
 
 @dataclass(frozen=True)
 class Close:
-    """End the connections to both ends, behind what was said; with `reset` break them off instead (RST)."""
+    """End the connections to both ends once everything said was sent (FIN); with `reset` abort them at once (RST)."""
 
     reset: bool = False
 
 
 @dataclass(frozen=True)
 class Begin:
-    """For a new connection: before the victim is read, send this to the server, behind its greeting.
+    """For a new connection: before the victim is read, send this to the server, after its greeting.
 
     The server's answer, up to the first whole line, is kept from the victim.
     """
@@ -100,18 +100,18 @@ DECIDING = (Pass, Replace, Drop, Answer)
 
 
 class Later(ABC):
-    """A decision that is not made yet. A vector returns it in the place of actions.
+    """A pending decision. A vector returns it instead of actions.
 
     What it is about waits for it, and with it all that the ends of the same session say meanwhile; other sessions go
     on. The decision may be made in any thread.
     """
 
     until: float = float("inf")
-    """When to ask again at the latest, in seconds of `time.monotonic`."""
+    """When to call `settled` again at the latest, in seconds of `time.monotonic`."""
 
     @abstractmethod
     def settled(self, now: float) -> tuple[Action, ...] | None:
-        """The actions; None while there is no decision. `now` in seconds of `time.monotonic`.
+        """The actions; None while the decision is pending. `now` is in seconds of `time.monotonic`.
 
         May raise, as a vector's own methods may.
         """
@@ -121,23 +121,23 @@ class Later(ABC):
         """Call `changed` when there is a decision, or another `until`; at once if there is a decision already."""
 
     def cancel(self) -> None:  # noqa: B027, most need not know
-        """The session has ended without it: no decision is needed any more."""
+        """The session has ended, so the decision is no longer needed."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What a vector returned, as a plain sequence in which the fate of the line is always said."""
+    """What a vector returned, as actions among which is always a `Pass`, `Replace`, `Drop` or `Answer`."""
 
     actions: tuple[Action, ...] = field(default=(Pass(),))
 
     @property
     def edits(self) -> bool:
-        """Whether it changes anything that an end could notice in what is said."""
+        """Whether it does anything but forward unchanged."""
         return self.actions != (Pass(),)
 
     @property
     def forwards(self) -> bool:
-        """Whether anything of it goes on."""
+        """Whether it forwards anything of the line."""
         return any(isinstance(action, (Pass, Replace)) for action in self.actions)
 
 
@@ -145,7 +145,7 @@ PASSED = Decision()
 
 
 def decision(returned: object) -> Decision:
-    """What a vector returned, put in order: None and nothing else is to pass. Raises `LabError` for no action."""
+    """Normalise what a vector returned; None means `Pass`. Raises `LabError` for anything that is not an action."""
     if returned is None:
         return PASSED
     actions = returned if isinstance(returned, tuple) else (returned,)

@@ -1,7 +1,7 @@
-"""What a client asked of the server in one dialogue, and what the server did: logins, messages, and other work.
+"""What a client requested in one dialogue, and what the server did: logins, messages, and other work.
 
-Every part is decided by the server's own reply to it. Which commands are work, and which of them a message needs, is
-stated by the dialect.
+Each request is decided by the server's own reply. The dialect states which commands are work, and which of them a
+message needs.
 """
 
 import re
@@ -18,12 +18,12 @@ from labkit.dialects.base import Dialect
 
 LOGIN, MESSAGE = "login", "message"
 CREDENTIALS = ("password", "user name and password", "bearer token", "password hash")
-"""What a client proves with that it is the user."""
+"""The kinds of values with which a client authenticates."""
 _CONTENT = ("message", "attachment")
 
 
 class Deed(NamedTuple):
-    """Something that was asked of the real server, and what it did."""
+    """A request to the real server, and what the server did."""
 
     what: str
     """`LOGIN`, `MESSAGE` (with an envelope, or handed out by the server), or the title of a command: ``RETR``."""
@@ -41,17 +41,17 @@ class Deed(NamedTuple):
 
     @property
     def unanswered(self) -> bool:
-        """Whether the server has not said what became of it."""
+        """Whether the server has not said whether it was done."""
         return self.accepted is None and not self.reply
 
 
 def deeds(dialogue: Dialogue) -> list[Deed]:
-    """The deeds of what is said in clear in a dialogue; none where its protocol is not known."""
+    """The deeds in the clear text of a dialogue; none if its protocol is unknown."""
     return list(_Reading(dialogue).deeds()) if dialogue.dialect else []
 
 
 def last_of_each(done: Iterable[Deed]) -> list[Deed]:
-    """The last login, and the last try of each other deed, in order: what became of earlier tries is past."""
+    """The last login, and the last attempt of each other deed, in order; earlier attempts no longer matter."""
     found: list[Deed] = []
     later: dict[tuple[str, ...], list[str]] = {}
     for deed in reversed(list(done)):
@@ -76,15 +76,15 @@ class _Reading:
             for number, event in enumerate(dialogue.events)
             if event.sender == CLIENT and event.layer == TEXT
         }
-        """What the client said, by its place among the events; what was cut off as what it would have been."""
+        """Index of an event -> what the client said in it; an incomplete phrase as the phrase that it began."""
         ends = {title for titles in dialogue.dialect.settled_by.values() for title in titles}
         self._settling = [number for number, event in self._spoken.items() if event.title in ends]
-        """The commands that do, or call off, what was asked before."""
+        """The indices of the commands that carry out, or cancel, what was requested before."""
         self._replies = Replies(dialogue)
         self._seen: dict[int, list[Exposure]] = {
             index: list(found) for index, found in groupby(visible(dialogue, whole=True), lambda one: one.event_index)
         }
-        """Event -> what can be read in it."""
+        """Index of an event -> what can be read in it."""
 
     def deeds(self) -> Iterator[Deed]:
         """Every deed."""
@@ -94,7 +94,7 @@ class _Reading:
         yield from self._other_work()
 
     def _settled(self, index: int) -> Response:
-        """What became of the event; an answer that promises another is none yet."""
+        """The final reply to the event; a reply that only announces another one does not count."""
         answer = self._replies.fate(index)
         return NONE if answer.done is None else answer
 
@@ -102,7 +102,7 @@ class _Reading:
         return [one.value for one in self._seen.get(index, ()) if one.what in whats]
 
     def _line(self, index: int) -> str:
-        """What was asked in this event, without its tag."""
+        """The request in this event, without its tag."""
         event = self._spoken[index]
         if self._dialect.tell:
             return self._dialect.tell(event.title, event.data)
@@ -143,8 +143,8 @@ class _Reading:
         yield from self._delivery(parts)
 
     def _delivery(self, parts: list[int]) -> Iterator[Deed]:
-        """One message, of which these are the commands and the text: its envelope, and what became of it for each that
-        it is for. One that was begun and not ended has no answer."""
+        """The deeds of one message, whose commands and text are `parts`: its envelope, then its delivery to each
+        recipient. A message that was begun and not ended has no answer."""
         envelope = [index for index in parts if self._spoken[index].title in self._dialect.envelope]
         goals, named = [], False
         for index in envelope:
@@ -164,7 +164,7 @@ class _Reading:
             yield Deed(what, (goal, self._text(rest)), *answer, ended)
 
     def _answers(self, parts: list[int], count: int) -> list[Response]:
-        """What became of the message that consists of these commands and texts, for each that it is for."""
+        """The reply to the message that consists of these commands and texts, once for each of `count` recipients."""
         if not parts:
             return [NONE] * count
         refused = next((answer for index in parts if (answer := self._replies.first(index)).done is False), None)
@@ -175,12 +175,12 @@ class _Reading:
         return [refused or (self._settled(parts[-1]) if kept else NONE)] * count
 
     def _ends(self, parts: list[int]) -> bool:
-        """Whether no more of the message follows behind these commands and texts."""
+        """Whether these commands and texts are the whole message."""
         said = [index for index in parts if self._spoken[index].kind == "command"]
         return not (said and re.fullmatch(self._dialect.continues, self._line(said[-1]), re.IGNORECASE))
 
     def _is_whole(self, index: int) -> bool:
-        """Whether the event, and what it has announced, was said to its end."""
+        """Whether the event is complete, and so is what it announced."""
         event = self._events[index]
         if event.origin.begun is not None or (event.kind == "command" and self._owes([event])):
             return False
@@ -188,11 +188,11 @@ class _Reading:
 
     @cached_property
     def _unfinished(self) -> bool:
-        """Whether the client has announced something in the whole dialogue that it has not said to its end."""
+        """Whether, at the end of the dialogue, something that the client announced is incomplete."""
         return self._owes(self._events)
 
     def _owes(self, events: Iterable[Event]) -> bool:
-        """Whether the client has announced something in these events that it has not said to its end."""
+        """Whether, after these events, something that the client announced is incomplete."""
         reader = self._dialect.reader()
         for event in events:
             if event.layer == TEXT:
@@ -203,7 +203,7 @@ class _Reading:
         return "\n".join(value for index in parts for value in self._values(index, "subject", *_CONTENT))
 
     def _handed_out(self) -> Iterator[Deed]:
-        """Messages that the server has given whole."""
+        """Messages that the server sent completely."""
         for index, event in enumerate(self._events):
             if event.sender == SERVER and self._values(index, *_CONTENT) and event.origin.begun is None:
                 yield Deed(MESSAGE, (), True, first_line(self._dialect, event))
@@ -246,7 +246,7 @@ class _Reading:
         return any(word == name or word.startswith(f"{name}/") for word in words)
 
     def _done_by(self, index: int) -> int | None:
-        """The command that does what this one asks, often itself; None where that was called off, or never said."""
+        """The index of the command that carries this one out, often its own; None if it was cancelled or never came."""
         title = self._spoken[index].title
         if title not in self._dialect.settled_by:
             return index
@@ -255,7 +255,7 @@ class _Reading:
         return ends if self._spoken[ends].title == self._dialect.settled_by[title][0] else None
 
     def _asks(self, index: int) -> bool:
-        """Whether it is the question what the server offers, in a dialect in which other questions look alike."""
+        """Whether it asks what the server offers, in a dialect where other requests have the same title."""
         listing = self._dialect.writes.capabilities
         if listing is None or self._spoken[index].title != self._dialect.ask:
             return False

@@ -1,5 +1,5 @@
-"""What one session of an attack shows, read once from the bytes of its two legs: what the attacker could read, what was
-sealed in TLS with the real server, and what the server did.
+"""What one session of an attack shows, read once from the bytes of its two legs: what the attacker could read, what
+crossed inside TLS with the real server, and what the server did.
 
 The judge may open the TLS between the victim and the server; the attacker may not. What follows from it is `verdict`.
 """
@@ -24,9 +24,12 @@ Others = Callable[[], Iterable[Conversation]]
 
 
 class Evidence:
-    """Of one session. `secrets` open the TLS between the victim and the real server; `others` gives the conversations
-    that crossed the same network, among which are those that belong to this one; `passwords` are those of accounts on
-    the server that are not the attacker's."""
+    """The facts of one session.
+
+    `secrets` open the TLS between the victim and the real server. `others` returns the conversations of the same
+    network; those that this session announced (FTP's data) are read with it. `passwords` are those of the accounts on
+    the server, without the attacker's.
+    """
 
     def __init__(
         self, session: VictimSession, secrets: Secrets, others: Others = tuple, passwords: Sequence[str] = ()
@@ -36,9 +39,9 @@ class Evidence:
         self.dialect = session.opening.dialect
         self.implicit = session.opening.implicit
         self.open = not session.over.is_set()
-        """Whether the victim or the server may still say something."""
+        """Whether the session is not over."""
         self.cut = any(leg.cut for leg in session.legs)
-        """Whether more crossed than is kept, and read here."""
+        """Whether more bytes crossed than are recorded and read here."""
         victim = session.legs[0]
         outside, own = read(victim.wire), read(victim.inside, usual=self.dialect)
         opened = genuine(victim, secrets) if outside.session else outside
@@ -52,37 +55,37 @@ class Evidence:
         self.hellos = [event.data for event in outside.events if _is_hello(event)]
         """Each ClientHello of the victim, with its handshake header."""
         self.farewell = _farewell(outside)
-        """The last thing that the victim said; empty where it said nothing."""
+        """The victim's last phrase or alert; empty if it sent none."""
         self.takes_leave = any(
             event.sender == CLIENT and event.title == _goodbye(self.dialect) for event in (*opened.events, *own.events)
         )
-        """Whether the victim said goodbye, as a program does that has done what it wanted."""
+        """Whether the victim sent its farewell, as a program does whose work is done."""
         self.begun = _begun(outside, self.dialect)
-        """Whether the victim asked for something, or began TLS; to say goodbye is neither."""
+        """Whether the victim sent a command other than its farewell, or began TLS."""
         self.trusted = _asked(own, self.dialect)
-        """What the victim asked first of the attacker inside TLS of her own; empty where it only took its leave."""
+        """The victim's first command inside the attacker's own TLS, its farewell apart; empty without one."""
         self.in_clear = outside.session is None and any(deed.accepted for deed in deeds(outside))
-        """Whether the victim did something without TLS."""
+        """Whether, without any TLS, the server did something for the victim."""
         self.unopened = _unopened(opened) if not victim.inside.said else ""
-        """Why it is not known what the victim said inside TLS; empty where it is known, or nothing was said."""
+        """Why it is unknown what the victim said inside TLS; empty if it is known, or nothing was said."""
         self.recipients = _recipients(self.read)
-        """Whom the victim's mail was for, where the attacker could read it."""
+        """The recipients of the victim's mail that the attacker could read."""
         self.addressed = _recipients([*self.read, *self.sealed])
-        """Whom it was for, read or not."""
+        """All recipients of the victim's mail, those inside TLS included."""
         self.clear: list[Deed] = []
-        """What was asked of the server where the attacker could read it."""
+        """What was requested of the server where the attacker could read it."""
         self.inside: list[Deed] = []
-        """What was asked of it inside TLS with the victim."""
+        """What was requested of the server inside TLS with the victim."""
         self.unheard: list[Deed] = []
-        """Those of them that the server has done for the victim, and whose answer never reached it."""
+        """Deeds of `inside` that the server did, and whose reply never reached the victim."""
         self.proof = ""
         """A reply inside TLS that only an injected command can have caused; empty without one."""
         self.shut_out = False
-        """Whether the server offers a login in clear text, and inside TLS, behind an upgrade, none any more."""
+        """Whether the server offers a login in clear text but none inside TLS after the upgrade."""
         self.passed_on: tuple[str, ...] = ()
-        """Recipients that the server was told, where the attacker could read it."""
+        """The recipients that reached the server where the attacker could read them."""
         self.changed: tuple[str, ...] = ()
-        """What of a mail went on in other words than it came in, where the attacker could read both; sentences."""
+        """Sentences on what of a mail was forwarded with changes, as far as the attacker could read it."""
         if len(session.legs) > 1:
             self._read_server(session, secrets)
             if session.legs[0].wire.stream(SERVER) != session.legs[1].wire.stream(SERVER):
@@ -113,7 +116,7 @@ def _recipients(found: Iterable[Item]) -> tuple[str, ...]:
 
 
 def _changes(sender: str, said: list[Item], heard: list[Item], how: str) -> Iterator[str]:
-    """What this side said of a mail that was heard otherwise at the other end, one sentence each."""
+    """One sentence for each thing that this side said of a mail and that reached the other end changed."""
     for what in ("sender", "subject", "message"):
         before, after = (
             [item.value for item in found if (item.what, item.sender) == (what, sender)] for found in (said, heard)
@@ -127,11 +130,11 @@ def _changes(sender: str, said: list[Item], heard: list[Item], how: str) -> Iter
 
 
 _SHOWN = 60
-"""Letters of a text that was changed that are shown."""
+"""How many characters of a changed text are shown."""
 
 
 def _unopened(dialogue: Dialogue) -> str:
-    """Why something that the client said inside TLS could not be opened."""
+    """Why something that the client said inside TLS could not be decrypted."""
     session = dialogue.session
     if session is None:
         return ""
@@ -154,7 +157,7 @@ def _begun(dialogue: Dialogue, dialect: Dialect | None) -> bool:
 
 
 def _asked(dialogue: Dialogue, dialect: Dialect | None) -> str:
-    """The title of the first thing that the client asked for; empty where it asked for nothing."""
+    """The title of the client's first command, its farewell apart; empty without one."""
     said = (event for event in dialogue.events if event.sender == CLIENT and event.layer == TEXT)
     return next((one.title for one in said if one.kind != "unknown" and one.title != _goodbye(dialect)), "")
 
@@ -182,7 +185,7 @@ def _farewell(dialogue: Dialogue) -> str:
 
 
 def _offers_login(dialect: Dialect, dialogue: Dialogue) -> bool | None:
-    """Whether a way to log in is offered in the first list of what is offered; None where there is no list."""
+    """Whether the first list of capabilities offers a way to log in; None without a list."""
     listing = dialect.writes.capabilities
     said = (
         event for event in dialogue.events if event.sender == SERVER and event.layer == TEXT and not event.encrypted
@@ -198,11 +201,11 @@ def _offers_login(dialect: Dialect, dialogue: Dialogue) -> bool | None:
 
 
 def injection_proof(dialect: Dialect, events: Iterable[Event]) -> str:
-    """A reply to the dialect's injected command that no command inside TLS has asked for; empty where there is none.
+    """A reply to the dialect's injected command that no command inside TLS accounts for; empty without one.
 
-    Each command is replied to once, in order. A server that has replied more often, or whose replies lag behind, has
-    run a command that was not said here. It came before all others, so its reply is the first one, behind a list that
-    comes unasked; more replies must fit than the client has said that command itself.
+    Each command gets one reply, in order. A server that sent more replies than it got commands here, or whose replies
+    are one late, has run a command that did not come inside TLS. That command came before all others, so its reply is
+    the first one, after a list that comes unasked. More replies must match it than the client itself sent the command.
     """
     injected = dialect.writes.injected
     if injected is None:
@@ -225,9 +228,8 @@ def injection_proof(dialect: Dialect, events: Iterable[Event]) -> str:
 
 
 def _more_replies(dialect: Dialect, said: list[Event]) -> bool:
-    """Whether there is a point up to which the server has replied more often than it was spoken to. The last thing
-    that is said counts only where it lets the client go that has taken its leave: a server may take its own unasked,
-    and refuses then (RFC 5321 §3.8)."""
+    """Whether the server has, up to some point, sent more replies than it got commands. The last phrase counts only if
+    the client has said its farewell and this is no refusal: a server may close unasked (RFC 5321 §3.8)."""
     leaves = any(event.sender == CLIENT and event.title == _goodbye(dialect) for event in said)
     owed = 0
     for event in said if leaves and accepts(dialect, said[-1]) is not False else said[:-1]:
@@ -239,7 +241,7 @@ def _more_replies(dialect: Dialect, said: list[Event]) -> bool:
 
 
 def _answers_late(dialect: Dialect, commands: list[Event], replies: list[Event]) -> bool:
-    """Whether the list of what is offered is a later reply than the question is a command."""
+    """Whether the list of capabilities has a later place among the replies than its request among the commands."""
     listing = dialect.writes.capabilities
     if listing is None or listing.unasked:
         return False
@@ -249,16 +251,16 @@ def _answers_late(dialect: Dialect, commands: list[Event], replies: list[Event])
 
 
 def _fits_better(dialect: Dialect, said: list[Event]) -> bool:
-    """Whether the replies are replies to what was said only if the injected command was said first.
+    """Whether the replies match the commands only if the injected command came first.
 
-    Where each reply is taken for one to the command before, those of several lines fall apart into lines without sense.
+    If each reply is read as the reply to the wrong command, replies of several lines fall apart into unknown phrases.
     """
     injected = dialect.writes.command(dialect.writes.injected.command, "mallory")
     return _senseless(dialect, said, injected) < _senseless(dialect, said, b"")
 
 
 def _senseless(dialect: Dialect, said: list[Event], first: bytes) -> int:
-    """How many phrases of the server fit nowhere if the client has said `first` and then the rest."""
+    """How many phrases of the server are unknown if the client sent `first` and then the rest."""
     reader = dialect.reader()
     reader.feed(CLIENT, first)
     phrases = [phrase for event in said for phrase in reader.feed(event.sender, event.data)]
@@ -266,7 +268,7 @@ def _senseless(dialect: Dialect, said: list[Event], first: bytes) -> int:
 
 
 def _without_its_tag(dialect: Dialect, said: list[Event]) -> str:
-    """Where replies bear the tag of their command: a fitting one whose tag was not said so often."""
+    """In a dialect with tags: a matching reply whose tag came more often than the client sent it; empty without one."""
     asked = Counter(dialect.writes.tag(e.data) for e in said if e.sender == CLIENT and e.kind == "command")
     for event in said:
         if event.sender == SERVER and re.match(dialect.writes.injected.reply, event.text):

@@ -1,6 +1,6 @@
-"""What an attacker has read: in clear text, inside TLS of her own, and in her own mailbox.
+"""What an attacker has read: in clear text, inside her own TLS, and in her own mailbox.
 
-It is worked out from the bytes that crossed her, by the same reader that any capture goes through.
+It is read from the bytes that crossed her, by the same decoder as any capture.
 """
 
 import re
@@ -23,7 +23,7 @@ SECRETS = (
     *("user name", "message", "file", "attachment", "subject"),
     *("script text", "query", "parameter", "value", "data", "entry", "stored password"),
 )
-"""What must not be read by others, first of logins, then of content; names and addresses are on the envelope."""
+"""The kinds of things that are secret, first of logins, then of content; names and addresses are not among them."""
 
 CLEAR, OWN_TLS, MAILBOX = "in clear text", "inside TLS of her own", "in her own mailbox"
 
@@ -34,22 +34,22 @@ class Item(NamedTuple):
     what: str
     """password, bearer token, user name, message, sender, … as in `labkit.decode.privacy`."""
     value: str
-    """What it is, decoded."""
+    """The value, decoded."""
     where: str
     """`CLEAR`, `OWN_TLS` or `MAILBOX`."""
     line: str
-    """The line in which it stood, as it crossed the wire."""
+    """The line that held it, as it crossed the wire."""
     session: int
     """Which of the attacker's sessions, from 1; 0 for a mailbox."""
     sender: str = CLIENT
-    """Which side has said it, the attacker in its name included."""
+    """Which side sent it, or the attacker in its name."""
 
     def __repr__(self) -> str:
         return f"{self.what}: {self.value!r}, {self.where}: {self.line[:120]!r}"
 
 
 class Loot(list[Item]):
-    """What the attacker has read, in the order in which it was said; shown one below the other."""
+    """What the attacker has read, in the order in which it was sent; printed one item a line."""
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -73,18 +73,18 @@ def items(dialogue: Dialogue, where: str, session: int) -> list[Item]:
 
 
 def genuine(leg: Leg, secrets: Secrets) -> Dialogue:
-    """The dialogue of a leg, opened where the TLS is not the attacker's own."""
+    """The dialogue of a leg, decrypted unless the TLS is the attacker's own."""
     return read(leg.wire, None if leg.inside.said else secrets)
 
 
 def as_if_clear(dialogue: Dialogue) -> Dialogue:
-    """What was said inside TLS, alone, and as if it had been said in clear text."""
+    """A dialogue of what was said inside TLS alone, as if it had crossed in clear text."""
     inside = (event._replace(encrypted=False) for event in dialogue.events if event.encrypted)
     return replace(dialogue, events=tuple(inside))
 
 
 def stored(mail: Iterable[bytes], dialect: Dialect | None, known: Iterable[Item]) -> list[Item]:
-    """What lies in the attacker's mailbox: commands of the victim, and things that are `known` to have been said."""
+    """What the attacker's mailbox holds: commands of the victim, and items that are `known` to be the victim's."""
     kept = [item._replace(where=MAILBOX, session=0) for item in known]
     found = [item for data in mail for item in (*_spoken(data, dialect), *_quoted(data, kept))]
     return list({(item.what, item.value): item for item in reversed(found)}.values())[::-1]
@@ -100,7 +100,7 @@ def _spoken(data: bytes, dialect: Dialect | None) -> list[Item]:
 
 
 def _answered(data: bytes, dialect: Dialect) -> Iterator[Chunk]:
-    """A client's words, with the answers of a server that accepts them, so that each of them can be read."""
+    """The client's bytes with the replies of a server that accepts them, so that a reader can follow them."""
     reader, numbers = dialect.reader(), count(1)
     waiting = deque(reader.feed(CLIENT, data))
     while waiting:
@@ -125,7 +125,7 @@ def _quoted(data: bytes, known: Iterable[Item]) -> list[Item]:
 def overheard(
     dialogue: Dialogue, passwords: Iterable[str], read: Iterable[Item], where: str, session: int
 ) -> list[Item]:
-    """Those of these passwords that a client has said as a word of its own and that were not `read` so far: in a
+    """Those of these passwords that a client sent as a word of its own and that are not in `read` yet: in a
     command that the dialect does not know, or where the protocol expects something else."""
     known = {item.value for item in read}
     wanted = [Item("password", password, where, "", session) for password in passwords if password not in known]

@@ -1,7 +1,7 @@
 """Which defence stops each attack of the catalogue, and the lesson that shows it.
 
-Every attack has its place here by its number, those on what is published too. Where several defences stop an attack,
-the one stands here that costs least; what a cell of the lessons' matrices says is the evidence.
+Every attack has an entry by its number, those on publications too. If several defences stop an attack, the entry names
+the cheapest one; the evidence is in the cells of the lessons' matrices.
 """
 
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Which reply of the server answers what a client said, and whether it says that what was asked is done.
+"""Which reply of the server answers which phrase of the client, and whether it reports success.
 
 Replies come in the order of what was said (RFC 2920 §3.1), or bear the tag of their command.
 """
@@ -16,18 +16,18 @@ from labkit.dialects.base import Dialect
 from labkit.dialects.writing import DONE, LATER, REFUSED
 
 SAID = ("command", "credential", "message")
-"""Kinds of what a client says and a server replies to, once to each; before the first message."""
+"""Kinds of a client's phrases that get one reply each; up to the first message."""
 ANSWERS = ("greeting", "reply", "refusal", "go-ahead", "challenge")
-"""Kinds of replies. Inside TLS, behind an upgrade, there is no greeting: what is read as one is a reply."""
+"""Kinds of replies. Inside TLS after an upgrade no greeting comes: what is read as one is a reply."""
 _MOST_PIPELINED = 100
-"""Replies among which one that says yes or no is looked for, where they bear no tags."""
+"""Among how many replies one that reports success or failure is searched, in dialects without tags."""
 
 
 class Response(NamedTuple):
     """What a reply of the server says."""
 
     done: bool | None
-    """Whether it says that what was asked is done; None where it says neither that nor that it is not."""
+    """True for success, False for failure, None for neither."""
     line: str
     """Its first line."""
 
@@ -37,24 +37,24 @@ NONE = Response(None, "")
 
 
 class Replies:
-    """What the server replied to each thing that a client said in a dialogue, whose protocol is known."""
+    """What the server replied to each phrase of the client in a dialogue whose protocol is known."""
 
     def __init__(self, dialogue: Dialogue) -> None:
         self._dialect: Dialect = dialogue.dialect
         self._events = dialogue.events
         self._one_each = dialogue.dialect.accepts is None
-        """Whether each command has one reply, so that one for which there are too few has none."""
+        """Whether each command gets exactly one reply, so that replies can be assigned by counting."""
         self._replies: list[int] = []
         """Events of the server that answer something, in order."""
         self._tagged: dict[str, list[int]] = defaultdict(list)
         """Tag, or name of a request -> the replies that bear it."""
         self._commands = [n for n, e in enumerate(dialogue.events) if e.sender == CLIENT and e.kind == "command"]
         self._known = [n for n in self._commands if dialogue.events[n].title in self._dialect.commands]
-        """Those of the commands that the dialect knows."""
+        """The commands that the dialect knows."""
         self._owed: dict[int, int] = {}
-        """Event of the client -> how many replies to what it said before are still to come."""
+        """Event of the client -> how many replies to its earlier phrases had not come by then."""
         self._early: dict[int, int] = {}
-        """Message -> the refusal that came while it was said (RFC 5321 §3.8)."""
+        """Message -> the refusal that came while it was being sent (RFC 5321 §3.8)."""
         self._count()
 
     def first(self, index: int) -> Response:
@@ -63,7 +63,7 @@ class Replies:
         return self._in_concluded(index) if answer.done and self._dialect.concludes else answer
 
     def fate(self, index: int) -> Response:
-        """The reply that says what became of the event of that index: behind a challenge and its like, the next one
+        """The reply that says what became of the event of that index: after a challenge and its like, the next one
         that does, up to the client's next command. Where none does, the first."""
         if self._dialect.concludes:
             return self._in_concluded(index)
@@ -78,7 +78,7 @@ class Replies:
         return first or NONE
 
     def _in_concluded(self, index: int) -> Response:
-        """What the answer to several commands says of that one: an error, if there is one in it."""
+        """What one answer to several commands says of this one: the error, if there is one in it."""
         said = list(map(self._read, self._concluded(index)))
         ranked = [one for done in (False, True, None) for one in said if one.done is done]
         return ranked[0] if ranked else NONE
@@ -155,7 +155,7 @@ class Replies:
         return not _is_answered_with(following) and not self._request_id(event)
 
     def _is_reply(self, event: Event) -> bool:
-        """Whether it answers the client; a list that the server gives unasked in the place of a greeting does not."""
+        """Whether it answers the client; a list of capabilities that comes unasked as a greeting does not."""
         listing = self._dialect.writes.capabilities
         unasked = event.kind == "greeting" and listing is not None and listing.unasked
         return event.kind in (*ANSWERS, "message") and event.title not in self._dialect.more_follows and not unasked
@@ -171,7 +171,7 @@ class Replies:
         return self._dialect.request_id(event.data) if self._dialect.request_id else ""
 
     def _command(self, index: int) -> int | None:
-        """The last command up to this event that is one; a response that was not held back may be read as another."""
+        """The last known command up to this event; a response that the client sent too early may look like one."""
         before = bisect_right(self._known, index)
         return self._known[before - 1] if before else None
 
@@ -183,10 +183,10 @@ def first_line(dialect: Dialect, event: Event) -> str:
 
 
 def accepts(dialect: Dialect, reply: Event) -> bool | None:
-    """Whether a reply says that something was done; None where it says neither that nor that it was not."""
+    """True if a reply reports success, False for failure, None for neither."""
     if dialect.accepts is not None:
         return dialect.accepts(reply.title, reply.data)
-    if reply.kind == "message":  # it stands behind a success, with which it is one phrase
+    if reply.kind == "message":  # it stands after a success, with which it is one phrase
         return True
     if reply.title[:1].isdigit():  # RFC 5321 §4.2.1: 1 and 3 say that the answer is still to come
         return {"2": True, "4": False, "5": False}.get(reply.title[:1])
@@ -200,5 +200,5 @@ def _word(dialect: Dialect, kind: str) -> str:
 
 
 def _is_answered_with(following: Event | None) -> bool:
-    """Whether a command has its answer with what follows: the bytes that it has announced."""
+    """Whether the answer to a command comes after what follows it: the bytes that it announced."""
     return following is not None and following.sender == CLIENT and following.kind in ("message", "continuation")

@@ -1,8 +1,8 @@
-"""Whether a client's wait ran out in silence, or only because the machine was busy.
+"""Whether a client's time limit ran out in silence, or only because the machine was busy.
 
-Some attacks let a client wait for an answer that never comes. Then nothing crosses either side of the attacker any
-more, the lab's loop, which serves and carries, finds nothing to do each time it looks, and the client's thread uses no
-processor time. If that is not so, one of them was still at work when the time was up, and the attempt shows nothing.
+Some attacks let a client wait for an answer that never comes. Then no byte crosses either side of the attacker, the
+lab's loop, which serves and carries, has no callback to run, and the client's thread uses no processor time. Otherwise
+one of them was still at work when the time limit ended, and the attempt proves nothing.
 """
 
 import threading
@@ -17,22 +17,22 @@ from labkit.network.loop import Loop
 _BEAT = 0.05
 """Seconds between two looks."""
 _LOOKS = 10
-"""Looks in a row at which nothing was done, before silence is believed."""
+"""How many looks in a row must find nothing done before it counts as silence."""
 _ALMOST = 0.9
-"""The part of a time limit that has to pass before it counts as waiting."""
+"""The share of the time limit after which a wait counts as one that ran out."""
 
 
 class _Look(NamedTuple):
     time: int
     """Nanoseconds since 1970 (UTC)."""
     used: int
-    """Nanoseconds of processor time that the client's thread had used."""
+    """Nanoseconds of processor time that the client's thread has used."""
 
 
 class Watch:
-    """Looks at a loop, and at the thread that makes it, from construction to `stop`; that thread runs the client.
+    """Observes a loop and the calling thread, which runs the client, from construction to `stop`.
 
-    Each look comes behind all that there was to do for the loop.
+    Each look is taken after the loop has run everything that was ready.
     """
 
     def __init__(self, loop: Loop) -> None:
@@ -46,12 +46,12 @@ class Watch:
         loop.call(self._look)
 
     def stop(self) -> None:
-        """Note that the client has ended."""
+        """End the observation: the client has ended."""
         self._ended = time.time_ns()
         self._stopped = True
 
     def in_silence(self, sessions: Iterable[VictimSession], patience: float, whole: bool) -> bool:
-        """Whether every wait that ran out did so in silence; true where none has.
+        """Whether every time limit that ran out did so in silence; true if none did.
 
         `patience` is the client's limit in seconds, for each wait or, with `whole`, for all that it does.
         """

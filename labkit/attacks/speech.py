@@ -1,4 +1,4 @@
-"""What a vector asks about a line, and how it rewrites one: in every dialect alike, with the dialect's own writer.
+"""What vectors ask about a line and how they rewrite one, in every dialect, with the dialect's own writer.
 
 How a dialect is written is `labkit.dialects.writing`; no protocol is named here.
 """
@@ -15,12 +15,12 @@ _MAY_LIST = ("greeting", "untagged", "reply")
 
 
 def asks(line: Line) -> bool:
-    """Whether the client asks here what is offered."""
+    """Whether this line is the client's command that asks what is offered."""
     return line.sender == CLIENT and line.title == line.dialect.ask
 
 
 def upgrades(line: Line) -> bool:
-    """Whether the client asks here to start TLS."""
+    """Whether this line is the client's command to start TLS."""
     return line.sender == CLIENT and line.kind == "command" and line.title in line.dialect.upgrades
 
 
@@ -37,12 +37,12 @@ def reply(command: Line, kind: str, text: str) -> bytes:
 
 
 def next_tag(line: Line) -> str:
-    """The tag that the client will most likely give to the command behind this one."""
+    """The tag that the client will most likely use for the command after this one."""
     return line.dialect.writes.next_tag(line.dialect.writes.tag(line.data))
 
 
 def capabilities(line: Line) -> Capabilities | None:
-    """What the server offers in this line; None where the line is no such list."""
+    """The capabilities that this line lists; None if it is not a list of capabilities."""
     listing = line.dialect.writes.capabilities
     if listing is None or line.sender != SERVER or line.kind not in _MAY_LIST:
         return None
@@ -62,7 +62,7 @@ def keyword(capability: str) -> str:
 
 
 def without(line: Line, *names: str) -> bytes | None:
-    """The line without the capabilities of these names; None where it offers none of them."""
+    """The line without the capabilities of these names; None if it lists none of them."""
     offered = capabilities(line)
     gone = {name.upper() for name in names}
     left = tuple(one for one in offered or () if keyword(one) not in gone and one.upper() not in gone)
@@ -70,6 +70,6 @@ def without(line: Line, *names: str) -> bytes | None:
 
 
 def stripped(line: Line) -> Replace | None:
-    """What to do with a line that may offer TLS, so that it does not."""
+    """The action that removes the offer of TLS from a line; None if the line does not offer TLS."""
     left = without(line, line.dialect.token)
     return Replace(left) if left is not None else None

@@ -17,7 +17,7 @@ from labkit.dialects.writing import KINDS, Writer
 from labkit.errors import LabError
 
 Answered = Action | tuple[Action, ...] | Later | None
-"""What a vector may return; None lets it pass."""
+"""What a vector may return; None stands for `Pass`."""
 
 
 class Opening(NamedTuple):
@@ -43,7 +43,7 @@ class Line(NamedTuple):
     """What it is in the conversation. Of a client: command; continuation (of a command, once the server or a literal
     let it go on); credential (a step of a SASL login); message (a mail, or a piece of one longer than 16 MiB). Of a
     server: greeting; reply; untagged (IMAP's response without the tag of a command); challenge (it asks for the next
-    credential); go-ahead and refusal (its answers to the upgrade command). Of both: injected (what stood behind the
+    credential); go-ahead and refusal (its answers to the upgrade command). Of both: injected (what stood after the
     upgrade command or the go-ahead in clear text), unknown (what no reader of the dialect expects here, and what was
     begun and not finished when its sender hung up)."""
     title: str
@@ -86,12 +86,12 @@ class Record(NamedTuple):
 
 
 class Described:
-    """What every attack says of itself; its summary is the first paragraph of its docstring."""
+    """The description of an attack; its summary is the first paragraph of its docstring."""
 
     id: ClassVar[str] = ""
     """Its number in the catalogue: ``N1``."""
     source: ClassVar[str] = ""
-    """Where it was described first, or found."""
+    """Where it was first described or found."""
 
     @property
     def name(self) -> str:
@@ -119,11 +119,11 @@ class Vector(Described):
     """
 
     protocols: ClassVar[tuple[str, ...]] = ()
-    """The names of the only dialects that it is for; empty for every dialect that has what it needs."""
+    """The names of the dialects it is limited to; empty for every dialect that has what it needs."""
     needs: ClassVar[tuple[str, ...]] = ()
     """What a dialect must have: kinds of replies, or parts of `labkit.dialects.writing.Writer`."""
     marks: ClassVar[tuple[str, ...]] = ()
-    """Words that only the attacker says: a victim that repeats them has believed her."""
+    """Words that only the attacker sends: a victim that repeats them was deceived."""
     injects: ClassVar[bool] = False
     """Whether it injects the dialect's harmless command: a server that answers it inside TLS has run it."""
     lure: ClassVar[int] = 0
@@ -182,7 +182,7 @@ class Vector(Described):
         return meant and all(dialect.writes.has(need) for need in cls.needs)
 
     def release(self) -> None:
-        """The attack ends: each `Later` that is not settled must be."""
+        """Called when the attack ends: settle each pending `Later`."""
 
 
 def _check_tuple(cls: type["Vector"], attribute: str) -> None:
@@ -201,7 +201,7 @@ def _check_names(cls: type["Vector"], attribute: str, known: set[str]) -> None:
 
 
 def _is_code(value: object) -> bool:
-    """Whether an attribute of a class is a method, a property or a class, and no setting."""
+    """Whether an attribute of a class is a method, a property or a class, and not a setting."""
     return isroutine(value) or isclass(value) or hasattr(type(value), "__get__")
 
 

@@ -1,8 +1,8 @@
 """The verdict on an attack, decided from what crossed both sides of the attacker, and from what the victims say.
 
-No verb is taken for a proof. A leak is a secret that can be read in the bytes of the victim's connection. Being
-unharmed is work that the real server did inside TLS with the victim, which only the judge can open. What cannot be
-known is called unknown, with what is missing. What one session shows is `evidence`.
+A command alone proves nothing. *Leaked* means that a secret can be read in the bytes of the victim's connection.
+*Unharmed* means that the real server did the work inside TLS with the victim, which only the judge can decrypt. What
+cannot be known is *unknown*, and the verdict says what is missing. What one session shows is `evidence`.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,24 +33,24 @@ OUTCOMES = {
     BROKEN: "no secret was read, but the work was not done, or not as the client believes",
     UNKNOWN: "no secret was read, and what became of the work cannot be known; the verdict says what is missing",
 }
-"""What a verdict may be."""
+"""Outcome -> what it means."""
 _GRAVEST = (LEAKED, DECEIVED, BROKEN, UNKNOWN, STOPPED, UNHARMED)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of an attack."""
+    """The outcome of an attack, and why."""
 
     outcome: str
     """One of `OUTCOMES`."""
     why: str
     """A sentence."""
     secrets: tuple[str, ...] = ()
-    """Which secrets were read: of `labkit.attacks.loot.SECRETS`."""
+    """The kinds of secrets that were read, of `labkit.attacks.loot.SECRETS`."""
     evidence: tuple[str, ...] = field(default=(), repr=False)
     """Lines from the wire, or of the victim's report, that show it."""
     each: tuple["Verdict", ...] = field(default=(), repr=False)
-    """One for each victim, where there were several."""
+    """A verdict for each victim, if there were several."""
 
     def __repr__(self) -> str:
         what = f" ({', '.join(self.secrets)})" if self.secrets else ""
@@ -59,20 +59,20 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Case:
-    """All that a verdict is decided from."""
+    """The facts that decide a verdict."""
 
     vector: Vector
     sessions: Sequence[Evidence]
     edited: bool
     """Whether the attacker changed anything."""
     reports: Sequence[Report]
-    """What the victims' programs say, in order; there are none where the victim is no program of the lab."""
+    """What the victims' programs report, in order; empty if the victim is not a program of the lab."""
     mail: Sequence[bytes] = ()
-    """What has come into the attacker's own mailboxes since the attack began."""
+    """Mail that reached the attacker's own mailboxes since the attack began."""
     as_attacker: Sequence[str] = ()
-    """Senders whose mail a server has taken, since then, as the attacker's."""
+    """Senders of mail that a server accepted since then in a session logged in as the attacker."""
     knows: Callable[[tuple[str, ...]], bool] = lambda login: False
-    """Whether this user name, or this user name and password, are those of an account of the lab; for none, true."""
+    """Whether this user name, or user name and password, belong to an account of the lab; true for an empty tuple."""
 
     @property
     def loot(self) -> Loot:
@@ -99,33 +99,33 @@ def judge(case: Case) -> Verdict:
 
 
 def _forgotten(case: Case) -> tuple[Verdict, ...]:
-    """What is known of the first connections, where only the last ones are kept."""
+    """A verdict on the first connections, if only later ones are recorded."""
     gone = case.sessions[0].number - 1
     why = f"the connections up to number {gone} are not kept any more, so what their victims did is not known"
     return (Verdict(UNKNOWN, why),) if gone else ()
 
 
 class Visit(NamedTuple):
-    """A program, the sessions that it had, and what it says of them."""
+    """One victim: its sessions, and its reports on them."""
 
     sessions: tuple[Evidence, ...]
     reports: tuple[Report, ...]
-    """One; none for a program that is not the lab's; several where programs ran at the same time and cannot be told
-    apart."""
+    """One; none for a program that is not the lab's; several if programs ran at the same time, so that their sessions
+    cannot be assigned."""
 
     @property
     def sealed(self) -> list[Item]:
-        """The secrets that it said, or was told, inside TLS with the real server."""
+        """The secrets that it sent or received inside TLS with the real server."""
         return [item for session in self.sessions for item in session.sealed if item.what in SECRETS]
 
     @property
     def idle(self) -> bool:
-        """Whether it says nothing of itself, and asked for nothing in any of its sessions."""
+        """Whether it has no report, and sent no command in any of its sessions."""
         return not self.reports and not any(session.begun for session in self.sessions)
 
     @property
     def goes_on(self) -> bool:
-        """Whether it has a connection that is still open, and says nothing of itself."""
+        """Whether it has no report, and one of its connections is still open."""
         return not self.reports and any(session.open for session in self.sessions)
 
     @property
@@ -135,13 +135,13 @@ class Visit(NamedTuple):
 
     @property
     def done(self) -> bool | None:
-        """Whether it says that it has done its work; None where it says nothing."""
+        """Whether it reports that its work is done; None without a report."""
         return all(report.done for report in self.reports) if self.reports else None
 
 
 def _victims(case: Case) -> list[Visit]:
-    """The programs that connected, in the order of their first sessions. A session without a report stands alone; one
-    that asked for nothing counts only where there is no other.
+    """The victims, in the order of their first sessions. A session without a report is a victim of its own; an idle
+    victim counts only if there is no other.
     """
     found: list[Visit] = []
     for report in case.reports:
@@ -186,7 +186,7 @@ def _judge(case: Case, victim: Visit, alone: bool) -> Verdict:
 
 
 def _own_loot(case: Case) -> Loot:
-    """What was read of one of several victims: in a mailbox, only what it is known to have said."""
+    """What was read of one of several victims; in the attacker's mailbox, only what this one is known to have sent."""
     known = {(item.what, item.value) for item in case.sealed}
     return Loot([item for item in case.loot if item.session or (item.what, item.value) in known])
 
@@ -203,7 +203,7 @@ def _leak(case: Case, loot: Loot) -> Verdict:
 
 
 def _deceit(case: Case, victim: Visit) -> list[str]:
-    """Why and with what evidence an end was deceived; empty where none was."""
+    """Why an end counts as deceived, then the lines that show it; empty if none was."""
     for find in (_believed, _ran_injected, _fixed, _downgraded, _rewritten, _trusted):
         if found := find(case, victim):
             return found
@@ -241,7 +241,7 @@ def _fixed(case: Case, victim: Visit) -> list[str]:
 
 
 def _downgraded(case: Case, victim: Visit) -> list[str]:
-    """A victim that offered TLS 1.3, and came again without offering it."""
+    """A victim that offered TLS 1.3, and then connected again without offering it."""
     hellos = [hello for session in victim.sessions for hello in session.hellos]
     if len(victim.reports) < 2 and hellos and offers_tls13(hellos[0]) and not offers_tls13(hellos[-1]):
         return ["the victim tried again with less than both ends can", "its last ClientHello does not offer TLS 1.3"]
@@ -267,7 +267,7 @@ def _rewritten_lines(victim: Visit) -> list[str]:
 
 
 def _with_rewritten(verdict: Verdict, victim: Visit) -> Verdict:
-    """The verdict, with whom the attacker has made the mail go to."""
+    """The verdict, extended by what the attacker changed in the mail."""
     lines = [line for line in _rewritten_lines(victim) if line not in verdict.evidence]
     if not lines:
         return verdict
@@ -319,19 +319,19 @@ def _harmless(victim: Visit) -> Verdict:
 
 
 def _last_deeds(victim: Visit) -> list[Deed]:
-    """What became of each thing that it asked for; of programs that ran at the same time, in each session."""
+    """The last attempt of each deed; if programs ran at the same time, the last of each session."""
     if len(victim.reports) > 1:
         return [deed for session in victim.sessions for deed in last_of_each(session.inside)]
     return last_of_each(deed for session in victim.sessions for deed in session.inside)
 
 
 def _shown(victim: Visit, last: list[Deed]) -> tuple[str, ...]:
-    """What was done inside TLS: the secrets that were said there, or the server's answers."""
+    """The evidence of work inside TLS: the secrets that were sent there, or else the server's replies."""
     secrets = tuple(f"{item.what}, inside TLS" for item in victim.sealed)
     return secrets or tuple(f"{deed.what}, inside TLS: {deed.reply}" for deed in last)
 
 
 def _last_words(victim: Visit) -> tuple[str, ...]:
-    """How the victim said that it stops: in its report, and on the wire."""
+    """The victim's last words: its report, and its last phrase on the wire."""
     wire = [f"on the wire: {session.farewell}" for session in victim.sessions if session.farewell]
     return (*(report.said for report in victim.reports), *wire[-1:])

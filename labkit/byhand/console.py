@@ -48,7 +48,7 @@ def you_are_mallory(lab: "Lab", seconds: float = 60.0, script: "Vector | None" =
 
 
 class Console:
-    """In a notebook with a person in front of it, buttons and a text; elsewhere what became of each line."""
+    """In a notebook with a person in front of it, buttons and a text; elsewhere a list of the lines and decisions."""
 
     def __init__(self, lab: "Lab", seconds: float, script: "Vector") -> None:
         self.seconds = seconds
@@ -113,7 +113,7 @@ class Console:
 
     @property
     def verdict(self) -> "Verdict | UnderWay":
-        """What came of it, decided from the bytes on both sides."""
+        """The verdict, from the bytes on both sides."""
         return self._of_the_encounter(lambda encounter: encounter.verdict)
 
     @property

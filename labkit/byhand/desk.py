@@ -1,4 +1,4 @@
-"""The console of an attacker in a notebook: the line that is held, what can be done with it, and what became of others.
+"""The console of an attacker in a notebook: the held line, the actions on it, and the decisions so far.
 
 Each button is a word, and the line a text that can be edited. What is shown changes only in `paint`, which may run in
 one thread while clicks come in another. What a decision does is in `labkit.byhand.waiting`.

@@ -1,7 +1,7 @@
-"""One attack that is led by hand, from the first victim to the last: who comes by, who decides, and what came of it.
+"""One attack by hand, from the first victim to the last: who connects, who decides, and the outcome.
 
-A victim may come by while its lines wait for a person: then it has a thread of its own, and another one shows how
-things stand and ends the attack behind the last victim. How that looks does not belong here.
+A victim whose lines wait for a person runs in a thread of its own; another thread updates the console and ends the
+attack after the last victim. What the console looks like does not belong here.
 """
 
 import threading
@@ -27,13 +27,13 @@ _MOMENT = 0.03
 """Seconds in which the next line usually comes; only after them the console shows that no line is held."""
 
 Victim = Callable[[], object]
-"""Does its work, and gives what came of it."""
+"""A function that runs the victim and returns its outcome."""
 
 
 class Encounter:
     """An attack on all servers of the lab, from construction until `over`.
 
-    It ends behind the last victim, with `close`, and when the attacker of the lab is closed or begins something else.
+    It ends after the last victim, with `close`, and when the attacker of the lab is closed or begins something else.
     """
 
     def __init__(self, lab: "Lab", byhand: ByHand, show: Callable[[], None]) -> None:
@@ -42,10 +42,10 @@ class Encounter:
         """A sentence on who decides, if not the person at the console."""
         self.over = threading.Event()
         self.outcome: object = None
-        """What the last victim has to say; an exception where it failed."""
+        """The outcome of the last victim; an exception if it failed."""
         self.verdict: Verdict | None = None
         self.loot: Loot | None = None
-        """What came of it, once it is over."""
+        """What the attacker has read, once the attack is over."""
         self.attack = lab.mallory(byhand)
         lab.mallory.before_close.callback(self.close)
         self._show = show
@@ -61,14 +61,14 @@ class Encounter:
         return not (self.byhand.deputised or self._ending)
 
     def run(self, victim: Victim) -> None:
-        """Let a victim come by, and end behind it. Raises what the victim raises."""
+        """Run a victim, and end the attack after it. Raises what the victim raises."""
         try:
             self.outcome = victim()
         finally:
             self.close()
 
     def expect(self, victim: Victim) -> bool:
-        """Let a victim come by in the background; false where it is too late for that."""
+        """Run a victim in the background. False if the attack has ended already."""
         with self._gate:
             if self._ending:
                 return False

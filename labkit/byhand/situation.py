@@ -1,4 +1,4 @@
-"""Lines that an attacker holds, as she sees them: the one that waits, what became of the others, and the end of it.
+"""Lines that an attacker holds, as she sees them: the waiting one, the decisions on the others, and the outcome.
 
 What can be clicked is in `console`.
 """
@@ -30,7 +30,7 @@ _MEANINGS, _EVIDENCE = 8, 12
 
 
 class Situation(NamedTuple):
-    """How an attack stands that is led by hand."""
+    """The state of an attack by hand."""
 
     names: Names
     byhand: ByHand | None
@@ -38,7 +38,7 @@ class Situation(NamedTuple):
     note: str = ""
     """A sentence on who decides, or on what to do first."""
     ending: tuple[html.Node, str] | None = None
-    """HTML and text of what came of it, when it is over."""
+    """HTML and text of the outcome, once the attack is over."""
     patience: float = 0.0
     """Seconds for which the last victim waits for an answer; 0 where that is not known."""
 
@@ -54,7 +54,7 @@ class Situation(NamedTuple):
 
     @property
     def speaks(self) -> bool:
-        """Whether something can be said now: ahead of a line, or in the silence behind one that was dropped."""
+        """Whether something can be said now: ahead of a line, or in the silence after one that was dropped."""
         return self.by_hand and bool(self.byhand.waiting or self.byhand.dropped)
 
 
@@ -122,7 +122,7 @@ def _way(line: Line, names: Names) -> str:
 
 
 def log(situation: Situation) -> tuple[html.Node, str]:
-    """HTML and text of what became of the lines, oldest first."""
+    """HTML and text of the decisions on the lines, oldest first."""
     decided = situation.byhand.decided if situation.byhand is not None else ()
     if not decided:
         return None, ""
@@ -185,7 +185,7 @@ def _lines(data: bytes) -> list[str]:
 
 
 def ending(outcome: object, verdict: Verdict, names: Names) -> tuple[html.Node, str]:
-    """HTML and text of what came of it: the verdict with its evidence, and what the last victim says."""
+    """HTML and text of the outcome: the verdict with its evidence, and the last victim's report."""
     why, *evidence = map(printable, repr(verdict).splitlines())
     said = printable(f"{names[CLIENT]} says: {outcome!r}")
     lines = _stacked(line.strip() for line in evidence[:_EVIDENCE])

@@ -70,7 +70,7 @@ class HeldLine(Later):
             return not self.actions
 
     def hold(self, seconds: float) -> None:
-        """Let it wait for so many seconds from now, at most `LONGEST_HOLD`; never for less than it would have."""
+        """Extend its time limit to `seconds` from now, `LONGEST_HOLD` at most; it never becomes shorter."""
         with self._queue.lock:
             if self.until < float("inf"):
                 self.until = max(self.until, time.monotonic() + min(seconds, LONGEST_HOLD))
@@ -92,7 +92,7 @@ class HeldLine(Later):
             self._queue.news.set()
 
     def begin(self, seconds: float) -> None:
-        """It is the first in the queue now: it waits for so many seconds from now."""
+        """It is the first in the queue now: start its time limit."""
         self.until = time.monotonic() + seconds
         self._changed()
 

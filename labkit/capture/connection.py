@@ -19,8 +19,8 @@ from labkit.capture.out_of_order import OutOfOrder, Waiting, distance, first_byt
 _HELD_SEGMENTS = 1000
 _HELD_BYTES = 4 << 20
 _FARTHEST = 16 << 20
-"""Bytes by which an acknowledgment or a reset may be ahead of what was captured: more than a usual window (RFC 7323),
-because frames may be missing from the capture."""
+"""Bytes by which the number of an acknowledgment or a reset may exceed what was captured: more than a usual window
+(RFC 7323), because frames may be missing from the capture."""
 _CONTENT = {"syn", "syn-ack", "data", "gap"}
 _HALF, WRAP = 1 << 31, 0xFFFFFFFF
 """Sequence numbers are counted modulo 2**32 (RFC 9293 §3.4)."""
@@ -41,22 +41,22 @@ class TCPSide:
         self.begin: int | None = None
         """The sequence number of the SYN; None until it was seen."""
         self.next: int | None = None
-        """The sequence number that comes next; None until a SYN was seen or the middle was accepted as a beginning."""
+        """The next sequence number; None until a SYN came, or a segment from the middle was taken for the beginning."""
         self.closed = False
         self.reset = False
         """Whether it sent a reset, and no data after it."""
         self.acknowledged = False
-        """Whether it has acknowledged something that the other side really sent."""
+        """Whether it has acknowledged something that the other side sent in the capture."""
         self.has_acknowledged: int | None = None
         """The acknowledgment number of its last segment: where the other side's window begins (RFC 9293 §3.3.1)."""
         self.seen = False
-        """Whether any segment of it is in the capture."""
+        """Whether any of its segments is in the capture."""
         self.steady = False
-        """Whether it is open and acknowledged, and nothing waits for its turn on either side."""
+        """Whether it is open and acknowledged, and no segment of either side is held."""
         self.held = OutOfOrder()
 
     def reused(self, syn: Segment) -> bool:
-        """Whether this SYN opens another connection between the same ends, rather than being late or sent again."""
+        """Whether this SYN opens a new connection between the same ends; False for a late or retransmitted one."""
         if self.connection.reset:
             return True
         if self.begin is not None:
@@ -80,20 +80,20 @@ class Connection:
         """Whether both sides have closed it."""
         self._bytes = 0
         self._has_held = False
-        """Whether a segment has ever waited: in most connections none does."""
+        """Whether a segment was ever held: in most connections none is."""
 
     @property
     def reset(self) -> bool:
-        """Whether a side has reset it, and nothing has continued since."""
+        """Whether a side has reset it and no data has followed."""
         return self.client.reset or self.server.reset
 
     @property
     def _waits(self) -> bool:
-        """Whether a segment of either side waits for its turn."""
+        """Whether a segment of either side is held."""
         return self._has_held and bool(self.client.held or self.server.held)
 
     def let_go(self) -> None:
-        """Forget each other, so that all are gone at once and nothing is left to the garbage collector."""
+        """Break the reference cycle of the two sides, so that they are freed without the garbage collector."""
         del self.client.peer, self.client.connection, self.server.peer, self.server.connection
 
     def take(self, side: TCPSide, seg: Segment, time: int, frame: int) -> None:
@@ -113,7 +113,7 @@ class Connection:
             one.steady = undisturbed and one.acknowledged and not one.closed
 
     def finish(self, over: int) -> Iterator[Conversation]:
-        """The conversation as it is when nothing more will come; none when only the closing of one was captured."""
+        """The conversation, once no more segments will come; nothing if only the closing of one was captured."""
         self.conversation.over = over
         while self._waits:
             self._force()
@@ -126,7 +126,7 @@ class Connection:
         self.conversation.said.append((time, frame, side.name, kind, data, size or len(data)))
 
     def _synchronise(self, side: TCPSide, seg: Segment, time: int, frame: int) -> bool:
-        """Take the beginning of one direction if its turn has come; whether the direction has begun."""
+        """Take the first segment of a direction if its turn has come. Returns whether the direction has begun."""
         if side.begin is not None:
             return True
         answers = bool(seg.flags & ACK)
@@ -141,14 +141,14 @@ class Connection:
         return True
 
     def _turn_round(self) -> None:
-        """Which end is the client was guessed from the ports, and the guess was wrong."""
+        """Swap client and server: they were guessed from the ports, and the guess was wrong."""
         self.client, self.server = self.server, self.client
         self.client.name, self.server.name = CLIENT, SERVER
         conversation = self.conversation
         conversation.client, conversation.server = conversation.server, conversation.client
 
     def _deliver(self, side: TCPSide, seg: Segment, time: int, frame: int) -> bool:
-        """Take a segment if its turn has come; whether it is done with."""
+        """Take a segment if its turn has come. Returns False for one that has to be held."""
         _, seq, ack, flags, payload, missing = seg
         peer = side.peer
         if flags & (RST | SYN) and self._stray(side, seg):
@@ -198,7 +198,7 @@ class Connection:
         return True
 
     def _compare(self, side: TCPSide, seg: Segment, known: int, time: int, frame: int) -> None:
-        """Say it where the first `known` bytes of a segment were said before and are others now."""
+        """Record a chunk of kind ``again`` if the first `known` bytes of a segment differ from those sent before."""
         behind = known - side.closed  # a FIN has a number of its own
         before = self.conversation.last(side.name, behind)
         start = behind - len(before)
@@ -208,7 +208,7 @@ class Connection:
             self._say(side, "again", time, frame, again)
 
     def _stray(self, side: TCPSide, seg: Segment) -> bool:
-        """Whether a reset or the answer to a SYN is of another connection, so that it changes nothing.
+        """Whether a reset or the answer to a SYN belongs to another connection and has to be ignored.
 
         A reset has to be inside the window of the side that gets it (RFC 5961 §3.2). Before that side has got anything,
         a reset and a SYN have to acknowledge its own SYN (RFC 9293 §3.10.7.3).
@@ -253,7 +253,7 @@ class Connection:
             self._bytes = 0
 
     def _retry(self, side: TCPSide, waiting: Waiting, time: int, frame: int) -> bool:
-        """Take a held segment if its turn has come by this frame, and hold it again if not."""
+        """Take a held segment if its turn has come by this frame; otherwise keep holding it."""
         at = waiting[1:] if waiting.frame > frame else (time, frame)
         if not self.over and self._deliver(side, waiting.segment, *at):
             self._bytes -= len(waiting.segment.payload)
@@ -262,7 +262,7 @@ class Connection:
         return False
 
     def _skip_acknowledged(self, side: TCPSide) -> None:
-        """What the other side has got in the end is missing where it was not captured, though nothing followed it."""
+        """Add gaps for bytes that the other side acknowledged at the end and that were not captured."""
         got = side.peer.has_acknowledged
         if got is None or side.next is None or side.reset or side.peer.reset or not self.conversation.said:
             return
@@ -271,7 +271,7 @@ class Connection:
             self._skip(side, got, time, frame)
 
     def _force(self) -> None:
-        """Give up waiting for the bytes that stand before a held segment: they become a gap."""
+        """Stop waiting for the bytes before a held segment: they become a gap."""
         side, waiting = self._foremost()
         seg, time, frame = waiting
         if self._acknowledges_nothing(side, seg):
@@ -284,7 +284,7 @@ class Connection:
             self._release(time, frame)
 
     def _acknowledges_nothing(self, side: TCPSide, seg: Segment) -> bool:
-        """Whether it acknowledges bytes that the other side cannot have sent, as what it did send shows."""
+        """Whether it acknowledges bytes that the other side cannot have sent."""
         peer = side.peer
         if not seg.flags & ACK or peer.next is None or not peer.seen:
             return False
@@ -292,7 +292,7 @@ class Connection:
         return distance(seg.ack, peer.next) > _FARTHEST < abs(distance(seg.ack, reached))
 
     def _take_without_ack(self, side: TCPSide, waiting: Waiting) -> None:
-        """Take a segment's bytes where they continue its side; else it is of another connection (RFC 9293 §3.5)."""
+        """Take a segment's bytes if they continue its side; otherwise it is of another connection (RFC 9293 §3.5)."""
         seg, time, frame = waiting
         side.held.discard(waiting)
         self._bytes -= len(seg.payload)
@@ -304,7 +304,7 @@ class Connection:
         self._release(time, frame)
 
     def _foremost(self) -> tuple[TCPSide, Waiting]:
-        """The held segment to go on with: the older of each side's first, but none before what it acknowledges."""
+        """The held segment to take next: the older of the two sides' first, but not before what it acknowledges."""
         both = self.client, self.server
         firsts = [(side, side.held.first) for side in both if side.held.first]
         if not firsts:
@@ -315,7 +315,7 @@ class Connection:
         return (side.peer, awaited) if before else (side, side.held.first)
 
     def _skip(self, side: TCPSide, to: int, time: int, frame: int) -> None:
-        """What `side` sent before `to` will not come, except for what is held: the next of it is where to go on."""
+        """Add a gap of `side` up to `to`, or up to the first held segment before it."""
         to = side.held.before(to, side.next)
         if side.next is None:
             side.next = to

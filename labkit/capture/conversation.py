@@ -1,4 +1,4 @@
-"""What reassembly gives: one TCP conversation as chunks in the order in which they were said.
+"""The result of reassembly: one TCP conversation as chunks in causal order.
 
 Endpoints, chunks and conversations are plain records; how they are made is `reassembly`, what they mean is `decode`.
 """
@@ -43,10 +43,10 @@ class Chunk(NamedTuple):
 
 
 _RECENT = 100
-"""Chunks that are looked through for what was said before."""
+"""How many chunks back `last` searches."""
 
 Said = tuple[int, int, str, str, bytes, int]
-"""What a `Chunk` has, as a bare tuple: there are many, and most are looked at once."""
+"""The fields of a `Chunk` as a plain tuple, which is cheaper: there are many, and most are read once."""
 
 
 @dataclass(slots=True)
@@ -56,13 +56,13 @@ class Conversation:
     client: Endpoint
     server: Endpoint
     said: list[Said] = field(default_factory=list)
-    """Its chunks, bare."""
+    """Its chunks, as plain tuples."""
     over: int = 0
-    """The number of the frame with which it was over; behind the last one's if it never was."""
+    """The number of the frame that ended it; the last frame's number plus one if none did."""
 
     @property
     def began(self) -> int:
-        """The number of the frame with which it began. Raises `IndexError` when nothing was said."""
+        """The number of its first frame. Raises `IndexError` for a conversation without chunks."""
         return self.said[0][1]
 
     @property

@@ -24,7 +24,7 @@ class Unwrapper:
         self._fragments = Fragments()
 
     def find(self, link: int, data: bytes) -> Found | None:
-        """What makes the `Segment` in a frame of this link type. Never raises.
+        """The fields of the `Segment` in a frame of this link type. Never raises.
 
         None for an IP fragment that does not complete a datagram, and for a frame that is counted.
         """
@@ -56,7 +56,7 @@ class Unwrapper:
 
 
 def _may_hide(protocol: int, head: bytes) -> bool:
-    """Whether TCP may be in a datagram of this protocol that begins so."""
+    """Whether a datagram of this protocol with this beginning may contain TCP."""
     if protocol == UDP:
         return len(head) >= 4 and tunnel(U16(head, 2)[0], U16(head, 0)[0]) is not None
     return not isinstance(PROTOCOLS.get(protocol), NoTcp)

@@ -11,7 +11,7 @@ _HEAD = 8
 _UNIT = 8
 """Bytes: offsets of fragments are multiples of it."""
 _OVERHEAD = 512
-"""Bytes that a datagram takes besides its fragments."""
+"""Bytes of memory that a datagram takes besides its fragments."""
 _LARGEST = 65535
 """Bytes of the largest datagram."""
 
@@ -48,10 +48,10 @@ class _Datagram:
         self.whole = b""
         self._pieces: list[tuple[int, bytes]] = []
         self._covered = bytearray()
-        """A byte for each unit of the datagram: 1 where it is there."""
+        """A byte for each unit of the datagram: 1 if the unit has arrived."""
 
     def add(self, piece: Fragment) -> None:
-        """Take one fragment; `whole` is set when nothing is missing any more."""
+        """Take one fragment; `whole` is set when the last missing one came."""
         self.frames += 1
         end = piece.offset + len(piece.data)
         if piece.offset == 0:
@@ -83,16 +83,16 @@ class _Datagram:
 
 
 class Fragments:
-    """The datagrams that are not whole yet, and the last that are."""
+    """The incomplete datagrams, and the last completed ones."""
 
     def __init__(self) -> None:
         self._datagrams: dict[Key, _Datagram] = {}
         self._held = 0
         self.given_up: list[tuple[int, int, bytes]] = []
-        """Datagrams that were forgotten unfinished, until the list is emptied: protocol, frames, first bytes."""
+        """Incomplete datagrams that were dropped: (protocol, frames, first bytes); the caller empties the list."""
 
     def add(self, piece: Fragment) -> tuple[int, bytes] | None:
-        """Take a fragment; the datagram's protocol and bytes when it is whole now, else None."""
+        """Take a fragment. Returns the datagram's protocol and bytes if that completes it, else None."""
         size = len(piece.data)
         if not size or piece.offset + size > _LARGEST or (piece.more and size % _UNIT):
             self.given_up.append((piece.protocol, 1, piece.data[:_HEAD]))
@@ -114,7 +114,7 @@ class Fragments:
         return (datagram.protocol, datagram.whole) if datagram.whole else None
 
     def finish(self) -> None:
-        """Give up all that is unfinished: no more fragments will come."""
+        """Drop all incomplete datagrams: no more fragments will come."""
         for key in list(self._datagrams):
             self._forget(key)
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 ETHERNET, NULL, RAW, LOOP, SLL, SLL2 = 1, 0, 101, 108, 113, 276
 
 IPV4_ON_ETHERNET = b"\x08\x00\x45"
-"""What Ethernet carries, and how IPv4 begins where it has no options: in nearly every frame, from its 12th byte on."""
+"""EtherType IPv4, and the first byte of an IPv4 header without options: bytes 12 to 14 of nearly every frame."""
 _USUAL = Struct("!12x3sxH2xI2x12sIIBB6x").unpack_from
 """Those, total length, everything from the flags to the protocol, then as below. No Ethernet frame with a TCP segment
 is shorter than that."""
@@ -41,16 +41,16 @@ class Segment(NamedTuple):
     """The low byte of the TCP flags: FIN 1, SYN 2, RST 4, PSH 8, ACK 16."""
     payload: bytes
     missing: int = 0
-    """Bytes of the payload behind these that the frame had on the wire and lacks in the capture."""
+    """How many further bytes of payload the frame had on the wire that were not captured."""
 
     @property
     def source(self) -> End:
-        """Where it comes from."""
+        """The sender's address and port."""
         return self._end(0)
 
     @property
     def target(self) -> End:
-        """Where it goes."""
+        """The receiver's address and port."""
         return self._end(1)
 
     def _end(self, which: int) -> End:
@@ -79,11 +79,11 @@ class Share:
 ALL = Share(0, 1)
 
 Found = tuple[bytes, int, int, int, bytes, int]
-"""What a `Segment` has, as a bare tuple: there are many, and most are looked at once."""
+"""The fields of a `Segment` as a plain tuple, which is cheaper: there are many, and most are read once."""
 
 
 def find(link: int, data: bytes) -> Found | None:
-    """What makes the `Segment` in an Ethernet frame with IPv4 without options; None for every other frame.
+    """The fields of the `Segment` in an Ethernet frame with IPv4 without options; None for every other frame.
 
     Nearly all frames are of that kind. What else carries TCP is read by `encapsulation`.
     """

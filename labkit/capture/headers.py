@@ -16,7 +16,7 @@ _ETHERNET = bytes(12) + b"\x08\x00"
 _IP = Struct("!BBHHHBBH8s")
 _TCP = Struct("!4sIIBBHHH")
 _UDP = Struct("!HH")
-"""Behind the ports: length and checksum."""
+"""The rest of a UDP header, after the ports: length and checksum."""
 _PORTS = Struct("!HH")
 _U16 = Struct("!H")
 

@@ -53,7 +53,7 @@ def _ipv6(packet: Packet) -> Layer | NoTcp | None:
 
 
 def _behind_extensions(packet: Packet, following: int) -> Layer | NoTcp | None:
-    """What follows behind all extension headers (RFC 8200 §4)."""
+    """What follows the last extension header (RFC 8200 §4)."""
     data = packet.data
     while following in _EXTENSION_HEADERS:
         following, packet.start = data[packet.start], packet.start + 8 + data[packet.start + 1] * 8

@@ -1,6 +1,6 @@
-"""The parts of which the walk through a frame's headers is made: where it stands, and which layer follows which number.
+"""The walk through a frame's headers: its position, and the tables of which layer follows which number.
 
-A layer is a function that moves `Packet.start` behind its header, and `Packet.end` where the header says so. It returns
+A layer is a function that moves `Packet.start` past its header, and `Packet.end` where the header says so. It returns
 the next layer, the fields of a TCP segment, why there is none (`NoTcp`), or None for an IP fragment that waits for the
 rest. The tables are filled by `links`, `tunnels` and `internet`, which have the layers.
 """
@@ -16,7 +16,7 @@ U16 = Struct("!H").unpack_from
 
 
 class Packet:
-    """Where the walk through the headers of one frame stands."""
+    """The position of the walk through the headers of one frame."""
 
     __slots__ = ("data", "end", "fragments", "hosts", "start")
 
@@ -34,11 +34,11 @@ Layer = Callable[[Packet], "Layer | Found | NoTcp | None"]
 LINKS: dict[int, Layer] = {}
 """Link type of pcap -> the layer that a frame begins with."""
 ETHERTYPES: dict[int, Layer | NoTcp] = {}
-"""EtherType -> what it announces."""
+"""EtherType -> the layer that follows."""
 PROTOCOLS: dict[int, Layer | NoTcp] = {}
-"""IP protocol -> what it announces."""
+"""IP protocol -> the layer that follows."""
 UDP_PORTS: dict[int, Layer | NoTcp] = {}
-"""Port of a tunnel over UDP -> what it carries."""
+"""Port of a tunnel over UDP -> the layer that it carries."""
 
 PLAIN_UDP = NoTcp("UDP", hides=False)
 _IPV4, _MPLS, _PPP = 0x0800, 0x8847, 9
@@ -66,12 +66,12 @@ def typed(at: int, size: int) -> Layer:
 
 
 def of_ethertype(kind: int) -> Layer | NoTcp:
-    """What this EtherType announces."""
+    """The layer that follows this EtherType."""
     return ETHERTYPES.get(kind) or NoTcp(f"EtherType 0x{kind:04X}")
 
 
 def of_protocol(number: int) -> Layer | NoTcp:
-    """What this IP protocol announces."""
+    """The layer that follows this IP protocol."""
     return PROTOCOLS.get(number) or NoTcp(f"IP protocol {number}")
 
 
@@ -84,7 +84,7 @@ def ethernet(_: Packet) -> Layer:
 
 
 def ip(_: Packet) -> Layer | NoTcp:
-    """IP of the version that it says itself."""
+    """IPv4 or IPv6, by the version in the header."""
     return ETHERTYPES[_IPV4]
 
 

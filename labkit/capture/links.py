@@ -10,7 +10,7 @@ from labkit.capture.layers import ETHERTYPES, LINKS, U16, Layer, Packet, ip, mpl
 from labkit.capture.passed_over import NoTcp
 
 _ETHERTYPE_AT, _LLC_LIMIT = 12, 1536
-"""Where Ethernet has its type; smaller values are a length, with LLC behind it (IEEE 802.3)."""
+"""Where Ethernet has its type; smaller values are a length, followed by LLC (IEEE 802.3)."""
 
 
 def _ethernet(packet: Packet) -> Layer | NoTcp:

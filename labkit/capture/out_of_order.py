@@ -1,6 +1,7 @@
-"""The segments of one direction that wait for their turn, in the order of their bytes (RFC 9293 §3.4).
+"""The held segments of one direction, in the order of their bytes (RFC 9293 §3.4).
 
-When their turn has come is for `reassembly`. Sequence numbers wrap, so they are compared from where the stream stands.
+`connection` decides when their turn has come. Sequence numbers wrap, so they are compared relative to the stream's
+current position.
 """
 
 from bisect import bisect_right, insort
@@ -20,15 +21,15 @@ class Waiting(NamedTuple):
 
 
 class OutOfOrder:
-    """Segments that wait. The place of a byte is its sequence number, counted on without wrapping."""
+    """The held segments. The place of a byte is its sequence number without wrapping."""
 
     __slots__ = ("_ack", "_entries", "_here", "_place", "resets")
 
     def __init__(self) -> None:
         self.resets: list[Waiting] = []
-        """Those that end the connection, which have no place among the bytes."""
+        """Segments with RST, which have no place among the bytes."""
         self._entries: list[tuple[int, bool, int, int, Waiting]] = []
-        """By place; a SYN before the bytes behind it, and of copies the one first that needs less of the other side."""
+        """Sorted by place; at one place a SYN before data, and of copies the lowest acknowledgment number first."""
         self._here = self._place = self._ack = 0
 
     def __len__(self) -> int:
@@ -36,11 +37,11 @@ class OutOfOrder:
 
     @property
     def first(self) -> Waiting | None:
-        """That of the first bytes; None when only resets wait."""
+        """The waiting segment with the first bytes; None when only resets wait."""
         return self._entries[0][-1] if self._entries else None
 
     def add(self, waiting: Waiting, here: int | None) -> None:
-        """Keep one; `here` is the sequence number at which the stream stands, None when that is not known."""
+        """Hold one; `here` is the stream's next sequence number, None if that is unknown."""
         seg = waiting.segment
         if seg.flags & RST:
             self.resets.append(waiting)
@@ -59,14 +60,14 @@ class OutOfOrder:
             self.resets.remove(waiting)
 
     def due(self, here: int | None) -> list[Waiting]:
-        """Hand over those that begin no later than `here`; where that is not known, the first."""
+        """Remove and return those that begin no later than `here`; if that is unknown, the first one."""
         end = 1 if here is None else self._behind(here)
         found = [entry[-1] for entry in self._entries[:end]]
         del self._entries[:end]
         return found
 
     def before(self, to: int, here: int | None) -> int:
-        """The sequence number of the first bytes that are held behind `here` and before `to`; `to` where none are."""
+        """The sequence number of the first bytes that are held after `here` and before `to`; `to` where none are."""
         start = 0 if here is None else self._behind(here)
         seqs = [to, *(first_byte(entry[-1].segment) for entry in self._entries[start : start + 1])]
         return min(seqs, key=lambda seq: distance(seq, to))
@@ -77,17 +78,17 @@ class OutOfOrder:
         self.resets.clear()
 
     def _behind(self, here: int) -> int:
-        """The index of the first entry that begins behind `here`."""
+        """The index of the first entry that begins after `here`."""
         self._place += distance(here, self._here)
         self._here = here
         return bisect_right(self._entries, self._place, key=lambda entry: entry[0])
 
 
 def first_byte(seg: Segment) -> int:
-    """The sequence number of its first byte, which in a SYN (TCP Fast Open, RFC 7413) stands behind the SYN's own."""
+    """The sequence number of its first byte, which in a SYN (TCP Fast Open, RFC 7413) stands after the SYN's own."""
     return (seg.seq + 1) & _WRAP if seg.flags & SYN else seg.seq
 
 
 def distance(seq: int, base: int) -> int:
-    """How far `seq` lies behind `base`, across the wrap; negative when before it. Half way round counts as behind."""
+    """How far `seq` lies after `base`, across the wrap; negative when before it. Half way round counts as after."""
     return _HALF - ((base - seq + _HALF) & _WRAP)

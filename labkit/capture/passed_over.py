@@ -13,7 +13,7 @@ _MOST_NAMED = 6
 
 
 class NoTcp(NamedTuple):
-    """Why a frame gives no TCP segment."""
+    """Why a frame has no readable TCP segment."""
 
     name: str
     """What it holds, as a noun: ``ARP``, ``encrypted 802.11``."""
@@ -32,7 +32,7 @@ class PassedOver:
         self.frames[what] += frames
 
     def join(self, other: "PassedOver") -> None:
-        """Take over what was counted in the same frames by another process."""
+        """Add what another process counted in the same frames."""
         self.frames |= other.frames
 
     @property

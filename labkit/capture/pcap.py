@@ -69,13 +69,13 @@ class Frame(NamedTuple):
 
 
 Record = tuple[int, int, bytes, int]
-"""What a `Frame` has, as a bare tuple: there are many, and most are looked at once."""
+"""The fields of a `Frame` as a plain tuple, which is cheaper: there are many, and most are read once."""
 Batch = list[Record | None]
-"""Those that were read at once, so that not each of them has to resume the reading."""
+"""Records that were read together, so that the generator is resumed once for all of them."""
 
 
 class _Clock(NamedTuple):
-    """How the times of an interface are stored."""
+    """The unit and offset of an interface's time stamps."""
 
     factor: int
     divisor: int
@@ -91,7 +91,7 @@ _NANOSECONDS = _Clock(1, 1, 0)
 
 @dataclass
 class CaptureFile:
-    """A capture file, read while its frames are taken: what else it holds is known as far as it has been read.
+    """A capture file, read as its frames are consumed; secrets and problems are known as far as it has been read.
 
     Nothing of the frames is kept, so that a file of any size can be decoded (`labkit.decode.file`).
     """
@@ -101,10 +101,10 @@ class CaptureFile:
     """The TLS secrets in the part that was read, which usually stand before the packets."""
     comment: str = ""
     problem: str = ""
-    """What is wrong with the file's end, in a sentence; empty when it is whole."""
+    """What is wrong with the end of the file, in a sentence; empty if nothing is."""
     _keylogs: list[str] = field(default_factory=list)
     _interfaces: list[tuple[int, "_Clock | None"]] = field(default_factory=list)
-    """Link type, and how times are stored; None for nanoseconds since 1970."""
+    """(link type, clock) of each interface; None for nanoseconds since 1970."""
     _limit: int = 0
     """Bytes after which the first interface cuts its frames; 0 when it does not."""
     _links: set[int] = field(default_factory=set)
@@ -131,7 +131,7 @@ class CaptureFile:
         return map(Frame._make, self.records())
 
     def records(self, part: Share = ALL) -> Iterator[Record | None]:
-        """The same, bare; with `part`, None for most of those that are of another part."""
+        """The same as plain tuples; with `part`, None for most of the frames that belong to another part."""
         return chain.from_iterable(self._batches(part))
 
     def again(self) -> "CaptureFile":
@@ -139,7 +139,7 @@ class CaptureFile:
         return CaptureFile(self.stored)
 
     def later_secrets(self) -> Secrets:
-        """The secrets of the whole file, those behind the packets included. Raises `CaptureError`."""
+        """The secrets of the whole file, those after the packets included. Raises `CaptureError`."""
         whole = self.again()
         with self.stored.open() as file:
             if file.read(4) == _SECTION_MARK:
@@ -246,7 +246,7 @@ class CaptureFile:
             return  # `records` tells what is wrong with the file
 
     def _packets(self, read: bytes, at: int, order: str, part: Share) -> tuple[Batch, int]:
-        """The packets from `at` to the next other or unfinished block, and its place: nearly all blocks are packets."""
+        """The packets from `at` to the next block that is no packet or incomplete, and that block's offset."""
         unpack, interfaces = _PACKET_HEAD[order], self._interfaces
         shared, elsewhere = part is not ALL, part.elsewhere
         packets: Batch = []
@@ -370,7 +370,7 @@ def write_pcapng(path: str | Path, frames: Iterable[Frame], keylog: str = "", co
                 if frame.link not in links:
                     links[frame.link] = len(links)
                     file.write(interface_block(frame.link))
-                    file.write(secrets)  # behind the first interface, where editcap expects one
+                    file.write(secrets)  # after the first interface, where editcap expects one
                     secrets = b""
                 file.write(packet_block(links[frame.link], frame.time, frame.data, frame.length))
             file.write(secrets)

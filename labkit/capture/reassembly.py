@@ -1,8 +1,8 @@
 """From frames to conversations: TCP streams put together again (RFC 9293 §3.4, §3.10), one pass, bounded memory.
 
-Here the segments are given to their connections, and connections begin and end; what each makes of its segments is
-`connection`. A connection that was reset stays open for `_AFTER_RESET` frames: what is still sent was on the wire, and
-data that continues shows that the reset was not taken. A SYN after a reset begins another connection.
+Segments are assigned to connections here, and connections begin and end; `connection` orders the segments of one. A
+connection that was reset is kept for `_AFTER_RESET` frames: what is still sent was on the wire, and data that continues
+shows that the reset was not accepted. A SYN after a reset begins another connection.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,10 +18,10 @@ from labkit.dialects import for_port
 
 _REMEMBERED = 4096
 _AFTER_RESET = 10_000
-"""Frames for which a connection that was reset is watched."""
+"""How many frames a connection is kept after a reset."""
 _SIGNALS = SYN | FIN | RST
 _new = tuple.__new__
-"""Makes `Segment` of a tuple, in half the time of `Segment(…)`; there are many."""
+"""Makes a `Segment` from a tuple, in half the time of `Segment(…)`; there are many."""
 
 
 def conversations(
@@ -35,7 +35,7 @@ def conversations(
     sides: dict[bytes, TCPSide] = {}
     ended: dict[bytes, int | None] = {}
     reset: dict[Connection, int] = {}
-    """Connection -> the frame with which it is over if nothing continues; in the order of these frames."""
+    """Connection -> the number of the frame at which it ends unless data continues; in the order of these numbers."""
     unwrap = Unwrapper(passed_over)
     number = 0
     for number, record in enumerate(frames, 1):
@@ -95,7 +95,7 @@ def conversations(
 
 
 def _over_by(number: int, reset: dict[Connection, int], sides: dict[bytes, TCPSide]) -> Iterator[Conversation]:
-    """The reset connections in which nothing was sent any more until this frame."""
+    """The reset connections in which no data has continued up to this frame."""
     while reset and (over := next(iter(reset.values()))) <= number:
         connection = next(iter(reset))
         del reset[connection]
@@ -122,7 +122,7 @@ def _forget(sides: dict[bytes, TCPSide], ended: dict[bytes, int | None], side: T
 
 
 def _from_client(flags: int, source: int, target: int) -> bool:
-    """Whether it is the client that sends from port `source` to port `target`."""
+    """Whether a segment from port `source` to port `target` comes from the client."""
     if flags & SYN:
         return not flags & ACK
     by_port = for_port(target) is not None, for_port(source) is not None

@@ -1,4 +1,4 @@
-"""`record`: one capture from its beginning to its end, caught in the way that this machine allows.
+"""`record`: one capture from beginning to end, with the method that this machine allows.
 
 With a packet socket (`sniffer`) the frames are those that the kernel carried; with a tap (`tap`) they are rebuilt
 around the bytes. What is in them is read elsewhere.
@@ -70,7 +70,7 @@ def record(
 
 
 class _Begun:
-    """A capture that has begun. It ends at the latest when this is collected: an interrupt may come before its end."""
+    """A running capture. It is ended at the latest when this object is collected: an interrupt may prevent `_end`."""
 
     def __init__(self) -> None:
         self.end: Callable[[], object] = lambda: None

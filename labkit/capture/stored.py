@@ -1,6 +1,6 @@
 """The bytes of a capture as they are stored: in a file, in a pipe, on standard input, compressed by gzip or not.
 
-What cannot be read twice is copied when it is first opened. What the bytes mean is `pcap`.
+A source that cannot be read twice is copied when it is first opened. What the bytes mean is `pcap`.
 """
 
 import sys

@@ -91,7 +91,7 @@ class _Path:
 
     @classmethod
     def of(cls, network: Network, tap: Tap) -> "_Path":
-        """The path of this network, with one tap more."""
+        """The path of this network, with this tap added."""
         with cls._making:
             path = network.diversion
             if isinstance(path, cls) and path._relay.enter():
@@ -110,7 +110,7 @@ class _Path:
         return self._relay.listen(on, server, label, partial(_story, self, (sender, host), nominal), pace)
 
     def remove(self, tap: Tap, settle: float) -> None:
-        """One tap less, when the connections have ended or `settle` seconds are over."""
+        """Remove a tap once the connections have ended or `settle` seconds are over."""
         try:
             self._relay.leave(settle)
         finally:
@@ -118,7 +118,7 @@ class _Path:
                 self._taps = tuple(other for other in self._taps if other is not tap)
 
     def record(self, fields: Found, number: int) -> None:
-        """Give every tap the segment with these fields, sent now; the receiver of its bytes waits meanwhile."""
+        """Record the segment with these fields, sent now, in every tap; its bytes are delivered after that."""
         step = time.time_ns(), fields, number
         for tap in self._taps:
             tap.seen.append(step)

@@ -25,7 +25,7 @@ class Trace:
     path: Path | None = None
     """The file that it was read from."""
     _passed_over = PassedOver()
-    """Replaced with the conversations."""
+    """Replaced when the conversations are read."""
 
     def __init__(
         self, frames: list[Frame] | None = None, keylog: str = "", names: dict[str, str] | None = None, how: str = ""
@@ -39,7 +39,7 @@ class Trace:
         """One sentence on how it was captured, or what is wrong with the file that it came from."""
 
     def fill(self, frames: list[Frame], keylog: str, names: dict[str, str], how: str) -> None:
-        """Take these contents; what was made of the earlier ones is made anew when it is asked for."""
+        """Replace the contents; values that were computed from the earlier ones are computed again when needed."""
         self.frames, self.keylog, self.names, self.how = frames, keylog, names, how
         for name in [name for name in vars(self) if isinstance(getattr(type(self), name, None), cached_property)]:
             del vars(self)[name]

@@ -89,7 +89,7 @@ def _nsh(packet: Packet) -> Layer | NoTcp:
 
 
 def _gtp(packet: Packet) -> Layer | NoTcp:
-    """The user plane of mobile networks: a user's IP packet, behind optional fields and extension headers."""
+    """The user plane of mobile networks: a user's IP packet, after optional fields and extension headers."""
     data, start = packet.data, packet.start
     flags, kind = data[start], data[start + 1]
     if flags >> 5 != 1 or not flags & 0x10:

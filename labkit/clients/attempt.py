@@ -33,7 +33,7 @@ class Client(Protocol):
     words: Words
     """The protocol's own errors -> how they are put in words."""
     answers: tuple[type[BaseException], ...]
-    """Errors that stand for what the server said; they are the reason also when the time ran out later, behind them."""
+    """Errors that report what the server said; they stay the reason when the time ran out afterwards."""
 
     def farewell(self) -> None:
         """Say goodbye if the server still listens."""
@@ -70,7 +70,7 @@ class Attempt:
         return self.policy.starts == EXPLICIT
 
     def run(self, client: Client, kind: type[O], talk: Callable[[], dict[str, Any]]) -> O:
-        """Carry out the conversation and say what came of it; what `talk` returns are further fields of the outcome.
+        """Carry out the conversation and return its outcome; what `talk` returns are further fields of it.
 
         Raises `OutsideTheLab` for an address that is not the lab's.
         """
@@ -102,13 +102,13 @@ class Attempt:
         return self._shake_hands(sock, EXPLICIT_TLS)
 
     def without_tls(self, why: str) -> None:
-        """Go on in clear text where the policy allows it. Raises `Stopped` where not."""
+        """Go on in clear text if the policy allows it. Raises `Stopped` otherwise."""
         if self.policy.without == STOP:
             raise Stopped(f"{why}, and the policy {self.policy.name!r} stops without TLS")
         self._why_clear = f"{why}, and the policy {self.policy.name!r} goes on without TLS"
 
     def sends_password(self) -> None:
-        """Note how the password goes."""
+        """Note whether the password crosses in clear text or inside TLS."""
         self._password = self.how
 
     def _shake_hands(self, sock: socket.socket, how: str) -> ssl.SSLSocket:
@@ -130,7 +130,7 @@ class Attempt:
 
     @contextmanager
     def _limited(self, client: Client) -> Iterator[None]:
-        """Shut the connection when all this takes too long, however busy the server looks; close it at the end."""
+        """Shut the connection when the time limit is over, even if bytes still come; close it at the end."""
         timer = threading.Timer(self.timeout, self._give_up)
         timer.daemon = True
         timer.start()

@@ -147,7 +147,7 @@ class IMAPClient(imaplib.IMAP4):
             return f"the server closed the connection {step}"
         if said.startswith("socket error: unterminated line"):
             return f"the server closed the connection in the middle of its answer {step}"
-        if not said.startswith("unexpected"):  # it is the text behind BYE
+        if not said.startswith("unexpected"):  # then it is the text after BYE
             return f"the server said BYE {shown(said)} {step}"
         if step == GREETING:
             return "the server greeted with something that is not IMAP (a greeting begins with * OK)"

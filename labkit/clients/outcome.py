@@ -1,4 +1,4 @@
-"""What became of an attempt to send or fetch mail: how well it was protected, or why it failed. Shown as a sentence."""
+"""The outcome of an attempt to send or fetch mail: how well it was protected, or why it failed, as a sentence."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -12,7 +12,7 @@ IMPLICIT_TLS = "implicit TLS"
 
 @dataclass(frozen=True)
 class Outcome:
-    """The end of one attempt; true when it was successful."""
+    """The outcome of one attempt; true if it was successful."""
 
     done: bool
     policy: str
@@ -61,7 +61,7 @@ class Outcome:
 
 @dataclass(frozen=True, repr=False)
 class Sent(Outcome):
-    """What became of a message that was to be sent."""
+    """The outcome of sending a message."""
 
     refused: tuple[str, ...] = ()
     """The recipients that the server refused while it accepted others: address and reply of each."""
@@ -80,10 +80,10 @@ class Sent(Outcome):
 
 @dataclass(frozen=True, repr=False)
 class Fetched(Outcome):
-    """What became of an attempt to fetch the mail from a mailbox."""
+    """The outcome of fetching the mail from a mailbox."""
 
     messages: tuple[Mail, ...] = ()
-    """What lay in it, oldest first."""
+    """The messages in the mailbox, oldest first."""
 
     _verb = "fetched"
 

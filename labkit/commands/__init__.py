@@ -23,7 +23,7 @@ COMMANDS = {
 
 
 def complain(problem: object, status: int = 1) -> int:
-    """Print a problem on standard error, behind what was printed so far; gives the exit status that goes with it."""
+    """Flush standard output, print a problem on standard error, and return the exit status that goes with it."""
     sys.stdout.flush()
     print(f"labkit: {problem}", file=sys.stderr)
     return status

@@ -72,7 +72,7 @@ def _text(file: CaptureFile, dialogue: Dialogue) -> tuple[str, str]:
 
 
 def _state(dialogue: Dialogue) -> str:
-    """What became of its TLS: opened, nothing to open, or why it stays closed."""
+    """The state of its TLS: decrypted, nothing to decrypt, or why it is not decrypted."""
     session = dialogue.session
     if session is None or not (session.opened or session.problem):
         return _NOTHING_TO_OPEN

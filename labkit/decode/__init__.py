@@ -1,0 +1,1 @@
+"""From conversations to dialogues: what was said, what it means, and what an eavesdropper can read of it."""

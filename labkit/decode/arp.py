@@ -1,4 +1,4 @@
-"""ARP on a LAN (RFC 826): the questions, and the claims to an address, none of which is authenticated.
+"""ARP on a LAN (RFC 826): the questions and the claims to an address, neither of which is authenticated.
 
 A claim is contradicted where one address is claimed by two machines, and the claiming machine claims a second address:
 that is what poisoning looks like to a host that only listens.
@@ -40,7 +40,7 @@ class Claim(NamedTuple):
     ip: str
     """The IP address that the sender has, or claims."""
     about: str
-    """The IP address that is asked for or answered to."""
+    """The IP address that the question or the answer is about."""
 
 
 def claims(frames: Iterable[Frame]) -> list[Claim]:

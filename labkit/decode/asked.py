@@ -1,4 +1,4 @@
-"""Questions to a name server, found in captured frames without a library for the DNS: what goes to port 53, or comes.
+"""Questions to a name server in captured frames, found without a DNS library: datagrams to and from port 53.
 
 Only the lab's own frames are looked at: Ethernet, IPv4 and UDP. What the bytes say is `labkit.defences.lookups`.
 """
@@ -32,7 +32,7 @@ _TYPES = {
 """The types that are asked for most, by their number (IANA, DNS parameters)."""
 
 NO_CONNECTION = Share(1, 1)
-"""What to read of a capture in which only these questions are looked for: no TCP connection."""
+"""The part of a capture to read for these questions alone: no TCP connection."""
 
 
 def asks(frames: Iterable[Record | None], passed_over: PassedOver) -> bool:

@@ -1,21 +1,22 @@
 """From a conversation to a dialogue: what proxies say first, its phrases, its TLS, and what was said inside, in order.
 
-Text is read by a dialect, TLS by `labkit.decode.tls`. TLS begins where its bytes are: at the go-ahead (RFC 3207 §4.2),
-and at any ClientHello where a phrase would begin. What is not TLS is text, wherever it stands. What comes out of TLS
-goes to a fresh reader of the same dialect.
+Which dialect is spoken, and by whom, the `beginning` tells. Text is read by that dialect, TLS by `labkit.decode.tls`.
+TLS begins where its bytes are: at the go-ahead (RFC 3207 §4.2), and at any ClientHello where a phrase would begin. What
+is not TLS is text, wherever it stands. What comes out of TLS goes to a fresh reader of the same dialect.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 
 from labkit.capture.conversation import CLIENT, SERVER, Conversation, Endpoint, Said
+from labkit.decode.beginning import heard_alone, is_begun, recognised, with_roles
 from labkit.decode.event import TCP, TEXT, TLS, Dialogue, Event, TLSSession
 from labkit.decode.greeting import doubted
-from labkit.decode.preface import LONGEST, PREFACES, Part, may_have_preface, preface
+from labkit.decode.preface import PREFACES, Part
 from labkit.decode.text_layer import TextLayer, words
 from labkit.decode.tls import Message, Stream
 from labkit.decode.tls_start import AHEAD, Handshakes, begins, is_text, may_begin
 from labkit.decode.words import SIGNALS, Signals
-from labkit.dialects import inside_tls_at, recognise
+from labkit.dialects import inside_tls_at
 from labkit.dialects.base import OTHER, Dialect, Phrase
 from labkit.dialects.reader import begins_hello
 from labkit.trust.keylog import Secrets
@@ -23,8 +24,6 @@ from labkit.trust.keylog import Secrets
 _SIGNALS = Signals()
 _new = tuple.__new__
 """Makes `Event` of a tuple, in half the time of `Event(…)`; there are many."""
-_GREETING = 512
-"""Bytes that a side says first and that tell the dialect (RFC 5321 §4.5.3.1.5)."""
 _BOTH = (CLIENT, SERVER)
 _MAY_ALLOW = {True: ("reply",), False: ("reply", "greeting")}
 """Whether the beginning was captured -> the kinds of phrases for which the go-ahead may be taken."""
@@ -42,11 +41,11 @@ def read(
     and whom the client at ``ip:port>`` talks to. Where the first bytes do not tell which dialect is spoken, it is
     `usual`, and without that the one of the server's port.
     """
-    conversation = _with_roles(conversation)
-    before, dialect = _recognised(conversation.said, 0 if usual else conversation.server.port)
+    conversation = with_roles(conversation)
+    before, dialect = recognised(conversation.said, 0 if usual else conversation.server.port)
     dialect = dialect or usual
     walk = _Walk(conversation, secrets, dialect, before)
-    if dialect is None and (inside := _recognised(walk.texts(), 0)[1]):
+    if dialect is None and (inside := recognised(walk.texts(), 0)[1]):
         walk = _Walk(conversation, secrets, inside, before)
     if walk.dialect is None and walk.session() is not None and not walk.texts():
         walk.dialect = inside_tls_at(conversation.server.port)
@@ -57,15 +56,9 @@ def read(
         _name(names, conversation.client) or CLIENT,
         names.get(f"{_end(conversation.client)}>") or _name(names, conversation.server) or SERVER,
         walk.dialect,
-        tuple(doubted(walk.events, walk.dialect, _begins(conversation))),
+        tuple(doubted(walk.events, walk.dialect, is_begun(conversation))),
         walk.session(),
     )
-
-
-def spoken(conversation: Conversation) -> Dialect | None:
-    """The dialect that a conversation's first bytes, or its port, tell."""
-    port = conversation.server.port
-    return _recognised(conversation.said, port)[1] or inside_tls_at(port)
 
 
 def _name(names: Mapping[str, str], end: Endpoint) -> str:
@@ -74,67 +67,6 @@ def _name(names: Mapping[str, str], end: Endpoint) -> str:
 
 def _end(end: Endpoint) -> str:
     return f"{end.host}:{end.port}"
-
-
-# ---- what the first bytes tell
-
-
-def _recognised(said: Sequence[Said], port: int) -> tuple[list[Part], Dialect | None]:
-    """What proxies say first, and the dialect of what follows."""
-    server, client = _first_words(said, _GREETING)
-    before: list[Part] = []
-    if may_have_preface(client):
-        server, client = _first_words(said, LONGEST)
-        before = preface(server, client)
-        sizes = _sizes(before)
-        server, client = server[sizes[SERVER] :][:_GREETING], client[sizes[CLIENT] :][:_GREETING]
-    return before, recognise(server, client, port)
-
-
-def _first_words(said: Sequence[Said], size: int) -> tuple[bytes, bytes]:
-    """The first bytes of the server and of the client."""
-    words = {SERVER: bytearray(), CLIENT: bytearray()}
-    lacking = 2
-    for _, _, sender, _, data, _ in said:
-        if data and len(words[sender]) < size:
-            words[sender] += data
-            lacking -= len(words[sender]) >= size
-            if not lacking:
-                break
-    return bytes(words[SERVER]), bytes(words[CLIENT])
-
-
-def _sizes(parts: Iterable[Part]) -> dict[str, int]:
-    sizes = {CLIENT: 0, SERVER: 0}
-    for part in parts:
-        sizes[part.sender] += part.size
-    return sizes
-
-
-def _begins(conversation: Conversation) -> bool:
-    """Whether the connection's beginning was captured."""
-    return bool(conversation.said) and conversation.said[0][3] in ("syn", "syn-ack")
-
-
-def _with_roles(conversation: Conversation) -> Conversation:
-    """The conversation with client and server as what they say tells, where their SYN was not captured."""
-    if _begins(conversation) or not _is_turned(conversation.said):
-        return conversation
-    said = [(time, frame, OTHER[sender], *others) for time, frame, sender, *others in conversation.said]
-    return Conversation(conversation.server, conversation.client, said, conversation.over)
-
-
-def _is_turned(said: list[Said]) -> bool:
-    hello = next((chunk[2] for chunk in said if chunk[4][:1] == b"\x16" and begins_hello(chunk[4])), None)
-    if hello:
-        return hello == SERVER
-    server, client = _first_words(said, _GREETING)
-    return recognise(server, client) is None and recognise(client, server) is not None
-
-
-def _alone(said: list[Said]) -> set[str]:
-    heard = {side for side in _BOTH if any(chunk[3] == "data" and chunk[2] == side for chunk in said)}
-    return heard if len(heard) == 1 else set()
 
 
 class _Walk:
@@ -149,7 +81,7 @@ class _Walk:
         self._secrets = secrets
         self._text: TextLayer | None = None
         self._streams: list[Stream] = []
-        """The TLS sessions, each behind the one before; nearly always one."""
+        """The TLS sessions in order; nearly always one."""
         self._stream: Stream
         """The last of them."""
         self._inside: TextLayer | None = None
@@ -166,9 +98,9 @@ class _Walk:
         self._handshakes = Handshakes(conversation.said)
         self._before = {side: [part for part in before if part.sender == side] for side in _BOTH} if before else {}
         self._before_data = {CLIENT: b"", SERVER: b""}
-        self._holes: set[str] = set() if _begins(conversation) else set(_BOTH)
+        self._holes: set[str] = set() if is_begun(conversation) else set(_BOTH)
         """The sides of which something is missing."""
-        self._alone = _alone(conversation.said)
+        self._alone = heard_alone(conversation.said)
         """The side that alone was captured, if one was."""
         self._position = {CLIENT: 0, SERVER: 0}
         """Bytes of each side up to the end of the chunk."""
@@ -219,7 +151,7 @@ class _Walk:
             self._add(sender, TLS, kind, title, content, encrypted, wire, self._stream)
 
     def _after_preface(self, sender: str, data: bytes) -> bytes:
-        """Take what proxies say first; return what is behind it."""
+        """Take what proxies say first; return what is after it."""
         data, self._before_data[sender] = self._before_data[sender] + data, b""
         parts = self._before[sender]
         while parts and len(data) >= parts[0].size:
@@ -349,7 +281,7 @@ class _Walk:
 
     def _name_go_ahead(self) -> None:
         """A reply that was taken for another's, or for the greeting, was the go-ahead, because TLS follows it."""
-        kinds = _MAY_ALLOW[_begins(self._conversation)]
+        kinds = _MAY_ALLOW[is_begun(self._conversation)]
         for number in range(len(self.events) - 1, -1, -1):
             event = self.events[number]
             if event.sender == CLIENT and event.layer == TEXT:

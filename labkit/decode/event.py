@@ -1,4 +1,4 @@
-"""What decoding gives: a dialogue of events, each with a name, a meaning and its bytes.
+"""The result of decoding: a dialogue of events, each with a name, a meaning and its bytes.
 
 Only records live here. Text phrases are read by `labkit.dialects`, TLS by `labkit.decode.tls`, and
 `labkit.decode.dialogue` puts them in order.
@@ -26,7 +26,7 @@ class Field(NamedTuple):
     start: int
     """Offset in bytes from the first byte of the event's data."""
     end: int
-    """Offset of the first byte behind it."""
+    """Offset of the first byte after it."""
     value: str
     """The value as a reader would write it: ``TLS 1.2 (0x0303)``, ``mail.lab.test``."""
     meaning: str
@@ -43,7 +43,7 @@ def fields_named(fields: Iterable[Field], name: str) -> Iterator[Field]:
 
 
 class Origin(Protocol):
-    """What an event was read from, and what can therefore be said about it."""
+    """What an event was read from; it describes the event."""
 
     def meaning(self, event: "Event") -> str: ...
     def lines(self, event: "Event") -> list[tuple[str, str]]: ...
@@ -86,7 +86,7 @@ class Event(NamedTuple):
 
     @property
     def meaning(self) -> str:
-        """One sentence on what it is."""
+        """One sentence on what the event is."""
         return self.origin.meaning(self)
 
     @property
@@ -102,7 +102,7 @@ class Event(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TLSSession:
-    """What is known of the TLS session inside a conversation."""
+    """The facts of the TLS session inside a conversation."""
 
     started: str
     """``explicit`` (after an upgrade command) or ``implicit`` (from the first byte); where what stood before it is not
@@ -114,11 +114,11 @@ class TLSSession:
     server_name: str
     """The SNI that the client sent in clear; empty without."""
     resumed: bool
-    """Whether it goes on with the secrets of an earlier session, as far as its hellos tell."""
+    """Whether it resumes an earlier session, as far as its hellos show."""
     opened: bool
     """Whether application data could be decrypted."""
     problem: str
-    """Why not, in a sentence; empty when it could."""
+    """Why it could not be decrypted, in a sentence; empty if it could."""
     pre_shared_key: bool = False
     """Whether the server of TLS 1.3 took a key that both sides had before (RFC 8446 §2.2): that of an earlier session
     where `resumed`, otherwise one that they were given; unknown without the ClientHello."""

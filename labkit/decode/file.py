@@ -1,7 +1,7 @@
-"""The dialogues in a capture file, one at a time: what is read and decoded is not kept, however long the file is.
+"""The dialogues in a capture file, one at a time; nothing decoded is kept, so memory is bounded for any file.
 
-`labkit.show.capture.read_capture` is for a capture that one wants to hold and look at in several ways,
-`labkit.decode.shares` for one that is so long that several processes shall share the work.
+Use `labkit.show.capture.read_capture` for a capture to keep and view in several ways, and `labkit.decode.shares` for
+one so long that several processes decode it.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from labkit.trust.keylog import Secrets, merge
 def dialogues(file: CaptureFile, secrets: Secrets) -> Iterator[Dialogue]:
     """The dialogues in `file`, each as soon as its connection has ended, the unfinished ones last.
 
-    A part of another one, such as FTP's data connection, comes behind that one.
+    A part of another one, such as FTP's data connection, comes after that one.
 
     `secrets` open their TLS, and so do those in the file. Raises `CaptureError` for what is not a capture.
     """
@@ -27,5 +27,5 @@ def dialogues(file: CaptureFile, secrets: Secrets) -> Iterator[Dialogue]:
 
 
 def second_look(file: CaptureFile) -> SecondLook:
-    """What reads the conversations of a file with all its secrets, those that it has by now and those behind them."""
+    """A reader for the conversations of a file, with the secrets before the packets and those after them."""
     return SecondLook(file.secrets, file.later_secrets, lambda: conversations(file.again().records()))

@@ -1,7 +1,7 @@
 """Connections that belong to a conversation on another one: FTP's data connections (RFC 959 §5, RFC 2428 §3).
 
-Which they are is said by the dialect, in `labkit.dialects.base.Dialect.further`, so it is known as far as the
-conversation itself can be read: where that is inside TLS, with its secrets alone.
+`labkit.dialects.base.Dialect.further` names them, so they are known as far as the conversation itself can be read: one
+inside TLS needs its secrets.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,11 +10,11 @@ from dataclasses import replace
 from labkit.decode.event import CLIENT, SERVER, TEXT, Dialogue
 
 Announced = dict[tuple[str, int], str]
-"""The host that connects, and the port to which -> what the connection belongs to."""
+"""(address of the host that connects, port that it connects to) -> the conversation that announced it."""
 
 
 def joined(dialogues: Iterable[Dialogue]) -> Iterator[Dialogue]:
-    """The dialogues in the order of their beginning; one that belongs to an earlier one says so in its `part_of`."""
+    """The dialogues in the order of their beginning; `part_of` is set in those that belong to an earlier one."""
     announced: Announced = {}
     for dialogue in dialogues:
         announced.update(announces(dialogue))
@@ -33,13 +33,13 @@ def announces(dialogue: Dialogue) -> Announced:
 
 
 def as_part(dialogue: Dialogue, announced: Announced) -> Dialogue:
-    """The dialogue, which says what it is a part of where that is announced."""
+    """The dialogue, with `part_of` set if it was announced."""
     named = announced.get((dialogue.client.host, dialogue.server.port), "") if dialogue.dialect is None else ""
     return replace(dialogue, part_of=named) if named else dialogue
 
 
 def may_be_part(dialogue: Dialogue) -> bool:
-    """Whether it can be a part of another one: it is in no dialect, and content goes one way."""
+    """Whether it can be part of another one: it is in no known dialect, and content crosses in one direction only."""
     if dialogue.dialect is not None or dialogue.part_of:
         return False
     return len({event.sender for event in dialogue.events if event.layer == TEXT}) == 1

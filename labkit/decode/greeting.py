@@ -1,4 +1,4 @@
-"""Whether the first phrase of a server is its greeting, in a capture that does not have all that stood before it."""
+"""Whether the first phrase of a server is its greeting, in a capture that may lack what came before it."""
 
 import re
 
@@ -8,9 +8,9 @@ from labkit.dialects.base import Dialect
 
 
 def doubted(events: list[Event], dialect: Dialect | None, begins: bool) -> list[Event]:
-    """The events, in which a greeting is a reply that may be one where nothing tells that it greets.
+    """The events, with a greeting turned into a doubtful reply unless something shows that it greets.
 
-    That tells a client which then asks what is offered, or for the upgrade. `begins` is whether the capture has the
+    A client that then asks for the capabilities or the upgrade shows it. `begins` is whether the capture has the
     beginning of the connection.
     """
     if dialect is None or not dialect.also_answers:
@@ -27,7 +27,7 @@ def doubted(events: list[Event], dialect: Dialect | None, begins: bool) -> list[
 
 
 def _greets(dialect: Dialect, data: bytes) -> bool:
-    """Whether it has what only a greeting has: a list of capabilities that was not asked for, or a challenge."""
+    """Whether it has what only a greeting has: an unasked list of capabilities, or a timestamp for a login."""
     listing = dialect.writes.capabilities
     lists = listing is not None and listing.find(data) is not None
     return lists or re.match(dialect.timestamp.encode(), data) is not None

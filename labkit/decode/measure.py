@@ -1,4 +1,4 @@
-"""What can be measured of a conversation without understanding it: bytes, time, turns, and how random the bytes look.
+"""Measurements of a conversation that need no decryption: bytes, time, turns, and the entropy of its bytes.
 
 An eavesdropper can do all of this on ciphertext. Entropy is Shannon's, in bits for each byte: 8 for bytes that are all
 equally likely, about 4 to 5 for English text.
@@ -29,7 +29,7 @@ class Measure(NamedTuple):
     turns: int
     """How often the client had to wait for an answer before it could go on."""
     payload: dict[str, int]
-    """`READABLE`, `SHAKING`, `SEALED` -> TCP payload bytes that crossed the wire so."""
+    """`READABLE`, `SHAKING`, `SEALED` -> how many TCP payload bytes crossed the wire that way."""
 
 
 def measure(dialogue: Dialogue) -> Measure:
@@ -44,7 +44,7 @@ def measure(dialogue: Dialogue) -> Measure:
 
 
 def crossed(event: Event) -> str:
-    """How an event with payload crossed the wire."""
+    """How an event's payload crossed the wire: `READABLE`, `SHAKING` or `SEALED`."""
     if event.encrypted:
         return SEALED
     return READABLE if event.layer == TEXT else SHAKING

@@ -17,11 +17,11 @@ _V2 = b"\r\n\r\n\0\r\nQUIT\n"
 """The signature of version 2."""
 _BEGINNINGS = (b"PROXY ", _V2, b"\x05", b"\x04\x01", b"CONNECT ")
 LONGEST = 1 << 16
-"""Bytes of a side in which prefaces are looked for; a PROXY header of version 2 may be as long."""
+"""How many bytes of a side are searched for prefaces: the longest PROXY header of version 2."""
 
 
 class Part(NamedTuple):
-    """One thing that belongs to a preface."""
+    """One phrase of a preface."""
 
     sender: str
     title: str
@@ -30,12 +30,12 @@ class Part(NamedTuple):
 
 
 def may_have_preface(client: bytes) -> bool:
-    """Whether a client that says these first bytes may be a proxy, or ask one."""
+    """Whether these first bytes of a client may come from a proxy, or go to one."""
     return client.startswith(_BEGINNINGS)
 
 
 def preface(server: bytes, client: bytes) -> list[Part]:
-    """The parts of the prefaces with which the two sides begin, in order; the conversation stands behind them."""
+    """The parts of the prefaces with which the two sides begin, in order; the conversation stands after them."""
     found: list[Part] = []
     while (
         parts := _proxy_header(client) or _socks5(server, client) or _socks4(server, client) or _connect(server, client)
@@ -123,7 +123,7 @@ _ANSWER = re.compile(rb"HTTP/1\.[01] (\d{3})[^\r\n]*\r\n(?:[^\r\n]+\r\n)*\r\n")
 _LENGTH = re.compile(rb"^Content-Length: *(\d{1,9})\r$", re.IGNORECASE | re.MULTILINE)
 
 
-# ---- what a login to a proxy tells
+# ---- what a login to a proxy discloses
 
 _SOCKS4_USER = re.compile(rb"\x04.{7}(?P<user>[^\0]+)", re.DOTALL)
 

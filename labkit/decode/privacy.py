@@ -1,8 +1,8 @@
 """What an eavesdropper can read in a dialogue: addresses, passwords, names, and where each of them stands.
 
 Only what crossed the wire in clear counts, whatever the reader's own secrets opened; a phrase without its end counts as
-far as it goes. What a dialect's phrases tell, and where mail lies in them, is stated by the dialect, and what a login
-tells by `labkit.dialects.sasl`, and what mail tells by `labkit.decode.told_in_mail`.
+far as it goes. The dialect states what its phrases disclose and where mail lies in them; `labkit.dialects.sasl` reads
+logins, `labkit.decode.told_in_mail` mail.
 Names in TLS are SNI (RFC 6066 §3) and, up to TLS 1.2, the certificate.
 """
 
@@ -26,11 +26,11 @@ from labkit.mail.charset import text, unbase64
 from labkit.mail.mime import as_read
 
 _LONGEST = 2048
-"""Bytes of a command or reply in which a thing that it tells must lie whole."""
+"""How many bytes of a command or reply one match may span."""
 
 
 class Exposure(NamedTuple):
-    """One thing that can be read on the way."""
+    """One value that can be read on the wire."""
 
     what: str
     """password, bearer token, password hash, user name, sender, recipient, subject, message, encrypted content, …"""
@@ -44,9 +44,9 @@ class Exposure(NamedTuple):
 
 
 def visible(dialogue: Dialogue, whole: bool = False) -> list[Exposure]:
-    """Everything that an eavesdropper can read, in the order in which it was sent.
+    """Every value that an eavesdropper can read, in the order in which it was sent.
 
-    `whole` is whether the dialogue is known to begin where the conversation does; otherwise its SYN says so.
+    `whole` says that the dialogue begins where the conversation does; otherwise that is known from its SYN.
     """
     clear = [(index, event) for index, event in enumerate(dialogue.events) if not event.encrypted]
     texts = [(index, as_begun(event)) for index, event in clear if event.layer == TEXT]
@@ -71,13 +71,13 @@ def visible(dialogue: Dialogue, whole: bool = False) -> list[Exposure]:
 
 
 def _behind_gaps(events: Sequence[Event]) -> set[int]:
-    """The indices of what the client says first behind each of its gaps."""
+    """For each gap in the client's direction, the index of the client's first event after it."""
     own = [(index, event.kind) for index, event in enumerate(events) if event.sender == CLIENT]
     return {index for (_, before), (index, _) in pairwise(own) if before == "gap"}
 
 
 def _to_proxies(events: "list[_Numbered]") -> Iterator[Exposure]:
-    """What proxies were told before the conversation."""
+    """What a login to a proxy discloses before the conversation."""
     for index, event in events:
         for one in preface.reveals(event.title, event.data) if event.kind == "preface" else ():
             if one.value:
@@ -85,7 +85,7 @@ def _to_proxies(events: "list[_Numbered]") -> Iterator[Exposure]:
 
 
 def as_begun(event: Event) -> Event:
-    """An unfinished phrase as the phrase that it would have been."""
+    """An incomplete phrase as an event of the phrase that it began."""
     if not event.origin.begun:
         return event
     kind, title = event.origin.begun
@@ -96,7 +96,7 @@ _Numbered = tuple[int, Event]
 
 
 def _said(dialect: Dialect, events: list[_Numbered], begins: bool, behind_gaps: Collection[int]) -> Iterator[Exposure]:
-    """What is told in a dialect; `begins` is whether the conversation was captured from its beginning.
+    """What phrases of a dialect disclose; `begins` is whether the conversation was captured from its beginning.
 
     `behind_gaps` are the indices of the client's phrases before which bytes of it are missing.
     """
@@ -129,7 +129,7 @@ def _timestamp(dialect: Dialect, events: list[_Numbered]) -> bytes:
 
 
 def _with_continuations(events: list[_Numbered]) -> list[list[_Numbered]]:
-    """Each phrase; a command together with what the client added to it later."""
+    """The phrases; each command together with its continuations."""
     found: list[list[_Numbered]] = []
     command: list[_Numbered] = []
     for index, event in events:
@@ -143,7 +143,7 @@ def _with_continuations(events: list[_Numbered]) -> list[list[_Numbered]]:
 
 
 def _told(dialect: Dialect, pattern: str, phrases: list[_Numbered]) -> Iterator[tuple[str, bytes, int, int, int]]:
-    """What a phrase tells, where it begins and each time that the pattern fits once more behind that."""
+    """What a phrase discloses: the pattern is matched at its beginning, and again after each match."""
     whole = phrases[0][1].data if len(phrases) == 1 else b"".join(event.data for _, event in phrases)
     longest = len(whole) if phrases[0][1].kind == "message" else _LONGEST
     told, position = _compiled(pattern), 0
@@ -181,7 +181,7 @@ def _name(group: str) -> str:
 
 
 def _pieces(starts: list[int], start: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """The parts of what lies between `start` and `end`, each with the number of the phrase in which it stands."""
+    """The range from `start` to `end` cut at the phrases: (number of the phrase, start, end) of each part."""
     while start < end:
         number = bisect_right(starts, start) - 1
         behind = min(end, starts[number + 1])
@@ -218,7 +218,7 @@ class _Steps:
         return found
 
     def _begin(self, mechanism: bytes) -> None:
-        """A client may name the mechanism anew in each step of one login (RFC 4511 §4.2.1)."""
+        """A client may repeat the mechanism in each step of one login (RFC 4511 §4.2.1)."""
         if self._challenge is None or mechanism != self._mechanism:
             self._login, self._mechanism = sasl.Login(text(mechanism)), mechanism
 
@@ -273,7 +273,7 @@ class _Login:
 
 
 def _is_sent_ahead(event: Event) -> bool:
-    """Whether it is a response, in base64 of text, that the client did not hold back when its login was refused."""
+    """Whether it is a response, in base64 of text, that the client sent although its login was refused."""
     coded = event.data.strip().strip(b'"')
     if event.title != "unknown command" or len(coded) < _SHORTEST:
         return False
@@ -284,22 +284,21 @@ def _is_sent_ahead(event: Event) -> bool:
 
 
 _SEPARATORS = dict.fromkeys((0, 1))
-"""What stands between the parts of a response (RFC 4616 §2, RFC 7628 §3.1)."""
+"""The separators of the parts of a response (RFC 4616 §2, RFC 7628 §3.1)."""
 _SHORTEST = 8
-"""Bytes of base64 that are no word of a command."""
+"""From this many bytes on, base64 is not taken for a word of a command."""
 _CHALLENGE = re.compile(rb'(?:^\S+ )?"?([^\s"]*)"?$')
-"""What stands behind the status of a line, or in quotes."""
+"""The text after the status of a line, or in quotes."""
 _RESPONSE = re.compile(rb'^(?!\{\d+\+?\}\r?$)(?:"([^"\r\n]*)(?:"|(?=\r?\n?\Z))|([^\r\n]+))\r?$', re.MULTILINE)
-"""A line that is no announcement of a literal; a quoted string may lack its end where the phrase does."""
+"""A line that does not announce a literal; a quoted string may lack its end if the phrase is incomplete."""
 _CANCELLED = b"*"
-"""What calls a login off (RFC 4954 §4)."""
+"""The line that cancels a login (RFC 4954 §4)."""
 _EMPTY = b"="
-"""A response of no bytes (RFC 4954 §4)."""
+"""The line for an empty response (RFC 4954 §4)."""
 
 
 def _decoded(coded: bytes, cut: bool) -> bytes:
-    """What is said in base64, whose end may be `cut` off or which may be wrongly padded; as it stands where it is not
-    base64."""
+    """Base64 decoded, whose end may be `cut` off or whose padding may be wrong; other text is returned unchanged."""
     try:
         return b"" if coded == _EMPTY else b64decode(coded, validate=True)
     except ValueError:
@@ -307,7 +306,7 @@ def _decoded(coded: bytes, cut: bool) -> bytes:
 
 
 def _padded_anew(coded: bytes) -> bytes:
-    """What is said in base64 with blanks around it or with other padding than it needs, if that is text."""
+    """Base64 with blanks around it or with wrong padding, decoded if the result is text."""
     letters = coded.strip(b" \t=")
     try:
         found = b64decode(letters + b"=" * (-len(letters) % 4), validate=True)
@@ -322,9 +321,9 @@ _BASE64 = re.compile(rb"[A-Za-z0-9+/]+=?")
 def _mail_as_commands(
     dialect: Dialect, events: list[_Numbered], begins: bool, behind_gaps: Collection[int]
 ) -> Iterator[Exposure]:
-    """Mail that the client did not hold back when the server would not have it, which takes its lines for commands.
+    """Mail that the client sent although the server had refused it, so that its lines were read as commands.
 
-    A capture that does not begin with the conversation may begin in a message, and in its text; behind a gap the
+    A capture that does not begin with the conversation may begin in a message, and in its text; after a gap the
     command that announces a message may be missing.
     """
     if not any(event.title == "unknown command" for _, event in events):
@@ -351,7 +350,7 @@ _FIELD = re.compile(rb"[A-Za-z][A-Za-z-]*:[ \t]")
 
 
 def _handshake(event: Event) -> Iterator[Seen]:
-    """What a message of TLS tells whose title is in `_TOLD`."""
+    """What a TLS message with a title in `_TOLD` discloses."""
     names, groups = _TOLD[event.title]
     fields = event.origin.fields_in(event, groups)
     found = [
@@ -397,5 +396,5 @@ _TOLD: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
     "SERVER-HELLO": _CERTIFICATE,
     "CLIENT-MASTER-KEY": ({"cipher_kind": "cipher suite"}, ()),
 }
-"""Handshake message -> the fields that tell, with what they give away, and the groups that lead to them. A certificate
+"""Handshake message -> the fields that disclose something, what it is, and the groups that hold them. A certificate
 without a subject tells the names of hosts for which it is good."""

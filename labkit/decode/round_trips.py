@@ -54,9 +54,9 @@ class _Connection:
         self.count = 0
         self._client = syn.ends
         self._sent: dict[bool, list[tuple[int, int]]] = {True: [], False: []}
-        """Whether by the client -> (sequence number behind it, round trip) of each segment, in order."""
+        """Whether by the client -> (sequence number after it, round trip) of each segment, in order."""
         self._last = -1
-        """The sequence number behind the client's FIN, once that was seen."""
+        """The sequence number after the client's FIN, once that was seen."""
 
     def take(self, seg: Segment) -> None:
         """The next segment of either side."""
@@ -83,7 +83,7 @@ class _Connection:
 
 
 def _behind(number: int, other: int) -> bool:
-    """Whether a sequence number is behind another one, modulo 2**32."""
+    """Whether one sequence number comes after another, modulo 2**32."""
     return 0 < (number - other) & _WRAP < _HALF
 
 

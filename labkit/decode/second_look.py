@@ -1,9 +1,9 @@
-"""Dialogues of a capture whose secrets stand elsewhere: behind the packets, or in the session that was resumed.
+"""Dialogues of a capture whose secrets are elsewhere: after the packets, or in the session that was resumed.
 
-A session that stays closed is tried again: the rest of the file may hold its secrets (pcapng lets them come at
-any place), and up to TLS 1.2 a resumed session has the master secret of an earlier one (RFC 5246 §F.1.4, RFC 5077),
-which may still be going on. A connection that carries content alone may belong to a conversation that ends behind it.
-Each of them is looked for once, when the first session or connection needs it.
+A session that cannot be decrypted is tried again: its secrets may be in the rest of the file (pcapng allows them
+anywhere), and up to TLS 1.2 a resumed session has the master secret of an earlier one (RFC 5246 §F.1.4, RFC 5077),
+which may not have ended yet. A connection that only carries content may belong to a conversation that ends after it.
+Each of these searches is made once, for the first session or connection that needs it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,7 +11,8 @@ from heapq import heappop, heappush
 from operator import itemgetter
 
 from labkit.capture.conversation import Conversation
-from labkit.decode.dialogue import read, spoken
+from labkit.decode.beginning import spoken
+from labkit.decode.dialogue import read
 from labkit.decode.event import TLS, Dialogue
 from labkit.decode.further import Announced, announces, as_part, joined, may_be_part
 from labkit.decode.tls import problems
@@ -23,9 +24,9 @@ Place = tuple[int, ...]
 has those of that one, and the frame with which it begins itself."""
 
 _MOST_LATE = 1000
-"""Dialogues that wait for the one of which they are a part."""
+"""How many dialogues may wait for the one that they are part of."""
 _OTHER_RESUMPTION = "TLS 1.3"
-"""Resumed sessions of it have secrets of their own."""
+"""The version in which resumed sessions have secrets of their own."""
 
 
 def read_all(
@@ -39,7 +40,7 @@ def read_all(
 
 
 class SecondLook:
-    """Reads the conversations of one capture with its secrets, and with what is found for those that stay closed.
+    """Reads the conversations of one capture with its secrets, and again with secrets that are found later.
 
     `secrets` are those that are known at first, which may grow while they are used; `without` is what is read with
     while there are none, where None gives the eavesdropper's view. `later` gives all that the capture holds, and
@@ -60,7 +61,7 @@ class SecondLook:
         self._has_later = self._has_earlier = False
         self._announced: Announced | None = None
         self._ends: dict[str, Place] = {}
-        """What belongs to a conversation, by its name -> where that conversation ends."""
+        """Name of a conversation that has parts -> the place at which it ends."""
 
     def read(self, conversation: Conversation, names: Mapping[str, str] | None = None) -> Dialogue:
         """The dialogue in one of the conversations."""
@@ -76,7 +77,7 @@ class SecondLook:
         return dialogue
 
     def in_order(self, conversations: Iterable[Conversation]) -> Iterator[tuple[Place, Dialogue]]:
-        """The dialogues, each in its place: as soon as it has ended, and a part of another one behind that one."""
+        """The dialogues with their places, each as soon as it has ended; a part of another one comes after that one."""
         late: list[tuple[Place, int, Dialogue]] = []
         for number, conversation in enumerate(conversations):
             dialogue, own = self._as_part(self.read(conversation)), _end(conversation)
@@ -91,7 +92,7 @@ class SecondLook:
         yield from ((place, part) for place, _, part in sorted(late, key=itemgetter(0, 1)))
 
     def _as_part(self, dialogue: Dialogue) -> Dialogue:
-        """The dialogue, which says what it is a part of, though that may end behind it."""
+        """The dialogue with `part_of` set, even if the conversation that it is part of ends after it."""
         if not may_be_part(dialogue):
             return dialogue
         if self._announced is None:
@@ -105,7 +106,7 @@ class SecondLook:
         return as_part(dialogue, self._announced)
 
     def _resumable(self) -> Secrets:
-        """The master secrets of all sessions by what a client may resume them with."""
+        """Session identifier or ticket -> master secret, for all sessions of the capture."""
         found: Secrets = {}
         waiting = [session for conversation in self._everything() for session in self._sessions(conversation)]
         progress = True
@@ -120,7 +121,7 @@ class SecondLook:
         return found
 
     def _sessions(self, conversation: Conversation) -> Iterable[OlderSecrets]:
-        """What is known of the secrets of the TLS sessions in a conversation."""
+        """The secrets of the TLS sessions in a conversation, as far as they are known."""
         streams = {event.origin for event in read(conversation, self._secrets).events if event.layer == TLS}
         return [stream.older for stream in streams]
 

@@ -1,6 +1,6 @@
-"""Where a SASL security layer begins, behind which nothing can be read here (RFC 4422 §3.7).
+"""Where a SASL security layer begins, after which nothing can be read here (RFC 4422 §3.7).
 
-Some mechanisms protect what follows the login without TLS. Each side then sends buffers behind their length in 4 bytes.
+Some mechanisms protect what follows the login without TLS. Each side then sends buffers after their length in 4 bytes.
 """
 
 import re

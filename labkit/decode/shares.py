@@ -22,18 +22,18 @@ from labkit.errors import CaptureError, LabError
 from labkit.trust.keylog import Secrets, merge
 
 _LONG = 4 << 20
-"""Bytes of a file that are worth the start of another process."""
+"""How many bytes of a file justify one more process."""
 _MOST = 4
-"""Processes: more of them would mostly read what the others read too."""
+"""The most processes: each reads the whole file, so more of them would mostly read."""
 _BATCH = 50
-"""Answers that are sent at once."""
+"""How many answers are sent together."""
 _PATIENCE = 2.0
-"""Seconds that a process has to end."""
+"""Seconds for a process to end."""
 
 T = TypeVar("T")
 Tell = Callable[[CaptureFile, Dialogue], T]
 Placed = tuple[Place, T]
-"""Where an answer belongs, and the answer."""
+"""(place of the dialogue, answer)."""
 
 
 def told(file: CaptureFile, secrets: Secrets, tell: Tell[T]) -> Iterator[T]:
@@ -55,7 +55,7 @@ def told(file: CaptureFile, secrets: Secrets, tell: Tell[T]) -> Iterator[T]:
 
 
 def _parts(file: CaptureFile) -> int:
-    """How many processes are worth it."""
+    """How many processes decode this file."""
     if not file.stored.lasting or file.path.stat().st_size < _LONG:
         return 1
     allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
@@ -71,7 +71,7 @@ def _decoded(file: CaptureFile, secrets: Secrets, tell: Tell[T], part: Share) ->
 
 @contextmanager
 def _process(file: CaptureFile, secrets: Secrets, tell: Tell[T], part: Share) -> Iterator[Iterator[Placed[T]]]:
-    """A process that decodes one part, and what comes from it; it is gone at the end."""
+    """Run a process that decodes one part, for a ``with`` block; yields its answers."""
     here, there = Pipe(duplex=False)
     process = Process(target=_work, args=(there, file.path, secrets, tell, part), daemon=True)
     process.start()
@@ -100,7 +100,7 @@ def _received(here: Connection, file: CaptureFile) -> Iterator[Placed[T]]:
 
 
 def _work(there: Connection, path: os.PathLike[str], secrets: Secrets, tell: Tell[T], part: Share) -> None:
-    """Send the answers, and in the end what is wrong with the file and what was passed over in it."""
+    """Send the answers, then what is wrong with the file and what was passed over in it."""
     file = read_frames(path)
     batch: list[Placed[T]] = []
     with suppress(BrokenPipeError, KeyboardInterrupt):  # the reader is gone

@@ -22,7 +22,7 @@ class Step(NamedTuple):
     sentence: str
     """What happens in it."""
     event_index: int
-    """The event in which it happens; the first of several."""
+    """The index of the event in which it happens; of several, the first."""
 
 
 def steps(dialogue: Dialogue) -> list[Step]:
@@ -95,4 +95,4 @@ _STEPS: tuple[tuple[str, str, Callable[[Dialect, Event], bool]], ...] = (
 """(name, what happens, how to recognise it), in the order of the protocol."""
 
 NAMES = tuple(name for name, _, _ in _STEPS)
-"""What the steps are called, from the first to the last."""
+"""The names of the steps, in order."""

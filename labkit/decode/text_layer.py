@@ -1,7 +1,7 @@
-"""What is said in text, in clear or inside TLS: a dialect's reader, and the compression that a dialect may switch on.
+"""Text in clear or inside TLS: a dialect's reader, and the compression that a dialect may start.
 
-COMPRESS is RFC 4978 for IMAP and RFC 8054 for NNTP: raw DEFLATE in both directions, behind the server's agreement.
-A message that may be two for the server is one, or two, by the number of the server's replies.
+COMPRESS is RFC 4978 for IMAP and RFC 8054 for NNTP: raw DEFLATE in both directions, after the server's agreement.
+A message that a server may read as two (SMTP smuggling) is split if the server sent more than one reply.
 """
 
 import zlib
@@ -18,7 +18,7 @@ MOST_INFLATED = 64 << 20
 """Bytes of one side that are inflated: a compressed megabyte may stand for a gigabyte."""
 _STEP = 1 << 16
 _UNREADABLE = "compressed, not readable"
-"""The title of bytes that cannot be inflated; without those before them, none can."""
+"""The title of bytes that cannot be inflated: damaged ones, and all after a gap."""
 _RAW = -15
 """zlib's name for a DEFLATE stream without a header, and its largest window."""
 
@@ -33,7 +33,7 @@ class TextLayer:
     def __init__(self, dialect: Dialect | None, events: list[Event], encrypted: bool) -> None:
         self.reader: Reader = dialect.reader() if dialect else _Plain()
         self.heard = False
-        """Whether anything was said."""
+        """Whether either side has sent anything."""
         self._dialect = dialect
         self._words = words(dialect)
         self._events = events
@@ -46,9 +46,9 @@ class TextLayer:
         self._smuggled = dialect.smuggled if dialect else None
         self._layered = False
         self._sent: int | None = None
-        """Which event is the message that the client has sent last, while only the server has spoken since."""
+        """The index of the client's last message, as long as only the server has spoken since; None otherwise."""
         self._replies = b""
-        """What the server has said since."""
+        """What the server has sent since."""
 
     def feed(self, sender: str, data: bytes, wire: int, time: float, frame: int) -> list[Phrase]:
         """Take bytes that came as `wire` bytes of TCP payload; return the phrases that are events now."""
@@ -88,7 +88,7 @@ class TextLayer:
             self._wire[by] = 0
 
     def _look_back(self, sender: str, data: bytes) -> None:
-        """More replies than one tell that the server has read commands in the message, as in SMTP smuggling."""
+        """More than one reply shows that the server has read commands in the message (SMTP smuggling)."""
         self._replies += data
         if sender == CLIENT:
             self._sent = None
@@ -115,8 +115,8 @@ class TextLayer:
         self._events += behind
 
     def unfinished(self, senders: Sequence[str], time: float, frame: int) -> None:
-        """What these sides have begun and not completed is an event too; what they say next is not its end."""
-        # What one side said tells what the other has begun, so both are asked before either forgets.
+        """Make events of the incomplete phrases of these sides; what they send next does not complete them."""
+        # The phrase that one side began depends on what the other said: ask for both before either is forgotten.
         reader = self.reader
         begun = {sender: words(self._dialect, reader.begun(sender)) for sender in senders if reader.holds(sender)}
         for sender in senders:
@@ -174,13 +174,13 @@ class _Inflater:
             if self._size > MOST_INFLATED:
                 self.problem, self.unread = "compressed, too large to inflate here", data
             elif self._stream.eof:
-                self.problem, self.unread = "compressed, behind the end of the stream", self._stream.unused_data
+                self.problem, self.unread = "compressed, after the end of the stream", self._stream.unused_data
                 break
         return [piece for piece in found if piece]
 
 
 class _Plain:
-    """The reader of text in no dialect: each piece as it came, up to a ClientHello at the beginning of one."""
+    """The reader of text in an unknown protocol: each piece as it came, up to one that begins with a ClientHello."""
 
     compressed = waits = False
 

@@ -59,7 +59,7 @@ def is_text(data: bytes) -> bool:
 
 
 def _is_record(data: bytes) -> bool:
-    """Whether a record begins here, and another behind it, as far as these bytes go."""
+    """Whether a record begins here, and another after it, as far as these bytes go."""
     behind = _record_end(data, 0)
     if not behind or (data[0] == _HANDSHAKE and not _is_message(data[_HEADER:], behind)):
         return False
@@ -79,8 +79,9 @@ def _record_end(data: bytes, start: int) -> int:
 
 def _is_message(payload: bytes, size: int) -> bool:
     """Whether a record of this size, whose payload begins so, holds a handshake message: in clear, or as ciphertext."""
-    sealed = size >= _HEADER + _LEAST_SEALED and not is_text(payload[:_FEW])
-    return not payload or payload[0] in _HANDSHAKES or sealed
+    if not payload or payload[0] in _HANDSHAKES:
+        return True
+    return size >= _HEADER + _LEAST_SEALED and not is_text(payload[:_FEW])
 
 
 _LENGTHS = {
@@ -90,7 +91,7 @@ _LENGTHS = {
     23: lambda length: length <= _LARGEST,
     24: lambda length: 3 <= length <= _LARGEST,
 }
-"""Type of a record -> whether it may have a payload of so many bytes, in clear or as ciphertext."""
+"""Type of a record -> (size of a payload in bytes) -> whether it may have that, in clear or as ciphertext."""
 
 
 def _is_ssl2(data: bytes) -> bool:
@@ -122,7 +123,7 @@ class Handshakes:
         self._starts: dict[str, list[int]] = {}
 
     def ahead(self, sender: str, start: int, size: int = AHEAD) -> bytes:
-        """The bytes of a side from this offset on, and at most so many."""
+        """The bytes of a side from offset `start` on, `size` at most."""
         self._look()
         return self._streams[sender][start : start + size]
 

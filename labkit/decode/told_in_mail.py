@@ -1,4 +1,4 @@
-"""What mail tells a reader, and where it stands: fields about people and programs, texts, and what is attached.
+"""What mail discloses, and where: fields about people and programs, texts, and attachments.
 
 Mail is read by `labkit.mail.mime`: its encodings hide nothing (RFC 2045 §6, RFC 2047). Where mail lies in a phrase is
 stated by the dialect.
@@ -14,7 +14,7 @@ from labkit.mail.charset import field_text, text
 from labkit.mail.mime import Entity, as_read
 
 Seen = tuple[str, str, int, int]
-"""What it is, its value, and the offsets of its first byte and of the one behind it."""
+"""What it is, its value, and the offsets of its first byte and of the one after it."""
 
 _HEADER_FIELD = re.compile(
     rb"^([!-9;-~]+)[ \t]*:(?:[ \t]|\r?\n(?=[ \t]))*([^\r\n]+(?:\r?\n[ \t]+[^\r\n]+)*)", re.MULTILINE
@@ -67,7 +67,7 @@ def in_message(message: Entity, start: int, lines: Callable[[bytes], bytes] = by
 
 
 def _content(part: Entity, lines: Callable[[bytes], bytes]) -> tuple[str, str]:
-    """What a part is, and what it says; of one that is no text, or encrypted, what it is called."""
+    """The kind of a part and its text; for one that is not text, or encrypted, its name."""
     if part.encryption:
         return "encrypted content", " ".join(filter(None, (part.encryption, part.file_name)))
     if part.is_text:
@@ -76,6 +76,6 @@ def _content(part: Entity, lines: Callable[[bytes], bytes]) -> tuple[str, str]:
 
 
 def _attachment(part: Entity) -> str:
-    """What is attached, not its bytes, which are no text."""
+    """The name and type of an attachment, without its bytes."""
     kind = "/".join(part.type)
     return f"{part.file_name} ({kind})" if part.file_name else kind

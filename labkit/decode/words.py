@@ -25,10 +25,10 @@ _PHRASES = {
     "refusal": "The server refuses to start TLS: this reply leaves the connection as it is.",
     "challenge": "The server asks for the next part of the login, in base64.",
     "credential": "A part of the login in base64: an encoding, not encryption.",
-    "injected": "Clear text behind the upgrade command or the go-ahead: to be discarded, anyone may have written it.",
+    "injected": "Clear text after the upgrade command or the go-ahead: to be discarded, anyone may have written it.",
     "unknown": "Bytes that the lab cannot read as a phrase of this protocol.",
 }
-"""Kind of a phrase -> what it means, where the dialect's own words do not say more."""
+"""Kind of a phrase -> what it means, if the dialect has no sentence for its words."""
 
 
 _BEGUN = {
@@ -88,11 +88,11 @@ class Words:
         return tuple(found)
 
     def _is_one_piece(self, event: Event) -> bool:
-        """Whether the bytes have one meaning, not one for each line."""
+        """Whether the phrase has one meaning, rather than one for each line."""
         return event.kind in ("message", "injected") or self.begun == ("message", "message")
 
     def _always(self, event: Event) -> str:
-        """What every phrase of this kind means; empty where its words decide."""
+        """The meaning of every phrase of this kind; empty for kinds whose words decide."""
         if self.begun and self.begun[0] in _BEGUN:
             return _BEGUN[self.begun[0]]
         if event.title == INSIDE_LAYER:
@@ -106,7 +106,7 @@ class Words:
 
 
 class DoubtfulWords(Words):
-    """The origin of the first phrase of a server, where it is not known whether it greets or answers."""
+    """The origin of a server's first phrase that may be a greeting or an answer."""
 
     def _always(self, event: Event) -> str:
         return _DOUBTFUL

@@ -36,7 +36,7 @@ _RD = dns.rdatatype
 
 
 def respond(zones: Sequence[Zone], query: bytes, over: str) -> bytes | None:
-    """The response to a query that came `over` ``UDP`` or ``TCP``; nothing for bytes that are no query.
+    """The response to a query that came `over` ``UDP`` or ``TCP``; None for bytes that are not a query.
 
     A response that does not fit is empty and has the TC bit set, so that the client asks again over TCP (RFC 2181 §9).
     """

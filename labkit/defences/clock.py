@@ -1,4 +1,4 @@
-"""A clock that a lesson can advance: signatures, cached policies and reports go by it; certificates do not."""
+"""A clock that a lesson can advance: signatures, cached policies and reports use it; certificates do not."""
 
 import time
 
@@ -10,7 +10,7 @@ _MOST_DAYS = 100_000
 
 
 class Clock:
-    """Gives the seconds since 1970, moved by what it was advanced."""
+    """Called, it returns the seconds since 1970, moved by what it was advanced."""
 
     def __init__(self) -> None:
         self.offset = 0.0

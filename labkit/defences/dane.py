@@ -29,7 +29,7 @@ _SELECTED: dict[int, Callable[[x509.Certificate], bytes]] = {
     1: lambda certificate: certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
 }
 _DEEPEST = 10
-"""Certificates of a handshake that are looked at."""
+"""How many certificates of a handshake are read."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def unusable(record: TLSA) -> str:
 
 
 def strongest(records: Iterable[TLSA]) -> tuple[TLSA, ...]:
-    """Of usable records those that count: for a usage and selector only the strongest digest, and all in full
+    """Of usable records those that count: for a usage and selector only the strongest digest, and all without a digest
     (digest agility, RFC 7671 §9)."""
     records = tuple(records)
     best: dict[tuple[int, int], int] = {}

@@ -19,10 +19,10 @@ NO_CHECK, PKIX, DANE = "not checked", "public authorities", "DANE"
 """How the certificate is checked."""
 
 TLSA_POLICY, STS_POLICY, NO_POLICY = "tlsa", "sts", "no-policy-found"
-"""Whose terms they are, in the words of RFC 8460 §4.4."""
+"""Where the terms come from, in the words of RFC 8460 §4.4."""
 
 DELIVER, NEXT, BOUNCE = "deliver", "next", "bounce"
-"""Give it the message; try the next server, and hold the message if there is none; give the message back."""
+"""Deliver the message; try the next server, and hold the message if there is none; return the message."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ def judge(terms: Terms, seen: Seen, now: float) -> Judgement:
 
 
 def _fault(terms: Terms, seen: Seen, now: float) -> tuple[str, str]:
-    """What a server lacks: (words, result type); empty words for nothing."""
+    """What a server lacks: (words, result type); empty words if it lacks nothing."""
     if not seen.version:
         if not terms.tls:
             return "", ""

@@ -187,7 +187,7 @@ class MailDomain:
         return str(tlsa_for(pem, usage, selector, matching))
 
     def _shown(self, kind: str, label: str) -> Certificate:
-        """A certificate with the authority's own behind it: without it, DANE-TA finds no anchor (RFC 7672 §3.1.2)."""
+        """A certificate with the authority's own after it: without it, DANE-TA finds no anchor (RFC 7672 §3.1.2)."""
         issued = self._place.authority.certificate(kind, f"{label}.{self.name}")
         return replace(issued, pem=issued.pem + self._place.authority.pem)
 

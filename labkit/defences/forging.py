@@ -1,6 +1,6 @@
-"""Answers of the DNS as an attacker on the path would change them: a true answer in, a forged one out. Pure.
+"""Answers of the DNS, changed as an attacker on the path would: a true answer in, a forged one out. Pure.
 
-None of the keys is needed for it; that is why a validating resolver notices. What for is not said here.
+No key is needed for it, so a validating resolver notices.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ _LARGEST = 65535
 
 
 def question(query: bytes) -> Question | None:
-    """What a query or an answer is about; nothing for bytes that are neither."""
+    """The question of a query or an answer; None for other bytes."""
     try:
         asked = dns.message.from_wire(query, ignore_trailing=True).question[0]
     except (dns.exception.DNSException, ValueError, IndexError):
@@ -39,7 +39,7 @@ class Contents(NamedTuple):
 
 
 def records_in(answer: bytes) -> Contents:
-    """What an answer holds; nothing for other bytes."""
+    """The records of an answer; nothing for other bytes."""
     try:
         message = dns.message.from_wire(answer, ignore_trailing=True)
     except (dns.exception.DNSException, ValueError):

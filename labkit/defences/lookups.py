@@ -75,7 +75,7 @@ def _answered(lookup: Lookup, asked: Question, message: bytes) -> Lookup:
 
 
 def _question(message: bytes) -> Question | None:
-    """What a query or an answer is about; nothing for bytes that are neither."""
+    """The question of a query or an answer; None for other bytes."""
     if plain := plain_question(message):
         return Question(*plain)
     from labkit.defences.forging import question

@@ -32,7 +32,7 @@ _PATTERN = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*", re.ASCII)
 
 
 class NoPolicy(Exception):
-    """There is no policy to be had; the message says why, `result` is the result type of RFC 8460 §4.3, if any."""
+    """No policy could be obtained; the message says why, `result` is the result type of RFC 8460 §4.3, if any."""
 
     def __init__(self, why: str, result: str = "") -> None:
         super().__init__(why)

@@ -24,11 +24,11 @@ Keys = Mapping[dns.name.Name, dns.rdataset.Rdataset]
 
 
 class NotProven(Exception):
-    """What a response says is not proven; the message says what is missing."""
+    """The content of a response is not proven; the message says what is missing."""
 
 
 class NotReadable(Exception):
-    """A response may prove what it says, in a way that is not read here; the message says which."""
+    """A response may contain a proof of a kind that is not read here; the message says which."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ _REASONS = {
     "not yet valid": "has a signature that is not valid yet",
     "unknown key": "is signed with a key that the zone does not have",
 }
-"""What dnspython says -> what it means; everything else is a signature over other data."""
+"""dnspython's message -> what it means; any other one means a signature over other data."""
 
 
 class Absence:
@@ -135,7 +135,7 @@ class Absence:
         return any(owner == name and _is_cut(nsec) and not _has(nsec, _RD.DS) for owner, nsec in self._records)
 
     def _lacking(self, what: str) -> Exception:
-        """What to raise where no NSEC record proves this."""
+        """The error to raise if no NSEC record proves this."""
         if self._hashed:
             return NotReadable(f"whether {what} is told with NSEC3 (RFC 5155), which this resolver does not read")
         return NotProven(f"no NSEC record proves that {what}")
@@ -173,7 +173,7 @@ def _is_cut(nsec: dns.rdata.Rdata) -> bool:
 
 
 def _leads_on(nsec: dns.rdata.Rdata) -> bool:
-    """Whether what is below the owner is answered elsewhere."""
+    """Whether names below the owner are answered elsewhere."""
     return _is_cut(nsec) or _has(nsec, _RD.DNAME)
 
 

@@ -36,7 +36,7 @@ _UNFIT = {
 
 @dataclass(frozen=True)
 class Hop:
-    """What became of a message at one server."""
+    """The outcome of offering a message to one server."""
 
     sent: Sent
     verdict: Judgement
@@ -94,7 +94,7 @@ class _Hop(SMTPClient):
         self.mode = mode
         self.verdict: Judgement | None = None
         self.again: str | None = None
-        """How to try once more; nothing where that is not allowed."""
+        """How to try once more; None if that is not allowed."""
         self.permanent = False
         self.unsupported = False
         self._terms = terms
@@ -141,7 +141,7 @@ class _Hop(SMTPClient):
 
 
 class _CarelessHop(_Hop):
-    """A client with a mistake: answers that came in clear text behind the go-ahead are taken as if from inside TLS."""
+    """A client with a mistake: answers that came in clear text after the go-ahead are taken as if from inside TLS."""
 
     def getreply(self) -> tuple[int, bytes]:
         code, text = super().getreply()
@@ -167,7 +167,7 @@ class _CarelessHop(_Hop):
 
 
 class _Stitched(io.BufferedIOBase):
-    """What was left over, and behind it a file."""
+    """A buffered reader over leftover bytes, then a file."""
 
     def __init__(self, left: bytes, rest: Any) -> None:
         self._left = io.BytesIO(left)

@@ -38,7 +38,7 @@ Step = tuple[str, dns.rrset.RRset | None, str]
 
 
 class _Failed(Exception):
-    """No response that counts; the message says why."""
+    """No usable response; the message says why."""
 
 
 class Resolver:
@@ -85,7 +85,7 @@ class Resolver:
         )
 
     def _step(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> Step:
-        """What one name has: records of that type, or an alias, or nothing."""
+        """The records of that type at one name, or its alias, or nothing."""
         if (name, kind) not in self._steps:
             try:
                 self._steps[name, kind] = self._judged(name, kind)
@@ -128,7 +128,7 @@ class Resolver:
     def _unless_signed(
         self, name: dns.name.Name, kind: dns.rdatatype.RdataType, rrset: dns.rrset.RRset | None, why: str
     ) -> Step:
-        """What could not be validated: insecure where the zone is proven to be unsigned, otherwise bogus."""
+        """An answer without a valid signature: insecure if its zone is proven unsigned, otherwise bogus."""
         anchor = self._anchor(name)
         if anchor is None:
             return INSECURE, rrset, "no trust anchor is above it"
@@ -189,7 +189,7 @@ class Resolver:
         return max((zone for zone in self._anchors if name.is_subdomain(zone)), key=len, default=None)
 
     def _response(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> dns.message.Message:
-        """The name server's response, asked for once. Raises `_Failed`."""
+        """The name server's response, which is remembered. Raises `_Failed`."""
         if (name, kind) not in self._responses:
             try:
                 self._responses[name, kind] = self._asked(name, kind)

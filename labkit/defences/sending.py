@@ -53,7 +53,7 @@ class Configuration:
     """What a sending server does. Raises `LabError` for an invalid value."""
 
     level: str = MAY
-    """What it asks of every server by itself, one of `labkit.defences.decision.LEVELS`."""
+    """What it requires of every server, one of `labkit.defences.decision.LEVELS`."""
     mta_sts: str = BEFORE
     """When it fetches policies: `BEFORE`, `AFTERWARDS`, or `NEVER`."""
     dane: bool = True
@@ -80,7 +80,7 @@ class Configuration:
 
 @dataclass(frozen=True, repr=False)
 class Relayed(Sent):
-    """What became of a message that a sending server tried to deliver."""
+    """The outcome of a message that a sending server tried to deliver."""
 
     state: str = HELD
     """`DELIVERED`, `HELD` (kept, and tried again), or `RETURNED` to its author."""
@@ -160,7 +160,7 @@ class MailSender:
         return outcome
 
     def retry(self) -> list[Relayed]:
-        """Try everything that is held once more, and say what became of it."""
+        """Try every held message once more, and return the outcomes."""
         waiting, self.queue = self.queue, []
         outcomes = []
         for queued in waiting:
@@ -178,7 +178,7 @@ class MailSender:
     def report(self) -> tuple[TLSReport, ...]:
         """Send the reports of today to each domain that asks for them (RFC 8460 §3) and got mail.
 
-        They go to the first of its addresses that takes them: by mail, or with POST over HTTPS. Gives the reports.
+        They go to the first of its addresses that takes them: by mail, or with POST over HTTPS. Returns the reports.
         """
         asked = []
         for domain in self._tally.domains:
@@ -332,7 +332,7 @@ class MailSender:
     # ---- the end of a message
 
     def _end(self, mail: Outgoing, stops: list[Stop], wish: str, mx: str = "") -> Relayed:
-        """No server took it: hold it, or give it back where waiting cannot help (RFC 8689 §4.2.1)."""
+        """No server took it: hold it, or return it if waiting cannot help (RFC 8689 §4.2.1)."""
         if wish == requiretls.REQUIRED:
             unsupported = any("REQUIRETLS" in stop.why for stop in stops)
             return self._back(mail, best(stops), mx, requiretls.UNSUPPORTED if unsupported else requiretls.UNPROTECTED)

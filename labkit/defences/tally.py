@@ -26,7 +26,7 @@ class Tally:
 
     @property
     def domains(self) -> list[str]:
-        """Those to which something went or should have gone."""
+        """The domains to which a message was sent, or should have been."""
         return sorted({domain for domain, *_ in (*self._good, *self._bad)})
 
     def add(self, domain: str, terms: Terms, hop: Hop, mx: str, policy: STSPolicy | None) -> None:
@@ -39,13 +39,13 @@ class Tally:
             self._good[domain, terms.source] += 1
 
     def failed(self, domain: str, stop: Stop, mx: str, policy: STSPolicy | None) -> None:
-        """Count a server that was not even connected to."""
+        """Count a server to which no connection was made."""
         if stop.result:
             self._note(domain, stop.source, policy, None)
             self._bad[domain, stop.source, stop.result, mx, stop.why] += 1
 
     def policy_failed(self, domain: str, failure: NoPolicy) -> None:
-        """Count a policy that could not be had."""
+        """Count a policy that could not be obtained."""
         if failure.result:
             self._bad[domain, NO_POLICY, failure.result, "", str(failure)] += 1
 

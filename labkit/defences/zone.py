@@ -26,7 +26,7 @@ TTL = 300
 LIFETIME = 3600
 """Seconds that a signature is valid."""
 _SKEW = 300
-"""Seconds by which the clock of another one may be behind ours: signatures begin so much earlier."""
+"""Seconds by which another clock may be late: signatures become valid that much earlier."""
 _KEY_FLAGS = Flag.ZONE | Flag.SEP
 """One key does both: it signs the records, and the parent zone points to it (RFC 4034 §2.1.1)."""
 

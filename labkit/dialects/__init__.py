@@ -43,7 +43,7 @@ __all__ = [
 
 ALL: list[Dialect] = [SMTP, IMAP, POP3, LMTP, MANAGESIEVE, FTP, NNTP, XMPP, LDAP, POSTGRESQL]
 READ_ONLY: tuple[Dialect, ...] = (HTTP,)
-"""What is read in captures besides; nothing upgrades it, and no server or client of the lab is made for it."""
+"""Dialects that are only read in captures: without an upgrade, and without a server or client of the lab."""
 
 
 def named(name: str) -> Dialect:
@@ -71,7 +71,7 @@ def for_port(port: int) -> Dialect | None:
 def recognise(server: bytes, client: bytes = b"", port: int = 0) -> Dialect | None:
     """The dialect of a conversation that begins with these bytes of the server and of the client.
 
-    Where the bytes do not tell, the server's `port` does.
+    If the bytes do not decide it, the server's `port` does.
     """
     usual = for_port(port)
     if usual is not None and usual.recognises(server, client):
@@ -80,5 +80,5 @@ def recognise(server: bytes, client: bytes = b"", port: int = 0) -> Dialect | No
 
 
 def inside_tls_at(port: int) -> Dialect | None:
-    """What is usually inside TLS on this port, where nothing of it can be read."""
+    """The dialect that is usually inside TLS on this port, for a session that cannot be decrypted."""
     return next((one for one in (*ALL, *READ_ONLY) if port in one.implicit_ports), None)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 CLIENT = "client"
 SERVER = "server"
 OTHER = {CLIENT: SERVER, SERVER: CLIENT}
-"""One side -> the one that it talks to."""
+"""Each side -> its peer."""
 
 
 class Phrase(NamedTuple):
@@ -25,17 +25,17 @@ class Phrase(NamedTuple):
     sender: str
     """`CLIENT` or `SERVER`."""
     kind: str
-    """What part it has in the conversation, in every dialect:
+    """Its role in the conversation, the same words in every dialect:
 
-    - greeting: with which the server begins, before or behind the client's first words; some dialects have none;
-    - command: what the client asks; continuation: what it adds to a command once a literal or the server lets it go on;
-    - reply: the server's answer; untagged: what the server tells before an answer, or without being asked;
-    - go-ahead: the answer that starts TLS; refusal: the one that does not;
-    - challenge and credential: what the server asks and the client answers in a login;
-    - message: mail, or a part of it;
+    - greeting: the server's first phrase, before or after the client's first one; some dialects have none;
+    - command: a request of the client; continuation: the rest of it, after a literal or the server's permission;
+    - reply: the server's answer to a command; untagged: what the server sends before an answer, or unasked;
+    - go-ahead: the answer to the upgrade command that permits TLS; refusal: any other answer to it;
+    - challenge and credential: the server's and the client's part of a login in several steps;
+    - message: a mail, or a part of one;
     - injected: clear text between the upgrade command and the handshake that follows;
     - preface: what a proxy says before the conversation (`labkit.decode.preface`);
-    - unknown: what is nothing of these, or was never completed.
+    - unknown: none of these, or incomplete.
     """
     title: str
     """Its name: the verb (``EHLO``), the reply code (``250``), or ``message``."""
@@ -71,25 +71,25 @@ class Reader(Protocol):
     compressed: bool
     """True once the server has agreed to compress: what follows comes as unknown phrases titled ``compressed``."""
     waits: bool
-    """Whether only the server's next answer tells what the client says next."""
+    """Whether the client's next phrase cannot be read before the server's next answer."""
 
     def feed(self, sender: str, data: bytes) -> list[Phrase]:
         """Take bytes from one side and return the phrases that they complete, in order."""
 
     def begun(self, sender: str) -> tuple[str, str]:
-        """Kind and title of the phrase that the bytes of one side begin that belong to no phrase yet."""
+        """Kind and title of the incomplete phrase of one side, as far as its bytes show them."""
 
     def holds(self, sender: str) -> int:
-        """How many bytes of one side belong to no phrase yet."""
+        """How many bytes of one side are buffered: those of its incomplete phrase."""
 
     def rest(self, sender: str) -> bytes:
-        """Return the bytes of one side that belong to no phrase yet, and forget them.
+        """Return the buffered bytes of one side and forget them.
 
-        What that side says next is missing, or is no text.
+        Called where the bytes that follow are missing from the capture, or are not text.
         """
 
     def resume(self) -> None:
-        """Read on in clear text: no TLS has followed, or what follows is no longer compressed."""
+        """Read on in clear text: no TLS followed the go-ahead, or compression has ended."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -113,12 +113,12 @@ class Dialect:
     go_ahead: str
     """How the server's permission to start TLS begins."""
     messages: Callable[[bytes], Sequence[tuple[int, int]]]
-    """Where mail, or parts of it, lie in a phrase of kind message: (first byte, the one behind the last)."""
+    """(a phrase of kind message) -> where mail, or parts of it, lie in it: (first byte, byte after the last)."""
     sasl: str
     """A regular expression for the command that begins a SASL login: groups ``mechanism`` and ``initial``, where the
     first part of the login may stand."""
     reader: Callable[[], Reader]
-    """Makes a reader for a new conversation."""
+    """Returns a reader for a new conversation."""
     writes: "Writer"
     """How the dialect is written."""
     recognises: Callable[[bytes, bytes], bool]
@@ -129,55 +129,55 @@ class Dialect:
     other_upgrades: Collection[str] = ()
     """Titles of further commands that ask to start TLS: ``AUTH SSL`` of FTP."""
     tell: Callable[[str, bytes], str] | None = None
-    """(title, bytes of a phrase) -> a line of text on what is in it, for a dialect whose phrases are no text."""
+    """(title, bytes of a phrase) -> a line of text that describes it, for a dialect with binary phrases."""
     begins_phrase: Callable[[str, bytes], bool] | None = None
-    """(side, bytes) -> whether they can begin its next phrase, for a dialect whose phrases are no text."""
+    """(side, bytes) -> whether they can begin its next phrase, for a dialect with binary phrases."""
     further: Callable[[str, bytes], int] | None = None
     """(title, bytes of a phrase) -> the port at which its sender takes a further connection of the other side, which
     carries content and no phrases (FTP's data); 0 for a phrase that names none. None for a dialect with one
     connection."""
     again: str = ""
-    """The title of the phrase that begins afresh inside TLS, of either side; by default the one that asks."""
+    """The title of the phrase, of either side, that starts the conversation again inside TLS; `ask` by default."""
     steps: Mapping[str, str] = field(default_factory=dict)
-    """Name of a step of `labkit.decode.steps` -> a sentence on what happens in it, where that is not the usual."""
+    """Name of a step of `labkit.decode.steps` -> a sentence on it that replaces the usual one."""
     upgrades_first: bool = False
-    """Whether the upgrade can only be the first thing that a client says, so that none follows a login."""
+    """Whether the upgrade command can only be a client's first phrase, so that it never follows a login."""
     client_first: bool = False
     """Whether the client speaks before the server says anything."""
     more_follows: Collection[str] = ()
-    """Titles of replies behind which more of the same answer follows."""
+    """Titles of replies after which more of the same answer follows."""
     concludes: str = ""
-    """Title of the reply that ends the answer to what was asked before, all of which an error in it undoes; empty where
-    each command is answered by itself."""
-    undone: Callable[[Iterable[tuple[str, bytes]]], Collection[int]] | None = None
-    """(title and bytes of each of the server's replies) -> the numbers, from 0, of those that report what was undone
-    later, or was never made to last. None for a dialect without transactions."""
-    request_id: Callable[[bytes], str] | None = None
-    """(bytes of a phrase) -> what a request and its answer both bear, in a dialect in which some do; empty for the
-    other phrases, which are answered in their turn."""
+    """Title of the reply that ends the answer to several commands, all of which one error in the answer undoes; empty
+    where each command has an answer of its own."""
     concluded: Collection[str] = ()
     """Titles of the commands whose answer ends with it."""
+    undone: Callable[[Iterable[tuple[str, bytes]]], Collection[int]] | None = None
+    """(title and bytes of each of the server's replies) -> the numbers, from 0, of those whose work was undone later or
+    never committed. None for a dialect without transactions."""
+    request_id: Callable[[bytes], str] | None = None
+    """(bytes of a phrase) -> the identifier that a request and its answer share; empty for phrases without one, which
+    are answered in their order. None for a dialect without identifiers."""
     accepts: Callable[[str, bytes], bool | None] | None = None
-    """(title and bytes of a server's reply) -> whether it says that what was asked is done; None where it says neither,
-    because the answer is still to come. None for a dialect whose kinds of replies tell (`labkit.dialects.writing`)."""
+    """(title and bytes of a server's reply) -> True for success, False for failure, None for a reply that announces
+    another one. Is None in a dialect whose kinds of replies say it (`labkit.dialects.writing`)."""
     logins: Collection[str] = ()
-    """Titles of the commands that log in, or go on with a login; not of one whose success only asks for more."""
+    """Titles of the commands whose success completes a login."""
     envelope: tuple[str, ...] = ()
-    """Titles of the commands that come before a message and are nothing without it, the first one first: ``MAIL``."""
+    """Titles of the commands that precede a message and have no effect without it, in their order: ``MAIL``."""
     delivers: tuple[str, ...] = ()
     """Titles of the commands that bring a message, or what takes its place, to the server."""
     continues: str = r"(?!)"
-    """A regular expression for a command of `delivers` behind which the message goes on: a BDAT or BURL without
+    """A regular expression for a command of `delivers` after which the message goes on: a BDAT or BURL without
     LAST."""
     counted: Collection[str] = ()
-    """Those of them that tell how many bytes the message has, so that none of these is its end: ``BDAT``."""
+    """Titles in `delivers` whose command states how many bytes of the message follow: ``BDAT``."""
     works: Collection[str] = ()
-    """Titles of further commands that are a client's work: what is refused was not done."""
+    """Titles of further commands that are the purpose of a client's visit: ``RETR``, ``STORE``."""
     changes: str = r"(?!)"
-    """A regular expression for a command of `works` that changes what the server keeps: where no answer came, it may
-    have done so."""
+    """A regular expression for a command of `works` that changes what the server keeps: without an answer, it may have
+    been done or not."""
     makes: Collection[str] = ()
-    """Titles of those of `works` that make what their last word names; they are refused, too, where it is there."""
+    """Titles in `works` that create what their last argument names, and are refused if that exists already."""
     settled_by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Command of `works` that the server does only later -> the command whose success does it, and those that call it
     off: ``DELE``, ``QUIT``, ``RSET``."""
@@ -194,7 +194,7 @@ class Dialect:
     programs: tuple[str, ...] = ()
     """Well-known server programs that speak it: ``Postfix``."""
     tagged: bool = False
-    """Whether each command begins with a tag, which the reply to it repeats: so the go-ahead stands behind the tag."""
+    """Whether commands begin with a tag that their reply repeats; the go-ahead then stands after the tag."""
     commands: Mapping[str, str] = field(default_factory=dict)
     """Verb -> what it asks for."""
     replies: Mapping[str, str] = field(default_factory=dict)
@@ -202,16 +202,16 @@ class Dialect:
     capabilities: Mapping[str, str] = field(default_factory=dict)
     """Capability keyword -> what it offers."""
     discloses: Mapping[str, "str | Callable[[bytes], Iterable[Disclosed]]"] = field(default_factory=dict)
-    """Title of a phrase -> a regular expression whose named groups are what it tells: ``(?P<sender>…)``, or a function
-    where bytes have to be counted. An expression must match where the phrase begins, and is tried again behind each
-    match. A command is read together with its continuations. Behind a ``"``, a group is a quoted string (RFC 9051
-    §4.3). A group ``password_hash`` is made from the password and the timestamp of the greeting. One underscore in a
-    name is a space, two are a hyphen."""
+    """Title of a phrase -> a regular expression whose named groups are what it discloses, ``(?P<sender>…)``, or a
+    function if bytes have to be counted. An expression must match at the beginning of the phrase, and is tried again
+    after each match. A command is read together with its continuations. After a ``"``, a group is a quoted string (RFC
+    9051 §4.3). A group ``password_hash`` is made from the password and the timestamp of the greeting. One underscore in
+    a name is a space, two are a hyphen."""
     codings: Mapping[str, Callable[[bytes], bytes]] = field(default_factory=dict)
-    """Name of a group of `discloses` -> what undoes the dialect's own coding of its value; it raises for no bytes."""
+    """Name of a group of `discloses` -> a function that decodes its value from the dialect's coding; never raises."""
     reveals: Callable[[str, bytes], Iterable[Disclosed]] | None = None
-    """(title and bytes of a phrase, or of the beginning of one) -> what it tells that `discloses` cannot say. A dialect
-    that has it says all steps of its logins here, and `sasl` only tells where one begins."""
+    """(title and bytes of a phrase, or of the beginning of one) -> what it discloses beyond `discloses`. A dialect
+    that has it finds all steps of its logins here, and `sasl` only where a login begins."""
     also_answers: Collection[str] = ()
     """Statuses of a greeting with which the server answers commands, too: a capture that begins in the middle does not
     tell which of them the first one is, unless it lists capabilities or has a timestamp."""

@@ -71,9 +71,9 @@ class _Reader(BufferedReader):
         self._chunked: set[str] = set()
         """The sides that send content in chunks now."""
         self._asked: deque[str] = deque(maxlen=MOST_UNANSWERED)
-        """The methods of the requests without a response."""
+        """The methods of the requests that have no response yet."""
         self._searched = {CLIENT: 0, SERVER: 0}
-        """Up to which of all bytes of each side no head, and no trailer, ends."""
+        """Side -> up to which of all its bytes no head, and no trailer, ends."""
 
     def begun(self, sender: str) -> tuple[str, str]:
         if sender in self._chunked:
@@ -129,7 +129,7 @@ class _Reader(BufferedReader):
         return self._said(side, _CONTENT, data)
 
     def _chunk(self, side: str) -> Phrase | None:
-        """A chunk behind its size; the last one has no bytes, and fields may follow it (RFC 9112 §7.1)."""
+        """A chunk after its size; the last one has no bytes, and fields may follow it (RFC 9112 §7.1)."""
         buffer = self._buffers[side]
         size = _CHUNK.match(buffer)
         if size is None:
@@ -146,7 +146,7 @@ class _Reader(BufferedReader):
         return self._said(side, _CHUNK_TITLE, buffer.take(end or LARGEST))
 
     def _trailer_end(self, side: str, start: int) -> int:
-        """Where the blank line ends that stands behind the fields that follow the last chunk; 0 without one."""
+        """Where the blank line ends that stands after the fields that follow the last chunk; 0 without one."""
         buffer = self._buffers[side]
         start = max(start, self._searched[side] - buffer.taken)
         while end := buffer.line(start):
@@ -171,8 +171,11 @@ def _title(head: bytes) -> str:
     return head.split(None, 1)[0].decode() if _REQUEST.match(head) else ""
 
 
+_NO_TEXT = re.compile(rb"[^ -~\t\r\n]")
+
+
 def _is_text(data: bytes) -> bool:
-    return not data.translate(None, bytes(range(32, 127)) + b"\t\r\n")
+    return not _NO_TEXT.search(data)  # which ends at the first byte of a picture
 
 
 def _recognises(server: bytes, client: bytes) -> bool:

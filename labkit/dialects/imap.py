@@ -117,7 +117,7 @@ def _recognises(server: bytes, client: bytes) -> bool:
     return _GREETING.match(server) is not None or (not server and _FIRST.match(client) is not None)
 
 
-# ---- what commands and responses tell
+# ---- what commands and responses disclose
 
 
 def _string(name: str, behind: str = r"\s*$") -> str:

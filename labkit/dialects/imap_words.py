@@ -1,7 +1,7 @@
 """What the words of IMAP mean: commands, responses, response codes, capabilities; one sentence each, for a reader.
 
-RFC 9051 (IMAP4rev2, which says the same as RFC 3501 about most) unless another is named. How the words are told apart
-in a stream is `imap`.
+RFC 9051 (IMAP4rev2, which says the same as RFC 3501 about most) unless another is named. `imap` recognises the words
+in a stream.
 """
 
 import re
@@ -43,7 +43,7 @@ COMMANDS = {
     "REPLACE": "The client puts a message in the place of another (RFC 8508).",
     "ESEARCH": "The client asks for messages that fit, in several mailboxes (RFC 7377).",
     "CONVERT": "The client asks for parts of messages in another format (RFC 5259).",
-    "COMPRESS": "The client asks to compress: behind the OK, both sides send DEFLATE (RFC 4978 §3).",
+    "COMPRESS": "The client asks to compress: after the OK, both sides send DEFLATE (RFC 4978 §3).",
     "NOTIFY": "The client says what it wants to be told without asking (RFC 5465).",
     "GETQUOTA": "The client asks how much room there is (RFC 9208 §4.1.1).",
     "GETQUOTAROOT": "The client asks which limits hold for a mailbox (RFC 9208 §4.1.2).",

@@ -167,7 +167,7 @@ def _goes_on_as_sicily(read: LDAPMessage) -> bool:
 
 _GOES_ON = 14
 _SUCCESSES = (SUCCESS, 5, 6)
-"""Result codes that are no errors; 5 and 6 are those of a comparison (RFC 4511 §4.1.9)."""
+"""Result codes that do not report an error; 5 and 6 are those of a comparison (RFC 4511 §4.1.9)."""
 
 
 def _tell(title: str, data: bytes) -> str:

@@ -1,4 +1,4 @@
-"""What an LDAP message tells: logins, passwords, searches and entries (RFC 4511 §4, RFC 3062).
+"""What an LDAP message discloses: logins, passwords, searches and entries (RFC 4511 §4, RFC 3062).
 
 A message whose end was never seen is read as far as it goes.
 """
@@ -28,14 +28,14 @@ class _Span(NamedTuple):
     start: int
     """Offset of its content."""
     end: int
-    """Offset behind its content, or the end of the bytes that there are."""
+    """Offset after its content, or the end of the data if the content is cut off."""
 
 
 _Found = Iterator[Disclosed]
 
 
 def reveals(_: str, data: bytes) -> _Found:
-    """What a message tells."""
+    """What a message discloses."""
     message = next(_inside(data, 0, len(data)), None)
     operation = next((one for one in _inside(data, *message[1:]) if one.tag != _INTEGER), None) if message else None
     if operation and operation.tag in _OPERATIONS:
@@ -81,7 +81,7 @@ def _bound(data: bytes, parts: Sequence[_Span]) -> _Found:
 
 
 def _search(data: bytes, parts: Sequence[_Span]) -> _Found:
-    """What is searched where. The question for the root DSE, which every client may ask, tells nothing."""
+    """The base and the filter of a search. A search for the root DSE, which any client may make, discloses nothing."""
     if len(parts) < 7 or (parts[0].start == parts[0].end and parts[6].tag == _PRESENT):
         return
     yield from _told("search base", data, parts[0])
@@ -138,7 +138,7 @@ _NEW, _STORED = "new password", "stored password"
 
 
 def _entry(data: bytes, parts: Sequence[_Span]) -> _Found:
-    """A found entry. The root DSE, whose name is empty, tells of the server alone."""
+    """A found entry. The root DSE, whose name is empty, only describes the server."""
     if len(parts) > 1 and parts[0].start < parts[0].end:
         yield from _told("entry", data, parts[0])
         yield from _attributes(data, _inside(data, *parts[1][1:]), _STORED)
@@ -186,7 +186,7 @@ def _extended(data: bytes, parts: Sequence[_Span]) -> _Found:
 
 
 def _answered(data: bytes, parts: Sequence[_Span]) -> _Found:
-    """Who the client is (RFC 4532), or the password that the server has made (RFC 3062 §2)."""
+    """The client's identity (RFC 4532), or a password that the server generated (RFC 3062 §2)."""
     for answer in parts:
         if answer.tag == 0x8B and data.startswith((b"dn:", b"u:"), answer.start):
             yield from _told("account", data, answer)
@@ -210,7 +210,7 @@ _OPERATIONS: Mapping[int, Callable[[bytes, Sequence[_Span]], _Found]] = {
     0x77: _extended,
     0x78: _answered,
 }
-"""Tag of an operation -> what it tells; DelRequest, which has no parts, is its entry's name."""
+"""Tag of an operation -> what it discloses; DelRequest, which has no parts, is its entry's name."""
 
 
 def _inside(data: bytes, start: int, end: int) -> Iterator[_Span]:

@@ -1,6 +1,6 @@
 """LMTP: RFC 2033, the SMTP that brings messages to the server which stores them, with STARTTLS (RFC 3207).
 
-It is SMTP with another greeting command, LHLO, and one reply for each recipient behind a message. RFC 2033 §5 keeps it
+It is SMTP with another greeting command, LHLO, and one reply for each recipient after a message. RFC 2033 §5 keeps it
 off port 25, and gives it no port of its own; 24 is the customary one.
 """
 

@@ -156,7 +156,7 @@ def _explain(kind: str, title: str, line: str) -> str:
     if kind in ("greeting", "reply") and capability in CAPABILITIES:
         return CAPABILITIES[capability]
     if kind == "greeting" and title == "OK":
-        return "The server greets, behind the list of what it can do (RFC 5804 §1.7)."
+        return "The server greets, after the list of what it can do (RFC 5804 §1.7)."
     return COMMANDS.get(title) or REPLIES.get(title) or _OTHERS.get(title, "Not a line of ManageSieve.")
 
 
@@ -188,7 +188,7 @@ def _script_text(data: bytes) -> Iterator[Disclosed]:
         start, end = given.span(2)
     elif given:
         start, end = given.end(), min(given.end() + int(given[1]), len(data))
-    else:  # without its beginning, where a script is given the reply stands behind it
+    else:  # without its beginning, where a script is given the reply stands after it
         start, end = 0, _REPLY_BEHIND.search(data).start()
     said = data[start:end]
     if script := said.strip():

@@ -136,7 +136,7 @@ _TEXT_REPLIES = {
     "NEWNEWS": "230",
     "NEWGROUPS": "231",
 }
-"""Command -> the code behind which lines up to a single dot follow (RFC 3977 §3.2)."""
+"""Command -> the code after which lines up to a single dot follow (RFC 3977 §3.2)."""
 _CODE = re.compile(rb"([1-5]\d\d)(?=[ \r\n])")
 
 

@@ -1,6 +1,6 @@
 """POP3: RFC 1939, with CAPA (RFC 2449), STLS (RFC 2595) and AUTH (RFC 5034).
 
-Only the command tells whether a reply has one line or many, so the reader remembers what was asked. What the words mean
+Whether a reply has one line or many depends on the command, so the reader remembers it. What the words mean
 is `pop3_words`.
 """
 

@@ -1,6 +1,6 @@
 """What the words of POP3 mean: commands, replies, response codes, capabilities; one sentence each, for a reader.
 
-RFC 1939 unless another is named. How the words are told apart in a stream is `pop3`.
+RFC 1939 unless another is named. `pop3` recognises the words in a stream.
 """
 
 import re
@@ -86,7 +86,7 @@ _OTHERS = {
 
 
 def _listed(line: str) -> str:
-    """A line of a list, behind the first line of the reply."""
+    """A line of a list, after the first line of the reply."""
     if line == ".":
         return "The end of the list (RFC 1939 §3)."
     if _NUMBERED.fullmatch(line):

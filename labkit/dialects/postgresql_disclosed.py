@@ -1,4 +1,4 @@
-"""What a message of PostgreSQL tells: logins, queries, values (Frontend/Backend Protocol 3.0, "Message Formats").
+"""What a message of PostgreSQL discloses: logins, queries, values (Frontend/Backend Protocol 3.0, "Message Formats").
 
 A message whose end was never seen is read as far as it goes.
 """
@@ -13,7 +13,7 @@ _MD5 = re.compile(rb"md5[0-9a-f]{32}(?=\x00|\Z)")
 
 
 def reveals(title: str, data: bytes) -> Iterator[Disclosed]:
-    """What a message tells; one whose end was never seen is read as far as it goes."""
+    """What a message discloses; one whose end was not captured is read as far as it goes."""
     if title == "PasswordMessage" and _MD5.match(data, 5):
         yield Disclosed(MECHANISM, b"POSTGRESQL-MD5", 5, 5)
     for what, start, end in _TELLS[title](data) if title in _TELLS else ():
@@ -23,7 +23,7 @@ def reveals(title: str, data: bytes) -> Iterator[Disclosed]:
 
 
 _Place = tuple[str, int, int]
-"""What it is, and from where to where in the message it stands."""
+"""What is disclosed, and the offsets of its first byte and of the byte after it in the message."""
 _CANCEL_KEY = "cancel key"
 """Its holder can stop the queries of the connection to which it belongs."""
 
@@ -41,11 +41,11 @@ def _password(data: bytes) -> Iterator[_Place]:
 def _first_response(data: bytes) -> Iterator[_Place]:
     end = _string_end(data, 5)
     yield MECHANISM, 5, end
-    yield RESPONSE, end + 5, len(data)  # behind its length
+    yield RESPONSE, end + 5, len(data)  # after its length
 
 
 def _startup(data: bytes) -> Iterator[_Place]:
-    """Names and values of parameters, each with a zero byte behind it."""
+    """Names and values of parameters, each with a zero byte after it."""
     start = 8
     while start < len(data) and data[start]:
         name_end = _string_end(data, start)
@@ -72,7 +72,7 @@ def _parse(data: bytes) -> Iterator[_Place]:
 
 
 def _counted(what: str, data: bytes, start: int) -> Iterator[_Place]:
-    """Values behind their number, each behind its length; a length of -1 is NULL."""
+    """A count, then for each value its length and its bytes; a length of -1 is NULL."""
     count, start = int.from_bytes(data[start : start + 2], "big"), start + 2
     for _ in range(count):
         size, start = int.from_bytes(data[start : start + 4], "big", signed=True), start + 4
@@ -83,7 +83,7 @@ def _counted(what: str, data: bytes, start: int) -> Iterator[_Place]:
 
 
 def _bind(data: bytes) -> Iterator[_Place]:
-    """Behind the names of portal and statement, the formats of the values and the values."""
+    """Bind: the names of portal and statement, the formats of the values, the values."""
     start = _string_end(data, _string_end(data, 5) + 1) + 1
     formats = int.from_bytes(data[start : start + 2], "big")
     return _counted("parameter", data, start + 2 + 2 * formats)
@@ -115,4 +115,4 @@ _TELLS: Mapping[str, Callable[[bytes], Iterator[_Place]]] = {
     "CopyData": _whole("data"),
     "NotificationResponse": _notification,
 }
-"""Message -> what it tells, and where."""
+"""Message -> what it discloses, and where."""

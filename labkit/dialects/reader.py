@@ -1,4 +1,4 @@
-"""What the readers of all dialects share: the bytes of each side that are no phrase yet, and whose turn it is.
+"""What the readers of all dialects share: the buffered bytes of each side, and whose turn it is.
 
 How a stream is cut into phrases is `labkit.dialects.framing`. No protocol's word is known here.
 """
@@ -13,12 +13,12 @@ LARGEST = 16 << 20
 """Bytes of one phrase that are held; a phrase with more of them comes out in pieces."""
 
 MOST_UNANSWERED = 1 << 16
-"""Commands without an answer that are remembered."""
+"""How many unanswered commands are remembered."""
 
 COMMAND = "command"
 """The state in which the client says a command next: every reader begins with it."""
 WAIT = "wait"
-"""The state in which only the server's answer tells what the client says next."""
+"""The state in which the client's next phrase depends on the server's answer."""
 
 _HANDSHAKE = 0x16
 _TLS_HANDSHAKE = b"\x16\x03"
@@ -38,7 +38,7 @@ def text_end(data: bytes) -> int:
 
 
 def begins_hello(data: bytes) -> bool | None:
-    """Whether these bytes begin with the record of a ClientHello (RFC 8446 §4.1.2, §5.1); None if they may."""
+    """Whether these bytes begin with the record of a ClientHello (RFC 8446 §4.1.2, §5.1); None if too few to tell."""
     if not all(low <= data[at] <= high for at, low, high in _HELLO if at < len(data)):
         return False
     if len(data) <= _HELLO[-1][0]:
@@ -54,23 +54,23 @@ _LEAST_HELLO = 38
 
 
 def handshake_start(data: bytes) -> int:
-    """Where a TLS handshake record begins, or may begin, in bytes that should hold one; their end, where none does."""
+    """The offset at which a TLS handshake record begins, or may begin; the length of the data if none can."""
     start = data.find(_TLS_HANDSHAKE)
     return start if start >= 0 else len(data) - data.endswith(_TLS_HANDSHAKE[:1])
 
 
 class Buffer(bytearray):
-    """What one side has said that belongs to no phrase yet. Where phrases end is an offset; 0 means not here."""
+    """The bytes of one side that no phrase has taken yet. Methods return the offset after a phrase; 0 for none yet."""
 
     def __init__(self, longest: int) -> None:
         super().__init__()
         self._longest = longest  # bytes after which a line without an end is cut
         self._no_line = _NOWHERE
-        """Where there is no end of a line."""
+        """The range of offsets in which no line ends."""
         self._no_dot = 0
-        """How far there is no line with a single dot."""
+        """Up to which offset there is no line with a single dot."""
         self._no_bare_dot = 0
-        """How far, in all that was said, there is none whose line feeds stand alone."""
+        """Up to which of all bytes received there is no such line that ends in a bare line feed."""
         self.taken = 0
         """Bytes that were taken out of it so far."""
 
@@ -80,7 +80,7 @@ class Buffer(bytearray):
         return len(self) >= LARGEST
 
     def line(self, start: int = 0) -> int:
-        """Where the line that begins at `start` ends, behind its line feed."""
+        """The offset after the line that begins at `start`, which is cut if it is too long; 0 while it has no end."""
         limit = start + self._longest
         known = self._no_line
         end = self.find(b"\n", known.stop if known and start in known else start, limit) + 1
@@ -92,7 +92,7 @@ class Buffer(bytearray):
         return 0
 
     def text(self, start: int = 0) -> int:
-        """Where the lines that begin at `start` end: behind the one with a single dot (RFC 5321 §4.1.1.4)."""
+        """The offset after the line with a single dot that ends a text (RFC 5321 §4.1.1.4); 0 while there is none."""
         if self.startswith(_DOT[2:], start):
             return start + 3
         end = self.find(_DOT, max(start, self._no_dot)) + len(_DOT)
@@ -102,13 +102,13 @@ class Buffer(bytearray):
         return 0
 
     def bare_text(self) -> int:
-        """Where the lines end for a server that takes a bare line feed for the end of a line."""
+        """The end of the lines for a server that accepts a bare line feed as the end of a line."""
         found = _BARE_DOT.search(self, max(0, self._no_bare_dot - self.taken - len(_DOT)))
         self._no_bare_dot = self.taken + (found.end() if found else len(self))
         return found.end() if found else 0
 
     def last_line(self) -> int:
-        """Where the last whole line of a full buffer ends; where nothing does, all that it may hold."""
+        """The offset after the last complete line of a full buffer; without one, the most that it may hold."""
         return self.rfind(b"\n", 0, LARGEST) + 1 or LARGEST
 
     def take(self, end: int) -> bytes:
@@ -141,7 +141,7 @@ class BufferedReader(ABC):
         self.upgraded = False
         self.compressed = False
         self._over = False
-        """Whether no text follows: it is TLS, or compressed."""
+        """Whether what follows is not text: it is TLS, or compressed."""
         self._buffers = {CLIENT: Buffer(self._longest), SERVER: Buffer(self._longest)}
         self._next = COMMAND
 
@@ -200,10 +200,10 @@ class BufferedReader(ABC):
                 self._read_client(phrases)
 
     def _speaks_again(self) -> None:  # noqa: B027
-        """The client says more while the reader waits for an answer to what it has said."""
+        """The client has sent more while the reader waits for the answer to its last phrase."""
 
     def _tls_begins(self, buffer: Buffer) -> bool:
-        """Whether a ClientHello begins here, or may: so nothing more can be read."""
+        """Whether a ClientHello begins here, or may: nothing more is read as text then."""
         hello = begins_hello(buffer)
         if hello:
             self.upgraded = self._over = True
@@ -213,7 +213,7 @@ class BufferedReader(ABC):
         return Phrase(side, "unknown", "compressed", self.rest(side))
 
     def _injected(self) -> list[Phrase]:
-        """What stood behind the upgrade command or the go-ahead in clear text: RFC 3207 §4.2 says to discard it."""
+        """What stood after the upgrade command or the go-ahead in clear text: RFC 3207 §4.2 says to discard it."""
         early = ((side, buffer.take(handshake_start(buffer))) for side, buffer in self._buffers.items())
         return [Phrase(side, "injected", "injected", data) for side, data in early if data]
 
@@ -222,18 +222,18 @@ class BufferedReader(ABC):
 
     @abstractmethod
     def _client(self) -> Phrase | None:
-        """What the client says next; None while it is not whole."""
+        """The client's next phrase; None while it is incomplete."""
 
     @abstractmethod
     def _server(self) -> Phrase | None:
-        """What the server says next; None while it is not whole."""
+        """The server's next phrase; None while it is incomplete."""
 
     def _wait(self) -> Phrase | None:
-        """None, unless the client says so much without an answer that it must be let go."""
+        """None, until the client has sent so much without an answer that reading must go on."""
         buffer = self._buffers[CLIENT]
         return Phrase(CLIENT, "unknown", "unknown", buffer.take(LARGEST)) if buffer.full else None
 
     def _take_line(self) -> bytes:
-        """The client's next line; empty while it is not whole."""
+        """The client's next line; empty while it is incomplete."""
         buffer = self._buffers[CLIENT]
         return buffer.take(buffer.line())

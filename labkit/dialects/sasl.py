@@ -12,18 +12,18 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 USER, PASSWORD, TOKEN, HASH = "user name", "password", "bearer token", "password hash"
-"""What a login gives away: `Told.what`."""
+"""What a login discloses: `Told.what`."""
 
 
 class Told(NamedTuple):
-    """One thing that a response gives away to a reader."""
+    """One thing that a response discloses."""
 
     what: str
     value: str
 
 
 class Login:
-    """One login as it goes on: take its challenges and responses in the order in which they were sent."""
+    """One login in progress: it takes the challenges and responses in the order in which they were sent."""
 
     def __init__(self, mechanism: str) -> None:
         self._name = mechanism.upper()
@@ -38,14 +38,14 @@ class Login:
         self._challenges.append(payload)
 
     def respond(self, payload: bytes) -> list[Told]:
-        """Take what the client says. Returns what it gives away, in the order of the mechanism's own fields."""
+        """Take a response. Returns what it discloses, in the order of the mechanism's own fields."""
         self._responses.append(payload)
         told = self._read(_Exchange(self._name, self._challenges, self._responses))
         return [Told(what, value if isinstance(value, str) else _text(value)) for what, value in told if value]
 
 
 def offline(how: str, challenge: bytes, response: bytes) -> str:
-    """A hash of the password and a challenge, and what it is good for: each guess is hashed alike and compared."""
+    """A sentence for a hash of the password and a challenge, which can be tested against guesses offline."""
     if not challenge:
         return f"{how}, response {_text(response)}; the challenge, which is needed to try passwords, was not seen"
     return f"can be tried offline: {how}, challenge {_text(challenge)}, response {_text(response)}"
@@ -93,7 +93,7 @@ def _text(payload: bytes) -> str:
 
 
 def _silent(_: _Exchange) -> _Found:
-    """A mechanism that is not known here, or whose payload tells no name and no secret."""
+    """A mechanism that is not known here, or whose payload discloses neither name nor secret."""
     return ()
 
 
@@ -131,7 +131,7 @@ _PROMPT = re.compile(rb"\s*(?:(?P<password>pass)|user)", re.IGNORECASE)
 
 
 def without_beginning(challenge: bytes, response: bytes) -> Login | None:
-    """The login to which a challenge, or a response, belongs whose mechanism was not seen; None where none tells."""
+    """The login of a challenge or response whose mechanism was not captured; None where they do not show it."""
     if _PROMPT.match(challenge):
         return Login("LOGIN")
     return Login("PLAIN") if response.count(b"\0") == 2 and _may_be_text(response) else None

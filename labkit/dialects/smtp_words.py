@@ -1,6 +1,6 @@
 """What the words of SMTP mean: commands, reply codes, capabilities, status codes; one sentence each, for a reader.
 
-RFC 5321 unless another is named. How the words are told apart in a stream is `smtp`.
+RFC 5321 unless another is named. `smtp` recognises the words in a stream.
 """
 
 COMMANDS = {

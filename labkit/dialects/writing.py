@@ -28,17 +28,17 @@ class CapabilityList(NamedTuple):
     """How a dialect lists what a server offers."""
 
     find: Callable[[bytes], Capabilities | None]
-    """The capabilities in the bytes of a phrase; None where the phrase is no such list."""
+    """(bytes of a phrase) -> the capabilities listed in it; None where the phrase is not such a list."""
     replace: Callable[[bytes, Capabilities], bytes]
     """The phrase with other capabilities in it; only for a phrase in which `find` finds a list."""
     answer: Callable[[Capabilities, str], bytes]
     """(capabilities, tag of the question) -> a whole answer to the question."""
     unasked: bool = False
-    """Whether a list may come without the question: in a greeting, or behind a login."""
+    """Whether a list may come unasked: in a greeting, or after a login."""
 
 
 class Injected(NamedTuple):
-    """A harmless command for a test of command injection, and the reply that only it can have caused."""
+    """A harmless command for a test of command injection, and the reply that only this command causes."""
 
     command: str
     reply: str
@@ -54,7 +54,7 @@ class Kept(NamedTuple):
     after: str
     """The command inside TLS, likewise, with ``{password}`` also."""
     reply: str
-    """A regular expression for the beginning of the reply to it that only a server gives which remembers the first."""
+    """A regular expression for the beginning of the reply that shows that the server remembers `before`."""
 
 
 class Credentials(NamedTuple):
@@ -103,24 +103,24 @@ class Writer:
     into a state in which some forget that TLS was required; None for a phrase that passes."""
     injected: Injected | None = None
     ask: Callable[[str, str], bytes] | None = None
-    """(name of the server, tag) -> the question what is offered; None where nothing is asked."""
+    """(name of the server, tag) -> the command that asks what is offered; None for a dialect without one."""
     begin: Callable[[str, str], bytes] | None = None
-    """(name of the server, tag) -> what a client says first inside TLS; None where that is the question, too."""
+    """(name of the server, tag) -> what a client sends first inside TLS; None where that is `ask`, too."""
     leave: Callable[[str], bytes] = field(default=lambda _: b"")
     """A tag -> how a client ends the conversation."""
     passwords: Callable[[Capabilities], Capabilities] | None = None
-    """What of these capabilities lets a client log in with the password itself; None where a list does not say."""
+    """(capabilities) -> those of them that allow a login with the password itself; None where lists do not say."""
     welcome: str = r"(?!)"
-    """A regular expression for the beginning of the reply to a login that was right."""
+    """A regular expression for the beginning of the reply to a correct login."""
     logged_in: Injected | None = None
-    """A command, and the reply to it that only a client gets which is logged in."""
+    """A command, and the beginning of its reply to a client that is logged in."""
     kept: Kept | None = None
     steal: Callable[[str, Credentials, int], bytes] | None = None
     """(tag of the upgrade command, account, bytes of the victim's login) -> commands that log in to this account and
     begin a message, so that what the victim says next becomes part of the message."""
 
     def has(self, need: str) -> bool:
-        """Whether the dialect has this kind of reply, or this part of a writer."""
+        """Whether the dialect has this kind of reply, or this attribute of a writer."""
         return need in self.replies or bool(getattr(self, need, None)) or (need == "older" and self.older is not None)
 
 
@@ -143,17 +143,17 @@ def untagged_command(text: str, tag: str) -> bytes:
 
 
 def tagged_command(text: str, tag: str) -> bytes:
-    """A command behind its tag (RFC 9051 §2.2.1)."""
+    """A command after its tag (RFC 9051 §2.2.1)."""
     return f"{tag} {text}\r\n".encode("latin-1")
 
 
 def first_word(data: bytes) -> str:
-    """The tag of a line whose first word is one."""
+    """The first word of a line, as its tag."""
     return b"".join(data.split(None, 1)[:1]).decode("latin-1")
 
 
 def counted_on(tag: str) -> str:
-    """The tag behind this one: most clients count (RFC 9051 §2.2.1 asks only that tags differ)."""
+    """The tag after this one: most clients count (RFC 9051 §2.2.1 asks only that tags differ)."""
     number = re.search(r"\d*$", tag)[0]
     return tag[: len(tag) - len(number)] + str(int(number or 0) + 1).zfill(len(number))
 

@@ -1,6 +1,6 @@
 """XMPP between client and server: RFC 6120, whose upgrade (§5) begins a new stream inside TLS.
 
-The client opens its stream first. The server offers what it can do in the features behind its own stream header; where
+The client opens its stream first. The server offers what it can do in the features after its own stream header; where
 TLS is refused, the stream is closed (§5.4.2.2).
 """
 
@@ -49,7 +49,7 @@ REPLIES = {
     "iq": "The server asks, or answers, about something (RFC 6120 §8.2.3).",
     "message": "A message from another user (RFC 6120 §8.2.1).",
     "presence": "Who is there, or not (RFC 6120 §8.2.2).",
-    "error": "The stream is broken; it is closed behind this (RFC 6120 §4.9).",
+    "error": "The stream is broken; it is closed after this (RFC 6120 §4.9).",
     "/stream": "The server closes its stream (RFC 6120 §4.4).",
 }
 
@@ -180,7 +180,7 @@ def _in_stanza(data: bytes) -> Iterator[Disclosed]:
 
 
 def _within(what: str, name: str, closes: bool) -> str:
-    """What the text behind this tag is; the elements in a body mark its letters (XEP-0071)."""
+    """What the text after this tag is; the elements in a body mark its letters (XEP-0071)."""
     if what == "message" and name != "body":
         return what
     return "text" if closes else _ELEMENTS.get(name, name)

@@ -83,7 +83,7 @@ def complaint(exercise: Exercise, answer: object, *about: object) -> str:
         said = applied(exercise.checker, answer, *about)
     except AboutWhat:
         return (
-            f"Your answer is {shown(answer)}, and this question needs to know what it is about: give that behind "
+            f"Your answer is {shown(answer)}, and this question needs to know what it is about: give that after "
             f'it, as the lesson does, for example `check("{exercise.number}", answer, capture)`.'
         )
     except Exception as error:

@@ -35,7 +35,7 @@ def capture_that(*claims: Claim) -> Checker:
 
 
 def about_capture(checker: "Callable[[Any, Capture], str]") -> Checker:
-    """A checker of an answer about a capture, which stands behind the answer."""
+    """A checker of an answer about a capture, which is the argument after the answer."""
 
     def about(answer: object, capture: object) -> str:
         if not isinstance(capture, Capture) or not capture.conversations:

@@ -42,7 +42,7 @@ def _cut(value: str) -> str:
 
 
 def same(one: object, other: object) -> bool:
-    """Whether two values are equal, also for those whose comparison is no plain yes or no (arrays)."""
+    """Whether two values are equal, also if comparing them does not return a bool (arrays)."""
     try:
         return bool(one == other)
     except Exception:

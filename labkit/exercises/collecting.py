@@ -2,7 +2,7 @@
 
 Files of the same student are added up as two kernels of one student are: the best of each exercise. A file with a
 problem is named in a sentence, and the others are counted all the same. A student's file says what that student's lab
-saw; its digest tells a change by hand, and is no proof against a student who computes a new one.
+saw; its digest reveals a change by hand, but not one by a student who computes a new digest.
 """
 
 import csv

@@ -50,7 +50,7 @@ class Grade(Page):
 def grade(number: str, answer: object = ..., *about: object, student: str | None = None) -> Grade:
     """The points that an answer to that exercise earns.
 
-    `about` is what `check` takes behind the answer. `student` is the name from which that student's values are drawn;
+    `about` is what `check` takes after the answer. `student` is the name from which that student's values are drawn;
     without it, they are drawn for the student of this process. Raises `LabError` when there is no such exercise.
     """
     exercise = lessons.exercise(number)
@@ -90,7 +90,7 @@ def _share(part: AnswerPart, answer: object, about: Sequence[object]) -> tuple[f
     except OutOfTime:
         raise
     except AboutWhat:
-        return 0, "its checker needs to know what the answer is about, which stands behind the answer."
+        return 0, "its checker needs to know what the answer is about, which is the argument after the answer."
     except BaseException as error:  # a student's object may do anything when it is looked at, and also call exit()
         return 0, f"with this answer its checker stopped with {type(error).__name__}."
     return float(not said.strip()), ""

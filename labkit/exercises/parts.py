@@ -44,7 +44,7 @@ class InParts:
         self.parts = parts
 
     def __call__(self, answer: object, *about: object) -> str:
-        """What is wrong with the first part that is not right, behind its name; ``""`` where all are right."""
+        """The name of the first wrong part and what is wrong with it; ``""`` where all parts are right."""
         for part in self.parts:
             if wrong := applied(part.checker, answer, *about):
                 return f"{part.name}: {wrong}"

@@ -49,7 +49,7 @@ def _utf8(data: bytes) -> str:
 
 @lru_cache(64)
 def _codec(charset: str) -> str:
-    """Python's name for a charset, or UTF-8; RFC 2231 §5 allows a language behind an asterisk."""
+    """Python's name for a charset, or UTF-8; RFC 2231 §5 allows a language after an asterisk."""
     name = encodings.normalize_encoding(charset.partition("*")[0].strip()).lower()
     known = name in _CODECS and name not in _NO_CHARSETS
     return name if known and codecs.lookup(name).name != "ascii" else "utf-8"

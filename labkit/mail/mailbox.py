@@ -79,7 +79,7 @@ class Mailbox(Sequence[Message]):
         return entry
 
     def remove(self, entries: Iterable[Entry]) -> None:
-        """Take messages out; one that is out already is no error."""
+        """Remove messages; one that was removed already is ignored."""
         gone = {entry.uid for entry in entries}
         self._entries = [entry for entry in self._entries if entry.uid not in gone]
 

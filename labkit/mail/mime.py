@@ -21,9 +21,9 @@ _LONGEST_ADDRESSES = 64 << 10
 _BLANK_LINE = re.compile(rb"^\r?\n", re.MULTILINE)
 _FIELD = re.compile(rb"^([!-9;-~]+)[ \t]*:(.*(?:\n[ \t].*)*)\n?", re.MULTILINE)
 _FIELDS = re.compile(rb"(?:>?From .*\n)?(?:[!-9;-~]+[ \t]*:.*(?:\n|\Z)(?:[ \t].*(?:\n|\Z))*)+(?:\r?\n)?")
-"""The fields at the beginning of a message, and the blank line behind them; some programs put an mbox line before."""
+"""The fields at the beginning of a message, and the blank line after them; some programs put an mbox line before."""
 _UUENCODED = re.compile(rb"^begin [0-7]{3,4} ([^\r\n]+)\r?\n((?>[ -`][ -`]*\r?\n)*+)end[ \t]*\r?$", re.MULTILINE)
-"""A file in printable letters, between its name and ``end`` (POSIX, uuencode)."""
+"""A uuencoded file, from its name to ``end`` (POSIX, uuencode)."""
 _TYPE = re.compile(rb"\s*([^\s/;\"]+)/([^\s/;\"]+)\s*(?:;|\Z|\()")
 _PARAMETER = re.compile(rb";\s*([^\s;=\"]+)\s*=\s*(?:\"((?:[^\"\\]|\\.)*)(?:\"|\Z)|([^;]*))", re.DOTALL)
 _SECTION = re.compile(r"(.+?)(?:\*(\d{1,4}))?(\*?)")
@@ -47,7 +47,7 @@ class Entity:
         return self.start + len(self.header)
 
     def field(self, name: str) -> bytes | None:
-        """The first field of that name: what stands behind the colon, in one line."""
+        """The first field of that name: what stands after the colon, in one line."""
         return self._first.get(name.lower().encode())
 
     def fields(self, names: Collection[str], without: bool) -> bytes:
@@ -159,7 +159,7 @@ class Entity:
     @cached_property
     def uuencoded(self) -> "tuple[tuple[str, int, int], ...]":
         """Files within the text, as was usual before MIME: name, offsets in the body of the first byte and the one
-        behind the last."""
+        after the last."""
         return tuple((field_text(one[1]), *one.span()) for one in _UUENCODED.finditer(self.body))
 
     @property

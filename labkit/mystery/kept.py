@@ -1,7 +1,7 @@
 """A mystery network in files: what was recorded once stays the same, frame by frame, in the next kernel and elsewhere.
 
-The capture is a pcapng without secrets. What the key is made from lies beside it, packed, so that it is not read by
-accident; it is no secret.
+The capture is a pcapng without secrets. The data of the key lies beside it, packed, so that a student does not read it
+by accident; it is not encrypted.
 """
 
 import json

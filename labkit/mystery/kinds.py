@@ -92,7 +92,7 @@ KINDS = (
     ),
     Kind(
         "command injection",
-        "On the way to the server, more stands behind the upgrade command than the victim has said.",
+        "On the way to the server, more stands after the upgrade command than the victim has said.",
         ("B1", "B3"),
         ("SMTP",),
         "verified",
@@ -101,7 +101,7 @@ KINDS = (
     ),
     Kind(
         "response injection",
-        "More stands behind the go-ahead, in the clear, than the server has said.",
+        "More stands after the go-ahead, in the clear, than the server has said.",
         ("B2",),
         SUBMITTING,
         KEEPING,

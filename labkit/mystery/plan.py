@@ -150,7 +150,7 @@ def _brief(thing: object) -> str:
 
 
 def draw(seed: object, size: int = 300) -> Plan:
-    """The plan of the network with this seed and so many visits. Raises `LabError` for a seed or a size that cannot be
+    """The plan of the network with this seed and `size` visits. Raises `LabError` for a seed or a size that cannot be
     used."""
     seed = named_seed(seed)
     if isinstance(size, bool) or not isinstance(size, int) or not SMALLEST <= size <= LARGEST:

@@ -1,8 +1,8 @@
 """Lets a plan happen, live: real servers, clients and attackers of a lab on loopback, captured from the first visit to
 the last.
 
-The visits come one after the other. What was done to each, and what came of it, is taken down while it happens; which
-frames it has is for `key` to find out.
+The visits are made one after the other. The actions on each and its outcome are recorded as they happen; `key` finds
+the frames of each.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""A program that may do anything, run on a host: in limited time, with limited output, ended with all it started."""
+"""An untrusted program, run on a host with limited time and output, and ended with every process that it started."""
 
 import os
 import socket
@@ -20,14 +20,14 @@ _FAREWELL = 10.0
 
 
 class Ended(NamedTuple):
-    """What became of a program."""
+    """How a program ended."""
 
     status: int | None
     """Its exit status, or as in a shell 128 and the number of the signal that ended it; None where the lab ended it."""
     output: bytes
     """What it wrote to its standard output and its standard error, in the order in which it came."""
     cut: str
-    """Why the lab ended it: ``was still running after 8 s``; empty where it ended by itself."""
+    """Why the lab ended it: ``was still running after 8 s``; empty if it exited."""
 
 
 def run_bounded(

@@ -66,7 +66,7 @@ class Broker:
         """How many users of the machine there are in its user namespace."""
 
     def ask(self, verb: str, *arguments: object) -> Any:
-        """Call this method of `labkit.network.inside.lan.Lan`; gives its result. Raises `OSError` as it does."""
+        """Call this method of `labkit.network.inside.lan.Lan` and return its result. Raises `OSError` as it does."""
         return self._ask(verb, arguments)[0]
 
     def socket(self, host: str, family: int, kind: int, protocol: int = 0) -> socket.socket:

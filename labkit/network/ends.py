@@ -1,7 +1,7 @@
-"""One end of a connection that is carried on the loop: a non-blocking socket, and the bytes that it has not taken yet.
+"""One end of a connection that is carried on the loop: a non-blocking socket, and the bytes queued for it.
 
-The relay of a capture and an attacker's machine carry with two of these. What the bytes mean, and where they go, does
-not belong here. All of it runs in the loop's thread.
+The relay of a capture and an attacker's machine use two of these for each connection. What the bytes mean, and where
+they go, does not belong here. All of it runs in the loop's thread.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ class CarriedEnd:
         self.fileno = sock.fileno()
         """A short text: asyncio formats each new socket, and the usual text takes system calls."""
         self.pending = bytearray()
-        """Bytes that this end has not taken yet."""
+        """Bytes that are queued for this end."""
         self._events = events
         self._drained = drained
         self._lost = lost
@@ -61,24 +61,24 @@ class CarriedEnd:
         self._hearing = call
 
     def receive(self, size: int) -> bytes | None:
-        """At most `size` bytes; none at the end of the stream (FIN), None when nothing is there. Raises `OSError`."""
+        """At most `size` bytes; empty at the end of the stream (FIN), None while there are none. Raises `OSError`."""
         try:
             return self.socket.recv(size)
         except BlockingIOError:
             return None
 
     def send(self, data: bytes) -> None:
-        """Send bytes behind those that wait."""
+        """Queue bytes to be sent after those that are queued already."""
         self.pending += data
         self._push()
 
     def finish(self) -> None:
-        """Say that no more bytes follow (FIN); for an end with nothing pending."""
+        """Send FIN; for an end with nothing pending."""
         with suppress(OSError):  # it may have gone altogether
             self.socket.shutdown(socket.SHUT_WR)
 
     def reset(self) -> None:
-        """Drop the connection in a way that the end notices (RST), behind what it still takes at once."""
+        """Reset the connection (RST), after writing what it accepts without waiting."""
         with suppress(OSError):
             self.socket.send(self.pending)
         with suppress(OSError):

@@ -42,7 +42,7 @@ class Entrance:
         events.call_soon_threadsafe(self._open)
 
     def accept_pending(self) -> bool:
-        """Accept the connections that wait. False when none was accepted."""
+        """Accept the waiting connections. False if there were none."""
         accepted = 0
         try:
             while accepted < self._at_once:

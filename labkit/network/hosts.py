@@ -175,23 +175,23 @@ class Network(Register, ABC):
         self.written: dict[str, str] = {}
         """Host -> the address that a tap writes into its frames, in the place of the real one."""
         self.environment: Callable[[], Mapping[str, str]] = dict
-        """Gives the environment variables that are added for the programs that run on a host."""
+        """Returns the environment variables that are added for the programs that run on a host."""
         self.diversion: Diversion | None = None
-        """Asked on every connection to a host by name where to connect instead."""
+        """Called for every connection to a host by name; returns where to connect instead."""
         self.witnesses: list[DatagramWitness] = []
-        """Called with every datagram that a server of the lab gets or sends."""
+        """Each is called with every datagram that a server of the lab receives or sends."""
         self.delays: dict[str, float] = {}
         """Host name -> seconds that its link takes, for hosts whose delay was set."""
         self.instead = ""
-        """Why this machine has not a better network, in a sentence; empty when this one was asked for."""
+        """Why this machine allows no better network, in a sentence; empty if this one was asked for."""
         self.programs: set[Running] = set()
         """What was started by `Host.try_out` and has not ended."""
         self.started: list[tuple[StartedProgram, object]] = []
         """What was started by `Host.start`, and the occasion of each."""
         self.occasion: Callable[[], object] = lambda: None
-        """Gives what a program is started by now, the execution of a notebook's cell for example."""
+        """Returns the occasion on which a program is started now: the execution of a notebook's cell, for example."""
         self.repeats: Callable[[Any], bool] = lambda _: False
-        """Whether what happens now repeats that occasion, so that what was started then is replaced."""
+        """(an occasion) -> whether it is repeated now, so that a program that was started then is replaced."""
         self._closed = False
         self._maker = os.getpid()
         self._loop: Loop | None = None
@@ -301,7 +301,7 @@ class Network(Register, ABC):
         """Undo what `_intercept` changed on other hosts."""
 
     def link(self, host: str, delay: float = 0.0, loss: float = 0.0) -> str:
-        """Slow down what a host sends and gets: it takes `delay` seconds more, and a part (0 to 1) of it is lost.
+        """Slow down what a host sends and receives by `delay` seconds, and lose the share `loss` (0 to 1) of it.
 
         A round trip so takes twice the delay longer, that of TCP's opening included, and the order is kept. Without
         delay and loss the link is again as it was; a session that runs goes on. Says in a sentence how it is done.
@@ -328,7 +328,7 @@ class Network(Register, ABC):
         return 2 * sum(sorted(self.delays.values())[-2:])
 
     def pace(self, sender: str, host: str, port: int) -> Callable[[], Pace]:
-        """What gives the pace at which a relay must carry from `sender` to this host and nominal port, now and later.
+        """A function that returns the present pace of a relay from `sender` to this host and nominal port.
 
         It takes no time where the frames themselves are delayed.
         """

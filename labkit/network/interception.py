@@ -34,7 +34,7 @@ class Interception:
         """Accepts the connections of the victims."""
         self.how = how
         self.connect = connect
-        """A new connection from the attacker to the real server, within so many seconds; see `Host.connect`."""
+        """(timeout in seconds) -> a new connection from the attacker to the real server; see `Host.connect`."""
         self._name = name
         self._leave = leave
 

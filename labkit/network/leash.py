@@ -25,7 +25,7 @@ def main(leash: int, command: list[str]) -> None:
 
 
 def _start_watcher(leash: int) -> None:
-    """Leave a watcher behind that is no child of the tool, and end."""
+    """Start a watcher that is not a child of the tool, and exit."""
     if os.fork():
         os._exit(0)
     os.closerange(0, leash)  # the tool's standard streams end with the tool

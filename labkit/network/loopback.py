@@ -189,7 +189,7 @@ class Loopback(Network):
         )
 
     def pace(self, sender: str, host: str, port: int) -> Callable[[], Pace]:
-        """What gives the pace at which a relay must carry from `sender` to this host and nominal port, now and later.
+        """A function that returns the present pace of a relay from `sender` to this host and nominal port.
 
         An attacker on the path to the host stands in its place.
         """

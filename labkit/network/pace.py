@@ -1,6 +1,6 @@
-"""What takes its time on the way: steps of one direction of a connection, each done when it is due, in their order.
+"""Steps of one direction of a connection that are done after a delay, in their order.
 
-How long a way is, is a `Pace`. What the steps are does not belong here.
+The delay of a path is a `Pace`. What the steps are does not belong here.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ class Pace(NamedTuple):
 
 
 def at_once() -> Pace:
-    """The pace of a way that takes no time."""
+    """The pace of a path without delay."""
     return Pace()
 
 
@@ -38,7 +38,7 @@ class Transit:
         self._timer: asyncio.TimerHandle | None = None
 
     def put(self, delay: float, step: Callable[[], object]) -> None:
-        """Do `step` after `delay` seconds, behind the steps that are under way; at once where neither keeps it."""
+        """Do `step` after `delay` seconds and after the steps that are under way; at once if neither delays it."""
         if not self._due and delay <= 0:
             step()
             return

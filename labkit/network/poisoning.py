@@ -1,4 +1,4 @@
-"""Getting on the path of a LAN: ARP poisoning (RFC 826), and true answers again on leaving.
+"""Getting on the path of a LAN: ARP poisoning (RFC 826), which is undone on leaving.
 
 ARP does not authenticate: a host believes any claim "I have this address". So the attacker claims to each victim that
 the other one's address is at its own MAC address, and the switch delivers to it. Where packet sockets are refused no

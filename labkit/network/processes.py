@@ -76,7 +76,7 @@ class Processes(ABC):
     ) -> Ended:
         """Run any program on this host: whatever it does, it ends, and nothing that it has started is left.
 
-        After `timeout` seconds, or `most` bytes of output, it is ended; that is no error. `environment` is added to
+        After `timeout` seconds, or `most` bytes of output, it is ended; that is not an error. `environment` is added to
         that of this process, as in `start`. Raises `LabError` where it is not installed.
         """
         self.network.still_open()

@@ -1,8 +1,9 @@
 """A faithful relay: it carries TCP connections in a loop and notifies a witness of what each side does.
 
 The two ends must not notice it: bytes, the end of one direction alone (FIN) and resets (RST) are passed on as they
-come, and a side is read no faster than the other one takes its bytes. The way may take time (`labkit.network.pace`);
-then the opening of TCP takes its round trip, too, and a witness is called when a segment passes its place.
+come, and a side is read no faster than the other one takes its bytes. The path may have a delay
+(`labkit.network.pace`); then the opening of TCP takes its round trip, too, and a witness is called when a segment
+passes its place.
 What the witness does with it does not belong here, nor why a client was led here.
 """
 
@@ -54,7 +55,7 @@ class Relay:
         self._forwarders: dict[tuple[object, ...], _Forwarder] = {}
         self._links: set[_Link] = set()
         self._idle = threading.Event()
-        """No connection is under way."""
+        """Set while no connection is under way."""
         self._idle.set()
         self.loop.endings.add(self._end)
 
@@ -193,7 +194,7 @@ class _End(CarriedEnd):
         self.complete = False
         """The FIN of its peer has come."""
         self.fin_given = False
-        """It was given that FIN, behind all bytes."""
+        """FIN was sent to it, after all bytes."""
         self.gone = False
         """It has reset the connection, or was never reached."""
         self.onward = Transit(link.events), Transit(link.events)
@@ -261,7 +262,7 @@ class _Link:
     # ---- on the way
 
     def _travel(self, sender: _End, kind: str, payload: bytes, arrive: Callable[[], object]) -> None:
-        """Let a step of `sender` pass the witness and arrive at its peer, each when it is due."""
+        """Schedule a step of `sender`: it passes the witness, then arrives at its peer, each when it is due."""
         pace = self._pace()
         first, second = pace if sender is self._client else reversed(pace)
         received, (before, behind) = sender.received, sender.onward
@@ -308,7 +309,7 @@ class _Link:
                 self._listen(end.peer)
 
     def drained(self, end: CarriedEnd) -> None:
-        """`end` has taken all that waited: its peer is read again."""
+        """The queue of `end` is empty: its peer is read again."""
         self._listen(end.peer)
         self._hand_over_end(end)
 
@@ -320,7 +321,7 @@ class _Link:
         self._hand_over_end(end)
 
     def _hand_over_end(self, end: _End) -> None:
-        """Give `end` the FIN that has come for it, unless bytes before it wait. With the second one all is over."""
+        """Send `end` the FIN that has come for it, unless bytes before it are queued. The second FIN ends the link."""
         if not end.complete or end.fin_given or end.pending or not end.reached or end.gone:
             return
         end.fin_given = True
@@ -332,7 +333,7 @@ class _Link:
             end.finish()
 
     def lost(self, end: CarriedEnd, _: OSError) -> None:
-        """The end takes no more bytes; those that it sent before its reset are still delivered."""
+        """The end was reset; bytes that it sent before are still delivered."""
         with suppress(OSError):
             while not end.finished and (data := end.receive(self._relay.piece)):
                 self._send(end, data)
@@ -345,7 +346,7 @@ class _Link:
             self._travel(end, "rst", b"", self.reset)
 
     def reset(self) -> None:
-        """Drop the connection in a way that both ends notice."""
+        """Reset both connections."""
         for end in (self._client, self._server):
             end.reset()
         self._over()

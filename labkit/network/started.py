@@ -36,7 +36,7 @@ _LARGEST_NUMBER = 16
 class StartedProgram:
     """A running `command` on the host of this name, from construction to `close`.
 
-    `prefix` is a command that becomes the one behind it, there. What the program has started runs as long as it,
+    `prefix` is a command that executes the command after it on the host. What the program starts runs as long as it,
     also in the background. Raises `OSError` where it cannot be started.
     """
 

@@ -41,7 +41,7 @@ CHECKS = (
         means="Senders that know the policy hold mail back, or have no policy although one is announced.",
         mend={
             "": "Serve a policy that names every mail server at https://mta-sts.DOMAIN/.well-known/mta-sts.txt, and "
-            "renew the id at _mta-sts.DOMAIN behind that."
+            "renew the id at _mta-sts.DOMAIN after that."
         },
         leaves="D",
     ),

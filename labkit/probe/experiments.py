@@ -1,4 +1,4 @@
-"""What is tried on the lab's own servers alone, because it is what an attacker does: state that crosses into TLS.
+"""What is tried on the lab's own servers only, because it is an attack: state that crosses into TLS.
 
 Everything said before the handshake has to be forgotten by it (RFC 3207 §4.2, RFC 9051 §6.2.1, RFC 2595 §4). Each
 experiment is a visit that plants something in clear text and looks for it inside TLS.
@@ -42,7 +42,7 @@ def _matches(pattern: str, phrases: Sequence[Phrase]) -> bool:
 
 
 def _inject(target: ProbeTarget, deadline: Deadline, seen: Observation) -> bool | Unseen:
-    """Put a command behind the request to start TLS, in the same segment, and look for its reply inside TLS."""
+    """Put a command after the request to start TLS, in the same segment, and look for its reply inside TLS."""
     writes = target.dialect.writes
     injected, question = writes.injected, writes.begin or writes.ask
     if injected is None:
@@ -62,7 +62,7 @@ def _inject(target: ProbeTarget, deadline: Deadline, seen: Observation) -> bool 
             seen.early = f"the server ended the conversation ({trouble})"
             return False
         if visit.injected:
-            seen.early = "the command was carried out in clear text, behind the go-ahead"
+            seen.early = "the command was carried out in clear text, after the go-ahead"
         visit.unasked()
         visit.say(question(target.name, "2900"))
         heard = visit.answer()  # what was injected is answered before the question
@@ -100,7 +100,7 @@ def _keep_login(target: ProbeTarget, deadline: Deadline, seen: Observation) -> N
 
 
 def _log_in(visit: ProbeVisit) -> bool | Unseen:
-    """Log in in clear text; gives whether the server accepted the login."""
+    """Log in in clear text. Returns whether the server accepted the login."""
     login, writes = visit.target.login, visit.dialect.writes
     if login is None:
         return Unseen("no account on it is known")
@@ -114,7 +114,7 @@ def _log_in(visit: ProbeVisit) -> bool | Unseen:
 
 
 def _still_logged_in(visit: ProbeVisit) -> bool | Unseen:
-    """Start TLS behind a login, and see whether it counts there."""
+    """Start TLS after a login, and see whether it counts there."""
     shows = visit.dialect.writes.logged_in
     if visit.dialect.upgrades_first:
         return False

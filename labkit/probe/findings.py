@@ -67,7 +67,7 @@ def fault(sentence: str) -> Said:
 
 
 def unknown(why: str) -> Said:
-    """Not seen; `why` goes on behind *because*."""
+    """Not seen; `why` is a clause that follows *because*."""
     return Said(UNKNOWN, f"Unknown, because {why}.")
 
 

@@ -79,5 +79,5 @@ def _numbers(values: Sequence[int]) -> bytes:
 
 
 def _vector(size: int, data: bytes) -> bytes:
-    """Data behind its length in `size` bytes (RFC 8446 §3.4)."""
+    """The length of the data as `size` bytes, then the data (RFC 8446 §3.4)."""
     return len(data).to_bytes(size, "big") + data

@@ -44,7 +44,7 @@ def public() -> Publication:
 
 
 def name_servers(text: str) -> list[str]:
-    """The addresses behind ``nameserver`` in a resolv.conf(5)."""
+    """The addresses after ``nameserver`` in a resolv.conf(5)."""
     lines = (line.split() for line in text.splitlines())
     named = (words[1].partition("%")[0] for words in lines if len(words) > 1 and words[0] == "nameserver")
     return [address for address in named if is_address(address)]

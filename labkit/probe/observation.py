@@ -17,7 +17,7 @@ class RecordCheck:
     found: bool | None
     fits: bool | None
     said: str
-    """What was found, or why it is not known, in words that can stand behind *it is*, without a full stop."""
+    """What was found, or why it is not known, in words that can stand after *it is*, without a full stop."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class DomainRecords:
 
 @dataclass(frozen=True)
 class Unseen:
-    """Something that could not be seen, and why, in words that go on behind *because*."""
+    """Something that could not be seen, and why, in words that go on after *because*."""
 
     why: str
 
@@ -42,7 +42,7 @@ class Unseen:
 
 @dataclass
 class Observation:
-    """What was seen. None stands for what was not looked for."""
+    """What was seen of a server. None stands for what was not looked for."""
 
     dialect: Dialect
     host: str
@@ -70,7 +70,7 @@ class Observation:
     answered: Phrase | None = None
     """The answer to the request to start TLS."""
     behind: bytes = b""
-    """What the server said in clear text behind its go-ahead."""
+    """What the server said in clear text after its go-ahead."""
     version: str = ""
     """The TLS version of the first visit; empty where TLS did not begin."""
     cipher: str = ""
@@ -93,7 +93,7 @@ class Observation:
     injection: bool | Unseen | None = None
     """Whether a command from the clear text was run inside TLS."""
     early: str | Unseen | None = None
-    """What became of a command behind the request to start TLS."""
+    """What the server did with a command that followed the request to start TLS."""
     login_kept: bool | Unseen | None = None
     clear_login: bool | Unseen | None = None
     """Whether a login in clear text was taken."""

@@ -1,6 +1,6 @@
 """All visits to a server, and what was seen in them; each function fills in its part of the observation.
 
-The first visit is the one that any client makes. Those behind it are made only where TLS began in the first.
+The first visit is the one that any client makes. Those after it are made only where TLS began in the first.
 """
 
 import ssl

@@ -39,7 +39,7 @@ class ShownCertificate:
         return any(fits(shown, name) for shown in self.names)
 
     def days_left(self, now: datetime | None = None) -> int:
-        """Whole days until it expires; negative behind that."""
+        """Whole days until it expires; negative once it has."""
         return (self.expires - (now or datetime.now(UTC))).days
 
     def not_yet_valid(self, now: datetime | None = None) -> bool:
@@ -48,7 +48,7 @@ class ShownCertificate:
 
 
 def fits(presented: str, wanted: str) -> bool:
-    """Whether a name in a certificate is the one that is wanted: ``*.`` stands for one whole label on the left."""
+    """Whether a name in a certificate matches the wanted one: ``*.`` stands for one whole label on the left."""
     presented, wanted = presented.lower().rstrip("."), wanted.lower().rstrip(".")
     if is_address(wanted):
         return is_address(presented) and ip_address(presented) == ip_address(wanted)

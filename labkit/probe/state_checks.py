@@ -10,8 +10,8 @@ def _injection(seen: Observation) -> Said | None:
     if isinstance(seen.injection, Unseen):
         return unseen(seen.injection, seen.ours)
     if seen.injection:
-        return fault("A command that stood in clear text behind the request to start TLS was carried out inside TLS.")
-    return good("A command that stood in clear text behind the request to start TLS has no effect inside TLS.")
+        return fault("A command that stood in clear text after the request to start TLS was carried out inside TLS.")
+    return good("A command that stood in clear text after the request to start TLS has no effect inside TLS.")
 
 
 def _early(seen: Observation) -> Said | None:

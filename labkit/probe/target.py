@@ -116,7 +116,7 @@ def outside(
         raise LabError(
             f"Which protocol {text} speaks cannot be told from the port: say it, for example protocol='smtp'."
             if port
-            else f"{text} has no port: write it behind a colon, for example {host}:587."
+            else f"{text} has no port: write it after a colon, for example {host}:587."
         )
     port = port or dialect.explicit_ports[0]
     return ProbeTarget(

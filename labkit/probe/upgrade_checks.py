@@ -46,13 +46,13 @@ def _offer(seen: Observation) -> Said | None:
 
 
 def _name(seen: Observation) -> str:
-    """The capability as its dialect names it; a number stands behind its command."""
+    """The capability as its dialect names it; for an object identifier, the command and the identifier."""
     token = seen.dialect.token
     return f"{seen.dialect.upgrade} ({token})" if token[:1].isdigit() else token
 
 
 def _offered(token: str, listed: Capabilities) -> bool:
-    """Whether a capability is in a list; what stands behind it is its parameters."""
+    """Whether a capability is in a list, with or without parameters."""
     wanted = token.upper()
     return any(one.upper() == wanted or one.upper().startswith(f"{wanted} ") for one in listed)
 
@@ -79,7 +79,7 @@ def _behind(seen: Observation) -> Said | None:
     if seen.implicit or not seen.version:
         return None
     if seen.behind:
-        return fault(f"The server says more in clear text behind its go-ahead ({len(seen.behind)} bytes).")
+        return fault(f"The server says more in clear text after its go-ahead ({len(seen.behind)} bytes).")
     return good("Nothing follows the go-ahead in clear text.")
 
 

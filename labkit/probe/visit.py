@@ -6,6 +6,7 @@ Everything that it waits for has a time limit and a limit in bytes. What a phras
 import ssl
 import time
 import warnings
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
@@ -93,14 +94,14 @@ class ProbeVisit:
         self.waits = 0
         """How often the client has waited for the server, the TCP handshake included."""
         self.injected = b""
-        """What the server said in clear text behind its go-ahead."""
+        """What the server said in clear text after its go-ahead."""
         self.beginning = False
         """Whether TLS was begun and not finished, so that no goodbye can be said."""
         self._deadline = deadline
         self._step = GREETING
         self._tags = 0
         self._reader: Reader = self.dialect.reader()
-        self._unread: list[Phrase] = []
+        self._unread: deque[Phrase] = deque()
         self._first = b""
         try:
             patience = min(target.patience, deadline.left)
@@ -216,22 +217,27 @@ class ProbeVisit:
         self.waits += 1
         said: list[Phrase] = []
         size = 0
-        while True:
-            for index, phrase in enumerate(self._unread):
-                if phrase.sender == SERVER:
-                    said.append(phrase)
-                    if len(phrase.data) > LONGEST:
-                        raise self._endless(len(phrase.data))
-                    self._note(phrase)
-                    if ends(phrase):
-                        del self._unread[: index + 1]
-                        return said
-            self._unread.clear()
+        while not (said and ends(said[-1])):
+            if phrase := self._next_phrase():
+                said.append(phrase)
+                continue
             data = self._received(patience)
             size += len(data)
             if size > MOST:
                 raise self._endless(size)
             self._unread += self._reader.feed(SERVER, data)
+        return said
+
+    def _next_phrase(self) -> Phrase | None:
+        """Take the server's next phrase that was received and not read; None if there is none. Raises `Broken`."""
+        while self._unread:
+            phrase = self._unread.popleft()
+            if phrase.sender == SERVER:
+                if len(phrase.data) > LONGEST:
+                    raise self._endless(len(phrase.data))
+                self._note(phrase)
+                return phrase
+        return None
 
     def _endless(self, size: int) -> Broken:
         return Broken(self._step, f"the server talks on and on {self._step}: {size >> 10} KiB without an end")

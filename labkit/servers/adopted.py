@@ -1,4 +1,4 @@
-"""A server that labkit did not write, once the lab knows where it listens: it stands on the stage like the others.
+"""A server that labkit did not write, used by the lab like its own once the lab knows its port.
 
 Dovecot, Postfix or any other program. Its settings are not known here, except whether TLS begins with the first byte.
 """

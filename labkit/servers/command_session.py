@@ -10,7 +10,7 @@ from labkit.servers.server import Note, Server
 from labkit.servers.session import LINE_LIMIT, NegativeReply, Session, TooLong
 
 REFUSALS = 20
-"""Negative replies after which a client is sent away."""
+"""After this many negative replies a client is disconnected."""
 
 
 class CommandSession(Session):
@@ -24,12 +24,12 @@ class CommandSession(Session):
     def __init__(self, server: Server, note: Note) -> None:
         super().__init__(server, note)
         self.open = True
-        """Whether another command is waited for."""
+        """Whether the session reads another command."""
         self._refusals = 0
 
     @abstractmethod
     async def greet(self) -> None:
-        """Say what comes before the first command."""
+        """Send the greeting."""
 
     @abstractmethod
     async def act(self, line: bytes) -> None:

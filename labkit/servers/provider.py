@@ -23,7 +23,7 @@ PATIENCE = 3.0
 """Seconds for one relay; the customer waits for the reply meanwhile."""
 
 Relay = Callable[[Outgoing], Sent]
-"""Brings a message to the next hop and says what became of it."""
+"""Relays a message to the next hop and returns the outcome."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Provider(SMTPServer):
         self.blocks = blocks
         """What it dropped, oldest first."""
         self.relayed: list[Sent] = []
-        """What became of every message on its way to the next hop, oldest first."""
+        """The outcome of every relayed message, oldest first."""
         self._relay = relay
         super().__init__(*arguments)
 

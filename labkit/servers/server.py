@@ -1,6 +1,6 @@
-"""What every mail server of the lab is: it listens on a host, accepts clients, writes a log, and is closed.
+"""The base of every server of the lab: it listens on a host, accepts clients, writes a log, and can be closed.
 
-What it speaks is not known here: each protocol is a kind of `Server` in a file of its own.
+Each protocol is a subclass of `Server` in a file of its own.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from labkit.servers.tls import ServerTLS
 from labkit.trust.certificates import Certificate
 
 _AT_ONCE = 128
-"""Clients that are accepted before those that are here already get their turn."""
+"""Clients that are accepted in a row before open sessions get their turn."""
 
 Note = Callable[[str], None]
 """Writes a line about one connection into the server's log."""
@@ -41,9 +41,9 @@ class Server(Standing, ABC):
     choice: ClassVar[tuple[str, ...]] = ()
     """The SASL mechanisms of which the setting `mechanisms` chooses some; empty where a login has one form."""
     relays: ClassVar[bool] = False
-    """Whether the setting `relay` means something to it."""
+    """Whether it has the setting `relay`."""
     secret = False
-    """Whether its line does not show its settings."""
+    """Whether its `repr` hides its settings."""
     quirks: ClassVar[tuple[str, ...]] = (KEEPS_BUFFER, KEEPS_LOGIN)
     """The mistakes of `labkit.servers.quirks` that it can make."""
 

@@ -1,7 +1,6 @@
-"""One client's conversation with a server that speaks in lines: bytes in, lines and literals out, and TLS in between.
+"""One client's connection to a server of a line protocol: it reads lines and literals, sends bytes, and starts TLS.
 
-What the lines mean is not known here. Every wait has a time limit, and no more is kept of what a client sends than
-what was asked for.
+What the lines mean is not known here. Every wait has a time limit, and the buffer of a client's bytes is bounded.
 """
 
 import asyncio
@@ -21,13 +20,13 @@ LINE_LIMIT = 8192
 _SKIPPED_LIMIT = 1 << 20
 """Bytes of a line without end that are passed over before the connection is closed."""
 _HEARD_OUT = 1.0
-"""Seconds that a client may still talk after the goodbye."""
+"""Seconds in which a client may still send after the parting reply."""
 _AHEAD = 64 << 10
-"""Bytes that a client may send ahead of what is being read."""
+"""How many unread bytes of a client are buffered before reading pauses."""
 
 
 class TooLong(Exception):
-    """A line that was longer than `LINE_LIMIT` has ended, and was thrown away."""
+    """A line longer than `LINE_LIMIT` was read to its end and dropped."""
 
 
 class NegativeReply(Exception):
@@ -48,7 +47,7 @@ class Session(asyncio.Protocol, ABC):
         """What the client sent and the conversation has not read yet."""
         self._transport: asyncio.Transport | None = None
         self._ended = asyncio.Event()
-        """Set when the client says no more."""
+        """Set when the client has sent FIN."""
         self._lost = False
         self._arrived = asyncio.Event()
         self._writable = asyncio.Event()
@@ -56,7 +55,7 @@ class Session(asyncio.Protocol, ABC):
 
     @abstractmethod
     async def talk(self) -> None:
-        """The whole conversation, from the greeting to the farewell; the connection is closed behind it."""
+        """The whole conversation, from the greeting to the last reply; the connection is closed when this returns."""
 
     @abstractmethod
     def parting(self, why: str) -> bytes:
@@ -96,7 +95,7 @@ class Session(asyncio.Protocol, ABC):
         return self._take(size)
 
     async def more(self) -> None:
-        """Wait until more has arrived. Raises EOFError when nothing more will come, TimeoutError."""
+        """Wait until more bytes have arrived. Raises EOFError after FIN, and TimeoutError."""
         self._arrived.clear()
         if self._ended.is_set():
             raise EOFError
@@ -105,7 +104,7 @@ class Session(asyncio.Protocol, ABC):
             await self._arrived.wait()
 
     async def while_here(self, work: Coroutine[Any, Any, T]) -> T:
-        """What this piece of work gives; it is given up when the client says no more. Raises EOFError then."""
+        """The result of `work`, which is cancelled when the client sends FIN. Raises EOFError then."""
         working, ended = asyncio.ensure_future(work), asyncio.ensure_future(self._ended.wait())
         try:
             done, _ = await asyncio.wait((working, ended), return_when=asyncio.FIRST_COMPLETED)
@@ -117,7 +116,7 @@ class Session(asyncio.Protocol, ABC):
             ended.cancel()
 
     async def send(self, data: bytes) -> None:
-        """Say something, and wait until the client takes it. Raises OSError when it does not."""
+        """Send bytes, and wait until the client takes them. Raises OSError if it does not."""
         await asyncio.sleep(0)  # a client that left behind many commands is noticed to have gone only while this waits
         if self._lost or self._transport.is_closing():
             raise ConnectionResetError
@@ -130,12 +129,12 @@ class Session(asyncio.Protocol, ABC):
             raise ConnectionAbortedError("the client reads nothing") from None
 
     async def dismiss(self, why: str) -> NoReturn:
-        """Say goodbye to a client that may still be sending, and read what it sends. Raises EOFError."""
+        """Send `parting` to a client that may still be sending, then `drain`. Raises EOFError."""
         await self.send(self.parting(why))
         await self.drain()
 
     async def drain(self) -> NoReturn:
-        """Send no more, and read for a moment what the client still says. Raises EOFError.
+        """Send FIN, and read for `_HEARD_OUT` seconds what the client still sends. Raises EOFError.
 
         A connection that is closed with bytes unread is reset (RFC 9293 §3.6.1), and the client may lose the goodbye.
         """

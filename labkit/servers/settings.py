@@ -52,7 +52,7 @@ class Settings:
         return self.auth == "always" or (self.auth == "after TLS" and encrypted)
 
     def tls_first(self, encrypted: bool) -> bool:
-        """Whether nothing else is answered before STARTTLS."""
+        """Whether TLS is required now, so that little else than STARTTLS is answered."""
         return self.starttls == "required" and not encrypted
 
     def upgrade_now(self, encrypted: bool) -> bool:

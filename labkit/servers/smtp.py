@@ -157,7 +157,7 @@ class SMTPSession(SMTP):
     """One client's conversation, written into the server's log."""
 
     protocol_ident = _IDENT
-    """What stands behind the server's name in its greeting."""
+    """What stands after the server's name in its greeting."""
 
     AuthLoginUsernameChallenge = "Username:"
     AuthLoginPasswordChallenge = "Password:"
@@ -201,7 +201,7 @@ class SMTPSession(SMTP):
             self.note(f"{len(behind)} bytes behind the command that starts TLS are thrown away")
 
     def _getparams(self, params: Sequence[str]) -> dict[str, str | bool] | None:
-        """aiosmtpd's parameters of MAIL, less the one that it does not know (RFC 8689 §2)."""
+        """The parameters of MAIL for aiosmtpd, without the one that it does not know (RFC 8689 §2)."""
         found = super()._getparams(params)
         if found and not self.envelope.mail_from and self.event_handler.requires_tls_now(self.transport):
             found.pop("REQUIRETLS", None)
@@ -233,7 +233,7 @@ class SMTPSession(SMTP):
             await self._drain()
 
     async def _drain(self) -> None:
-        """Close the connection behind the dismissal, when the client has stopped talking: see `Session.dismiss`."""
+        """Close the connection after the dismissal, when the client has stopped talking: see `Session.dismiss`."""
         with suppress(OSError):  # it goes on talking, or has reset the connection
             if self.transport.can_write_eof():
                 self.transport.write_eof()

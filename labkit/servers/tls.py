@@ -28,7 +28,7 @@ class ServerTLS(SSLProtocol):
     async def take_over(self, transport: asyncio.Transport) -> None:
         """Shake hands on a connection that was in clear text so far. Why it failed is in the log."""
         self._waiter = done = asyncio.get_running_loop().create_future()
-        transport.resume_reading()  # much that stood behind the command may have held it back
+        transport.resume_reading()  # reading may have been paused because many bytes followed the command
         transport.set_protocol(self)
         self.connection_made(transport)
         with suppress(OSError):

@@ -139,7 +139,7 @@ class _Session(Session):
         await self.drain()
 
     def _error(self, condition: str) -> bytes:
-        """A stream error, behind the header that it needs where there was none (RFC 6120 §4.9.1.2)."""
+        """A stream error, after the header that it needs where there was none (RFC 6120 §4.9.1.2)."""
         error = f"<stream:error><{condition} xmlns='{_STREAMS}'/></stream:error></stream:stream>".encode()
         return error if self._open_stream else header(f"from='{SERVER_NAME}'") + error
 

@@ -183,7 +183,7 @@ def _stacked(lines: list[str]) -> list[html.Node]:
 
 
 def _spans(dialogue: Dialogue) -> list[tuple[str, int, int]]:
-    """The parts of the payload that crossed in one way: (how, first byte, byte behind the last)."""
+    """The parts of the payload that crossed in one way: (how, first byte, byte after the last)."""
     spans: list[tuple[str, int, int]] = []
     at = 0
     for event in _with_payload(dialogue):

@@ -78,7 +78,7 @@ def cost_chart(trends: Sequence[Trend]) -> Picture:
     _axes(axes, trends, across, up)
     for number, trend in enumerate(trends):
         _line(axes, trend, number, across, up)
-    _names(axes, trends, across, up)
+    _names(axes, trends, up)
     words = "\n".join(_sentence(trend) for trend in trends)
     return Picture(figure, words, f"Predicted and measured seconds of {len(trends)} ways over the round trip's time.")
 
@@ -136,7 +136,7 @@ def _mark(axes: "Axes", points: Sequence[tuple[float, float]], number: int) -> N
     axes.plot(*zip(*points, strict=True), color=ink(role), markerfacecolor=ink("paper"), clip_on=False, **style)
 
 
-def _names(axes: "Axes", trends: Sequence[Trend], across: float, up: float) -> None:
+def _names(axes: "Axes", trends: Sequence[Trend], up: float) -> None:
     """The name of each line at its end, moved apart where they would touch."""
     right, bottom = WIDTH - _NAMES, _TOP + _HEIGHT
     wanted = [(bottom - trend.times[max(trend.times)] * up, number) for number, trend in enumerate(trends)]

@@ -120,7 +120,7 @@ def _state(session: TLSSession) -> str:
 
 
 def _afterwards(events: Sequence[Event]) -> str:
-    """A sentence on clear text behind TLS; empty where there is none."""
+    """A sentence on clear text after TLS; empty where there is none."""
     behind = dropwhile(lambda event: not event.encrypted, events)
     clear = any(event.layer == TEXT and not event.encrypted for event in behind)
     return " Behind TLS, the conversation goes on in clear text." if clear else ""

@@ -1,4 +1,4 @@
-"""The receive buffer of a program that reads the last line before TLS: that line, and the bytes behind it.
+"""The receive buffer of a program that reads the last line before TLS: that line, and the bytes after it.
 
 The bytes are those of one TCP segment, as it was captured. The sender of each line is not known here.
 """
@@ -22,7 +22,7 @@ _READERS = {CLIENT: "the server", SERVER: "the client"}
 
 
 def buffer(capture: "Capture") -> Page:
-    """The TCP segment in which clear text stands behind the upgrade command, or behind the go-ahead, line by line.
+    """The TCP segment in which clear text stands after the upgrade command, or after the go-ahead, line by line.
 
     Raises `LabError` where there is no such segment in the capture's dialogue.
     """
@@ -30,11 +30,11 @@ def buffer(capture: "Capture") -> Page:
         if event.kind == _INJECTED and (segment := _segment(capture, event)):
             lines = segment.data.splitlines(keepends=True)
             return Page(partial(_boxes, segment, lines), _text(segment, lines))
-    raise LabError("No segment of this capture holds clear text behind an upgrade command or a go-ahead.")
+    raise LabError("No segment of this capture holds clear text after an upgrade command or a go-ahead.")
 
 
 def _segment(capture: "Capture", event: Event) -> Chunk | None:
-    """The TCP segment that has an injected line behind another line; None where the line came alone."""
+    """The TCP segment that has an injected line after another line; None where the line came alone."""
     conversation = capture.conversations[capture.dialogues.index(capture.dialogue)]
     sent = (chunk for chunk in conversation.chunks if chunk.sender == event.sender)
     return next((chunk for chunk in sent if event.data in chunk.data and event.data != chunk.data), None)

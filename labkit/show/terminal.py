@@ -48,6 +48,8 @@ class _Columns:
     who: int
     content: int
     meaning: int
+    right: int
+    """Characters of "what" and "meaning" together."""
     names: dict[str, tuple[str, list[str]]]
     """Sender -> the column "from → to": its first line, and those below it."""
     margin: str
@@ -73,7 +75,7 @@ def _columns(from_client: str, from_server: str) -> _Columns:
     room = WIDTH - (_MS + who + _HOW) - 4 * len(_GAP)
     content = room * 43 // 100
     names = {CLIENT: _names(_wrap(from_client, who), who), SERVER: _names(_wrap(from_server, who), who)}
-    return _Columns(who, content, room - content, names, " " * (WIDTH - room - len(_GAP)))
+    return _Columns(who, content, room - content, room + len(_GAP), names, " " * (WIDTH - room - len(_GAP)))
 
 
 def _names(lines: list[str], who: int) -> tuple[str, list[str]]:
@@ -103,39 +105,45 @@ def _again(event: Event, columns: _Columns) -> str:
 @lru_cache(4096)
 def _message(title: str, meaning: str, sender: str, columns: _Columns) -> str:
     """The same of a message of TLS, of which its title stands there."""
-    said, below = _beside(title.encode(), meaning, (), columns), columns.names[sender][1]
+    said, below = _line(title.encode(), meaning, (), columns), columns.names[sender][1]
     return _with_margins(said + [""] * (1 + len(below) - len(said)), below, columns)
 
 
 def _right(event: Event, exposures: Sequence[Exposure], columns: _Columns) -> str:
-    """The rest of an event's first line behind the column "how", and the lines below it."""
+    """The rest of an event's first line after the column "how", and the lines below it."""
     lines, rest = lines_of(event)
     below = columns.names[event.sender][1]
     said: list[str] = []
     for line in lines:
         readable = _readable(event, line, exposures) if exposures else ()
-        said += _beside(line.data, line.meaning, readable, columns)
-        said += [""] * (1 + len(below) - len(said))
+        said += _line(line.data, line.meaning, readable, columns)
+        if len(said) <= len(below):
+            said += [""] * (1 + len(below) - len(said))
     if rest:
         said.append(left_out(rest))
     return _with_margins(said, below, columns)
 
 
 def _with_margins(said: list[str], below: list[str], columns: _Columns) -> str:
-    """These lines, each but the first behind what stands left of it."""
-    if len(said) == 1:
-        return said[0]
-    margins = chain(below, repeat(columns.margin))
-    more = [f"{margin}{words}".rstrip() for margin, words in zip(margins, said[1:], strict=False)]
-    return "\n".join([said[0], *more])
+    """Join lines. Before each but the first stands its margin: a line of `below`, or an empty one."""
+    if not below and all(said):
+        return f"\n{columns.margin}".join(said)
+    first, *more = said
+    margins = zip(chain(below, repeat(columns.margin)), more, strict=False)
+    return "\n".join([first, *(margin + words if words else margin.rstrip() for margin, words in margins)])
+
+
+def _line(data: bytes, meaning: str, readable: tuple[str, ...], columns: _Columns) -> list[str]:
+    """Write a line of a phrase, across both columns where there is nothing to write beside it."""
+    if meaning or readable:
+        return _beside(data, meaning, readable, columns)
+    return [words.rstrip() for words in chopped(decoded(data), columns.right)]
 
 
 @lru_cache(4096)
 def _beside(data: bytes, meaning: str, readable: tuple[str, ...], columns: _Columns) -> list[str]:
     """Write a line of a phrase in the column "what" and its meaning beside it."""
     text, content = decoded(data), columns.content
-    if not meaning and not readable:
-        return [words.rstrip() for words in chopped(text, content + len(_GAP) + columns.meaning)]
     right = _wrap(printable(meaning), columns.meaning)
     if readable:
         right = right + [part for each in readable for part in _wrap(f"» readable: {each}", columns.meaning, "  ")]

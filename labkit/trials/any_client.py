@@ -173,7 +173,7 @@ class ClientMatrix:
 
     @property
     def tested(self) -> bool:
-        """Whether what became of one run at least is known."""
+        """Whether at least one run has a known outcome."""
         return any(trial.verdict.outcome != UNKNOWN for trial in self.trials)
 
     def verdict(self, vector: str = "", mode: str = UPGRADED) -> Verdict:

@@ -71,7 +71,7 @@ class DefenceMatrix(dict[tuple[str, str], Finding]):
     """(number of the row, name of the column) -> finding; a row is missing for columns to which it does not apply."""
 
     def why(self, row: str, column: str) -> Finding:
-        """What became of the message in one cell, with the evidence. Raises `LabError` for one that was not run."""
+        """The finding of one cell, with the evidence. Raises `LabError` for a cell that was not run."""
         if (row, column) not in self:
             rows, columns = (", ".join(dict.fromkeys(names)) for names in zip(*self, strict=True))
             raise LabError(
@@ -112,7 +112,7 @@ def every_defence(
     for row in rows:
         for column in columns:
             if column.name in row.columns:
-                cell = _submit(lab, row, column) if column.submits else _relay(lab, row, column, sender)
+                cell = _submit(lab, row) if column.submits else _relay(lab, row, column, sender)
                 found[row.number, column.name] = cell
                 step()
     return found
@@ -173,7 +173,7 @@ def _send(sender: "MailSender") -> Any:
 # ---- one cell: a mail program
 
 
-def _submit(lab: "Lab", row: Threat, column: Defence) -> Finding:
+def _submit(lab: "Lab", row: Threat) -> Finding:
     inner = lab.smtp(port=25, host="inner", replace=True) if row.inner else None
     if inner:
         server = lab.provider(inner, implicit=True, host="mail", replace=True)

@@ -71,7 +71,7 @@ FAULTS = (
     ),
     HiddenFault(
         "kept buffer",
-        "Commands that came in the clear behind the upgrade command are carried out inside TLS.",
+        "Commands that came in the clear after the upgrade command are carried out inside TLS.",
         "injection",
         {"quirks": (KEEPS_BUFFER,)},
         {"quirks": ()},

@@ -1,4 +1,4 @@
-"""Every policy at every kind of server: one live attempt for each, and what became of it.
+"""Every policy at every kind of server: one live attempt for each, and its outcome.
 
 The kinds differ in what a server offers and in how good its certificate is, as servers outside do. The caller
 starts the servers and makes the attempts.
@@ -27,7 +27,7 @@ PATIENCE = 1.0
 def every_policy(
     start: Callable[..., Any], attempt: Callable[[Any, Policy], Outcome]
 ) -> dict[tuple[str, str], Outcome]:
-    """(name of the policy, kind of server) -> what became of the attempt.
+    """(name of the policy, kind of server) -> the outcome of the attempt.
 
     `start` makes a server with settings, `attempt` lets a client with a policy use it.
     """

@@ -93,7 +93,7 @@ class Threat:
     later: bool = False
     """Whether the verdict is on a message that is sent in peace, after the attack."""
     inner: bool = False
-    """Whether the attack is on the hop behind the domain's mail server."""
+    """Whether the attack is on the hop after the domain's mail server."""
     certificate: str = "right"
     """What the server of a mail program shows."""
     wildcard: bool = False

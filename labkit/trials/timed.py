@@ -1,6 +1,6 @@
-"""A client that goes one way to a mail server and takes the time: smtplib on a host of the lab.
+"""A client that connects to a mail server in one way and measures the time: smtplib on a host of the lab.
 
-It hangs up when it has the answer that the way ends with, so that the answer is the last thing in a capture.
+It closes the connection after the answer with which the way ends, so that the answer comes last in a capture.
 """
 
 import smtplib
@@ -41,7 +41,7 @@ class TimedRun(NamedTuple):
 
 
 class TimedClient:
-    """A client that goes one way again and again, at one distance: `delay` seconds of a round trip."""
+    """A client that repeats one way at one distance: `delay` seconds of a round trip."""
 
     def __init__(self, lab: "Lab", host: Host, port: int, way: Way, delay: float) -> None:
         self.way = way
@@ -53,11 +53,11 @@ class TimedClient:
         self._session: ssl.SSLSession | None = None
 
     def prepare(self) -> None:
-        """Go the way once: so the hosts know each other's hardware addresses, and TLS has a session to resume."""
+        """Run once untimed, so that the hosts know each other's hardware addresses and TLS has a session to resume."""
         self._go(session=None)
 
     def run(self) -> TimedRun:
-        """Go the way once more, and take the time. Raises `LabError` when it does not lead to the server."""
+        """Run once and measure the time. Raises `LabError` if the session fails."""
         return self._go(self._session)
 
     def _go(self, session: ssl.SSLSession | None) -> TimedRun:

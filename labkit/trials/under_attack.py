@@ -1,7 +1,7 @@
 """A client under one attack, in a lab of its own: its servers, its settings, and the verdict on it.
 
-What the client is, and how it is run, is not known here. The servers make no mistake: what a client cannot help is not
-its verdict.
+What the client is, and how it is run, is not known here. The servers have no faults, because a verdict on a client must
+not depend on a fault of its server.
 """
 
 from collections.abc import Iterable, Iterator
@@ -81,11 +81,11 @@ class UnderAttack:
 
     @property
     def seen(self) -> bool:
-        """Whether the client has come by."""
+        """Whether the client has connected."""
         return bool(self.interceptor.sessions)
 
     def close(self) -> None:
-        """The attacker leaves; conversations that go on are ended. A second call does nothing."""
+        """Remove the attacker, and end open conversations. A second call does nothing."""
         self.interceptor.close()
 
     def verdict(self, done: bool, said: str, shown: Iterable[str] = (), cut: str = "") -> Verdict:
@@ -127,7 +127,7 @@ def under_attack(lab: "Lab", protocol: str, vector: Vector, mode: str) -> Iterat
 
 
 def _servers(lab: "Lab", protocol: str, vector: Vector, mode: str) -> "Server":
-    """Start the servers of a mode; gives the one that the client connects to."""
+    """Start the servers of a mode. Returns the one that the client connects to."""
     for server in list(lab.servers.values()):
         server.close()
     lab.servers.clear()

@@ -32,7 +32,7 @@ RANGES: dict[str, tuple[str, ...]] = {version: (version,) for version in ALL} | 
 
 
 class VersionSession(NamedTuple):
-    """What became of one session."""
+    """The outcome of one session."""
 
     client: tuple[str, ...]
     server: tuple[str, ...]
@@ -66,7 +66,7 @@ def every_session(
     authority: Authority,
     ranges: Mapping[str, tuple[str, ...]] | None = None,
 ) -> dict[tuple[str, str], VersionSession]:
-    """Every client range with every server range: (client's name, server's name) -> what became of it.
+    """Every client range with every server range: (client's name, server's name) -> the session's outcome.
 
     `ranges` is name -> versions, `RANGES` unless given. Raises `LabError` for a range that no library speaks.
     """
@@ -94,17 +94,22 @@ def _run(
             for thread in (asking, serving):
                 thread.join(_LONGEST)
         except BaseException:
-            with uninterrupted():
-                with suppress(OSError):
-                    sock.shutdown(socket.SHUT_RDWR)  # both ends notice, and both threads end
-                for thread in (asking, serving):
-                    if thread.ident is not None:
-                        thread.join(_PATIENCE)
+            _end(sock, asking, serving)
             raise
     if found and not complaints:
         return VersionSession(client, server, found[0].version, found[0].cipher, "")
     why = "; ".join(f"{side}: {complaints[side]}" for side in ("client", "server") if side in complaints)
     return VersionSession(client, server, "", "", why)
+
+
+def _end(sock: socket.socket, *threads: threading.Thread) -> None:
+    """Shut the connection, which both ends notice, and wait for the threads that were started."""
+    with uninterrupted():
+        with suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
+        for thread in threads:
+            if thread.ident is not None:
+                thread.join(_PATIENCE)
 
 
 def _thread(target: Callable[..., None], *arguments: Any) -> threading.Thread:

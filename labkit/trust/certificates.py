@@ -79,7 +79,7 @@ class Authority:
         return self._issued[kind, name]
 
     def renewed(self, kind: str = "right", name: str = SERVER_NAME) -> Certificate:
-        """A certificate in the place of the one that there was, with a new key. Raises `LabError` as `certificate`."""
+        """A certificate with a new key, which replaces the one before. Raises `LabError` as `certificate`."""
         self._issued.pop((kind, name), None)
         return self.certificate(kind, name)
 

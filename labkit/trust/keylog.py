@@ -99,7 +99,7 @@ def log_secrets(context: "ssl.SSLContext", path: str) -> None:
 
 
 def read(path: str | Path) -> str:
-    """The text of a key log file. Raises `CaptureError` when it cannot be read or is no key log.
+    """The text of a key log file. Raises `CaptureError` if it cannot be read or is not a key log.
 
     A log of comments alone is one: no session has written to it yet.
     """

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 
 import dns.message
 import pytest
-from networks import made
+from networks import BEST, made
 from test_resolver import deny_with_another_name, drop_signatures, empty, forge, parents_proof
+from thoroughly import every
 from tools import tool
 from unbound_conf import unbound_conf
 from zones import World
@@ -49,7 +50,7 @@ class Forging(NameServer):
         return response.to_wire(max_size=65535)
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=every(KINDS, once=BEST))
 def network(request):
     network = made(request.param, HOSTS)
     yield network

@@ -4,7 +4,8 @@ import threading
 import time
 
 import pytest
-from networks import made
+from networks import BEST, made
+from thoroughly import every
 from tools import tool
 
 from labkit.defences.mta_sts import LARGEST, PATH, NoPolicy
@@ -18,7 +19,7 @@ POLICY = b"version: STSv1\r\nmode: enforce\r\nmx: mail.bob.test\r\nmax_age: 6048
 NAME = "mta-sts.bob.test"
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=every(KINDS, once=BEST))
 def network(request):
     network = made(request.param, HOSTS)
     yield network

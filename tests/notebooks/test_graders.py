@@ -15,6 +15,7 @@ import nbformat
 import pytest
 import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from thoroughly import every
 
 import labkit
 from labkit.__main__ import main
@@ -228,16 +229,19 @@ def test_the_archive_of_otter_installs_this_labkit_and_not_another_project_of_th
 LATE = "import signal, time\nsignal.setitimer(signal.ITIMER_REAL, 1)  # its two minutes are over\ntime.sleep(900)"
 
 
-@pytest.mark.parametrize(("student", "answers"), [("late", WRONG | {"02_2": LATE}), ("empty", {})])
+ANSWERS = {"late": WRONG | {"02_2": LATE}, "empty": {}}
+
+
+@pytest.mark.parametrize("student", every(ANSWERS, once=("late",)))
 def test_otter_gives_wrong_late_and_empty_answers_no_points_and_the_right_one_beside_them_its_own(
-    tested, tmp_path, monkeypatch, student, answers
+    tested, tmp_path, monkeypatch, student
 ):
     from otter.execute import grade_notebook
 
     monkeypatch.chdir(tmp_path)  # the kernel runs there, and keeps its files there
     notebook = read(tested / "student" / "mine.ipynb")
     solved = {key(cell, "answer"): cell.source for cell in read(tested / "autograder" / "mine.ipynb").cells}
-    answers = answers and answers | {"01_1": solved["01_1"]}
+    answers = ANSWERS[student] and ANSWERS[student] | {"01_1": solved["01_1"]}
     handed_in = written(answered(notebook, answers, student), tmp_path / "mine.ipynb")
     tests = sorted(map(str, (tested / "autograder" / "tests").glob("*.py")))
     graded = grade_notebook(str(handed_in), tests_glob=tests, test_dir=str(tested / "autograder" / "tests"))

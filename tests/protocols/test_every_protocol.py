@@ -3,8 +3,9 @@
 import subprocess
 
 import pytest
-from networks import require
+from networks import BEST, require
 from rows import NAMES, ROWS
+from thoroughly import every
 from tools import tool
 
 from labkit import Lab, attacks, dialects
@@ -12,13 +13,13 @@ from labkit.attacks.vector import Vector
 from labkit.attacks.verdict import DECEIVED, LEAKED, UNHARMED
 from labkit.decode.steps import steps
 from labkit.errors import LabError
+from labkit.network import KINDS
 
-NETWORKS = ("loopback", "namespace")
 LOGIN = "hunter2"
 every_row = pytest.mark.parametrize("row", ROWS, ids=NAMES)
 
 
-@pytest.fixture(params=NETWORKS)
+@pytest.fixture(params=every(KINDS, once=BEST))
 def lab(request):
     require(request.param)
     with Lab(network=request.param) as lab:

@@ -3,18 +3,20 @@
 import subprocess
 
 import pytest
-from networks import require
+from networks import BEST, require
 from rows import ROWS
+from thoroughly import every
 from tools import tool
 
 from labkit import Lab
+from labkit.network import KINDS
 
 CONTENT = b"The PIN is 4921.\n"
 UPGRADED = [row for row in ROWS if row.openssl]
 upgraded_by_openssl = pytest.mark.parametrize("row", UPGRADED, ids=lambda row: row.name)
 
 
-@pytest.fixture(params=("loopback", "namespace"))
+@pytest.fixture(params=every(KINDS, once=BEST))
 def lab(request, tmp_path):
     require(request.param)
     with Lab(network=request.param) as lab:

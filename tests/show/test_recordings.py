@@ -9,12 +9,12 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
+from networks import refusal, require
 from tools import tool
 
 from labkit import read_capture, recorded
 from labkit.decode.event import SERVER, TEXT, TLS
-from labkit.errors import LabError, NetworkUnavailable
-from labkit.network import make
+from labkit.errors import LabError
 from labkit.show.recordings import FOLDER, names
 
 _SPEC = importlib.util.spec_from_file_location("record", FOLDER / "record.py")
@@ -25,18 +25,6 @@ ALL = [recording.name for recording in record.RECORDINGS]
 CAPTURED = {"loopback": "Captured with a tap", "namespace": "Captured with a packet socket"}
 LARGEST = 20_000
 """Bytes of a file that is looked at whole."""
-
-
-def _possible() -> tuple[str, ...]:
-    """The networks that this machine allows."""
-    try:
-        make("namespace").close()
-    except NetworkUnavailable:
-        return ("loopback",)
-    return ("loopback", "namespace")
-
-
-POSSIBLE = _possible()
 
 
 def _said(capture):
@@ -74,8 +62,7 @@ def test_a_recording_is_small_and_decodes_without_a_gap(name):
 
 @pytest.mark.parametrize("recording", record.RECORDINGS, ids=ALL)
 def test_a_recording_is_what_the_lab_records_today(recording, tmp_path):
-    if recording.network not in POSSIBLE:
-        pytest.skip("A private LAN cannot be made on this machine; tests/network says why.")
+    require(recording.network)
     assert _said(read_capture(record.record(recording, tmp_path))) == _said(recorded(recording.name))
 
 
@@ -154,7 +141,7 @@ def test_the_command_records_every_row_into_the_folder_that_it_is_given(tmp_path
     command = [sys.executable, str(FOLDER / "record.py"), str(tmp_path)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
-    possible = [each.name for each in record.RECORDINGS if each.network in POSSIBLE]
+    possible = [each.name for each in record.RECORDINGS if not refusal(each.network)]
     assert sorted(os.listdir(tmp_path)) == sorted(
         [*(f"{name}.svg" for name in ("ladder", "compared", "entropy")), *(f"{name}.pcapng" for name in possible)]
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 import check
 import pytest
 import render
+from thoroughly import every
 
 import labkit
 from labkit.attacks import catalogue
@@ -27,8 +28,9 @@ def page(html, name) -> str:
     return (html / name).read_text(encoding="utf-8")
 
 
-def test_chromium_and_axe_have_nothing_to_complain_about(html):
-    assert list(check.complaints(html, LOOKED_AT)) == []
+@pytest.mark.parametrize("name", every(LOOKED_AT, once=LOOKED_AT[:1]))
+def test_chromium_and_axe_have_nothing_to_complain_about(html, name):
+    assert list(check.complaints(html, (name,))) == []
 
 
 def test_an_executed_lesson_shows_what_it_showed_when_it_ran(html):

@@ -50,11 +50,15 @@ def required():
     return matrix_of(f"{CURL} --ssl-reqd", timeout=30.0)
 
 
-@pytest.fixture(scope="module")
-def wished():
+ASKED_OF = " ".join(("N1", "N2", "N3", "N4", "N6", "N15", "X2", *CERTIFICATES))
+"""Some of each family of attacks."""
+
+
+@pytest.fixture(scope="module", params=every((ASKED_OF, ""), once=(ASKED_OF,)), ids=("some attacks", "all attacks"))
+def wished(request):
     """curl that takes TLS where it is offered."""
     tool("curl")
-    return matrix_of(f"{CURL} --ssl", timeout=30.0)
+    return matrix_of(f"{CURL} --ssl", timeout=30.0, numbers=request.param)
 
 
 def test_curl_that_requires_tls_leaks_nothing_in_any_mode(required):

@@ -1,4 +1,4 @@
-"""What is left to do in a session, one thing at a time, and when to look at it again at the latest."""
+"""The pending steps of a session, which are done one at a time, and the time of its alarm."""
 
 from collections import deque
 from collections.abc import Callable
@@ -16,15 +16,15 @@ class Agenda:
         self.steps: deque[Step] = deque()
         """Steps of the last decision that are not done yet."""
         self.waiting: deque[Step] = deque()
-        """What was said and is to be shown to the vector."""
+        """What an end said and the vector has not seen yet."""
         self.received: deque[tuple[str, bytes]] = deque()
-        """(end, bytes from the wire, none for their end) that came while something else was to be done."""
+        """(end, bytes from the wire, empty for FIN) that arrived while other steps were pending."""
         self.wake_at = inf
-        """When the alarm goes off."""
+        """The time of the alarm, in seconds of `time.monotonic`."""
         self._woken: Step = self.clear
 
     def next_step(self) -> Step | None:
-        """The next step: of the last decision first, then of what is to be shown."""
+        """The next step: first those of the last decision, then what the vector has not seen yet."""
         return (self.steps or self.waiting).popleft() if self.steps or self.waiting else None
 
     def next_received(self, *ends: str) -> tuple[str, bytes] | None:
@@ -37,26 +37,26 @@ class Agenda:
         return None
 
     def holds(self, end: str) -> bool:
-        """Whether bytes of this end have not been looked at yet."""
+        """Whether bytes of this end are waiting here."""
         return any(end == one for one, _ in self.received)
 
     def clear(self) -> None:
-        """Drop every step and all bytes that wait."""
+        """Drop every step and all waiting bytes."""
         for queue in (self.steps, self.waiting, self.received):
             queue.clear()
 
     # ---- the alarm
 
     def wait(self, seconds: float, woken: Step) -> None:
-        """Set the alarm to go off in so many seconds; it replaces the one before."""
+        """Set the alarm to run `woken` in `seconds`; it replaces the alarm before."""
         self.wake_at, self._woken = self.now + seconds, woken
 
     def waits_for(self, woken: Step) -> bool:
-        """Whether the alarm will run this step."""
+        """Whether the alarm is set to run this step."""
         return self._woken == woken
 
     def again(self, seconds: float) -> None:
-        """Set the same alarm again, in so many seconds from now."""
+        """Set the same alarm again, to `seconds` from now."""
         self.wait(seconds, self._woken)
 
     def silence(self) -> None:

@@ -23,9 +23,9 @@ from labkit.network.ends import CarriedEnd
 from labkit.network.listener import without_delay
 
 PIECE = 1 << 16
-"""The most bytes that are read at once, and that wait for an end which does not take them."""
+"""The most bytes that are read at once, and that are queued for an end that does not read."""
 _FLUSH = 1.0
-"""Seconds that an end has to receive the last bytes."""
+"""Seconds for sending the last bytes to an end."""
 
 
 class Carriage:
@@ -49,7 +49,7 @@ class Carriage:
         self._ended = ended
         self._ends: dict[str, CarriedEnd] = {}
         self._finishing: set[str] = set()
-        """Ends to which FIN is to be sent behind what they were sent."""
+        """Ends to which FIN is sent once their pending bytes are written."""
         self._alarm: asyncio.TimerHandle | None = None
         self._alarmed_for = inf
         self._closing = False
@@ -62,7 +62,7 @@ class Carriage:
         self._do(self.session.opened(self._victim, self._address, self._events.time()))
 
     def interject(self, line: Line, said: Inject) -> None:
-        """Send something in addition to what was decided about a line."""
+        """Send bytes in addition to the decision about a line."""
         if not self._over:
             self._do(self.session.interject(line, said, self._events.time()))
 
@@ -101,7 +101,7 @@ class Carriage:
         self._do(self.session.tick(self._events.time()))
 
     def _changed(self) -> None:
-        """From any thread: a pending decision may be made."""
+        """Called in any thread when a pending decision may be ready."""
         with suppress(RuntimeError):  # the loop is closed
             self._events.call_soon_threadsafe(self._tick_once)
 

@@ -1,4 +1,4 @@
-"""Asking a vector: its answer is put in order, a decision that is not made yet is kept, and a mistake is blamed."""
+"""Asking a vector: its answer is normalised, a pending decision is kept, an exception becomes `VectorFailed`."""
 
 import time
 from collections import deque
@@ -16,14 +16,14 @@ from labkit.errors import LabError, VectorFailed
 Event = Opening | Line | Record
 
 _REMEMBERED = 100
-"""Lines and records of the past that a vector is shown."""
+"""How many earlier lines or records a vector is shown."""
 _SHOWN = 4096
-"""Bytes of each of them."""
+"""How many bytes of each of them."""
 _ASKED = {Opening: "on_open", Line: "on_line", Record: "on_record"}
 
 
 class Consultation:
-    """The vector of one session. What it changes goes to `keep`, with the time of `clock`: nanoseconds since 1970."""
+    """The vector of one session. `keep` is called with each change; `clock` returns nanoseconds since 1970."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class Consultation:
     ) -> None:
         self.sees_records = type(vector).on_record is not Vector.on_record
         self.pending: Later | None = None
-        """The decision that is waited for."""
+        """The pending decision."""
         self._vector = vector
         self._number = number
         self._opening = opening
@@ -47,12 +47,12 @@ class Consultation:
         self._then: Callable[[Decision], None]
 
     def line(self, phrase: Phrase, inside: bool) -> Line:
-        """A phrase as the vector is shown it."""
+        """A phrase in the form that a vector gets."""
         opening = self._opening
         return Line(*phrase, inside, opening.dialect, opening.port, tuple(self._lines), self._number)
 
     def record(self, sender: str, kind: int, data: bytes) -> Record:
-        """A TLS record as the vector is shown it."""
+        """A TLS record in the form that a vector gets."""
         return Record(sender, kind, data, self._opening.dialect, tuple(self._records))
 
     def ask(self, event: Event, then: Callable[[Decision], None]) -> None:
@@ -68,7 +68,7 @@ class Consultation:
         self._decided(chosen)
 
     def settled(self, now: float) -> Step | None:
-        """What is to be done when the pending decision is made; None while it is not. `now` is in seconds of
+        """The step that carries out the pending decision; None while it is pending. `now` is in seconds of
         `time.monotonic`. Raises `VectorFailed`."""
         with self._blamed():
             actions = self.pending.settled(now)
@@ -79,13 +79,13 @@ class Consultation:
         return partial(self._decided, chosen)
 
     def cancel(self) -> None:
-        """No decision is needed any more."""
+        """Drop the pending decision."""
         if self.pending is not None:
             self.pending.cancel()
             self.pending = None
 
     def note(self, event: Event, chosen: Decision) -> None:
-        """Keep what is changed by a decision."""
+        """Report what a decision changes to `keep`."""
         if chosen.edits:
             self._keep(edit(self._number, self._clock(), event, chosen))
 
@@ -101,7 +101,7 @@ class Consultation:
 
     @contextmanager
     def _blamed(self) -> Iterator[None]:
-        """Turn a mistake in the vector into `VectorFailed`."""
+        """Turn an exception of the vector into `VectorFailed`."""
         try:
             yield
         except Exception as error:

@@ -1,4 +1,4 @@
-"""What an attacker changed: one record for each thing that did not pass as it came, shown as a sentence."""
+"""What an attacker changed: one record for each line, record or connection that did not pass unchanged."""
 
 from difflib import SequenceMatcher
 from typing import NamedTuple
@@ -18,26 +18,26 @@ class Edit(NamedTuple):
     time: int
     """Nanoseconds since 1970 (UTC)."""
     sender: str
-    """Who had said it: `CLIENT` or `SERVER`."""
+    """Which end had sent it: `CLIENT` or `SERVER`."""
     title: str
     """What it was: ``EHLO``, ``250``, ``TLS record``, ``connection``."""
     before: bytes
-    """As it came."""
+    """Its bytes as they came."""
     after: bytes
-    """What went on in its place, with what was added for that end."""
+    """The bytes that were forwarded in its place, with those that were added for that end."""
     back: bytes
-    """What was said to the sender."""
+    """The bytes that were sent back to the sender."""
     also: tuple[str, ...]
-    """What else was done, in words."""
+    """What else was done, as phrases of a sentence."""
 
     @property
     def removed(self) -> tuple[bytes, ...]:
-        """The lines that came and did not go on."""
+        """The lines that came and were not forwarded."""
         return _difference(self.before, self.after)
 
     @property
     def added(self) -> tuple[bytes, ...]:
-        """The lines that went on and had not come."""
+        """The lines that were forwarded and had not come."""
         return _difference(self.after, self.before)
 
     def __repr__(self) -> str:
@@ -106,7 +106,7 @@ _WORDS = {
 
 
 def _difference(one: bytes, other: bytes) -> tuple[bytes, ...]:
-    """The lines of one that the other does not have."""
+    """The lines of `one` that are not in `other`."""
     return _different(one.splitlines(keepends=True), other.splitlines(keepends=True))
 
 
@@ -122,7 +122,7 @@ def _words(one: bytes, other: bytes) -> tuple[tuple[bytes, ...], tuple[bytes, ..
 
 
 def _bytes_changed(before: bytes, after: bytes) -> list[str]:
-    """What was done with a record, in words."""
+    """What was done with a record, as phrases of a sentence."""
     if len(before) != len(after):
         return [f"{len(before):,} bytes became {len(after):,}"]
     at = [number for number, (one, other) in enumerate(zip(before, after, strict=True)) if one != other]

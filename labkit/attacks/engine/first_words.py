@@ -10,7 +10,7 @@ class FirstWords:
         self._unsaid: bytes | None = None
 
     def begin(self, data: bytes) -> None:
-        """Say these bytes when the server has greeted."""
+        """Send these bytes once the server has greeted."""
         self._unsaid, self.under_way = data, True
 
     def next_to_send(self) -> bytes | None:
@@ -20,5 +20,5 @@ class FirstWords:
         return said
 
     def forget(self) -> None:
-        """Send nothing, and wait for nothing."""
+        """Cancel what is under way."""
         self._unsaid, self.under_way = None, False

@@ -28,13 +28,13 @@ from labkit.trust.certificates import SERVER_NAME, Authority
 
 ATTACKER = "mallory"
 SETTLE = 1.0
-"""Seconds without a word in any conversation, after which `close` waits no longer for those that have not ended."""
+"""Seconds without a byte in any session, after which `close` no longer waits for those that are open."""
 _PATIENCE = 10
-"""How often `close` waits for so long while they go on."""
+"""How many times `close` waits `SETTLE` seconds while bytes still cross."""
 _AT_ONCE = 256
-"""Victims that are served at once; more are sent away."""
+"""Victims that are served at the same time; further ones are disconnected."""
 _ACCEPTED = 4
-"""Victims that are accepted before those that are here already get their turn."""
+"""Victims that are accepted in a row before open sessions get their turn."""
 _SESSIONS_KEPT = 1000
 _EDITS_KEPT = 10_000
 
@@ -47,11 +47,11 @@ class Target(NamedTuple):
     port: int
     """Its nominal port, host order."""
     dialect: Dialect | None
-    """What it speaks; what is said in no dialect passes unread."""
+    """What it speaks; None passes everything unread."""
     implicit: bool
     """Whether TLS comes before the first byte."""
     name: str = SERVER_NAME
-    """The name that its certificate is for."""
+    """The name in its certificate."""
 
 
 class Doorway(NamedTuple):
@@ -59,7 +59,7 @@ class Doorway(NamedTuple):
 
     opening: Opening
     called: str
-    """What the network calls the server that a victim connects to here."""
+    """The host name of the server that victims connect to here."""
     address: Address
     """Where a tool connects: (IP address, real port)."""
     socket: socket.socket
@@ -125,14 +125,14 @@ class Interceptor:
         raise LabError(f"Port {port} is not attacked: only {attacked}.")
 
     def interject(self, line: Line, said: Inject) -> None:
-        """Say something to an end of the session in which this line came, more than what was decided about the line.
+        """Send bytes to an end of the session in which this line came, in addition to the decision about the line.
 
-        Nothing is said where that session is over.
+        Has no effect if that session is over.
         """
         self._do(partial(self._interject, line, said))
 
     def close(self) -> None:
-        """Step out of the path; conversations that go on have time to end. A second call does nothing."""
+        """Leave the path; open sessions get time to end. A second call does nothing."""
         if self._closed:
             return
         self._closed = True
@@ -150,7 +150,7 @@ class Interceptor:
         self.close()
 
     def _drain(self) -> None:
-        """Wait until every session has ended, or nothing is said any more."""
+        """Wait until every session has ended or is silent."""
         said = self._said
         for _ in range(_PATIENCE):
             if self._idle.wait(SETTLE):
@@ -223,7 +223,7 @@ class Interceptor:
 
 
 def _open(stack: ExitStack, network: Network, vector: Vector, targets: list[Target], attacker: str) -> list[Doorway]:
-    """Stand in the path to each target, or where the vector says that victims of the first one come in."""
+    """The doorways: on the path to each target, or the vector's `facade` or `lure` for the first target."""
     if not targets:
         raise LabError("There is nothing to attack: start a server first, for example with lab.smtp().")
     for target in targets:

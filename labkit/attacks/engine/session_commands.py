@@ -1,4 +1,4 @@
-"""What a session wants to be done with its two connections: small records, carried out by `carriage`."""
+"""What a session's two connections are to do: small records, carried out by `carriage`."""
 
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ class Send(NamedTuple):
 
 
 class Finish(NamedTuple):
-    """Send no more to one end, behind what it was sent (FIN)."""
+    """Send FIN to one end once its pending bytes are written."""
 
     end: str
 
@@ -30,11 +30,11 @@ class Await(NamedTuple):
 
 
 class HangUp(NamedTuple):
-    """Close both connections, behind what was sent; the session is over."""
+    """Close both connections once their pending bytes are written; the session is over."""
 
 
 class Reset(NamedTuple):
-    """Break both connections off (RST), behind what they take at once; the session is over."""
+    """Reset both connections (RST), after writing what they accept without waiting; the session is over."""
 
 
 Command = Connect | Send | Finish | Await | HangUp | Reset

@@ -1,4 +1,4 @@
-"""How far a session is: whether it acts now, is ending or is over, and when it ends if nothing happens."""
+"""The state of a session: whether it acts, is ending or is over, and its time limit."""
 
 from collections.abc import Callable
 
@@ -20,19 +20,19 @@ class SessionState:
 
     def __init__(self, agenda: Agenda, cancel: Callable[[], None]) -> None:
         self.paused = True
-        """Nothing is done: no victim has come yet, the server is not reached yet, a `Delay` lasts, or all is over."""
+        """Whether no step is done: before the victim or the server is connected, during a `Delay`, or at the end."""
         self.ending = False
         """FIN was sent to both ends."""
         self.problem = ""
-        """What ended the session before its time, in a sentence; empty for nothing."""
+        """What ended the session early, in a sentence; empty otherwise."""
         self.commands: list[Command] = []
-        """Commands that are not handed over yet."""
+        """Commands that were not returned yet."""
         self._over = False
         self._agenda = agenda
         self._cancel = cancel
 
     def pause(self, seconds: float) -> None:
-        """Do nothing for so many seconds."""
+        """Do no step for `seconds`."""
         self.paused = True
         self._agenda.wait(seconds, self.resume)
 
@@ -42,12 +42,12 @@ class SessionState:
         self._agenda.wait(IDLE_LIMIT, self.hang_up)
 
     def restart_idle_limit(self) -> None:
-        """Count the time limit for an idle session from now, if it is the limit that runs."""
+        """Restart `IDLE_LIMIT` from now, unless another time limit is running."""
         if self._agenda.waits_for(self.hang_up) and not self.ending:
             self._agenda.wait(IDLE_LIMIT, self.hang_up)
 
     def end(self) -> None:
-        """Do nothing more but read for a moment, then hang up."""
+        """Do no further step, read for `_LINGER` seconds, then hang up."""
         self._cancel()
         self.paused, self.ending = False, True
         self._agenda.wait(_LINGER, self.hang_up)

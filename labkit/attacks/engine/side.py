@@ -1,4 +1,4 @@
-"""One end of an intercepted conversation, as the attacker has it: her TLS with it, and what was said there.
+"""The attacker's side towards one end of an intercepted conversation: her TLS with it, and what crossed there.
 
 Bytes in, bytes out, and a record of both; what they are to become is decided in `victim_session`.
 """
@@ -24,7 +24,7 @@ class Leg:
     """What crossed one of the two connections of a session."""
 
     wire: Conversation
-    """As it crossed the wire."""
+    """The bytes on the wire."""
     inside: Conversation
     """What the attacker read and wrote inside the TLS that she has taken over; without chunks where there was none."""
     events: Iterator[tuple[int, int]] = field(repr=False)
@@ -82,11 +82,11 @@ class Side:
         self._put(self.tls.wire())
 
     def follow(self, sender: str, data: bytes) -> list[Phrase]:
-        """Let the reader read what was said on this leg; gives the phrases of this end, not those of the attacker."""
+        """Feed the reader with bytes of this leg. Returns the phrases of this end, without the attacker's own."""
         return [phrase for phrase in self.reader.feed(sender, data) if phrase.sender == self.end]
 
     def start_tls(self, context: ssl.SSLContext, early: bytes, reader: Reader | None) -> bytes:
-        """Terminate this end's TLS; `early` is what it has sent of it. Gives what it said inside.
+        """Terminate this end's TLS; `early` are its TLS bytes so far. Returns the text inside them.
 
         `reader` follows what is said inside. Raises `ssl.SSLError`.
         """
@@ -112,7 +112,7 @@ class Side:
         self._outgoing.clear()
 
     def outgoing(self) -> bytes:
-        """Hand over the bytes that are to be sent to the end."""
+        """Return the bytes to send to the end, and forget them."""
         data = bytes(self._outgoing)
         self._outgoing.clear()
         return data
@@ -135,7 +135,7 @@ class Side:
 
 
 class Sides(list[Side]):
-    """Those of one session: the one that faces the victim and, once the server is reached, the one that faces it."""
+    """The sides of one session: towards the victim and, once the server is reached, towards the server."""
 
     @property
     def legs(self) -> tuple[Leg, ...]:
@@ -144,7 +144,7 @@ class Sides(list[Side]):
 
     @property
     def finished(self) -> bool:
-        """Whether neither end will say more."""
+        """Whether both ends have finished."""
         return all(side.finished for side in self)
 
     def facing(self, end: str) -> Side:

@@ -1,13 +1,13 @@
 """One victim's conversation through the attacker, without sockets, threads and clocks of its own.
 
-What happened goes in: a victim came, the server was reached, an end said bytes, ended or was lost, time passed. What is
-to be done comes out: `session_commands`. Between them stands the vector: whole phrases and TLS records are shown to it,
-what it decides is carried out, and bytes that it lets pass go on as they came. No attack is known here by name.
+Its input is what happened: a victim connected, the server was reached, an end sent bytes, ended or was lost, time
+passed. Its output is what to do: `session_commands`. The vector stands between them: it is shown whole phrases and TLS
+records, its decisions are carried out, and what it lets pass is forwarded unchanged. No attack is named here.
 
     opened → on_open → Connect → connected → [Begin: speak to the server first] → carry ⇄ held → ending → over
 
-Two rules. One thing is done at a time: while a decision is pending (`Later`) or a `Delay` lasts, nothing else of the
-session is done and no end is read, so that order is kept. And every state has an end in time, `wake_at`.
+Two rules. Steps are done one at a time: while a decision is pending (`Later`) or a `Delay` lasts, no other step of the
+session is done and no end is read, so that order is kept. And every state has a time limit, `wake_at`.
 """
 
 import itertools
@@ -45,11 +45,11 @@ from labkit.dialects.base import CLIENT, OTHER, SERVER, Phrase
 from labkit.errors import LabError, VectorFailed
 
 CONNECT_LIMIT = 5.0
-"""Seconds for the connection to the real server, and for each answer of its that `Begin` waits for."""
+"""Seconds for connecting to the real server, and for each of its answers that `Begin` waits for."""
 _BROKEN_OFF = "the attacker broke the connection off"
 _NO_ANSWER = "the server gave no answer"
 _AT_ONCE = (Delay, TakeOverTLS, Begin)
-"""What can be done before anything was said."""
+"""The actions of `on_open` that are carried out before the server is connected."""
 
 
 class VictimSession:
@@ -72,7 +72,7 @@ class VictimSession:
         """Which of the attacker's sessions, from 1."""
         self.opening = opening
         self.failure: VectorFailed | None = None
-        """The mistake in the vector that ended it."""
+        """The exception of the vector that ended it."""
         self.over = threading.Event()
         """Set when both connections are closed."""
         self._vector = Consultation(vector, number, opening, keep, clock)
@@ -100,7 +100,7 @@ class VictimSession:
         return self._vector.pending.until if self._vector.pending else self._agenda.wake_at
 
     def wants(self, end: str) -> bool:
-        """Whether bytes of this end are wanted now."""
+        """Whether to read from this end now."""
         if self._state.paused or self._vector.pending or self._agenda.holds(end):
             return False
         waits = end == CLIENT and self._first_words.under_way
@@ -137,7 +137,7 @@ class VictimSession:
         return self._go(now)
 
     def lost(self, end: str, problem: str, now: float) -> list[Command]:
-        """An end has broken the connection off. What a victim said before still reaches the server."""
+        """An end has reset the connection. What a victim sent before still reaches the server."""
         if end == SERVER or len(self._sides) == 1:
             self._state.break_off(problem)
         else:
@@ -153,7 +153,7 @@ class VictimSession:
         return self._go(now)
 
     def interject(self, line: Line, said: Inject, now: float) -> list[Command]:
-        """Say something more than what was decided about a line; when all is over, nothing is said."""
+        """Send bytes in addition to the decision about a line; without effect once the session is over."""
         if self._state.ending or len(self._sides) < 2:
             return []
         self._vector.note(line, Decision((said,)))
@@ -205,7 +205,7 @@ class VictimSession:
 
     @property
     def _done(self) -> bool:
-        """Whether both ends have said all, and all of it was dealt with."""
+        """Whether both ends have finished and no step is left."""
         left = self._vector.pending or self._agenda.steps or self._agenda.waiting
         whole = self._state.ending or len(self._sides) == 2
         return not (self._state.paused or left) and whole and self._sides.finished
@@ -250,7 +250,7 @@ class VictimSession:
             self._finish(side)
 
     def _cancel(self) -> None:
-        """Drop everything that is still to be done."""
+        """Drop every pending step."""
         self._first_words.forget()
         self._vector.cancel()
         self._agenda.clear()
@@ -293,7 +293,7 @@ class VictimSession:
         self._agenda.waiting.append(partial(self._finish, self._sides.other(side)))
 
     def _finish(self, side: Side) -> None:
-        """Send FIN to an end, behind what it was sent."""
+        """Send FIN to an end once its pending bytes are written."""
         side.finish()
         self._state.commands.append(Finish(side.end))
 
@@ -317,7 +317,7 @@ class VictimSession:
             self._agenda.steps.append(partial(self._read_anew, side))
 
     def _read_anew(self, side: Side) -> None:
-        """The reader must not wait for an answer to a command that was not passed on: start a new one."""
+        """Replace the reader, which would wait for the answer to a command that was not forwarded."""
         if side.reader is not None and side.reader.waits:
             more = side.reader.rest(CLIENT)
             side.reader = self.opening.dialect.reader()

@@ -50,7 +50,7 @@ class ClearToVictim(Vector):
 
 
 def _offered(line: Line) -> bool:
-    """Whether TLS is offered in this line or, where the reply itself comes behind the list, in the one before it."""
+    """Whether TLS is offered in this line or, where the reply itself comes after the list, in the one before it."""
     return any(line.dialect.token in (speech.capabilities(one) or ()) for one in (line, *line.earlier[-1:]))
 
 

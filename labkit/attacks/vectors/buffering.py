@@ -18,7 +18,7 @@ _KEEPS_BUFFER = {"quirks": ("keeps the buffer",)}
 
 
 class CommandInjection(Vector):
-    """Puts a command behind STARTTLS, in the same segment: a server that keeps its buffer runs it inside TLS."""
+    """Puts a command after STARTTLS, in the same segment: a server that keeps its buffer runs it inside TLS."""
 
     id = "B1"
     source = "CVE-2011-0411 (Postfix), CVE-2024-34083 (aiosmtpd)"
@@ -34,7 +34,7 @@ class CommandInjection(Vector):
 
 
 class ResponseInjection(Vector):
-    """Puts an answer behind the go-ahead: a client that keeps its buffer believes it came inside TLS."""
+    """Puts an answer after the go-ahead: a client that keeps its buffer believes it came inside TLS."""
 
     id = "B2"
     source = "CVE-2020-14954 (Mutt), CVE-2021-22947 (curl)"
@@ -53,7 +53,7 @@ class ResponseInjection(Vector):
 
 
 class StealByInjection(Vector):
-    """Logs in as the attacker and begins a message, all behind STARTTLS: what the victim then says inside TLS, with its
+    """Logs in as the attacker and begins a message, all after STARTTLS: what the victim then says inside TLS, with its
     password, becomes that message, and lies in the attacker's mailbox.
 
     In SMTP each injected command earns just the reply that the victim waits for. In IMAP the size of the message has to

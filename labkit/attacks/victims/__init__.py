@@ -45,7 +45,7 @@ class Victim:
 
     @property
     def code(self) -> str:
-        """Its habit as it is written, in Python."""
+        """The source code of its habit."""
         return inspect.getsource(self.habit)
 
     def run(self, scene: Scene) -> Report:

@@ -5,7 +5,7 @@ from contextlib import suppress
 from labkit.attacks.victims.programs import Program
 
 _PAGE = 0.5
-"""Seconds for a page; a mail server does not close the connection behind it."""
+"""Seconds for a page; a mail server does not close the connection after it."""
 
 
 def browses(program: Program) -> None:

@@ -12,7 +12,7 @@ class KeptBuffer:
     def __init__(self, client: Any) -> None:
         self._client = client
         self.held = b""
-        """What was read from the socket and not handed out yet."""
+        """Bytes that were read from the socket and not returned yet."""
 
     def readline(self, limit: int = -1) -> bytes:
         while b"\n" not in self.held and (data := self._client.sock.recv(4096)):
@@ -26,7 +26,7 @@ class KeptBuffer:
         return taken
 
     def close(self) -> None:
-        """It holds nothing that has to be closed."""
+        """Does nothing: the socket belongs to the client."""
 
 
 class KeepingFile:

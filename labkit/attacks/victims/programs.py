@@ -18,7 +18,7 @@ from labkit.trust.certificates import DOMAIN, SERVER_NAME
 
 LOGIN = ("alice", "hunter2")
 TEXT = "The PIN is 4921."
-"""What a victim has to lose."""
+"""The text of the victim's mail: the secret that an attack may leak."""
 MAIL = f"From: alice@{DOMAIN}\r\nTo: bob@{DOMAIN}\r\nSubject: secret\r\n\r\n{TEXT}\r\n"
 
 
@@ -65,13 +65,13 @@ class Program(ABC):
     """A mail client that one victim runs."""
 
     kind: ClassVar[Callable[["Program", int], Any]]
-    """The library's client, by program and nominal port."""
+    """(program, nominal port) -> a new client of the library."""
     errors: ClassVar[tuple[type[Exception], ...]]
-    """What the library raises when the server, or TLS, is not as it should be."""
+    """What the library raises when the server refuses something, or TLS fails."""
     implicit: ClassVar[bool] = True
     """Whether its protocol has implicit TLS."""
     variant: ClassVar[str] = ""
-    """How it differs from the library as it is, in a word; empty where it does not."""
+    """One word for how it differs from the unchanged library; empty if it does not."""
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
@@ -113,7 +113,7 @@ class Program(ABC):
         return sock
 
     def _hang_up(self) -> None:
-        """Close the connection, in any state that the library has left it in."""
+        """Close the connection, whatever state the library left it in."""
         if self._line is not None:
             with suppress(OSError), self._line:
                 self._line.shutdown(socket.SHUT_RDWR)

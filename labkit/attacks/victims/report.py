@@ -1,4 +1,4 @@
-"""What a victim's own program says of its attempt: whether it is done, what its user reads, what it believes."""
+"""What a victim's program reports on its attempt: whether it is done, what its user reads, what it believes."""
 
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ class Report(NamedTuple):
     unless known, of all."""
 
     hurried: bool = False
-    """Whether its time ran out while it, or what it waited for, was still at work."""
+    """Whether its time limit ended while it, or what it waited for, was still at work."""
 
     @classmethod
     def of(cls, outcome: Outcome) -> "Report":

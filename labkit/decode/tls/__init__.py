@@ -1,4 +1,4 @@
-"""TLS as it crosses the wire: records, messages with every byte named, and decryption with the session's secrets."""
+"""TLS on the wire: records, messages with every byte named, and decryption with the session's secrets."""
 
 from labkit.decode.tls.records import starts
 from labkit.decode.tls.stream import Message, Stream

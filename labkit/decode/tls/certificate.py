@@ -1,7 +1,7 @@
-"""An X.509 certificate as fields: whose it is, who vouches for it, how long, and for which names.
+"""An X.509 certificate as fields: subject, issuer, validity, names.
 
-RFC 5280 §4.1, in DER (ITU-T X.690): every element is a tag, a length and a content. Whether a certificate is good for
-anything is not asked here.
+RFC 5280 §4.1, in DER (ITU-T X.690): every element is a tag, a length and a content. Certificates are not verified
+here.
 """
 
 from collections.abc import Callable
@@ -233,7 +233,7 @@ def _extension_list(cursor: FieldCursor) -> str:
             names.append(value)
         return kind
 
-    _element(cursor, "list", every(entry, 40), "One behind the other.")
+    _element(cursor, "list", every(entry, 40), "One after the other.")
     return ", ".join(names) or "no name"
 
 
@@ -251,7 +251,7 @@ def _extension(cursor: FieldCursor) -> str:
 
 
 def _alternative_names(cursor: FieldCursor) -> str:
-    return _element(cursor, "names", every(_alternative_name, 8), "One behind the other.")
+    return _element(cursor, "names", every(_alternative_name, 8), "One after the other.")
 
 
 def _alternative_name(cursor: FieldCursor) -> str:

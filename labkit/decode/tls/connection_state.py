@@ -1,4 +1,4 @@
-"""What the handshake of a TLS session settles: version, cipher suite, and the keys that are in use at each record.
+"""What the handshake of a TLS session decides: version, cipher suite, and the keys for each record.
 
 RFC 8446 (TLS 1.3) and RFC 5246 (TLS 1.2), which calls it the connection state (§6.1). Which secret the keys are made of
 is `older`, how a record is opened `protection` and `macs`; records are read by `stream`.
@@ -23,7 +23,7 @@ TLS13 = "TLS 1.3"
 (_CLIENT_HELLO, _SERVER_HELLO, _TICKET, _END_OF_EARLY_DATA) = (1, 2, 4, 5)
 (_SERVER_HELLO_DONE, _CLIENT_KEY_EXCHANGE, _FINISHED, _KEY_UPDATE) = (14, 16, 20, 24)
 _TICKET_START = 4 + 4 + 2
-"""Of a NewSessionTicket: behind header, lifetime, and length (RFC 5077 §3.3)."""
+"""Of a NewSessionTicket: after header, lifetime, and length (RFC 5077 §3.3)."""
 _FIRST_DRAFT_WITH_HEADER = 25
 """Of TLS 1.3: from this draft on, the header of a record is authenticated."""
 
@@ -58,7 +58,7 @@ class ConnectionState:
     # ---- what handshake messages change
 
     def _heard(self, side: Direction, data: bytes) -> None:
-        """Take a handshake message with its header."""
+        """Take a handshake message, header included."""
         self.older.heard(data)
         if react := _REACTIONS.get((side.sender, data[0])):
             react(self, side, data)
@@ -107,7 +107,7 @@ class ConnectionState:
 
     @property
     def _compression(self) -> str:
-        """How records are compressed; empty where they are not."""
+        """The name of the compression; empty for none."""
         method = self._server_hello.compression if self._server_hello and not self._tls13 else 0
         return COMPRESSIONS.get(method, f"method {method}") if method else ""
 
@@ -115,7 +115,7 @@ class ConnectionState:
         self._full_handshake = True
 
     def _change_cipher(self, side: Direction) -> None:
-        """RFC 5246 §7.1; in TLS 1.3 it means nothing (RFC 8446 §5)."""
+        """Change to new keys (RFC 5246 §7.1); in TLS 1.3 the message has no effect (RFC 8446 §5)."""
         if self._tls13:
             return
         side.changed = side.finishing = True
@@ -138,7 +138,7 @@ class ConnectionState:
     # ---- which keys
 
     def _open_first(self, side: Direction, header: bytes, body: bytes) -> tuple[int, bytes] | None:
-        """Open the first record under new keys; those after it are opened by `side.opener`."""
+        """Decrypt the first record under new keys; `side.opener` decrypts the following ones."""
         if side.sealed:
             return None
         if side.epoch == EARLY:
@@ -153,13 +153,13 @@ class ConnectionState:
         return opened
 
     def _skips_handshake(self, side: Direction) -> bool:
-        """Whether the log has the secret behind the handshake, and not the one of the handshake."""
+        """Whether the log has the secret after the handshake, and not the one of the handshake."""
         _, handshake, application = LABELS[side.sender]
         lacks = self._tls13 and side.epoch != APPLICATION and not self._secret(handshake)
         return lacks and bool(self._secret(application)) and self._encrypts and not self._obstacle()
 
     def _open_behind_handshake(self, side: Direction, header: bytes, body: bytes) -> tuple[int, bytes] | None:
-        """Open the first record behind the handshake; nothing else tells in clear where the handshake ends."""
+        """Open the first record after the handshake; no clear text shows where the handshake ends."""
         _, handshake, application = LABELS[side.sender]
         opener = self._opener13(cipher_of(self._server_hello.suite), self._secret(application))
         opened = opener.open(header, body)
@@ -171,7 +171,7 @@ class ConnectionState:
         return opened
 
     def _open_early(self, side: Direction, header: bytes, body: bytes) -> tuple[int, bytes] | None:
-        """Early data, or what follows it: a server that refuses it never says so in clear (RFC 8446 §4.2.10)."""
+        """Decrypt early data, or the record after it: a server does not refuse it in clear text (RFC 8446 §4.2.10)."""
         for opener in side.early or self._early_openers():
             if opened := opener.open(header, body):
                 side.early = [opener]
@@ -190,7 +190,7 @@ class ConnectionState:
         return None
 
     def _early_openers(self) -> list[Opener13]:
-        """What may open early data: its cipher suite is the ticket's, which is one of those that the client offers."""
+        """Openers that may fit early data: its cipher suite is the ticket's, one of those that the client offers."""
         label = LABELS[CLIENT][EARLY]
         secret = self._secret(label)
         if not secret:
@@ -226,7 +226,7 @@ class ConnectionState:
         return Inflating(opener) if self._compression else opener
 
     def _open_with(self, side: Direction, label: str) -> None:
-        """Open what follows with this secret of TLS 1.3."""
+        """Decrypt what follows with this secret of TLS 1.3."""
         if secret := self._secret(label):
             side.opener = self._opener13(cipher_of(self._server_hello.suite), secret)
         else:
@@ -248,10 +248,10 @@ class ConnectionState:
     def _secret(self, label: str) -> bytes:
         return self._secrets.get(self._client_random, {}).get(label, b"")
 
-    # ---- why not
+    # ---- why a record cannot be decrypted
 
     def _obstacle(self) -> str:
-        """Why no record at all can be opened; empty when nothing stands against it."""
+        """Why no record can be decrypted; empty if some can."""
         if self._client_hello is None:
             return problems.no_hello("ClientHello")
         if self._server_hello is None:
@@ -292,4 +292,4 @@ _REACTIONS: dict[tuple[str, int], Callable[[ConnectionState, Direction, bytes], 
     (CLIENT, _KEY_UPDATE): ConnectionState._update_key,
     (SERVER, _KEY_UPDATE): ConnectionState._update_key,
 }
-"""What a handshake message changes, by its sender and type."""
+"""(sender, type of a handshake message) -> what it changes."""

@@ -22,7 +22,7 @@ class Short(Exception):
 
 
 class Setting(NamedTuple):
-    """What decides how a message is laid out, besides its own bytes."""
+    """The context that decides the layout of a message, besides its own bytes."""
 
     title: str
     """The message: ``ServerHello``."""
@@ -96,7 +96,7 @@ class FieldCursor:
         return value
 
     def opaque(self, name: str, size: int, meaning: str, show: Callable[[bytes], str] = shown_bytes) -> str:
-        """Name some bytes and return how they are shown; no bytes are no field. Raises `Short`."""
+        """Name some bytes and return how they are shown; a `size` of 0 makes no field. Raises `Short`."""
         value = show(self.peek(size)) if size else ""
         if size:
             self._add(name, size, value, meaning)
@@ -150,7 +150,7 @@ def opaque(name: str, meaning: str, show: Callable[[bytes], str] = shown_bytes) 
 
 
 def every(item: Layout, most: int = 3) -> Layout:
-    """The same layout again and again to the end; shown as a list of at most so many values."""
+    """The same layout repeated to the end; shown as a list of at most `most` values."""
 
     def layout(cursor: FieldCursor) -> str:
         values: list[str] = []
@@ -163,7 +163,7 @@ def every(item: Layout, most: int = 3) -> Layout:
 
 
 def numbers(name: str, size: int, meaning: str, names: Mapping[int, str]) -> Layout:
-    """Numbers that have names, one behind the other."""
+    """Numbers that have names, one after the other."""
     show = named(names, size)
 
     def item(cursor: FieldCursor) -> str:
@@ -184,5 +184,5 @@ def number(name: str, size: int, meaning: str, show: Callable[[int], str] = str)
 
 
 def nothing(_: FieldCursor) -> str:
-    """No bytes: that it is there says everything."""
+    """No bytes: the presence of the field is its meaning."""
     return "empty"

@@ -1,4 +1,4 @@
-"""One direction of a TLS session: its records, the keys that they are under now, and its unfinished handshake message.
+"""One direction of a TLS session: its records, its present keys, and its incomplete handshake message.
 
 Plain state with no decisions; those are made in `connection_state`, which sees both directions.
 """
@@ -10,7 +10,7 @@ from labkit.decode.tls.records import Cutter
 from labkit.decode.tls.registry import HANDSHAKES
 
 LARGEST_UNKNOWN = 256 << 10
-"""Bytes of a handshake message of an unknown type that are waited for; one that has a name may have 16 MiB."""
+"""The most bytes of a handshake message of unknown type; one of a known type may have 16 MiB."""
 
 EARLY, HANDSHAKE, APPLICATION = range(3)
 LABELS = {
@@ -21,7 +21,7 @@ LABELS = {
 
 
 class Direction:
-    """What one side sends."""
+    """The state of one side's records."""
 
     __slots__ = (
         "changed",
@@ -50,18 +50,18 @@ class Direction:
         """Whether its ChangeCipherSpec was the last record, so that Finished comes next (RFC 5246 §7.1)."""
         self.epoch = HANDSHAKE
         self.opener: Opener | None = None
-        """What opens the next protected record; None until one comes."""
+        """Decrypts the next protected record; None before the first one."""
         self.early: list[Opener13] = []
-        """What opened early data."""
+        """Decrypted the early data."""
         self.opened = 0
         """Protected records opened so far."""
         self.sealed = ""
-        """Why nothing more can be opened, in a sentence; empty while it can."""
+        """Why nothing more can be decrypted, in a sentence; empty while it can."""
         self.lost = False
-        """Whether bytes of it are missing."""
+        """Whether bytes of this direction are missing."""
         self.fragment = bytearray()
         self.garbled = False
-        """Whether its handshake messages can no longer be told apart."""
+        """Whether its handshake messages can no longer be separated."""
 
     def enter(self, epoch: int) -> None:
         """From the next protected record on, other keys are in use."""
@@ -69,7 +69,7 @@ class Direction:
         self.opener = None
 
     def messages(self, content: bytes) -> list[bytes]:
-        """The handshake messages that this content of a record completes; none any more once `garbled`."""
+        """The handshake messages that this content of a record completes; none once `garbled`."""
         if self.fragment or self.garbled:
             self.fragment += content
             content = self._whole()
@@ -87,7 +87,7 @@ class Direction:
         return found
 
     def _whole(self) -> bytes:
-        """The fragment, when a message in it is whole; else nothing, and it is kept."""
+        """The fragment if it holds a complete message; otherwise empty, and the fragment is kept."""
         size = 4 + int.from_bytes(self.fragment[1:4])
         if self.garbled or len(self.fragment) < 4:
             return b""
@@ -95,7 +95,7 @@ class Direction:
         return self.take_fragment() if len(self.fragment) >= size and not self.garbled else b""
 
     def take_fragment(self) -> bytes:
-        """Hand over the unfinished message and forget it."""
+        """Return the incomplete message and forget it."""
         fragment = bytes(self.fragment)
         self.fragment.clear()
         return fragment

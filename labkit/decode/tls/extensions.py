@@ -36,7 +36,7 @@ _SERVER_HELLO, _RETRY, _TICKET = "ServerHello", "HelloRetryRequest", "NewSession
 
 
 def extensions(cursor: FieldCursor) -> str:
-    """All extensions of a message, behind their common length."""
+    """All extensions of a message, after their common length."""
     meaning = "What the sides tell each other beyond the fixed fields (RFC 8446 §4.2)."
     return cursor.vector("extensions", 2, every(_extension, 40), meaning)
 

@@ -1,6 +1,6 @@
-"""What the two hellos settle about a session: version, cipher suite, randoms, server name (RFC 8446 §4.1).
+"""What the two hellos decide about a session: version, cipher suite, randoms, server name (RFC 8446 §4.1).
 
-A hello that is cut short gives what it has. Its bytes as fields with a sentence each are for `messages`.
+A hello that is cut short is read as far as it goes. Its bytes as fields with a sentence each are in `messages`.
 """
 
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ _SESSION_ID = 38
 
 
 class ClientHello(NamedTuple):
-    """What a ClientHello settles."""
+    """The fields of a ClientHello that decide something."""
 
     random: bytes
     server_name: str
@@ -40,18 +40,18 @@ class ClientHello(NamedTuple):
     ticket: bytes = b""
     """The ticket to resume with (RFC 5077 §3.2); empty without."""
     key_ages: tuple[int, ...] = ()
-    """The obfuscated age of each pre-shared key; 0 for one that is no ticket (RFC 8446 §4.2.11)."""
+    """The obfuscated age of each pre-shared key; 0 for a key that is not a ticket (RFC 8446 §4.2.11)."""
     outer: bool = False
     """Whether another ClientHello may be encrypted in this one (RFC 9849); the extension may also be a decoy."""
 
     @property
     def resumes(self) -> tuple[bytes, ...]:
-        """What may name an earlier session up to TLS 1.2."""
+        """The identifiers and tickets that may name an earlier session up to TLS 1.2."""
         return tuple(filter(None, (self.ticket, self.session)))
 
 
 class ServerHello(NamedTuple):
-    """What a ServerHello settles."""
+    """The fields of a ServerHello that decide something."""
 
     random: bytes
     version: int
@@ -61,7 +61,7 @@ class ServerHello(NamedTuple):
     session: bytes = b""
     """The identifier under which the session can be resumed up to TLS 1.2; empty without."""
     compression: int = 0
-    """How records are compressed; 0 where they are not."""
+    """The compression method; 0 for none."""
     encrypt_then_mac: bool = False
     """RFC 7366."""
     extended_master_secret: bool = False
@@ -90,7 +90,7 @@ def client_hello(data: bytes) -> ClientHello:
 
 
 def _key_ages(extension: bytes) -> Iterator[int]:
-    """The extension has the size of the list (2 bytes), and for each key its name behind a size, and its age."""
+    """The extension has the size of the list (2 bytes), and for each key its name after a size, and its age."""
     position, end = 2, min(2 + _number(extension, 0, 2), len(extension))
     while position < end:
         position += 2 + _number(extension, position, 2)

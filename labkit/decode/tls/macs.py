@@ -17,7 +17,7 @@ _LARGEST = 1 << 16
 
 
 class Opener(Protocol):
-    """What opens the records of one direction, in order."""
+    """Decrypts the records of one direction, in order."""
 
     def open(self, header: bytes, body: bytes) -> tuple[int, bytes] | None:
         """The content type and the content; None where key, order or bytes do not fit."""
@@ -46,7 +46,7 @@ def _algorithm(cipher: CipherSpec, key: bytes) -> Any:
 
 
 class MacOpener(ABC):
-    """What all of them do: number the records, and check their MAC."""
+    """The common part: numbers the records and checks their MAC."""
 
     def __init__(self, cipher: CipherSpec, keys: DirectionKeys, mac_length: int) -> None:
         self._hash = cipher.mac
@@ -63,10 +63,10 @@ class MacOpener(ABC):
 
     @abstractmethod
     def _content(self, header: bytes, body: bytes) -> bytes | None:
-        """What is in the record; None where its MAC or its padding does not fit."""
+        """The content of the record; None if its MAC or its padding does not fit."""
 
     def _checked(self, header: bytes, data: bytes) -> bytes | None:
-        """These bytes without the MAC at their end, when it fits."""
+        """These bytes without the MAC at their end; None if it does not fit."""
         end = len(data) - self._mac_length
         if end < 0:
             return None
@@ -134,7 +134,7 @@ class NullOpener:
 
 
 class NullOpener13:
-    """TLS 1.3 without encryption (RFC 9150 §6): the content's type stands behind it."""
+    """TLS 1.3 without encryption (RFC 9150 §6): the content's type stands after it."""
 
     def __init__(self, mac_length: int) -> None:
         self._mac_length = mac_length
@@ -166,7 +166,7 @@ class Inflating:
 def mac_opener(
     cipher: CipherSpec, keys: DirectionKeys, version: str, encrypt_then_mac: bool, mac_length: int
 ) -> MacOpener:
-    """What opens one direction of a suite with a MAC, in ``TLS 1.0`` to ``TLS 1.2``."""
+    """The opener of one direction of a suite with a MAC, in ``TLS 1.0`` to ``TLS 1.2``."""
     if cipher.way != BLOCK:
         return StreamOpener(cipher, keys, mac_length)
     make = EncryptThenMacOpener if encrypt_then_mac else BlockOpener

@@ -1,6 +1,6 @@
 """The master secret of a session up to TLS 1.2, wherever a key log has it, and the openers that are made of it.
 
-It stands in the log under the client random; or it is computed of a premaster secret (RFC 5246 §8.1, RFC 7627); or it
+It stands in the log under the client random; or it is computed from a premaster secret (RFC 5246 §8.1, RFC 7627); or it
 is that of the session that is resumed, by identifier (RFC 5246 §F.1.4) or by ticket (RFC 5077).
 """
 
@@ -18,7 +18,7 @@ _TRUNCATED = 10
 
 
 class OlderSecrets:
-    """What is known of the secrets of one session; `log` is a parsed key log."""
+    """The secrets of one session, as far as they are known; `log` is a parsed key log."""
 
     def __init__(self, log: Secrets) -> None:
         self.log = log
@@ -64,7 +64,7 @@ class OlderSecrets:
 
     @property
     def resumes(self) -> tuple[bytes, ...]:
-        """What may name the session that it resumes; empty where it resumes none."""
+        """The identifiers and tickets that may name the session that it resumes; empty if it resumes none."""
         return self.client_hello.resumes if self.client_hello and self.resumed else ()
 
     # ---- its secret
@@ -79,7 +79,7 @@ class OlderSecrets:
         return self.log.get(self._key, {}).get(RSA, b"")
 
     def _earlier(self) -> bytes:
-        """That of the session that is resumed."""
+        """The master secret of the session that is resumed."""
         return next((self.log[name][RESUMED] for name in self.resumes if RESUMED in self.log.get(name, ())), b"")
 
     def _computed(self, premaster: bytes) -> bytes:
@@ -105,7 +105,7 @@ _VERSION_12 = 0x0303
 
 
 def openers(version: str, session: OlderSecrets, master: bytes) -> list[Opener]:
-    """What opens the client's and the server's records of a session in ``TLS 1.0`` to ``TLS 1.2``."""
+    """The openers of the client's and the server's records of a session in ``TLS 1.0`` to ``TLS 1.2``."""
     server_hello, cipher = session.server_hello, cipher_of(session.server_hello.suite)
     mac_key = 0 if cipher.way == AEAD else cipher.tag
     iv = cipher.iv_length if cipher.way == AEAD or version == "TLS 1.0" else 0

@@ -6,6 +6,7 @@ own are `macs`. `cryptography` is loaded with the first key.
 
 from collections.abc import Callable
 from functools import cache
+from struct import Struct
 from typing import Any
 
 from labkit.decode.tls.ciphers import CipherSpec
@@ -50,8 +51,13 @@ class Opener13:
         return (inner[-1], inner[:-1]) if inner else None
 
     def updated(self) -> "Opener13":
-        """What opens the records after a KeyUpdate."""
+        """The opener of the records after a KeyUpdate."""
         return Opener13(self._cipher, next_secret(self._secret, self._cipher.hash_name), self._header_counts)
+
+
+_DATA = Struct(">Q3sH").pack
+"""What is authenticated with a record of TLS 1.2: its number, type and version, and the length of its content
+(RFC 5246 §6.2.3.3)."""
 
 
 class Opener12:
@@ -63,23 +69,19 @@ class Opener12:
         self._explicit = cipher.explicit
         self._overhead = cipher.explicit + cipher.tag
         self._iv = iv
+        self._mask = int.from_bytes(iv)
         self._sequence = 0
 
     def open(self, header: bytes, body: bytes) -> tuple[int, bytes] | None:
         """The content type and the content; None where key, order or bytes do not fit."""
-        length = len(body) - self._overhead
+        length, explicit = len(body) - self._overhead, self._explicit
         if length < 0:
             return None
-        data = b"".join((self._sequence.to_bytes(8), header[:3], length.to_bytes(2)))
+        # Its second part comes with the record (RFC 5288 §3), or the record's number is mixed in (RFC 7905 §2).
+        nonce = self._iv + body[:explicit] if explicit else (self._mask ^ self._sequence).to_bytes(12)
         try:
-            content = self._decrypt(self._nonce(body), body[self._explicit :], data)
+            content = self._decrypt(nonce, body[explicit:], _DATA(self._sequence, header, length))
         except self._failures:
             return None
         self._sequence += 1
         return header[0], content
-
-    def _nonce(self, body: bytes) -> bytes:
-        """Its second part comes with the record (RFC 5288 §3), or the record's number is mixed in (RFC 7905 §2)."""
-        if self._explicit:
-            return self._iv + body[: self._explicit]
-        return (int.from_bytes(self._iv) ^ self._sequence).to_bytes(len(self._iv))

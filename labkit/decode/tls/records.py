@@ -10,7 +10,7 @@ from labkit.decode.tls import ssl2
 
 CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE, APPLICATION_DATA, HEARTBEAT = range(20, 25)
 NOT_TLS, AFTER_GAP, SSL2 = -1, -2, -3
-"""The types of bytes that are no record: all behind a header that cannot be one, and what a gap left of a record; and
+"""The types of bytes that are no record: all after a header that cannot be one, and what a gap left of a record; and
 of a record of SSL 2.0, which has no type.
 """
 
@@ -20,7 +20,8 @@ LARGEST = (1 << 14) + 2048
 
 
 Record = tuple[int, bytes, bytes]
-"""Its type (see above), its header (five bytes; two or three in SSL 2.0; none where it is no record), its payload.
+"""Its type (see above), its header (five bytes; two or three in SSL 2.0; empty for bytes that are not a record), its
+payload.
 
 A bare tuple, because there are many and each lives for a moment.
 """
@@ -67,7 +68,7 @@ _FIRST_MESSAGES = frozenset((b"", *(bytes([kind]) for kind in (0, 1, 2, 4, 11, 1
 
 
 class Cutter:
-    """Takes the bytes of one direction, split anywhere, and gives whole records; holds at most one unfinished."""
+    """Takes the bytes of one direction, split anywhere, and returns whole records; holds at most one incomplete one."""
 
     def __init__(self) -> None:
         self._held = bytearray()
@@ -94,7 +95,7 @@ class Cutter:
         return held
 
     def feed(self, data: bytes) -> list[Record]:
-        """The records that these bytes complete. Never raises: what is no record comes out as such."""
+        """The records that these bytes complete. Never raises: bytes that are not a record have a type that says so."""
         if self._foreign or (self._lost and not _continues(data)):
             return [(NOT_TLS if self._foreign else AFTER_GAP, b"", bytes(data))] if data else []
         self._lost = False

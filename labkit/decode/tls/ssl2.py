@@ -31,7 +31,7 @@ _ENCRYPTED = {
     CLIENT: ("encrypted CLIENT-FINISHED",),
     SERVER: ("encrypted SERVER-VERIFY", "encrypted SERVER-FINISHED"),
 }
-"""What each side sends first under encryption; after that come data."""
+"""The first messages of each side under encryption; data follow."""
 _ERRORS = {1: "NO-CIPHER", 2: "NO-CERTIFICATE", 4: "BAD-CERTIFICATE", 6: "UNSUPPORTED-CERTIFICATE-TYPE"}
 _CERTIFICATE_TYPES = {1: "X.509"}
 _KINDS = {
@@ -52,7 +52,7 @@ HEADER = 2
 _SHORT = 0x80
 """The bit that says that the header has two bytes and there is no padding; else it has three."""
 _HIGHEST = 0x8F
-"""The first byte of a hello: two bytes of header, and less than 4 KiB behind them."""
+"""The first byte of a hello: two bytes of header, and less than 4 KiB after them."""
 _LENGTHS_AT = {_CLIENT_HELLO: 5, _SERVER_HELLO: 7}
 """Type of a hello -> where its three lengths begin, with its record's header of two bytes."""
 _FIXED = {_ERROR: 5, _CLIENT_HELLO: 11, _SERVER_HELLO: 13}
@@ -134,7 +134,7 @@ class Handshake:
         """`VERSION` once the server has answered in it."""
         self.cipher = ""
         self.hello: ClientHello | None = None
-        """What the CLIENT-HELLO settles for a newer handshake that goes on from it."""
+        """The CLIENT-HELLO as a ClientHello, for a handshake that continues in TLS (RFC 5246 §E.2)."""
         self._protected = False
         self._seen = {CLIENT: 0, SERVER: 0}
         """Encrypted messages so far."""

@@ -180,7 +180,7 @@ class Stream(ConnectionState):
     def _repeats_hello(self, side: Direction, content: bytes) -> bool:
         """Whether it is the answer to a HelloRetryRequest that was not captured (RFC 8446 §4.1.2).
 
-        A client sends it in clear behind a ChangeCipherSpec without meaning (§D.4).
+        A client sends it in clear text, after a ChangeCipherSpec that has no effect (§D.4).
         """
         first = self._client_hello
         whole = content[:1] == b"\1" and int.from_bytes(content[1:4]) + 4 == len(content)
@@ -271,6 +271,6 @@ _LEAST_SEALED, _MOST_SEALED = 32, 96
 
 
 def _is_without_certificate(message: bytes, tls13: bool) -> bool:
-    """Whether a Certificate message has an empty list, behind the context that it has in TLS 1.3 (RFC 8446 §4.4.2)."""
+    """Whether a Certificate message has an empty list, after the context that it has in TLS 1.3 (RFC 8446 §4.4.2)."""
     start = _MESSAGE_HEADER + (1 + message[_MESSAGE_HEADER] if tls13 and len(message) > _MESSAGE_HEADER else 0)
     return message[start:] == bytes(3)

@@ -1,4 +1,4 @@
-"""What records and handshake messages are called, open and closed. What they mean is `meanings`."""
+"""The titles of records and handshake messages, decrypted or not. What they mean is `meanings`."""
 
 from labkit.decode.tls.hello import RETRY_RANDOM
 from labkit.decode.tls.records import (
@@ -37,7 +37,7 @@ TITLES = {
     NOT_TLS: "not TLS",
     AFTER_GAP: "bytes after a gap",
 }
-"""What they are called in clear, and bytes that are no record."""
+"""The titles of records in clear text, and of bytes that are not a record."""
 _SERVER_HELLO = 2
 ALERT_LENGTH = 2
 """Bytes of an alert: its level and what it says (RFC 8446 §6)."""

@@ -17,7 +17,8 @@ REPLY = "reply"
 NOT_A_RECORD = -1
 
 Size = Callable[[Buffer], int]
-"""How many bytes the record has with which a buffer begins: 0 while that is not known, NOT_A_RECORD for other bytes."""
+"""(a buffer) -> the size in bytes of the record at its beginning: 0 while too few bytes are there to tell,
+`NOT_A_RECORD` for bytes that are not a record."""
 
 
 def fixed(size: int) -> Size:
@@ -26,7 +27,7 @@ def fixed(size: int) -> Size:
 
 
 def counted(before: int, width: int) -> Size:
-    """Records with `before` bytes, then a big-endian length of `width` bytes that counts itself and all behind it."""
+    """Records with `before` bytes, then a big-endian length of `width` bytes that counts itself and all after it."""
 
     def size(buffer: Buffer) -> int:
         if len(buffer) < before + width:
@@ -71,13 +72,13 @@ class BinaryRecords:
     sizes: Mapping[tuple[str, str], Size]
     """(sender, its state) -> how long its next record is."""
     after: Mapping[str, tuple[str, str]]
-    """Title of a record -> the next states of client and server; empty for the one that does not change."""
+    """Title of a record -> the next states of client and server; an empty text leaves that side's state as it is."""
     most: int
-    """Bytes of the largest record; what claims to be larger is no record."""
+    """The largest size of a record in bytes; bytes that state a larger one are not a record."""
 
 
 class BinaryRecordReader(BufferedReader):
-    """A dialect's reader gives its `_records`, and what each of them is."""
+    """A dialect's reader defines its `_records`, and what each of them is."""
 
     _records: ClassVar[BinaryRecords]
     _longest = LARGEST

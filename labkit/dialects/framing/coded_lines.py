@@ -54,13 +54,13 @@ class CodedLines:
     """Status -> the commands that alone it can answer: what was asked before them has had its answer, or never gets
     one."""
     errors: tuple[str, ...] = ("5",)
-    """How statuses begin that say an error: a blank line is answered by nothing else, and often not at all."""
+    """First characters of statuses that report an error: the only replies to a blank line, which often gets none."""
     only_greetings: AbstractSet[str] = frozenset()
-    """Greetings that answer no command but the upgrade: a client that has spoken first is greeted by them, too."""
+    """Statuses that are always greetings, except as the answer to the upgrade, even after the client has spoken."""
     compresses: Mapping[str, str] = field(default_factory=dict)
-    """Command that asks to compress -> the status behind which both sides do (RFC 8054)."""
+    """Command that asks to compress -> the status after which both sides do (RFC 8054)."""
     texts: AbstractSet[tuple[str, str]] = frozenset()
-    """(command, status): replies behind whose first line lines up to a single dot follow (RFC 1939 §3)."""
+    """(command, status) of replies whose first line is followed by lines up to a single dot (RFC 1939 §3)."""
     mail: AbstractSet[str] = frozenset()
     """Commands whose reply with such lines is mail."""
     replies_per: str = ""
@@ -68,7 +68,7 @@ class CodedLines:
 
     @cached_property
     def watched(self) -> AbstractSet[str]:
-        """The commands whose reply says more than that they were done or not."""
+        """The commands whose reply changes what is read next, beyond success or failure."""
         watched = {CREDENTIAL, *self.go_aheads, *self.compresses, *self.after_command, *self.mail, self.replies_per}
         return watched - {""}
 
@@ -83,7 +83,7 @@ class CodedLineReader(LineReader):
         self._unanswered: deque[str] = deque(maxlen=MOST_UNANSWERED)
         self._greeted = False
         self._chunk = 0
-        """Bytes that the client has announced and not sent."""
+        """How many bytes the client has announced and not sent yet."""
         self._answered = False
         """Whether the chunk that the client sends has its answer already."""
         self._replied = False
@@ -91,13 +91,13 @@ class CodedLineReader(LineReader):
         self._accepted = 0
         """Commands of `replies_per` that the server has accepted for the message that comes next."""
         self._line_start = 0
-        """Where the last line begins of a reply that is not whole."""
+        """Offset of the last line of an incomplete reply."""
         self._text_start: int | None = None
-        """Where the text behind a reply's first line begins; None while no text is read."""
+        """Where the text after a reply's first line begins; None while no text is read."""
         self._orphaned = False
-        """Whether the last reply answers no command that was captured, so that lines may follow it."""
+        """Whether the command of the last reply was not captured, so that lines of text may follow the reply."""
         self._begun: Phrase | None = None
-        """The last piece of a reply that is too large to come in one."""
+        """The last piece of a reply that is too large for one phrase."""
 
     def begun(self, sender: str) -> tuple[str, str]:
         if sender == CLIENT:
@@ -124,7 +124,7 @@ class CodedLineReader(LineReader):
             self._unanswered.clear()
         return super().rest(sender)
 
-    # ---- what a dialect tells
+    # ---- what a dialect's reader defines
 
     @abstractmethod
     def _status(self, reply: bytes) -> str | None:
@@ -135,19 +135,19 @@ class CodedLineReader(LineReader):
         return 0
 
     def _question(self, title: str, line: bytes) -> str:
-        """What the command is called in the tables, where its title alone does not tell what answers it."""
+        """The key of the command in the tables, where its title alone does not decide which reply answers it."""
         return title
 
     def _announced(self, line: bytes) -> int:
-        """How many bytes this command announces; asked where CHUNK follows it."""
+        """How many bytes this command announces; called for commands after which the state is CHUNK."""
         return 0
 
     def _chunk_end(self, buffer: Buffer) -> int:
-        """Where the announced bytes end, with what belongs to them; 0 while they are not whole."""
+        """The offset after the announced bytes and what belongs to them; 0 while they are incomplete."""
         return self._chunk if len(buffer) >= self._chunk else 0
 
     def _command_end(self, buffer: Buffer) -> int:
-        """Where a command or a line of a login ends; 0 while it is not whole."""
+        """The offset after a command or a line of a login; 0 while it is incomplete."""
         return buffer.line()
 
     def _speaks_again(self) -> None:
@@ -251,7 +251,7 @@ class CodedLineReader(LineReader):
         return self._answer(buffer.take(end))
 
     def _text_begin(self, buffer: Buffer, end: int) -> int | None:
-        """Where lines up to a single dot begin, if they follow this line, or it is one of them; None if not."""
+        """The offset of the lines up to a single dot: after this line, or at it if it is one of them; None if none."""
         status = self._status(buffer[:end])
         if not self._unanswered:
             return 0 if self._orphaned and status is None else None
@@ -262,11 +262,11 @@ class CodedLineReader(LineReader):
         return 0 if headless else None  # its first line was taken for another command's
 
     def _bare_end(self, buffer: Buffer) -> int:
-        """Where the message ended that the server has taken by saying so, though its end looked otherwise."""
+        """The offset after the message that the server accepted, although it does not end as specified."""
         return self._buffers[CLIENT].bare_text() if buffer.startswith(b"2") else 0
 
     def _reply_end(self, buffer: Buffer) -> int:
-        """Where the reply ends: behind the first line that is not followed by another of it."""
+        """The offset after the reply's last line; 0 while that is not there."""
         start = self._line_start
         end = buffer.line(start)
         while end and end < self._longest and (following := self._next_line(buffer, start, end)):
@@ -277,7 +277,7 @@ class CodedLineReader(LineReader):
     def _text_reply(self, buffer: Buffer) -> Phrase | None:
         """A reply of many lines, or as much of it as one phrase may hold."""
         start = self._text_start or 0
-        bare = start > 1 and not buffer.startswith(b"\r\n", start - 2)  # so are the lines behind it
+        bare = start > 1 and not buffer.startswith(b"\r\n", start - 2)  # so are the lines after it
         end = buffer.bare_text() if bare else buffer.text(start)
         if not end and not buffer.full:
             return None
@@ -288,7 +288,7 @@ class CodedLineReader(LineReader):
         return said
 
     def _headless(self, data: bytes) -> Phrase:
-        """Lines whose status stood in a phrase before: they answer a command, or one that was not captured."""
+        """The rest of a reply whose status was in an earlier phrase; its command may not have been captured."""
         asked, self._orphaned = self._unanswered.popleft() if self._unanswered else "", False
         if asked in self._lines.mail or (not asked and _HEADER.match(data)):
             return Phrase(SERVER, "message", "message", data)
@@ -319,7 +319,7 @@ class CodedLineReader(LineReader):
         return self._turn(asked, title, following, data)
 
     def _end_unseen(self) -> None:
-        """A reply that nothing else has asked for ends what the client was saying, though its end was not captured."""
+        """End the client's incomplete phrase: the server has replied to it, so its end was not captured."""
         heard = bool(self._buffers[CLIENT])
         if self._next == CHUNK:
             self._answered, self._guessed = True, not heard
@@ -329,7 +329,7 @@ class CodedLineReader(LineReader):
             self._next = COMMAND
 
     def _turn(self, asked: str, title: str, following: str | None, data: bytes) -> Phrase:
-        """A reply that says more than that its command was done or not."""
+        """A reply that changes what is read next, beyond success or failure."""
         lines = self._lines
         if asked and asked == lines.replies_per and title[0] == "2":
             self._accepted += 1
@@ -339,7 +339,7 @@ class CodedLineReader(LineReader):
         return phrase((SERVER, kind, kind if kind == "message" else title, data))
 
     def _asked(self, title: str) -> str:
-        """The question that a reply with this status answers."""
+        """The command, as a key of the tables, that a reply with this status answers."""
         unanswered = self._unanswered
         only = self._lines.answers.get(title)
         if only and unanswered[0] not in only and unanswered[-1] in only:

@@ -1,4 +1,4 @@
-"""What readers of tagged and of coded lines share: a client says a command although another state was likely."""
+"""What readers of tagged and of coded lines share: recognising a command where the state only guesses what comes."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
@@ -8,11 +8,11 @@ from labkit.dialects.base import CLIENT, Phrase
 from labkit.dialects.reader import BufferedReader
 
 _LONGEST_COMMAND = 512
-"""Bytes in which a command can be told from other text (RFC 5321 §4.5.3.1.4)."""
+"""Bytes within which a command is recognised (RFC 5321 §4.5.3.1.4)."""
 
 
 class LineReader(BufferedReader):
-    """A framing gives `_READS`, and tells a command by its first line."""
+    """A framing defines `_READS`, and how a command is recognised by its first line."""
 
     _READS: ClassVar[Mapping[str, Callable[[Any], Phrase | None]]]
     """State -> the method that reads what the client says in it."""
@@ -20,7 +20,7 @@ class LineReader(BufferedReader):
     def __init__(self) -> None:
         super().__init__()
         self._guessed = False
-        """Whether the client's state is only likely, because an answer is missing, or came early."""
+        """Whether the client's state is a guess, because an answer is missing or came early."""
 
     def _client(self) -> Phrase | None:
         if self._guessed and not self._take_guess():
@@ -28,7 +28,7 @@ class LineReader(BufferedReader):
         return self._READS[self._next](self)
 
     def _take_guess(self) -> bool:
-        """Settle what the client says now, from its first line; gives whether that is there."""
+        """Replace the guess by what the client's first line shows; False while that line is incomplete."""
         buffer = self._buffers[CLIENT]
         end = buffer.line()
         if not end and len(buffer) < _LONGEST_COMMAND:

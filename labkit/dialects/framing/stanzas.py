@@ -21,7 +21,7 @@ _IN_TAG = re.compile(rb"[\"'>]")
 _IN_DECLARATION = re.compile(rb"[\"'>\[\]]")
 """Bytes that may end a tag or a declaration, or hide its end."""
 _SPECIAL = ((b"<!--", b"-->"), (b"<![CDATA[", b"]]>"), (b"<?", b"?>"))
-"""(beginning, end) of markup that is no tag."""
+"""(beginning, end) of markup that is not a tag."""
 _TEXT = re.compile(rb"\S")
 
 
@@ -79,10 +79,10 @@ class StanzaCutter:
         self._position = position
         """How far the buffer has been read."""
         self._looked = 0
-        """How far the end of the markup at `_position` has been looked for."""
+        """Up to which offset the end of the markup at `_position` has been searched."""
         self._quote = b""
         self._brackets = 0
-        """Whether that is within quotes, and in how many brackets."""
+        """The quote that is open there, and how many brackets are."""
         self._text = False
         """Whether there is text outside of any element."""
 
@@ -92,7 +92,7 @@ class StanzaCutter:
         return XMLPiece(shape, name, buffer.take(end))
 
     def _too_large(self, buffer: Buffer) -> XMLPiece | None:
-        """As much as one phrase may hold of an element that never ends."""
+        """The beginning of an element that is too large, as much as one phrase may hold."""
         if not buffer.full:
             return None
         self._begin(max(0, self._position - LARGEST))

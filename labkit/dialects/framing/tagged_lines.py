@@ -17,7 +17,7 @@ from labkit.dialects.reader import COMMAND, LARGEST, WAIT, Buffer
 CREDENTIAL, CONTINUATION = "credential", "continuation"
 """States of the client: a line of a login, and the literal that its command has announced with the rest of its line."""
 REFUSED = "refused literal"
-"""The state of a client whose literal was refused: it says its next command, or the literal all the same."""
+"""The state after a literal was refused: the client's next command comes, or the literal in spite of it."""
 
 LITERAL = re.compile(rb"\{(\d{1,19})(\+?)\}\r?\n$")
 """The end of a line that announces a literal (RFC 9051 §4.3, RFC 7888)."""
@@ -41,7 +41,7 @@ class TaggedLines:
     go_aheads: Mapping[str, str]
     """Command that asks to start TLS -> the status that allows it; another status is a refusal."""
     compresses: Mapping[str, str] = field(default_factory=dict)
-    """Command that asks to compress -> the status behind which both sides do (RFC 4978)."""
+    """Command that asks to compress -> the status after which both sides do (RFC 4978)."""
 
 
 class TaggedLineReader(LineReader):
@@ -60,15 +60,15 @@ class TaggedLineReader(LineReader):
         """Bytes of the literal that the client sends next."""
         self._brings_mail = False
         self._known = 0
-        """Bytes of the server's response in which no end has to be looked for."""
+        """Up to which offset the server's response has been searched for its end."""
         self._begun: Phrase | None = None
-        """The last piece of a response that is too large to come in one."""
+        """The last piece of a response that is too large for one phrase."""
         self._tags: dict[bytes, int] = {}
-        """Tag of a line that the client has sent while it should wait -> where the line ends in all it has said."""
+        """Tag of a line that the client sent while it should wait -> the offset after it in all that was sent."""
         self._tagged = 0
-        """How far they were looked for."""
+        """Up to which of those offsets tags were searched."""
         self._spoken = False
-        """Whether anything was said, so that a response is no greeting."""
+        """Whether either side has said anything, so that a response cannot be a greeting."""
 
     def begun(self, sender: str) -> tuple[str, str]:
         buffer = self._buffers[sender]
@@ -91,7 +91,7 @@ class TaggedLineReader(LineReader):
             self._next = COMMAND
         return super().rest(sender)
 
-    # ---- what a dialect tells
+    # ---- what a dialect's reader defines
 
     @abstractmethod
     def _named(self, line: bytes) -> tuple[bytes, str]:
@@ -103,11 +103,11 @@ class TaggedLineReader(LineReader):
 
     @abstractmethod
     def _is_one_line(self, response: bytes) -> bool:
-        """Whether a response ends in text for people, in which braces announce no literal."""
+        """Whether a response ends in human-readable text, where braces do not announce a literal."""
 
     @abstractmethod
     def _beginning(self, data: bytes, has_literals: bool) -> Phrase:
-        """The phrase that a response would be of which these bytes are the beginning."""
+        """The phrase of a response of which only these first bytes are known."""
 
     @abstractmethod
     def _response(self, data: bytes, has_literals: bool) -> Phrase:
@@ -135,7 +135,7 @@ class TaggedLineReader(LineReader):
             self._next = COMMAND
 
     def _continuation(self) -> Phrase | None:
-        """A literal, and the rest of the line behind it."""
+        """A literal, and the rest of the line after it."""
         buffer = self._buffers[CLIENT]
         kind, title = ("message", "message") if self._brings_mail else ("continuation", self._verb)
         end = buffer.line(self._literal)
@@ -153,7 +153,7 @@ class TaggedLineReader(LineReader):
         return Phrase(CLIENT, kind, title, buffer.take(LARGEST))
 
     def _refused_literal(self) -> Phrase | None:
-        """What the client says behind the refusal of its literal: a command is known by its tag."""
+        """What the client says after the refusal of its literal: a command is known by its tag."""
         buffer = self._buffers[CLIENT]
         end = buffer.line()
         if not end:
@@ -162,12 +162,12 @@ class TaggedLineReader(LineReader):
         return self._READS[self._next](self)
 
     def _is_bare_command(self, buffer: Buffer) -> bool:
-        """Whether the client has said one line in the place of its literal, a command without arguments: LOGOUT."""
+        """Whether the client has sent a command without arguments, such as LOGOUT, instead of its literal."""
         tag, title = self._named(buffer)
         return bool(tag) and buffer.endswith(b"\n") and buffer.upper().split() == [tag.upper(), title.encode()]
 
     def _mail_alone(self, buffer: Buffer) -> Phrase:
-        """The literal; more of the command than the end of its line stands behind it, and is a continuation."""
+        """The literal alone. If more of the command than the end of its line follows, that is a continuation."""
         data = buffer.take(self._literal)
         self._literal, self._brings_mail = 0, False
         return Phrase(CLIENT, "message", "message", data)
@@ -209,7 +209,7 @@ class TaggedLineReader(LineReader):
         return said
 
     def _overtaken(self, response: bytes) -> bool:
-        """Whether this answers a command that the client gave later, because it waited no longer."""
+        """Whether this answers a later command, which the client sent without waiting."""
         match = _TAG.match(response)
         if match is None or match[1] == self._tag:
             return False
@@ -236,7 +236,7 @@ class TaggedLineReader(LineReader):
         return self._begun
 
     def _response_end(self) -> int:
-        """Where the response ends: behind the first line that announces no literal."""
+        """Where the response ends: after the first line that announces no literal."""
         buffer = self._buffers[SERVER]
         end = buffer.line(self._known)
         if not self._known and end and self._is_one_line(buffer):
@@ -247,14 +247,14 @@ class TaggedLineReader(LineReader):
         return end if end <= LARGEST + self._longest else 0
 
     def _invite(self) -> bool:
-        """The server lets the client go on; gives whether it goes on with a login."""
+        """The server's ``+`` invites the client to go on. Returns whether it goes on with a login."""
         if self._next != WAIT:
             return False
         self._next = self._invited
         return self._next == CREDENTIAL
 
     def _conclude(self, tag: bytes, status: str) -> str:
-        """The server has answered the command with this tag; gives the kind of the reply."""
+        """The server has answered the command with this tag. Returns the kind of the reply."""
         if tag == self._tag and self._next == CREDENTIAL and not self._buffers[CLIENT]:
             self._next = COMMAND  # what the client said is missing
         if self._next != WAIT or tag != self._tag:

@@ -52,7 +52,7 @@ class OneOfEach(Preprocessor):
         return dict(right)
 
     def _put_in(self, nb: "NotebookNode", last: dict[str, int], handed_out: "Settings") -> None:
-        """An empty answer for each that is missing, behind the cell that stood above it; `last` is where cells are."""
+        """Insert an empty cell for each missing answer, after the cell that preceded it; `last` is where cells are."""
         place = added = 0
         for name, settings in handed_out.items():
             if name in last:

@@ -158,7 +158,7 @@ def _numbers() -> bytes:
 
 
 def _compressed() -> bytes:
-    """What stands behind the header of a member of a zip file, or of a PNG."""
+    """What stands after the header of a member of a zip file, or of a PNG."""
     numbers = " ".join(str(secrets.randbelow(10**9)) for _ in range(600))
     return zlib.compress(numbers.encode(), 9)[200:]
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class OtherInjection(CommandInjection):
-    """Puts a given command behind STARTTLS."""
+    """Puts a given command after STARTTLS."""
 
     def __init__(self, command: str) -> None:
         self.command = command.encode()

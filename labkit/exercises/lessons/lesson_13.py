@@ -98,7 +98,7 @@ _TALKS = {
     "a session without a segment": "",
 }
 """What alice sees at her own interface, in order: c, a segment of hers; W, one of the server for which she has waited;
-s, one of the server that comes just behind the segment before it."""
+s, one of the server that comes just after the segment before it."""
 
 
 def _seen_by_alice() -> Iterator[Call]:

@@ -10,7 +10,7 @@ from labkit.mystery.unknown import MysteryNetwork
 
 
 def _about_network(checker: Checker) -> Checker:
-    """A checker of an answer about the student's own network, which stands behind the answer."""
+    """A checker of an answer about the student's own network, which is the argument after the answer."""
 
     def about(answer: object, network: object) -> str:
         return about_network(network) or checker(answer, network)

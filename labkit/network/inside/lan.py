@@ -22,7 +22,7 @@ _LOOPBACK = "lo"
 _PATIENCE, _PAUSE = 5.0, 0.001
 """Seconds."""
 _DETOUR = 100
-"""Our routing table and the priority of its rules: before the main table, behind the host's own addresses."""
+"""Our routing table and the priority of its rules: before the main table, after the host's own addresses."""
 _SETTINGS = {
     "ipv6/conf/all/disable_ipv6": "1",
     "ipv6/conf/default/disable_ipv6": "1",
@@ -44,7 +44,7 @@ class Lan:
         self.wires: dict[str, Wire] = {}
         """Host -> the wire that delays its frames, where the kernel cannot."""
         self._slow: dict[str, tuple[str, str, str]] = {}
-        """Host with a second cable -> the names that `_names` gives for it."""
+        """Host with a second cable -> its names, as `_names` returns them."""
         self.namespaces = {_SWITCH: _namespace()} | {name: _new_namespace() for name in hosts}
         """Host, or the switch -> this process's descriptor of its network namespace."""
         self._routes: dict[str, Rtnetlink] = {}
@@ -109,7 +109,7 @@ class Lan:
     def _lengthen(self, ip: Rtnetlink, host: str) -> tuple[str, str, str]:
         """Take a host off the switch and put a second cable there.
 
-        Gives the names of its end at the switch, of its free end, and of what may join that to the host.
+        Returns the names of its end at the switch, of its free end, and of the bridge that may join that to the host.
         """
         near, far, joint = self._slow[host] = _names(list(self.namespaces).index(host))
         ip.change(link(host, IFLA_MASTER=0))

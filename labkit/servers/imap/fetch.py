@@ -89,7 +89,7 @@ def _section(arguments: Scanner, reads: bool) -> FetchItem:
     found = arguments.match(_SECTION, "a section of a message")
     numbers, text = (found["numbers"] or b"").decode(), (found["text"] or b"").decode().upper()
     if text == "MIME" and not numbers:
-        raise Malformed("MIME stands behind the number of a part")
+        raise Malformed("MIME stands after the number of a part")
     name, names = ".".join(filter(None, (numbers, text))), []
     if "FIELDS" in text:
         arguments.space()

@@ -1,4 +1,4 @@
-"""The selected mailbox as one IMAP session knows it: its messages by number, and what has to be sent about it.
+"""The selected mailbox as one IMAP session knows it: its messages by number, and the updates to send.
 
 Numbers change only with a response that says so (RFC 3501 §7.4.1), whatever other sessions do to the mailbox meanwhile.
 """
@@ -68,7 +68,7 @@ class Selection:
         self._known[one.entry.uid] = frozenset(one.entry.flags)
 
     def news(self, expunges: bool) -> list[bytes]:
-        """What has happened to the mailbox, as untagged responses; messages that went only where `expunges` says so."""
+        """What has happened to the mailbox, as untagged responses; expunged messages only if `expunges`."""
         there = self.mailbox.entries
         responses = self._forget({entry.uid for entry in there}) if expunges else []
         for one in self.all():

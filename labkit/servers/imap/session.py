@@ -41,14 +41,14 @@ _LITERAL = re.compile(rb"\{(\d{1,19})(\+?)\}\Z")
 
 
 async def _nothing(_: "IMAPSession") -> None:
-    """What most commands do once they are answered."""
+    """The usual `Command.afterwards`: nothing."""
 
 
 class Command(NamedTuple):
     """What the server does on a command."""
 
     act: "Callable[[IMAPSession, Scanner], Awaitable[str]]"
-    """Carries it out; what stands behind OK. Raises `Refused` for NO and `Malformed` for BAD."""
+    """Carries it out and returns the text after OK. Raises `Refused` for NO and `Malformed` for BAD."""
     states: tuple[str, ...]
     """When it is possible."""
     numbers_stay: bool = False
@@ -113,13 +113,13 @@ class IMAPSession(Session):
         return f"* BYE {why}\r\n".encode()
 
     async def respond(self, text: str) -> None:
-        """Send one line, behind the untagged responses before it: so an answer is one piece on the wire."""
+        """Send one line together with the queued untagged responses, so that an answer is one piece on the wire."""
         self.note(f"S: {text}")
         self._unsent += f"{text}\r\n".encode()
         await self._flush()
 
     async def untagged(self, *responses: bytes) -> None:
-        """Send untagged responses, which may hold literals; they may wait for the line that ends the answer."""
+        """Queue untagged responses, which may hold literals; they are sent at the end of the answer, or before."""
         for response in responses:
             self.note(f"S: * {response.partition(_CRLF)[0].decode('ascii', 'backslashreplace')}")
             self._unsent += b"* " + response + _CRLF
@@ -127,7 +127,7 @@ class IMAPSession(Session):
             await self._flush()
 
     async def _flush(self) -> None:
-        """Send what is not sent yet."""
+        """Send the queue."""
         unsent, self._unsent = self._unsent, bytearray()
         await self.send(bytes(unsent))
 
@@ -151,7 +151,7 @@ class IMAPSession(Session):
         await self.respond(f"* {word} [CAPABILITY {self.capabilities}] {SERVER_NAME} IMAP4rev1 ready")
 
     def _command(self, verb: str) -> Command:
-        """What to do on that command. Raises `Malformed` and `Refused` where it is not possible."""
+        """The command of that name. Raises `Malformed` and `Refused` if it is not possible now."""
         command = self._commands.get(verb)
         if command is None:
             raise Malformed("There is no such command")

@@ -39,7 +39,7 @@ class Numbers:
         return any(_within(number, last, *pair) for pair in self.ranges)
 
     def beyond(self, count: int) -> str:
-        """A number in the set that is none of so many messages, ``*`` where there are none; empty without one."""
+        """A number in the set beyond `count` messages, as text; ``*`` if `count` is 0; empty if all are within."""
         ends = (end for pair in self.ranges for end in pair)
         return next((end for end in ends if (not count if end == "*" else int(end) > count)), "")
 
@@ -53,7 +53,7 @@ def _within(number: int, last: bool, first: str, second: str) -> bool:
 
 
 class Scanner:
-    """A place in a command. What it is asked for must come next; otherwise `Malformed` is raised."""
+    """A position in a command. Each method reads one thing there and raises `Malformed` if another comes."""
 
     def __init__(self, command: bytes) -> None:
         self._command = command

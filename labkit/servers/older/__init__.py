@@ -1,4 +1,4 @@
-"""A server that really had the mistake: an older aiosmtpd, from the Python Package Index, in a process of its own.
+"""A server that has a published fault: an older aiosmtpd, from the Python Package Index, in a process of its own.
 
 Version 1.4.5 keeps its buffer across STARTTLS (CVE-2024-34083), 1.4.6 does not. pip fetches its wheel, which stays in
 memory and is imported from there (zipimport), so the lab's own aiosmtpd stays as it is. Where nothing can be fetched,

@@ -1,0 +1,80 @@
+"""How a conversation begins: what proxies say first, the dialect that the first bytes tell, and who the client is."""
+
+from collections.abc import Iterable, Sequence
+
+from labkit.capture.conversation import CLIENT, SERVER, Conversation, Said
+from labkit.decode.preface import LONGEST, Part, may_have_preface, preface
+from labkit.dialects import inside_tls_at, recognise
+from labkit.dialects.base import OTHER, Dialect
+from labkit.dialects.reader import begins_hello
+
+_GREETING = 512
+"""Bytes that a side says first and that tell the dialect (RFC 5321 §4.5.3.1.5)."""
+
+
+def spoken(conversation: Conversation) -> Dialect | None:
+    """The dialect that a conversation's first bytes, or its port, tell."""
+    port = conversation.server.port
+    return recognised(conversation.said, port)[1] or inside_tls_at(port)
+
+
+def recognised(said: Sequence[Said], port: int) -> tuple[list[Part], Dialect | None]:
+    """What proxies say first, and the dialect of what follows; the port tells it where the first bytes do not.
+
+    With 0 for `port` only the bytes count.
+    """
+    server, client = _first_words(said, _GREETING)
+    before: list[Part] = []
+    if may_have_preface(client):
+        server, client = _first_words(said, LONGEST)
+        before = preface(server, client)
+        sizes = _sizes(before)
+        server, client = server[sizes[SERVER] :][:_GREETING], client[sizes[CLIENT] :][:_GREETING]
+    return before, recognise(server, client, port)
+
+
+def _first_words(said: Sequence[Said], size: int) -> tuple[bytes, bytes]:
+    """The first bytes of the server and of the client."""
+    words = {SERVER: bytearray(), CLIENT: bytearray()}
+    lacking = 2
+    for _, _, sender, _, data, _ in said:
+        if data and len(words[sender]) < size:
+            words[sender] += data
+            lacking -= len(words[sender]) >= size
+            if not lacking:
+                break
+    return bytes(words[SERVER]), bytes(words[CLIENT])
+
+
+def _sizes(parts: Iterable[Part]) -> dict[str, int]:
+    sizes = {CLIENT: 0, SERVER: 0}
+    for part in parts:
+        sizes[part.sender] += part.size
+    return sizes
+
+
+def is_begun(conversation: Conversation) -> bool:
+    """Whether the connection's beginning was captured."""
+    return bool(conversation.said) and conversation.said[0][3] in ("syn", "syn-ack")
+
+
+def with_roles(conversation: Conversation) -> Conversation:
+    """The conversation with client and server as what they say tells, where their SYN was not captured."""
+    if is_begun(conversation) or not _is_turned(conversation.said):
+        return conversation
+    said = [(time, frame, OTHER[sender], *others) for time, frame, sender, *others in conversation.said]
+    return Conversation(conversation.server, conversation.client, said, conversation.over)
+
+
+def _is_turned(said: list[Said]) -> bool:
+    hello = next((chunk[2] for chunk in said if chunk[4][:1] == b"\x16" and begins_hello(chunk[4])), None)
+    if hello:
+        return hello == SERVER
+    server, client = _first_words(said, _GREETING)
+    return recognise(server, client) is None and recognise(client, server) is not None
+
+
+def heard_alone(said: list[Said]) -> set[str]:
+    """The side whose data alone was captured; empty where both were heard, or neither."""
+    heard = {side for side in (CLIENT, SERVER) if any(chunk[3] == "data" and chunk[2] == side for chunk in said)}
+    return heard if len(heard) == 1 else set()
