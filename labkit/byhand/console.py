@@ -71,7 +71,8 @@ class Console:
             told = patient | more
             self._patience = told.get("timeout", 0.0)
             self._expect(partial(action, *arguments, **told))
-            when_hurried(self._hurry)
+            # A person who wants to decide waits before the next cell is run.
+            when_hurried(partial(self.let_script_decide, "Nobody clicked before the next cell began"))
         else:
             self._encounter = self._fresh()
             self._depute("Nobody could click here")
@@ -84,10 +85,10 @@ class Console:
             self._encounter = self._fresh()
             self._encounter.expect(victim)
 
-    def _hurry(self) -> None:
-        """The next cell has begun at once: a person who wants to decide would have waited."""
-        if not self._encounter.byhand.decided:
-            self._depute("Nobody clicked before the next cell began")
+    def let_script_decide(self, why: str) -> None:
+        """Let the script decide from now on, where no person has decided anything yet; `why` is told as a sentence."""
+        if self._encounter is not None and not self._encounter.byhand.decided:
+            self._depute(why)
 
     def _fresh(self) -> "Encounter":
         self.scripted = False

@@ -60,12 +60,15 @@ def _undecided(answer: object) -> str:
 
     if not isinstance(answer, Console):
         return f"The answer is the console on which you have won, and yours is {shown(answer)}."
+    own = type(answer.script) is not StripCapability
+    if own:
+        answer.let_script_decide("Nobody clicked before it was checked")
     try:
         if not answer.verdict:
-            return "It is still under way: decide what is held, or end the attack."
+            return "It is still under way: decide what is held, or end the attack. Then check it in a cell of its own."
     except LabError:
         return "No client has come by on this console: let alice send with `console.run`."
-    if answer.scripted and type(answer.script) is StripCapability:
+    if answer.scripted and not own:
         return (
             "The lab's own script has decided here. Run the cell with `console.run` alone and click, or give "
             "`you_are_mallory` a `script` that you have written."

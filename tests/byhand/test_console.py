@@ -13,6 +13,8 @@ from kernels import client
 
 from labkit import Lab, attacks, policies, you_are_mallory
 from labkit.errors import LabError
+from labkit.exercises import grade, lessons
+from labkit.exercises.missions import password_read
 
 PATIENCE = 30
 LOGIN = ("alice", "hunter2")
@@ -286,9 +288,22 @@ def test_a_person_who_goes_on_at_once_leaves_it_to_the_script(lab, at_the_notebo
 def test_whoever_has_decided_something_is_not_in_a_hurry(person):
     person.click("Pass it on")
     person.until("alice → mail, command EHLO")
-    person.console._hurry()
+    person.console.let_script_decide("Too early")
     assert not person.console.verdict
     person.click("End the attack")
+
+
+def test_the_solution_of_a_mission_is_right_also_where_a_person_checks_it_in_the_same_cell(lab, at_the_notebook):
+    names = {"lab": lab, "mail": lab.smtp(auth="always"), "attacks": attacks, "you_are_mallory": you_are_mallory}
+    names |= {"pin": "The PIN is 4921", "alice": LOGIN, "friendly": policies.opportunistic}
+    for number, name in (("08.6", "read"), ("08.7", "refused"), ("08.8", "kept")):
+        exec(lessons.exercise(number).solution, names)
+        assert grade(number, names[name]).points == 1, names[name]
+
+
+def test_a_mission_that_waits_for_a_person_says_so_and_goes_on_waiting(person):
+    assert "Then check it in a cell of its own." in password_read(person.console)
+    assert person.console._encounter.held_up
 
 
 def test_a_new_attack_and_the_end_of_the_lab_let_go_of_what_is_held(lab, person):

@@ -4,7 +4,9 @@ They take 2 s to load, so only what uses them imports them: each process of pyte
 """
 
 import copy
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -162,11 +164,11 @@ NEVER = "import ctypes\nlock, room = ctypes.PyDLL(None).pthread_mutex_lock, byte
 
 
 def test_what_stops_a_kernel_is_told_in_a_sentence_and_the_cells_around_it_keep_their_values(tmp_path):
-    from labkit.exercises.handout.restarting import RestartingExecute
+    from labkit.exercises.handout.restarting import Restarting
 
     cells = ["kept = 1", NEVER, "kept += 1", "kept += len(bytearray(3 << 30))", "print('x' * 90, kept)", "kept"]
     notebook = new_notebook(cells=[new_code_cell(cell, metadata={}) for cell in cells], metadata=KERNEL)
-    running = RestartingExecute(timeout=8, memory=1 << 30, most_output=80)
+    running = Restarting(timeout=8, memory=1 << 30, most_output=80)
     graded, _ = running.preprocess(notebook, {"metadata": {"path": str(tmp_path)}})
     _, never, _, hog, flood, value = (cell.outputs for cell in graded.cells)
     rest = "the rest is run in a new kernel, without it."
@@ -212,41 +214,74 @@ def tested(lesson, tmp_path_factory):
     return folder
 
 
-def test_otter_check_passes_the_instructors_notebook(tested):
-    assert "All tests passed!" in command("otter", "check", "mine.ipynb", folder=tested / "autograder")
+@pytest.fixture
+def otter(monkeypatch, tmp_path):
+    """Otter's command line: what it says of words, which it must understand, in a folder."""
+    from click.testing import CliRunner
+    from jupyter_client.connect import ConnectionFileMixin
+    from otter.cli import cli
+
+    def run(*words, folder):
+        monkeypatch.chdir(folder)
+        done = CliRunner().invoke(cli, words, catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    # Its kernels listen on TCP ports that were found free, and which the servers of other tests may take meanwhile.
+    monkeypatch.setattr(ConnectionFileMixin.transport, "default_value", "ipc")
+    return run
 
 
-def test_the_archive_of_otter_installs_this_labkit_and_not_another_project_of_that_name(tested, tmp_path):
+@pytest.fixture
+def archive(tested, otter, tmp_path):
+    """What Otter grades with, where a cell has eight seconds instead of two minutes."""
     folder = shutil.copytree(tested / "autograder", tmp_path / "autograder")
-    command("otter", "generate", "-t", "tests", folder=folder)
-    with zipfile.ZipFile(folder / "autograder.zip") as archive:
-        installed = yaml.safe_load(archive.read("environment.yml"))["dependencies"][-1]["pip"]
+    settings = folder / "otter_config.json"
+    assert '"seconds": 120' in settings.read_text()
+    settings.write_text(settings.read_text().replace('"seconds": 120', '"seconds": 8'))
+    otter("generate", "-t", "tests", folder=folder)
+    return folder / "autograder.zip"
+
+
+def test_otter_check_passes_the_instructors_notebook(tested, otter):
+    assert "All tests passed!" in otter("check", "mine.ipynb", folder=tested / "autograder")
+
+
+def test_the_archive_of_otter_installs_this_labkit_and_not_another_project_of_that_name(archive):
+    with zipfile.ZipFile(archive) as files:
+        installed = yaml.safe_load(files.read("environment.yml"))["dependencies"][-1]["pip"]
     (wheel,) = (each.removeprefix("labkit @ ") for each in installed if each.startswith("labkit"))
     version = labkit.__version__
     assert wheel.endswith(f"/releases/download/v{version}/labkit-{version}-py3-none-any.whl")
 
 
-LATE = "import signal, time\nsignal.setitimer(signal.ITIMER_REAL, 1)  # its two minutes are over\ntime.sleep(900)"
+METHOD = "class Excuse(attacks.Vector):\n    def on_line(self, line):\n        {}"
+ENDS = METHOD.format("import os; os._exit(0)")
+STOP = {  # answers that do not come back, and the last words of what Otter's report says of each
+    "stops": {"02_2": (NEVER, "had not come back after 8 seconds"), "08_4": (ENDS, "ended its kernel")},
+    "waits": {"02_2": ("import time\ntime.sleep(900)", "had not come back at the end of its time")},
+    "counts": {"08_4": (METHOD.format("sum(iter(int, 1))"), "had not come back after 8 seconds")},
+    "hogs": {"02_2": ("len(bytearray(3 << 30))", "used all memory that a kernel may have")},
+    "leaves": {"02_2": ("exit()", "ended its kernel")},
+    "falls": {"02_2": ("import ctypes\nctypes.string_at(0)", "ended its kernel")},
+    "closes": {"02_2": ("import os\nos.closerange(0, 200)", "")},
+    "empty": {},
+}
 
 
-ANSWERS = {"late": WRONG | {"02_2": LATE}, "empty": {}}
-
-
-@pytest.mark.parametrize("student", every(ANSWERS, once=("late",)))
-def test_otter_gives_wrong_late_and_empty_answers_no_points_and_the_right_one_beside_them_its_own(
-    tested, tmp_path, monkeypatch, student
+@pytest.mark.parametrize("student", every(STOP, once={"stops"}))
+def test_otter_gives_no_points_for_what_stops_a_kernel_and_tells_it_and_grades_the_rest(
+    tested, archive, otter, tmp_path, student
 ):
-    from otter.execute import grade_notebook
-
-    monkeypatch.chdir(tmp_path)  # the kernel runs there, and keeps its files there
-    notebook = read(tested / "student" / "mine.ipynb")
-    solved = {key(cell, "answer"): cell.source for cell in read(tested / "autograder" / "mine.ipynb").cells}
-    answers = ANSWERS[student] and ANSWERS[student] | {"01_1": solved["01_1"]}
-    handed_in = written(answered(notebook, answers, student), tmp_path / "mine.ipynb")
-    tests = sorted(map(str, (tested / "autograder" / "tests").glob("*.py")))
-    graded = grade_notebook(str(handed_in), tests_glob=tests, test_dir=str(tested / "autograder" / "tests"))
-    assert (graded.total, graded.possible) == (len(answers) > 0, 3)
-    said = [test.test_case_results[0].passed for _, test in sorted(graded.results.items())]
-    assert said == ([True, False, True] if answers else [False] * 3)  # whether there is an answer at all
-    told = [output.get("text", "") for cell in graded.notebook.cells for output in cell.get("outputs", ())]
-    assert any("This cell had not come back after 120 seconds" in each for each in told) == (student == "late")
+    cells = read(tested / "autograder" / "mine.ipynb").cells
+    solved = {key(cell, "answer"): cell.source for cell in cells if key(cell, "answer")}
+    stops = {number: source for number, (source, _) in STOP[student].items()}
+    answers = solved | stops if stops else {}
+    written(answered(read(tested / "student" / "mine.ipynb"), answers, student), tmp_path / "in" / "mine.ipynb")
+    said = otter("run", "mine.ipynb", "-a", str(archive), folder=tmp_path / "in")
+    tests = json.loads((tmp_path / "in" / "results.json").read_text())["tests"]
+    points = {test["name"]: test["score"] for test in tests if "score" in test}
+    assert points == {f"q{number}": float(number in answers and number not in stops) for number in WRONG}
+    for number, (_, told) in STOP[student].items():
+        (line,) = (line for line in said.splitlines() if re.match(f"(The answer to )?q{number}: ", line))
+        assert told in line

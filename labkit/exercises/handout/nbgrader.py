@@ -29,8 +29,7 @@ _CONFIGURATION = f'''\
 from nbconvert.preprocessors import ClearMetadataPreprocessor
 from nbgrader import preprocessors
 
-from labkit.exercises.handout.restarting import RestartingExecute
-from labkit.exercises.handout.submitted import OneOfEach
+from labkit.exercises.handout.submitted import OneOfEach, RestartingExecute
 
 c = get_config()
 c.ClearSolutions.code_stub = {{"python": "{_STUB}"}}

@@ -2,9 +2,11 @@
 
 A test is a file in OK format. In ``student`` it says whether there is an answer; in ``autograder`` it also has a hidden
 case for each point. ``otter generate -t tests``, in ``autograder``, makes the archive that Gradescope and ``otter run``
-take; what is installed there is in ``requirements.txt``.
+take; what is installed there is in ``requirements.txt``. ``otter_config.json`` names the plugin of
+`labkit.exercises.handout.rehearsal`.
 """
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import metadata
 from pathlib import Path
@@ -19,12 +21,8 @@ if TYPE_CHECKING:
 
 Case = dict[str, Any]
 
-_SETUP = """\
-import otter
-from labkit.exercises.handout.cell_time import limit_cells
-
-limit_cells(seconds=120)
-grader = otter.Notebook("{name}.ipynb")"""
+_SETUP = 'import otter\n\ngrader = otter.Notebook("{name}.ipynb")'
+_SETTINGS = {"plugins": [{"labkit.exercises.handout.rehearsal.Rehearsal": {"seconds": 120}}]}
 
 
 def export(assignment: Assignment, folder: Path) -> list[Path]:
@@ -33,6 +31,7 @@ def export(assignment: Assignment, folder: Path) -> list[Path]:
         *_written(assignment, folder / "student", _start, _said),
         *_written(assignment, folder / "autograder", _solved, _graded),
         write(folder / "autograder" / "requirements.txt", _this_version()),
+        write(folder / "autograder" / "otter_config.json", json.dumps(_SETTINGS, indent=2) + "\n"),
     ]
 
 
@@ -52,8 +51,12 @@ def _written(
     yield write(folder / f"{assignment.name}.ipynb", notebook(assignment, _cells(assignment, answer), setup))
     for asked in assignment.asked:
         test = {"name": _name(asked), "points": None, "suites": [{"type": "doctest", "cases": list(cases(asked))}]}
-        text = f"OK_FORMAT = True\n\ntest = {pformat(test, sort_dicts=False)}\n"
-        yield write(folder / "tests" / f"{_name(asked)}.py", text)
+        yield write(folder / "tests" / f"{_name(asked)}.py", as_file(test))
+
+
+def as_file(test: dict[str, Any]) -> str:
+    """The source of a test's file in OK format."""
+    return f"OK_FORMAT = True\n\ntest = {pformat(test, sort_dicts=False)}\n"
 
 
 def _cells(assignment: Assignment, answer: Callable[[Asked], str]) -> "Iterator[NotebookNode]":

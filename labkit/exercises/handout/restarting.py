@@ -1,8 +1,8 @@
-"""For nbgrader: a cell that stops its kernel, or never gives it back, costs its own points, and the rest is graded.
+"""Running a student's notebook: a cell that stops its kernel, or never gives it back, costs its own output only.
 
-At the end of a cell's time nbgrader interrupts it. A call of a function in C (``sum(iter(int, 1))``) does not notice, a
-handler may swallow the interrupt, and the kernel may have ended: nbgrader 0.9.6 then gives the student no grade at all.
-The `nbgrader_config.py` of an exported course puts `RestartingExecute` in the place of nbgrader's `Execute`.
+At the end of a cell's time nbclient interrupts it. A call of a function in C (``sum(iter(int, 1))``) does not notice, a
+handler may swallow the interrupt, and the kernel may have ended: what the other cells would have told is lost then.
+`labkit.exercises.handout.submitted` brings this to nbgrader, and `labkit.exercises.handout.rehearsal` to Otter-Grader.
 """
 
 import os
@@ -13,10 +13,9 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbconvert.preprocessors import ExecutePreprocessor
 from nbformat.v4 import new_output
-from nbgrader.preprocessors import Execute
-from nbgrader.utils import is_grade
-from traitlets import Dict, Integer
+from traitlets import Bool, Dict, Integer
 
 if sys.platform == "linux":
     from resource import RLIMIT_DATA, prlimit
@@ -25,23 +24,30 @@ if TYPE_CHECKING:
     from jupyter_client.manager import KernelManager
     from nbformat import NotebookNode
 
+STOPPED, INTERRUPTED = "KernelStopped", "CellTimeoutError"
+"""The names of the errors that stand in the output of a cell that stopped its kernel, or was interrupted."""
 _INTERRUPTED = "This cell had not come back at the end of its time, and was interrupted."
 _PRINTED = ("stream", "display_data")
 """Messages that carry output and no points: the value of a graded cell is an ``execute_result``."""
 
 
-class RestartingExecute(Execute):
+class Restarting(ExecutePreprocessor):
     """Runs the cells of a notebook; where one stops the kernel, a new kernel runs the cells above it, and goes on.
 
-    The new kernel leaves out each cell that stopped one, and the graded cells, whose points are known. A cell that
-    stopped a kernel has one sentence in place of its output, which nbgrader's log has, too.
+    The new kernel leaves out each cell that stopped one. Such a cell has one sentence in place of its output, as an
+    error; that of an interrupted cell stands below its output. The log has both.
     """
+
+    timeout = Integer(120, allow_none=True, help="Seconds that one cell may run.").tag(config=True)
+    allow_errors = Bool(True, help="Whether the cells below an error are run.").tag(config=True)
+    interrupt_on_timeout = Bool(True, help="Whether a cell is interrupted at the end of its time.").tag(config=True)
+    raise_on_iopub_timeout = Bool(True, help="Whether output that does not end is an error.").tag(config=True)
 
     memory = Integer(2 << 30, help="Bytes of data that a kernel may have, on Linux; 0 for no limit.").tag(config=True)
     most_output = Integer(10_000_000, help="Characters of output that are read of one cell.").tag(config=True)
     shutdown_kernel = "immediate"  # a stopped kernel answers no request to shut down
     error_on_timeout = Dict(
-        {"ename": "CellTimeoutError", "evalue": _INTERRUPTED, "traceback": [_INTERRUPTED]},
+        {"ename": INTERRUPTED, "evalue": _INTERRUPTED, "traceback": [_INTERRUPTED]},
         help="What is told of a cell that was interrupted at the end of its time.",
     ).tag(config=True)
 
@@ -90,18 +96,24 @@ class RestartingExecute(Execute):
                 return None
         return super().process_message(msg, cell, cell_index)
 
-    def on_cell_executed(self, **told: Any) -> None:
-        """What is told of a cell that has replied: whether it was interrupted, or ends its kernel with ``exit()``."""
-        super().on_cell_executed(**told)
-        reply = told["execute_reply"]["content"]
+    def on_cell_executed(self, cell: "NotebookNode", execute_reply: dict[str, Any], **others: Any) -> None:
+        """Tell what the cell itself may not have told: its error, the end of its time, or ``exit()``."""
+        reply = execute_reply["content"]
+        if reply["status"] == "error" and reply["ename"] not in _errors(cell):
+            error = {part: reply[part] for part in ("ename", "evalue")}
+            cell.outputs.append(new_output("error", traceback=reply["traceback"] or [reply["evalue"]], **error))
         if reply.get("ename") == self.error_on_timeout["ename"]:
-            self.log.warning("%s: %s", _named(told["cell"]), self.error_on_timeout["evalue"])
+            self.log.warning("%s: %s", _named(cell), self.error_on_timeout["evalue"])
         if any(each["source"] == "ask_exit" for each in reply.get("payload", ())):
             raise DeadKernelError
 
+    def is_needed(self, cell: "NotebookNode") -> bool:
+        """Whether a new kernel runs this cell, which stopped none, for the sake of the cells below it."""
+        return True
+
     def _needed(self, index: int) -> list[int]:
         """The cells above `index` that a new kernel runs."""
-        return [at for at in range(index) if at not in self._stopped and not is_grade(self.nb.cells[at])]
+        return [at for at in range(index) if at not in self._stopped and self.is_needed(self.nb.cells[at])]
 
     def _comes_back(self, index: int) -> bool:
         """Run one cell; False where the kernel can run no other cell after it."""
@@ -114,12 +126,12 @@ class RestartingExecute(Execute):
         except DeadKernelError:
             how = "ended its kernel"
         else:
-            if not _ran_out_of_memory(cell):
+            if "MemoryError" not in _errors(cell):
                 return True
             how = "used all memory that a kernel may have"
         told = f"This cell {how}: the rest is run in a new kernel, without it."
         self._stopped.add(index)
-        cell.outputs = [new_output("error", ename="KernelStopped", evalue=told, traceback=[told])]
+        cell.outputs = [new_output("error", ename=STOPPED, evalue=told, traceback=[told])]
         self.log.warning("%s: %s", _named(cell), told)
         return False
 
@@ -129,5 +141,6 @@ def _named(cell: "NotebookNode") -> str:
     return str(cell.metadata.get("nbgrader", {}).get("grade_id") or f"{cell.source!r:.60}")
 
 
-def _ran_out_of_memory(cell: "NotebookNode") -> bool:
-    return any(each.output_type == "error" and each.ename == "MemoryError" for each in cell.get("outputs", ()))
+def _errors(cell: "NotebookNode") -> list[str]:
+    """The names of the errors in a cell's output."""
+    return [each.ename for each in cell.get("outputs", ()) if each.output_type == "error"]

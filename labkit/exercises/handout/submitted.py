@@ -1,8 +1,10 @@
-"""For nbgrader: a submitted notebook is graded also where cells were doubled or removed, or their settings changed.
+"""For nbgrader: a submitted notebook is graded also where cells were doubled or removed, or their settings changed, and
+where a cell stops its kernel.
 
 nbgrader 0.9.6 stops at such a notebook with an error of Python: it empties the metadata of copies and then asks for
 them, looks for the place of a removed test below an answer that was removed, too, and reads settings that are not
-there. The `nbgrader_config.py` of an exported course puts `OneOfEach` in front.
+there. The `nbgrader_config.py` of an exported course puts `OneOfEach` in front, and `RestartingExecute` in the place of
+nbgrader's `Execute`.
 """
 
 from collections import Counter
@@ -11,12 +13,27 @@ from typing import TYPE_CHECKING, Any
 from nbconvert.preprocessors import Preprocessor
 from nbformat.v4 import new_code_cell
 from nbgrader.api import Gradebook
+from nbgrader.preprocessors import Execute
+from nbgrader.utils import is_grade
 from traitlets import Bool
+
+from labkit.exercises.handout.restarting import Restarting
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 _EMPTY = "# The answer that stood here is missing."
+
+
+class RestartingExecute(Restarting, Execute):
+    """nbgrader's `Execute`, which goes on in a new kernel where a cell stops the one that runs it.
+
+    The new kernel runs no graded cell again, whose points are known.
+    """
+
+    def is_needed(self, cell: "NotebookNode") -> bool:
+        """Whether the cell is not graded."""
+        return not is_grade(cell)
 
 
 class OneOfEach(Preprocessor):

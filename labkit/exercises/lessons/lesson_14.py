@@ -168,6 +168,8 @@ def _stripped(answer: Attack) -> str:
     if answer.under_way:
         return "The attack is still under way: check it below the `with` block, when it is over."
     spoken = {dialogue.dialect.name for dialogue in answer.victim_side.dialogues if dialogue.dialect}
+    if not spoken and answer.reports:
+        return f"A client tried, and nothing was spoken. It says: {answer.reports[-1].said!r}"
     if not spoken:
         return f'No client came by: `lab.visit("{wanted}, …")` inside the `with` block lets one do its work.'
     if spoken != {wanted}:
