@@ -3,15 +3,10 @@
 How a dialect is written is `labkit.dialects.writing`; no protocol is named here.
 """
 
-import re
-
 from labkit.attacks.actions import Replace
 from labkit.attacks.vector import Line
 from labkit.dialects.base import CLIENT, SERVER
-from labkit.dialects.writing import Capabilities
-
-_MAY_LIST = ("greeting", "untagged", "reply")
-"""Kinds of phrases in which a server lists capabilities."""
+from labkit.dialects.writing import LISTING_KINDS, Capabilities, keyword
 
 
 def asks(line: Line) -> bool:
@@ -44,7 +39,7 @@ def next_tag(line: Line) -> str:
 def capabilities(line: Line) -> Capabilities | None:
     """The capabilities that this line lists; None if it is not a list of capabilities."""
     listing = line.dialect.writes.capabilities
-    if listing is None or line.sender != SERVER or line.kind not in _MAY_LIST:
+    if listing is None or line.sender != SERVER or line.kind not in LISTING_KINDS:
         return None
     if not listing.unasked and not ((command := asked(line)) and command.title == line.dialect.ask):
         return None
@@ -54,11 +49,6 @@ def capabilities(line: Line) -> Capabilities | None:
 def offering(line: Line, wanted: Capabilities) -> bytes:
     """The line with another list of capabilities in it; only for a line in which `capabilities` finds one."""
     return line.dialect.writes.capabilities.replace(line.data, wanted)
-
-
-def keyword(capability: str) -> str:
-    """The name of a capability, without its parameters: ``AUTH``."""
-    return re.split(r"[ =]", capability, maxsplit=1)[0].upper()
 
 
 def without(line: Line, *names: str) -> bytes | None:

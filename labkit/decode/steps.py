@@ -4,12 +4,12 @@ RFC 3207 §4 for SMTP, RFC 9051 §6.2.1 for IMAP, RFC 2595 §4 for POP3: one ide
 that did not happen, or that the dialect does not have, is left out.
 """
 
-import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from labkit.decode.event import TEXT, TLS, Dialogue, Event
 from labkit.dialects.base import CLIENT, SERVER, Dialect
+from labkit.dialects.writing import LISTING_KINDS, keyword
 
 
 class Step(NamedTuple):
@@ -49,18 +49,10 @@ def _asks(dialect: Dialect, event: Event) -> bool:
 
 def _offers(dialect: Dialect, event: Event) -> bool:
     listing = dialect.writes.capabilities
-    if listing is None or event.sender != SERVER or event.encrypted or event.kind not in _MAY_OFFER:
+    if listing is None or event.sender != SERVER or event.encrypted or event.kind not in LISTING_KINDS:
         return False
     token = dialect.token.upper()
-    return any(token in (one.upper(), _name(one)) for one in listing.find(event.data) or ())
-
-
-_MAY_OFFER = {"greeting", "untagged", "reply"}
-
-
-def _name(capability: str) -> str:
-    """A capability without its parameters."""
-    return re.split("[ =]", capability, maxsplit=1)[0].upper()
+    return any(token in (one.upper(), keyword(one)) for one in listing.find(event.data) or ())
 
 
 def _upgrades(dialect: Dialect, event: Event) -> bool:

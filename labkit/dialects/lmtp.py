@@ -7,7 +7,7 @@ off port 25, and gives it no port of its own; 24 is the customary one.
 import re
 from dataclasses import replace
 
-from labkit.dialects.smtp import LINES, SMTP, SMTPReader
+from labkit.dialects.smtp import FIRST_CODE, LINES, SMTP, SMTPReader
 from labkit.dialects.smtp_words import explain as explain_smtp
 from labkit.dialects.writing import Credentials, plain, untagged_command
 
@@ -20,14 +20,12 @@ class _Reader(SMTPReader):
 
 
 _GREETING = re.compile(rb"220[ -][^\n]*LMTP", re.IGNORECASE)
-_GREETING_CODE = re.compile(rb"(?:220|250|421|554)[ -]|$")
-"""Of a greeting, or of the answer to the hello where the capture does not have the greeting."""
 _HELLO = re.compile(rb"LHLO[ \r]", re.IGNORECASE)
 
 
 def _recognises(server: bytes, client: bytes) -> bool:
     """By the word LMTP in the greeting, or else by the command that only an LMTP client begins with."""
-    return bool(_GREETING.match(server) or (_HELLO.match(client) and _GREETING_CODE.match(server)))
+    return bool(_GREETING.match(server) or (_HELLO.match(client) and FIRST_CODE.match(server)))
 
 
 def _explain(kind: str, title: str, line: str) -> str:

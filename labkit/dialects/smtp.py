@@ -80,14 +80,14 @@ class SMTPReader(CodedLineReader):
 
 
 _GREETING = re.compile(rb"(?:(?:220|421|554)-[^\n]*\n)*(?:220|421|554)[ -][^\n]*SMTP", re.IGNORECASE)
-_GREETING_CODE = re.compile(rb"(?:220|250|421|554)[ -]|$")
-"""Of a greeting, or of the answer to the hello where the capture does not have the greeting."""
+FIRST_CODE = re.compile(rb"(?:220|250|421|554)[ -]|$")
+"""The code of a greeting, or of the answer to the hello if the greeting was not captured."""
 _HELLO = re.compile(rb"(?:EHLO|HELO)[ \r]", re.IGNORECASE)
 
 
 def _recognises(server: bytes, client: bytes) -> bool:
     """By the word SMTP in the greeting, or else by the command that only an SMTP client begins with."""
-    return bool(_GREETING.match(server) or (_HELLO.match(client) and _GREETING_CODE.match(server)))
+    return bool(_GREETING.match(server) or (_HELLO.match(client) and FIRST_CODE.match(server)))
 
 
 def _steal(tag: str, account: Credentials, _: int) -> bytes:

@@ -20,6 +20,9 @@ and the permission to start TLS."""
 Capabilities = tuple[str, ...]
 """``("STARTTLS", "AUTH PLAIN LOGIN")``: each with its parameters."""
 
+LISTING_KINDS = ("greeting", "untagged", "reply")
+"""Kinds of phrases in which a server may list capabilities."""
+
 Reply = Callable[[str, str], bytes]
 """(text for a person, tag of the command) -> the bytes of a reply."""
 
@@ -211,6 +214,11 @@ def offering(pattern: str, otherwise: str = "", unless: str = "") -> Callable[[C
         return found if forbidden or not otherwise else (*found, otherwise)
 
     return find
+
+
+def keyword(capability: str) -> str:
+    """The name of a capability in upper case, without its parameters: ``AUTH``."""
+    return re.split(r"[ =]", capability, maxsplit=1)[0].upper()
 
 
 def one_a_line(text: str) -> Capabilities:

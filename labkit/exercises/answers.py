@@ -78,7 +78,7 @@ def solution(number: str) -> Page:
 
 
 def complaint(exercise: Exercise, answer: object, *about: object) -> str:
-    """What is wrong with an answer; ``""`` for a right one. Raises `LabError` for a checker that gives no sentence."""
+    """What is wrong with an answer; ``""`` for a right one. Raises `LabError` for a checker that returns no text."""
     try:
         said = applied(exercise.checker, answer, *about)
     except AboutWhat:

@@ -24,7 +24,7 @@ from labkit.show.table import Column, table_of
 _LARGEST = 1_000_000
 """Bytes of a progress file; those of the lab have some ten thousand."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for the beginning of a formula."""
+"""First characters with which a spreadsheet begins a formula."""
 _DRAWN = re.compile("[0-9a-f]{16}")
 """A name that was drawn for a student without one (`keeping.Keeper`)."""
 _LONGEST = 20
@@ -59,7 +59,7 @@ class StudentRow:
 
 
 class ClassTable(Page):
-    """What a class has done, to look at and to save."""
+    """The work of a class, as a table to show and to save."""
 
     def __init__(self, rows: Sequence[StudentRow]) -> None:
         self.rows = tuple(rows)

@@ -1,4 +1,4 @@
-"""What is drawn for a student: a seed and the name of a thing give a value, the same one wherever it is drawn.
+"""Values that are drawn for a student: a seed and the name of a value decide it, wherever it is drawn.
 
 So an answer cannot be copied from the page or from another student, and a grader who knows the seed knows the right
 answer. Nothing here reads a file, an environment or a clock.

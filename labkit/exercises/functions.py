@@ -24,7 +24,7 @@ _MOST = 10_000
 
 
 class OutOfTime(Exception):
-    """A function did not come back within `LIMIT`."""
+    """A function did not return within `LIMIT`."""
 
 
 class Call(NamedTuple):
@@ -34,7 +34,7 @@ class Call(NamedTuple):
     wanted: Any
     """What it must return; a set stands for its members in any collection."""
     called: str
-    """What the arguments are called in a sentence."""
+    """The arguments as a sentence names them."""
     mistakes: Mapping[Any, str] = {}
     """Wrong returns of this case, and why each is wrong."""
 
@@ -56,7 +56,7 @@ def tried_on(cases: Callable[..., Iterable[Call]], mistakes: Mapping[Any, str] |
 
 
 def returned(function: Callable[..., Any], *arguments: Any, on: str = "") -> tuple[Any, str]:
-    """What a student's function returns, and what to say where it does not come to that. `on` names the arguments."""
+    """(what a student's function returns, complaint if it does not return); `on` names the arguments."""
     where = f"On {on} it" if on else "Your function"
     try:
         return call(function, *arguments), ""
@@ -99,9 +99,9 @@ def call(function: Callable[..., Any], *arguments: Any, limit: float | None = No
 class _Watch:
     """Ends a function in another thread.
 
-    An exception that comes from outside strikes inside a ``try`` nearly always, and a bare ``except`` in a loop
-    swallows each. So while one is being handled, the next line of the function raises it again. Two such loops around
-    each other, or a handler that waits in a function of C, still go on.
+    An exception from another thread is nearly always raised inside a ``try``, and a bare ``except`` in a loop swallows
+    it. So while it is being handled, the next line of the function raises it again. Two such loops inside each other,
+    or a handler that waits in a function of C, are not ended.
     """
 
     def __init__(self) -> None:

@@ -21,7 +21,7 @@ from labkit.show import exercises as views
 from labkit.show.page import Page
 
 PATIENCE = 60.0
-"""Seconds that one part of an answer may be looked at; a student's function has less (`functions.LIMIT`)."""
+"""Seconds for checking one part of an answer; a student's function has less (`functions.LIMIT`)."""
 
 
 class PartGrade(NamedTuple):
@@ -42,7 +42,7 @@ class Grade(Page):
         """From 0 to `of`."""
         self.of = sum(part.of for part in parts)
         self.problem = problem
-        """Why the answer could not be looked at, in a sentence; empty where it could."""
+        """Why the answer could not be checked, in a sentence; empty if it could."""
         page = views.graded(number, self.points, self.of, self.parts, problem)
         super().__init__(page.body, page.text)
 
@@ -72,7 +72,7 @@ def grade(number: str, answer: object = ..., *about: object, student: str | None
 
 
 def _looked_at(part: AnswerPart, answer: object, about: Sequence[object]) -> tuple[float, str]:
-    """The share of the points of that part, and why it could not be looked at."""
+    """(share of the points of that part, why it could not be checked)."""
     try:
         return call(_share, part, answer, about, limit=PATIENCE)
     except OutOfTime:

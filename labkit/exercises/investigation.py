@@ -1,6 +1,6 @@
-"""Findings about a mystery network, held against its key: each by its evidence, part by part.
+"""Findings about a mystery network, compared with its key part by part.
 
-A finding is a dictionary: the number of a frame, and what is said of the session that it belongs to.
+A finding is a dictionary: the number of a frame, and statements on the session that the frame belongs to.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -19,17 +19,17 @@ from labkit.mystery.kinds import BY_WORD, DEFENCES, KINDS
 from labkit.mystery.unknown import MysteryNetwork
 
 PARTS = ("frame", "attack", "victim", "attacker", "leaked", "defence")
-"""What a finding says."""
+"""The parts of a finding."""
 _LEAKS = (*GRAVE, NOTHING)
 _MOST = 1000
-"""Findings that are looked at."""
+"""How many findings are checked."""
 
 
 class Examined(NamedTuple):
-    """What is right and wrong in a finding."""
+    """The result of checking a finding."""
 
     incident: Incident | None
-    """The attack that its frame belongs to; None where it belongs to none."""
+    """The attack that its frame belongs to; None for a frame of no attack."""
     wrong: Mapping[str, str]
     """Which of its `PARTS` are wrong, and why."""
 
@@ -67,7 +67,7 @@ def _wrong(part: str, answer: object, network: object) -> str:
 
 
 def _missing(answer: Any, network: MysteryNetwork) -> str:
-    """Which kinds of attack no finding points at."""
+    """The kinds of attack that no finding points at, in a sentence."""
     there = {incident.kind for incident in network.key.incidents}
     left = there - {one.incident.kind for one in _looked_at(answer, network) if one.incident}
     told = ", ".join(kind.word for kind in KINDS if kind.word in left)
@@ -114,7 +114,7 @@ def _looked_at(answer: Any, network: MysteryNetwork) -> list[Examined]:
 
 
 def look(finding: object, network: MysteryNetwork) -> Examined:
-    """Hold one finding against the key."""
+    """Compare one finding with the key."""
     incident, complaint = _pointed_at(finding, network)
     if incident is None:
         return Examined(None, {PARTS[0]: complaint})

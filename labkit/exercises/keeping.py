@@ -38,7 +38,7 @@ NOTEBOOK = "JPY_SESSION_NAME"
 
 
 class Keeper:
-    """A student's record in memory and in the first of some files that can be written; in memory alone without."""
+    """A student's record, in memory and in the first of some files that can be written."""
 
     def __init__(self, places: Sequence[Path] = (), named: str = "") -> None:
         """`named` is the student, where that is known already."""
@@ -49,7 +49,7 @@ class Keeper:
         """The file in which the record is kept."""
         self._places = places
         self._known = bool(named)
-        """Whether it is certain who the student is; until then, it is the one of the file."""
+        """Whether the student is known for certain; until then it is the student of the file."""
         self._told: list[str] = []
         self._news: list[str] = []
         self.keep()
@@ -72,7 +72,7 @@ class Keeper:
         return news
 
     def _written(self, place: Path, refused: list[str]) -> bool:
-        """Whether the record is in that file now; otherwise the system's reason is added to `refused`."""
+        """Write the record to that file. False if that fails; the system's reason is then added to `refused`."""
         try:
             with _alone_in(place.parent):
                 self._take(place)

@@ -1,7 +1,7 @@
 """Committing to an answer before the code runs, and coming back to it afterwards.
 
-A prediction may be changed until `recall` has held it against what is right. "Run All" recalls what has not been
-predicted yet, so that alone decides nothing.
+A prediction may be changed until `recall` has compared it with what is right. "Run All" calls `recall` before a
+prediction was made; that does not fix the choice.
 """
 
 from labkit.errors import LabError

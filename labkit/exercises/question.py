@@ -14,7 +14,7 @@ Checker = Callable[..., str]
 
 
 class AboutWhat(Exception):
-    """A checker, or what it works out, has to know what the answer is about."""
+    """A checker was called without what the answer is about, which it needs."""
 
 
 def applied(function: Callable[..., Any], *arguments: object) -> Any:

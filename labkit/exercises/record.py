@@ -39,7 +39,7 @@ class Guess:
 
     choice: str | None = None
     recalled: bool = False
-    """Whether the choice was held against the right one; from then on it stays as it is."""
+    """Whether the choice was compared with the right one; from then on it cannot be changed."""
 
     def take(self, other: "Guess") -> None:
         """Add what was predicted elsewhere: what was recalled stays, and otherwise the choice made here."""
@@ -104,7 +104,7 @@ def read_record(data: bytes) -> StudentRecord:
 
 
 _MOST = 1_000_000
-"""No student tries that often."""
+"""The largest count that is valid in a file."""
 
 
 def _name(student: object) -> str:

@@ -1,4 +1,4 @@
-"""Answers that are tried on networks that were not there before: a policy that all mail programs follow, a detector.
+"""Answers that are tried on fresh networks: a policy that all mail programs follow, a detector.
 
 The networks are small, and recorded when the first answer of their kind is checked.
 """
@@ -20,9 +20,9 @@ from labkit.mystery.scoring import Found, NotSessions, Score, compared
 from labkit.mystery.unknown import MysteryNetwork, record
 
 HIDDEN = 10
-"""Networks on which a detector is scored."""
+"""How many networks a detector is scored on."""
 PRECISION, RECALL = 0.9, 0.75
-"""What a detector must reach."""
+"""The precision and recall that a detector must reach."""
 _SIZE = 32
 """Visits in each network."""
 _AT_ONCE = 4
@@ -163,7 +163,7 @@ def _with_example(score: Score, network: MysteryNetwork, what: str) -> str:
 
 
 def scored(detector: Callable[[Any], Any], network: MysteryNetwork) -> tuple[Found | None, str]:
-    """What a detector finds in a network, or what to say where it does not come to that."""
+    """(what a detector finds in a network, complaint if it finds nothing usable)."""
     where = f"the network {network.seed!r} of {network.size} visits"
 
     def tried(capture: Any) -> Found | str:

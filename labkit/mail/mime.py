@@ -50,11 +50,10 @@ class Entity:
         """The first field of that name: what stands after the colon, in one line."""
         return self._first.get(name.lower().encode())
 
-    def fields(self, names: Collection[str], without: bool) -> bytes:
-        """The fields with these names, or all others, as they are in the header; the blank line is added."""
+    def fields(self, names: Collection[str]) -> bytes:
+        """The fields with these names as they are in the header, and a blank line."""
         wanted = {name.lower().encode() for name in names}
-        chosen = (m[0] for m in _FIELD.finditer(self.header) if (m[1].lower() in wanted) is not without)
-        return b"".join(chosen) + b"\r\n"
+        return b"".join(m[0] for m in _FIELD.finditer(self.header) if m[1].lower() in wanted) + b"\r\n"
 
     @cached_property
     def _first(self) -> dict[bytes, bytes]:

@@ -1,8 +1,8 @@
 """The answer key of a mystery network: the sessions that were attacked, the attackers, what leaked, and what would have
 stopped it.
 
-It is made from what the lab took down while it happened, and every secret that is said to have crossed in the clear is
-looked for in the frames before the key is given.
+It is made from the lab's records of each visit. Every secret that it says to have crossed in clear text is searched in
+the frames before the key is returned.
 """
 
 from collections import defaultdict
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from labkit.show.page import Page
 
 GRAVE = ("password", "message")
-"""What may leak, the gravest first."""
+"""The kinds of leaks, the gravest first."""
 NOTHING = "nothing"
 
 
@@ -41,14 +41,14 @@ class Incident:
     attacker: str
     victim: str
     server: str
-    """Names of hosts."""
+    """The names of the hosts."""
     protocol: str
     port: int
     """The nominal port of the server, host order."""
     sessions: tuple[int, ...]
     """The victim's conversations: which of the capture's, from 0."""
     onward: tuple[int, ...]
-    """The attacker's own to the server, likewise."""
+    """The attacker's own conversations with the server, as numbers of the same kind."""
     frames: tuple[int, int]
     """The first and the last frame of the victim's conversations, from 1."""
     outcome: str
@@ -56,15 +56,15 @@ class Incident:
     leaked: str
     """The gravest thing that the attacker has read: of `GRAVE`, or `NOTHING`."""
     secrets: tuple[str, ...]
-    """The passwords and messages that she has read."""
+    """The passwords and messages that the attacker has read."""
     defences: tuple[str, ...]
     """Of `labkit.mystery.kinds.DEFENCES`: each of them would have stopped it."""
     changed: tuple[str, ...]
-    """What she did."""
+    """What the attacker did."""
 
 
 class Key:
-    """Which sessions of a network were attacked, and which were only careless."""
+    """The attacked sessions of a network, and the careless ones."""
 
     def __init__(self, plan: Plan, happened: Staged) -> None:
         self.plan = plan
@@ -146,7 +146,7 @@ class Key:
         )
 
     def _check(self, record: VisitRecord, own: Iterable[int]) -> None:
-        """Raises `LabError` where what is said to have been read in the clear is not in the victim's frames."""
+        """Raises `LabError` if something that was read in clear text, by the record, is not in the victim's frames."""
         conversations = self._capture.conversations
         seen = {(it.what, it.value) for number in own for it in visible(read(conversations[number]))}
         missing = [item for item in record.loot if item.where == CLEAR and (item.what, item.value) not in seen]

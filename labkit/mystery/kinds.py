@@ -40,9 +40,9 @@ class Kind:
     """One kind of attack."""
 
     word: str
-    """What it is called in an answer."""
+    """Its name in an answer."""
     sign: str
-    """What shows it in a capture without secrets."""
+    """What reveals it in a capture without secrets."""
     vectors: tuple[str, ...]
     """Numbers in the catalogue of attacks; one of them is drawn."""
     protocols: tuple[str, ...]
@@ -51,7 +51,7 @@ class Kind:
     defences: tuple[str, ...]
     """Of `DEFENCES`: each of them would have stopped it."""
     resists: str = "verified"
-    """The manner of a client on which the same attack gains nothing; empty where a client can do nothing about it."""
+    """The manner of a client against which the attack gains nothing; empty if no client can resist it."""
     versions: tuple[str, ...] = ("TLS 1.2", "TLS 1.3")
     """The versions of TLS that the victims offer. In TLS 1.3 the certificate is hidden (RFC 8446 §4.4.2)."""
 

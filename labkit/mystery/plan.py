@@ -1,4 +1,4 @@
-"""What is to happen in a mystery network, drawn from its seed: hosts, people, programs, attackers, and their order.
+"""The plan of a mystery network, drawn from its seed: hosts, people, programs, attackers, and the order of visits.
 
 Pure data: the same seed and size give the same plan on every machine. Nothing here runs.
 """
@@ -52,7 +52,7 @@ _WORDS = (
 _BOTH, _OLDER = ("TLS 1.2", "TLS 1.3"), ("TLS 1.2",)
 _MANNERS = ("verified",) * 8 + ("implicit",) * 4 + ("opportunistic",) * 3 + ("mandatory",) * 2 + ("none",) * 2 + (
     OLDER_TLS, KEEPING)  # fmt: skip
-"""What mail programs do, as often as they do it."""
+"""The manners of mail programs, each as often as it is common."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class Plan:
     visits: tuple[PlannedVisit, ...]
     """In order."""
     hosts: tuple[str, ...]
-    """All of them, in an order that tells nothing."""
+    """All hosts, in random order."""
 
     def house(self, name: str) -> House:
         """The house of that name."""
@@ -172,7 +172,7 @@ def draw(seed: object, size: int = 300) -> Plan:
 
 
 def _people(dice: "_Dice", names: Sequence[str]) -> tuple[Person, ...]:
-    """Draws people; each has another word in the password, and another PIN."""
+    """Draw people, each with a different word in the password and a different PIN."""
     pins = dice.shuffled([f"{1000 + 900 * number + dice.number(0, 899)}" for number in range(len(names))])
     words = dice.some(_WORDS, len(names))
     passwords = [f"{word}{dice.number(10, 99)}" for word in words]
@@ -184,7 +184,7 @@ def _sound(house: House) -> bool:
 
 
 def _houses(dice: "_Dice", size: int) -> tuple[House, ...]:
-    """Good servers and careless ones, in an order that tells nothing."""
+    """Good servers and careless ones, in random order."""
     fifth = [{"certificate": "self-signed"}, {"certificate": "expired"}, {"versions": _OLDER}]
     traits: list[dict[str, Any]] = [
         {},

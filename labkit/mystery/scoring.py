@@ -24,11 +24,11 @@ class Score(NamedTuple):
     """What a detector found in one network or more."""
 
     hits: int = 0
-    """Attacks of which it has named a session."""
+    """How many attacks it found: it named a session of each."""
     misses: int = 0
-    """Attacks of which it has named none."""
+    """How many attacks it missed."""
     false_alarms: int = 0
-    """Sessions that it has named and that belong to no attack."""
+    """How many sessions it named that belong to no attack."""
 
     @property
     def precision(self) -> float:
@@ -63,11 +63,11 @@ class Found(NamedTuple):
 
 
 class NotSessions(ValueError):
-    """The answer of a detector names no sessions; the message says why."""
+    """The answer of a detector cannot be read as sessions; the message says why."""
 
 
 def compared(network: MysteryNetwork, named: object) -> Found:
-    """What was named, against the key of the network. Raises `NotSessions`."""
+    """Compare the named sessions with the key of the network. Raises `NotSessions`."""
     key = network.key
     sessions = sessions_named(network, named)
     hit = {id(incident) for session in sessions if (incident := key.attack_on(session))}

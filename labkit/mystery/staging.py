@@ -1,4 +1,4 @@
-"""Lets a plan happen, live: real servers, clients and attackers of a lab on loopback, captured from the first visit to
+"""Carries a plan out, live: real servers, clients and attackers of a lab on loopback, captured from the first visit to
 the last.
 
 The visits are made one after the other. The actions on each and its outcome are recorded as they happen; `key` finds
@@ -44,21 +44,21 @@ _POLICIES = {policy.name: policy for policy in policies.ALL}
 _PROGRAMS = {KEEPING: "careful (keeping)", OLDER_TLS: "older tls"}
 """Manner -> the habit of a victim's program."""
 _STRIPS = "N1"
-"""What is done to a domain's server while what the domain publishes is attacked."""
+"""The attack on a domain's server while its publications are attacked."""
 _HALF = {"kind": "offer removed", "vector": _STRIPS}
-"""What such an attack is where the publication was not asked for."""
+"""The kind of such an attack if the victim did not ask for the publication."""
 _ATTEMPTS = 4
 
 
 class VisitRecord(NamedTuple):
-    """What happened in one visit, as the lab knows it."""
+    """The lab's record of one visit."""
 
     visit: PlannedVisit
     began: int
     ended: int
     """Nanoseconds since 1970 (UTC)."""
     report: Report
-    """What the client says."""
+    """The client's report."""
     changed: tuple[str, ...] = ()
     """What the attacker did, in order; empty where everything passed as it came."""
     verdict: Verdict | None = None
@@ -77,7 +77,7 @@ class Staged(NamedTuple):
 
 
 def staged(make: "Callable[..., Lab]", plan: Plan, policy: Policy | None = None) -> Staged:
-    """Let a plan happen in a lab that `make` makes; with a `policy`, every mail program follows that one.
+    """Carry a plan out in a lab that `make` makes; with a `policy`, every mail program follows that one.
 
     What `make` takes is ``hosts``; the lab is on loopback and captures with a tap.
     """
@@ -176,7 +176,7 @@ class _Stage:
         return Report.of(sender.send(_mail("postmaster", self._plan.domain(visit.house), "The invoice is attached.")))
 
     def _follow(self, visit: PlannedVisit, policy: Policy) -> Report:
-        """A client of the lab that follows a policy."""
+        """Run a client of the lab that follows a policy."""
         person, host = self._plan.person(visit.client), self._lab.network.host(visit.client)
         port = PORTS[visit.protocol][policy.starts == IMPLICIT]
         context = client_context(self._lab.authority, policy.verify, visit.versions, keylog=self._lab.keylog.path)

@@ -1,6 +1,6 @@
-"""What a check is and what it finds: data. The checks themselves are declared in the files `…_checks`.
+"""Checks and findings as data. The checks themselves are declared in the files `…_checks`.
 
-A grade is the worst letter that a fault leaves; what is not known lowers no grade, and is said.
+A grade is the worst letter that a fault leaves. What is unknown lowers no grade, and the report says so.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from labkit.dialects import Dialect
 from labkit.probe.observation import Observation, Unseen
 
 GOOD, NOTE, FAULT, UNKNOWN, LEFT_OUT = "good", "note", "fault", "unknown", "left out"
-"""Verdicts: as it should be; worth knowing; wrong; could not be seen; was not tried."""
+"""Verdicts: right; worth knowing; wrong; not seen; not tried."""
 
 UPGRADE, TLS, CERTIFICATE, STATE, DOMAIN = (
     "The way into TLS",
@@ -29,7 +29,7 @@ GRADES = {
     "D": "a careful client cannot tell the server from an impostor, or a careless one gives its password away",
     "F": "there is no TLS to be had, or an attacker's command or login from before TLS counts inside it",
 }
-"""Letter -> what the worst fault is."""
+"""Letter -> what the worst fault means."""
 NO_GRADE = "-"
 RULE = (
     "The grade is the letter of the worst fault: "
@@ -45,7 +45,7 @@ CANNOT_SHOW = (
 
 
 class Said(NamedTuple):
-    """What a check found."""
+    """The result of a check."""
 
     verdict: str
     sentence: str
@@ -86,9 +86,9 @@ class ServerCheck:
     group: str
     """One of the groups above."""
     rule: str
-    """Where it is written what a server has to do; or a key of `Dialect.sections`."""
+    """The RFC and section that says what a server has to do; or a key of `Dialect.sections`."""
     look: Callable[[Observation], Said | None]
-    """What the observation says; None where the question does not apply."""
+    """(observation) -> the result; None if the question does not apply."""
     means: str = ""
     """What a fault means for the people who use the server."""
     mend: Mapping[str, str] = field(default_factory=dict)
@@ -123,7 +123,7 @@ class ServerFinding:
 
 
 def find(check: ServerCheck, seen: Observation) -> ServerFinding | None:
-    """What a check finds in an observation; None where it does not apply."""
+    """The finding of a check in an observation; None if it does not apply."""
     said = check.look(seen)
     if said is None:
         return None

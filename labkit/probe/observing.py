@@ -1,6 +1,6 @@
 """All visits to a server, and what was seen in them; each function fills in its part of the observation.
 
-The first visit is the one that any client makes. Those after it are made only where TLS began in the first.
+The first visit is the one that any client makes. Further ones are made only if TLS began in the first.
 """
 
 import ssl
@@ -49,7 +49,7 @@ _FEW = 2.0
 
 
 def observe(target: ProbeTarget) -> Observation:
-    """Look at a server from every side that is allowed. Never raises for what the server does."""
+    """Make every visit that the target allows. Never raises for what the server does."""
     seen = Observation(
         target.dialect,
         target.host,

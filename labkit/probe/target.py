@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PATIENCE_INSIDE, PATIENCE_OUTSIDE = 5.0, 15.0
 """Seconds for each answer of a server; some outside let a client wait on purpose before they greet."""
 _ANSWERS = 6
-"""How many of them everything that is looked at may take together."""
+"""The time limit for all visits together, as a multiple of the patience for one answer."""
 
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[^\]]*)\]|(?P<host>[^:\s]*))(?::(?P<port>[^:]*))?")
 
@@ -67,12 +67,12 @@ class ProbeTarget:
 
     @property
     def ours(self) -> bool:
-        """Whether it is one of the lab's own, so that more may be tried than a client does."""
+        """Whether it is one of the lab's own, so that attacks may be tried."""
         return self.inside is not None
 
     @property
     def relays(self) -> bool:
-        """Whether other mail servers talk to it, and not people's clients."""
+        """Whether other mail servers connect to it, rather than people's clients."""
         return self.port in self.dialect.relay_ports
 
     def within(self, timeout: float) -> "ProbeTarget":

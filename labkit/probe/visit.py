@@ -33,7 +33,7 @@ MOST, LONGEST = 256 << 10, 32 << 10
 ANY_SUITE = "ALL:@SECLEVEL=0"
 """All suites of OpenSSL, at its lowest security level."""
 _PARTING = 0.2
-"""Seconds that a server has to answer a goodbye."""
+"""Seconds for a server to answer the farewell."""
 _ANSWERS = ("reply", "go-ahead", "refusal", "challenge")
 
 
@@ -92,7 +92,7 @@ class ProbeVisit:
         self.listed: Capabilities | None = None
         """The last list of capabilities, of this side of the upgrade."""
         self.waits = 0
-        """How often the client has waited for the server, the TCP handshake included."""
+        """How many times the client has waited for the server, the TCP handshake included."""
         self.injected = b""
         """What the server said in clear text after its go-ahead."""
         self.beginning = False
@@ -190,7 +190,7 @@ class ProbeVisit:
     # ---- what the steps are made of
 
     def say(self, data: bytes) -> int:
-        """Send some bytes, and say how many commands they are. Raises `Broken` where the server takes none."""
+        """Send bytes. Returns how many commands they contain. Raises `Broken` if the server does not take them."""
         try:
             self.sock.settimeout(min(self.target.patience, self._deadline.left))
             self.sock.sendall(data)
@@ -206,7 +206,7 @@ class ProbeVisit:
         return self.answer()
 
     def answer(self) -> list[Phrase]:
-        """What the server says up to the end of its next answer."""
+        """The server's phrases up to the end of its next answer."""
         more = self.dialect.more_follows
         ends = (*_ANSWERS, "unknown")
         return self.read(lambda phrase: phrase.kind in ends and phrase.title not in more)

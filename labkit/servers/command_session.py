@@ -18,6 +18,8 @@ class CommandSession(Session):
 
     negative: ClassVar[str] = "{}"
     """A negative reply, with a place for its text."""
+    last_reply: ClassVar[str]
+    """The reply with which the server ends the conversation, with a place for its text."""
     long_line: ClassVar[str] = f"A line has {LINE_LIMIT} bytes at most"
     """The text for a line that was longer."""
 
@@ -30,6 +32,11 @@ class CommandSession(Session):
     @abstractmethod
     async def greet(self) -> None:
         """Send the greeting."""
+
+    def parting(self, why: str) -> bytes:
+        reply = self.last_reply.format(why)
+        self.note(f"S: {reply}")
+        return f"{reply}\r\n".encode()
 
     @abstractmethod
     async def act(self, line: bytes) -> None:

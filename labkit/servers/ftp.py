@@ -42,6 +42,7 @@ class FTPServer(Server):
 
 class _Session(CommandSession):
     idle_limit = 300.0
+    last_reply = "421 {}"
     long_line = f"500 A line has {LINE_LIMIT} bytes at most"
     server: FTPServer
 
@@ -62,10 +63,6 @@ class _Session(CommandSession):
             await super().talk()
         finally:
             self._close_data()
-
-    def parting(self, why: str) -> bytes:
-        self.note(f"S: 421 {why}")
-        return f"421 {why}\r\n".encode()
 
     async def act(self, line: bytes) -> None:
         text = line.decode("utf-8", "replace")

@@ -45,6 +45,7 @@ class ManageSieveServer(Server):
 class _Session(CommandSession):
     idle_limit = 1800.0  # RFC 5804 §1.2 asks for 30 minutes at least
     negative = 'NO "{}"'
+    last_reply = 'BYE "{}"'
     server: ManageSieveServer
 
     def __init__(self, server: Server, note: Note) -> None:
@@ -53,10 +54,6 @@ class _Session(CommandSession):
 
     async def greet(self) -> None:
         await self._capability([])
-
-    def parting(self, why: str) -> bytes:
-        self.note(f"S: BYE {why}")
-        return f'BYE "{why}"\r\n'.encode()
 
     async def act(self, line: bytes) -> None:
         text = line.decode("utf-8", "replace")

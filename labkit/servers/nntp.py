@@ -35,6 +35,7 @@ class NNTPServer(Server):
 
 class _Session(CommandSession):
     idle_limit = 600.0
+    last_reply = "400 {}"
     long_line = f"501 A line has {LINE_LIMIT} bytes at most"
     server: NNTPServer
 
@@ -45,10 +46,6 @@ class _Session(CommandSession):
 
     async def greet(self) -> None:
         await self.say(f"200 {SERVER_NAME} NNTP of the lab")
-
-    def parting(self, why: str) -> bytes:
-        self.note(f"S: 400 {why}")
-        return f"400 {why}\r\n".encode()
 
     async def act(self, line: bytes) -> None:
         text = line.decode("utf-8", "replace")

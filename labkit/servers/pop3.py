@@ -39,6 +39,7 @@ class POP3Server(Server):
 class _Session(CommandSession):
     idle_limit = 600.0  # RFC 1939 §3 asks for ten minutes at least
     negative = "-ERR {}"
+    last_reply = "-ERR {}"
 
     def __init__(self, server: Server, note: Note) -> None:
         super().__init__(server, note)
@@ -50,10 +51,6 @@ class _Session(CommandSession):
 
     async def greet(self) -> None:
         await self._ok(f"{SERVER_NAME} POP3 ready")
-
-    def parting(self, why: str) -> bytes:
-        self.note(f"S: -ERR {why}")
-        return f"-ERR {why}\r\n".encode()
 
     async def act(self, line: bytes) -> None:
         verb, argument = _read(line)

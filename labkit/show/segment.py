@@ -30,7 +30,7 @@ def buffer(capture: "Capture") -> Page:
         if event.kind == _INJECTED and (segment := _segment(capture, event)):
             lines = segment.data.splitlines(keepends=True)
             return Page(partial(_boxes, segment, lines), _text(segment, lines))
-    raise LabError("No segment of this capture holds clear text after an upgrade command or a go-ahead.")
+    raise LabError("No segment of this capture holds clear text behind an upgrade command or a go-ahead.")
 
 
 def _segment(capture: "Capture", event: Event) -> Chunk | None:

@@ -1,4 +1,4 @@
-"""Servers with one fault each, which is not shown, for practice in testing a server.
+"""Servers with one hidden fault each, for practice in testing a server.
 
 Each fault is one row of `FAULTS`, made of the settings and quirks that every server of the lab has; which server has
 which is drawn from a seed. Only the name that a probe gives to a fault is known here, not how it is found.
@@ -21,7 +21,7 @@ MAIL = ("SMTP", "IMAP", "POP3")
 
 @dataclass(frozen=True)
 class HiddenFault:
-    """What is wrong with a server, and what mends it."""
+    """One fault of a server, and its repair."""
 
     name: str
     what: str

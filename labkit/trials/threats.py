@@ -1,4 +1,4 @@
-"""What may happen to mail between servers, and what is done against it: the rows and the columns of a defence matrix.
+"""Threats to mail between servers, and defences: the rows and the columns of a defence matrix.
 
 How a message is sent in each cell is in `labkit.trials.defences`.
 """
@@ -72,7 +72,7 @@ _STS = tuple(name for name in _NAMES if name.startswith("MTA-STS"))
 
 @dataclass(frozen=True)
 class Threat:
-    """What happens."""
+    """One threat."""
 
     number: str
     what: str
@@ -95,7 +95,7 @@ class Threat:
     inner: bool = False
     """Whether the attack is on the hop after the domain's mail server."""
     certificate: str = "right"
-    """What the server of a mail program shows."""
+    """The certificate that the server of a mail program shows."""
     wildcard: bool = False
     """Whether the policy names every host of the domain, and one of them is the attacker's."""
 

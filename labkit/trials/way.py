@@ -1,4 +1,4 @@
-"""A way to reach a mail server and to hand something over, in words, and the round trips that it must take.
+"""A way to connect to a mail server and submit something, in words, and the round trips that it needs.
 
 ``STARTTLS, TLS 1.2, login`` is one. What is counted is counted until the answer that the client waits for: the reply to
 the EHLO that counts (RFC 3207 §4.2), or to the last thing that the way names. Who runs it is `cost`.

@@ -10,7 +10,7 @@ from labkit.attacks.actions import Answer, Close, Drop, Replace
 from labkit.attacks.vector import Answered, Line, Opening, Record, Vector
 from labkit.decode.tls.records import CHANGE_CIPHER_SPEC, HANDSHAKE
 from labkit.dialects.base import CLIENT, SERVER
-from labkit.dialects.writing import DONE, GO_AHEAD, LATER, ODD, REFUSED
+from labkit.dialects.writing import DONE, GO_AHEAD, LATER, ODD, REFUSED, keyword
 
 _STUDY = "Poddebniak et al., Why TLS is better without STARTTLS, USENIX Security 2021"
 _AUTODETECT = "Use of TLS and Auto-detect in Email Ecosystems, NDSS 2025"
@@ -100,7 +100,7 @@ class LureIntoLogin(Vector):
         if offered is None:
             return None
         gone = {name.upper() for name in (line.dialect.token, *writes.login_names)}
-        left = tuple(one for one in offered if speech.keyword(one) not in gone)
+        left = tuple(one for one in offered if keyword(one) not in gone)
         return Replace(speech.offering(line, (*left, *writes.clear_login)))
 
 

@@ -10,7 +10,7 @@ from labkit.decode.tls.registry import CURVE_TYPES, GROUPS, SIGNATURES
 
 
 def signed(cursor: FieldCursor) -> str:
-    """The layout of a signature, behind its algorithm from TLS 1.2 on; CertificateVerify has nothing else."""
+    """The layout of a signature, after its algorithm from TLS 1.2 on; CertificateVerify has nothing else."""
     if cursor.setting.version not in ("SSL 3.0", "TLS 1.0", "TLS 1.1"):
         cursor.number("algorithm", 2, "How it was signed.", named(SIGNATURES, 2))
     signature = opaque("signature", "Made with the private key of the certificate.")
@@ -18,12 +18,12 @@ def signed(cursor: FieldCursor) -> str:
 
 
 def server_key_exchange(cursor: FieldCursor) -> str:
-    """The layout of a ServerKeyExchange behind its header."""
+    """The layout of a ServerKeyExchange after its header."""
     return _exchange(cursor, 0)
 
 
 def client_key_exchange(cursor: FieldCursor) -> str:
-    """The layout of a ClientKeyExchange behind its header."""
+    """The layout of a ClientKeyExchange after its header."""
     return _exchange(cursor, 1)
 
 

@@ -1,6 +1,6 @@
 """What FETCH can be asked for (RFC 3501 §6.4.5), read from the command and written for one message.
 
-An `FetchItem` is made once for a command; it writes its answer for as many messages as the command names.
+A `FetchItem` is made once for a command; it writes its answer for as many messages as the command names.
 """
 
 import re
@@ -54,7 +54,7 @@ _MACROS = {"FAST": _FAST, "ALL": (*_FAST, "ENVELOPE"), "FULL": (*_FAST, "ENVELOP
 _NAME = re.compile(rb"[A-Za-z0-9.]+")
 _SECTION = re.compile(
     rb"(?:(?P<numbers>\d{1,9}(?:\.\d{1,9})*)(?:\.(?=[A-Z])|(?=\])))?"
-    rb"(?P<text>HEADER(?:\.FIELDS(?:\.NOT)?)?|TEXT|MIME)?",
+    rb"(?P<text>HEADER(?:\.FIELDS)?|TEXT|MIME)?",
     re.IGNORECASE,
 )
 _PARTIAL = re.compile(rb"<(\d{1,10})\.(\d{1,10})>")
@@ -116,7 +116,7 @@ def _text(message: Entity, path: list[int], text: str, names: list[str]) -> byte
     if not text:
         return part.body if path else part.header + part.body
     if "FIELDS" in text:
-        return part.fields(names, without=text.endswith("NOT"))
+        return part.fields(names)
     return part.body if text == "TEXT" else part.header
 
 
