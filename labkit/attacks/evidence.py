@@ -12,7 +12,7 @@ from itertools import dropwhile, takewhile
 from labkit.attacks.deeds import Deed, deeds
 from labkit.attacks.engine.victim_session import VictimSession
 from labkit.attacks.loot import CLEAR, OWN_TLS, Item, as_if_clear, genuine, items, overheard
-from labkit.attacks.replies import ANSWERS, SAID
+from labkit.attacks.replies import ANSWERS, SAID, accepts
 from labkit.capture.conversation import Conversation
 from labkit.decode.dialogue import read
 from labkit.decode.event import CLIENT, SERVER, TCP, TEXT, TLS, Dialogue, Event
@@ -228,11 +228,11 @@ def injection_proof(dialect: Dialect, events: Iterable[Event]) -> str:
 
 
 def _more_replies(dialect: Dialect, said: list[Event]) -> bool:
-    """Whether the server has, up to some point, sent more replies than it got commands. The last phrase does not count
-    unless the client has said its farewell: a server may close unasked (RFC 5321 §3.8)."""
+    """Whether the server has, up to some point, sent more replies than it got commands. The last phrase counts only if
+    the client has said its farewell and this is no refusal: a server may close unasked (RFC 5321 §3.8)."""
     leaves = any(event.sender == CLIENT and event.title == _goodbye(dialect) for event in said)
     owed = 0
-    for event in said if leaves else said[:-1]:
+    for event in said if leaves and accepts(dialect, said[-1]) is not False else said[:-1]:
         owed += event.sender == CLIENT and event.kind in SAID
         owed -= event.sender == SERVER and event.kind in ANSWERS
         if owed < 0:

@@ -4,7 +4,7 @@ Replies come in the order of what was said (RFC 2920 §3.1), or bear the tag of 
 """
 
 from bisect import bisect_right
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import pairwise, takewhile
@@ -79,8 +79,7 @@ class Replies:
 
     def _in_concluded(self, index: int) -> Response:
         """What one answer to several commands says of this one: the error, if there is one in it."""
-        numbers = self._numbers(index, _MOST_PIPELINED)
-        said = list(map(self._read, takewhile(self._goes_on, numbers)))
+        said = list(map(self._read, self._concluded(index)))
         ranked = [one for done in (False, True, None) for one in said if one.done is done]
         return ranked[0] if ranked else NONE
 
@@ -90,8 +89,7 @@ class Replies:
 
     def undone(self, index: int) -> bool:
         """Whether what the server did of the event of that index was undone later, or never made to last."""
-        concluded = takewhile(self._goes_on, self._numbers(index, _MOST_PIPELINED))
-        return bool(self._undone) and not self._undone.isdisjoint(concluded)
+        return bool(self._undone) and not self._undone.isdisjoint(self._concluded(index))
 
     @cached_property
     def _undone(self) -> set[int]:
@@ -99,6 +97,14 @@ class Replies:
         find, events = self._dialect.undone, self._events
         found = find((events[n].title, events[n].data) for n in self._replies) if find else ()
         return {self._replies[number] for number in found}
+
+    def _concluded(self, index: int) -> list[int]:
+        """The replies in the answer of which that event has its part, behind those answers that are still to come."""
+        start = bisect_right(self._replies, index)
+        replies = iter(self._replies[start : start + _MOST_PIPELINED])
+        for _ in range(self._owed.get(index, 0)):
+            deque(takewhile(self._goes_on, replies), maxlen=0)
+        return list(takewhile(self._goes_on, replies))
 
     def _goes_on(self, number: int) -> bool:
         return self._events[number].title != self._dialect.concludes
@@ -117,7 +123,7 @@ class Replies:
 
     def _read(self, number: int) -> Response:
         event = self._events[number]
-        return Response(_accepts(self._dialect, event), first_line(self._dialect, event))
+        return Response(accepts(self._dialect, event), first_line(self._dialect, event))
 
     def _commanded(self, after: int, before: int) -> bool:
         """Whether the client has said a command between these two events."""
@@ -131,16 +137,22 @@ class Replies:
                 self._early[number] = early
             elif event.sender == CLIENT and event.kind in SAID:
                 self._owed[number] = owed
-                owed += not _is_answered_with(following) and not self._request_id(event)
+                owed += self._earns(event, following)
             elif event.sender == SERVER and self._request_id(event):
                 self._tagged[self._request_id(event)].append(number)
             elif event.sender == SERVER and self._owed and self._is_reply(event):
                 self._replies.append(number)
                 if self._dialect.tagged:
                     self._tagged[self._dialect.writes.tag(event.data)].append(number)
-                early = number if not owed and _accepts(self._dialect, event) is False else None
-                owed = max(0, owed - 1)
+                early = number if not owed and accepts(self._dialect, event) is False else None
+                owed = max(0, owed - (not self._dialect.concludes or not self._goes_on(number)))
             early = None if event.sender == CLIENT else early
+
+    def _earns(self, event: Event, following: Event | None) -> bool:
+        """Whether what the client says there has an answer in its turn."""
+        if self._dialect.concludes:
+            return event.title in self._dialect.concluded
+        return not _is_answered_with(following) and not self._request_id(event)
 
     def _is_reply(self, event: Event) -> bool:
         """Whether it answers the client; a list of capabilities that comes unasked as a greeting does not."""
@@ -170,7 +182,7 @@ def first_line(dialect: Dialect, event: Event) -> str:
     return told.strip().split("\n", 1)[0].rstrip("\r")
 
 
-def _accepts(dialect: Dialect, reply: Event) -> bool | None:
+def accepts(dialect: Dialect, reply: Event) -> bool | None:
     """True if a reply reports success, False for failure, None for neither."""
     if dialect.accepts is not None:
         return dialect.accepts(reply.title, reply.data)

@@ -149,6 +149,8 @@ class Dialect:
     concludes: str = ""
     """Title of the reply that ends the answer to several commands, all of which one error in the answer undoes; empty
     where each command has an answer of its own."""
+    concluded: Collection[str] = ()
+    """Titles of the commands whose answer ends with it."""
     undone: Callable[[Iterable[tuple[str, bytes]]], Collection[int]] | None = None
     """(title and bytes of each of the server's replies) -> the numbers, from 0, of those whose work was undone later or
     never committed. None for a dialect without transactions."""

@@ -226,6 +226,7 @@ FTP = Dialect(
     explain=_explain,
     other_upgrades=("AUTH SSL",),
     further=_further,
+    more_follows=("110", "120", "125", "150"),  # RFC 959 §4.2.1: preliminary
     logins=("USER", "PASS", "ACCT"),
     delivers=("STOR", "APPE", "STOU"),
     works=("RETR", "LIST", "NLST", "MLSD", "MLST", "CWD", "CDUP", "DELE", "RNFR", "RNTO", "MKD", "RMD"),

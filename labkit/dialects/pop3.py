@@ -64,7 +64,14 @@ def _messages(data: bytes) -> list[tuple[int, int]]:
 
 
 _GREETING = re.compile(rb"\+OK\b[^\n]*(?:POP|ready|<[^<>\s]+@[^<>\s]+>)", re.IGNORECASE)
-_FIRST = re.compile(rb"(?:CAPA|STLS|AUTH(?: +[A-Z0-9_-]{4,20}\b[^\r\n]*)?|(?:USER|APOP) +[^\r\n]+)\r?\n", re.IGNORECASE)
+_MECHANISM = (
+    rb"(?:PLAIN|LOGIN|EXTERNAL|ANONYMOUS|NTLM|(?:CRAM|DIGEST)-MD5|SCRAM-[A-Z0-9-]+|X?OAUTH[A-Z0-9]*|GSS[A-Z-]+"
+    rb"|KERBEROS_V4|OTP|SRP[A-Z0-9-]*)"
+)
+"""Behind AUTH, with which a client of Redis says its password."""
+_FIRST = re.compile(
+    rb"(?:CAPA|STLS|AUTH(?: +" + _MECHANISM + rb"(?: [^\r\n]*)?)?|(?:USER|APOP) +[^\r\n]+)\r?\n", re.IGNORECASE
+)
 
 
 def _recognises(server: bytes, client: bytes) -> bool:

@@ -331,6 +331,7 @@ POSTGRESQL = Dialect(
     begins_phrase=_begins_phrase,
     again="StartupMessage",
     concludes="ReadyForQuery",
+    concluded=("Query", "Sync", "FunctionCall"),
     accepts=lambda title, _: _ACCEPTED.get(title),
     undone=undone,
     logins=("StartupMessage", "PasswordMessage", "SASLInitialResponse", "SASLResponse"),

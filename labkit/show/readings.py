@@ -27,11 +27,21 @@ def heading(dialogue: Dialogue) -> str:
 
 def summary(dialogue: Dialogue) -> str:
     """One to three sentences: the protocol, and whether and how TLS was started."""
-    protocol = (
-        dialogue.dialect.name if dialogue.dialect else dialogue.part_of or "a protocol that the lab does not know"
-    )
+    protocol = _protocol(dialogue)
     size = f"{len(dialogue.events):,} {plural(len(dialogue.events), 'event')}"
     return printable(f"{protocol[0].upper()}{protocol[1:]}, {size}. {_tls(dialogue)}")
+
+
+def _protocol(dialogue: Dialogue) -> str:
+    """The name of the protocol, and whether only the port tells it."""
+    if dialogue.dialect is None:
+        return dialogue.part_of or "a protocol that the lab does not know"
+    said = [event for event in dialogue.events if event.layer == TEXT and event.kind != "preface"]
+    heard = [event for event in said if event.sender == SERVER] or said
+    whole = [event for event in heard if event.title != "unfinished"]
+    fits = any(event.kind != "unknown" and event.title != "unknown command" for event in whole)
+    begun = bool(heard) and not whole and all(is_text(event.data) for event in heard)
+    return dialogue.dialect.name if fits or begun else f"{dialogue.dialect.name} to judge by the port"
 
 
 def _tls(dialogue: Dialogue) -> str:

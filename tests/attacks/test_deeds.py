@@ -230,6 +230,11 @@ CASES = {
     ),
     "facts about a file that is not there": (21, FTP + "C: MLST x\nS: 550 none", "refused MLST"),
     "the folder above the first one": (21, FTP + "C: CDUP\nS: 550 none", "refused CDUP"),
+    "a folder asked for behind a file": (
+        21,
+        FTP + "C: STOR x\nC: MKD y\nC: QUIT\nS: 150 go\nS: 226 done\nS: 550 no\nS: 221 bye",
+        "refused MKD",
+    ),
     "a file from its middle": (21, FTP + "C: REST 9\nS: 350 from there\nC: RETR x\nS: 150 here\nS: 226 done", "done"),
     "a script that was given": (4190, SIEVE + 'C: GETSCRIPT "a"\nS: {5}\nS: keep;\nS: OK', "done"),
     "no room for a script": (4190, SIEVE + 'C: HAVESPACE "a" 9\nS: NO (QUOTA) "full"', "refused HAVESPACE"),
@@ -366,6 +371,7 @@ INSERTS = asks("insert into t values (1)", "INSERT 0 1", state=b"T")
 OPENS = [*BEGUN, *asks("begin", "BEGIN", state=b"T"), *INSERTS]
 BACK = asks("rollback to a", "ROLLBACK", state=b"T")
 MARKED = asks("savepoint a", "SAVEPOINT", state=b"T")
+AT_ONCE = [*asks("x", "INSERT 0 1"), *asks("y", "INSERT 0 1")]
 LEAVES = (CLIENT, message(b"X", b""))
 
 STEP = message(b"P", b"\0x\0\0\0") + message(b"B", bytes(8)) + message(b"E", bytes(5))
@@ -464,6 +470,13 @@ RECORDS = {
         ],
         "refused Execute",
     ),
+    "two queries at once": (5432, [*BEGUN, *AT_ONCE[::2], *AT_ONCE[1::2]], "done"),
+    "two queries at once, of which the second fails": (
+        5432,
+        [*BEGUN, *AT_ONCE[::2], AT_ONCE[1], asks("", FAILS)[1]],
+        "refused Query",
+    ),
+    "two queries at once, of which one is answered": (5432, [*BEGUN, *AT_ONCE[::2], AT_ONCE[1]], "open"),
     "two steps": (5432, [*BEGUN, (CLIENT, STEP * 2 + message(b"S", b"")), (SERVER, STEPPED * 2)], "done"),
     "a database that is not there, after the login": (
         5432,
@@ -544,6 +557,11 @@ INJECTED = {
     "in news": (119, "C: CAPABILITIES\nS: 111 2026\nS: 101 x\nS: VERSION 2\nS: .", "111 2026"),
     "a command that is not known, and a farewell": (25, "C: EHLO x\nS: 250 x\nC: HELP\nS: 502 no\nS: 421 idle", ""),
     "a recipient, and a farewell": (25, "C: EHLO x\nS: 250 x\nC: RCPT TO:<b@x>\nS: 550 no\nS: 421 idle", ""),
+    "a refusal, and a farewell behind the farewell": (
+        110,
+        "C: LAST\nS: -ERR no\nC: QUIT\nS: +OK bye\nS: -ERR idle",
+        "",
+    ),
     "a wrong password, and a farewell": (110, "C: USER a\nS: +OK\nC: PASS b\nS: -ERR no\nS: -ERR bye", ""),
     "no list, no user, and a farewell": (110, "C: CAPA\nS: -ERR no\nC: USER a\nS: -ERR no\nS: -ERR bye", ""),
 }

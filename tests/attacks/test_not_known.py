@@ -93,8 +93,9 @@ def attacked(lab, fates, vector=None):
     thread.join(LONGEST_WAIT)
 
 
-def verdict(lab, interceptor):
-    secrets = keylog.parse(lab.keylog.text())
+def verdict(lab, interceptor, known=lambda label: True):
+    logged = keylog.parse(lab.keylog.text())
+    secrets = {name: {label: found[label] for label in found if known(label)} for name, found in logged.items()}
     return judge(Case(interceptor.vector, [Evidence(one, secrets) for one in interceptor.sessions], False, []))
 
 
@@ -170,6 +171,16 @@ def test_a_mail_that_was_taken_though_the_victim_was_not_told_is_not_done_as_it_
     found = verdict(lab, interceptor)
     assert len(server.stored) == 1 and found.outcome == "broken"
     assert found.why == "the server did the victim's message, and the victim was not told"
+
+
+def test_what_was_done_is_known_with_the_secrets_behind_the_handshake_and_not_without_the_clients(lab):
+    with attacked(lab, [b"250 ok\r\n"]) as (_, interceptor, client):
+        client.sendmail("alice@lab.test", ["bob@lab.test"], MAIL)
+        client.quit()
+    behind = verdict(lab, interceptor, lambda label: label.endswith("TRAFFIC_SECRET_0"))
+    assert behind.outcome == "unharmed", behind
+    half = verdict(lab, interceptor, lambda label: label != "CLIENT_TRAFFIC_SECRET_0")
+    assert half.outcome == "unknown" and "CLIENT_TRAFFIC_SECRET_0" in half.why, half
 
 
 @pytest.mark.parametrize(("leaves", "outcome"), ((True, "unharmed"), (False, "unknown")))

@@ -49,6 +49,37 @@ def test_as_long_as_the_answer_may_come_no_version_was_seen():
     assert NOT_SEEN in summary(read(conversation([*UPGRADE, hello], 25)))
 
 
+OTHERS = {
+    "IRC": [(CLIENT, b"NICK a\r\n"), (SERVER, b":x 001 a :Welcome\r\n"), (CLIENT, b"QUIT\r\n")],
+    "SSH": [(SERVER, b"SSH-2.0-x\r\n"), (CLIENT, b"SSH-2.0-y\r\n"), (CLIENT, b"\0\0\5\xdc\n\x14" + bytes(99))],
+    "SNMP": [(CLIENT, b"0&\2\1\1\4\6public"), (SERVER, b"0\3\2\1\1")],
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("port", (25, 143, 7000))
+def test_of_a_protocol_that_only_the_port_tells_that_is_said(name, port):
+    usual = {25: "SMTP to judge by the port", 143: "IMAP to judge by the port"}
+    assert summary(decoded(OTHERS[name], port=port)).startswith(
+        usual.get(port, "A protocol that the lab does not know")
+    )
+
+
+def test_the_ok_of_redis_is_not_that_of_pop3():
+    redis = [(CLIENT, b"AUTH hunter2\r\n"), (SERVER, b"+OK\r\n"), (CLIENT, b"GET x\r\n"), (SERVER, b"$-1\r\n")]
+    assert summary(decoded(redis, port=6379)).startswith("A protocol that the lab does not know")
+    pop3 = [(SERVER, b"+OK\r\n"), (CLIENT, b"AUTH PLAIN\r\n"), (SERVER, b"+ \r\n")]
+    assert summary(decoded(pop3, port=6379)).startswith("POP3, ")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_is_inside_tls_is_told_by_the_port_until_it_is_opened(version):
+    chunks, secrets = in_memory(version)
+    assert summary(decoded(chunks, port=465)).startswith("SMTP to judge by the port, ")
+    assert summary(decoded(chunks, port=465, secrets=secrets)).startswith("SMTP, ")
+    assert summary(decoded([(SERVER, b"220 mx")], port=25)).startswith("SMTP, ")
+
+
 def test_a_name_beside_an_encrypted_client_hello_is_the_outer_one():
     """RFC 9849: the extension may also be a decoy, which looks the same."""
     hello, *rest = in_memory("TLS 1.3").chunks
