@@ -21,7 +21,8 @@ AT_ONCE = -n 4 --dist loadgroup
 ONCE = -m "not thorough"
 # What depends on the network or on a privilege, the notebooks too, is tested twice: on the best network that this machine
 # allows, and again on loopback, then by a user without any privilege; one file only reads what is written.
-AGAIN = $(filter-out %test_one_room_makes_sockets.py,$(wildcard tests/network/test_*.py)) tests/capture/test_recording.py tests/attacks/test_both_sides.py tests/servers/test_foreign_clients.py \
+AGAIN = $(filter-out %test_one_room_makes_sockets.py,$(wildcard tests/network/test_*.py)) \
+	tests/capture/test_recording.py tests/attacks/test_both_sides.py tests/servers/test_foreign_clients.py \
 	tests/test_lab.py tests/notebooks/test_run.py
 ALL_AGAIN = $(AGAIN) tests/clients tests/attacks/test_interceptor.py tests/attacks/test_tools_as_victims.py \
 	tests/servers/test_foreign_mail_readers.py tests/servers/test_provider.py tests/servers/test_many_at_once.py
