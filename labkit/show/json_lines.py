@@ -5,7 +5,8 @@
 - ``tls``: null without TLS, otherwise the fields of `labkit.decode.event.TLSSession`.
 - ``events``: what happened, in order, with the fields of `labkit.decode.event.Event`. For its bytes there are ``text``,
   what was said in the protocol, with ``\\xNN`` for what is not UTF-8, and ``base64`` (RFC 4648 §4), a message of TLS
-  or a text that is not UTF-8. Each is null where it has nothing to say.
+  or a text that is not UTF-8. Each is null where it has nothing to say; so is the ``text`` of a picture or a program:
+  more than 4,096 bytes that do not begin as text.
 - ``readable``: what an eavesdropper can read, ``{"what", "value", "event", "start", "end"}``, with the index of the
   event and offsets in its bytes (`labkit.decode.privacy.Exposure`).
 
@@ -28,6 +29,7 @@ from labkit.capture.conversation import Endpoint
 from labkit.decode.escaped import escaped
 from labkit.decode.event import TEXT, TLS, Dialogue, Event
 from labkit.decode.privacy import Exposure, visible
+from labkit.decode.tls_start import is_text
 
 if TYPE_CHECKING:
     from labkit.defences.lookups import Lookup
@@ -36,6 +38,8 @@ _word = lru_cache(4096)(quoted)
 """The JSON string of a title or a meaning; the same ones come again and again."""
 _SHORT = 512
 """Bytes of a phrase that may come again, so that what is said of it is kept."""
+_PAGE = 4096
+"""Bytes that are written out even where they are not text."""
 _new = tuple.__new__
 """Makes `Event` of a tuple, in half the time of `Event(…)`; there are many."""
 
@@ -88,11 +92,12 @@ _again = lru_cache(4096)(_said)
 
 
 def _text(data: bytes) -> tuple[str, bool]:
-    """The JSON string of the bytes as text, and whether that is all that they are."""
+    """The JSON string of the bytes as text, or null, and whether that is all that they are."""
     try:
         return quoted(data.decode()), True
     except UnicodeDecodeError:
-        return quoted(escaped(data)), False
+        shown = len(data) <= _PAGE or is_text(data)
+        return quoted(escaped(data)) if shown else "null", False
 
 
 def _exposure(exposure: Exposure) -> str:
