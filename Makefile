@@ -15,8 +15,8 @@ ARGS =
 PY = .venv/bin/python
 AS_ROOT = $(shell test "$$(id -u)" = 0 && echo --allow-root)
 
-# Six tests run at once, also on two processors: most of them wait, for a time limit or for another program.
-AT_ONCE = -n 6 --dist loadgroup
+# Five tests run at once, also on two processors: most of them wait, for a time limit or for another program.
+AT_ONCE = -n 5 --dist loadgroup
 # `make test` says each thing once, and `make thorough` says it of all that it is true of: tests/thoroughly.py.
 ONCE = -m "not thorough"
 # What depends on the network or on a privilege, the notebooks too, is tested twice: on the best network that this machine
