@@ -85,7 +85,11 @@ class Case:
     @property
     def sealed(self) -> list[Item]:
         """The secrets that were said inside TLS with the real server."""
-        return [item for session in self.sessions for item in session.sealed if item.what in SECRETS]
+        return _sealed(self.sessions)
+
+
+def _sealed(sessions: Sequence[Evidence]) -> list[Item]:
+    return [item for session in sessions for item in session.sealed if item.what in SECRETS]
 
 
 def judge(case: Case) -> Verdict:
@@ -116,7 +120,7 @@ class Visit(NamedTuple):
     @property
     def sealed(self) -> list[Item]:
         """The secrets that it sent or received inside TLS with the real server."""
-        return [item for session in self.sessions for item in session.sealed if item.what in SECRETS]
+        return _sealed(self.sessions)
 
     @property
     def idle(self) -> bool:
