@@ -36,12 +36,18 @@ def _protocol(dialogue: Dialogue) -> str:
     """The name of the protocol, and whether only the port tells it."""
     if dialogue.dialect is None:
         return dialogue.part_of or "a protocol that the lab does not know"
+    return dialogue.dialect.name if is_in_words(dialogue) else f"{dialogue.dialect.name} to judge by the port"
+
+
+def is_in_words(dialogue: Dialogue) -> bool:
+    """Whether a whole phrase, or the beginning of one, is of the dialogue's protocol; otherwise its port tells it."""
+    if dialogue.server.port not in dialogue.dialect.explicit_ports + dialogue.dialect.implicit_ports:
+        return True
     said = [event for event in dialogue.events if event.layer == TEXT and event.kind != "preface"]
     heard = [event for event in said if event.sender == SERVER] or said
     whole = [event for event in heard if event.title != "unfinished"]
     fits = any(event.kind != "unknown" and event.title != "unknown command" for event in whole)
-    begun = bool(heard) and not whole and all(is_text(event.data) for event in heard)
-    return dialogue.dialect.name if fits or begun else f"{dialogue.dialect.name} to judge by the port"
+    return fits or (bool(heard) and not whole and all(is_text(event.data) for event in heard))
 
 
 def _tls(dialogue: Dialogue) -> str:

@@ -1,5 +1,7 @@
 """What the summary of a dialogue says of TLS was seen: no version, name, beginning or opening that was not."""
 
+import json
+
 import pytest
 from conversations import GAP, closed, conversation
 from tls_sessions import Chunks, in_memory
@@ -8,6 +10,7 @@ from labkit.capture.conversation import CLIENT, SERVER
 from labkit.decode.dialogue import read
 from labkit.decode.event import Dialogue
 from labkit.decode.privacy import visible
+from labkit.show.json_lines import json_line
 from labkit.show.readings import summary
 
 VERSIONS = "TLS 1.2", "TLS 1.3"
@@ -60,9 +63,17 @@ OTHERS = {
 @pytest.mark.parametrize("port", (25, 143, 7000))
 def test_of_a_protocol_that_only_the_port_tells_that_is_said(name, port):
     usual = {25: "SMTP to judge by the port", 143: "IMAP to judge by the port"}
-    assert summary(decoded(OTHERS[name], port=port)).startswith(
-        usual.get(port, "A protocol that the lab does not know")
-    )
+    dialogue = decoded(OTHERS[name], port=port)
+    assert summary(dialogue).startswith(usual.get(port, "A protocol that the lab does not know"))
+    assert json.loads(json_line(dialogue))["protocol_by"] == ("port" if port in usual else None)
+
+
+@pytest.mark.parametrize("port", (25, 5222, 7000))
+def test_a_protocol_that_the_client_alone_shows_is_not_told_by_another_port(port):
+    header = b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
+    dialogue = decoded([(CLIENT, header), (SERVER, b"\x80\x81\r\n\0\0")], port=port)
+    assert summary(dialogue).startswith("XMPP to judge by the port, " if port == 5222 else "XMPP, ")
+    assert json.loads(json_line(dialogue))["protocol_by"] == ("port" if port == 5222 else "words")
 
 
 def test_the_ok_of_redis_is_not_that_of_pop3():
