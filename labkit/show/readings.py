@@ -7,6 +7,7 @@ from typing import NamedTuple
 from labkit.decode.event import CLIENT, SERVER, TEXT, TLS, Dialogue, Event, TLSSession
 from labkit.decode.privacy import Exposure
 from labkit.decode.tls_start import is_text
+from labkit.dialects.base import Dialect
 from labkit.show.printed import printable
 from labkit.show.readable import as_text, moved
 
@@ -44,10 +45,25 @@ def is_in_words(dialogue: Dialogue) -> bool:
     if dialogue.server.port not in dialogue.dialect.explicit_ports + dialogue.dialect.implicit_ports:
         return True
     said = [event for event in dialogue.events if event.layer == TEXT and event.kind != "preface"]
-    heard = [event for event in said if event.sender == SERVER] or said
-    whole = [event for event in heard if event.title != "unfinished"]
-    fits = any(event.kind != "unknown" and event.title != "unknown command" for event in whole)
-    return fits or (bool(heard) and not whole and all(is_text(event.data) for event in heard))
+    by_side = {side: [event for event in said if event.sender == side] for side in (SERVER, CLIENT)}
+    first = (b"".join(event.data for event in by_side[side][:_FIRST]) for side in (SERVER, CLIENT))
+    return dialogue.dialect.recognises(*first) or (
+        bool(said) and all(_fits(dialogue.dialect, events) for events in by_side.values() if events)
+    )
+
+
+def _fits(dialect: Dialect, said: Sequence[Event]) -> bool:
+    """Whether one side says a phrase of the dialect, or only the beginning of one."""
+    whole = [event for event in said if event.title != "unfinished"]
+    if whole:
+        return any(event.kind != "unknown" and event.title != "unknown command" for event in whole)
+    reader = dialect.reader()
+    read = (phrase for event in said for phrase in reader.feed(event.sender, event.data + b"\r\n"))
+    return any(phrase.kind != "unknown" and phrase.title != "unknown command" for phrase in read)
+
+
+_FIRST = 3
+"""How many phrases of a side are asked what the protocol is."""
 
 
 def _tls(dialogue: Dialogue) -> str:
@@ -144,7 +160,10 @@ def _start(started: str, dialogue: Dialogue) -> str:
     if started == "explicit":
         return "Explicit TLS, whose go-ahead was not seen"
     spoken = any(event.layer == TEXT and event.kind != "preface" for event in before)
-    return "TLS that was not asked for" if spoken else "Implicit TLS, from the first byte"
+    if not spoken:
+        return "Implicit TLS, from the first byte"
+    strange = any(event.kind == "unknown" or event.title == "unknown command" for event in before)
+    return "TLS, after words that the lab does not know" if strange else "TLS that was not asked for"
 
 
 def shown(reading: Reading) -> list[tuple[Event, list[Exposure]]]:
