@@ -180,7 +180,8 @@ class ByHand(Vector):
         """Let another vector decide at once, from the lines that wait on; `why` is put down for each of them."""
         with self.lock:
             self._deputy, self._why = deputy, why
-            self.marks, self.injects = deputy.marks, deputy.injects  # the verdict asks for them
+            # The verdict asks for these.
+            self.marks, self.injects, self.steals = deputy.marks, deputy.injects, deputy.steals
             for held in self.waiting:
                 held.ask(deputy, why)
 
