@@ -71,7 +71,7 @@ class Console:
             told = patient | more
             self._patience = told.get("timeout", 0.0)
             self._expect(partial(action, *arguments, **told))
-            # A person who wants to decide waits before the next cell is run.
+            # A person who wants to decide waits before the next cell runs.
             when_hurried(partial(self.let_script_decide, "Nobody clicked before the next cell began"))
         else:
             self._encounter = self._fresh()
@@ -106,7 +106,7 @@ class Console:
 
     @property
     def outcome(self) -> Any:
-        """What the last victim says of its attempt. Raises what the victim raised."""
+        """The outcome that the last victim returned. Raises what the victim raised."""
         said = self._of_the_encounter(lambda encounter: encounter.outcome)
         if isinstance(said, Exception):
             raise said

@@ -51,19 +51,19 @@ class IMAPClient(imaplib.IMAP4):
         with suppress(AttributeError):  # it never connected
             self.shutdown()
 
-    # ---- what imaplib lets a kind of it do in its own way
+    # ---- methods of imaplib that are overridden
 
     def _create_socket(self, timeout: float | None) -> socket.socket:
         return self._attempt.connect(*self._at)
 
     def _refresh_capabilities(self, consume: bool = False) -> None:
-        """From Python 3.14 on, imaplib takes what a greeting or a reply tells; this client asks, as on older ones."""
-        if consume:  # what the greeting has told; imaplib would not ask after a login
+        """Ask for the capabilities; from Python 3.14 on, imaplib would take them from a greeting or a reply."""
+        if consume:  # the capabilities of the greeting; imaplib would not ask after a login
             self._get_capabilities()
 
     def send(self, data: bytes) -> None:
         words = data.split()
-        if len(words) > 1:  # otherwise it is what AUTHENTICATE asked for
+        if len(words) > 1:  # otherwise it is the continuation of AUTHENTICATE
             self._attempt.step = f"after {words[1].decode()}"
         super().send(data)
 

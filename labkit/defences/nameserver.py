@@ -25,7 +25,7 @@ PORT = 53
 PATIENCE = 1.0
 """Seconds for an answer; in the lab it takes milliseconds."""
 _TRIES = 2
-"""Datagrams are lost (RFC 1035 §4.2.1); this often a question is asked."""
+"""How many times a query is sent: datagrams may be lost (RFC 1035 §4.2.1)."""
 _AT_ONCE = 32
 _IDLE = 10.0
 """Seconds that a TCP client may be silent (RFC 7766 §6.2.3)."""

@@ -42,7 +42,7 @@ class _Failed(Exception):
 
 
 class Resolver:
-    """Looks names up at one name server; it remembers every response as long as it lives.
+    """Looks names up at one name server; it keeps every response for its own lifetime, whatever the TTL.
 
     `ask` takes the bytes of a query and returns those of the response; it raises `LabError` or `OSError` when there is
     none in time. `anchors` are zones with their DS records, as text, one a line; `clock` gives the seconds since 1970.
@@ -189,7 +189,7 @@ class Resolver:
         return max((zone for zone in self._anchors if name.is_subdomain(zone)), key=len, default=None)
 
     def _response(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> dns.message.Message:
-        """The name server's response, which is remembered. Raises `_Failed`."""
+        """The name server's response, which is kept. Raises `_Failed`."""
         if (name, kind) not in self._responses:
             try:
                 self._responses[name, kind] = self._asked(name, kind)

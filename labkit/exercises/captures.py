@@ -1,6 +1,6 @@
 """Checkers for answers that are captures, or about one: what must be true of them.
 
-A claim is a pair: what must hold of the capture, and the sentence for one of which it does not.
+A claim is a pair: a condition on the capture, and the sentence for a capture that does not meet it.
 """
 
 import itertools

@@ -64,7 +64,7 @@ class Interception:
         return sock
 
     def met(self, victim: tuple[Any, ...]) -> None:
-        """Note what the victim at this address talks to; for a connection that was accepted elsewhere."""
+        """Note the server that the victim at this address talks to; for a connection that was accepted elsewhere."""
         self._name("{}:{}>".format(*victim[:2]), self.pose)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""An LDAP server (RFC 4511) as far as an upgrade, a login and a few entries go."""
+"""An LDAP server (RFC 4511) with the operations of an upgrade, a login and a few entries, and no others."""
 
 import asyncio
 from typing import ClassVar, NoReturn

@@ -22,7 +22,7 @@ AUTHORIZATION, TRANSACTION = "before the login", "after the login"
 _SECRET = {"PASS": 0, "AUTH": 1}
 """Commands with a password -> how many words of their argument come before it."""
 _BEFORE_TLS = ("CAPA", "STLS", "QUIT")
-"""What is answered where TLS is required."""
+"""The commands that are carried out before TLS where TLS is required."""
 
 
 class POP3Server(Server):
@@ -232,7 +232,7 @@ class _Command(NamedTuple):
     act: Callable[[_Session, str], Awaitable[None]]
     states: tuple[str, ...] = (TRANSACTION,)
     argument: bool | None = False
-    """Whether it has one; nothing where both is right."""
+    """Whether the command has an argument; None where it is optional."""
 
 
 _BOTH = (AUTHORIZATION, TRANSACTION)

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 PROTOCOLS = ("SMTP", "IMAP", "POP3")
 PATIENCE = (2.0, 8.0, 32.0)
-"""Seconds that a client waits, attempt by attempt: some attacks let it wait for an answer that never comes. There is
-another attempt only where it was not silence in which the time ran out."""
+"""Seconds that a client waits, attempt by attempt: under some attacks an answer never comes. Another attempt follows
+only where the time ran out while the server was not silent."""
 _AT_ONCE = 4
 """Attacks that are run at the same time; waiting attacks use no CPU."""
 
@@ -83,7 +83,7 @@ def every_attack(
     protocols: Sequence[str] = PROTOCOLS,
     step: Callable[[], object] = lambda: None,
 ) -> Matrix:
-    """Run each attack against each client, in each protocol that both know; `make` makes a lab for each attack.
+    """Run each attack against each client, in each protocol that both have; `make` makes a lab for each attack.
 
     `clients` are policies, which the lab's own clients follow, and victims; `step` is called after each session.
     """
@@ -171,7 +171,7 @@ class _Row(NamedTuple):
 
 
 def _let(lab: "Lab", servers: dict[bool, object], client: Client, patience: float) -> Report:
-    """Let a client do its work."""
+    """Run the client."""
     if isinstance(client, Victim):
         return client.run(scene(lab.site, client.protocol, patience))
     server = servers[client.starts == IMPLICIT]

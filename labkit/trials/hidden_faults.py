@@ -1,7 +1,8 @@
 """Servers with one hidden fault each, for practice in testing a server.
 
 Each fault is one row of `FAULTS`, made of the settings and quirks that every server of the lab has; which server has
-which is drawn from a seed. Only the name that a probe gives to a fault is known here, not how it is found.
+which is drawn from a seed. A row names the check of `labkit.probe` that finds its fault; how it is found does not
+belong here.
 """
 
 from collections.abc import Callable, Iterator, Mapping
