@@ -126,16 +126,23 @@ async def serve(sock: socket.socket, answer: Callable[[bytes], Awaitable[bytes |
     with suppress(OSError, EOFError, TimeoutError):
         reader, writer = await accepted(sock, _LARGEST)
         try:
-            while True:
-                async with asyncio.timeout(_IDLE):
-                    (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
-                    response = await answer(await reader.readexactly(length))
-                    if response is None:
-                        break
-                    writer.write(_LENGTH.pack(len(response)) + response)
-                    await writer.drain()
+            while await _answer_next(reader, writer, answer):
+                pass
         finally:
             writer.close()
+
+
+async def _answer_next(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: Callable[[bytes], Awaitable[bytes | None]]
+) -> bool:
+    """Answer the next message of a TCP client; False for bytes that are not a query."""
+    async with asyncio.timeout(_IDLE):
+        (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
+        response = await answer(await reader.readexactly(length))
+        if response is not None:
+            writer.write(_LENGTH.pack(len(response)) + response)
+            await writer.drain()
+        return response is not None
 
 
 def asking(host: Host, server: str = "dns", patience: float = PATIENCE) -> Callable[[bytes], bytes]:
