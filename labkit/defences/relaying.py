@@ -72,7 +72,7 @@ def hand_over(
     first: Judgement | None = None
     while True:
         attempt = Attempt(host, policy, contexts[VERIFYING if mode == VERIFYING else ANY], patience, name)
-        client = (_CarelessHop if careless else _Hop)(attempt, f"{host.name}.{DOMAIN}", mode, terms, clock)
+        client = (_CarelessClient if careless else _RelayClient)(attempt, f"{host.name}.{DOMAIN}", mode, terms, clock)
         sent = attempt.run(client, Sent, partial(client.relay, address, mail))
         first = first or client.verdict
         if client.again is None or mode == CLEAR:
@@ -87,7 +87,7 @@ def _named(terms: Terms) -> str:
     return {"tlsa": "DANE", "sts": "MTA-STS"}.get(terms.source, "no policy of the domain")
 
 
-class _Hop(SMTPClient):
+class _RelayClient(SMTPClient):
     """One connection to a server."""
 
     def __init__(self, attempt: Attempt, helo: str, mode: str, terms: Terms, clock: Callable[[], float]) -> None:
@@ -141,7 +141,7 @@ class _Hop(SMTPClient):
         return Seen(version=self._attempt.version, chain=chain(self.sock))
 
 
-class _CarelessHop(_Hop):
+class _CarelessClient(_RelayClient):
     """A client with a mistake: answers that came in clear text after the go-ahead are taken as if from inside TLS."""
 
     def getreply(self) -> tuple[int, bytes]:

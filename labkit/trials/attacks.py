@@ -20,7 +20,8 @@ from labkit.attacks.vectors.buffering import MARK
 from labkit.attacks.verdict import UNKNOWN, Verdict, judge
 from labkit.attacks.victims import LOGIN, TEXT, Victim
 from labkit.attacks.victims.report import Report
-from labkit.clients import policies
+from labkit.clients import PROTOCOLS, policies
+from labkit.clients.fetching import CLIENTS
 from labkit.clients.policies import IMPLICIT, Policy
 from labkit.dialects import named
 from labkit.errors import LabError
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from labkit.lab import Lab
     from labkit.show.grid import Grid
 
-PROTOCOLS = ("SMTP", "IMAP", "POP3")
 PATIENCE = (2.0, 8.0, 32.0)
 """Seconds that a client waits, attempt by attempt: under some attacks an answer never comes. Another attempt follows
 only where the time ran out while the server was not silent."""
@@ -175,9 +175,9 @@ def _let(lab: "Lab", servers: dict[bool, object], client: Client, patience: floa
     if isinstance(client, Victim):
         return client.run(scene(lab.site, client.protocol, patience))
     server = servers[client.starts == IMPLICIT]
-    if server.protocol == "SMTP":
-        return Report.of(lab.send(server, TEXT, login=LOGIN, policy=client, timeout=patience))
-    return Report.of(lab.fetch(server, login=LOGIN, policy=client, timeout=patience))
+    if server.protocol in CLIENTS:
+        return Report.of(lab.fetch(server, login=LOGIN, policy=client, timeout=patience))
+    return Report.of(lab.send(server, TEXT, login=LOGIN, policy=client, timeout=patience))
 
 
 def deliver(lab: "Lab", user: str, text: str) -> None:

@@ -11,13 +11,12 @@ from functools import partial
 from random import Random
 from typing import Any
 
+from labkit.clients import PROTOCOLS
 from labkit.errors import LabError
 from labkit.servers.quirks import KEEPS_BUFFER, KEEPS_OFFER, PREAUTH, REFUSES
 from labkit.servers.server import Server
 from labkit.show.page import Page
 from labkit.show.table import table
-
-MAIL = ("SMTP", "IMAP", "POP3")
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class HiddenFault:
     """The server's settings: arguments of `labkit.lab.Lab.start`."""
     mended: Mapping[str, Any]
     """The same arguments, with other values."""
-    protocols: tuple[str, ...] = field(default=MAIL)
+    protocols: tuple[str, ...] = field(default=PROTOCOLS)
     """The protocols whose servers can have it."""
 
 
