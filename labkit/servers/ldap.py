@@ -120,7 +120,7 @@ class _Session(Session):
             await self._say(result(read.number, 0x78, code, "not possible"), f"ExtendedResponse, result {code}")
         else:
             await self._say(result(read.number, 0x78, SUCCESS, "", element(0x8A, STARTTLS.encode())), "starts TLS")
-            self._user = ""  # RFC 4513 §3.1.4 lets a server forget who the client was
+            self._user = ""  # RFC 4513 §4 lets a server forget who the client was
             await self.start_tls()
 
 
