@@ -60,7 +60,7 @@ class Aftermath:
         """Whether a login, or the user name of one, belongs to an account."""
         match login:
             case (user, password):
-                return self._site.post.knows(user, password)
+                return self._site.post.authenticate(user, password)
             case (user,):
                 return user in USERS
         return True

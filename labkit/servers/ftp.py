@@ -118,7 +118,7 @@ class _Session(CommandSession):
         name, self._name = self._name, ""
         if not name:
             raise NegativeReply("503 USER comes before PASS")
-        if not self.server.post.knows(name, password):
+        if not self.server.post.authenticate(name, password):
             raise NegativeReply("530 The user or the password is wrong")
         self._user = name
         self.note(f"logged in as {name}")

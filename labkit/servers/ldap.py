@@ -82,7 +82,7 @@ class _Session(Session):
         code = SUCCESS
         if name and not self.settings.login_now(self.encrypted):
             code = _CONFIDENTIALITY
-        elif name and (read.parts[2].tag != 0x80 or not self.server.post.knows(user, password)):
+        elif name and (read.parts[2].tag != 0x80 or not self.server.post.authenticate(user, password)):
             code = _WRONG_LOGIN
         self._user = user if code == SUCCESS else ""
         await self._say(result(read.number, 0x61, code), f"BindResponse, result {code}")

@@ -133,7 +133,7 @@ class _Session(CommandSession):
 
     async def _log_in(self, user: str, password: str) -> None:
         self._name = ""
-        if not self.server.post.knows(user, password):
+        if not self.server.post.authenticate(user, password):
             raise NegativeReply("[AUTH] The user or the password is wrong")
         self._mailbox = self.server.post.account(user).inbox
         self._entries = self._mailbox.entries

@@ -49,7 +49,7 @@ class _Session(Session):
         await self._say(message(b"R", (3).to_bytes(4, "big")), "asks for the password")
         kind, body = await self._message()
         password = body.rstrip(b"\0").decode("utf-8", "replace")
-        if kind != b"p" or not self.server.post.knows(user, password):
+        if kind != b"p" or not self.server.post.authenticate(user, password):
             await self._fail("28P01", f'password authentication failed for user "{user}"')
         self.note(f"logged in as {user}")
         await self._say(message(b"R", bytes(4)), "login was right")

@@ -182,7 +182,7 @@ class SMTPSession(SMTP):
         self._refusals = 0
         """Negative replies so far."""
         self._quirks = settings.quirks
-        self._knows = server.post.knows
+        self._password_fits = server.post.authenticate
         self.note = note
         self._smtp_methods = {verb: partial(self._run_command, verb, act) for verb, act in self._smtp_methods.items()}
 
@@ -282,7 +282,7 @@ class SMTPSession(SMTP):
 
     def _check(self, _: SMTP, __: Session, ___: Envelope, mechanism: str, given: LoginPassword) -> AuthResult:
         user, password = (part.decode("utf-8", "replace") for part in given)
-        return AuthResult(success=self._knows(user, password), handled=False, auth_data=user)
+        return AuthResult(success=self._password_fits(user, password), handled=False, auth_data=user)
 
 
 async def _until(read: Callable[..., Awaitable[bytes]], separator: bytes = b"\n") -> bytes:

@@ -180,7 +180,7 @@ class _Session(Session):
             return
         said = re.search(r"mechanism=['\"]PLAIN['\"][^>]*>([^<]*)<", text)
         login = read_plain(said[1].strip().encode("latin-1", "replace")) if said else None
-        if login is None or not self.server.post.knows(*login):
+        if login is None or not self.server.post.authenticate(*login):
             await self._refuse_login("not-authorized" if said else "invalid-mechanism")
             return
         self._user = login[0]

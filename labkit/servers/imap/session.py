@@ -138,7 +138,7 @@ class IMAPSession(Session):
 
     def log_in(self, user: str, password: str) -> str:
         """Check the password and go to the next state. Raises `Refused`."""
-        if not self.server.post.knows(user, password):
+        if not self.server.post.authenticate(user, password):
             raise Refused("[AUTHENTICATIONFAILED] The user or the password is wrong")
         self.user = user
         self.note(f"logged in as {user}")
