@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from labkit.attacks.vector import Vector
 from labkit.attacks.vectors.negotiation import StripCapability
 from labkit.byhand.desk import Desk
-from labkit.byhand.encounter import FINISH, Encounter, Victim
+from labkit.byhand.encounter import FINISH, Encounter, RunVictim
 from labkit.byhand.situation import Situation, ending, page, sentences
 from labkit.byhand.waiting import ByHand
 from labkit.dialects.base import CLIENT, SERVER
@@ -79,7 +79,7 @@ class Console:
             self._encounter.run(partial(action, *arguments, **more))
         return self
 
-    def _expect(self, victim: "Victim") -> None:
+    def _expect(self, victim: "RunVictim") -> None:
         self._paint()  # makes the desk, before another thread paints on it
         if self._encounter is None or not self._encounter.expect(victim):
             self._encounter = self._fresh()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Protocol, TypeVar
 
-from labkit.clients.failures import GREETING, HANDSHAKE, Stopped, Words, put
+from labkit.clients.failures import GREETING, HANDSHAKE, ErrorWords, Stopped, put
 from labkit.clients.outcome import CLEAR, EXPLICIT_TLS, IMPLICIT_TLS, Outcome
 from labkit.clients.policies import EXPLICIT, IMPLICIT, STOP, Policy
 from labkit.errors import LabError, OutsideTheLab
@@ -30,7 +30,7 @@ TIMEOUT = 5.0
 class Client(Protocol):
     """What an attempt needs of a protocol's client."""
 
-    words: Words
+    words: ErrorWords
     """The protocol's own errors -> how they are put in words."""
     answers: tuple[type[BaseException], ...]
     """Errors that report what the server said; they stay the reason when the time ran out afterwards."""

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from labkit.clients.attempt import Attempt
-from labkit.clients.failures import GREETING, Stopped, Words, put, shown
+from labkit.clients.failures import GREETING, ErrorWords, Stopped, put, shown
 from labkit.clients.outcome import CLEAR
 from labkit.mail.message import Mail
 from labkit.trust.certificates import SERVER_NAME
@@ -26,7 +26,7 @@ class IMAPClient(imaplib.IMAP4):
     answers = ()
 
     def __init__(self, attempt: Attempt) -> None:
-        self.words: Words = {imaplib.IMAP4.abort: self._broken, imaplib.IMAP4.error: self._answer}
+        self.words: ErrorWords = {imaplib.IMAP4.abort: self._broken, imaplib.IMAP4.error: self._answer}
         self._attempt = attempt
         self._last = b""  # line that the server sent
 

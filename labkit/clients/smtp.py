@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from labkit.clients.attempt import TIMEOUT, Attempt, check_login, check_words
-from labkit.clients.failures import GREETING, Stopped, Words, put, shown
+from labkit.clients.failures import GREETING, ErrorWords, Stopped, put, shown
 from labkit.clients.outcome import Sent
 from labkit.clients.policies import Policy
 from labkit.mail.message import Outgoing
@@ -174,7 +174,7 @@ def reply(code: int, text: bytes | str) -> str:
     return f"{code} {shown(text)}".strip()
 
 
-_WORDS: Words = {
+_WORDS: ErrorWords = {
     smtplib.SMTPConnectError: _greeting,
     smtplib.SMTPAuthenticationError: _login,
     smtplib.SMTPRecipientsRefused: _recipients,

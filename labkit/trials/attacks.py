@@ -39,7 +39,8 @@ only where the time ran out while the server was not silent."""
 _AT_ONCE = 4
 """Attacks that are run at the same time; waiting attacks use no CPU."""
 
-Client = Policy | Victim
+AttackedClient = Policy | Victim
+"""A policy, which the lab's own clients follow, or a victim's program."""
 
 
 class Trial(NamedTuple):
@@ -79,7 +80,7 @@ class Matrix(tuple[Trial, ...]):
 def every_attack(
     make: "Callable[[], Lab]",
     vectors: Iterable[type[Vector]] = catalogue.ALL,
-    clients: Sequence[Client] = policies.ALL,
+    clients: Sequence[AttackedClient] = policies.ALL,
     protocols: Sequence[str] = PROTOCOLS,
     step: Callable[[], object] = lambda: None,
 ) -> Matrix:
@@ -93,18 +94,18 @@ def every_attack(
         return Matrix(chain.from_iterable(found))
 
 
-def known(clients: Iterable[Client]) -> tuple[Client, ...]:
+def known(clients: Iterable[AttackedClient]) -> tuple[AttackedClient, ...]:
     """These clients. Raises `LabError` for anything but clients, and for an empty list."""
     given = tuple(clients) if isinstance(clients, Iterable) else (clients,)
     for client in given or (None,):
-        if not isinstance(client, Client):
+        if not isinstance(client, AttackedClient):
             raise LabError(f"Clients are a list of policies or victims, like [policies.verified], not {client!r}.")
     return given
 
 
 def count(
     vectors: Iterable[type[Vector]] = catalogue.ALL,
-    clients: Sequence[Client] = policies.ALL,
+    clients: Sequence[AttackedClient] = policies.ALL,
     protocols: Sequence[str] = PROTOCOLS,
 ) -> int:
     """How many sessions `every_attack` has with these arguments."""
@@ -115,7 +116,7 @@ def _pairs(vectors: Iterable[type[Vector]], protocols: Sequence[str]) -> list[tu
     return [(protocol, vector) for vector in vectors for protocol in protocols if vector.applies_to(named(protocol))]
 
 
-def _able(clients: Sequence[Client], protocol: str) -> list[Client]:
+def _able(clients: Sequence[AttackedClient], protocol: str) -> list[AttackedClient]:
     return [client for client in clients if getattr(client, "protocol", protocol) == protocol]
 
 
@@ -124,7 +125,7 @@ class _Row(NamedTuple):
 
     protocol: str
     vector: Vector
-    clients: list[Client]
+    clients: list[AttackedClient]
 
     def run(self, make: "Callable[[], Lab]", step: Callable[[], object]) -> list[Trial]:
         with make() as lab:
@@ -141,7 +142,7 @@ class _Row(NamedTuple):
                 step()
             return cells
 
-    def _run(self, lab: "Lab", servers: dict[bool, object], client: Client) -> Verdict:
+    def _run(self, lab: "Lab", servers: dict[bool, object], client: AttackedClient) -> Verdict:
         """The verdict that does not depend on how busy the machine is."""
         before = None
         for patience in PATIENCE:
@@ -154,7 +155,7 @@ class _Row(NamedTuple):
         return Verdict(UNKNOWN, why, evidence=(f"the last attempt was {verdict.outcome}: {verdict.why}",))
 
     def _attempt(
-        self, lab: "Lab", servers: dict[bool, object], client: Client, patience: float
+        self, lab: "Lab", servers: dict[bool, object], client: AttackedClient, patience: float
     ) -> tuple[Verdict, bool]:
         """The verdict on one attempt, and whether its waits ran out in silence, if they did."""
         aftermath = Aftermath(lab.site)
@@ -170,7 +171,7 @@ class _Row(NamedTuple):
         return judge(aftermath.case(interceptor, [report])), in_silence
 
 
-def _let(lab: "Lab", servers: dict[bool, object], client: Client, patience: float) -> Report:
+def _let(lab: "Lab", servers: dict[bool, object], client: AttackedClient, patience: float) -> Report:
     """Run the client."""
     if isinstance(client, Victim):
         return client.run(scene(lab.site, client.protocol, patience))
