@@ -14,7 +14,7 @@ INSIDE_LAYER = "inside a SASL security layer"
 """The title of what is said there."""
 _MECHANISMS = ("GSSAPI", "GSS-SPNEGO", "GS2-KRB5", "KERBEROS_V4", "DIGEST-MD5", "SRP", "NTLM")
 """Those that can have a layer (RFC 4752 §3.1, RFC 2831 §2.3 and others)."""
-_LENGTH = b"\0"
+LENGTH = b"\0"
 """The first byte of a length, because no buffer has 16 MiB (RFC 4752 §3.1); no text and no record begins with it."""
 
 
@@ -28,10 +28,8 @@ class LayerStart:
         self._agreed = False
         """Whether the last login could have agreed on a layer."""
 
-    def begins(self, events: Sequence[Event], data: bytes) -> bool:
-        """Whether these bytes begin with a buffer, and the last login in `events` could have agreed on a layer."""
-        if not data.startswith(_LENGTH):
-            return False
+    def is_agreed(self, events: Sequence[Event]) -> bool:
+        """Whether the last login in `events` could have agreed on a layer, so that `LENGTH` begins a buffer of it."""
         fresh = events[self._looked :]
         self._looked = len(events)
         said = (event for event in reversed(fresh) if event.sender == CLIENT and event.layer == TEXT)
