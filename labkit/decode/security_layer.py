@@ -29,7 +29,7 @@ _CHALLENGES = (
 which name the mechanism where the client's command was not captured."""
 _FIRST_WORDS = 3
 """Among these words of a line stands its base64."""
-_LENGTH = b"\0"
+LENGTH = b"\0"
 """The first byte of a length, because no buffer has 16 MiB (RFC 4752 §3.1); no text and no record begins with it."""
 
 
@@ -43,10 +43,8 @@ class LayerStart:
         self._agreed = False
         """Whether the last login could have agreed on a layer."""
 
-    def begins(self, events: Sequence[Event], data: bytes) -> bool:
-        """Whether these bytes begin with a buffer, and the last login in `events` could have agreed on a layer."""
-        if not data.startswith(_LENGTH):
-            return False
+    def is_agreed(self, events: Sequence[Event]) -> bool:
+        """Whether the last login in `events` could have agreed on a layer, so that `LENGTH` begins a buffer of it."""
         fresh = events[self._looked :]
         self._looked = len(events)
         said = (event for event in reversed(fresh) if event.layer == TEXT and event.kind != "message")

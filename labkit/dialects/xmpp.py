@@ -55,7 +55,7 @@ REPLIES = {
 
 CAPABILITIES = {
     "starttls": "The server offers to start TLS (RFC 6120 §5.4.1). Nothing protects this element from being removed.",
-    "mechanisms": "The login mechanisms that the server offers (RFC 6120 §6.3.3).",
+    "mechanisms": "The login mechanisms that the server offers (RFC 6120 §6.3.4).",
     "bind": "The client can take a resource (RFC 6120 §7.4).",
     "session": "The client may open a session, as RFC 3921 asked.",
     "register": "New accounts can be made (XEP-0077).",
