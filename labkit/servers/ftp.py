@@ -145,6 +145,8 @@ class _Session(CommandSession):
             self._data = None
 
     async def _stor(self, name: str) -> None:
+        if not name.isprintable():
+            raise NegativeReply("553 A name has no control characters")
         reader, writer = await self._transfer(name)
         with closing(writer):
             async with asyncio.timeout(_DATA_LIMIT):

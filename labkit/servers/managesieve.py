@@ -16,7 +16,7 @@ _LONGEST_SCRIPT = 64 << 10
 _BEFORE_TLS = ("CAPABILITY", "STARTTLS", "NOOP", "LOGOUT")
 """Commands that are carried out where TLS is required."""
 _BEFORE_LOGIN = (*_BEFORE_TLS, "AUTHENTICATE")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _ARGUMENT = re.compile(r' +(?:"((?:[^"\\]|\\.)*)"|\{(\d{1,9})\+\}$)')
 
 

@@ -8,6 +8,7 @@ only what a lesson configures or observes.
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -34,6 +35,8 @@ _TOO_MANY_UNKNOWN = "502 5.5.1 Too many unrecognized commands, goodbye."
 """How aiosmtpd dismisses a client, with a code that does not say so (RFC 5321 §3.8)."""
 _HEARD_OUT = 1.0
 """Seconds that a client may still talk after the dismissal."""
+_CONTROL = re.compile(r"\r(?!\n)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+"""What no reply may have besides its line ends (RFC 5321 §2.3.8, §4.2); aiosmtpd repeats a client's words in some."""
 
 # aiosmtpd reports every hang-up as a warning or a traceback; what a learner should see stands in the server's log.
 logging.getLogger("mail.log").addHandler(logging.NullHandler())
@@ -222,12 +225,13 @@ class SMTPSession(SMTP):
         await asyncio.sleep(0)
         if self.transport is None or self.transport.is_closing():
             raise asyncio.CancelledError
-        text = status if isinstance(status, str) else status.decode("utf-8", "backslashreplace")
+        said = status if isinstance(status, str) else status.decode("utf-8", "backslashreplace")
+        text = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", said)
         self._refusals += text[:1] in "45"
         dismissed = self._refusals > _REFUSALS or text == _TOO_MANY_UNKNOWN
         for line in (_DISMISSAL if dismissed else text).split("\r\n"):
             self.note(f"S: {line}")
-        await super().push(_DISMISSAL if dismissed else status)
+        await super().push(_DISMISSAL if dismissed else text)
         if dismissed:
             await self._drain()
 
