@@ -355,7 +355,7 @@ def _unknown_commands(
 
 def _as_they_stand(commands: Iterable[_Numbered], told_of: Collection[int]) -> Iterator[Exposure]:
     for index, event in commands:
-        if index not in told_of and (said := event.data.rstrip(b"\r\n")):
+        if index not in told_of and is_text(event.data) and (said := event.data.rstrip(b"\r\n")):
             yield Exposure("command", text(said), index, 0, len(said))
 
 
