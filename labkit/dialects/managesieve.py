@@ -16,6 +16,7 @@ from labkit.dialects.writing import (
     lines,
     listed,
     offering,
+    one_a_line,
     plain,
     untagged_command,
     willing,
@@ -171,7 +172,7 @@ _OTHERS = {
 
 
 def _read_list(text: str) -> Capabilities:
-    return tuple(line.replace('"', "") for line in text.splitlines())
+    return tuple(line.replace('"', "") for line in one_a_line(text))
 
 
 def _write_list(capabilities: Capabilities) -> str:

@@ -101,7 +101,7 @@ class CodedLineReader(LineReader):
 
     def begun(self, sender: str) -> tuple[str, str]:
         if sender == CLIENT:
-            kind = _KINDS[self._after_a_lost_reply() if self._next == WAIT else self._next]
+            kind = _KINDS[self._after_a_lost_reply(self._unanswered[-1]) if self._next == WAIT else self._next]
             return kind, kind if kind != "command" else self._title(self._buffers[CLIENT].split(None, 2))
         if self._begun:
             return self._begun.kind, self._begun.title
@@ -109,15 +109,15 @@ class CodedLineReader(LineReader):
         brings_mail = self._text_start is not None and asked in self._lines.mail
         return ("message", "message") if brings_mail else ("reply", "unfinished")
 
-    def _after_a_lost_reply(self) -> str:
-        """The client's next state if the reply for which it waits does not come."""
-        return self._lines.after_lost_reply.get(self._unanswered[-1], COMMAND)
+    def _after_a_lost_reply(self, asked: str) -> str:
+        """The client's next state if the status of the reply to this command is not known."""
+        return self._lines.after_lost_reply.get(asked, COMMAND)
 
     def rest(self, sender: str) -> bytes:
         if sender == SERVER:
             self._line_start, self._text_start, self._begun = 0, None, None
             if self._next == WAIT:
-                self._next, self._guessed = self._after_a_lost_reply(), True
+                self._next, self._guessed = self._after_a_lost_reply(self._unanswered[-1]), True
         elif self._next == CHUNK:
             self._next = COMMAND
         if self._next != WAIT:  # a command or a reply may be missing: better not to know what was asked
@@ -302,6 +302,8 @@ class CodedLineReader(LineReader):
     def _headless(self, data: bytes) -> Phrase:
         """The rest of a reply whose status was in an earlier phrase; its command may not have been captured."""
         asked, self._orphaned = self._unanswered.popleft() if self._unanswered else "", False
+        if self._next == WAIT and not self._unanswered:
+            self._next, self._guessed = self._after_a_lost_reply(asked), True
         if asked in self._lines.mail or (not asked and _HEADER.match(data)):
             return Phrase(SERVER, "message", "message", data)
         return Phrase(SERVER, "reply" if asked else "untagged", "lines", data)
