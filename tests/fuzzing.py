@@ -85,8 +85,11 @@ def dialogue(seed: int) -> None:
     for number, (sender, data) in enumerate(said, 1):
         conversation.said.append((number, number, sender, "data", data, len(data)))
     found = read(conversation)
+    lists = found.dialect and found.dialect.writes and found.dialect.writes.capabilities
     for event in found.events:
         assert event.meaning and event.lines is not None and event.fields is not None
+        if lists and (listed := lists.find(event.data)) is not None:
+            lists.replace(event.data, listed)
     visible(found)
 
 

@@ -8,14 +8,24 @@ import re
 from labkit.dialects.base import SERVER, Dialect, Phrase
 from labkit.dialects.framing.coded_lines import CodedLineReader, CodedLines
 from labkit.dialects.reader import WAIT, Buffer
-from labkit.dialects.writing import Capabilities, Injected, Kept, Writer, lines, listed, untagged_command, willing
+from labkit.dialects.writing import (
+    Capabilities,
+    Injected,
+    Kept,
+    Writer,
+    lines,
+    listed,
+    one_a_line,
+    untagged_command,
+    willing,
+)
 
 COMMANDS = {
     "AUTH TLS": "The client asks to start TLS here, on the control connection (RFC 4217 §4).",
     "AUTH SSL": "The client asks to start TLS here, as it was before RFC 4217.",
     "PBSZ": "The client says that TLS needs no buffer size (RFC 4217 §8).",
     "PROT": "How the data connections are protected: P is TLS, C is clear text (RFC 4217 §9).",
-    "CCC": "The client asks to end TLS on the control connection (RFC 4217 §6).",
+    "CCC": "The client asks to end TLS on the control connection (RFC 4217 §5).",
     "FEAT": "The client asks what the server can do (RFC 2389 §3).",
     "OPTS": "The client sets an option (RFC 2389 §4).",
     "USER": "The client says its user name, as it is (RFC 959 §4.1.1).",
@@ -208,7 +218,7 @@ FTP = Dialect(
         login=_login,
         capabilities=listed(
             rb"(?P<head>211-[^\n]*\n)(?P<list>(?: [^\n]*\n)+)(?P<tail>211 [^\n]*\n)",
-            lambda text: tuple(line.strip() for line in text.splitlines()),
+            lambda text: tuple(line.strip(" ") for line in one_a_line(text)),
             _write_list,
             "211-This is offered\r\n{list}211 End\r\n",
         ),

@@ -287,7 +287,7 @@ WRITER = Writer(
     login=lambda user, password, tag: tagged_command(f"LOGIN {user} {password}", tag),
     capabilities=listed(
         rb"(?P<head>\* CAPABILITY |[^\r\n]*?\[CAPABILITY )(?P<list>[^\]\r\n]*)(?P<tail>[^\n]*\n)",
-        lambda text: tuple(text.split()),
+        lambda text: tuple(filter(None, text.split(" "))),
         " ".join,
         "* CAPABILITY IMAP4rev1 {list}\r\n{tag} OK CAPABILITY completed\r\n",
         unasked=True,

@@ -15,7 +15,6 @@ from labkit.dialects.ldap_messages import (
     OPERATIONS,
     SEQUENCE,
     STRING,
-    Element,
     LDAPMessage,
     element,
     elements,
@@ -229,27 +228,27 @@ def _attributes(data: bytes) -> list[tuple[bytes, list[bytes]]] | None:
     read = message(data)
     if read is None or read.operation != 0x64 or len(read.parts) != 2:
         return None
-    found = []
-    for attribute in elements(read.parts[1].content):
-        kind, *values = elements(attribute.content) or [Element(0, b"")]
-        found.append((kind.content, [value.content for listed in values for value in elements(listed.content)]))
-    return found
+    attributes = (list(elements(attribute.content)) for attribute in elements(read.parts[1].content))
+    return [
+        (kind.content, [value.content for listed in values for value in elements(listed.content)])
+        for kind, *values in filter(None, attributes)
+    ]
 
 
 def _find(data: bytes) -> Capabilities | None:
     attributes = dict(_attributes(data) or ())
     listed = attributes.get(b"supportedExtension")
-    return None if listed is None else tuple(value.decode("latin-1") for value in listed)
+    return None if listed is None else tuple(map(_text, listed))
 
 
 def _replace(data: bytes, wanted: Capabilities) -> bytes:
-    attributes = {kind.decode("latin-1"): tuple(map(_latin, values)) for kind, values in _attributes(data)}
+    attributes = {_text(kind): tuple(map(_text, values)) for kind, values in _attributes(data)}
     attributes["supportedExtension"] = wanted
     read = message(data)
-    return entry(read.number, read.parts[0].content.decode("utf-8", "replace"), attributes)
+    return entry(read.number, _text(read.parts[0].content), attributes)
 
 
-def _latin(value: bytes) -> str:
+def _text(value: bytes) -> str:
     return value.decode("latin-1")
 
 
@@ -269,7 +268,7 @@ LDAP = Dialect(
     go_ahead="success",
     client_first=True,
     more_follows=("SearchResultEntry", "SearchResultReference", "IntermediateResponse"),
-    sections={"upgrade": "RFC 4511 §4.14", "forget": "RFC 4513 §3.1.4", "login": "RFC 4513 §5.1.3"},
+    sections={"upgrade": "RFC 4511 §4.14", "forget": "RFC 4513 §3.1.5, §4", "login": "RFC 4513 §5.1.3"},
     messages=lambda _: (),
     sasl=r"(?!)(?P<mechanism>)(?P<initial>)",
     reader=_Reader,
@@ -306,7 +305,7 @@ LDAP = Dialect(
         "offer": f"The server names StartTLS by its number, {STARTTLS}, among its extensions.",
         "upgrade": "The client asks to start TLS: an extended request with that number.",
         "go-ahead": "The server agrees: an extended response with the result success. The next byte is to be TLS.",
-        "first words in TLS": "Inside TLS the client logs in: what it was before is forgotten (RFC 4513 §3.1.4).",
+        "first words in TLS": "Inside TLS the client logs in: what it was before may be forgotten (RFC 4513 §4).",
     },
     commands=COMMANDS,
     replies=REPLIES,

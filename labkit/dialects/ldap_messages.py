@@ -110,16 +110,15 @@ def result(identifier: int, operation: int, code: int, text: str = "", *more: by
 
 
 def entry(identifier: int, name: str, attributes: dict[str, tuple[str, ...]]) -> bytes:
-    """A SearchResultEntry (RFC 4511 §4.5.2)."""
+    """A SearchResultEntry (RFC 4511 §4.5.2); a character of its texts is a byte (Latin-1)."""
     listed = (
-        element(
-            SEQUENCE,
-            element(STRING, kind.encode()),
-            element(SET, *(element(STRING, value.encode("utf-8", "replace")) for value in values)),
-        )
-        for kind, values in attributes.items()
+        element(SEQUENCE, _string(kind), element(SET, *map(_string, values))) for kind, values in attributes.items()
     )
-    return envelope(identifier, 0x64, element(STRING, name.encode()), element(SEQUENCE, *listed))
+    return envelope(identifier, 0x64, _string(name), element(SEQUENCE, *listed))
+
+
+def _string(text: str) -> bytes:
+    return element(STRING, text.encode("latin-1"))
 
 
 def extended(identifier: int, name: str) -> bytes:

@@ -18,6 +18,7 @@ from labkit.dialects.writing import (
     lines,
     listed,
     offering,
+    one_a_line,
     plain,
     untagged_command,
     willing,
@@ -131,7 +132,7 @@ WRITER = Writer(
     login=lambda user, password, tag: untagged_command(f"AUTH PLAIN {plain(user, password)}", tag),
     capabilities=listed(
         rb"(?P<head>250-[^\n]*\n)(?P<list>(?:250[ -][^\n]*\n)+)(?P<tail>)",
-        lambda text: tuple(line[4:] for line in text.splitlines()),
+        lambda text: tuple(line[4:] for line in one_a_line(text)),
         _write_list,
         "250-mail.lab.test\r\n{list}",
     ),

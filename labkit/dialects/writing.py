@@ -223,7 +223,7 @@ def keyword(capability: str) -> str:
 
 def one_a_line(text: str) -> Capabilities:
     """Capabilities that stand on a line each."""
-    return tuple(text.splitlines())
+    return tuple(re.findall(r"[^\n]*[^\r\n]", text))  # str.splitlines also splits at some letters of UTF-8
 
 
 def as_lines(capabilities: Capabilities) -> str:

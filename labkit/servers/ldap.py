@@ -1,4 +1,4 @@
-"""An LDAP server (RFC 4511) as far as an upgrade, a login and a few entries go."""
+"""An LDAP server (RFC 4511) with the operations of an upgrade, a login and a few entries, and no others."""
 
 import asyncio
 from typing import ClassVar, NoReturn
@@ -15,6 +15,7 @@ _OPERATIONS_ERROR, _CONFIDENTIALITY, _WRONG_LOGIN, _NOT_ALLOWED = 1, 13, 49, 50
 """Result codes of RFC 4511 §4.1.9."""
 _NOTICE = element(0x8A, b"1.3.6.1.4.1.1466.20036")
 """The name of a notice of disconnection (RFC 4511 §4.4.1)."""
+_MALFORMED = "The request is malformed"
 _BASE = "dc=lab,dc=test"
 
 
@@ -47,9 +48,11 @@ class _Session(Session):
             read = message(data)
             if read is None:
                 await self.dismiss("This is no LDAP message")
-            act = _OPERATIONS.get(read.operation)
-            if act is None:
+            if read.operation not in _OPERATIONS:
                 await self.dismiss("This server does not know that operation")
+            act, parts = _OPERATIONS[read.operation]
+            if len(read.parts) < parts:
+                await self.dismiss(_MALFORMED)
             await act(self, read)
 
     def parting(self, why: str) -> bytes:
@@ -75,14 +78,14 @@ class _Session(Session):
         await self.send(data)
 
     async def _bind(self, read: LDAPMessage) -> None:
-        name = read.parts[1].content.decode("utf-8", "replace") if len(read.parts) == 3 else ""
+        name = read.parts[1].content.decode("utf-8", "replace")
         self.note(f"C: BindRequest of {name!r}")
         user = dict(pair.split("=", 1) for pair in name.split(",") if "=" in pair).get("uid", "")
-        password = read.parts[2].content.decode("utf-8", "replace") if name else ""
+        password = read.parts[2].content.decode("utf-8", "replace")
         code = SUCCESS
         if name and not self.settings.login_now(self.encrypted):
             code = _CONFIDENTIALITY
-        elif name and (read.parts[2].tag != 0x80 or not self.server.post.knows(user, password)):
+        elif name and (read.parts[2].tag != 0x80 or not self.server.post.authenticate(user, password)):
             code = _WRONG_LOGIN
         self._user = user if code == SUCCESS else ""
         await self._say(result(read.number, 0x61, code), f"BindResponse, result {code}")
@@ -91,7 +94,7 @@ class _Session(Session):
         raise EOFError
 
     async def _search(self, read: LDAPMessage) -> None:
-        base = read.parts[0].content.decode("utf-8", "replace") if read.parts else ""
+        base = read.parts[0].content.decode("utf-8", "replace")
         self.note(f"C: SearchRequest below {base!r}")
         if base == "":
             offered = (WHO_AM_I, *((STARTTLS,) if self.settings.upgrade_now(self.encrypted) else ()))
@@ -100,17 +103,19 @@ class _Session(Session):
         await self._say(result(read.number, 0x65, SUCCESS), "SearchResultDone")
 
     async def _add(self, read: LDAPMessage) -> None:
-        name = read.parts[0].content.decode("utf-8", "replace") if read.parts else ""
+        name = read.parts[0].content.decode("utf-8", "replace")
         self.note(f"C: AddRequest of {name!r}")
+        attributes = [list(elements(one.content)) for one in elements(read.parts[1].content)]
+        if any(len(attribute) != 2 for attribute in attributes):
+            await self.dismiss(_MALFORMED)
         code = SUCCESS if self._user else _NOT_ALLOWED
         if self._user:
-            attributes = (list(elements(one.content)) for one in elements(read.parts[1].content))
             values = (value.content for _, listed in attributes for value in elements(listed.content))
             self.server.entries.append((name, tuple(value.decode("utf-8", "replace") for value in values)))
         await self._say(result(read.number, 0x69, code), f"AddResponse, result {code}")
 
     async def _extended(self, read: LDAPMessage) -> None:
-        name = read.parts[0].content.decode("ascii", "replace") if read.parts else ""
+        name = read.parts[0].content.decode("ascii", "replace")
         self.note(f"C: ExtendedRequest {name}")
         if name == WHO_AM_I:
             who = element(0x8B, (f"u:{self._user}" if self._user else "").encode())
@@ -120,17 +125,17 @@ class _Session(Session):
             await self._say(result(read.number, 0x78, code, "not possible"), f"ExtendedResponse, result {code}")
         else:
             await self._say(result(read.number, 0x78, SUCCESS, "", element(0x8A, STARTTLS.encode())), "starts TLS")
-            self._user = ""  # RFC 4513 §3.1.4 lets a server forget who the client was
+            self._user = ""  # RFC 4513 §4 lets a server forget who the client was
             await self.start_tls()
 
 
 _OPERATIONS = {
-    0x60: _Session._bind,
-    0x42: _Session._unbind,
-    0x63: _Session._search,
-    0x68: _Session._add,
-    0x77: _Session._extended,
+    0x60: (_Session._bind, 3),
+    0x42: (_Session._unbind, 0),
+    0x63: (_Session._search, 8),
+    0x68: (_Session._add, 2),
+    0x77: (_Session._extended, 1),
 }
-"""Tag of the operation -> what is done."""
+"""Tag of the operation -> what is done, and how many elements the request has at least."""
 
 SERVER = LDAPServer

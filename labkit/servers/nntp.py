@@ -1,6 +1,7 @@
 """An NNTP server (RFC 3977): the upgrade (RFC 4642), a login (RFC 4643), and one newsgroup for articles."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from typing import ClassVar
@@ -15,6 +16,7 @@ from labkit.trust.certificates import SERVER_NAME
 NEWSGROUP = "lab.test"
 _LARGEST_ARTICLE = 1 << 20
 """Bytes."""
+_NOT_IN_ARTICLES = re.compile(rb"\0|\r(?!\n)")  # RFC 3977 §3.1.1
 _BEFORE_TLS = ("CAPABILITIES", "STARTTLS", "HELP", "QUIT", "MODE")
 """Commands that are carried out where TLS is required."""
 
@@ -102,7 +104,7 @@ class _Session(CommandSession):
 
     async def _log_in(self, password: str) -> None:
         name, self._name = self._name, ""
-        if not self.server.post.knows(name, password):
+        if not self.server.post.authenticate(name, password):
             raise NegativeReply("481 The user or the password is wrong")
         self._user = name
         self.note(f"logged in as {name}")
@@ -131,6 +133,8 @@ class _Session(CommandSession):
             article += line.removeprefix(b".") + b"\r\n"
             if len(article) > _LARGEST_ARTICLE:
                 await self.dismiss(f"An article has {_LARGEST_ARTICLE} bytes at most")
+        if _NOT_IN_ARTICLES.search(article):
+            raise NegativeReply("441 An article has neither NUL nor CR without LF")
         self.server.articles.append(bytes(article))
         await self.say("240 Taken")
 

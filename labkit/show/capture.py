@@ -77,7 +77,8 @@ class Capture(Trace):
         """A sentence for a capture in which no conversation was found; `none` says that there is none."""
         if self.passed_over:
             return f"No TCP conversation could be read in this capture. {self.passed_over}"
-        return f"{none} in this capture: {self._what_is_there()}."
+        said = f"{none} in this capture: {self._what_is_there()}."
+        return said if self.frames else f"{said} {self.how}".rstrip()
 
     def _what_is_there(self) -> str:
         if self.frames:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from labkit import dialects
 from labkit.attacks import Line, catalogue, speech
 from labkit.attacks.actions import decision
-from labkit.dialects import ALL, CLIENT, SERVER
+from labkit.dialects import ALL, CLIENT, SERVER, ldap_messages
 from labkit.dialects.writing import GO_AHEAD, LATER, REFUSED, counted_on
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -50,6 +50,21 @@ def test_what_is_removed_from_a_list_is_gone_and_the_others_stay(dialect, names,
     left = line._replace(data=speech.without(line, dialect.token))
     assert keywords(speech.capabilities(left))[-len(names) :] == keywords(names)
     assert speech.without(left, dialect.token) is None
+
+
+@LISTING
+def test_a_list_keeps_letters_that_are_not_ascii(dialect):
+    line = listed(dialect, ["QQ", dialect.token, "RR"])
+    for letter in "Åà":  # the second byte of each is white space in Latin-1
+        offered = line._replace(data=line.data.replace(b"QQ", letter.encode()))
+        left = line._replace(data=speech.without(offered, dialect.token))
+        assert letter.encode() in left.data and speech.capabilities(left)[-1] == speech.capabilities(line)[-1]
+
+
+@pytest.mark.parametrize("attributes", (b"", b"\x30\0", b"\x30\0\x30\x04\x04\0\x31\0"))
+def test_an_entry_of_ldap_with_a_malformed_attribute_lists_nothing(attributes):
+    entry = ldap_messages.envelope(1, 0x64, b"\x04\0", ldap_messages.element(0x30, attributes))
+    assert dialects.LDAP.writes.capabilities.find(entry) is None
 
 
 @LISTING

@@ -413,6 +413,18 @@ def test_whoever_types_the_command_first_is_not_deceived_unless_it_ran_twice(lab
     assert (mallory.verdict.outcome == "deceived") == kept, mallory.verdict
 
 
+def test_a_victim_whose_words_became_the_attackers_mail_is_deceived_though_that_was_never_stored(lab):
+    """The server has verified nothing of it, so not even the wrong password was refused."""
+    server = lab.smtp(auth="always", quirks=("keeps the buffer",), replace=True)
+    with lab.mallory(attacks.StealByInjection(), at=server) as mallory:
+        client = smtplib.SMTP(*mallory.address(server), timeout=10)
+        client.starttls()
+        client.login("alice", "wrong")
+        client.quit()
+    assert mallory.verdict.outcome == "deceived", mallory.verdict
+    assert mallory.verdict.evidence == ("235 2.7.0 Authentication successful",)
+
+
 # ---- what was not secret
 
 

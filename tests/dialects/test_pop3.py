@@ -190,6 +190,14 @@ def test_what_is_no_pop3_is_said_to_be_none():
     ]
 
 
+def test_a_login_may_be_answered_by_lines_whose_beginning_was_not_captured():
+    reader = POP3.reader()
+    for sender, data in ((SERVER, b"+\r\nabc\r\n"), (CLIENT, b"AAAA\r\n"), (SERVER, b".\r\n")):
+        reader.feed(sender, data)
+    assert reader.begun(CLIENT) == ("credential", "credential") and not reader.waits
+    assert reader.feed(CLIENT, b"QUIT\r\n")[0].title == "QUIT"
+
+
 @given(st.sampled_from(ALL), st.lists(st.integers(0, 500), max_size=12))
 def test_splitting_changes_nothing_and_no_byte_is_lost(transcript, cuts):
     whole = turns(transcript)

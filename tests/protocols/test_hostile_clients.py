@@ -300,8 +300,9 @@ def test_any_bytes_are_answered_in_the_words_of_the_protocol(start, name, data):
         with suppress(ConnectionError):
             sock.sendall(b"".join(row.session[:begun]) + data.draw(pieces))
             sock.shutdown(socket.SHUT_WR)
-        answer = everything(sock)
-    assert re.fullmatch(row.answer, answer.partition(b"\x15\x03")[0], re.DOTALL), answer
+        answer = everything(sock).partition(b"\x15\x03")[0]
+    assert re.fullmatch(row.answer, answer, re.DOTALL), answer
+    assert name in ("LDAP", "PostgreSQL") or not re.search(rb"\0|\r(?!\n)", answer), answer
 
 
 @pytest.mark.parametrize(
@@ -339,6 +340,9 @@ def test_what_has_no_end_is_refused_in_the_words_of_the_protocol(start, name, be
         ("XMPP", b"<stream:stream>hello", b"bad-format"),
         ("XMPP", b"<!DOCTYPE a [", b"restricted-xml"),
         ("LDAP", b"G", b"This is no LDAP message"),
+        ("LDAP", b"0\x0a\x02\x01\x01\x60\x05\x02\x01\x03\x04\0", b"The request is malformed"),
+        ("LDAP", b"0\x07\x02\x01\x01\x63\x02\x04\0", b"The request is malformed"),
+        ("LDAP", b"0\x0c\x02\x01\x01\x68\x07\x04\x01a0\x020\0", b"The request is malformed"),
         ("PostgreSQL", b"G", b"invalid length of startup packet"),
     ),
 )
@@ -358,6 +362,7 @@ def test_what_cannot_become_a_command_is_refused_without_waiting_for_more_of_it(
     (
         (b"NOOP {1+}\r\n\0\r\n", b'NO "A name or a tag has no control characters"'),
         (b'NOOP {10+}\r\n"\r\nOK "bye\r\n', b'NO "A name or a tag has no control characters"'),
+        (b'NOOP "\xe2\x80\xa8"\r\n', b'NO "A name or a tag has no control characters"'),
         (b'NOOP "a\\"b"\r\n', b'OK (TAG "a\\"b") "Still here"'),
     ),
 )
@@ -368,6 +373,23 @@ def test_what_a_client_of_managesieve_says_becomes_no_line_of_the_server(start, 
         sock.shutdown(socket.SHUT_WR)
         heard = everything(sock)
     assert heard.endswith(b'"ManageSieve of the lab"\r\n' + answer + b"\r\n"), heard
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "answer"),
+    (
+        ("LMTP", (b"NO\rOP\x1b\r\n",), b'500 Error: command "NO\\x0dOP\\x1b" not recognized'),
+        ("FTP", (b"USER alice\r\n", b"PASS hunter2\r\n", b"EPSV\r\n", b"STOR a\rb\r\n"), b"553 A name"),
+        ("NNTP", (*HOSTILE["NNTP"].session[:3], b"Subject: x\r\n\r\na\rb\r\n.\r\n"), b"441 An article"),
+    ),
+)
+def test_what_a_client_says_is_repeated_without_control_characters(start, name, said, answer):
+    server, lab = start(name)
+    with connect(lab, server) as sock:
+        sock.sendall(b"".join(said))
+        sock.shutdown(socket.SHUT_WR)
+        heard = everything(sock)
+    assert heard.splitlines()[-1].startswith(answer), heard
 
 
 def test_white_space_keeps_an_xmpp_stream_alive_and_a_new_one_may_follow_it(start):

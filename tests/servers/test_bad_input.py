@@ -70,9 +70,10 @@ def test_a_line_without_end_ends_the_session(lab, start, protocol):
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_bytes_that_no_command_holds_are_complained_of(lab, start, protocol):
     with connected(lab, start(protocol)) as wire:
-        for line in (b"\0", b"\xff\xfe\xfd", b"NO\0OP", b"\x16\x03\x01\x02\0", b"\r\r", b" ", b"\x80 \x80"):
+        for line in (b"\0", b"\xff\xfe\xfd", b"NO\0\rOP", b"\x16\x03\x01\x02\0", b"\r\r", b" ", b"\x80 \x80"):
             answer = wire.say(line)
             assert answer.startswith((COMPLAINT[protocol], "x BAD", "5")), line
+            assert answer.isprintable(), line
         assert wire.say(NOOP[protocol]).startswith(FINE[protocol])
 
 

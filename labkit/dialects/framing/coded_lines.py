@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from labkit.dialects.base import CLIENT, SERVER, Phrase, phrase
 from labkit.dialects.framing.line_reader import LineReader
-from labkit.dialects.reader import COMMAND, LARGEST, MOST_UNANSWERED, WAIT, Buffer
+from labkit.dialects.reader import COMMAND, HANDSHAKE, LARGEST, MOST_UNANSWERED, WAIT, Buffer
 
 CREDENTIAL, TEXT, CHUNK = "credential", "text", "chunk"
 """States of the client: a line of a login, lines up to a single dot, and as many bytes as its command has announced."""
@@ -101,7 +101,7 @@ class CodedLineReader(LineReader):
 
     def begun(self, sender: str) -> tuple[str, str]:
         if sender == CLIENT:
-            kind = _KINDS[self._after_a_lost_reply() if self._next == WAIT else self._next]
+            kind = _KINDS[self._after_a_lost_reply(self._unanswered[-1]) if self._next == WAIT else self._next]
             return kind, kind if kind != "command" else self._title(self._buffers[CLIENT].split(None, 2))
         if self._begun:
             return self._begun.kind, self._begun.title
@@ -109,15 +109,15 @@ class CodedLineReader(LineReader):
         brings_mail = self._text_start is not None and asked in self._lines.mail
         return ("message", "message") if brings_mail else ("reply", "unfinished")
 
-    def _after_a_lost_reply(self) -> str:
-        """The client's next state if the reply for which it waits does not come."""
-        return self._lines.after_lost_reply.get(self._unanswered[-1], COMMAND)
+    def _after_a_lost_reply(self, asked: str) -> str:
+        """The client's next state if the status of the reply to this command is not known."""
+        return self._lines.after_lost_reply.get(asked, COMMAND)
 
     def rest(self, sender: str) -> bytes:
         if sender == SERVER:
             self._line_start, self._text_start, self._begun = 0, None, None
             if self._next == WAIT:
-                self._next, self._guessed = self._after_a_lost_reply(), True
+                self._next, self._guessed = self._after_a_lost_reply(self._unanswered[-1]), True
         elif self._next == CHUNK:
             self._next = COMMAND
         if self._next != WAIT:  # a command or a reply may be missing: better not to know what was asked
@@ -155,6 +155,17 @@ class CodedLineReader(LineReader):
             self._unanswered.clear()
             self._next, self._replied = COMMAND, False
 
+    def _at_once(self, sender: str, data: bytes) -> Phrase | None:
+        """A command of one line, or a reply of one line."""
+        end = len(data)
+        if data.find(b"\n") + 1 != end or not 0 < end < self._longest or data[0] == HANDSHAKE:
+            return None
+        if sender == CLIENT:
+            return self._command_in(data) if self._next == COMMAND and not self._guessed else None
+        if self._begun or self._lines.texts or self._next_line(data, 0, end):
+            return None
+        return self._answer(data)
+
     # ---- what the client says next
 
     def _settle(self, line: bytes) -> None:
@@ -164,8 +175,9 @@ class CodedLineReader(LineReader):
     def _command(self) -> Phrase | None:
         buffer = self._buffers[CLIENT]
         line = buffer.take(self._command_end(buffer))
-        if not line:
-            return None
+        return self._command_in(line) if line else None
+
+    def _command_in(self, line: bytes) -> Phrase:
         lines, words = self._lines, line.split(None, 1)
         title = lines.verbs.get(words[0].upper()) if words else None
         if title is None:
@@ -290,6 +302,8 @@ class CodedLineReader(LineReader):
     def _headless(self, data: bytes) -> Phrase:
         """The rest of a reply whose status was in an earlier phrase; its command may not have been captured."""
         asked, self._orphaned = self._unanswered.popleft() if self._unanswered else "", False
+        if self._next == WAIT and not self._unanswered:
+            self._next, self._guessed = self._after_a_lost_reply(asked), True
         if asked in self._lines.mail or (not asked and _HEADER.match(data)):
             return Phrase(SERVER, "message", "message", data)
         return Phrase(SERVER, "reply" if asked else "untagged", "lines", data)
