@@ -44,7 +44,7 @@ _PAUSE = 2.0
 
 
 class _Hub(NamedTuple):
-    """A hub that runs."""
+    """A running hub."""
 
     url: str
     token: str
@@ -123,7 +123,7 @@ def _hub() -> Iterator[_Hub]:
 
 
 def _free_ports() -> int:
-    """The first of three ports that are free together."""
+    """The first of three consecutive free ports."""
     for first in range(20_000 + os.getpid() % 10_000, 60_000, 3):
         with suppress(OSError):
             for port in range(first, first + 3):
@@ -213,7 +213,7 @@ async def _student(hub: _Hub, name: str) -> _Student:
 
 
 async def _started(hub: _Hub, name: str) -> None:
-    """Ask for a server, and wait for it. Raises `OSError` and `HTTPClientError` if it does not start."""
+    """Request a server, and wait until it runs. Raises `OSError` and `HTTPClientError` if it does not start."""
     await _ask(hub, "POST", f"/hub/api/users/{name}/server", {})
     while True:
         servers = (await _ask(hub, "GET", f"/hub/api/users/{name}"))["servers"]

@@ -67,7 +67,7 @@ def _relayed(lab) -> Iterator[None]:
     def witness(*_: object) -> Callable[..., None]:
         return lambda *_: None
 
-    loop = Loop()  # the servers' own would spare the relay what the attacker cannot be spared: to wake their thread
+    loop = Loop()  # in the servers' own loop the relay would not have to wake their thread, as the attacker does
     relay = Relay(lab.network, loop, _PIECE, ended=lambda: None)
     lab.network.diversion = lambda sender, host, port, address: relay.listen(
         lab.network.host(sender), address, (sender, host, port), witness

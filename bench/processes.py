@@ -27,7 +27,8 @@ def python(*arguments: str) -> list[str]:
 
 
 def run(command: Sequence[str]) -> Run:
-    """Run a command and take its standard output. Raises `RuntimeError` with the end of its complaint if it fails."""
+    """Run a command and take its standard output. Raises `RuntimeError` with the end of its standard error if it
+    fails."""
     began = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False)
     seconds = time.perf_counter() - began

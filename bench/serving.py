@@ -53,7 +53,7 @@ def _tapped(protocol: str) -> Figure:
 
 
 def _session(lab: object, protocol: str) -> Callable[[], object]:
-    """What one client does, once; the mailbox holds one message."""
+    """One session of one client; the mailbox holds one message."""
     smtp = lab.smtp()
     if protocol == "SMTP":
         return lambda: lab.send(smtp, "The PIN is 4921", login=_LOGIN)
@@ -110,7 +110,7 @@ async def _visit(lab: object, server: object, here: asyncio.Barrier) -> None:
     try:
         await reader.readline()
         for number, (said, answer) in enumerate(_SAID[server.protocol]):
-            if number in (0, 2):  # all are here, and all have logged in
+            if number in (0, 2):  # every session is open and has logged in
                 await here.wait()
             writer.write(said)
             while not (line := await reader.readline()).startswith(answer):

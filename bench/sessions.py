@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _VERSIONS = ("TLS 1.2", "TLS 1.3")
 _LETTER = "\n".join(
-    f"This is line {number:03} of a letter that somebody in the lab has really sent." for number in range(140)
+    f"This is line {number:03} of a letter that alice in the lab has really sent to bob." for number in range(140)
 )
 
 

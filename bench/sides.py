@@ -1,7 +1,7 @@
 """The two programs in Python whose decoding is compared: ``sides.py ours FILE``, ``sides.py TLS|headers FILE``.
 
 Ours is what the command ``decode`` does: it reads the file as a stream and makes every event of every dialogue, with
-its title and its bytes, decrypted with the secrets inside the file, in as many processes as it finds worth while.
+its title and its bytes, decrypted with the secrets inside the file, in as many processes as it chooses.
 scapy's, with or without its TLS layer, dissects the first packets and prints how long that took without its start.
 """
 

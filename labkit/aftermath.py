@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from labkit.mail.mailbox import Mailbox, Message
     from labkit.trust.keylog import Secrets
 
-Place = tuple[int, int]
+MessageId = tuple[int, int]
 """UIDVALIDITY of a mailbox and UID in it, which together belong to one message for ever (RFC 3501 §2.3.1.1)."""
 
 
@@ -60,7 +60,7 @@ class Aftermath:
         """Whether a login, or the user name of one, belongs to an account."""
         match login:
             case (user, password):
-                return self._site.post.knows(user, password)
+                return self._site.post.authenticate(user, password)
             case (user,):
                 return user in USERS
         return True
@@ -79,7 +79,7 @@ class Aftermath:
         return evidence
 
 
-def _mail(site: "Site") -> "Iterator[tuple[Place, Message]]":
+def _mail(site: "Site") -> "Iterator[tuple[MessageId, Message]]":
     """All mail in the lab, each with its place."""
     for server in site.servers.values():
         yield from _entries(getattr(server, "mailbox", None))
@@ -87,11 +87,11 @@ def _mail(site: "Site") -> "Iterator[tuple[Place, Message]]":
         yield from _mail_of(site, user)
 
 
-def _mail_of(site: "Site", user: str) -> "Iterator[tuple[Place, Message]]":
+def _mail_of(site: "Site", user: str) -> "Iterator[tuple[MessageId, Message]]":
     for mailbox in site.post.account(user).mailboxes.values():
         yield from _entries(mailbox)
 
 
-def _entries(mailbox: "Mailbox | None") -> "Iterator[tuple[Place, Message]]":
+def _entries(mailbox: "Mailbox | None") -> "Iterator[tuple[MessageId, Message]]":
     for entry in mailbox.entries if mailbox is not None else ():
         yield (mailbox.validity, entry.uid), entry.message

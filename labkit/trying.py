@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from labkit.network import Network
     from labkit.show.grid import Grid
     from labkit.trials.any_client import ClientMatrix
-    from labkit.trials.attacks import Client, Matrix
+    from labkit.trials.attacks import AttackedClient, Matrix
     from labkit.trials.cost import Costs
     from labkit.trials.defences import DefenceMatrix
     from labkit.trials.hidden_faults import MysteryServers
@@ -60,7 +60,7 @@ class Trying:
         )
 
     def attacks(
-        self, vectors: "Iterable[type[Vector]] | None" = None, clients: "Sequence[Client] | None" = None
+        self, vectors: "Iterable[type[Vector]] | None" = None, clients: "Sequence[AttackedClient] | None" = None
     ) -> "Matrix":
         """Run every attack on every client in SMTP, IMAP and POP3, live, each in a lab of its own on loopback.
 

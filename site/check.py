@@ -67,7 +67,7 @@ def broken_links(html: Path) -> list[str]:
 
 @contextmanager
 def served(html: Path) -> Iterator[str]:
-    """The pages on a port of this machine; gives their address."""
+    """Serve the pages on a port of this machine; yields their address."""
     handler = functools.partial(_Quiet, directory=str(html))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -98,7 +98,7 @@ def chromium() -> Iterator[Browser]:
 
 
 def complaints(html: Path, names: Iterable[str] | None = None) -> Iterator[str]:
-    """What is wrong with these pages, or with all; the links of all pages are followed in any case."""
+    """What is wrong with these pages, or with all; the links of all pages are checked in any case."""
     yield from broken_links(html)
     with served(html) as address, chromium() as browser:
         for name in names or pages_of(html):

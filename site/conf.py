@@ -53,7 +53,7 @@ _SCOPES = {"head": "col", "stub": "row"}
 def _name_scopes(app, name, template, context, doctree):
     """Give header cells of tables a scope (WCAG 2.2, 1.3.1), which docutils leaves out."""
     if "body" in context:
-        body = _CORNER.sub("<td></td>", context["body"])  # an empty corner is the head of nothing
+        body = _CORNER.sub("<td></td>", context["body"])  # an empty corner cell heads no row or column
         context["body"] = _HEAD.sub(lambda head: f'<th scope="{_SCOPES[head[1]]}" class="{head[1]}', body)
 
 

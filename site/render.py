@@ -79,7 +79,8 @@ def _write(source: Path, run: Collection[str] | None, page: Path) -> None:
 
 
 def _notebook(page: Path) -> nbformat.NotebookNode:
-    notebook = read_myst_markdown_notebook(page.read_text("utf-8"), path=str(page))
+    # Without the lines of its cells, myst-nb puts 10,000 empty ones in front of each for its messages.
+    notebook = read_myst_markdown_notebook(page.read_text("utf-8"), path=str(page), add_source_map=True)
     notebook.metadata.kernelspec = {"display_name": "Python 3", "language": "python", "name": "python3"}
     return nbformat.from_dict(notebook)
 

@@ -62,7 +62,7 @@ def jobs() -> dict:
 def released(tmp_path_factory) -> Path:
     """A folder where each command of the job `build` has run: the checkout is in `labkit`, the environment in `lab`.
 
-    In place of an index, pip has the packages of this environment, without labkit.
+    In place of an index, pip has the packages of this environment, without labkit; they are what labkit asks for.
     """
     folder = tmp_path_factory.mktemp("release")
     shutil.copytree(ROOT, folder / "labkit", ignore=shutil.ignore_patterns(*MADE))
@@ -75,6 +75,7 @@ def released(tmp_path_factory) -> Path:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(folder / "packages"),
         "PIP_NO_INDEX": "1",
+        "PIP_NO_DEPS": "1",
         "RUNNER_TEMP": str(folder),
         "GITHUB_REF_NAME": f"v{labkit.__version__}",
     }

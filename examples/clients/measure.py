@@ -1,4 +1,4 @@
-"""What mail programs do when TLS is taken away: each of `CLIENTS` meets a few attacks, and a table is printed.
+"""What mail programs do when TLS is taken away: each of `CLIENTS` is run under a few attacks, and a table is printed.
 
 ``python examples/clients/measure.py`` prints the table of the README; those that are not installed are left out.
 nodemailer is found where ``npm install nodemailer`` puts it, in this folder, or where Debian does.
@@ -83,7 +83,7 @@ CLIENTS = (
 
 
 def measured(client: Client, network: str = "loopback") -> ClientMatrix:
-    """What becomes of the few attacks on a client. Raises `LabError` where it is not installed."""
+    """The verdicts of these attacks on a client. Raises `LabError` where it is not installed."""
     os.environ.setdefault("NODE_PATH", NODE_PATH)
     program = mail_program(client.command, client.protocol, client.implicit, timeout=30, vectors=ATTACKS)
     return every_run(partial(Lab, network), program, lambda: None)

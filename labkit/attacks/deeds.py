@@ -44,6 +44,16 @@ class Deed(NamedTuple):
         """Whether the server has not said whether it was done."""
         return self.accepted is None and not self.reply
 
+    @property
+    def names_nothing(self) -> bool:
+        """Whether it is a refused request to take a message, which does not say what message: ``POST``."""
+        return self.accepted is False and self.values == (self.what, "")
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether it was refused, and a later one done that may be the same or another."""
+        return self.accepted is None and bool(self.reply)
+
 
 def deeds(dialogue: Dialogue) -> list[Deed]:
     """The deeds in the clear text of a dialogue; none if its protocol is unknown."""
@@ -51,18 +61,25 @@ def deeds(dialogue: Dialogue) -> list[Deed]:
 
 
 def last_of_each(done: Iterable[Deed]) -> list[Deed]:
-    """The last login, and the last attempt of each other deed, in order; earlier attempts no longer matter."""
-    found: list[Deed] = []
-    later: dict[tuple[str, ...], list[str]] = {}
-    for deed in reversed(list(done)):
+    """The last login, and the last attempt of each other deed, in order; earlier attempts no longer matter.
+
+    Where the last one was refused, an earlier one whose answer never came takes its place: that one may have been done.
+    """
+    asked = list(done)
+    logs_in = any(deed.what == LOGIN for deed in asked)
+    found: dict[tuple[str, ...], dict[str, Deed]] = {}
+    order: list[tuple[tuple[str, ...], str]] = []
+    for deed in reversed(asked):
         key, text = ((LOGIN,), "") if deed.what == LOGIN else ((deed.what, *deed.values[:1]), "".join(deed.values[1:]))
-        tried = later.setdefault(key, [])
+        tried = found.setdefault(key, {})
         cut = deed.unanswered or not text
-        if not any(said.startswith(text) if cut else said == text for said in tried):
-            tried.append(text)
-            found.append(deed)
-    found.reverse()
-    return sorted(found, key=lambda deed: deed.what != LOGIN)
+        same = next((said for said in tried if (said.startswith(text) if cut else said == text)), None)
+        if same is None or (deed.names_nothing and not logs_in and same):
+            order.append((key, text))
+            tried[text] = deed if same is None else deed._replace(accepted=None)
+        elif tried[same].accepted is False and deed.unanswered and deed.lasting:
+            tried[same] = deed
+    return sorted((found[key][text] for key, text in reversed(order)), key=lambda deed: deed.what != LOGIN)
 
 
 class _Reading:

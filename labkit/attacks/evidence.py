@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import dropwhile, takewhile
 
 from labkit.attacks.deeds import Deed, deeds
+from labkit.attacks.engine.side import Leg
 from labkit.attacks.engine.victim_session import VictimSession
 from labkit.attacks.loot import CLEAR, OWN_TLS, Item, as_if_clear, genuine, items, overheard
 from labkit.attacks.replies import ANSWERS, SAID, accepts
@@ -31,6 +32,58 @@ class Evidence:
     the server, without the attacker's.
     """
 
+    # ---- the session
+
+    open: bool
+    """Whether the session is not over."""
+    cut: bool
+    """Whether more bytes crossed than are recorded and read here."""
+
+    # ---- from the bytes between the victim and the attacker
+
+    read: list[Item]
+    """What the attacker could read."""
+    sealed: list[Item]
+    """What was said inside TLS with the real server."""
+    hellos: list[bytes]
+    """Each ClientHello of the victim, with its handshake header."""
+    farewell: str
+    """The victim's last phrase or alert; empty if it sent none."""
+    takes_leave: bool
+    """Whether the victim sent its farewell, as a program does whose work is done."""
+    begun: bool
+    """Whether the victim sent a command other than its farewell, or began TLS."""
+    trusted: str
+    """The victim's first command inside the attacker's own TLS, its farewell apart; empty without one."""
+    in_clear: bool
+    """Whether, without any TLS, the server did something for the victim."""
+    unopened: str
+    """Why it is unknown what the victim said inside TLS; empty if it is known, or nothing was said."""
+    recipients: tuple[str, ...]
+    """The recipients of the victim's mail that the attacker could read."""
+    addressed: tuple[str, ...]
+    """All recipients of the victim's mail, those inside TLS included."""
+
+    # ---- from the bytes between the attacker and the real server
+
+    clear: Sequence[Deed] = ()
+    """What was requested of the server where the attacker could read it."""
+    inside: Sequence[Deed] = ()
+    """What was requested of the server inside TLS with the victim."""
+    proof: str = ""
+    """A reply inside TLS that only an injected command can have caused; empty without one."""
+    shut_out: bool = False
+    """Whether the server offers a login in clear text but none inside TLS after the upgrade."""
+    passed_on: tuple[str, ...] = ()
+    """The recipients that reached the server where the attacker could read them."""
+    changed: tuple[str, ...] = ()
+    """Sentences on what of a mail was forwarded with changes, as far as the attacker could read it."""
+
+    # ---- from both
+
+    unheard: Sequence[Deed] = ()
+    """Deeds of `inside` that the server did, and whose reply never reached the victim."""
+
     def __init__(
         self, session: VictimSession, secrets: Secrets, others: Others = tuple, passwords: Sequence[str] = ()
     ) -> None:
@@ -39,61 +92,38 @@ class Evidence:
         self.dialect = session.opening.dialect
         self.implicit = session.opening.implicit
         self.open = not session.over.is_set()
-        """Whether the session is not over."""
         self.cut = any(leg.cut for leg in session.legs)
-        """Whether more bytes crossed than are recorded and read here."""
-        victim = session.legs[0]
+        victim, *rest = session.legs
+        opened = self._read_victim(victim, secrets, others, passwords)
+        for server in rest:  # none where the server was never reached
+            self._read_server(server, secrets)
+            if victim.wire.stream(SERVER) != server.wire.stream(SERVER):
+                heard = {deed[:2] for deed in deeds(as_if_clear(opened)) if deed.accepted}
+                self.unheard = [d for d in self.inside if d.values and d.accepted and d[:2] not in heard]
+
+    def _read_victim(self, victim: Leg, secrets: Secrets, others: Others, passwords: Sequence[str]) -> Dialogue:
+        """Read the victim's leg. Returns its dialogue, opened where the TLS is with the real server."""
         outside, own = read(victim.wire), read(victim.inside, usual=self.dialect)
         opened = genuine(victim, secrets) if outside.session else outside
         self.read = [*items(outside, CLEAR, self.number), *items(own, OWN_TLS, self.number)]
         self.read += [item for one in _belonging(opened, others) for item in items(one, CLEAR, self.number)]
-        """What the attacker could read."""
         for dialogue, where in ((outside, CLEAR), (own, OWN_TLS)):
             self.read += overheard(dialogue, passwords, self.read, where, self.number)
         self.sealed = items(as_if_clear(opened), "", self.number)
-        """What was said inside TLS with the real server."""
         self.hellos = [event.data for event in outside.events if _is_hello(event)]
-        """Each ClientHello of the victim, with its handshake header."""
         self.farewell = _farewell(outside)
-        """The victim's last phrase or alert; empty if it sent none."""
         self.takes_leave = any(
             event.sender == CLIENT and event.title == _goodbye(self.dialect) for event in (*opened.events, *own.events)
         )
-        """Whether the victim sent its farewell, as a program does whose work is done."""
         self.begun = _begun(outside, self.dialect)
-        """Whether the victim sent a command other than its farewell, or began TLS."""
         self.trusted = _asked(own, self.dialect)
-        """The victim's first command inside the attacker's own TLS, its farewell apart; empty without one."""
         self.in_clear = outside.session is None and any(deed.accepted for deed in deeds(outside))
-        """Whether, without any TLS, the server did something for the victim."""
         self.unopened = _unopened(opened) if not victim.inside.said else ""
-        """Why it is unknown what the victim said inside TLS; empty if it is known, or nothing was said."""
         self.recipients = _recipients(self.read)
-        """The recipients of the victim's mail that the attacker could read."""
         self.addressed = _recipients([*self.read, *self.sealed])
-        """All recipients of the victim's mail, those inside TLS included."""
-        self.clear: list[Deed] = []
-        """What was requested of the server where the attacker could read it."""
-        self.inside: list[Deed] = []
-        """What was requested of the server inside TLS with the victim."""
-        self.unheard: list[Deed] = []
-        """Deeds of `inside` that the server did, and whose reply never reached the victim."""
-        self.proof = ""
-        """A reply inside TLS that only an injected command can have caused; empty without one."""
-        self.shut_out = False
-        """Whether the server offers a login in clear text but none inside TLS after the upgrade."""
-        self.passed_on: tuple[str, ...] = ()
-        """The recipients that reached the server where the attacker could read them."""
-        self.changed: tuple[str, ...] = ()
-        """Sentences on what of a mail was forwarded with changes, as far as the attacker could read it."""
-        if len(session.legs) > 1:
-            self._read_server(session, secrets)
-            if session.legs[0].wire.stream(SERVER) != session.legs[1].wire.stream(SERVER):
-                heard = {deed[:2] for deed in deeds(as_if_clear(opened)) if deed.accepted}
-                self.unheard = [d for d in self.inside if d.values and d.accepted and d[:2] not in heard]
+        return opened
 
-    def _read_server(self, session: VictimSession, secrets: Secrets) -> None:
-        server = session.legs[1]
+    def _read_server(self, server: Leg, secrets: Secrets) -> None:
         outside, own = read(server.wire), read(server.inside, usual=self.dialect)
         inside = as_if_clear(genuine(server, secrets) if outside.session else outside)
         self.clear = [*deeds(outside), *deeds(own)]

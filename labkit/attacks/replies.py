@@ -42,7 +42,7 @@ class Replies:
     def __init__(self, dialogue: Dialogue) -> None:
         self._dialect: Dialect = dialogue.dialect
         self._events = dialogue.events
-        self._one_each = dialogue.dialect.accepts is None
+        self._one_each = dialogue.dialect.accepts is None or bool(dialogue.dialect.in_turn)
         """Whether each command gets exactly one reply, so that replies can be assigned by counting."""
         self._replies: list[int] = []
         """Events of the server that answer something, in order."""
@@ -152,10 +152,14 @@ class Replies:
         """Whether what the client says there has an answer in its turn."""
         if self._dialect.concludes:
             return event.title in self._dialect.concluded
+        if self._dialect.in_turn:
+            return event.title in self._dialect.in_turn
         return not _is_answered_with(following) and not self._request_id(event)
 
     def _is_reply(self, event: Event) -> bool:
         """Whether it answers the client; a list of capabilities that comes unasked as a greeting does not."""
+        if self._dialect.in_turn:
+            return any(event.title in answers for answers in self._dialect.in_turn.values())
         listing = self._dialect.writes.capabilities
         unasked = event.kind == "greeting" and listing is not None and listing.unasked
         return event.kind in (*ANSWERS, "message") and event.title not in self._dialect.more_follows and not unasked

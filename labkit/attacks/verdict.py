@@ -299,6 +299,9 @@ def _harmless(victim: Visit) -> Verdict:
         return Verdict(UNKNOWN, why, evidence=said)
     if refused := next((deed for deed in last if deed.accepted is False), None):
         return Verdict(BROKEN, f"the server refused the victim's {refused.what}", evidence=(refused.reply, *said))
+    if doubtful := next((deed for deed in last if deed.in_doubt), None):
+        why = f"the server refused a {doubtful.what} and did a later one: whether both are of one message is not known"
+        return Verdict(UNKNOWN, why, evidence=(doubtful.reply, *said))
     if unheard := next((deed for session in victim.sessions for deed in session.unheard if deed in last), None):
         return Verdict(
             BROKEN, f"the server did the victim's {unheard.what}, and the victim was not told", evidence=said

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from labkit.attacks.vector import Vector
 from labkit.attacks.vectors.negotiation import StripCapability
 from labkit.byhand.desk import Desk
-from labkit.byhand.encounter import FINISH, Encounter, Victim
+from labkit.byhand.encounter import FINISH, Encounter, RunVictim
 from labkit.byhand.situation import Situation, ending, page, sentences
 from labkit.byhand.waiting import ByHand
 from labkit.dialects.base import CLIENT, SERVER
@@ -71,7 +71,7 @@ class Console:
             told = patient | more
             self._patience = told.get("timeout", 0.0)
             self._expect(partial(action, *arguments, **told))
-            # A person who wants to decide waits before the next cell is run.
+            # A person who wants to decide waits before the next cell runs.
             when_hurried(partial(self.let_script_decide, "Nobody clicked before the next cell began"))
         else:
             self._encounter = self._fresh()
@@ -79,7 +79,7 @@ class Console:
             self._encounter.run(partial(action, *arguments, **more))
         return self
 
-    def _expect(self, victim: "Victim") -> None:
+    def _expect(self, victim: "RunVictim") -> None:
         self._paint()  # makes the desk, before another thread paints on it
         if self._encounter is None or not self._encounter.expect(victim):
             self._encounter = self._fresh()
@@ -106,7 +106,7 @@ class Console:
 
     @property
     def outcome(self) -> Any:
-        """What the last victim says of its attempt. Raises what the victim raised."""
+        """The outcome that the last victim returned. Raises what the victim raised."""
         said = self._of_the_encounter(lambda encounter: encounter.outcome)
         if isinstance(said, Exception):
             raise said

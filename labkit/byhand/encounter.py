@@ -26,7 +26,7 @@ _TICK = 1.0
 _MOMENT = 0.03
 """Seconds in which the next line usually comes; only after them the console shows that no line is held."""
 
-Victim = Callable[[], object]
+RunVictim = Callable[[], object]
 """A function that runs the victim and returns its outcome."""
 
 
@@ -60,14 +60,14 @@ class Encounter:
         """Whether a person must decide before it can go on."""
         return not (self.byhand.deputised or self._ending)
 
-    def run(self, victim: Victim) -> None:
+    def run(self, victim: RunVictim) -> None:
         """Run a victim, and end the attack after it. Raises what the victim raises."""
         try:
             self.outcome = victim()
         finally:
             self.close()
 
-    def expect(self, victim: Victim) -> bool:
+    def expect(self, victim: RunVictim) -> bool:
         """Run a victim in the background. False if the attack has ended already."""
         with self._gate:
             if self._ending:
@@ -114,7 +114,7 @@ class Encounter:
         for thread in self._victims:
             thread.join(max(0.0, until - time.monotonic()))
 
-    def _visit(self, victim: Victim) -> None:
+    def _visit(self, victim: RunVictim) -> None:
         try:
             self.outcome = victim()
         except Exception as error:  # it is shown, and raised when the outcome is read

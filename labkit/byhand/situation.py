@@ -79,7 +79,7 @@ def _now(situation: Situation) -> str:
 
 
 def _after_a_drop(situation: Situation) -> str:
-    """That the client waits in vain, where the last decision was to drop a line and to say nothing in its place."""
+    """The sentence that the client waits in vain, after a line was dropped and nothing was sent in its place."""
     last = situation.byhand.dropped
     if last is None:
         return ""

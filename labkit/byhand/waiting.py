@@ -1,7 +1,7 @@
-"""An attack that is decided by hand: each line waits until a person says what becomes of it, or until its time is up.
+"""An attack that is decided by hand: each line waits until a person decides on it, or until its time is up.
 
-This is the one vector that keeps something: the lines that wait, in one queue for all victims, and those that had their
-decision. Who decides, and how the lines are shown, does not belong here. Only clear text waits here: the attacker
+This is the only vector with state: the lines that wait, in one queue for all victims, and the decided lines. Who
+decides, and how the lines are shown, does not belong here. Only clear text waits here: the attacker
 cannot read lines inside TLS.
 """
 
@@ -17,11 +17,11 @@ from labkit.errors import LabError
 LONGEST_HOLD = 120.0
 """Seconds; a server that receives nothing for longer may hang up."""
 _KEPT = 1000
-"""Lines that are remembered when they had their decision."""
+"""Decided lines that are kept."""
 
 
 class HeldLine(Later):
-    """A line that waits for its decision, or that had one.
+    """A line that waits for its decision, or that was decided.
 
     A decision may come from any thread. It is made once: the methods say whether it was this one that counted.
     """
@@ -76,7 +76,7 @@ class HeldLine(Later):
                 self.until = max(self.until, time.monotonic() + min(seconds, LONGEST_HOLD))
 
     def decide(self, *actions: Action, why: str = "") -> bool:
-        """Let these actions be what becomes of it; `why` in words, where no person says so."""
+        """Decide on these actions; `why` is a clause, where no person decided."""
         with self._queue.lock:
             if self.actions or self._failure:
                 return False
@@ -92,15 +92,15 @@ class HeldLine(Later):
             self._queue.news.set()
 
     def begin(self, seconds: float) -> None:
-        """It is the first in the queue now: start its time limit."""
+        """Start its time limit, as the first in the queue."""
         self.until = time.monotonic() + seconds
         self._changed()
 
     def ask(self, deputy: Vector, why: str) -> None:
-        """Let another vector decide."""
+        """Let another vector decide on it."""
         try:
             actions = decision(deputy.on_line(self.line)).actions
-        except Exception as failure:  # raised where the decision is asked for
+        except Exception as failure:  # raised in the session that waits for the decision
             self._failure = failure
             self._queue.forget(self)
             self._changed()
@@ -160,7 +160,7 @@ class ByHand(Vector):
 
     @property
     def decided(self) -> tuple[HeldLine, ...]:
-        """The lines that had their decision, oldest first; the last thousand."""
+        """The decided lines, oldest first; the last thousand."""
         with self.lock:
             return tuple(self._decided)
 
@@ -177,10 +177,10 @@ class ByHand(Vector):
         return self._deputy is not None
 
     def follow(self, deputy: Vector, why: str) -> None:
-        """Let another vector decide at once, from the lines that wait on; `why` is put down for each of them."""
+        """Let another vector decide at once, on the lines that wait and all later ones; `why` is recorded with each."""
         with self.lock:
             self._deputy, self._why = deputy, why
-            self.marks, self.injects = deputy.marks, deputy.injects  # the verdict asks for them
+            self.marks, self.injects = deputy.marks, deputy.injects  # the verdict reads them
             for held in self.waiting:
                 held.ask(deputy, why)
 
@@ -191,12 +191,12 @@ class ByHand(Vector):
                 self.follow(Vector(), "the attack was over")
 
     def settle(self, held: HeldLine) -> None:
-        """A line has had its decision."""
+        """Move a line from the queue to the decided ones."""
         self._decided.append(held)
         self.forget(held)
 
     def forget(self, held: HeldLine) -> None:
-        """A line waits no longer: the time of the next one begins."""
+        """Remove a line from the queue: the time of the next one begins."""
         with self.lock:
             first = self._waiting[:1] == [held]
             self._waiting.remove(held)

@@ -13,9 +13,9 @@ _PACKET_OUTGOING, _ARPHRD_LOOPBACK = 4, 772
 _LOAD_HALF, _LOAD_BYTE, _LOAD_WORD, _IF_EQUAL, _RETURN = 0x28, 0x30, 0x20, 0x15, 0x06
 _KIND_OF_PACKET, _KIND_OF_HARDWARE = 0xFFFFF000 + 4, 0xFFFFF000 + 28
 
-Program = tuple[tuple[int, int, int, int], ...]
+FilterProgram = tuple[tuple[int, int, int, int], ...]
 """A filter for the kernel (classic BPF): (operation, jump if true, jump if false, operand) each."""
-Origin = tuple[str, int, int, int, bytes]
+FrameOrigin = tuple[str, int, int, int, bytes]
 """(interface, protocol, kind of packet, kind of hardware, address) as packet(7) gives it."""
 
 
@@ -26,7 +26,7 @@ class ServersOnLoopback:
     """
 
     said = "shown with the nominal ports and with the checksums that belong to them"
-    program: Program = (
+    program: FilterProgram = (
         (_LOAD_HALF, 0, 0, 12),
         (_IF_EQUAL, 0, 8, 0x0800),  # IPv4
         (_LOAD_BYTE, 0, 0, 23),
@@ -46,7 +46,7 @@ class ServersOnLoopback:
         self._opened = opened
         self._ports = dict(nominal)
 
-    def __call__(self, frame: bytes, origin: Origin) -> bytes | None:
+    def __call__(self, frame: bytes, origin: FrameOrigin) -> bytes | None:
         """The frame as the capture shows it, or None."""
         if len(self._opened) > self._seen:
             self._ports.update(self._opened[self._seen :])
@@ -60,12 +60,12 @@ class EverythingOnCables:
     """Every frame that was seen on one of these interfaces; others show copies."""
 
     said = "exactly as they were"
-    program: Program = ()
+    program: FilterProgram = ()
 
     def __init__(self, cables: Collection[str]) -> None:
         self._cables = cables
 
-    def __call__(self, frame: bytes, origin: Origin) -> bytes | None:
+    def __call__(self, frame: bytes, origin: FrameOrigin) -> bytes | None:
         """The frame, or None."""
         return frame if origin[0] in self._cables else None
 

@@ -15,14 +15,14 @@ _OVERHEAD = 512
 _LARGEST = 65535
 """Bytes of the largest datagram."""
 
-Key = tuple[bytes, int, int]
+DatagramKey = tuple[bytes, int, int]
 """Both addresses, identification, and protocol (of IPv6: 0)."""
 
 
 class Fragment(NamedTuple):
     """One fragment without its IP header."""
 
-    key: Key
+    key: DatagramKey
     protocol: int
     """What the datagram carries, as IP numbers it; in IPv6 only that of the first fragment counts."""
     offset: int
@@ -86,7 +86,7 @@ class Fragments:
     """The incomplete datagrams, and the last completed ones."""
 
     def __init__(self) -> None:
-        self._datagrams: dict[Key, _Datagram] = {}
+        self._datagrams: dict[DatagramKey, _Datagram] = {}
         self._held = 0
         self.given_up: list[tuple[int, int, bytes]] = []
         """Incomplete datagrams that were dropped: (protocol, frames, first bytes); the caller empties the list."""
@@ -118,7 +118,7 @@ class Fragments:
         for key in list(self._datagrams):
             self._forget(key)
 
-    def _forget(self, key: Key) -> None:
+    def _forget(self, key: DatagramKey) -> None:
         datagram = self._datagrams.pop(key)
         self._held -= datagram.held
         if not datagram.whole:

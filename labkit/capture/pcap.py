@@ -35,7 +35,7 @@ from labkit.capture.pcapng_blocks import (
 from labkit.capture.stored import DAMAGED_GZIP, Stored
 from labkit.errors import CaptureError
 from labkit.replacing import replacing
-from labkit.trust.keylog import Secrets, decoded, merge, parse
+from labkit.trust.keylog import Secrets, decoded, merge, parse, plain
 
 _PCAP = {
     b"\xd4\xc3\xb2\xa1": ("<", 1000),
@@ -364,7 +364,7 @@ def write_pcapng(path: str | Path, frames: Iterable[Frame], keylog: str = "", co
     try:
         with replacing(path) as file:
             file.write(section_block(comment))
-            secrets = secrets_block(keylog)
+            secrets = secrets_block(plain(keylog))
             links: dict[int, int] = {}
             for frame in frames:
                 if frame.link not in links:

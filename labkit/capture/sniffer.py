@@ -14,7 +14,7 @@ import threading
 import time
 
 from labkit.capture.encapsulation import segment
-from labkit.capture.filters import FrameFilter, Program
+from labkit.capture.filters import FilterProgram, FrameFilter
 from labkit.capture.frames import ETHERNET, FIN, RST, SYN
 from labkit.capture.pcap import Frame
 from labkit.errors import CannotSniff
@@ -135,7 +135,7 @@ class Sniffer:
             del self._open[ends]
 
 
-def _prepare(sock: socket.socket, program: Program) -> None:
+def _prepare(sock: socket.socket, program: FilterProgram) -> None:
     if program:
         code = array.array("B", b"".join(struct.pack("HBBI", *instruction) for instruction in program))
         sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", len(program), code.buffer_info()[0]))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Protocol, TypeVar
 
-from labkit.clients.failures import GREETING, HANDSHAKE, Stopped, Words, put
+from labkit.clients.failures import GREETING, HANDSHAKE, ErrorWords, Stopped, put
 from labkit.clients.outcome import CLEAR, EXPLICIT_TLS, IMPLICIT_TLS, Outcome
 from labkit.clients.policies import EXPLICIT, IMPLICIT, STOP, Policy
 from labkit.errors import LabError, OutsideTheLab
@@ -28,15 +28,15 @@ TIMEOUT = 5.0
 
 
 class Client(Protocol):
-    """What an attempt asks of a protocol's client."""
+    """What an attempt needs of a protocol's client."""
 
-    words: Words
+    words: ErrorWords
     """The protocol's own errors -> how they are put in words."""
     answers: tuple[type[BaseException], ...]
     """Errors that report what the server said; they stay the reason when the time ran out afterwards."""
 
     def farewell(self) -> None:
-        """Say goodbye if the server still listens."""
+        """Send the farewell if the server still answers."""
 
     def close(self) -> None:
         """Close the connection."""
@@ -88,7 +88,7 @@ class Attempt:
     def connect(self, to: str, port: int) -> socket.socket:
         """A connection to a host of the lab and a nominal port; inside TLS where the policy is implicit."""
         sock = self._host.connect(to, port, self.timeout)
-        sock.settimeout(2 * self.timeout)  # the alarm comes first, and knows that it was the time limit
+        sock.settimeout(2 * self.timeout)  # the alarm comes first, whose error names the limit
         self._alarm = sock.dup()  # stays valid when TLS takes the connection over
         if self.policy.starts == IMPLICIT:
             sock = self._shake_hands(sock, IMPLICIT_TLS)
@@ -98,7 +98,8 @@ class Attempt:
         return sock
 
     def wrap_socket(self, sock: socket.socket, server_hostname: str = SERVER_NAME) -> ssl.SSLSocket:
-        """What the standard library calls on a context when it has read the go-ahead: so an attempt serves as one."""
+        """Shake hands; the standard library calls this after the go-ahead, since an attempt stands in for its
+        context."""
         return self._shake_hands(sock, EXPLICIT_TLS)
 
     def without_tls(self, why: str) -> None:

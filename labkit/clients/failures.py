@@ -12,7 +12,7 @@ GREETING = "before the greeting"
 HANDSHAKE = "during the TLS handshake"
 """Steps of a conversation at which failures have words of their own."""
 
-Words = Mapping[type[BaseException], Callable[[BaseException, str], str]]
+ErrorWords = Mapping[type[BaseException], Callable[[BaseException, str], str]]
 """Kind of error, special before general -> how to put it, given the step at which it came."""
 
 
@@ -20,7 +20,7 @@ class Stopped(Exception):
     """The client itself went no further, or the server said no; the message says why."""
 
 
-def put(error: BaseException, step: str, words: Words) -> str:
+def put(error: BaseException, step: str, words: ErrorWords) -> str:
     """A sentence for learners on `error`, which came at `step` of the conversation, without a full stop. Raises the
     error itself when there is no sentence for it.
     """
@@ -73,7 +73,7 @@ _REASONS = {
 }
 """OpenSSL's name for a failure -> what it means."""
 
-_COMMON: Words = {
+_COMMON: ErrorWords = {
     Stopped: lambda error, _: str(error),
     LabError: lambda error, _: str(error).rstrip("."),
     ssl.SSLCertVerificationError: _certificate,

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from labkit.clients.attempt import Attempt
-from labkit.clients.failures import GREETING, Stopped, Words, put, shown
+from labkit.clients.failures import GREETING, ErrorWords, Stopped, put, shown
 from labkit.clients.outcome import CLEAR
 from labkit.mail.message import Mail
 from labkit.trust.certificates import SERVER_NAME
@@ -26,7 +26,7 @@ class IMAPClient(imaplib.IMAP4):
     answers = ()
 
     def __init__(self, attempt: Attempt) -> None:
-        self.words: Words = {imaplib.IMAP4.abort: self._broken, imaplib.IMAP4.error: self._answer}
+        self.words: ErrorWords = {imaplib.IMAP4.abort: self._broken, imaplib.IMAP4.error: self._answer}
         self._attempt = attempt
         self._last = b""  # line that the server sent
 
@@ -51,19 +51,19 @@ class IMAPClient(imaplib.IMAP4):
         with suppress(AttributeError):  # it never connected
             self.shutdown()
 
-    # ---- what imaplib lets a kind of it do in its own way
+    # ---- methods of imaplib that are overridden
 
     def _create_socket(self, timeout: float | None) -> socket.socket:
         return self._attempt.connect(*self._at)
 
     def _refresh_capabilities(self, consume: bool = False) -> None:
-        """From Python 3.14 on, imaplib takes what a greeting or a reply tells; this client asks, as on older ones."""
-        if consume:  # what the greeting has told; imaplib would not ask after a login
+        """Ask for the capabilities; from Python 3.14 on, imaplib would take them from a greeting or a reply."""
+        if consume:  # the capabilities of the greeting; imaplib would not ask after a login
             self._get_capabilities()
 
     def send(self, data: bytes) -> None:
         words = data.split()
-        if len(words) > 1:  # otherwise it is what AUTHENTICATE asked for
+        if len(words) > 1:  # otherwise it is the continuation of AUTHENTICATE
             self._attempt.step = f"after {words[1].decode()}"
         super().send(data)
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from labkit.clients.attempt import Attempt
-from labkit.clients.failures import GREETING, Stopped, Words, shown
+from labkit.clients.failures import GREETING, ErrorWords, Stopped, shown
 from labkit.mail.message import Mail
 from labkit.trust.certificates import SERVER_NAME
 
@@ -27,7 +27,7 @@ class POP3Client(poplib.POP3):
     answers = ()
 
     def __init__(self, attempt: Attempt) -> None:
-        self.words: Words = {poplib.error_proto: _answer}
+        self.words: ErrorWords = {poplib.error_proto: _answer}
         self.sock = self.file = None
         self._attempt = attempt
 

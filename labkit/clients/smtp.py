@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from labkit.clients.attempt import TIMEOUT, Attempt, check_login, check_words
-from labkit.clients.failures import GREETING, Stopped, Words, put, shown
+from labkit.clients.failures import GREETING, ErrorWords, Stopped, put, shown
 from labkit.clients.outcome import Sent
 from labkit.clients.policies import Policy
 from labkit.mail.message import Outgoing
@@ -21,7 +21,7 @@ _MECHANISMS = {"PLAIN": smtplib.SMTP.auth_plain, "LOGIN": smtplib.SMTP.auth_logi
 
 _VERBS = {"EHLO", "HELO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "RSET", "QUIT"}
 _UNNOTICED = {"RSET", "QUIT"}
-"""What smtplib says of its own accord after a refusal: an error message is about what came before it."""
+"""Commands that smtplib sends by itself after a refusal: an error message is about the command before them."""
 
 
 def send(
@@ -62,7 +62,7 @@ class SMTPClient(smtplib.SMTP):
         self.words = _WORDS
 
     def submit(self, to: str, port: int, mail: Outgoing, login: tuple[str, str] | None) -> dict[str, Any]:
-        """The whole conversation up to the server's word that it has the message. Raises `Stopped`, `OSError` and
+        """The whole conversation up to the reply that the server has the message. Raises `Stopped`, `OSError` and
         `smtplib.SMTPException`."""
         self.greet(to, port)
         if self._attempt.wants_upgrade:
@@ -174,7 +174,7 @@ def reply(code: int, text: bytes | str) -> str:
     return f"{code} {shown(text)}".strip()
 
 
-_WORDS: Words = {
+_WORDS: ErrorWords = {
     smtplib.SMTPConnectError: _greeting,
     smtplib.SMTPAuthenticationError: _login,
     smtplib.SMTPRecipientsRefused: _recipients,

@@ -14,7 +14,7 @@ from labkit.decode.greeting import doubted
 from labkit.decode.preface import PREFACES, Part
 from labkit.decode.text_layer import TextLayer, words
 from labkit.decode.tls import Message, Stream
-from labkit.decode.tls_start import AHEAD, Handshakes, begins, is_text, may_begin
+from labkit.decode.tls_start import AHEAD, HANDSHAKE, Handshakes, begins, is_text, may_begin
 from labkit.decode.words import SIGNALS, Signals
 from labkit.dialects import inside_tls_at
 from labkit.dialects.base import OTHER, Dialect, Phrase
@@ -170,10 +170,23 @@ class _Walk:
         """Bytes of a side that is not in TLS: text, unless TLS begins here."""
         if self._agreed or self._in_tls:
             self._until_handshake(sender, data)
-        elif (self._text is None or self._holes or self._alone) and self._begins(sender, data):
+        elif self._breaks_off(sender, data) or (self._may_begin_midway and self._begins(sender, data)):
             self._begin(sender, data)
         else:
             self._say(sender, data)
+
+    @property
+    def _may_begin_midway(self) -> bool:
+        """Whether TLS may begin without a ClientHello: nothing was said before, or something of it is missing."""
+        return self._text is None or bool(self._holes or self._alone)
+
+    def _breaks_off(self, sender: str, data: bytes) -> bool:
+        """Whether TLS begins here in the place of the rest of a phrase: with a ClientHello that is answered in TLS."""
+        if data[:1] != HANDSHAKE or self._text is None or not self._text.reader.holds(sender):
+            return False
+        hello = self._handshakes.ahead(sender, self._position[sender] - len(data))
+        answer = self._handshakes.ahead(OTHER[sender], self._position[OTHER[sender]])
+        return begins_hello(hello) is True and begins(answer)
 
     def _begins(self, sender: str, data: bytes) -> bool:
         """Whether TLS begins with this end of a chunk and what follows."""

@@ -2,8 +2,7 @@
 
 Only what crossed the wire in clear counts, whatever the reader's own secrets opened; a phrase without its end counts as
 far as it goes. The dialect states what its phrases disclose and where mail lies in them; `labkit.dialects.sasl` reads
-logins, `labkit.decode.told_in_mail` mail.
-Names in TLS are SNI (RFC 6066 §3) and, up to TLS 1.2, the certificate.
+logins, `labkit.decode.told_in_mail` mail, `labkit.decode.told_in_handshake` the handshake.
 """
 
 import re
@@ -15,8 +14,8 @@ from itertools import accumulate, groupby, pairwise
 from operator import attrgetter
 from typing import NamedTuple
 
-from labkit.decode import preface, told_in_mail
-from labkit.decode.event import CLIENT, TEXT, TLS, Dialogue, Event, fields_named
+from labkit.decode import preface, told_in_handshake, told_in_mail
+from labkit.decode.event import CLIENT, TEXT, TLS, Dialogue, Event
 from labkit.decode.tls_start import is_text
 from labkit.decode.told_in_mail import Seen
 from labkit.dialects import sasl
@@ -53,15 +52,15 @@ def visible(dialogue: Dialogue, whole: bool = False) -> list[Exposure]:
     found = [
         Exposure(what, value, index, *span)
         for index, event in clear
-        if event.layer == TLS and event.title in _TOLD
-        for what, value, *span in _handshake(event)
+        if event.layer == TLS and event.title in told_in_handshake.TITLES
+        for what, value, *span in told_in_handshake.in_message(event)
     ]
     again = ((index, event.data.rstrip(b"\r\n")) for index, event in clear if event.kind == "again")
     found += [Exposure("text", text(said), index, 0, len(said)) for index, said in again if said and is_text(said)]
     if texts and texts[0][1].kind == "preface":
         found += _to_proxies(texts)
     if dialogue.dialect:
-        begins = whole or not dialogue.events or dialogue.events[0].kind in ("syn", "syn-ack")
+        begins = whole or not dialogue.events or dialogue.events[0].kind in ("syn", "syn-ack", "greeting")
         found += _said(dialogue.dialect, texts, begins, _behind_gaps(dialogue.events))
     else:
         what = "file" if dialogue.part_of else "text"
@@ -101,17 +100,18 @@ def _said(dialect: Dialect, events: list[_Numbered], begins: bool, behind_gaps: 
     `behind_gaps` are the indices of the client's phrases before which bytes of it are missing.
     """
     login = _Steps(dialect.reveals) if dialect.reveals else _Login(dialect.sasl)
-    command = ""
+    command, told_of = "", set()
     for index, event in events:
         command = event.title if event.kind == "command" else command
         seen = login.read(event)
         counted = event.sender == CLIENT and command in dialect.counted
         told = told_in_mail.in_phrase(dialect, event, counted) if event.kind == "message" else ()
         for what, value, *span in (*seen, *told):
+            told_of.add(index)
             yield Exposure(what, value, index, *span)
         if event.kind == "unknown" and is_text(event.data) and len(said := event.data.rstrip(b"\r\n")) > 1:
             yield Exposure("text", text(said), index, 0, len(said))
-    yield from _mail_as_commands(dialect, events, begins, behind_gaps)
+    yield from _unknown_commands(dialect, events, begins, behind_gaps, told_of)
     for phrases in _with_continuations(events):
         if reads := dialect.discloses.get(phrases[0][1].title):
             found = _told(dialect, reads, phrases) if isinstance(reads, str) else _counted(reads, phrases)
@@ -318,13 +318,14 @@ def _padded_anew(coded: bytes) -> bytes:
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]+=?")
 
 
-def _mail_as_commands(
-    dialect: Dialect, events: list[_Numbered], begins: bool, behind_gaps: Collection[int]
+def _unknown_commands(
+    dialect: Dialect, events: list[_Numbered], begins: bool, behind_gaps: Collection[int], told_of: Collection[int]
 ) -> Iterator[Exposure]:
-    """Mail that the client sent although the server had refused it, so that its lines were read as commands.
+    """Commands that the dialect does not know, and mail that was read as such because the server had refused it.
 
-    A capture that does not begin with the conversation may begin in a message, and in its text; after a gap the
-    command that announces a message may be missing.
+    `told_of` are the indices of the events of which something is told already. A capture that does not begin with the
+    conversation may begin in a message, and in its text; after a gap the command that announces a message may be
+    missing.
     """
     if not any(event.title == "unknown command" for _, event in events):
         return
@@ -337,6 +338,7 @@ def _mail_as_commands(
         is_mail = unknown and before and (in_text or _FIELD.match(phrases[0][1].data))
         in_text = False
         if not is_mail:
+            yield from _as_they_stand(phrases if unknown else (), told_of)
             continue
         starts = list(accumulate((len(event.data) for _, event in phrases), initial=0))
         whole = b"".join(event.data for _, event in phrases)
@@ -346,55 +348,10 @@ def _mail_as_commands(
             yield Exposure(what, value, index, start - starts[number], min(end - starts[number], len(event.data)))
 
 
+def _as_they_stand(commands: Iterable[_Numbered], told_of: Collection[int]) -> Iterator[Exposure]:
+    for index, event in commands:
+        if index not in told_of and (said := event.data.rstrip(b"\r\n")):
+            yield Exposure("command", text(said), index, 0, len(said))
+
+
 _FIELD = re.compile(rb"[A-Za-z][A-Za-z-]*:[ \t]")
-
-
-def _handshake(event: Event) -> Iterator[Seen]:
-    """What a TLS message with a title in `_TOLD` discloses."""
-    names, groups = _TOLD[event.title]
-    fields = event.origin.fields_in(event, groups)
-    found = [
-        (what, field.value, field.start, field.end)
-        for name, what in names.items()
-        for field in fields_named(fields, name)
-        if field.value
-    ]
-    if any(fields_named(fields, "encrypted_client_hello")):
-        found = [(_OUTER.get(what, what), *rest) for what, *rest in found]
-    yield from found or [
-        ("certificate of", field.value, field.start, field.end) for field in fields_named(fields, "dNSName")
-    ]
-
-
-_OUTER = {"server name": "outer server name"}
-"""What a field of a ClientHello is in which another may be encrypted (RFC 9849)."""
-_CERTIFICATE = (
-    {"subject": "certificate of", "rfc822Name": "mail address"},
-    (
-        *("certificate of", "certificate_list", "certificate_entry", "certificate", "Certificate"),
-        *("tbsCertificate", "subject", "relativeName", "attribute", "type", "value"),
-        *("extensions", "list", "subjectAltName", "extnID", "extnValue", "names", "rfc822Name", "dNSName"),
-    ),
-)
-_TOLD: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
-    "ClientHello": (
-        {
-            "host_name": "server name",
-            "protocol": "application protocol",
-            "external_identity": "key identity",
-            "user_name": "user name",
-        },
-        (
-            *("extensions", "server_name", "server_name_list", "host_name", "srp", "srp_I"),
-            *("application_layer_protocol_negotiation", "protocol_name_list", "protocol"),
-            *("pre_shared_key", "identities", "psk_identity", "identity"),
-        ),
-    ),
-    "ServerHello": ({"cipher_suite": "cipher suite"}, ()),
-    "Certificate": _CERTIFICATE,
-    "ClientKeyExchange": ({"external_identity": "key identity"}, ("psk_identity",)),
-    "SERVER-HELLO": _CERTIFICATE,
-    "CLIENT-MASTER-KEY": ({"cipher_kind": "cipher suite"}, ()),
-}
-"""Handshake message -> the fields that disclose something, what it is, and the groups that hold them. A certificate
-without a subject tells the names of hosts for which it is good."""

@@ -19,7 +19,7 @@ from labkit.decode.tls import problems
 from labkit.decode.tls.older import OlderSecrets
 from labkit.trust.keylog import RESUMED, Secrets, merge
 
-Place = tuple[int, ...]
+DialoguePlace = tuple[int, ...]
 """Where a dialogue belongs among those of a capture: the frames with which it ends and begins. A part of another one
 has those of that one, and the frame with which it begins itself."""
 
@@ -60,7 +60,7 @@ class SecondLook:
         self._everything = everything
         self._has_later = self._has_earlier = False
         self._announced: Announced | None = None
-        self._ends: dict[str, Place] = {}
+        self._ends: dict[str, DialoguePlace] = {}
         """Name of a conversation that has parts -> the place at which it ends."""
 
     def read(self, conversation: Conversation, names: Mapping[str, str] | None = None) -> Dialogue:
@@ -76,9 +76,9 @@ class SecondLook:
             dialogue = read(conversation, self._secrets, names)
         return dialogue
 
-    def in_order(self, conversations: Iterable[Conversation]) -> Iterator[tuple[Place, Dialogue]]:
+    def in_order(self, conversations: Iterable[Conversation]) -> Iterator[tuple[DialoguePlace, Dialogue]]:
         """The dialogues with their places, each as soon as it has ended; a part of another one comes after that one."""
-        late: list[tuple[Place, int, Dialogue]] = []
+        late: list[tuple[DialoguePlace, int, Dialogue]] = []
         for number, conversation in enumerate(conversations):
             dialogue, own = self._as_part(self.read(conversation)), _end(conversation)
             while late and late[0][0] < own:
@@ -126,7 +126,7 @@ class SecondLook:
         return [stream.older for stream in streams]
 
 
-def _end(conversation: Conversation) -> Place:
+def _end(conversation: Conversation) -> DialoguePlace:
     return conversation.over, conversation.began
 
 

@@ -17,7 +17,7 @@ from labkit.capture.pcap import CaptureFile, read_frames
 from labkit.capture.reassembly import conversations
 from labkit.decode.event import Dialogue
 from labkit.decode.file import second_look
-from labkit.decode.second_look import Place
+from labkit.decode.second_look import DialoguePlace
 from labkit.errors import CaptureError, LabError
 from labkit.trust.keylog import Secrets, merge
 
@@ -32,7 +32,7 @@ _PATIENCE = 2.0
 
 T = TypeVar("T")
 Tell = Callable[[CaptureFile, Dialogue], T]
-Placed = tuple[Place, T]
+Placed = tuple[DialoguePlace, T]
 """(place of the dialogue, answer)."""
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import cache
 
 from labkit.decode.event import CLIENT, SERVER, TEXT, Event
-from labkit.decode.security_layer import INSIDE_LAYER, LayerStart
+from labkit.decode.security_layer import INSIDE_LAYER, LENGTH, LayerStart
 from labkit.decode.words import Words
 from labkit.dialects.base import Dialect, Phrase, Reader
 from labkit.dialects.reader import begins_hello
@@ -38,13 +38,12 @@ class TextLayer:
         self._words = words(dialect)
         self._events = events
         self.encrypted = encrypted
-        self._in_records = encrypted
-        """Whether its bytes came in records of TLS, also where those do not encrypt."""
-        self._wire = {CLIENT: 0, SERVER: 0}
-        """Bytes on the wire since the last phrase, where they are not the phrase's own."""
+        self._carrier = {CLIENT: 0, SERVER: 0} if encrypted else {}
+        """Bytes on the wire since the last phrase of each side, where they are not its own: those of the records of
+        TLS, also where these do not encrypt, and of compression. Otherwise empty."""
         self._inflaters: dict[str, _Inflater] = {}
         self._smuggled = dialect.smuggled if dialect else None
-        self._layer_start = LayerStart(dialect) if dialect else None
+        self._layer_start: LayerStart | None = None
         self._layered = False
         self._sent: _Sent | None = None
         """The client's last message, as long as only the server has spoken since; None otherwise."""
@@ -54,7 +53,7 @@ class TextLayer:
         self.heard = True
         if self._sent is not None:
             self._look_back(sender, data)
-        if self._is_layered(sender, data):
+        if self._layered or (data[:1] == LENGTH and self._enters_layer(sender)):
             phrases = [Phrase(sender, "unknown", INSIDE_LAYER, data)]
         elif self._inflaters:
             phrases = self._inflated(sender, data)
@@ -62,29 +61,26 @@ class TextLayer:
             phrases = self.reader.feed(sender, data)
             if self.reader.compressed:
                 phrases = self._inflate(phrases)
-        if self._in_records or self._inflaters:
-            self._wire[sender] += wire
-            self._add(phrases, time, frame)
-        else:
-            for by, kind, title, said in phrases:
-                event = (time, frame, by, TEXT, kind, title, said, False, len(said), self._words)
-                self._events.append(_new(Event, event))
+        carrier = self._carrier
+        if carrier:
+            carrier[sender] += wire
+        for by, kind, title, said in phrases:
+            size = carrier[by] if carrier else len(said)
+            event = (time, frame, by, TEXT, kind, title, said, self.encrypted, size, self._words)
+            self._events.append(_new(Event, event))
+            if carrier:
+                carrier[by] = 0
         if phrases and phrases[-1][1] == "message" and self._smuggled:
             sent = phrases[-1].sender == CLIENT and not self.reader.holds(CLIENT)
             self._sent = _Sent(len(self._events) - 1) if sent else None
         return phrases
 
-    def _is_layered(self, sender: str, data: bytes) -> bool:
-        """Whether a SASL security layer hides these bytes, in which both sides stay once one has begun."""
-        if not self._layered and self._layer_start and not self.reader.holds(sender):
-            self._layered = self._layer_start.begins(self._events, data)
+    def _enters_layer(self, sender: str) -> bool:
+        """Whether a SASL security layer begins here, in which both sides stay once one has begun."""
+        if self._dialect is not None and not self.reader.holds(sender):
+            self._layer_start = self._layer_start or LayerStart(self._dialect)
+            self._layered = self._layer_start.is_agreed(self._events)
         return self._layered
-
-    def _add(self, phrases: list[Phrase], time: float, frame: int) -> None:
-        for by, kind, title, said in phrases:
-            event = (time, frame, by, TEXT, kind, title, said, self.encrypted, self._wire[by], self._words)
-            self._events.append(_new(Event, event))
-            self._wire[by] = 0
 
     def _look_back(self, sender: str, data: bytes) -> None:
         """More than one reply shows that the server has read commands in the message (SMTP smuggling)."""
@@ -113,7 +109,7 @@ class TextLayer:
         end = self._smuggled(message.data)
         behind = self._events[number + 1 :]
         del self._events[number:]
-        clear = not (self._in_records or self._inflaters)
+        clear = not self._carrier
         self._events.append(message._replace(data=message.data[:end], wire=end if clear else message.wire))
         for by, kind, title, said in self.reader.feed(CLIENT, message.data[end:]):
             wire = len(said) if clear else 0
@@ -129,10 +125,10 @@ class TextLayer:
         begun = {sender: words(self._dialect, reader.begun(sender)) for sender in senders if reader.holds(sender)}
         for sender in senders:
             data = reader.rest(sender)
-            wire, self._wire[sender] = self._wire[sender], 0
+            wire = len(data)
+            if self._carrier:
+                wire, self._carrier[sender] = self._carrier[sender], 0
             if data:
-                if not (self._in_records or self._inflaters):
-                    wire = len(data)
                 event = (time, frame, sender, TEXT, "unknown", "unfinished", data, self.encrypted, wire, begun[sender])
                 self._events.append(_new(Event, event))
             if self._inflaters:
@@ -144,6 +140,7 @@ class TextLayer:
         """Compression has begun: what the reader has not read is compressed."""
         self.reader.resume()
         self._inflaters = {CLIENT: _Inflater(), SERVER: _Inflater()}
+        self._carrier = self._carrier or {CLIENT: 0, SERVER: 0}
         early = [phrase for phrase in phrases if phrase.title == "compressed"]
         read = [phrase for phrase in phrases if phrase.title != "compressed"]
         return read + [phrase for side, _, _, data in early for phrase in self._inflated(side, data)]

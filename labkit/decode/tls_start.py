@@ -14,7 +14,8 @@ from labkit.capture.conversation import CLIENT, SERVER, Said
 AHEAD = 64
 """Bytes that tell whether TLS begins."""
 _HEADER = 5
-_HANDSHAKE = 22
+HANDSHAKE = b"\x16"
+"""The first byte of a record with handshake messages."""
 _LEAST_SEALED = 32
 """Bytes of a handshake message under encryption: Finished of TLS 1.2 has 12, and what protects it."""
 _LONGEST_LETTER = 4
@@ -61,7 +62,7 @@ def is_text(data: bytes) -> bool:
 def _is_record(data: bytes) -> bool:
     """Whether a record begins here, and another after it, as far as these bytes go."""
     behind = _record_end(data, 0)
-    if not behind or (data[0] == _HANDSHAKE and not _is_message(data[_HEADER:], behind)):
+    if not behind or (data[0] == HANDSHAKE[0] and not _is_message(data[_HEADER:], behind)):
         return False
     return behind >= len(data) or _record_end(data, behind) > 0
 

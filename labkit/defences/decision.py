@@ -13,7 +13,7 @@ from labkit.defences.resource_records import MX, TLSA, DNSAnswer
 
 MAY, ENCRYPT, VERIFY = "may", "encrypt", "verify"
 LEVELS = (MAY, ENCRYPT, VERIFY)
-"""What a sender asks of every server by itself, as Postfix calls it: nothing, TLS, or TLS and a certificate."""
+"""What a sender requires of every server by itself, in Postfix's words: nothing, TLS, or TLS and a certificate."""
 
 NO_CHECK, PKIX, DANE = "not checked", "public authorities", "DANE"
 """How the certificate is checked."""
@@ -69,7 +69,8 @@ class Seen:
     chain: tuple[bytes, ...] = ()
     """The certificates that it showed, DER, its own first."""
     fault: str = ""
-    """What public authorities have against the certificate, as a result type of RFC 8460 §4.3.1; empty for nothing."""
+    """The fault of the certificate for a client that trusts public authorities: a result type of RFC 8460 §4.3.1, or
+    empty."""
     why: str = ""
     """What went wrong, in words."""
     requires_tls: bool = False
@@ -113,7 +114,8 @@ def terms(
 ) -> Terms | Stop:
     """What the mail server `host` of a domain has to show, or why it gets nothing.
 
-    `level` is what the sender asks by itself, one of `LEVELS`; `address` is the answer for its addresses, `tlsa` for
+    `level` is what the sender requires by itself, one of `LEVELS`; `address` is the answer for its addresses, `tlsa`
+    for
     its TLSA records: nothing where the sender does not do DANE. `policy` is the one of MTA-STS that counts. Usable
     TLSA records decide alone: a certificate that passes MTA-STS may not override DANE (RFC 8461 §2).
     """

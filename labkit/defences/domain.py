@@ -1,7 +1,7 @@
 """A mail domain of the lab: what it publishes in the DNS and over HTTPS, and the mail servers that it names.
 
-Every part can be changed while the lab runs, and nothing else changes with it: a new key leaves the old TLSA record
-where it is, as in life.
+Every part can be changed while the lab runs, and nothing else changes with it: a new key leaves the old TLSA record in
+place.
 """
 
 import itertools
@@ -22,14 +22,14 @@ from labkit.trust.contexts import server_context
 WEEK = 604_800
 """Seconds."""
 _ids = itertools.count(1)
-"""Numbers that make the id of a policy one that there has not been."""
+"""Counts the policies, so that each has an id of its own."""
 
 Start = Callable[[str, Certificate, str], SMTPServer]
 """Starts a mail server on a host, on port 25, with this certificate, for a domain."""
 
 
 class Place(NamedTuple):
-    """What a domain is published with."""
+    """The zones, hosts and authority that a domain is published with."""
 
     network: Network
     authority: Authority
@@ -83,13 +83,13 @@ class MailDomain:
     # ---- DNSSEC
 
     def sign(self) -> "MailDomain":
-        """Sign the zone with a fresh key, and have the parent zone vouch for it."""
+        """Sign the zone with a fresh key, and publish its DS record in the parent zone (RFC 4034 §5)."""
         self.zone.sign_with(ZoneKey())
         self._place.parent.put(f"{self.name}.", "DS", self.zone.ds)
         return self
 
     def unsign(self) -> "MailDomain":
-        """Take the signatures away, and the parent's word for them first."""
+        """Remove the DS record from the parent zone, then the signatures."""
         self._place.parent.put(f"{self.name}.", "DS")
         self.zone.sign_with(None)
         return self
@@ -163,7 +163,7 @@ class MailDomain:
         return self
 
     def caa(self, *issuers: str) -> "MailDomain":
-        """Say which authorities may issue for the domain; without any, take the records away."""
+        """Say which authorities may issue for the domain; without any, remove the records."""
         self.zone.put("@", "CAA", *(f'0 issue "{issuer}"' for issuer in issuers))
         return self
 

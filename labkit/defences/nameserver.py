@@ -25,7 +25,7 @@ PORT = 53
 PATIENCE = 1.0
 """Seconds for an answer; in the lab it takes milliseconds."""
 _TRIES = 2
-"""Datagrams are lost (RFC 1035 §4.2.1); this often a question is asked."""
+"""How many times a query is sent: datagrams may be lost (RFC 1035 §4.2.1)."""
 _AT_ONCE = 32
 _IDLE = 10.0
 """Seconds that a TCP client may be silent (RFC 7766 §6.2.3)."""
@@ -126,16 +126,23 @@ async def serve(sock: socket.socket, answer: Callable[[bytes], Awaitable[bytes |
     with suppress(OSError, EOFError, TimeoutError):
         reader, writer = await accepted(sock, _LARGEST)
         try:
-            while True:
-                async with asyncio.timeout(_IDLE):
-                    (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
-                    response = await answer(await reader.readexactly(length))
-                    if response is None:
-                        break
-                    writer.write(_LENGTH.pack(len(response)) + response)
-                    await writer.drain()
+            while await _answer_next(reader, writer, answer):
+                pass
         finally:
             writer.close()
+
+
+async def _answer_next(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: Callable[[bytes], Awaitable[bytes | None]]
+) -> bool:
+    """Answer the next message of a TCP client; False for bytes that are not a query."""
+    async with asyncio.timeout(_IDLE):
+        (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
+        response = await answer(await reader.readexactly(length))
+        if response is not None:
+            writer.write(_LENGTH.pack(len(response)) + response)
+            await writer.drain()
+        return response is not None
 
 
 def asking(host: Host, server: str = "dns", patience: float = PATIENCE) -> Callable[[bytes], bytes]:

@@ -1,7 +1,7 @@
 """The policy host of MTA-STS (RFC 8461 §3.3): a small HTTPS server on a host of the lab, and the sender's fetch.
 
 One host serves the policies of many domains: TLS shows the certificate for the name that the client asks for (SNI). The
-fetch takes what the RFC takes: a valid certificate, the status 200, no redirect, 64 KiB and a limited time.
+fetch accepts what the RFC accepts: a valid certificate, the status 200, no redirect, 64 KiB and a limited time.
 """
 
 import asyncio

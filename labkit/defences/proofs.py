@@ -158,7 +158,7 @@ class Absence:
         return None
 
     def _wildcard(self, name: dns.name.Name, owner: dns.name.Name, nsec: dns.rdata.Rdata) -> dns.name.Name:
-        """The wildcard that could have matched: below the closest encloser, which both ends of the gap tell."""
+        """The wildcard that could have matched: below the closest encloser, which follows from both ends of the gap."""
         shared = max(_common(name, owner), _common(name, nsec.next), len(self._zone))
         return dns.name.Name((b"*", *name.labels[-shared:]))
 

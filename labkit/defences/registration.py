@@ -1,6 +1,6 @@
 """What a lab publishes: the zone ``test``, the domains below it, a name server, a policy host, and the clock.
 
-Everything is made when the first domain is; resolvers and senders on any host believe the zone's key and the lab's
+Everything is made with the first domain; resolvers and senders on any host believe the zone's key and the lab's
 authority.
 """
 

@@ -1,6 +1,7 @@
-"""One hop between mail servers: a client that looks at a server, judges it by terms, and gives it a message or not.
+"""One hop between mail servers: a client that connects to a server, compares it with terms, and delivers a message or
+not.
 
-What the terms are is in `decision`; which server it is, and what becomes of a message that no server gets, is in
+The terms are made in `decision`. The choice of the server, and the end of a message that no server gets, are in
 `sending`.
 """
 
@@ -40,13 +41,13 @@ class Hop:
 
     sent: Sent
     verdict: Judgement
-    """How the server was judged, the first time that it was looked at."""
+    """The judgement on the first connection to the server."""
     permanent: bool = False
     """Whether the server met the terms and refused the message for good (5xx)."""
     unsupported: bool = False
     """Whether it lacks REQUIRETLS, which the message asks for."""
     offered: tuple[str, ...] = ()
-    """Its capabilities, as the client believes."""
+    """Its capabilities, as the client has read them."""
 
 
 def hand_over(
@@ -71,7 +72,7 @@ def hand_over(
     first: Judgement | None = None
     while True:
         attempt = Attempt(host, policy, contexts[VERIFYING if mode == VERIFYING else ANY], patience, name)
-        client = (_CarelessHop if careless else _Hop)(attempt, f"{host.name}.{DOMAIN}", mode, terms, clock)
+        client = (_CarelessClient if careless else _RelayClient)(attempt, f"{host.name}.{DOMAIN}", mode, terms, clock)
         sent = attempt.run(client, Sent, partial(client.relay, address, mail))
         first = first or client.verdict
         if client.again is None or mode == CLEAR:
@@ -86,7 +87,7 @@ def _named(terms: Terms) -> str:
     return {"tlsa": "DANE", "sts": "MTA-STS"}.get(terms.source, "no policy of the domain")
 
 
-class _Hop(SMTPClient):
+class _RelayClient(SMTPClient):
     """One connection to a server."""
 
     def __init__(self, attempt: Attempt, helo: str, mode: str, terms: Terms, clock: Callable[[], float]) -> None:
@@ -101,13 +102,13 @@ class _Hop(SMTPClient):
         self._clock = clock
 
     def relay(self, address: str, mail: Outgoing) -> dict[str, Any]:
-        """The whole conversation up to the server's word that it has the message, or up to the judgement."""
+        """The whole conversation up to the reply that the server has the message, or up to the judgement."""
         self.greet(address, PORT)
         seen = self._look()
         self.verdict = judge(self._terms, seen, self._clock())
         if self.verdict.action != DELIVER:
             raise Stopped(self.verdict.why)
-        if self.mode != CLEAR and seen.offered and not seen.version:  # TLS failed, and it may go on with less
+        if self.mode != CLEAR and seen.offered and not seen.version:  # TLS failed, and the terms allow less
             self.again = ANY if seen.fault.startswith("certificate") else CLEAR
             raise Stopped(seen.why)
         self.ehlo_or_helo_if_needed()
@@ -140,7 +141,7 @@ class _Hop(SMTPClient):
         return Seen(version=self._attempt.version, chain=chain(self.sock))
 
 
-class _CarelessHop(_Hop):
+class _CarelessClient(_RelayClient):
     """A client with a mistake: answers that came in clear text after the go-ahead are taken as if from inside TLS."""
 
     def getreply(self) -> tuple[int, bytes]:

@@ -18,7 +18,17 @@ import dns.rdatatype
 import dns.rrset
 
 from labkit.defences.proofs import Absence, Keys, NotProven, NotReadable, Signed, check, signed_sets
-from labkit.defences.resource_records import BOGUS, CAA, INDETERMINATE, INSECURE, MX, SECURE, TLSA, DNSAnswer, Record
+from labkit.defences.resource_records import (
+    BOGUS,
+    CAA,
+    INDETERMINATE,
+    INSECURE,
+    MX,
+    SECURE,
+    TLSA,
+    DNSAnswer,
+    ResourceRecord,
+)
 from labkit.defences.zone import absolute, rdatatype
 from labkit.errors import LabError
 
@@ -32,9 +42,9 @@ _ALGORITHMS = {8, 10, 13, 14, 15, 16}
 _DIGESTS = {2, 4}
 """Digests of a DS that are understood: SHA-256 and SHA-384 (RFC 8624 §3.3)."""
 
-Question = tuple[dns.name.Name, dns.rdatatype.RdataType]
-Step = tuple[str, dns.rrset.RRset | None, str]
-"""(status, records, why)."""
+RRsetKey = tuple[dns.name.Name, dns.rdatatype.RdataType]
+OneStep = tuple[str, dns.rrset.RRset | None, str]
+"""What was found at one name, before its alias is followed: (status, records, why)."""
 
 
 class _Failed(Exception):
@@ -42,7 +52,7 @@ class _Failed(Exception):
 
 
 class Resolver:
-    """Looks names up at one name server; it remembers every response as long as it lives.
+    """Looks names up at one name server; it keeps every response for its own lifetime, whatever the TTL.
 
     `ask` takes the bytes of a query and returns those of the response; it raises `LabError` or `OSError` when there is
     none in time. `anchors` are zones with their DS records, as text, one a line; `clock` gives the seconds since 1970.
@@ -54,8 +64,8 @@ class Resolver:
         self._ask = ask
         self._anchors = {absolute(zone): _ds(text) for zone, text in anchors.items()}
         self._clock = clock
-        self._responses: dict[Question, dns.message.Message | _Failed] = {}
-        self._steps: dict[Question, Step] = {}
+        self._responses: dict[RRsetKey, dns.message.Message | _Failed] = {}
+        self._steps: dict[RRsetKey, OneStep] = {}
         self._trusted: dict[dns.name.Name, Keys | NotProven | _Failed] = {}
 
     def resolve(self, name: str, type: str) -> DNSAnswer:
@@ -84,7 +94,7 @@ class Resolver:
             statuses[0],
         )
 
-    def _step(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> Step:
+    def _step(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> OneStep:
         """The records of that type at one name, or its alias, or nothing."""
         if (name, kind) not in self._steps:
             try:
@@ -93,7 +103,7 @@ class Resolver:
                 self._steps[name, kind] = INDETERMINATE, None, str(failure)
         return self._steps[name, kind]
 
-    def _judged(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> Step:
+    def _judged(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> OneStep:
         response = self._response(name, kind)
         found = [signed for signed in signed_sets(response.answer) if signed.rrset.name == name]
         wanted = [signed for signed in found if signed.rrset.rdtype == kind]
@@ -102,7 +112,7 @@ class Resolver:
             return self._present((wanted or aliases)[0], response, kind)
         return self._absent(response, name, kind)
 
-    def _present(self, signed: Signed, response: dns.message.Message, kind: dns.rdatatype.RdataType) -> Step:
+    def _present(self, signed: Signed, response: dns.message.Message, kind: dns.rdatatype.RdataType) -> OneStep:
         name, why = signed.rrset.name, f"{_text(signed.rrset.name)} has no signature (RRSIG)"
         for zone in _possible(signed.signers, name, kind):
             try:
@@ -115,7 +125,7 @@ class Resolver:
                 why = str(error)
         return self._unless_signed(name, kind, signed.rrset, why)
 
-    def _absent(self, response: dns.message.Message, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> Step:
+    def _absent(self, response: dns.message.Message, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> OneStep:
         signers = {signer for signed in signed_sets(response.authority) for signer in signed.signers}
         why = f"nothing proves that {_text(name)} has no {_RD.to_text(kind)} record"
         for zone in _possible(signers, name, kind):
@@ -127,7 +137,7 @@ class Resolver:
 
     def _unless_signed(
         self, name: dns.name.Name, kind: dns.rdatatype.RdataType, rrset: dns.rrset.RRset | None, why: str
-    ) -> Step:
+    ) -> OneStep:
         """An answer without a valid signature: insecure if its zone is proven unsigned, otherwise bogus."""
         anchor = self._anchor(name)
         if anchor is None:
@@ -189,7 +199,7 @@ class Resolver:
         return max((zone for zone in self._anchors if name.is_subdomain(zone)), key=len, default=None)
 
     def _response(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> dns.message.Message:
-        """The name server's response, which is remembered. Raises `_Failed`."""
+        """The name server's response, which is kept. Raises `_Failed`."""
         if (name, kind) not in self._responses:
             try:
                 self._responses[name, kind] = self._asked(name, kind)
@@ -239,7 +249,7 @@ def _ds(text: str) -> dns.rdataset.Rdataset:
     return dns.rdataset.from_text("IN", "DS", 0, *text.splitlines())
 
 
-def _record(rdata: dns.rdata.Rdata) -> Record:
+def _record(rdata: dns.rdata.Rdata) -> ResourceRecord:
     read = _READ.get(rdata.rdtype)
     return read(rdata) if read else rdata.to_text()
 
@@ -248,7 +258,7 @@ def _text(name: dns.name.Name) -> str:
     return name.to_text(omit_final_dot=True).lower().removesuffix(".")
 
 
-_READ: dict[dns.rdatatype.RdataType, Callable[[dns.rdata.Rdata], Record]] = {
+_READ: dict[dns.rdatatype.RdataType, Callable[[dns.rdata.Rdata], ResourceRecord]] = {
     _RD.MX: lambda rdata: MX(rdata.preference, _text(rdata.exchange)),
     _RD.TLSA: lambda rdata: TLSA(rdata.usage, rdata.selector, rdata.mtype, rdata.cert),
     _RD.CAA: lambda rdata: CAA(rdata.flags, rdata.tag.decode("latin-1"), rdata.value.decode("latin-1")),

@@ -59,7 +59,7 @@ class CAA(NamedTuple):
         return f'{self.flags} {self.tag} "{self.value}"'
 
 
-Record = str | MX | TLSA | CAA
+ResourceRecord = str | MX | TLSA | CAA
 """An address, a target or a text; or one of the above."""
 
 
@@ -73,7 +73,7 @@ class DNSAnswer:
     """``MX``."""
     status: str
     """One of `STATES`; of a chain of aliases it is the weakest."""
-    records: tuple[Record, ...] = ()
+    records: tuple[ResourceRecord, ...] = ()
     why: str = ""
     """Why it is not secure, or why there is nothing; empty otherwise."""
     canonical: str = ""

@@ -1,7 +1,7 @@
 """A sending mail server: finds the servers of a domain, decides, connects, queues what is held, and reports.
 
-It walks the mail exchangers in order (RFC 5321 §5.1) and asks as much of each as its configuration, DANE and MTA-STS
-say (`decision`). Its log has the way of every message.
+It tries the mail exchangers in order (RFC 5321 §5.1) and requires of each what its configuration, DANE and MTA-STS say
+(`decision`). Its log has the decisions on every message.
 """
 
 import ssl
@@ -122,10 +122,10 @@ class Story(list[str]):
 
 
 class MailSender:
-    """Sends from a host of the lab; what it keeps from message to message is here: policies, the queue, the tally.
+    """Sends from a host of the lab; keeps policies, the queue and the tally from message to message.
 
     `resolver` makes a resolver that asks afresh; `contexts` are those of `labkit.defences.relaying.hand_over`; `clock`
-    gives the seconds since 1970. `returned` gets what goes back to its author.
+    gives the seconds since 1970. `returned` is called with what goes back to its author.
     """
 
     def __init__(
@@ -141,10 +141,10 @@ class MailSender:
         self.policies = Cache(clock)
         """The policies of MTA-STS that it keeps."""
         self.queue: list[Queued] = []
-        """What is held, oldest first."""
+        """The held messages, oldest first."""
         self.story = Story()
         self.offered: tuple[str, ...] = ()
-        """The capabilities of the last server, as its client believes."""
+        """The capabilities of the last server, as its client has read them."""
         self._host = host
         self._resolver = resolver
         self._contexts = contexts
@@ -153,7 +153,8 @@ class MailSender:
         self._tally = Tally()
 
     def send(self, mail: Outgoing) -> Relayed:
-        """Deliver a message, hold it, or return it to its author. Raises `LabError` for what has no domain."""
+        """Deliver a message, hold it, or return it to its author. Raises `LabError` for a recipient without a
+        domain."""
         outcome = self._tried(mail)
         if outcome.state == HELD:
             self.queue.append(Queued(mail, outcome.why, self._clock()))
@@ -171,7 +172,7 @@ class MailSender:
         return outcomes
 
     def refresh(self) -> None:
-        """Look whether the kept policies have changed or gone, as a sender does daily (RFC 8461 §3.3)."""
+        """Fetch the kept policies again where they have changed or gone, as a sender does daily (RFC 8461 §3.3)."""
         for domain in list(self.policies.entries):
             self._policy(domain, self._resolver())
 

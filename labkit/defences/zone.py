@@ -64,13 +64,13 @@ class Zone:
 
     @property
     def ds(self) -> str:
-        """The record with which the parent zone vouches for the key (RFC 4034 §5); empty for an unsigned zone."""
+        """The DS record of the key, for the parent zone (RFC 4034 §5); empty for an unsigned zone."""
         return str(dns.dnssec.make_ds(self.origin, self.key.record, DSDigest.SHA256)) if self.key else ""
 
     def put(self, name: str, type: str, *data: str) -> None:
         """Set the records of this type at a name: ``@`` is the apex, others are relative unless they end in a dot.
 
-        Without data the records are taken away. Raises `LabError` for a name or a record that cannot be read.
+        Without data the records are removed. Raises `LabError` for a name or a record that cannot be read.
         """
         owner, kind = self._owner(name), rdatatype(type)
         try:

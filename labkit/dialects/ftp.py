@@ -25,7 +25,7 @@ COMMANDS = {
     "AUTH SSL": "The client asks to start TLS here, as it was before RFC 4217.",
     "PBSZ": "The client says that TLS needs no buffer size (RFC 4217 §8).",
     "PROT": "How the data connections are protected: P is TLS, C is clear text (RFC 4217 §9).",
-    "CCC": "The client asks to end TLS on the control connection (RFC 4217 §6).",
+    "CCC": "The client asks to end TLS on the control connection (RFC 4217 §5).",
     "FEAT": "The client asks what the server can do (RFC 2389 §3).",
     "OPTS": "The client sets an option (RFC 2389 §4).",
     "USER": "The client says its user name, as it is (RFC 959 §4.1.1).",

@@ -6,7 +6,7 @@ The server lists its capabilities in its greeting and, unasked, once more inside
 import re
 from collections.abc import Iterator
 
-from labkit.dialects.base import SERVER, Dialect, Disclosed
+from labkit.dialects.base import SERVER, Dialect, Disclosed, Phrase
 from labkit.dialects.framing.coded_lines import CHUNK, CREDENTIAL, CodedLineReader, CodedLines
 from labkit.dialects.reader import LARGEST, WAIT, Buffer
 from labkit.dialects.writing import (
@@ -127,6 +127,10 @@ class _Reader(CodedLineReader):
 
     def _question(self, title: str, line: bytes) -> str:
         return "with literal" if title in ("PUTSCRIPT", "CHECKSCRIPT") and _LITERAL.search(line) else title
+
+    def _at_once(self, sender: str, data: bytes) -> Phrase | None:
+        """None: a line may go on with a literal."""
+        return None
 
     def _command_end(self, buffer: Buffer) -> int:
         """Strings may be literals (RFC 5804 §1.2); that of a script is a message of its own."""

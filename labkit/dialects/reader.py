@@ -20,7 +20,8 @@ COMMAND = "command"
 WAIT = "wait"
 """The state in which the client's next phrase depends on the server's answer."""
 
-_HANDSHAKE = 0x16
+HANDSHAKE = 0x16
+"""The first byte of the record of a ClientHello (RFC 8446 §5.1)."""
 _TLS_HANDSHAKE = b"\x16\x03"
 _DOT = b"\r\n.\r\n"
 _BARE_DOT = re.compile(rb"(?:\n|\A)\.\r?\n")
@@ -152,8 +153,14 @@ class BufferedReader(ABC):
     def feed(self, sender: str, data: bytes) -> list[Phrase]:
         if self.compressed:
             return [Phrase(sender, "unknown", "compressed", bytes(data))] if data else []
-        self._buffers[sender].extend(data)
-        phrases: list[Phrase] = []
+        buffers = self._buffers
+        if not (buffers[SERVER] or buffers[CLIENT] or self._over) and (phrase := self._at_once(sender, data)):
+            phrases = [phrase]
+            if self.compressed or phrase[1] == "go-ahead":
+                self._end_text(phrases)
+            return phrases
+        buffers[sender].extend(data)
+        phrases = []
         if sender == SERVER:
             self._read_server(phrases)
         else:
@@ -174,7 +181,7 @@ class BufferedReader(ABC):
     def _read_client(self, phrases: list[Phrase]) -> None:
         buffer = self._buffers[CLIENT]
         while buffer and not self._over:
-            if buffer[0] == _HANDSHAKE and self._tls_begins(buffer):
+            if buffer[0] == HANDSHAKE and self._tls_begins(buffer):
                 return
             phrase = self._wait() if self._next == WAIT else self._client()
             if phrase is None:
@@ -184,20 +191,32 @@ class BufferedReader(ABC):
     def _read_server(self, phrases: list[Phrase]) -> None:
         buffer, client = self._buffers[SERVER], self._buffers[CLIENT]
         while buffer and not self._over:
-            if buffer[0] == _HANDSHAKE and self._tls_begins(buffer):
+            if buffer[0] == HANDSHAKE and self._tls_begins(buffer):
                 return
             phrase = self._server()
             if phrase is None:
                 return
             phrases.append(phrase)
-            if phrase[1] == "go-ahead":
-                self.upgraded = self._over = True
-                phrases += self._injected()
-            elif self.compressed:
-                self._over = True
-                phrases += [self._compressed(side) for side, held in self._buffers.items() if held]
+            if self.compressed or phrase[1] == "go-ahead":
+                self._end_text(phrases)
             elif client:
                 self._read_client(phrases)
+
+    def _end_text(self, phrases: list[Phrase]) -> None:
+        """The last of these phrases allows TLS, or compression: what is held was sent before that was known."""
+        self._over = True
+        if phrases[-1][1] == "go-ahead":
+            self.upgraded = True
+            phrases += self._injected()
+        else:
+            phrases += [self._compressed(side) for side, held in self._buffers.items() if held]
+
+    def _at_once(self, sender: str, data: bytes) -> Phrase | None:
+        """The phrase that these bytes are, when nothing else is held and no more is needed to tell; otherwise None.
+
+        A framing defines it where nearly every phrase comes so: holding bytes takes most of the time.
+        """
+        return None
 
     def _speaks_again(self) -> None:  # noqa: B027
         """The client has sent more while the reader waits for the answer to its last phrase."""

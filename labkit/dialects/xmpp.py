@@ -55,7 +55,7 @@ REPLIES = {
 
 CAPABILITIES = {
     "starttls": "The server offers to start TLS (RFC 6120 §5.4.1). Nothing protects this element from being removed.",
-    "mechanisms": "The login mechanisms that the server offers (RFC 6120 §6.3.3).",
+    "mechanisms": "The login mechanisms that the server offers (RFC 6120 §6.3.4).",
     "bind": "The client can take a resource (RFC 6120 §7.4).",
     "session": "The client may open a session, as RFC 3921 asked.",
     "register": "New accounts can be made (XEP-0077).",
@@ -227,15 +227,22 @@ def _accepts(title: str, data: bytes) -> bool | None:
 
 _TYPE = re.compile(rb"\s*<(?:iq|message|presence)\b[^>]*?\btype=['\"](error|result)['\"]")
 _TYPES = {b"error": False, b"result": True}
-_IQ = re.compile(rb"\s*<iq\b[^>]*?\sid=['\"]([^'\"]+)")
+_ID = re.compile(rb"\s*<(?:iq|message|presence)\b[^>]*?\sid=['\"]([^'\"]+)")
 
 
 def _request_id(data: bytes) -> str:
-    """The id of an iq, which its answer repeats (RFC 6120 §8.2.3)."""
-    found = _IQ.match(data)
+    """The id of a stanza, which the answer to an iq and an error repeat (RFC 6120 §8.1.3, §8.3.1)."""
+    found = _ID.match(data)
     return found[1].decode("utf-8", "replace") if found else ""
 
 
+_OUTCOMES = ("success", "challenge", "continue", "failure", "error")
+_IN_TURN = {
+    **dict.fromkeys(("auth", "authenticate", "response", "next"), _OUTCOMES),
+    "abort": ("failure", "error"),
+    "starttls": ("proceed", "failure", "error"),
+}
+"""RFC 6120 §5.4.2, §6.4, XEP-0388 §2: stanzas and stream headers have no answer, or one that bears their id."""
 _REPLIES: Mapping[str, Reply] = {
     REFUSED: lambda text, tag: f"<failure xmlns='{TLS_NAMESPACE}'/></stream:stream>".encode(),
     GO_AHEAD: lambda text, tag: f"<proceed xmlns='{TLS_NAMESPACE}'/>".encode(),
@@ -277,6 +284,7 @@ XMPP = Dialect(
     again="stream",
     accepts=_accepts,
     request_id=_request_id,
+    in_turn=_IN_TURN,
     logins=("auth", "authenticate", "response"),
     works=("iq",),
     changes=r"\s*<iq\b[^>]*?\stype=['\"]set",

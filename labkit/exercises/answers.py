@@ -1,6 +1,6 @@
 """Answering exercises: take what is `given`, `check` an answer, ask for a `hint`, look at the `solution`.
 
-None of them stops a notebook: an answer that is missing, wrong or strange is answered with a sentence.
+None of them stops a notebook: for a missing, wrong or strange answer they show a sentence.
 """
 
 from typing import Any

@@ -1,6 +1,6 @@
 """Checkers for answers that are captures, or about one: what must be true of them.
 
-A claim is a pair: what must hold of the capture, and the sentence for one of which it does not.
+A claim is a pair: a condition on the capture, and the sentence for a capture that does not meet it.
 """
 
 import itertools
@@ -15,10 +15,10 @@ from labkit.show.capture import Capture
 if TYPE_CHECKING:
     from labkit.decode.event import Dialogue, Event, TLSSession
 
-Claim = tuple[Callable[[Capture], Any], str]
+CaptureClaim = tuple[Callable[[Capture], Any], str]
 
 
-def capture_that(*claims: Claim) -> Checker:
+def capture_that(*claims: CaptureClaim) -> Checker:
     """A capture of which every claim holds; the student reads the sentence of the first that does not."""
 
     def checker(answer: object, *about: object) -> str:

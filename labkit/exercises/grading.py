@@ -1,8 +1,8 @@
 """Grading: how many points an answer earns, and nothing that helps to find a better one.
 
 An exercise is worth one point, or what its parts are worth together where its checker is `InParts`. Grading counts no
-try and writes no file. A checker that fails, or does not come back, gives no points and is named, so that a person
-looks at that answer.
+try and writes no file. A checker that raises or does not return gives no points and is named, so that a person looks at
+that answer.
 """
 
 from collections.abc import Sequence

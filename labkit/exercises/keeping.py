@@ -1,7 +1,7 @@
 """Where progress is kept: a file beside the notebooks, or one in the home folder where that cannot be written.
 
-Kernels of several notebooks share the file. Each adds what it finds there to what it knows before it writes, while
-the others wait for it, and writes a new file in the place of the old one, so a file is never half written. A file that
+Kernels of several notebooks share the file. Each merges the file into its own record before it writes, under a lock,
+and writes a new file in the place of the old one, so a file is never half written. A file that
 cannot be understood is renamed, never overwritten. Outside a Jupyter kernel nothing is kept.
 """
 

@@ -14,7 +14,7 @@ Checker = Callable[..., str]
 
 
 class AboutWhat(Exception):
-    """A checker was called without what the answer is about, which it needs."""
+    """A checker was called without the value that the answer is about."""
 
 
 def applied(function: Callable[..., Any], *arguments: object) -> Any:

@@ -139,7 +139,7 @@ def _points(answer: object, measure: str, wanted: float) -> float:
 
 
 def _everywhere(detector: Callable[[Any], Any]) -> tuple[list[tuple[MysteryNetwork, Found]], str]:
-    """What a detector finds in every hidden network, or what to say where it does not come to that."""
+    """What a detector finds in every hidden network, or the sentence for one that cannot be run on all."""
     every = []
     for network in hidden():
         found, complaint = scored(detector, network)

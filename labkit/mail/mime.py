@@ -22,8 +22,11 @@ _BLANK_LINE = re.compile(rb"^\r?\n", re.MULTILINE)
 _FIELD = re.compile(rb"^([!-9;-~]+)[ \t]*:(.*(?:\n[ \t].*)*)\n?", re.MULTILINE)
 _FIELDS = re.compile(rb"(?:>?From .*\n)?(?:[!-9;-~]+[ \t]*:.*(?:\n|\Z)(?:[ \t].*(?:\n|\Z))*)+(?:\r?\n)?")
 """The fields at the beginning of a message, and the blank line after them; some programs put an mbox line before."""
-_UUENCODED = re.compile(rb"^begin [0-7]{3,4} ([^\r\n]+)\r?\n((?>[ -`][ -`]*\r?\n)*+)end[ \t]*\r?$", re.MULTILINE)
-"""A uuencoded file, from its name to ``end`` (POSIX, uuencode)."""
+_UUENCODED = re.compile(
+    rb"begin (?<=^begin )[0-7]{3,4} ([^\r\n]+)\r?\n((?>[ -`][ -`]*\r?\n)*+)end[ \t]*\r?$", re.MULTILINE
+)
+"""A uuencoded file, from its name to ``end`` (POSIX, uuencode). The word is looked for first, then that it begins a
+line: ``^`` would be tried at each byte, which takes twenty times as long."""
 _TYPE = re.compile(rb"\s*([^\s/;\"]+)/([^\s/;\"]+)\s*(?:;|\Z|\()")
 _PARAMETER = re.compile(rb";\s*([^\s;=\"]+)\s*=\s*(?:\"((?:[^\"\\]|\\.)*)(?:\"|\Z)|([^;]*))", re.DOTALL)
 _SECTION = re.compile(r"(.+?)(?:\*(\d{1,4}))?(\*?)")

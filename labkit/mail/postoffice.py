@@ -49,7 +49,7 @@ class PostOffice:
             raise LabError(f"{user} has no mailbox {name!r}: there are {', '.join(mailboxes)}.")
         return mailboxes[name]
 
-    def knows(self, user: str, password: str) -> bool:
+    def authenticate(self, user: str, password: str) -> bool:
         """Whether this user exists and this is the password."""
         return self._passwords.get(user) == password
 

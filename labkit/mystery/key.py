@@ -18,7 +18,8 @@ from labkit.defences.relaying import PORT
 from labkit.errors import LabError
 from labkit.mystery.kinds import BY_WORD, RELAYING
 from labkit.mystery.plan import Plan
-from labkit.mystery.staging import PORTS, Staged, VisitRecord
+from labkit.mystery.staging import Staged, VisitRecord
+from labkit.servers import server_for
 from labkit.show.table import table
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ class Key:
             victim=visit.client,
             server=visit.house,
             protocol="SMTP" if visit.protocol == RELAYING else visit.protocol,
-            port=PORT if visit.protocol == RELAYING else PORTS[visit.protocol][False],
+            port=PORT if visit.protocol == RELAYING else server_for(visit.protocol).ports[False],
             sessions=own,
             onward=onward,
             frames=(min(chunk[1] for chunk in said), max(chunk[1] for chunk in said)),

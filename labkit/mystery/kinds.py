@@ -6,6 +6,8 @@ The attacks themselves are those of `labkit.attacks`. Nothing here is drawn and 
 
 from dataclasses import dataclass
 
+from labkit.clients import PROTOCOLS
+
 MANDATORY = "mandatory TLS"
 VERIFIED = "verified TLS"
 IMPLICIT = "implicit TLS"
@@ -25,8 +27,6 @@ DEFENCES = {
 }
 """Name of a defence -> what it is."""
 
-SUBMITTING = ("SMTP", "IMAP", "POP3")
-"""The protocols of mail programs."""
 RELAYING = "relay"
 """Mail between servers: SMTP on port 25, to the mail servers of a domain."""
 
@@ -61,7 +61,7 @@ KINDS = (
         "offer removed",
         "The server offers STARTTLS in other sessions, and not in this one.",
         ("N1",),
-        SUBMITTING,
+        PROTOCOLS,
         "opportunistic",
         (MANDATORY, VERIFIED, IMPLICIT),
     ),
@@ -69,7 +69,7 @@ KINDS = (
         "upgrade refused",
         "The server offers STARTTLS and refuses it when it is asked for, in this session only.",
         ("N2", "N3"),
-        SUBMITTING,
+        PROTOCOLS,
         "opportunistic",
         (MANDATORY, VERIFIED, IMPLICIT),
     ),
@@ -85,7 +85,7 @@ KINDS = (
         "forged certificate",
         "The server shows another certificate than in other sessions.",
         ("C1", "C2", "C3", "C4"),
-        SUBMITTING,
+        PROTOCOLS,
         "mandatory",
         (VERIFIED, IMPLICIT),
         versions=("TLS 1.2",),
@@ -103,7 +103,7 @@ KINDS = (
         "response injection",
         "More stands after the go-ahead, in the clear, than the server has said.",
         ("B2",),
-        SUBMITTING,
+        PROTOCOLS,
         KEEPING,
         (CLIENT_FORGETS, IMPLICIT),
     ),
@@ -120,7 +120,7 @@ KINDS = (
         "version lowered",
         "An alert protocol_version comes from a server that has TLS 1.3, and the client comes again with less.",
         ("C6",),
-        SUBMITTING,
+        PROTOCOLS,
         OLDER_TLS,
         (NO_SECOND_TRY,),
     ),

@@ -9,9 +9,10 @@ from random import Random
 from typing import Any, TypeVar
 
 from labkit.attacks import catalogue
+from labkit.clients import PROTOCOLS
 from labkit.dialects import named
 from labkit.errors import LabError
-from labkit.mystery.kinds import FIRST_CONTACT, KEEPING, KINDS, KNOWN, OLDER_TLS, RELAYING, SUBMITTING, Kind
+from labkit.mystery.kinds import FIRST_CONTACT, KEEPING, KINDS, KNOWN, OLDER_TLS, RELAYING, Kind
 from labkit.servers.quirks import KEEPS_BUFFER
 
 T = TypeVar("T")
@@ -262,7 +263,7 @@ class _Cast:
 
     def _through_gateway(self) -> PlannedVisit:
         house = self._dice.one([house for house in self._houses if _sound(house)]).name
-        protocol = self._dice.one(SUBMITTING)
+        protocol = self._dice.one(PROTOCOLS)
         return PlannedVisit(self._dice.one(self._honest), house, protocol, "verified", attacker=self._gateway)
 
     def _ordinary(self) -> PlannedVisit:
@@ -272,7 +273,7 @@ class _Cast:
             return PlannedVisit(dice.one(self._relays), dice.one(self._exchangers), RELAYING, manner)
         client = dice.one((*self._honest, *self._attackers))
         versions = dice.one((_BOTH, _BOTH, _OLDER))
-        return PlannedVisit(client, dice.one(self._houses).name, dice.one(SUBMITTING), dice.one(_MANNERS), versions)
+        return PlannedVisit(client, dice.one(self._houses).name, dice.one(PROTOCOLS), dice.one(_MANNERS), versions)
 
 
 def _vector(dice: "_Dice", kind: Kind, protocol: str) -> str:

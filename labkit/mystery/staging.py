@@ -21,14 +21,15 @@ from labkit.attacks.vector import Vector
 from labkit.attacks.vectors.publication import PublicationVector
 from labkit.attacks.verdict import Verdict, judge
 from labkit.attacks.victims.report import Report
-from labkit.clients import fetching, policies, smtp
+from labkit.clients import PROTOCOLS, fetching, policies, smtp
 from labkit.clients.policies import IMPLICIT, Policy
 from labkit.defences.sending import Configuration, MailSender
 from labkit.mail.mailbox import Message
 from labkit.mail.message import Outgoing, compose
 from labkit.mail.postoffice import USERS, PostOffice
-from labkit.mystery.kinds import FIRST_CONTACT, KEEPING, OLDER_TLS, RELAYING, SUBMITTING
+from labkit.mystery.kinds import FIRST_CONTACT, KEEPING, OLDER_TLS, RELAYING
 from labkit.mystery.plan import Plan, PlannedVisit
+from labkit.servers import server_for
 from labkit.show.capture import Capture
 from labkit.trust.certificates import DOMAIN
 from labkit.trust.contexts import client_context
@@ -178,40 +179,33 @@ class _Stage:
     def _follow(self, visit: PlannedVisit, policy: Policy) -> Report:
         """Run a client of the lab that follows a policy."""
         person, host = self._plan.person(visit.client), self._lab.network.host(visit.client)
-        port = PORTS[visit.protocol][policy.starts == IMPLICIT]
+        port = server_for(visit.protocol).ports[policy.starts == IMPLICIT]
         context = client_context(self._lab.authority, policy.verify, visit.versions, keylog=self._lab.keylog.path)
         login, name = (person.name, person.password), f"{visit.house}.{DOMAIN}"
-        if visit.protocol == "SMTP":
-            mail = _mail(person.name, "friends.test", f"The PIN is {person.pin}.")
-            return Report.of(smtp.send(host, visit.house, port, mail, policy, context, login, PATIENCE, name))
         where = host, visit.house, port
-        return Report.of(fetching.fetch(visit.protocol, *where, policy, context, login, PATIENCE, name))
+        if visit.protocol in fetching.CLIENTS:
+            return Report.of(fetching.fetch(visit.protocol, *where, policy, context, login, PATIENCE, name))
+        mail = _mail(person.name, "friends.test", f"The PIN is {person.pin}.")
+        return Report.of(smtp.send(*where, mail, policy, context, login, PATIENCE, name))
 
     def _scene(self, visit: PlannedVisit) -> "Scene":
         """Where a victim's program does its work."""
-        person, (explicit, implicit) = self._plan.person(visit.client), PORTS[visit.protocol].values()
+        person, ports = self._plan.person(visit.client), server_for(visit.protocol).ports
         mail = _mail(person.name, "friends.test", f"The PIN is {person.pin}.").data.decode()
         trust = client_context(self._lab.authority, True, visit.versions, keylog=self._lab.keylog.path)
         host, server = self._lab.network.host(visit.client), f"{visit.house}.{DOMAIN}"
-        return victims.Scene(host, explicit, implicit, trust, PATIENCE, server, (person.name, person.password), mail)
+        login = person.name, person.password
+        return victims.Scene(host, ports[False], ports[True], trust, PATIENCE, server, login, mail)
 
     def _sender(self, relay: str) -> MailSender:
         """A sending mail server without kept policies."""
         return self._lab.registry.sender(self._lab.network.host(relay), Configuration())
 
 
-PORTS = {
-    "SMTP": {False: 587, True: 465},
-    "IMAP": {False: 143, True: 993},
-    "POP3": {False: 110, True: 995},
-}
-"""Protocol -> its ports: explicit, and implicit."""
-
-
 def _open(lab: "Lab", name: str, certificate: str, versions: tuple[str, ...], settings: Mapping[str, Any]) -> None:
     """Start the servers of a house."""
     shown = {"certificate": certificate, "host": name, "name": f"{name}.{DOMAIN}", "tls": versions, "auth": "always"}
-    for protocol in SUBMITTING:
+    for protocol in PROTOCOLS:
         lab.start(protocol.lower(), **shown, **settings)
         lab.start(protocol.lower(), implicit=True, **shown)
 

@@ -60,11 +60,11 @@ class Interception:
     def accept(self) -> socket.socket:
         """The next connection of a victim. Raises `OSError` as the listener's socket does."""
         sock, victim = self.listener.socket.accept()
-        self.met(victim)
+        self.note_victim(victim)
         return sock
 
-    def met(self, victim: tuple[Any, ...]) -> None:
-        """Note what the victim at this address talks to; for a connection that was accepted elsewhere."""
+    def note_victim(self, victim: tuple[Any, ...]) -> None:
+        """Note the server that the victim at this address talks to; for a connection that was accepted elsewhere."""
         self._name("{}:{}>".format(*victim[:2]), self.pose)
 
     def close(self) -> None:

@@ -28,7 +28,7 @@ _LARGEST = 2048
 
 Ends = tuple[str, str]
 """Two IP addresses."""
-Place = tuple[str, str]
+NamedAddress = tuple[str, str]
 """The name and the IP address of a host."""
 
 
@@ -135,7 +135,9 @@ class NeighbourEntries:
         "ARP poisoning needs one."
     )
 
-    def __init__(self, write: Callable[[str, str, str], object], mac: str, pairs: "list[tuple[Place, Place]]") -> None:
+    def __init__(
+        self, write: Callable[[str, str, str], object], mac: str, pairs: "list[tuple[NamedAddress, NamedAddress]]"
+    ) -> None:
         self._write = write
         self._maker = os.getpid()
         self._entries = [

@@ -1,5 +1,5 @@
-"""What a network knows of its ports and addresses: what listens where, which host is on the path to it, and their
-names. Ports are in host order.
+"""The ports and addresses of a network: the listener on each port, the host on the path to it, and their names. Ports
+are in host order.
 """
 
 from typing import NamedTuple, TypeVar
@@ -13,12 +13,12 @@ _NAMES_KEPT = 4096
 
 
 class Tables(NamedTuple):
-    """What is known of the ports of one transport; the keys are (host name, nominal port)."""
+    """The ports of one transport; the keys are (host name, nominal port)."""
 
     listeners: dict[tuple[str, int], Listener]
-    """What listens there."""
+    """The listener on the port."""
     interceptions: dict[tuple[str, int], Interception]
-    """The host that is on the path to it."""
+    """The host that is on the path to the port."""
 
 
 class Register:

@@ -97,12 +97,12 @@ class Relay:
     # ---- for the loop's thread
 
     def begin(self, link: "_Link") -> None:
-        """A connection is under way."""
+        """Add a connection that has begun."""
         self._links.add(link)
         self._idle.clear()
 
     def forget(self, link: "_Link") -> None:
-        """A connection has ended."""
+        """Remove a connection that has ended; after the last, the relay may be over."""
         self._links.discard(link)
         if not self._links:
             self._idle.set()
@@ -159,7 +159,7 @@ class _Forwarder:
         self._pace = pace
         self._socket = on.bound(0)
         self.address: Address = self._socket.getsockname()[:2]
-        # One at a time, so that a server gets its turn before the next.
+        # One connection at a time, so that a server can answer before the next.
         self._entrance = Entrance(relay.loop.events, self._socket, 1, self._carry, lambda _: None)
         self.accept_pending = self._entrance.accept_pending
 
@@ -196,7 +196,7 @@ class _End(CarriedEnd):
         self.fin_given = False
         """FIN was sent to it, after all bytes."""
         self.gone = False
-        """It has reset the connection, or was never reached."""
+        """The end has reset the connection, or was never reached."""
         self.onward = Transit(link.events), Transit(link.events)
         """What it sends: on its way to the witness, and from there to its peer."""
 

@@ -72,7 +72,7 @@ def unknown(why: str) -> Said:
 
 
 def unseen(what: Unseen, ours: bool) -> Said:
-    """Not tried: it takes an attack, which a server outside the lab is spared."""
+    """Not tried: it takes an attack, and none is run on a server outside the lab."""
     return unknown(what.why) if ours else Said(LEFT_OUT, f"Not tried, because {what.why}.")
 
 

@@ -1,6 +1,7 @@
 """One visit to a server, in any dialect, as a client makes it: connect, greet, ask, upgrade, ask again, leave.
 
-Everything that it waits for has a time limit and a limit in bytes. What a phrase means for security is not known here.
+Everything that it waits for has a time limit and a limit in bytes. What a phrase means for security does not belong
+here.
 """
 
 import ssl

@@ -1,6 +1,6 @@
-"""A server that labkit did not write, used by the lab like its own once the lab knows its port.
+"""A server that labkit did not write, used like the lab's own after `Lab.adopt` was given its port.
 
-Dovecot, Postfix or any other program. Its settings are not known here, except whether TLS begins with the first byte.
+Dovecot, Postfix or any other program. Its settings are unknown, except whether TLS begins with the first byte.
 """
 
 from labkit.dialects.base import Dialect
@@ -11,8 +11,8 @@ from labkit.trust.certificates import Certificate
 
 
 class AdoptedServer(Standing):
-    """A program that listens on a host and speaks this dialect. `certificate` is what it was given by the lab, if so;
-    an attacker poses under the name in it."""
+    """A program that listens on a host and speaks this dialect. `certificate` is the one that an attacker's forgeries
+    take their name from; the program may show another."""
 
     def __init__(
         self, listener: ForeignListener, dialect: Dialect, settings: Settings, certificate: Certificate
@@ -24,11 +24,11 @@ class AdoptedServer(Standing):
 
     @property
     def facts(self) -> str:
-        """What is known of it, in one line."""
+        """What kind of server it is, and whether TLS is implicit, in one line."""
         return f"a program that labkit did not write, {'implicit TLS' if self.settings.implicit else 'no TLS at first'}"
 
     def close(self) -> None:
-        """Forget it. The program runs on until it is closed itself. A second call does nothing."""
+        """Remove it from the lab. The program runs on until it is closed itself. A second call does nothing."""
         self._listener.close()
 
     def __repr__(self) -> str:

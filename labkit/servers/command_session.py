@@ -1,6 +1,6 @@
-"""A conversation of commands and replies in lines: the loop, and the limit of a client's mistakes.
+"""The server's side of a protocol of lines: the loop over commands, and the limit of a client's mistakes.
 
-Which commands there are, and how a reply is worded, stands with each protocol.
+The commands and the text of the replies are in the file of each protocol.
 """
 
 from abc import abstractmethod
@@ -14,14 +14,14 @@ REFUSALS = 20
 
 
 class CommandSession(Session):
-    """The server's side of one connection on which a client gives one command after the other."""
+    """The server's side of one connection on which a client sends one command after another."""
 
     negative: ClassVar[str] = "{}"
     """A negative reply, with a place for its text."""
     last_reply: ClassVar[str]
     """The reply with which the server ends the conversation, with a place for its text."""
     long_line: ClassVar[str] = f"A line has {LINE_LIMIT} bytes at most"
-    """The text for a line that was longer."""
+    """The text of the reply to a line that is too long."""
 
     def __init__(self, server: Server, note: Note) -> None:
         super().__init__(server, note)

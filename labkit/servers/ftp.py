@@ -1,6 +1,6 @@
 """An FTP server (RFC 959) with TLS (RFC 4217): the upgrade, a login, and files that each user stores and fetches.
 
-Data connections are passive: the server listens on a free port for each of them, and protects it where PROT P said so.
+Data connections are passive: the server listens on a free port for each of them, and protects it after PROT P.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ class FTPServer(Server):
 
     def __init__(self, host: Host, *arguments: object) -> None:
         self.on = host
-        """The host on which data connections come in."""
+        """The host that listens for data connections."""
         self.files: dict[tuple[str, str], bytes] = {}
         super().__init__(host, *arguments)
 
@@ -53,7 +53,7 @@ class _Session(CommandSession):
         self._private = False
         """Whether data connections have TLS."""
         self._data: Listener | None = None
-        """Where the next data connection comes in."""
+        """The listener for the next data connection."""
 
     async def greet(self) -> None:
         await self.say(f"220 {SERVER_NAME} FTP of the lab")
@@ -118,7 +118,7 @@ class _Session(CommandSession):
         name, self._name = self._name, ""
         if not name:
             raise NegativeReply("503 USER comes before PASS")
-        if not self.server.post.knows(name, password):
+        if not self.server.post.authenticate(name, password):
             raise NegativeReply("530 The user or the password is wrong")
         self._user = name
         self.note(f"logged in as {name}")

@@ -1,4 +1,4 @@
-"""An LDAP server (RFC 4511) as far as an upgrade, a login and a few entries go."""
+"""An LDAP server (RFC 4511) with the operations of an upgrade, a login and a few entries, and no others."""
 
 import asyncio
 from typing import ClassVar, NoReturn
@@ -85,7 +85,7 @@ class _Session(Session):
         code = SUCCESS
         if name and not self.settings.login_now(self.encrypted):
             code = _CONFIDENTIALITY
-        elif name and (read.parts[2].tag != 0x80 or not self.server.post.knows(user, password)):
+        elif name and (read.parts[2].tag != 0x80 or not self.server.post.authenticate(user, password)):
             code = _WRONG_LOGIN
         self._user = user if code == SUCCESS else ""
         await self._say(result(read.number, 0x61, code), f"BindResponse, result {code}")
@@ -125,7 +125,7 @@ class _Session(Session):
             await self._say(result(read.number, 0x78, code, "not possible"), f"ExtendedResponse, result {code}")
         else:
             await self._say(result(read.number, 0x78, SUCCESS, "", element(0x8A, STARTTLS.encode())), "starts TLS")
-            self._user = ""  # RFC 4513 §3.1.4 lets a server forget who the client was
+            self._user = ""  # RFC 4513 §4 lets a server forget who the client was
             await self.start_tls()
 
 

@@ -1,4 +1,4 @@
-"""A server's own log: what it was asked and answered, when TLS began. Passwords are left out, as in any good log."""
+"""A server's own log: the commands that it received, its replies, and the start of TLS. Passwords are left out."""
 
 _KEPT = 5000
 """Lines; older ones are dropped in a server that runs for long."""

@@ -112,7 +112,7 @@ class _Session(CommandSession):
             await self.say('""')
             arguments += await self._arguments(" " + (await self.line()).decode("latin-1"))
         login = read_plain("".join(arguments[1:2]).encode("latin-1", "replace"))
-        if login is None or not self.server.post.knows(*login):
+        if login is None or not self.server.post.authenticate(*login):
             raise NegativeReply("The user or the password is wrong")
         self._user = login[0]
         self.note(f"logged in as {self._user}")

@@ -104,7 +104,7 @@ class _Session(CommandSession):
 
     async def _log_in(self, password: str) -> None:
         name, self._name = self._name, ""
-        if not self.server.post.knows(name, password):
+        if not self.server.post.authenticate(name, password):
             raise NegativeReply("481 The user or the password is wrong")
         self._user = name
         self.note(f"logged in as {name}")

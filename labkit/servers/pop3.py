@@ -22,7 +22,7 @@ AUTHORIZATION, TRANSACTION = "before the login", "after the login"
 _SECRET = {"PASS": 0, "AUTH": 1}
 """Commands with a password -> how many words of their argument come before it."""
 _BEFORE_TLS = ("CAPA", "STLS", "QUIT")
-"""What is answered where TLS is required."""
+"""The commands that are carried out before TLS where TLS is required."""
 
 
 class POP3Server(Server):
@@ -133,7 +133,7 @@ class _Session(CommandSession):
 
     async def _log_in(self, user: str, password: str) -> None:
         self._name = ""
-        if not self.server.post.knows(user, password):
+        if not self.server.post.authenticate(user, password):
             raise NegativeReply("[AUTH] The user or the password is wrong")
         self._mailbox = self.server.post.account(user).inbox
         self._entries = self._mailbox.entries
@@ -232,7 +232,7 @@ class _Command(NamedTuple):
     act: Callable[[_Session, str], Awaitable[None]]
     states: tuple[str, ...] = (TRANSACTION,)
     argument: bool | None = False
-    """Whether it has one; nothing where both is right."""
+    """Whether the command has an argument; None where it is optional."""
 
 
 _BOTH = (AUTHORIZATION, TRANSACTION)

@@ -1,7 +1,7 @@
-"""A PostgreSQL server as far as an upgrade, a login and a query go: SQL is noted and not run.
+"""A PostgreSQL server with the messages of an upgrade, a login and a query: SQL is recorded and not run.
 
-The message flow is that of the protocol's documentation (`labkit.dialects.postgresql`); the password is asked for as
-it is, which PostgreSQL does where pg_hba.conf says ``password``.
+The message flow is that of the protocol's documentation (`labkit.dialects.postgresql`); the password is requested as
+plain text, as PostgreSQL does where pg_hba.conf says ``password``.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ _SETTINGS = {"server_version": "17.0", "server_encoding": "UTF8", "client_encodi
 
 
 class PostgreSQLServer(Server):
-    """A running server. `queries` are those that it was asked, oldest first: (user, SQL)."""
+    """A running server. `queries` are those that it received, oldest first: (user, SQL)."""
 
     protocol = "PostgreSQL"
     ports: ClassVar = {False: 5432, True: 5432}
@@ -49,7 +49,7 @@ class _Session(Session):
         await self._say(message(b"R", (3).to_bytes(4, "big")), "asks for the password")
         kind, body = await self._message()
         password = body.rstrip(b"\0").decode("utf-8", "replace")
-        if kind != b"p" or not self.server.post.knows(user, password):
+        if kind != b"p" or not self.server.post.authenticate(user, password):
             await self._fail("28P01", f'password authentication failed for user "{user}"')
         self.note(f"logged in as {user}")
         await self._say(message(b"R", bytes(4)), "login was right")

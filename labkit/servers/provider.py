@@ -22,7 +22,7 @@ from labkit.trust.certificates import DOMAIN
 PATIENCE = 3.0
 """Seconds for one relay; the customer waits for the reply meanwhile."""
 
-Relay = Callable[[Outgoing], Sent]
+NextHop = Callable[[Outgoing], Sent]
 """Relays a message to the next hop and returns the outcome."""
 
 
@@ -45,7 +45,7 @@ class Provider(SMTPServer):
     """A running provider. `mailbox` is all that it took: a relay can read what it relays."""
 
     def __init__(
-        self, *arguments: Any, relay: Relay, under: str, blocks: list[BlockEvent], sender: object = None
+        self, *arguments: Any, relay: NextHop, under: str, blocks: list[BlockEvent], sender: object = None
     ) -> None:
         self.under = under
         """What it does about TLS on the way to the next hop, in words."""

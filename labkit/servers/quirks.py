@@ -1,7 +1,7 @@
 """Mistakes that real servers made, each to be switched on by its name: ``lab.imap(quirks=("keeps the buffer",))``.
 
-In most of them something of the clear text crosses into TLS, which RFC 3207 §4.2 and RFC 2595 §2.4 forbid.
-A server makes the mistake where it uses the name; the attacks that exploit it are `labkit.attacks`.
+In most of them something of the clear text crosses into TLS, which RFC 3207 §4.2, RFC 9051 §6.2.1 and RFC 2595 §4
+forbid. A server makes the mistake where it uses the name; the attacks that exploit it are `labkit.attacks`.
 """
 
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ ALL = (
     ),
     Quirk(
         KEEPS_LOGIN,
-        "Who logged in before STARTTLS is still logged in after it, so an attacker can lend a client his own account: "
+        "Who logged in before STARTTLS is still logged in after it, so an attacker can lend a client her own account: "
         "session fixation.",
         "STARTTLS is refused after a login (RFC 9051 §6.2.1, RFC 2595 §4), or the login is forgotten (RFC 3207 §4.2).",
         ("Citadel: CVE-2021-37845",),

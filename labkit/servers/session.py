@@ -1,6 +1,7 @@
 """One client's connection to a server of a line protocol: it reads lines and literals, sends bytes, and starts TLS.
 
-What the lines mean is not known here. Every wait has a time limit, and the buffer of a client's bytes is bounded.
+The meaning of the lines does not belong here. Every wait has a time limit, and the buffer of a client's bytes is
+bounded.
 """
 
 import asyncio
@@ -117,7 +118,7 @@ class Session(asyncio.Protocol, ABC):
 
     async def send(self, data: bytes) -> None:
         """Send bytes, and wait until the client takes them. Raises OSError if it does not."""
-        await asyncio.sleep(0)  # a client that left behind many commands is noticed to have gone only while this waits
+        await asyncio.sleep(0)  # only while this waits is it noticed that a client with many pending commands has gone
         if self._lost or self._transport.is_closing():
             raise ConnectionResetError
         self._transport.write(data)

@@ -2,8 +2,8 @@
 
 STARTTLS is RFC 3207, AUTH is RFC 4954 with PLAIN (RFC 4616) and LOGIN, TLS from the first byte is RFC 8314 §3.3. The
 lab's network is the protected one from which RFC 6409 §4.3 lets mail be taken without a login; for other domains than
-its own the server wants one, so that it is no open relay (RFC 5321 §7.9). The protocol itself is aiosmtpd's; only what
-a lesson wants to switch or to see is here.
+its own the server wants one, so that it is no open relay (RFC 5321 §7.9). The protocol itself is aiosmtpd's; here is
+only what a lesson configures or observes.
 """
 
 import asyncio
@@ -78,7 +78,7 @@ class SMTPServer(Server):
         return SMTPSession(self, note)
 
     async def take(self, message: Message, client: str) -> str:
-        """Do what is to be done with a message from the client of that name; the reply to it."""
+        """Handle a message from the client of that name. Returns the reply."""
         self.mailbox.keep(message)
         self.post.deliver(message)
         return f"250 2.0.0 Stored as message {len(self.mailbox)}"
@@ -181,11 +181,11 @@ class SMTPSession(SMTP):
             loop=asyncio.get_running_loop(),
         )
         self._ended = False
-        """Whether the client has said that no more follows."""
+        """Whether the client has sent FIN."""
         self._refusals = 0
         """Negative replies so far."""
         self._quirks = settings.quirks
-        self._knows = server.post.knows
+        self._password_fits = server.post.authenticate
         self.note = note
         self._smtp_methods = {verb: partial(self._run_command, verb, act) for verb, act in self._smtp_methods.items()}
 
@@ -221,8 +221,7 @@ class SMTPSession(SMTP):
         super().connection_lost(error)
 
     async def push(self, status: str | bytes) -> None:
-        # A client can leave behind many commands; that it has gone is noticed only while this waits, and ends the
-        # session.
+        # Only while this waits is it noticed that a client with many pending commands has gone; that ends the session.
         await asyncio.sleep(0)
         if self.transport is None or self.transport.is_closing():
             raise asyncio.CancelledError
@@ -287,7 +286,7 @@ class SMTPSession(SMTP):
 
     def _check(self, _: SMTP, __: Session, ___: Envelope, mechanism: str, given: LoginPassword) -> AuthResult:
         user, password = (part.decode("utf-8", "replace") for part in given)
-        return AuthResult(success=self._knows(user, password), handled=False, auth_data=user)
+        return AuthResult(success=self._password_fits(user, password), handled=False, auth_data=user)
 
 
 async def _until(read: Callable[..., Awaitable[bytes]], separator: bytes = b"\n") -> bytes:

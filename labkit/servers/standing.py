@@ -24,7 +24,7 @@ class Standing:
 
     @property
     def port(self) -> int:
-        """The port that it stands for: 587."""
+        """The nominal port: 587."""
         return self._listener.port
 
     @property
@@ -39,7 +39,7 @@ class Standing:
 
     @property
     def elsewhere(self) -> str:
-        """``really 127.0.0.1:40001`` for a server that only stands for its port, and nothing for one that is there."""
+        """``really 127.0.0.1:40001`` where the real port is not the nominal one, otherwise empty."""
         return self._listener.elsewhere
 
 

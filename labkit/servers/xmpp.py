@@ -1,4 +1,5 @@
-"""An XMPP server (RFC 6120) as far as the upgrade, a login and messages go; messages are kept and not delivered."""
+"""An XMPP server (RFC 6120) with the stanzas of the upgrade, a login and messages; messages are kept and not
+delivered."""
 
 import asyncio
 import re
@@ -27,20 +28,21 @@ class _Restricted(Exception):
 
 
 class _WellFormed:
-    """Says of a client's stream, while it arrives, whether it is well-formed XML (RFC 6120 §11.3)."""
+    """Checks that a client's stream is well-formed XML (RFC 6120 §11.3), as far as it has arrived."""
 
     def __init__(self) -> None:
         self.restart()
 
     def restart(self) -> None:
-        """What comes next begins a new document."""
+        """Begin a new document with the next bytes."""
         self._parser = expat.ParserCreate("utf-8")
         self._parser.StartDoctypeDeclHandler = self._restricted
         self._read = 0
         """Bytes of the piece under way that the parser has read."""
 
     def feed(self, piece: bytes, whole: bool) -> None:
-        """Read on in the piece under way, which may be `whole`. Raises `expat.ExpatError` and `_Restricted`."""
+        """Parse the rest of a piece of the stream, as far as it has come; `whole` says that it is complete. Raises
+        `expat.ExpatError` and `_Restricted`."""
         if not self._read:
             start = piece.lstrip()
             if _DECLARATION.startswith(start) and not whole:
@@ -56,7 +58,7 @@ class _WellFormed:
 
 
 class XMPPServer(Server):
-    """A running server. `messages` are those that it was given, oldest first: (user, stanza)."""
+    """A running server. `messages` are those that it received, oldest first: (user, stanza)."""
 
     protocol = "XMPP"
     ports: ClassVar = {False: 5222, True: 5223}
@@ -178,7 +180,7 @@ class _Session(Session):
             return
         said = re.search(r"mechanism=['\"]PLAIN['\"][^>]*>([^<]*)<", text)
         login = read_plain(said[1].strip().encode("latin-1", "replace")) if said else None
-        if login is None or not self.server.post.knows(*login):
+        if login is None or not self.server.post.authenticate(*login):
             await self._refuse_login("not-authorized" if said else "invalid-mechanism")
             return
         self._user = login[0]

@@ -1,6 +1,6 @@
 """The report of an examination: what was looked at, whether it works, and in a sentence what follows from that.
 
-A table for notebooks, aligned plain text elsewhere. What is examined is not known here: that is `labkit.checkup`.
+A table for notebooks, aligned plain text elsewhere. What is examined does not belong here: that is `labkit.checkup`.
 """
 
 from collections.abc import Sequence

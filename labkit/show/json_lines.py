@@ -2,6 +2,8 @@
 
 - ``client``, ``server``: ``{"host", "port", "name"}``.
 - ``protocol``: ``"SMTP"``, for example; null where the lab does not know it.
+- ``protocol_by``: ``"words"`` where what was said is in that protocol, ``"port"`` where only the server's port tells
+  it; null without a protocol.
 - ``tls``: null without TLS, otherwise the fields of `labkit.decode.event.TLSSession`.
 - ``events``: what happened, in order, with the fields of `labkit.decode.event.Event`. For its bytes there are ``text``,
   what was said in the protocol, with ``\\xNN`` for what is not UTF-8, and ``base64`` (RFC 4648 §4), a message of TLS
@@ -30,6 +32,7 @@ from labkit.decode.escaped import escaped
 from labkit.decode.event import TEXT, TLS, Dialogue, Event
 from labkit.decode.privacy import Exposure, visible
 from labkit.decode.tls_start import is_text
+from labkit.show.readings import is_in_words
 
 if TYPE_CHECKING:
     from labkit.defences.lookups import Lookup
@@ -49,11 +52,12 @@ def json_line(dialogue: Dialogue) -> str:
     client = _end(dialogue.client, dialogue.client_name)
     server = _end(dialogue.server, dialogue.server_name)
     protocol = _word(dialogue.dialect.name) if dialogue.dialect else "null"
+    by = "null" if not dialogue.dialect else '"words"' if is_in_words(dialogue) else '"port"'
     tls = json.dumps(asdict(dialogue.session)) if dialogue.session else "null"
     events = ", ".join(map(_event, dialogue.events))
     readable = ", ".join(map(_exposure, visible(dialogue)))
     return (
-        f'{{"client": {client}, "server": {server}, "protocol": {protocol}, "tls": {tls}, '
+        f'{{"client": {client}, "server": {server}, "protocol": {protocol}, "protocol_by": {by}, "tls": {tls}, '
         f'"events": [{events}], "readable": [{readable}]}}'
     )
 

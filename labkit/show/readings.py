@@ -7,6 +7,7 @@ from typing import NamedTuple
 from labkit.decode.event import CLIENT, SERVER, TEXT, TLS, Dialogue, Event, TLSSession
 from labkit.decode.privacy import Exposure
 from labkit.decode.tls_start import is_text
+from labkit.dialects.base import Dialect
 from labkit.show.printed import printable
 from labkit.show.readable import as_text, moved
 
@@ -36,12 +37,33 @@ def _protocol(dialogue: Dialogue) -> str:
     """The name of the protocol, and whether only the port tells it."""
     if dialogue.dialect is None:
         return dialogue.part_of or "a protocol that the lab does not know"
+    return dialogue.dialect.name if is_in_words(dialogue) else f"{dialogue.dialect.name} to judge by the port"
+
+
+def is_in_words(dialogue: Dialogue) -> bool:
+    """Whether a whole phrase, or the beginning of one, is of the dialogue's protocol; otherwise its port tells it."""
+    if dialogue.server.port not in dialogue.dialect.explicit_ports + dialogue.dialect.implicit_ports:
+        return True
     said = [event for event in dialogue.events if event.layer == TEXT and event.kind != "preface"]
-    heard = [event for event in said if event.sender == SERVER] or said
-    whole = [event for event in heard if event.title != "unfinished"]
-    fits = any(event.kind != "unknown" and event.title != "unknown command" for event in whole)
-    begun = bool(heard) and not whole and all(is_text(event.data) for event in heard)
-    return dialogue.dialect.name if fits or begun else f"{dialogue.dialect.name} to judge by the port"
+    by_side = {side: [event for event in said if event.sender == side] for side in (SERVER, CLIENT)}
+    first = (b"".join(event.data for event in by_side[side][:_FIRST]) for side in (SERVER, CLIENT))
+    return dialogue.dialect.recognises(*first) or (
+        bool(said) and all(_fits(dialogue.dialect, events) for events in by_side.values() if events)
+    )
+
+
+def _fits(dialect: Dialect, said: Sequence[Event]) -> bool:
+    """Whether one side says a phrase of the dialect, or only the beginning of one."""
+    whole = [event for event in said if event.title != "unfinished"]
+    if whole:
+        return any(event.kind != "unknown" and event.title != "unknown command" for event in whole)
+    reader = dialect.reader()
+    read = (phrase for event in said for phrase in reader.feed(event.sender, event.data + b"\r\n"))
+    return any(phrase.kind != "unknown" and phrase.title != "unknown command" for phrase in read)
+
+
+_FIRST = 3
+"""How many phrases of a side are asked what the protocol is."""
 
 
 def _tls(dialogue: Dialogue) -> str:
@@ -138,7 +160,10 @@ def _start(started: str, dialogue: Dialogue) -> str:
     if started == "explicit":
         return "Explicit TLS, whose go-ahead was not seen"
     spoken = any(event.layer == TEXT and event.kind != "preface" for event in before)
-    return "TLS that was not asked for" if spoken else "Implicit TLS, from the first byte"
+    if not spoken:
+        return "Implicit TLS, from the first byte"
+    strange = any(event.kind == "unknown" or event.title == "unknown command" for event in before)
+    return "TLS, after words that the lab does not know" if strange else "TLS that was not asked for"
 
 
 def shown(reading: Reading) -> list[tuple[Event, list[Exposure]]]:

@@ -7,7 +7,7 @@ made once, and a line that needs no wrapping is one format.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain, repeat, zip_longest
+from itertools import chain, repeat
 from textwrap import wrap
 
 from labkit.decode.event import CLIENT, SERVER, TLS, Event
@@ -39,13 +39,16 @@ _new = tuple.__new__
 
 _TAGS = {form.tag: f"  {form.tag:<{_HOW}}  " for form in FORMS}
 """The word for how an event crossed the wire -> its column."""
+_ROW = f"%{_MS}.1f%s"
+"""The column "ms", and all that is right of it."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Columns:
     """The column widths of one dialogue, and the parts that are equal in all its lines."""
 
-    who: int
+    titles: str
+    """The line above all events."""
     content: int
     meaning: int
     right: int
@@ -61,9 +64,9 @@ def plain_text(reading: Reading, how: str = "") -> str:
     dialogue = reading.dialogue
     columns = _columns(direction(dialogue, CLIENT), direction(dialogue, SERVER))
     rows = [line for said in (heading(dialogue), summary(dialogue), printable(how)) for line in _wrap(said, WIDTH)]
-    rows += ["", f"{'ms':>{_MS}}  {'from → to':<{columns.who}}  {'how':<{_HOW}}  {'what':<{columns.content}}  meaning"]
+    rows += ["", columns.titles]
     began = dialogue.events[0].time if dialogue.events else 0.0
-    rows += [_row(columns, (event.time - began) * 1000, event, exposures) for event, exposures in shown(reading)]
+    rows += [_ROW % ((event.time - began) * 1000, _told(event, exposed, columns)) for event, exposed in shown(reading)]
     rows += filter(None, [more_events(dialogue)])
     return "\n".join(rows)
 
@@ -74,8 +77,9 @@ def _columns(from_client: str, from_server: str) -> _Columns:
     who = min(len(from_client), _WIDEST_NAMES)
     room = WIDTH - (_MS + who + _HOW) - 4 * len(_GAP)
     content = room * 43 // 100
+    titles = f"{'ms':>{_MS}}  {'from → to':<{who}}  {'how':<{_HOW}}  {'what':<{content}}  meaning"
     names = {CLIENT: _names(_wrap(from_client, who), who), SERVER: _names(_wrap(from_server, who), who)}
-    return _Columns(who, content, room - content, room + len(_GAP), names, " " * (WIDTH - room - len(_GAP)))
+    return _Columns(titles, content, room - content, room + len(_GAP), names, " " * (WIDTH - room - len(_GAP)))
 
 
 def _names(lines: list[str], who: int) -> tuple[str, list[str]]:
@@ -83,36 +87,33 @@ def _names(lines: list[str], who: int) -> tuple[str, list[str]]:
     return f"  {first:<{who}}", [f"{'':{_MS}}  {each:<{who}}  {'':{_HOW}}  " for each in more]
 
 
-def _row(columns: _Columns, milliseconds: float, event: Event, exposures: list[Exposure]) -> str:
-    """The lines of an event."""
-    _, _, sender, layer, kind, title, data, _, _, origin = event
-    left = f"{milliseconds:{_MS}.1f}{columns.names[sender][0]}{_TAGS[form_of(event).tag]}"
-    if layer == TLS and not exposures:
-        right = _message(title, event.meaning, sender, columns)
-    elif len(data) <= _SHORT and not exposures:
-        right = _again(_new(Event, (0.0, 0, sender, layer, kind, title, data, False, 0, origin)), columns)
-    else:
-        right = _right(event, exposures, columns)
-    return left.rstrip() + right if right[:1] in _BLANK else left + right
+def _told(event: Event, exposures: Sequence[Exposure], columns: _Columns) -> str:
+    """The lines of an event without its time."""
+    _, _, sender, layer, kind, title, data, encrypted, _, origin = event
+    if exposures or (layer != TLS and len(data) > _SHORT):
+        return _phrase(event, exposures, columns)
+    if layer == TLS:
+        return _message(sender, form_of(event).tag, title, event.meaning, columns)
+    return _again(_new(Event, (0.0, 0, sender, layer, kind, title, data, encrypted, 0, origin)), columns)
 
 
 @lru_cache(4096)
 def _again(event: Event, columns: _Columns) -> str:
-    """The lines of an event that discloses nothing; cached, because most such events repeat."""
-    return _right(event, (), columns)
+    """The same of an event that discloses nothing; cached, because most such events repeat."""
+    return _phrase(event, (), columns)
 
 
 @lru_cache(4096)
-def _message(title: str, meaning: str, sender: str, columns: _Columns) -> str:
+def _message(sender: str, tag: str, title: str, meaning: str, columns: _Columns) -> str:
     """The same of a message of TLS, of which its title stands there."""
-    said, below = _line(title.encode(), meaning, (), columns), columns.names[sender][1]
-    return _with_margins(said + [""] * (1 + len(below) - len(said)), below, columns)
+    said, (_, below) = _line(title.encode(), meaning, (), columns), columns.names[sender]
+    return _joined(sender, tag, said + [""] * (1 + len(below) - len(said)), columns)
 
 
-def _right(event: Event, exposures: Sequence[Exposure], columns: _Columns) -> str:
-    """The rest of an event's first line after the column "how", and the lines below it."""
+def _phrase(event: Event, exposures: Sequence[Exposure], columns: _Columns) -> str:
+    """The same of any event."""
     lines, rest = lines_of(event)
-    below = columns.names[event.sender][1]
+    _, below = columns.names[event.sender]
     said: list[str] = []
     for line in lines:
         readable = _readable(event, line, exposures) if exposures else ()
@@ -121,16 +122,18 @@ def _right(event: Event, exposures: Sequence[Exposure], columns: _Columns) -> st
             said += [""] * (1 + len(below) - len(said))
     if rest:
         said.append(left_out(rest))
-    return _with_margins(said, below, columns)
+    return _joined(event.sender, form_of(event).tag, said, columns)
 
 
-def _with_margins(said: list[str], below: list[str], columns: _Columns) -> str:
-    """Join lines. Before each but the first stands its margin: a line of `below`, or an empty one."""
-    if not below and all(said):
-        return f"\n{columns.margin}".join(said)
-    first, *more = said
+def _joined(sender: str, tag: str, said: list[str], columns: _Columns) -> str:
+    """Put the columns "from → to" and "how" before these lines."""
+    names, below = columns.names[sender]
+    left, (first, *more) = names + _TAGS[tag], said
+    first = left + first if first else left.rstrip()
+    if not below and all(more):
+        return f"\n{columns.margin}".join((first, *more))
     margins = zip(chain(below, repeat(columns.margin)), more, strict=False)
-    return "\n".join([first, *(margin + words if words else margin.rstrip() for margin, words in margins)])
+    return "\n".join((first, *(margin + words if words else margin.rstrip() for margin, words in margins)))
 
 
 def _line(data: bytes, meaning: str, readable: tuple[str, ...], columns: _Columns) -> list[str]:
@@ -143,12 +146,18 @@ def _line(data: bytes, meaning: str, readable: tuple[str, ...], columns: _Column
 @lru_cache(4096)
 def _beside(data: bytes, meaning: str, readable: tuple[str, ...], columns: _Columns) -> list[str]:
     """Write a line of a phrase in the column "what" and its meaning beside it."""
-    text, content = decoded(data), columns.content
-    right = _wrap(printable(meaning), columns.meaning)
-    if readable:
-        right = right + [part for each in readable for part in _wrap(f"» readable: {each}", columns.meaning, "  ")]
-    pairs = zip_longest(chopped(text, content), right, fillvalue="")
-    return [f"{words:<{content}}  {each}".rstrip() for words, each in pairs]
+    width = columns.content
+    said, explained = chopped(decoded(data), width), _explained(meaning, readable, columns)
+    both = [(words.ljust(width) + line[width:]).rstrip() for words, line in zip(said, explained, strict=False)]
+    return both + explained[len(said) :] + [words.rstrip() for words in said[len(explained) :]]
+
+
+@lru_cache(4096)
+def _explained(meaning: str, readable: tuple[str, ...], columns: _Columns) -> list[str]:
+    """Write a meaning, and what can be read, in the column "meaning"; the column "what" is blank."""
+    lines = _wrap(printable(meaning), columns.meaning)
+    lines = lines + [part for each in readable for part in _wrap(f"» readable: {each}", columns.meaning, "  ")]
+    return [f"{'':{columns.content}}{_GAP}{line}".rstrip() for line in lines]
 
 
 @lru_cache(4096)

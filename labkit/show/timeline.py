@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from labkit.decode.event import Dialogue
 from labkit.decode.privacy import visible
+from labkit.dialects import ALL, READ_ONLY
 from labkit.show.picture import WIDTH, Picture, canvas, ink
 from labkit.show.printed import printable
 from labkit.show.shapes import fitted, line, page, write
@@ -39,8 +40,8 @@ _MARKS = {
 }
 _SECRETS = ("password", "message")
 _LEFT, _TOP, _ROW, _LEGEND = 96.0, 30.0, 44.0, 19.0
-_LANES = {"SMTP": -11.0, "IMAP": 0.0, "POP3": 11.0}
-"""Protocol -> how far from the middle of a row; other sessions are in the middle."""
+_LANE, _LANES = 11.0, 33.0
+"""How far one protocol of a row is from the next, and the first from the last, at most."""
 
 
 def timeline(capture: "Capture", servers: Sequence[str]) -> Picture:
@@ -48,20 +49,30 @@ def timeline(capture: "Capture", servers: Sequence[str]) -> Picture:
     rows: dict[str, list[Dialogue]] = {name: [] for name in servers}
     for dialogue in capture.dialogues:
         rows.get(dialogue.server_name, []).append(dialogue)
-    marks = {name: [(_began(one), _lane(one), _how(one)) for one in dialogues] for name, dialogues in rows.items()}
+    lanes = _lanes([one for dialogues in rows.values() for one in dialogues])
+    marks = {
+        name: [(_began(one), lanes.get(_protocol(one), 0.0), _how(one)) for one in dialogues]
+        for name, dialogues in rows.items()
+    }
     words = "\n".join(_words(name, [how for *_, how in row]) for name, row in marks.items())
-    total = sum(map(len, rows.values()))
-    return Picture(
-        _drawn(marks, len(capture.frames)), words, f"{total} sessions of {len(rows)} servers, by their frames."
-    )
+    said = f"{sum(map(len, rows.values()))} sessions of {len(rows)} servers, by their frames."
+    return Picture(_drawn(marks, list(lanes), len(capture.frames)), words, said)
 
 
 def _began(dialogue: Dialogue) -> int:
     return dialogue.events[0].frame
 
 
-def _lane(dialogue: Dialogue) -> float:
-    return _LANES.get(dialogue.dialect.name, 0.0) if dialogue.dialect else 0.0
+def _protocol(dialogue: Dialogue) -> str:
+    return dialogue.dialect.name if dialogue.dialect else ""
+
+
+def _lanes(dialogues: list[Dialogue]) -> dict[str, float]:
+    """Protocol -> how far its marks are below the middle of a row; other sessions are in the middle."""
+    spoken = set(map(_protocol, dialogues))
+    names = [dialect.name for dialect in (*ALL, *READ_ONLY) if dialect.name in spoken]
+    step = min(_LANE, _LANES / max(len(names) - 1, 1))
+    return {name: step * (number - (len(names) - 1) / 2) for number, name in enumerate(names)}
 
 
 def _how(dialogue: Dialogue) -> str:
@@ -78,13 +89,13 @@ def _words(name: str, hows: list[str]) -> str:
     return printable(f"{name}: {len(hows)} sessions{': ' if told else ''}{', '.join(told)}.")
 
 
-def _drawn(rows: dict[str, list[tuple[int, float, str]]], frames: int) -> "Figure":
+def _drawn(rows: dict[str, list[tuple[int, float, str]]], lanes: list[str], frames: int) -> "Figure":
     bottom = _TOP + _ROW * len(rows)
     figure = canvas(bottom + 34 + _LEGEND * len(_MARKS))
     axes = page(figure)
     scale = (WIDTH - _LEFT - 24) / max(frames, 1)
-    lanes = ", ".join(_LANES)
-    write(axes, _LEFT, 16, f"sessions by their first frame; in each row from above: {lanes}", "soft", 9.5)
+    order = f"; in each row from above: {', '.join(lanes)}" if len(lanes) > 1 else ""
+    write(axes, _LEFT, 16, f"sessions by their first frame{order}", "soft", 9.5)
     for number, (name, marks) in enumerate(rows.items()):
         middle = _TOP + _ROW * (number + 0.5)
         line(axes, (_LEFT, WIDTH - 20), (middle + _ROW / 2, middle + _ROW / 2), "rule", 0.8)

@@ -73,7 +73,7 @@ class ClientTrial(NamedTuple):
 
 @dataclass(frozen=True)
 class MailProgram:
-    """A command for a mail program, and what it is to speak."""
+    """A command for a mail program, and the protocol that it is run with."""
 
     command: tuple[str, ...]
     """Its words, with `PLACEHOLDERS`."""
@@ -273,7 +273,7 @@ def _works(control: ClientTrial) -> bool:
 
 def _is_worthwhile(control: ClientTrial) -> bool:
     """Whether attacks in this mode can show something: where TLS is not there or not trusted a program may stop, and
-    leak under attack; where it does not speak implicit TLS, or does not come by, there is nothing to attack."""
+    leak under attack; where it does not speak implicit TLS, or does not connect, there is nothing to attack."""
     return _works(control) or (control.mode != IMPLICIT and control.verdict.outcome != UNKNOWN)
 
 

@@ -20,7 +20,8 @@ from labkit.attacks.vectors.buffering import MARK
 from labkit.attacks.verdict import UNKNOWN, Verdict, judge
 from labkit.attacks.victims import LOGIN, TEXT, Victim
 from labkit.attacks.victims.report import Report
-from labkit.clients import policies
+from labkit.clients import PROTOCOLS, policies
+from labkit.clients.fetching import CLIENTS
 from labkit.clients.policies import IMPLICIT, Policy
 from labkit.dialects import named
 from labkit.errors import LabError
@@ -32,14 +33,14 @@ if TYPE_CHECKING:
     from labkit.lab import Lab
     from labkit.show.grid import Grid
 
-PROTOCOLS = ("SMTP", "IMAP", "POP3")
 PATIENCE = (2.0, 8.0, 32.0)
-"""Seconds that a client waits, attempt by attempt: some attacks let it wait for an answer that never comes. There is
-another attempt only where it was not silence in which the time ran out."""
+"""Seconds that a client waits, attempt by attempt: under some attacks an answer never comes. Another attempt follows
+only where the time ran out while the server was not silent."""
 _AT_ONCE = 4
 """Attacks that are run at the same time; waiting attacks use no CPU."""
 
-Client = Policy | Victim
+AttackedClient = Policy | Victim
+"""A policy, which the lab's own clients follow, or a victim's program."""
 
 
 class Trial(NamedTuple):
@@ -79,11 +80,11 @@ class Matrix(tuple[Trial, ...]):
 def every_attack(
     make: "Callable[[], Lab]",
     vectors: Iterable[type[Vector]] = catalogue.ALL,
-    clients: Sequence[Client] = policies.ALL,
+    clients: Sequence[AttackedClient] = policies.ALL,
     protocols: Sequence[str] = PROTOCOLS,
     step: Callable[[], object] = lambda: None,
 ) -> Matrix:
-    """Run each attack against each client, in each protocol that both know; `make` makes a lab for each attack.
+    """Run each attack against each client, in each protocol that both have; `make` makes a lab for each attack.
 
     `clients` are policies, which the lab's own clients follow, and victims; `step` is called after each session.
     """
@@ -93,18 +94,18 @@ def every_attack(
         return Matrix(chain.from_iterable(found))
 
 
-def known(clients: Iterable[Client]) -> tuple[Client, ...]:
+def known(clients: Iterable[AttackedClient]) -> tuple[AttackedClient, ...]:
     """These clients. Raises `LabError` for anything but clients, and for an empty list."""
     given = tuple(clients) if isinstance(clients, Iterable) else (clients,)
     for client in given or (None,):
-        if not isinstance(client, Client):
+        if not isinstance(client, AttackedClient):
             raise LabError(f"Clients are a list of policies or victims, like [policies.verified], not {client!r}.")
     return given
 
 
 def count(
     vectors: Iterable[type[Vector]] = catalogue.ALL,
-    clients: Sequence[Client] = policies.ALL,
+    clients: Sequence[AttackedClient] = policies.ALL,
     protocols: Sequence[str] = PROTOCOLS,
 ) -> int:
     """How many sessions `every_attack` has with these arguments."""
@@ -115,7 +116,7 @@ def _pairs(vectors: Iterable[type[Vector]], protocols: Sequence[str]) -> list[tu
     return [(protocol, vector) for vector in vectors for protocol in protocols if vector.applies_to(named(protocol))]
 
 
-def _able(clients: Sequence[Client], protocol: str) -> list[Client]:
+def _able(clients: Sequence[AttackedClient], protocol: str) -> list[AttackedClient]:
     return [client for client in clients if getattr(client, "protocol", protocol) == protocol]
 
 
@@ -124,7 +125,7 @@ class _Row(NamedTuple):
 
     protocol: str
     vector: Vector
-    clients: list[Client]
+    clients: list[AttackedClient]
 
     def run(self, make: "Callable[[], Lab]", step: Callable[[], object]) -> list[Trial]:
         with make() as lab:
@@ -141,7 +142,7 @@ class _Row(NamedTuple):
                 step()
             return cells
 
-    def _run(self, lab: "Lab", servers: dict[bool, object], client: Client) -> Verdict:
+    def _run(self, lab: "Lab", servers: dict[bool, object], client: AttackedClient) -> Verdict:
         """The verdict that does not depend on how busy the machine is."""
         before = None
         for patience in PATIENCE:
@@ -154,7 +155,7 @@ class _Row(NamedTuple):
         return Verdict(UNKNOWN, why, evidence=(f"the last attempt was {verdict.outcome}: {verdict.why}",))
 
     def _attempt(
-        self, lab: "Lab", servers: dict[bool, object], client: Client, patience: float
+        self, lab: "Lab", servers: dict[bool, object], client: AttackedClient, patience: float
     ) -> tuple[Verdict, bool]:
         """The verdict on one attempt, and whether its waits ran out in silence, if they did."""
         aftermath = Aftermath(lab.site)
@@ -170,14 +171,14 @@ class _Row(NamedTuple):
         return judge(aftermath.case(interceptor, [report])), in_silence
 
 
-def _let(lab: "Lab", servers: dict[bool, object], client: Client, patience: float) -> Report:
-    """Let a client do its work."""
+def _let(lab: "Lab", servers: dict[bool, object], client: AttackedClient, patience: float) -> Report:
+    """Run the client."""
     if isinstance(client, Victim):
         return client.run(scene(lab.site, client.protocol, patience))
     server = servers[client.starts == IMPLICIT]
-    if server.protocol == "SMTP":
-        return Report.of(lab.send(server, TEXT, login=LOGIN, policy=client, timeout=patience))
-    return Report.of(lab.fetch(server, login=LOGIN, policy=client, timeout=patience))
+    if server.protocol in CLIENTS:
+        return Report.of(lab.fetch(server, login=LOGIN, policy=client, timeout=patience))
+    return Report.of(lab.send(server, TEXT, login=LOGIN, policy=client, timeout=patience))
 
 
 def deliver(lab: "Lab", user: str, text: str) -> None:

@@ -1,7 +1,7 @@
 """What TLS costs a mail session: round trips, counted in its capture, and seconds, while the way is made longer.
 
-Several clients stand at several distances from one server, and each goes every way, more than once, all at the same
-time: they mostly wait. Of the times of a way at one distance the shortest counts, since other work on the machine can
+Clients at several distances from one server each run every way more than once, all at the same time: they mostly wait.
+Of the times of a way at one distance the shortest counts, since other work on the machine can
 only make one longer; where one stands out above the line through them, it is tried again. This line (least squares) has
 the round trips as its slope, and as its intercept what takes time at any distance: keys, certificates, and the programs
 themselves. Which round trips there must be is `way`.

@@ -1,7 +1,8 @@
 """Servers with one hidden fault each, for practice in testing a server.
 
 Each fault is one row of `FAULTS`, made of the settings and quirks that every server of the lab has; which server has
-which is drawn from a seed. Only the name that a probe gives to a fault is known here, not how it is found.
+which is drawn from a seed. A row names the check of `labkit.probe` that finds its fault; how it is found does not
+belong here.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -10,13 +11,12 @@ from functools import partial
 from random import Random
 from typing import Any
 
+from labkit.clients import PROTOCOLS
 from labkit.errors import LabError
 from labkit.servers.quirks import KEEPS_BUFFER, KEEPS_OFFER, PREAUTH, REFUSES
 from labkit.servers.server import Server
 from labkit.show.page import Page
 from labkit.show.table import table
-
-MAIL = ("SMTP", "IMAP", "POP3")
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class HiddenFault:
     """The server's settings: arguments of `labkit.lab.Lab.start`."""
     mended: Mapping[str, Any]
     """The same arguments, with other values."""
-    protocols: tuple[str, ...] = field(default=MAIL)
+    protocols: tuple[str, ...] = field(default=PROTOCOLS)
     """The protocols whose servers can have it."""
 
 

@@ -62,7 +62,7 @@ class TimedClient:
 
     def _go(self, session: ssl.SSLSession | None) -> TimedRun:
         limit = _PATIENCE + 10 * self.delay
-        client = _Submission(self._host, _Terms(self._context, session), self.way.starts, limit)
+        client = _Submission(self._host, _ResumingContext(self._context, session), self.way.starts, limit)
         try:
             began = time.perf_counter()
             client.go(self._port, self.way, self._message)
@@ -84,7 +84,7 @@ class TimedClient:
         self._session = self._session or sock.session
 
 
-class _Terms:
+class _ResumingContext:
     """What smtplib takes for an `ssl.SSLContext`: one that resumes a session, where there is one."""
 
     def __init__(self, context: ssl.SSLContext, session: ssl.SSLSession | None) -> None:
@@ -99,22 +99,22 @@ class _Terms:
 class _Submission(smtplib.SMTP):
     """smtplib on a host of the lab."""
 
-    def __init__(self, host: Host, terms: _Terms, starts: str, limit: float) -> None:
+    def __init__(self, host: Host, context: _ResumingContext, starts: str, limit: float) -> None:
         super().__init__(local_hostname=f"{host.name}.{DOMAIN}", timeout=limit)
         self._from = host
-        self._terms = terms
+        self._context = context
         self._starts = starts
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         sock = self._from.connect(host, port, timeout)
-        return self._terms.wrap_socket(sock) if self._starts == IMPLICIT else sock
+        return self._context.wrap_socket(sock) if self._starts == IMPLICIT else sock
 
     def go(self, port: int, way: Way, message: bytes) -> None:
         """The whole way, up to its last answer. Raises `OSError` or `smtplib.SMTPException`."""
         _expect(220, self.connect("mail", port))
         self.ehlo_or_helo_if_needed()
         if way.starts == STARTTLS:
-            self.starttls(context=self._terms)
+            self.starttls(context=self._context)
             _expect(250, self.ehlo())
         if way.login:
             self.user, self.password = _LOGIN

@@ -1,6 +1,7 @@
 """A client under one attack, in a lab of its own: its servers, its settings, and the verdict on it.
 
-What the client is, and how it is run, is not known here. The servers have no faults, because a verdict on a client must
+What the client is, and how it is run, does not belong here. The servers have no faults, because a verdict on a client
+must
 not depend on a fault of its server.
 """
 

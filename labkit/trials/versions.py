@@ -2,7 +2,7 @@
 as it comes.
 
 What is agreed is the newest version that both sides know (RFC 8446 §4.2.1, RFC 5246 §E.1). The SMTP around the
-handshake is only what an upgrade needs (RFC 3207); who shakes hands is `handshakes`.
+handshake is only what an upgrade needs (RFC 3207); the libraries that shake hands are in `handshakes`.
 """
 
 import socket

@@ -1,7 +1,7 @@
 """A way to connect to a mail server and submit something, in words, and the round trips that it needs.
 
 ``STARTTLS, TLS 1.2, login`` is one. What is counted is counted until the answer that the client waits for: the reply to
-the EHLO that counts (RFC 3207 §4.2), or to the last thing that the way names. Who runs it is `cost`.
+the EHLO that counts (RFC 3207 §4.2), or to the last thing that the way names. `cost` runs it.
 """
 
 import re

@@ -7,6 +7,7 @@ opened with them in `labkit.decode.tls`.
 """
 
 import os
+import re
 import threading
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
@@ -38,6 +39,12 @@ _WRITABLE = 0o622
 _RANDOM_DIGITS = 64
 _ENCRYPTED_DIGITS = 16
 _SESSION, _MASTER = "SESSION-ID:", "MASTER-KEY:"
+_LABELS = r"(?<![A-Z_])(?:(?:CLIENT|SERVER|EXPORTER|EARLY|PMS)_[A-Z_]*(?:SECRET|RANDOM)(?:_0)?|ECH_SECRET|RSA)"
+_WRAPPED = re.compile(
+    rf"({_LABELS})\b[^\n]{{1,40}}?\b([0-9a-fA-F]{{64}})\b[^\n]{{1,40}}?\b((?:[0-9a-fA-F]{{2}}){{32,}})\b"
+)
+"""A secret in quotes, in JSON, behind what a logger puts before it, or beside others on the same line."""
+_LIKELY = re.compile(rf"{_LABELS}|\b[0-9a-fA-F]{{64}}\b")
 _BLOCK = 64 << 10
 """Characters that are cut into lines at once, because a log has thousands."""
 _BYTE_ORDER_MARKS = {BOM_UTF8: "utf-8-sig", BOM_UTF16_LE: "utf-16", BOM_UTF16_BE: "utf-16"}
@@ -124,9 +131,18 @@ def with_secrets(text: str, called: str) -> str:
     """This text of a key log. Raises `CaptureError` when it holds no secret."""
     if not isinstance(text, str) or not parse(text):
         raise CaptureError(
-            f"{called} holds no TLS secret: lines like 'CLIENT_RANDOM 0123… 4567…' were expected (RFC 9850)."
+            f"{called} holds no TLS secret: {_nearly(text)}lines like 'CLIENT_RANDOM 0123… 4567…' were expected "
+            "(RFC 9850)."
         )
     return text
+
+
+def _nearly(text: object) -> str:
+    """Names the first line that looks like a secret and is none; empty where no line does."""
+    lines = text.splitlines() if isinstance(text, str) else ()
+    likely = (n for n, line in enumerate(lines, 1) if not line.lstrip().startswith("#") and _LIKELY.search(line))
+    number = next(likely, 0)
+    return f"line {number} has no label, client random of 64 digits and secret in this order; " if number else ""
 
 
 def _is_empty(text: str) -> bool:
@@ -145,23 +161,49 @@ def premasters_alone(secrets: Secrets) -> bool:
 
 
 def parse(text: str) -> Secrets:
-    """The secrets in a key log (RFC 9850 §2). Comments, blank lines and lines that do not fit are passed over."""
+    """The secrets in a key log (RFC 9850 §2). Comments, blank lines and lines that do not fit are passed over.
+
+    A line may stand in quotes, behind what a logger puts before it, or beside others.
+    """
     secrets: Secrets = {}
     for line in _lines(text.removeprefix("\ufeff")):
-        words = line.partition("#")[0].split(maxsplit=3)
-        if len(words) < 3:
-            continue
-        label, name, secret = words[0].upper(), words[1], words[2]
-        if len(name) != _RANDOM_DIGITS and label == RSA:
-            label, name, secret = _older(name, secret)
-        elif len(name) != _RANDOM_DIGITS:
-            continue
-        try:
+        found = _alone(line)
+        for label, name, secret in (found,) if found else _beside_others(line):
             # A log has thousands of lines and a handful of labels, so each label is kept once.
-            secrets.setdefault(bytes.fromhex(name), {})[intern(label)] = bytes.fromhex(secret)
-        except ValueError:
-            continue
-    return {name: labels for name, labels in secrets.items() if labels}
+            secrets.setdefault(name, {})[intern(label)] = secret
+    return secrets
+
+
+def plain(text: str) -> str:
+    """The text of a key log as other programs read it: without what stands around its lines."""
+    return "".join(_plain_line(line) for line in text.splitlines(keepends=True))
+
+
+def _plain_line(line: str) -> str:
+    return line if _alone(line) else "".join(f"{' '.join(found)}\n" for found in _WRAPPED.findall(line)) or line
+
+
+def _beside_others(line: str) -> list[tuple[str, bytes, bytes]]:
+    """Label, name and secret of each secret in a line that does not begin with one."""
+    found = () if line.lstrip().startswith("#") else _WRAPPED.findall(line)
+    return [(label, bytes.fromhex(name), bytes.fromhex(secret)) for label, name, secret in found]
+
+
+def _alone(line: str) -> tuple[str, bytes, bytes] | None:
+    """The secret with which a line begins; None where it begins with anything else."""
+    words = line.partition("#")[0].split(maxsplit=3)
+    if len(words) < 3:
+        return None
+    label, name, secret = words[0].upper(), words[1], words[2]
+    if len(name) != _RANDOM_DIGITS:
+        if label != RSA:
+            return None
+        label, name, secret = _older(name, secret)
+    try:
+        # What is behind an underscore makes a name: letters and digits, and no quotation mark or bracket.
+        return (label, bytes.fromhex(name), bytes.fromhex(secret)) if f"_{label}".isidentifier() else None
+    except ValueError:
+        return None
 
 
 def _older(name: str, secret: str) -> tuple[str, str, str]:

@@ -12,14 +12,15 @@ from labkit.dialects.ldap_messages import ENUMERATED, STRING, element, entry, en
 from labkit.dialects.postgresql import error, message, startup
 
 
-def became(port, turns):
-    """What became of it all: done, a refusal, open, or nothing."""
-    dialogue = conversation(port, turns)
-    assert dialogue.dialect is for_port(port)
-    last = last_of_each(deeds(dialogue))
+def became(port, *sessions):
+    """What became of it all: done, a refusal, in doubt, open, or nothing."""
+    dialogues = [conversation(port, turns) for turns in sessions]
+    assert all(dialogue.dialect is for_port(port) for dialogue in dialogues)
+    last = last_of_each(deed for dialogue in dialogues for deed in deeds(dialogue))
     refused = [f"refused {deed.what}" for deed in last if deed.accepted is False]
+    in_doubt = ["in doubt"] if any(deed.in_doubt for deed in last) else []
     unanswered = ["open"] if any(deed.unanswered for deed in last) else []
-    return (refused or unanswered or (["done"] if last else ["nothing"]))[0]
+    return (refused or in_doubt or unanswered or (["done"] if last else ["nothing"]))[0]
 
 
 POP = "S: +OK POP3 ready\nC: USER alice\nS: +OK\nC: PASS hunter2\nS: +OK\n"
@@ -37,8 +38,23 @@ ARTICLE = "C: TAKETHIS <{}@x>\nC: Subject: x\nC: \nC: hello {}\nC: .\n"
 STREAMED = ARTICLE.format("a", "a") + ARTICLE.format("b", "b")
 SIMPLE = "C: AUTHINFO SIMPLE\nS: 350 go\nC: alice hunter2\nS: {}"
 SIEVE = 'S: "IMPLEMENTATION" "x"\nS: "SASL" "PLAIN"\nS: OK\nC: AUTHENTICATE "PLAIN" "AGFsaWNlAGh1bnRlcjI="\nS: OK\n'
+POSTS = "C: POST\nS: 340 go\nC: Subject: x\nC: \nC: hello\nC: .\n"
 
 CASES = {
+    # an article
+    "an article that is refused before it is sent, and one that is taken": (
+        119,
+        NNTP + "C: POST\nS: 440 no\n" + POSTS + "S: 240 ok",
+        "in doubt",
+    ),
+    "the same, where a login was needed": (
+        119,
+        NNTP
+        + "C: POST\nS: 480 who?\nC: AUTHINFO USER a\nS: 381 go\nC: AUTHINFO PASS b\nS: 281 in\n"
+        + POSTS
+        + "S: 240 ok",
+        "done",
+    ),
     # mail that is fetched
     "a POP3 mail": (110, POP + "C: RETR 1\n" + MAIL, "done"),
     "a POP3 mail in small letters": (110, POP + "C: retr 1\n" + MAIL, "done"),
@@ -257,6 +273,31 @@ CASES = {
 def test_what_became_of_it_is_what_the_replies_say(name):
     port, text, expected = CASES[name]
     assert became(port, said(text)) == expected
+
+
+AGAIN = {
+    "an article whose answer never came, and that is refused the second time": (119, NNTP + POSTS, "S: 441 no", "open"),
+    "an article that is taken the second time": (119, NNTP + POSTS, "S: 240 ok", "done"),
+    "a mail whose answer never came, and that is refused the second time": (
+        25,
+        SMTP + ONE + TEXT.format(""),
+        "S: 554 no",
+        "open",
+    ),
+    "half a mail, and one that is refused": (
+        25,
+        SMTP + ONE + TEXT.format("").replace("C: .\n", ""),
+        "S: 554 no",
+        "refused message",
+    ),
+}
+"""What the first session says, to which no answer comes; the answer to the same in the second."""
+
+
+@pytest.mark.parametrize("name", AGAIN)
+def test_what_may_have_been_done_the_first_time_is_not_refused_by_the_second(name):
+    port, text, answer, expected = AGAIN[name]
+    assert became(port, said(text), said(text + answer)) == expected
 
 
 ALICE = {("user name", "alice"), ("password", "hunter2")}
@@ -491,6 +532,26 @@ STREAM = "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabbe
 IQ = "<iq type='{}' id='{}'/>"
 INSIDE = [(CLIENT, "<auth mechanism='PLAIN'>AGFsaWNlAGh1bnRlcjI=</auth>"), (SERVER, "<success/>")]
 STANZAS = {
+    "two logins at once, of which the first is wrong": (
+        [(CLIENT, INSIDE[0][1] * 2), (SERVER, "<failure/><success/>")],
+        "done",
+    ),
+    "two logins at once, of which the second is wrong": (
+        [(CLIENT, INSIDE[0][1] * 2), (SERVER, "<success/><failure/>")],
+        "refused login",
+    ),
+    "two logins at once, of which one is answered": ([(CLIENT, INSIDE[0][1] * 2), (SERVER, "<failure/>")], "open"),
+    "a login, and all that follows it at once": (
+        [
+            (CLIENT, INSIDE[0][1] + "<presence/>" + IQ.format("set", "a")),
+            (SERVER, f"<success/>{IQ.format('result', 'a')}"),
+        ],
+        "done",
+    ),
+    "a message that comes back": (
+        [(CLIENT, "<message id='m'><body>hi</body></message>"), (SERVER, "<message type='error' id='m'/>")],
+        "refused message",
+    ),
     "an iq": ([(CLIENT, IQ.format("set", "a")), (SERVER, IQ.format("result", "a"))], "done"),
     "an iq that is refused": ([(CLIENT, IQ.format("set", "a")), (SERVER, IQ.format("error", "a"))], "refused iq"),
     "an iq without an answer": ([(CLIENT, IQ.format("set", "a"))], "open"),

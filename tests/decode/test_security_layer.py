@@ -1,5 +1,7 @@
 """Behind a login with a SASL security layer nothing can be read, and that is said; elsewhere no layer is seen."""
 
+import base64
+
 import pytest
 from conversations import conversation
 
@@ -62,6 +64,31 @@ def test_what_is_protected_by_a_login_is_named_wherever_it_is_split(name, size):
     assert not any(event.title == "unfinished" for event in dialogue.events)
     assert "everything crossed" not in summary(dialogue)
     assert "text" not in {one.what for one in visible(dialogue)}
+
+
+CHALLENGES = {
+    "NTLM": base64.b64encode(b"NTLMSSP\0\2\0\0\0" + bytes(40)),
+    "NTLM by name": b"NTLM supported",
+    "DIGEST-MD5": base64.b64encode(b'nonce="abc",qop="auth-int",algorithm=md5-sess'),
+    "Kerberos": base64.b64encode(bytes.fromhex("600f06092a864886f71201020202006f00")),
+}
+
+
+HEARD = {
+    25: (b"220 x ESMTP", b"334 ", b"235 in"),
+    110: (b"+OK x", b"+ ", b"+OK in"),
+    143: (b"* OK IMAP", b"+ ", b"a OK in"),
+}
+
+
+@pytest.mark.parametrize("name", CHALLENGES)
+@pytest.mark.parametrize("port", HEARD)
+def test_the_servers_challenge_names_the_mechanism_where_the_client_was_not_captured(name, port):
+    greeting, ask, done = HEARD[port]
+    heard = [(SERVER, line + b"\r\n") for line in (greeting, ask + CHALLENGES[name], done)]
+    assert decoded(port, [*heard, BUFFERS[1]]).events[-1].title == INSIDE_LAYER
+    other = [(SERVER, line.replace(CHALLENGES[name], b"VXNlcm5hbWU6")) for _, line in heard]
+    assert decoded(port, [*other, BUFFERS[1]]).events[-1].title != INSIDE_LAYER
 
 
 @pytest.mark.parametrize("mechanism", (b"PLAIN", b"SCRAM-SHA-256", b"XOAUTH2"))

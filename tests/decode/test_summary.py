@@ -1,5 +1,7 @@
 """What the summary of a dialogue says of TLS was seen: no version, name, beginning or opening that was not."""
 
+import json
+
 import pytest
 from conversations import GAP, closed, conversation
 from tls_sessions import Chunks, in_memory
@@ -8,6 +10,7 @@ from labkit.capture.conversation import CLIENT, SERVER
 from labkit.decode.dialogue import read
 from labkit.decode.event import Dialogue
 from labkit.decode.privacy import visible
+from labkit.show.json_lines import json_line
 from labkit.show.readings import summary
 
 VERSIONS = "TLS 1.2", "TLS 1.3"
@@ -52,17 +55,29 @@ def test_as_long_as_the_answer_may_come_no_version_was_seen():
 OTHERS = {
     "IRC": [(CLIENT, b"NICK a\r\n"), (SERVER, b":x 001 a :Welcome\r\n"), (CLIENT, b"QUIT\r\n")],
     "SSH": [(SERVER, b"SSH-2.0-x\r\n"), (CLIENT, b"SSH-2.0-y\r\n"), (CLIENT, b"\0\0\5\xdc\n\x14" + bytes(99))],
+    "NATS": [(SERVER, b"INFO {}\r\n"), (CLIENT, b"CONNECT {}\r\nPING\r\n"), (SERVER, b"+OK\r\nPONG\r\n")],
+    "rsync": [(SERVER, b"@RSYNCD: 31.0\n"), (CLIENT, b"@RSYNCD: 31.0\nmod\n"), (SERVER, b"@RSYNCD: OK\n")],
+    "Subversion": [(SERVER, b"( success ( 2 2 ( ) ( ) ) ) "), (CLIENT, b"( 2 ( ) 5:svn:/ ( ) ) ")],
+    "tables of Postfix": [(CLIENT, b"get a@x\n"), (SERVER, b"400 later\n")],
     "SNMP": [(CLIENT, b"0&\2\1\1\4\6public"), (SERVER, b"0\3\2\1\1")],
 }
 
 
 @pytest.mark.parametrize("name", OTHERS)
-@pytest.mark.parametrize("port", (25, 143, 7000))
+@pytest.mark.parametrize("port", (25, 143, 5222, 7000))
 def test_of_a_protocol_that_only_the_port_tells_that_is_said(name, port):
-    usual = {25: "SMTP to judge by the port", 143: "IMAP to judge by the port"}
-    assert summary(decoded(OTHERS[name], port=port)).startswith(
-        usual.get(port, "A protocol that the lab does not know")
-    )
+    usual = {25: "SMTP to judge by the port", 143: "IMAP to judge by the port", 5222: "XMPP to judge by the port"}
+    dialogue = decoded(OTHERS[name], port=port)
+    assert summary(dialogue).startswith(usual.get(port, "A protocol that the lab does not know"))
+    assert json.loads(json_line(dialogue))["protocol_by"] == ("port" if port in usual else None)
+
+
+@pytest.mark.parametrize("port", (25, 5222, 7000))
+def test_a_protocol_that_the_client_alone_shows_is_not_told_by_another_port(port):
+    header = b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
+    dialogue = decoded([(CLIENT, header), (SERVER, b"\x80\x81\r\n\0\0")], port=port)
+    assert summary(dialogue).startswith("XMPP, ")
+    assert json.loads(json_line(dialogue))["protocol_by"] == "words"
 
 
 def test_the_ok_of_redis_is_not_that_of_pop3():

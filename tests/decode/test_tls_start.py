@@ -76,6 +76,24 @@ BEFORE = {
 }
 
 
+HELD = {
+    "half a command": [(CLIENT, b"STARTT"), (SERVER, b"220 go\r\n")],
+    "half a mail": [(CLIENT, b"DATA\r\n"), (SERVER, b"354 go\r\n"), (CLIENT, b"Subject: x\r\n\r\nhalf")],
+    "what a client of MySQL says": [(CLIENT, b"\x20\0\0\1\x85\xae\xff\1" + bytes(28))],
+    "what RDP says": [(CLIENT, b"\3\0\0\x13\x0e\xe0" + bytes(13)), (SERVER, b"\3\0\0\x13\x0e\xd0" + bytes(13))],
+}
+
+
+@pytest.mark.parametrize("port", (25, 143, 389, 5222, 5432, ODD))
+@pytest.mark.parametrize("what", HELD)
+def test_a_client_hello_starts_tls_in_the_place_of_the_rest_of_a_phrase(what, port):
+    dialogue = read(closed(conversation([*HELD[what], HELLO, *OTHERS], port)), SECRETS)
+    assert dialogue.session.opened
+    assert inside(dialogue, CLIENT) == COMMAND
+    quoted = read(closed(conversation([*HELD[what], HELLO, (SERVER, b"250 ok\r\n")], 25)))
+    assert "TLS 1" not in summary(quoted)
+
+
 @every_dialect
 @pytest.mark.parametrize("where", BEFORE)
 def test_a_client_hello_starts_tls_in_any_state(dialect, where):

@@ -1,5 +1,6 @@
 """The key log and the files that leave nothing behind."""
 
+import json
 import os
 import sys
 import tempfile
@@ -10,8 +11,9 @@ from hypothesis import strategies as st
 from thoroughly import examples
 
 from labkit import Lab, policies, scratch
+from labkit.errors import CaptureError
 from labkit.scratch import ScratchFile
-from labkit.trust.keylog import KeyLog, parse
+from labkit.trust.keylog import KeyLog, parse, plain, with_secrets
 
 LABELS = st.from_regex(r"[A-Z0-9_]{1,40}", fullmatch=True)
 RANDOMS = st.binary(min_size=32, max_size=32)
@@ -57,6 +59,36 @@ def test_comments_blank_lines_and_broken_lines_are_passed_over(secrets, noise, d
 @given(st.text())
 def test_no_text_is_too_strange_to_be_read(text):
     assert isinstance(parse(text), dict)
+
+
+FIRST, SECOND = (f"CLIENT_RANDOM {'a1' * 32} {'b2' * 48}", f"CLIENT_TRAFFIC_SECRET_0 {'c3' * 32} {'d4' * 32}")
+WRAPPED = {
+    "quoted": f"'{FIRST}'\n\"{SECOND}\"",
+    "behind what a program puts before": f"[app] {FIRST}\n[app] {SECOND}",
+    "as syslog has them": f"Nov 30 10:00:00 mail app[#1]: {FIRST}\nNov 30 10:00:00 mail app[#1]: {SECOND}",
+    "a JSON string": json.dumps(f"{FIRST}\n{SECOND}"),
+    "JSON with NUL": json.dumps({"log": [f"{FIRST}\0{SECOND}"]}),
+    "JSON fields": "\n".join(json.dumps(dict(zip("abc", line.split(), strict=True))) for line in (FIRST, SECOND)),
+    "joined by NUL": f"{FIRST}\0{SECOND}\0",
+    "joined by semicolons": f"{FIRST};{SECOND};",
+    "separated by commas": f"{FIRST}\n{SECOND}".replace(" ", ","),
+}
+
+
+@pytest.mark.parametrize("name", WRAPPED)
+def test_what_stands_around_a_line_does_not_hide_it(name):
+    assert parse(WRAPPED[name]) == parse(f"{FIRST}\n{SECOND}")
+    assert len(parse(WRAPPED[name])) == 2
+    assert plain(WRAPPED[name]) == f"{FIRST}\n{SECOND}\n"
+    assert parse(f"# {WRAPPED[name]}".replace("\n", "\n # ")) == {}
+
+
+@pytest.mark.parametrize(
+    "line", (FIRST[14:], FIRST.replace("a1", "", 1), FIRST.split()[0] + "=", FIRST.replace("b2", "x"))
+)
+def test_a_line_that_only_looks_like_a_secret_is_named(line):
+    with pytest.raises(CaptureError, match="line 2 has no label, client random of 64 digits and secret"):
+        with_secrets(f"# {FIRST}\n{line}\n", "This")
 
 
 def test_a_line_cut_in_the_middle_is_no_secret():

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable
 from math import inf
 
-Step = Callable[[], None]
+AgendaStep = Callable[[], None]
 
 
 class Agenda:
@@ -13,17 +13,17 @@ class Agenda:
     def __init__(self) -> None:
         self.now = 0.0
         """Seconds of `time.monotonic`."""
-        self.steps: deque[Step] = deque()
+        self.steps: deque[AgendaStep] = deque()
         """Steps of the last decision that are not done yet."""
-        self.waiting: deque[Step] = deque()
+        self.waiting: deque[AgendaStep] = deque()
         """What an end said and the vector has not seen yet."""
         self.received: deque[tuple[str, bytes]] = deque()
         """(end, bytes from the wire, empty for FIN) that arrived while other steps were pending."""
         self.wake_at = inf
         """The time of the alarm, in seconds of `time.monotonic`."""
-        self._woken: Step = self.clear
+        self._woken: AgendaStep = self.clear
 
-    def next_step(self) -> Step | None:
+    def next_step(self) -> AgendaStep | None:
         """The next step: first those of the last decision, then what the vector has not seen yet."""
         return (self.steps or self.waiting).popleft() if self.steps or self.waiting else None
 
@@ -47,11 +47,11 @@ class Agenda:
 
     # ---- the alarm
 
-    def wait(self, seconds: float, woken: Step) -> None:
+    def wait(self, seconds: float, woken: AgendaStep) -> None:
         """Set the alarm to run `woken` in `seconds`; it replaces the alarm before."""
         self.wake_at, self._woken = self.now + seconds, woken
 
-    def waits_for(self, woken: Step) -> bool:
+    def waits_for(self, woken: AgendaStep) -> bool:
         """Whether the alarm is set to run this step."""
         return self._woken == woken
 

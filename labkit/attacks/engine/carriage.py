@@ -12,7 +12,7 @@ from functools import partial
 from math import inf
 
 from labkit.attacks.actions import Inject
-from labkit.attacks.engine.session_commands import Await, Command, Connect, Finish, HangUp, Reset, Send
+from labkit.attacks.engine.session_commands import Await, Connect, Finish, HangUp, Reset, Send, SessionCommand
 from labkit.attacks.engine.victim_session import CONNECT_LIMIT, VictimSession
 from labkit.attacks.vector import Line
 from labkit.capture.conversation import Endpoint
@@ -111,7 +111,7 @@ class Carriage:
 
     # ---- what is to be done
 
-    def _do(self, commands: list[Command]) -> None:
+    def _do(self, commands: list[SessionCommand]) -> None:
         for command in commands:
             match command:
                 case Send(name, data):

@@ -7,13 +7,14 @@ from contextlib import contextmanager
 from functools import partial
 
 from labkit.attacks.actions import Decision, Later, decision
-from labkit.attacks.engine.agenda import Step
+from labkit.attacks.engine.agenda import AgendaStep
 from labkit.attacks.engine.edits import Edit, edit
 from labkit.attacks.vector import Line, Opening, Record, Vector
 from labkit.dialects.base import Phrase
 from labkit.errors import LabError, VectorFailed
 
-Event = Opening | Line | Record
+Observed = Opening | Line | Record
+"""What a vector decides on."""
 
 _REMEMBERED = 100
 """How many earlier lines or records a vector is shown."""
@@ -43,7 +44,7 @@ class Consultation:
         self._records: deque[Record] = deque(maxlen=_REMEMBERED)
         self._keep = keep
         self._clock = clock
-        self._event: Event
+        self._event: Observed
         self._then: Callable[[Decision], None]
 
     def line(self, phrase: Phrase, inside: bool) -> Line:
@@ -55,7 +56,7 @@ class Consultation:
         """A TLS record in the form that a vector gets."""
         return Record(sender, kind, data, self._opening.dialect, tuple(self._records))
 
-    def ask(self, event: Event, then: Callable[[Decision], None]) -> None:
+    def ask(self, event: Observed, then: Callable[[Decision], None]) -> None:
         """Call `then` with the vector's decision, now or in `settled`. Raises `VectorFailed`."""
         self._event, self._then = event, then
         ask = getattr(self._vector, _ASKED[type(event)])
@@ -67,7 +68,7 @@ class Consultation:
             chosen = decision(returned)
         self._decided(chosen)
 
-    def settled(self, now: float) -> Step | None:
+    def settled(self, now: float) -> AgendaStep | None:
         """The step that carries out the pending decision; None while it is pending. `now` is in seconds of
         `time.monotonic`. Raises `VectorFailed`."""
         with self._blamed():
@@ -84,7 +85,7 @@ class Consultation:
             self.pending.cancel()
             self.pending = None
 
-    def note(self, event: Event, chosen: Decision) -> None:
+    def note(self, event: Observed, chosen: Decision) -> None:
         """Report what a decision changes to `keep`."""
         if chosen.edits:
             self._keep(edit(self._number, self._clock(), event, chosen))
@@ -94,7 +95,7 @@ class Consultation:
         self._remember(self._event)
         self._then(chosen)
 
-    def _remember(self, event: Event) -> None:
+    def _remember(self, event: Observed) -> None:
         past = {Line: self._lines, Record: self._records}.get(type(event))
         if past is not None:
             past.append(event._replace(data=event.data[:_SHOWN], earlier=()))

@@ -63,7 +63,7 @@ class Doorway(NamedTuple):
     address: Address
     """Where a tool connects: (IP address, real port)."""
     socket: socket.socket
-    met: Callable[[tuple[Any, ...]], object]
+    note_victim: Callable[[tuple[Any, ...]], object]
     """Called with the address of each victim that was accepted."""
     dial: Callable[[], Dialling]
     """Begins a connection to the real server."""
@@ -187,7 +187,7 @@ class Interceptor:
         if len(self._carriages) >= _AT_ONCE:
             victim.close()
             return
-        door.met(address)
+        door.note_victim(address)
         self._count += 1
         session = VictimSession(self._count, door.opening, self.vector, self._disguises, self._keep)
         try:
@@ -243,7 +243,7 @@ def _open(stack: ExitStack, network: Network, vector: Vector, targets: list[Targ
 def _door(stack: ExitStack, network: Network, target: Target, attacker: str) -> Doorway:
     path = stack.enter_context(network.intercept(attacker, target.host, target.port))
     dial = _dialler(network, attacker, target.host, target.port)
-    return Doorway(Opening(*target[1:4]), path.pose, path.address, path.listener.socket, path.met, dial)
+    return Doorway(Opening(*target[1:4]), path.pose, path.address, path.listener.socket, path.note_victim, dial)
 
 
 def _dialler(network: Network, attacker: str, host: str, port: int) -> Callable[[], Dialling]:

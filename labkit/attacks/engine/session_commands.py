@@ -37,4 +37,4 @@ class Reset(NamedTuple):
     """Reset both connections (RST), after writing what they accept without waiting; the session is over."""
 
 
-Command = Connect | Send | Finish | Await | HangUp | Reset
+SessionCommand = Connect | Send | Finish | Await | HangUp | Reset

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from labkit.attacks.engine.agenda import Agenda
-from labkit.attacks.engine.session_commands import Command, HangUp, Reset
+from labkit.attacks.engine.session_commands import HangUp, Reset, SessionCommand
 
 IDLE_LIMIT = 300.0
 """Seconds without a byte from either end, after which the connections end; servers of mail wait as long."""
@@ -25,7 +25,7 @@ class SessionState:
         """FIN was sent to both ends."""
         self.problem = ""
         """What ended the session early, in a sentence; empty otherwise."""
-        self.commands: list[Command] = []
+        self.commands: list[SessionCommand] = []
         """Commands that were not returned yet."""
         self._over = False
         self._agenda = agenda
@@ -61,7 +61,7 @@ class SessionState:
         """Close both connections."""
         self._finish(HangUp())
 
-    def _finish(self, command: Command) -> None:
+    def _finish(self, command: SessionCommand) -> None:
         if not self._over:
             self.commands.append(command)
         self._cancel()

@@ -30,12 +30,12 @@ from labkit.attacks.actions import (
     Replace,
     TakeOverTLS,
 )
-from labkit.attacks.engine.agenda import Agenda, Step
-from labkit.attacks.engine.consultation import Consultation, Event
+from labkit.attacks.engine.agenda import Agenda, AgendaStep
+from labkit.attacks.engine.consultation import Consultation, Observed
 from labkit.attacks.engine.disguise import Disguises
 from labkit.attacks.engine.edits import Edit
 from labkit.attacks.engine.first_words import FirstWords
-from labkit.attacks.engine.session_commands import Await, Command, Connect, Finish, Send
+from labkit.attacks.engine.session_commands import Await, Connect, Finish, Send, SessionCommand
 from labkit.attacks.engine.session_state import SessionState
 from labkit.attacks.engine.side import Leg, Side, Sides, facing
 from labkit.attacks.vector import Line, Opening, Vector
@@ -108,7 +108,7 @@ class VictimSession:
 
     # ---- what happens
 
-    def opened(self, client: Endpoint, server: Endpoint, now: float) -> list[Command]:
+    def opened(self, client: Endpoint, server: Endpoint, now: float) -> list[SessionCommand]:
         """A victim at `client` has connected to the attacker at `server`."""
         self._sides.append(facing(CLIENT, client, server, self.opening, self._events))
         self._agenda.steps.append(partial(self._ask, self.opening, self._connect))
@@ -116,27 +116,27 @@ class VictimSession:
         self._state.resume()
         return self._go(now)
 
-    def connected(self, client: Endpoint, server: Endpoint, now: float) -> list[Command]:
+    def connected(self, client: Endpoint, server: Endpoint, now: float) -> list[SessionCommand]:
         """The attacker at `client` has connected to the server."""
         self._sides.append(facing(SERVER, client, server, self.opening, self._events))
         self._agenda.now = now
         self._state.resume()
         return self._go(now)
 
-    def unreachable(self, problem: str, now: float) -> list[Command]:
+    def unreachable(self, problem: str, now: float) -> list[SessionCommand]:
         """The server cannot be reached: why, in a sentence."""
         self._state.problem = problem
         self._state.hang_up()
         return self._go(now)
 
-    def received(self, end: str, data: bytes, now: float) -> list[Command]:
+    def received(self, end: str, data: bytes, now: float) -> list[SessionCommand]:
         """An end has sent bytes; none when it sends no more (FIN)."""
         self._agenda.received.append((end, data))
         self._agenda.now = now
         self._state.restart_idle_limit()
         return self._go(now)
 
-    def lost(self, end: str, problem: str, now: float) -> list[Command]:
+    def lost(self, end: str, problem: str, now: float) -> list[SessionCommand]:
         """An end has reset the connection. What a victim sent before still reaches the server."""
         if end == SERVER or len(self._sides) == 1:
             self._state.break_off(problem)
@@ -145,14 +145,14 @@ class VictimSession:
             self._close()
         return self._go(now)
 
-    def tick(self, now: float) -> list[Command]:
+    def tick(self, now: float) -> list[SessionCommand]:
         """Time has passed, or a pending decision has changed."""
         self._agenda.now = now
         if not self._vector.pending:
             self._agenda.wake()
         return self._go(now)
 
-    def interject(self, line: Line, said: Inject, now: float) -> list[Command]:
+    def interject(self, line: Line, said: Inject, now: float) -> list[SessionCommand]:
         """Send bytes in addition to the decision about a line; without effect once the session is over."""
         if self._state.ending or len(self._sides) < 2:
             return []
@@ -162,14 +162,14 @@ class VictimSession:
         self._state.restart_idle_limit()
         return self._go(now)
 
-    def stop(self) -> list[Command]:
+    def stop(self) -> list[SessionCommand]:
         """The attack is over: end at once."""
         self._state.hang_up()
         return self._go(self._agenda.now)
 
     # ---- one thing at a time
 
-    def _go(self, now: float) -> list[Command]:
+    def _go(self, now: float) -> list[SessionCommand]:
         self._agenda.now = now
         try:
             while step := self._next():
@@ -185,7 +185,7 @@ class VictimSession:
         commands, self._state.commands = self._state.commands, []
         return [*sent, *commands]
 
-    def _next(self) -> Step | None:
+    def _next(self) -> AgendaStep | None:
         if self._vector.pending:
             return self._settled()
         if self._state.paused:
@@ -199,7 +199,7 @@ class VictimSession:
                 return partial(self._seal, side)
         return self._next_received(CLIENT, SERVER)
 
-    def _next_received(self, *ends: str) -> Step | None:
+    def _next_received(self, *ends: str) -> AgendaStep | None:
         received = self._agenda.next_received(*ends)
         return partial(self._read, self._sides.facing(received[0]), received[1]) if received else None
 
@@ -340,12 +340,12 @@ class VictimSession:
         record = self._vector.record(side.end, kind, head + body)
         self._ask(record, lambda chosen: self._will_do(side, chosen.actions, record.data))
 
-    def _ask(self, event: Event, then: Callable[[Decision], None]) -> None:
+    def _ask(self, event: Observed, then: Callable[[Decision], None]) -> None:
         self._vector.ask(event, then)
         if self._vector.pending:
             self._state.commands.append(Await(self._vector.pending))
 
-    def _settled(self) -> Step | None:
+    def _settled(self) -> AgendaStep | None:
         step = self._vector.settled(self._agenda.now)
         if step:
             self._state.restart_idle_limit()

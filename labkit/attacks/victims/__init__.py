@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from labkit import dialects
 from labkit.attacks.victims import habits
 from labkit.attacks.victims.programs import LOGIN, TEXT, Program, Scene
-from labkit.attacks.victims.report import Report
+from labkit.attacks.victims.report import DONE, Report
 from labkit.dialects import Dialect
 from labkit.errors import LabError
 
@@ -57,7 +57,7 @@ class Victim:
             return Report(False, _shown(error), tuple(program.believed))
         except LabError as error:
             return Report(False, str(error), tuple(program.believed))
-        return Report(True, "done", tuple(program.believed))
+        return Report(True, DONE, tuple(program.believed))
 
 
 def _shown(error: Exception) -> str:

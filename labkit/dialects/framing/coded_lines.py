@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from labkit.dialects.base import CLIENT, SERVER, Phrase, phrase
 from labkit.dialects.framing.line_reader import LineReader
-from labkit.dialects.reader import COMMAND, LARGEST, MOST_UNANSWERED, WAIT, Buffer
+from labkit.dialects.reader import COMMAND, HANDSHAKE, LARGEST, MOST_UNANSWERED, WAIT, Buffer
 
 CREDENTIAL, TEXT, CHUNK = "credential", "text", "chunk"
 """States of the client: a line of a login, lines up to a single dot, and as many bytes as its command has announced."""
@@ -155,6 +155,17 @@ class CodedLineReader(LineReader):
             self._unanswered.clear()
             self._next, self._replied = COMMAND, False
 
+    def _at_once(self, sender: str, data: bytes) -> Phrase | None:
+        """A command of one line, or a reply of one line."""
+        end = len(data)
+        if data.find(b"\n") + 1 != end or not 0 < end < self._longest or data[0] == HANDSHAKE:
+            return None
+        if sender == CLIENT:
+            return self._command_in(data) if self._next == COMMAND and not self._guessed else None
+        if self._begun or self._lines.texts or self._next_line(data, 0, end):
+            return None
+        return self._answer(data)
+
     # ---- what the client says next
 
     def _settle(self, line: bytes) -> None:
@@ -164,8 +175,9 @@ class CodedLineReader(LineReader):
     def _command(self) -> Phrase | None:
         buffer = self._buffers[CLIENT]
         line = buffer.take(self._command_end(buffer))
-        if not line:
-            return None
+        return self._command_in(line) if line else None
+
+    def _command_in(self, line: bytes) -> Phrase:
         lines, words = self._lines, line.split(None, 1)
         title = lines.verbs.get(words[0].upper()) if words else None
         if title is None:

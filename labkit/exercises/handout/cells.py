@@ -21,7 +21,7 @@ def code(source: str, name: str, **metadata: Any) -> "NotebookNode":
 
 
 def locked(cell: "NotebookNode") -> "NotebookNode":
-    """Lock a cell, so that JupyterLab neither edits nor deletes it; gives the cell."""
+    """Lock a cell, so that JupyterLab neither edits nor deletes it; returns the cell."""
     cell.metadata.update(editable=False, deletable=False)
     return cell
 

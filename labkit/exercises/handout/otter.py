@@ -19,7 +19,7 @@ from labkit.exercises.handout.cells import code, locked, notebook, write
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-Case = dict[str, Any]
+Doctest = dict[str, Any]
 
 _SETUP = 'import otter\n\ngrader = otter.Notebook("{name}.ipynb")'
 _SETTINGS = {"plugins": [{"labkit.exercises.handout.rehearsal.Rehearsal": {"seconds": 120}}]}
@@ -44,7 +44,7 @@ def _this_version() -> str:
 
 
 def _written(
-    assignment: Assignment, folder: Path, answer: Callable[[Asked], str], cases: Callable[[Asked], Sequence[Case]]
+    assignment: Assignment, folder: Path, answer: Callable[[Asked], str], cases: Callable[[Asked], Sequence[Doctest]]
 ) -> Iterator[Path]:
     """Write one of the folders; `answer` and `cases` are what stands in its notebook and in its tests."""
     setup = code(_SETUP.format(name=assignment.name), "otter")
@@ -80,12 +80,12 @@ def _solved(asked: Asked) -> str:
     return f"{asked.start}\n{asked.solution}"
 
 
-def _said(asked: Asked) -> list[Case]:
+def _said(asked: Asked) -> list[Doctest]:
     """The case that students have: whether there is an answer."""
     return [_case(asked, [f"attempted({asked.answer})"], points=asked.points, hidden=False)]
 
 
-def _graded(asked: Asked) -> list[Case]:
+def _graded(asked: Asked) -> list[Doctest]:
     """The same case, worth nothing, and one for each point."""
     answered = _case(asked, [f"attempted({asked.answer})"], points=0, hidden=False)
     earned = f"_earned_{asked.key} = grade({asked.arguments}).points"
@@ -94,7 +94,7 @@ def _graded(asked: Asked) -> list[Case]:
     return [answered, *(_case(asked, lines, points=1, hidden=True) for lines in cases)]
 
 
-def _case(asked: Asked, lines: Sequence[str], points: int, hidden: bool) -> Case:
+def _case(asked: Asked, lines: Sequence[str], points: int, hidden: bool) -> Doctest:
     """A doctest whose last line is true; where it is not, a student reads the sentence and not the lines."""
     told = ["from labkit.exercises import attempted, grade", *lines]
     return {

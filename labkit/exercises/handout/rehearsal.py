@@ -45,7 +45,7 @@ class Rehearsal(AbstractOtterPlugin):
     _told: tuple[str, ...] = ()
 
     def before_execution(self, submission: "NotebookNode") -> "NotebookNode":
-        """Gives the notebook without the cells that stop a kernel, and changes the tests that do."""
+        """Return the notebook without the cells that stop a kernel, and change the tests that do."""
         folder = Path(self.submission_path).parent
         parts = _parts(submission, folder)
         outcomes = _rehearsed([part.tried for part in parts], folder, int(self.plugin_config["seconds"]))

@@ -52,7 +52,7 @@ class Restarting(ExecutePreprocessor):
     ).tag(config=True)
 
     def preprocess(self, nb: "NotebookNode", *others: Any, **named: Any) -> "tuple[NotebookNode, dict[str, Any]]":
-        """Run the notebook; gives it with its outputs."""
+        """Run the notebook, and return it with its outputs."""
         self._stopped: set[int] = set()
         with TemporaryDirectory(prefix="kernels-") as self._sockets:
             return super().preprocess(nb, *others, **named)
@@ -72,7 +72,7 @@ class Restarting(ExecutePreprocessor):
         return self.nb.cells[index], self.resources
 
     def create_kernel_manager(self) -> "KernelManager":
-        """A kernel that is spoken to over Unix sockets, where there are some.
+        """A kernel whose connections are Unix sockets, where the system has them.
 
         Jupyter looks for free TCP ports before a kernel starts, and a lab of another kernel may take one meanwhile.
         """

@@ -80,7 +80,7 @@ class OneOfEach(Preprocessor):
         self.log.warning("The settings of the cell %s were changed: those of the assignment count.", right["grade_id"])
         return dict(right)
 
-    def _put_in(self, nb: "NotebookNode", last: dict[str, int], handed_out: "Settings") -> None:
+    def _put_in(self, nb: "NotebookNode", last: dict[str, int], handed_out: "CellSettings") -> None:
         """Insert an empty cell for each missing answer, after the cell that preceded it; `last` is where cells are."""
         place = added = 0
         for name, settings in handed_out.items():
@@ -92,11 +92,11 @@ class OneOfEach(Preprocessor):
                 place, added = place + 1, added + 1
 
 
-Settings = dict[str, dict[str, Any]]
+CellSettings = dict[str, dict[str, Any]]
 """Identifier of a cell -> its settings, which nbgrader keeps in its metadata."""
 
 
-def _handed_out(about: dict[str, Any]) -> Settings:
+def _handed_out(about: dict[str, Any]) -> CellSettings:
     """The settings of the cells of the assignment, in the order of the notebook."""
     with Gradebook(about["db_url"]) as book:
         source = book.find_notebook(about["notebook"], about["assignment"])
@@ -118,7 +118,7 @@ def _handed_out(about: dict[str, Any]) -> Settings:
         }
 
 
-def _name(cell: "NotebookNode", handed_out: Settings) -> str:
+def _name(cell: "NotebookNode", handed_out: CellSettings) -> str:
     """The identifier of a cell of the assignment, from its settings, or from its own where they are lost; or empty."""
     settings = cell.metadata.get("nbgrader")
     name = settings.get("grade_id") if isinstance(settings, dict) else None

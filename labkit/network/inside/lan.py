@@ -1,7 +1,7 @@
 """The private LAN: one network namespace for each host, and a switch that joins them (bridge, and cables of veth(4)).
 
-Made over rtnetlink, by a process that is root of a user namespace and has one thread. What is asked of the LAN later, a
-socket, a detour, a slow link, is here too; requests come through `main`.
+Made over rtnetlink, by a process that is root of a user namespace and has one thread. Later requests, for a socket, a
+detour or a slow link, are carried out here too; they come through `main`.
 """
 
 import contextlib
@@ -70,7 +70,7 @@ class Lan:
         ip.add(_rule(server, port, transport))
 
     def straight(self, host: str, server: str, port: int, transport: str) -> None:
-        """Take a detour back."""
+        """Undo a detour."""
         self._routing(host).remove(_rule(server, port, transport))
 
     def neighbour(self, host: str, address: str, mac: str) -> None:
@@ -162,7 +162,7 @@ def _bring_up(ip: Rtnetlink, ip_address: str, prefix: int) -> None:
     ip.add(address(ip.index(INTERFACE), ip_address, prefix))
     for name in (_LOOPBACK, INTERFACE):
         ip.change(link(name))
-    # A real card would fill in the checksums; a virtual one does not, and a capture would show them half done.
+    # A real card would fill in the checksums; a virtual one does not, and a capture would show incomplete ones.
     fill_in_checksums(INTERFACE)
 
 

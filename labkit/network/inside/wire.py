@@ -52,7 +52,7 @@ class Wire:
                 end.send(frame)
 
     def close(self) -> None:
-        """Cut the wire; what is under way arrives at once."""
+        """Close the sockets; frames under way are sent at once."""
         self._send_due(math.inf)
         for end in self.ends:
             end.close()

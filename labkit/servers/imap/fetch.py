@@ -1,4 +1,4 @@
-"""What FETCH can be asked for (RFC 3501 §6.4.5), read from the command and written for one message.
+"""The items of FETCH (RFC 3501 §6.4.5): read from the command, and written for one message.
 
 A `FetchItem` is made once for a command; it writes its answer for as many messages as the command names.
 """
@@ -16,7 +16,7 @@ from labkit.servers.imap.syntax import Malformed, Scanner
 
 @dataclass(frozen=True)
 class FetchItem:
-    """One thing that is asked for."""
+    """One item of a FETCH command."""
 
     name: str
     """As it stands in the answer: ``BODY[HEADER]<0>``."""
@@ -61,7 +61,7 @@ _PARTIAL = re.compile(rb"<(\d{1,10})\.(\d{1,10})>")
 
 
 def read_items(arguments: Scanner) -> list[FetchItem]:
-    """What a FETCH command asks for. Raises `Malformed`."""
+    """The items of a FETCH command. Raises `Malformed`."""
     if arguments.sees(b"("):
         return arguments.listed(_item)
     name = _name(arguments)

@@ -131,9 +131,10 @@ def find(session: IMAPSession, name: str, hint: str = "[NONEXISTENT] ") -> Mailb
 
 
 def fits(pattern: str, name: str) -> bool:
-    """Whether a name fits a pattern: ``*`` stands for anything, ``%`` for anything without a separator.
+    """Whether a name matches a pattern of LIST (RFC 3501 §6.3.8): ``*`` is any text, ``%`` any text without a
+    separator.
 
-    All places of the pattern that the name can have led to so far are kept, so no pattern takes long.
+    All positions in the pattern that the name can have reached are kept, so no pattern takes exponential time.
     """
     places = _behind_wildcards(pattern, {0})
     for letter in name:
@@ -149,7 +150,7 @@ def _is(pattern: str, place: int, letter: str) -> bool:
 
 
 def _behind_wildcards(pattern: str, places: set[int]) -> set[int]:
-    """These places, and those that are reached when a wildcard stands for nothing."""
+    """These positions, and those after a wildcard that stands for nothing."""
     reached = set(places)
     for place in places:
         while pattern[place : place + 1] in _WILDCARDS:
@@ -171,4 +172,4 @@ _STATUS: dict[str, Callable[[Mailbox], int]] = {
     "UIDVALIDITY": lambda mailbox: mailbox.validity,
     "UNSEEN": lambda mailbox: sum(SEEN not in entry.flags for entry in mailbox.entries),
 }
-"""What STATUS can be asked for."""
+"""The items of STATUS (RFC 3501 §6.3.10)."""

@@ -1,4 +1,4 @@
-"""The selected mailbox as one IMAP session knows it: its messages by number, and the updates to send.
+"""The selected mailbox as one IMAP session sees it: its messages by number, and the updates to send.
 
 Numbers change only with a response that says so (RFC 3501 §7.4.1), whatever other sessions do to the mailbox meanwhile.
 """
@@ -25,7 +25,7 @@ class Listed(NamedTuple):
 
     @property
     def flags(self) -> bytes:
-        """The flags as they are shown."""
+        """The flags as a FETCH response has them."""
         return listed([*sorted(self.entry.flags), *[RECENT] * self.recent])
 
 
@@ -38,12 +38,12 @@ class Selection:
         self._entries: list[Entry] = []
         self._recent: set[int] = set()
         self._known: dict[int, frozenset[str]] = {}
-        """UID -> the flags that the client knows."""
+        """UID -> the flags that the client was last told of."""
         self._admit(mailbox.entries)
 
     @property
     def count(self) -> int:
-        """How many messages the client knows, so the largest number."""
+        """How many messages the client was told of; also the largest message number."""
         return len(self._entries)
 
     def all(self) -> list[Listed]:
@@ -52,7 +52,7 @@ class Selection:
         return [Listed(n, entry, entry.uid in self._recent, n == last) for n, entry in enumerate(self._entries, 1)]
 
     def chosen(self, numbers: Numbers, by_uid: bool) -> list[Listed]:
-        """The messages with these numbers; one without a message is passed over."""
+        """The messages with these numbers; a number without a message is ignored."""
         return [one for one in self.all() if numbers.has(one.entry.uid if by_uid else one.number, one.last)]
 
     def deleted(self) -> list[Entry]:
@@ -64,11 +64,11 @@ class Selection:
         return [b"%d EXISTS" % len(self._entries), b"%d RECENT" % len(self._recent)]
 
     def note_flags(self, one: Listed) -> None:
-        """The client knows the flags that this message has now."""
+        """Record that the client has the present flags of this message."""
         self._known[one.entry.uid] = frozenset(one.entry.flags)
 
     def news(self, expunges: bool) -> list[bytes]:
-        """What has happened to the mailbox, as untagged responses; expunged messages only if `expunges`."""
+        """Changes to the mailbox since the last call, as untagged responses; EXPUNGE only if `expunges`."""
         there = self.mailbox.entries
         responses = self._forget({entry.uid for entry in there}) if expunges else []
         for one in self.all():

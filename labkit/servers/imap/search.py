@@ -1,4 +1,4 @@
-"""What SEARCH can look for (RFC 3501 §6.4.4): read from the command, and tried on one message at a time.
+"""The keys of SEARCH (RFC 3501 §6.4.4): read from the command, and tested on one message at a time.
 
 Keywords, sizes and the dates in messages are refused; programs that read mail search for flags, text and arrival.
 """
@@ -23,7 +23,7 @@ Test = Callable[[Listed], bool]
 
 
 def read_search(arguments: Scanner) -> Test:
-    """What a SEARCH command looks for. Raises `Malformed`, and `Refused` for a character set that is unknown."""
+    """The key of a SEARCH command. Raises `Malformed`, and `Refused` for an unknown character set."""
     if arguments.skips(b"CHARSET "):
         if arguments.text().upper() not in CHARSETS:
             raise Refused(f"[BADCHARSET ({' '.join(CHARSETS)})] This server searches in those alone")

@@ -41,7 +41,7 @@ async def expunge(session: IMAPSession, arguments: Scanner) -> str:
 
 
 async def uid_expunge(session: IMAPSession, arguments: Scanner) -> str:
-    r"""Take out those of the named messages that are \Deleted (RFC 4315 §2.1)."""
+    r"""Remove those of the named messages that are \Deleted (RFC 4315 §2.1)."""
     arguments.space()
     named = session.selection.chosen(arguments.numbers(), by_uid=True)
     arguments.end()

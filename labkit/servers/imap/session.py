@@ -1,6 +1,6 @@
 """One client's conversation in IMAP: commands are read with their literals, carried out, and answered.
 
-What a command does is not known here: `commands` and `selected` list that.
+What each command does is in `commands`, `mailboxes` and `selected`.
 """
 
 import re
@@ -27,13 +27,13 @@ _PIECE = 64 << 10
 _LITERALS_LIMIT = 64 << 10
 """Bytes of all literals in any other command."""
 _MISTAKES = 20
-"""Answers with BAD after which a client is sent away."""
+"""After this many BAD responses a client is disconnected."""
 _BEFORE_TLS = ("CAPABILITY", "NOOP", "LOGOUT", "STARTTLS")
-"""What is answered where TLS is required."""
+"""The commands that are carried out before TLS where TLS is required."""
 _SECRET = {"LOGIN": 0, "AUTHENTICATE": 1}
 """Commands with a password -> how many words of their arguments come before it."""
 _PREAUTHENTICATED = "bob"
-"""Who is logged in by a greeting with PREAUTH."""
+"""The user that a greeting with PREAUTH logs in."""
 
 _CRLF = b"\r\n"
 _COMMAND = re.compile(rb'([^\x00-\x20(){%*"\\+\x7f-\xff]+) ((?:UID )?[A-Za-z]+)', re.IGNORECASE)
@@ -45,27 +45,27 @@ async def _nothing(_: "IMAPSession") -> None:
 
 
 class Command(NamedTuple):
-    """What the server does on a command."""
+    """How the server carries out one command, and when."""
 
     act: "Callable[[IMAPSession, Scanner], Awaitable[str]]"
     """Carries it out and returns the text after OK. Raises `Refused` for NO and `Malformed` for BAD."""
     states: tuple[str, ...]
-    """When it is possible."""
+    """The states in which it is allowed."""
     numbers_stay: bool = False
     """Whether the numbers of messages must not change while it is answered (RFC 3501 §7.4.1)."""
     afterwards: "Callable[[IMAPSession], Awaitable[None]]" = _nothing
-    """What is done once it is answered."""
+    """Called after the response was sent."""
 
 
 class IMAPSession(Session):
-    """The server's side of one connection, and what commands need to know and change of it."""
+    """The server's side of one connection, and the state of it that commands read and change."""
 
     idle_limit = 1800.0  # RFC 3501 §5.4 asks for thirty minutes at least
 
     def __init__(self, server: Server, note: Note, commands: Mapping[str, Command]) -> None:
         super().__init__(server, note)
         self.user = ""
-        """Who is logged in."""
+        """The user who is logged in."""
         self.selection: Selection | None = None
         self.open = True
         self._unsent = bytearray()
@@ -138,7 +138,7 @@ class IMAPSession(Session):
 
     def log_in(self, user: str, password: str) -> str:
         """Check the password and go to the next state. Raises `Refused`."""
-        if not self.server.post.knows(user, password):
+        if not self.server.post.authenticate(user, password):
             raise Refused("[AUTHENTICATIONFAILED] The user or the password is wrong")
         self.user = user
         self.note(f"logged in as {user}")

@@ -1,6 +1,6 @@
 """How the arguments of an IMAP command are read (RFC 3501 §9): atoms, strings, literals, lists, sets of numbers.
 
-A command is held as it came, with its literals in place. Nothing is known here of what the arguments mean.
+A command is held as it came, with its literals in place. The meaning of the arguments does not belong here.
 """
 
 import re

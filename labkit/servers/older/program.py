@@ -1,4 +1,4 @@
-"""The program of the other process: whatever aiosmtpd its path leads to, on a socket that it inherits.
+"""The program of the other process: the aiosmtpd that its path leads to, on a socket that it inherits.
 
 Its settings are a line of JSON on its standard input. It writes a line of JSON for each message, and ends when its
 input does. It runs without labkit, because labkit's own aiosmtpd is another one.
