@@ -68,7 +68,7 @@ def _shakes_hands(_: Dialect, event: Event) -> bool:
 
 
 def _asks_again(dialect: Dialect, event: Event) -> bool:
-    return event.encrypted and event.layer == TEXT and event.title == (dialect.again or dialect.ask)
+    return event.encrypted and event.layer == TEXT and event.title in (dialect.again, dialect.ask)
 
 
 _STEPS: tuple[tuple[str, str, Callable[[Dialect, Event], bool]], ...] = (
