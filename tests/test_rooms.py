@@ -188,3 +188,22 @@ def test_no_two_public_types_bear_one_name():
         for name in _named_types(tree):
             places.setdefault(name, set()).add(module)
     assert not {name: found for name, found in places.items() if len(found) > 1}
+
+
+def _tables(tree: ast.AST) -> Iterator[ast.Dict]:
+    """The tables of a module and its classes: dictionaries that stand in no function."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Dict):
+            yield node
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from _tables(node)
+
+
+def test_tables_of_what_a_protocol_says_stand_with_the_dialects_alone():
+    keyed = {
+        module
+        for module, tree in trees().items()
+        for table in _tables(tree)
+        if sum(isinstance(key, ast.Constant) and str(key.value).lower() in PROTOCOLS for key in table.keys) > 1
+    }
+    assert {module for module in keyed if "lessons" not in module} == {"labkit.clients.fetching"}
