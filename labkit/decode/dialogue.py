@@ -140,7 +140,8 @@ class _Walk:
         for side, data in self._before_data.items():
             if data:
                 self._outside(side, data)
-        self._unfinished(*_BOTH)
+        if any(layer.reader.holds(side) for layer in (self._text, self._inside) if layer for side in _BOTH):
+            self._unfinished(*_BOTH)
         for side in _BOTH if self._streams else ():
             self._add_tls(side, self._stream.finish(self._role(side)))
 

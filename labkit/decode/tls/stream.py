@@ -190,7 +190,7 @@ class Stream(ConnectionState):
         kind, title, encrypted = self._ssl2.read(side.sender, content)
         messages.append((side.sender, kind, title, content, encrypted, False, side.wire))
         side.wire = 0
-        self._client_hello = self._ssl2.hello
+        self._begin(self._ssl2.hello)
         if self._ssl2.version:
             self.version, self.cipher = self._ssl2.version, self._ssl2.cipher
             self._say(problems.cannot_open(self.version, 0))
