@@ -168,13 +168,13 @@ def _start(started: str, dialogue: Dialogue) -> str:
 
 def shown(reading: Reading) -> list[tuple[Event, list[Exposure]]]:
     """The events of a transcript with what each discloses; binary phrases as their line of text."""
-    by_event: dict[int, list[Exposure]] = {}
-    for exposure in reading.exposures:
-        by_event.setdefault(exposure.event_index, []).append(exposure)
     dialogue = reading.dialogue
-    events = ((event, by_event.get(index, [])) for index, event in enumerate(dialogue.events[:EVENTS_SHOWN]))
+    by_event: list[list[Exposure]] = [[] for _ in dialogue.events]
+    for exposure in reading.exposures:
+        by_event[exposure.event_index].append(exposure)
+    events = list(zip(dialogue.events[:EVENTS_SHOWN], by_event, strict=False))
     if dialogue.dialect is None or dialogue.dialect.tell is None:
-        return list(events)
+        return events
     readable = ((event, as_text(dialogue.dialect, event), exposures) for event, exposures in events)
     return [(line, exposures if line is event else moved(exposures, line.data)) for event, line, exposures in readable]
 
