@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import dropwhile, takewhile
+from operator import attrgetter
 from typing import NamedTuple
 
 from labkit.decode.event import CLIENT, SERVER, TEXT, TLS, Dialogue, Event, TLSSession
@@ -12,6 +13,7 @@ from labkit.show.printed import printable
 from labkit.show.readable import as_text, moved
 
 EVENTS_SHOWN = 400
+_kind = attrgetter("kind")
 
 
 class Reading(NamedTuple):
@@ -83,7 +85,7 @@ def _tls(dialogue: Dialogue) -> str:
 
 def _nothing(events: Sequence[Event]) -> str:
     """A sentence for a dialogue in which nothing was said, or nothing of it was captured."""
-    if any(event.kind == "gap" for event in events):
+    if "gap" in map(_kind, events):
         return "What was said is missing from the capture."
     return "Nothing was said." if _is_whole(events) and _ended(events) else "Nothing was said in what was captured."
 
@@ -103,13 +105,12 @@ def _is_all_read(dialogue: Dialogue, said: Sequence[Event]) -> bool:
 
 def _is_whole(events: Sequence[Event]) -> bool:
     """Whether the events begin with the connection and no bytes are missing between them."""
-    return bool(events) and events[0].kind in ("syn", "syn-ack") and all(event.kind != "gap" for event in events)
+    return bool(events) and events[0].kind in ("syn", "syn-ack") and "gap" not in map(_kind, events)
 
 
 def _ended(events: Sequence[Event]) -> bool:
     """Whether a side has closed the connection, or broken it off and sent nothing more."""
-    last = {event.sender: event.kind for event in events}
-    return "rst" in last.values() or any(event.kind == "fin" for event in events)
+    return "fin" in map(_kind, events) or "rst" in {event.sender: event.kind for event in events}.values()
 
 
 def _version(session: TLSSession, dialogue: Dialogue) -> str:
