@@ -97,7 +97,8 @@ class Attacker:
     def note_outcome(self, outcome: "Outcome", timeout: float) -> None:
         """Give the running attack a client's outcome; `timeout` are the seconds that it had."""
         if self.attack is not None and self.attack.under_way:
-            from labkit.attacks.victims.report import Report
+            with within_limits("Observing an attack"):
+                from labkit.attacks.victims.report import Report
 
             begun, watch = getattr(self._begun, "sessions", 0), getattr(self._begun, "watch", None)
             hurried = watch is not None and not outcome.done and not self.attack.was_silent(watch, begun, timeout)
@@ -222,7 +223,8 @@ class Attack:
 
     def watch(self) -> "Watch":
         """Observe whether the lab is at work while this thread runs a client."""
-        from labkit.attacks.silence import Watch
+        with within_limits("Observing an attack"):
+            from labkit.attacks.silence import Watch
 
         watch = Watch(self._site.network.loop)
         self._stage.callback(watch.stop)

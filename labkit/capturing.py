@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from labkit.errors import LabError
+from labkit.limits import within_limits
 
 if TYPE_CHECKING:
     from labkit.network import Network
@@ -43,8 +44,9 @@ _WITH = "A capture begins and ends with a block: with lab.capture() as capture: 
 def captured(network: "Network", method: str, keylog: "KeyLog", host: str | None = None) -> Iterator["Capture"]:
     """Record what crosses this network while the block runs; see `Lab.capture`."""
     network.still_open()
-    from labkit.capture import record
-    from labkit.show.capture import Capture
+    with within_limits("Starting a capture"):
+        from labkit.capture import record
+        from labkit.show.capture import Capture
 
     with record(network, method=method, keylog=keylog, into=Capture(), host=host) as trace:
         yield trace

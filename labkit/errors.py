@@ -22,7 +22,7 @@ class CannotSniff(LabError):
 
 
 class Exhausted(LabError):
-    """The system gives this process no more file descriptors, processes, threads or memory."""
+    """The system gives this process no more file descriptors, processes, threads, memory or room on the disk."""
 
 
 class CaptureError(LabError):

@@ -59,9 +59,10 @@ class Lab(Serving, Adopting, Publishing, Probing, Trying):
     """
 
     def __init__(self, network: str = "auto", capture: str = "auto", hosts: tuple[str, ...] = ()) -> None:
-        from labkit.mail.postoffice import PostOffice
-        from labkit.trust.certificates import Authority
-        from labkit.trust.keylog import KeyLog
+        with within_limits("Making a lab"):
+            from labkit.mail.postoffice import PostOffice
+            from labkit.trust.certificates import Authority
+            from labkit.trust.keylog import KeyLog
 
         if capture not in CAPTURES:
             raise LabError(
@@ -105,7 +106,8 @@ class Lab(Serving, Adopting, Publishing, Probing, Trying):
     @cached_property
     def mallory(self) -> "Attacker":
         """The host of the attacker; ``lab.mallory(vector)`` puts her on the path between the other two."""
-        from labkit.attack import Attacker
+        with within_limits("Starting an attack"):
+            from labkit.attack import Attacker
 
         return Attacker(self.site, self.network.host("mallory"), self._stage)
 
@@ -141,8 +143,9 @@ class Lab(Serving, Adopting, Publishing, Probing, Trying):
         With `requiretls` the message asks for TLS on every further hop (RFC 8689). Raises `LabError` for arguments
         that cannot be sent, and for a server that was closed and replaced by another.
         """
-        from labkit.clients import smtp
-        from labkit.mail.message import compose
+        with within_limits("Preparing a client"):
+            from labkit.clients import smtp
+            from labkit.mail.message import compose
 
         if not (hasattr(server, "host") and hasattr(server, "port")) or getattr(server, "protocol", "SMTP") != "SMTP":
             raise LabError(f"Mail is sent to an SMTP server, as lab.smtp() starts one, not to {server!r}.")
@@ -165,7 +168,8 @@ class Lab(Serving, Adopting, Publishing, Probing, Trying):
         The arguments are those of `send`; a server that refuses or fails raises nothing. The messages are in the
         outcome. Raises `LabError` for arguments that cannot be sent and for a server that speaks neither IMAP nor POP3.
         """
-        from labkit.clients.fetching import CLIENTS, fetch
+        with within_limits("Preparing a client"):
+            from labkit.clients.fetching import CLIENTS, fetch
 
         if getattr(server, "protocol", "") not in CLIENTS:
             raise LabError(f"Mail is fetched from what lab.imap() or lab.pop3() has started, not from {server!r}.")
@@ -179,8 +183,9 @@ class Lab(Serving, Adopting, Publishing, Probing, Trying):
         Returns the report that its user reads; a running attack gets it, too. Raises `LabError` for a name that
         does not exist, and where no server speaks the protocol.
         """
-        from labkit.attack import scene
-        from labkit.attacks import victims
+        with within_limits("Preparing a client"):
+            from labkit.attack import scene
+            from labkit.attacks import victims
 
         self.network.still_open()
         chosen = victims.named(victim)
@@ -221,9 +226,10 @@ class Lab(Serving, Adopting, Publishing, Probing, Trying):
         self, server: "Server", policy: "Policy | None", tls: tuple[str, ...]
     ) -> "tuple[Policy, ssl.SSLContext]":
         """A client's policy, and its TLS context for this server under it."""
-        from labkit.clients import policies
-        from labkit.servers.standing import check_not_replaced
-        from labkit.trust.contexts import client_context
+        with within_limits("Preparing a client"):
+            from labkit.clients import policies
+            from labkit.servers.standing import check_not_replaced
+            from labkit.trust.contexts import client_context
 
         self.network.still_open()
         check_not_replaced(server, self.servers)

@@ -1,4 +1,4 @@
-"""Resources that a process can run out of (getrlimit(2)), as sentences: descriptors, processes, threads, memory."""
+"""Resources that a process can run out of, as sentences: descriptors, processes, threads, memory, room on the disk."""
 
 import errno
 from collections.abc import Iterator
@@ -8,6 +8,7 @@ from labkit.errors import Exhausted
 
 _DESCRIPTORS = "this process may open no more files and sockets: close labs that are no longer used, or raise the limit"
 _PROCESSES = "no more processes and threads may be started: end programs that are no longer used, or raise the limit"
+_DISK = "there is no room left on the disk: remove files, or set TMPDIR to a folder with more room."
 _MEMORY = "there is no memory left: end programs that are no longer used, or raise the limit"
 
 SENTENCES = {
@@ -16,6 +17,8 @@ SENTENCES = {
     errno.EAGAIN: f"{_PROCESSES} (ulimit -u).",
     errno.ENOMEM: f"{_MEMORY} (ulimit -v).",
     errno.ENOBUFS: f"{_MEMORY} (ulimit -v).",
+    errno.ENOSPC: _DISK,
+    errno.EDQUOT: _DISK,
 }
 """Error number -> what is missing, and what to do."""
 

@@ -11,8 +11,11 @@ import shutil
 import subprocess
 import tempfile
 import weakref
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from labkit.errors import LabError
 from labkit.limits import SENTENCES, within_limits
@@ -21,6 +24,8 @@ try:
     import fcntl
 except ImportError:  # Windows, which does not remove a file that is held open
     fcntl = None
+
+T = TypeVar("T")
 
 _PREFIX = "labkit-secrets-"
 _FOLDER_PREFIX = "labkit-folder-"
@@ -59,6 +64,22 @@ class ScratchFile:
         self.close()
 
 
+def temporary(make: Callable[[], T]) -> T:
+    """Return what `make` returns, a function of `tempfile`. Raises `LabError` where there is no folder for it, and
+    `Exhausted`."""
+    with within_limits("Making a temporary file"):
+        try:
+            return make()
+        except OSError as error:
+            if error.errno in SENTENCES:
+                raise
+            os.close(os.open(os.devnull, os.O_RDONLY))  # without a descriptor left, tempfile says that no folder is
+            raise LabError(
+                f"No temporary file can be made ({error.strerror or error}): "
+                "set TMPDIR to a folder that can be written to."
+            ) from error
+
+
 class ScratchFolder:
     """A folder that other processes, also those of other users, can reach if they know its `path`; removed by `close`.
 
@@ -68,14 +89,7 @@ class ScratchFolder:
 
     def __init__(self) -> None:
         with within_limits("Making a folder for programs"):
-            try:
-                self.path = tempfile.mkdtemp(prefix=_FOLDER_PREFIX)
-            except OSError as error:
-                if error.errno in SENTENCES:
-                    raise
-                raise LabError(
-                    f"No temporary folder can be made ({error.strerror}): set TMPDIR to one that can be written to."
-                ) from error
+            self.path = temporary(partial(tempfile.mkdtemp, prefix=_FOLDER_PREFIX))
             try:
                 guard = None if os.name == "nt" else _guard(self.path)
             except BaseException:
@@ -136,17 +150,10 @@ def _in_memory() -> tuple[int, str, bool] | None:
 
 
 def _on_disk() -> tuple[int, str, bool]:
-    try:
-        _remove_abandoned()
-        fd, path = tempfile.mkstemp(prefix=_PREFIX)
-        _lock(fd)
-        return fd, path, True
-    except OSError as error:
-        if error.errno in SENTENCES:
-            raise
-        raise LabError(
-            f"No temporary file can be made ({error.strerror or error}): set TMPDIR to a folder that can be written to."
-        ) from error
+    temporary(_remove_abandoned)
+    fd, path = temporary(partial(tempfile.mkstemp, prefix=_PREFIX))
+    _lock(fd)
+    return fd, path, True
 
 
 def _remove_abandoned() -> None:

@@ -61,9 +61,11 @@ class Serving:
         Raises `LabError` for anything else, and where a server runs on this port already: close that one first, or say
         ``replace=True``. A cell of a notebook that runs again replaces the server that it has started before.
         """
-        from labkit.servers import server_for
+        with within_limits("Preparing a server"):
+            from labkit.servers import server_for
 
-        return self._start(server_for(protocol), port, certificate, host, replace, settings, name)
+            kind = server_for(protocol)
+        return self._start(kind, port, certificate, host, replace, settings, name)
 
     def smtp(self, port: int | None = None, **settings: Any) -> "SMTPServer":
         """Start an SMTP server for submission on port 587, or 465 with ``implicit=True``. The settings are those of
@@ -108,7 +110,8 @@ class Serving:
     ) -> "S":
         """Start a server of this kind; without a port it has the one that `kind.ports` states. `of` are arguments that
         only this kind takes."""
-        from labkit.servers.settings import settings as checked
+        with within_limits("Preparing a server"):
+            from labkit.servers.settings import settings as checked
 
         self.network.still_open()
         port = kind.ports.get(bool(settings.get("implicit")), 0) if port is None else port
@@ -123,11 +126,11 @@ class Serving:
         self, kind: "type[S]", told: "Settings", shown: "Certificate", host: str, replace: bool, **of: Any
     ) -> "S":
         """Start a server that shows this certificate; `of` are arguments that only this kind takes."""
-        from labkit.trust.contexts import server_context
-
         self.network.still_open()
         on = self.network.host(host)
         with within_limits("Preparing a server"):
+            from labkit.trust.contexts import server_context
+
             context = server_context(shown, told.tls, told.ciphers, self.keylog.path)
         server: S | None = None
         try:

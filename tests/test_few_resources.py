@@ -1,5 +1,6 @@
 """Where the system gives too little, the lab says so in a sentence of its own, and what ran before goes on."""
 
+import errno
 import os
 import sys
 
@@ -8,7 +9,10 @@ from networks import BEST, require
 from thoroughly import every
 from tools import python
 
+from labkit import Lab
+from labkit.errors import Exhausted, LabError
 from labkit.network import KINDS
+from labkit.scratch import temporary
 
 WITH_LITTLE = """
 import os, resource, sys, threading
@@ -144,6 +148,42 @@ def test_no_usable_temporary_folder_is_said_where_one_is_needed(tmp_path):
     with python(tried, tmp_path) as process:
         out, err = process.communicate(timeout=60)
     assert not err and "set TMPDIR to a folder that can be written to" in out
+
+
+@pytest.mark.parametrize(
+    ("failure", "opened", "said"),
+    (
+        (errno.ENOENT, 0, r"set TMPDIR to a folder that can be written to\.$"),
+        (errno.ENOENT, errno.EMFILE, r"may open no more files and sockets: .* \(ulimit -n\)\.$"),
+        (errno.ENOSPC, 0, r"there is no room left on the disk: .* TMPDIR to a folder with more room\.$"),
+    ),
+)
+def test_why_nothing_temporary_can_be_made_is_said(monkeypatch, failure, opened, said):
+    def refuses(number):
+        raise OSError(number, os.strerror(number))
+
+    if opened:
+        monkeypatch.setattr(os, "open", lambda *_: refuses(opened))
+    with pytest.raises(LabError, match=said):
+        temporary(lambda: refuses(failure))
+
+
+def test_that_a_module_can_no_longer_be_read_is_said(monkeypatch):
+    class Refuses:
+        def find_spec(self, *_):
+            raise OSError(errno.EMFILE, "Too many open files")
+
+    with Lab("loopback") as lab:
+        server = lab.smtp()
+        assert lab.send(server, "x")
+        for name in ("labkit.clients.smtp", "labkit.mail.message"):
+            with monkeypatch.context() as patch:
+                patch.delitem(sys.modules, name)
+                patch.delattr(name)
+                patch.setattr(sys, "meta_path", [Refuses()])
+                with pytest.raises(Exhausted, match=r"Preparing a client failed: .* \(ulimit -n\)\.$"):
+                    lab.send(server, "x")
+        assert lab.send(server, "x")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere secrets need a file")

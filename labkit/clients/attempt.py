@@ -134,12 +134,13 @@ class Attempt:
         """Shut the connection when the time limit is over, even if bytes still come; close it at the end."""
         timer = threading.Timer(self.timeout, self._give_up)
         timer.daemon = True
-        timer.start()
         try:
+            timer.start()
             yield
         finally:
             timer.cancel()
-            timer.join()
+            if timer.ident is not None:  # else no thread could be started
+                timer.join()
             with suppress(OSError):
                 client.close()
             if self._alarm:

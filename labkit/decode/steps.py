@@ -40,7 +40,7 @@ def _walk(dialect: Dialect, events: tuple[Event, ...]) -> Iterator[Step]:
 
 
 def _greets(_: Dialect, event: Event) -> bool:
-    return event.layer == TEXT and event.kind == "greeting"
+    return event.layer == TEXT and event.kind == "greeting" and not event.encrypted
 
 
 def _asks(dialect: Dialect, event: Event) -> bool:
@@ -68,7 +68,7 @@ def _shakes_hands(_: Dialect, event: Event) -> bool:
 
 
 def _asks_again(dialect: Dialect, event: Event) -> bool:
-    return event.encrypted and event.layer == TEXT and event.title == (dialect.again or dialect.ask)
+    return event.encrypted and event.layer == TEXT and event.title in (dialect.again, dialect.ask)
 
 
 _STEPS: tuple[tuple[str, str, Callable[[Dialect, Event], bool]], ...] = (

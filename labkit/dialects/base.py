@@ -137,7 +137,7 @@ class Dialect:
     carries content and no phrases (FTP's data); 0 for a phrase that names none. None for a dialect with one
     connection."""
     again: str = ""
-    """The title of the phrase, of either side, that starts the conversation again inside TLS; `ask` by default."""
+    """The title of a phrase, of either side, that starts the conversation again inside TLS, as `ask` does, too."""
     steps: Mapping[str, str] = field(default_factory=dict)
     """Name of a step of `labkit.decode.steps` -> a sentence on it that replaces the usual one."""
     upgrades_first: bool = False

@@ -305,7 +305,7 @@ LDAP = Dialect(
         "offer": f"The server names StartTLS by its number, {STARTTLS}, among its extensions.",
         "upgrade": "The client asks to start TLS: an extended request with that number.",
         "go-ahead": "The server agrees: an extended response with the result success. The next byte is to be TLS.",
-        "first words in TLS": "Inside TLS the client logs in: what it was before may be forgotten (RFC 4513 §4).",
+        "first words in TLS": "Inside TLS the client starts afresh: who it was may be forgotten (RFC 4513 §4).",
     },
     commands=COMMANDS,
     replies=REPLIES,

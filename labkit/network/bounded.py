@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from labkit.interrupts import uninterrupted
+from labkit.scratch import temporary
 
 _KEEPER = (sys.executable, "-E", "-s", "-S", str(Path(__file__).with_name("keeper.py")))
 _PIECE = 1 << 16
@@ -46,7 +47,7 @@ def run_bounded(
     while it was started. Raises `OSError` where it cannot be started.
     """
     with ExitStack() as stack:
-        given = stack.enter_context(tempfile.TemporaryFile())
+        given = stack.enter_context(temporary(tempfile.TemporaryFile))
         given.write(input)
         given.seek(0)
         with uninterrupted():

@@ -2,6 +2,8 @@
 
 _KEPT = 5000
 """Lines; older ones are dropped in a server that runs for long."""
+_LONGEST = 1000
+"""Characters of a line; a client may say a megabyte at once."""
 
 
 class ServerLog(list[str]):
@@ -9,7 +11,8 @@ class ServerLog(list[str]):
 
     def write(self, connection: int, text: str) -> None:
         """Add a line about a connection, counted from 1."""
-        self.append(f"#{connection} {''.join(map(_shown, text))}")
+        cut = f"{text[:_LONGEST]}…" if len(text) > _LONGEST else text
+        self.append(f"#{connection} {''.join(map(_shown, cut))}")
         if len(self) > _KEPT:
             del self[0]
 

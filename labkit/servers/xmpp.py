@@ -18,6 +18,8 @@ from labkit.trust.certificates import SERVER_NAME
 
 _LARGEST = 64 << 10
 """Bytes of a stanza; RFC 6120 §13.12 asks for 10,000 at least."""
+_RETRIES = 5
+"""Logins that may follow a refused one (RFC 6120 §6.4.5)."""
 _STREAMS = "urn:ietf:params:xml:ns:xmpp-streams"
 _BIND = "urn:ietf:params:xml:ns:xmpp-bind"
 _DECLARATION = b"<?xml"
@@ -28,17 +30,20 @@ class _Restricted(Exception):
 
 
 class _WellFormed:
-    """Checks that a client's stream is well-formed XML (RFC 6120 §11.3), as far as it has arrived."""
+    """Whether a client's stream is well-formed XML, while it arrives (RFC 6120 §11.3).
+
+    Each piece has a parser of its own, which reads the first piece of the document before it: a parser keeps every name
+    that it has read, and a stream may go on without end.
+    """
 
     def __init__(self) -> None:
         self.restart()
 
     def restart(self) -> None:
         """Begin a new document with the next bytes."""
-        self._parser = expat.ParserCreate("utf-8")
-        self._parser.StartDoctypeDeclHandler = self._restricted
-        self._read = 0
-        """Bytes of the piece under way that the parser has read."""
+        self._first = b""
+        """The first piece of the document: the header of the stream."""
+        self._begin_piece()
 
     def feed(self, piece: bytes, whole: bool) -> None:
         """Parse the rest of a piece of the stream, as far as it has come; `whole` says that it is complete. Raises
@@ -49,9 +54,21 @@ class _WellFormed:
                 return  # which document it belongs to is not known yet
             if start.startswith(_DECLARATION):
                 self.restart()
-                self._read = len(piece) - len(start)
+                self._start = self._read = len(piece) - len(start)
         self._parser.Parse(piece[self._read :])
-        self._read = 0 if whole else len(piece)
+        self._read = len(piece)
+        if whole:
+            self._first = self._first or piece[self._start :]
+            self._begin_piece()
+
+    def _begin_piece(self) -> None:
+        self._parser = expat.ParserCreate("utf-8")
+        self._parser.StartDoctypeDeclHandler = self._restricted
+        self._parser.Parse(self._first)
+        self._start = 0
+        """Offset in the piece at which the document begins, or goes on."""
+        self._read = 0
+        """Bytes of the piece that the parser has read."""
 
     def _restricted(self, *_: object) -> NoReturn:
         raise _Restricted
@@ -82,6 +99,8 @@ class _Session(Session):
         self._cutter = StanzaCutter("stream")
         self._well_formed = _WellFormed()
         self._user = ""
+        self._refusals = 0
+        """Logins that were refused."""
         self._streams = 0
         """Stream headers that the server has sent."""
         self._open_stream = False
@@ -190,6 +209,9 @@ class _Session(Session):
 
     async def _refuse_login(self, condition: str) -> None:
         await self._say(f"<failure xmlns='{SASL_NAMESPACE}'><{condition}/></failure>".encode())
+        self._refusals += 1
+        if self._refusals > _RETRIES:
+            await self._break("policy-violation")
 
     async def _iq(self, text: str) -> None:
         if not self._user:

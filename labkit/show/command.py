@@ -14,6 +14,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from labkit.errors import LabError
+from labkit.limits import within_limits
+from labkit.scratch import temporary
 from labkit.show import html
 from labkit.show.page import Page
 from labkit.show.recordings import FOLDER
@@ -39,9 +41,10 @@ def command(lab: "Lab", server: "Server", line: str, says: str = "") -> Page:
     if not shutil.which(line.split()[0]):
         return _recorded(line)
     host, port = lab.network.locate(server.host, server.port, lab.alice.name)
-    with TemporaryDirectory(prefix="labkit-") as folder:
+    with temporary(partial(TemporaryDirectory, prefix="labkit-")) as folder:
         authority = Path(folder) / _AUTHORITY
-        authority.write_bytes(lab.authority.pem)
+        with within_limits("Writing a file for the tool"):
+            authority.write_bytes(lab.authority.pem)
         typed = line.format(host=host, port=port, authority=authority)
         done = lab.alice.run(shlex.split(typed), says.encode(), _TIMEOUT)
         said = (done.stdout + done.stderr).decode("utf-8", "replace").replace(str(authority), _AUTHORITY)

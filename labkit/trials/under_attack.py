@@ -25,6 +25,8 @@ from labkit.attacks.victims import LOGIN, TEXT
 from labkit.attacks.victims.programs import MAIL
 from labkit.attacks.victims.report import Report
 from labkit.dialects import named
+from labkit.limits import within_limits
+from labkit.scratch import temporary
 from labkit.servers import server_for
 from labkit.trials.attacks import deliver
 from labkit.trust.certificates import SERVER_NAME
@@ -68,8 +70,9 @@ class UnderAttack:
         """``smtp``, or ``smtps`` where TLS is implicit."""
         self._lab = lab
         self._aftermath = Aftermath(lab.site, others)
-        self.ca.write_bytes(lab.authority.pem)
-        self.mail.write_bytes(MAIL.encode())
+        with within_limits("Writing files for the program"):
+            self.ca.write_bytes(lab.authority.pem)
+            self.mail.write_bytes(MAIL.encode())
         self.interceptor = Interceptor(lab.network, vector, targets(lab.site, vector), lab.authority, lab.keylog.path)
         local = lab.network.kind == "loopback"
         self.host, self.port = self.interceptor.address(server.port) if local else (SERVER_NAME, server.port)
@@ -117,7 +120,9 @@ def under_attack(lab: "Lab", protocol: str, vector: Vector, mode: str) -> Iterat
     deliver(lab, LOGIN[0], TEXT)
     deliver(lab, NAME, MARK)
     with ExitStack() as stack:
-        folder = stack.enter_context(TemporaryDirectory(prefix="labkit-", ignore_cleanup_errors=True))
+        folder = stack.enter_context(
+            temporary(partial(TemporaryDirectory, prefix="labkit-", ignore_cleanup_errors=True))
+        )
         others: Others = tuple
         if named(protocol).further is not None:  # what is carried elsewhere is seen by a capture alone
             capture = stack.enter_context(lab.capture())

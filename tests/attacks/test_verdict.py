@@ -422,7 +422,8 @@ def test_a_victim_whose_words_became_the_attackers_mail_is_deceived_though_that_
         client.login("alice", "wrong")
         client.quit()
     assert mallory.verdict.outcome == "deceived", mallory.verdict
-    assert mallory.verdict.evidence == ("235 2.7.0 Authentication successful",)
+    shown = mallory.verdict.evidence[0]
+    assert shown.startswith(("250-mail.lab.test", "235 2.7.0")), "the first reply that came before its command"
 
 
 # ---- what was not secret

@@ -11,6 +11,7 @@ from tools import tool
 from labkit import Lab, attacks, dialects
 from labkit.attacks.vector import Vector
 from labkit.attacks.verdict import DECEIVED, LEAKED, UNHARMED
+from labkit.decode.event import TEXT
 from labkit.decode.steps import steps
 from labkit.errors import LabError
 from labkit.network import KINDS
@@ -50,6 +51,8 @@ def test_every_step_of_the_upgrade_is_seen_and_the_login_stands_inside_tls(row, 
     assert not any(what.what == "password" for what in capture.visible())
     opened = capture.decrypted()
     assert opened.dialogues[0].session.opened and all(event.meaning for event in opened.dialogues[0].events)
+    inside = next(at for at, event in enumerate(opened.dialogues[0].events) if event.encrypted and event.layer == TEXT)
+    assert steps(opened.dialogues[0])[-1][1::2] == ("first words in TLS", inside)
     assert not [event for event in opened.dialogues[0].events if event.kind == "unknown"]
 
 

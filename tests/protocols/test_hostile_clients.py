@@ -6,6 +6,7 @@ import select
 import socket
 import ssl
 import time
+import tracemalloc
 from contextlib import closing, suppress
 from itertools import accumulate
 from typing import NamedTuple
@@ -17,9 +18,10 @@ from thoroughly import examples
 
 from labkit import Lab, dialects
 from labkit.dialects.ldap import WHO_AM_I
-from labkit.dialects.ldap_messages import extended
+from labkit.dialects.ldap_messages import element, envelope, extended
 from labkit.dialects.postgresql import message, startup
 from labkit.dialects.xmpp import header
+from labkit.servers.xmpp import _WellFormed
 from labkit.trust.contexts import client_context
 
 CODES = rb"(?:\d{3}[ -].*\r\n)?"
@@ -390,6 +392,35 @@ def test_what_a_client_says_is_repeated_without_control_characters(start, name, 
         sock.shutdown(socket.SHUT_WR)
         heard = everything(sock)
     assert heard.splitlines()[-1].startswith(answer), heard
+
+
+def test_what_is_remembered_of_a_stream_is_bounded():
+    checked = _WellFormed()
+    checked.feed(header("to='lab'"), whole=True)
+    tracemalloc.start()
+    try:
+        for number in range(2000):
+            checked.feed(b"<presence name%d=''/>" % number, whole=True)
+        assert tracemalloc.get_traced_memory()[0] < 50_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_logins_that_are_refused_again_and_again_end_an_xmpp_stream(start):
+    server, lab = start("XMPP")
+    with connect(lab, server) as sock:
+        sock.sendall(header("to='lab'") + b"<auth mechanism='PLAIN'>AGEAYg==</auth>" * 20)
+        heard = everything(sock)
+    assert heard.count(b"<not-authorized/>") == 6 and heard.endswith(b"</stream:error></stream:stream>"), heard
+
+
+def test_a_name_of_any_size_takes_little_room_in_the_log(start):
+    server, lab = start("LDAP")
+    with connect(lab, server) as sock:
+        sock.sendall(envelope(1, 0x77, element(0x80, b"x" * 900_000)))
+        sock.shutdown(socket.SHUT_WR)
+        assert everything(sock)
+    assert "C: ExtendedRequest xxx" in repr(server.log) and max(map(len, server.log)) < 5000
 
 
 def test_white_space_keeps_an_xmpp_stream_alive_and_a_new_one_may_follow_it(start):
