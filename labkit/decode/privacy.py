@@ -126,7 +126,7 @@ def _said(
                 yield Exposure(what, sasl.offline(title, timestamp, value) if hashed else text(value), *place)
 
 
-def _in_part(event: Event) -> list[Seen]:
+def _in_part(event: Event) -> list[ValueInEvent]:
     """A line of a login behind a gap: what it answers, and whether it is whole, is not known."""
     said = event.data.strip()
     return [("text", text(_decoded(said, False)), 0, len(said))] if said and is_text(said) else []
