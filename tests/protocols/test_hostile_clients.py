@@ -47,11 +47,13 @@ BIND = bytes.fromhex("302702010160220201030419") + b"uid=alice,dc=lab,dc=test\x2
 STARTUP = startup({"user": "alice", "database": "lab"})
 AUTH = dialects.XMPP.writes.login("alice", "hunter2", "")
 
+LMTP_DATA = b"LHLO a\r\nMAIL FROM:<a@lab.test>\r\nRCPT TO:<bob@lab.test>\r\nDATA\r\n"
+
 HOSTILE = {
     "LMTP": Hostile(
         (b"LHLO a\r\n", b"MAIL FROM:<a@lab.test>\r\n", b"RCPT TO:<bob@lab.test>\r\n", b"DATA\r\n", b"x\r\n", b".\r\n"),
         CODES,
-        (),
+        (b"", b"x", LMTP_DATA, b"x"),
         (
             *LINES,
             b"LHLO x\r\n",
