@@ -3,7 +3,10 @@
 What is looked at and what is found is `labkit.probe`, which loads when it is first called.
 """
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from labkit.errors import LabError
 
 if TYPE_CHECKING:
     from labkit.mail.postoffice import PostOffice
@@ -39,7 +42,6 @@ class Probing:
         and whose publications are looked up. `timeout` is the seconds for each answer of the server (5, or 15 for one
         outside). Raises `LabError` for anything but a server; the faults of a server are in the report.
         """
-        from labkit.errors import LabError
         from labkit.probe.probe_report import probe
 
         self.network.still_open()
@@ -77,7 +79,6 @@ class Probing:
         """One of the lab's own hosts as a target."""
         from labkit.dialects import for_port, named
         from labkit.dialects.writing import Credentials
-        from labkit.errors import LabError
         from labkit.probe.target import ProbeTarget
         from labkit.servers.standing import check_not_replaced
         from labkit.trust.certificates import DOMAIN, SERVER_NAME
@@ -113,8 +114,6 @@ class Probing:
 
     def _publication(self) -> "Publication":
         """How alice looks up the publications of the lab's domains."""
-        from functools import partial
-
         from labkit.defences.policyhost import fetching
         from labkit.probe.looking_up import Publication, address_of
         from labkit.trust.contexts import client_context
@@ -128,8 +127,6 @@ class Probing:
 
 def _placed(server: Any) -> tuple[str, int]:
     """Host and nominal port of a running server. Raises `LabError` for anything else."""
-    from labkit.errors import LabError
-
     host, port = getattr(server, "host", None), getattr(server, "port", None)
     if not isinstance(host, str) or not isinstance(port, int):
         raise LabError(

@@ -9,7 +9,7 @@ Work = Callable[[], object]
 def assert_in_proportion(work: Callable[[int], Work]) -> None:
     """Twice the size takes about twice the time; `work` makes what is timed, for a size of 500 and more."""
     size = 500
-    while seconds(work(size)) < 0.02 and size < 32_000:
+    while seconds(work(size)) < 0.01 and size < 32_000:
         size *= 2
     once, twice = work(size), work(2 * size)
     # What else the machine does only adds to a time: the least of several is the nearest to the truth.

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 from networks import BEST, require
-from thoroughly import every
+from thoroughly import every, examples
 from tools import python
 
 import labkit
@@ -238,15 +238,16 @@ def test_another_thread_holds_nothing_back():
     assert seen == [signal.default_int_handler]
 
 
-def test_fifty_double_interrupts_leave_nothing(tmp_path):
-    code = """
+def test_double_interrupts_leave_nothing(tmp_path):
+    code = f"count = {examples(50)}"
+    code += """
 import os, signal, threading, time
 from labkit import Lab, attacks
 def press():
     for _ in range(2):
         time.sleep(delay)
         os.kill(os.getpid(), signal.SIGINT)
-delays = [0.002 * number for number in range(1, 51)]
+delays = [0.1 * number / count for number in range(1, count + 1)]
 for delay in delays:
     pressing = threading.Thread(target=press)
     while True:

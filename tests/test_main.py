@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from thoroughly import every
 from tools import tool
 
 from labkit import Lab, checkup, read_capture, recorded
@@ -184,7 +185,7 @@ def complaint(result: subprocess.CompletedProcess[str]) -> str:
     return line
 
 
-@pytest.mark.parametrize("form", ([], ["--json"]))
+@pytest.mark.parametrize("form", every(([], ["--json"]), once=([],)))
 @pytest.mark.parametrize(
     ("contents", "said"),
     [

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 from networks import BEST, require
-from thoroughly import every
+from thoroughly import every, examples
 from tools import python
 
 from labkit import Lab, attacks, policies
@@ -63,9 +63,9 @@ def _captured(method: str) -> None:
         assert len(capture.conversations) == 1
 
 
-def test_after_a_hundred_labs_nothing_more_is_open_than_before(traces):
+def test_after_many_labs_nothing_more_is_open_than_before(traces):
     before = traces()
-    for _ in range(50):
+    for _ in range(examples(50)):
         for method in ("auto", "tap"):
             _captured(method)
     assert traces() == before
@@ -172,7 +172,7 @@ def test_open_connections_end_with_the_lab(traces):
 
 def test_connections_of_the_last_moment_end_with_the_lab(traces):
     before = traces()
-    for _ in range(50):
+    for _ in range(examples(50)):
         with Lab() as lab:
             lab.smtp()
             lab.smtp(implicit=True)

@@ -6,6 +6,7 @@ import nbformat
 import pytest
 from kernels import client
 from networks import require
+from thoroughly import every
 from tools import python
 
 import labkit
@@ -106,9 +107,13 @@ run("a.smtp(); b.smtp()")
 }
 
 
-@pytest.mark.parametrize(("cells", "expected"), KEPT.values(), ids=KEPT)
-def test_what_the_user_reaches_stays_and_what_only_the_history_reaches_is_closed(tmp_path, cells, expected):
+OFTEN = ("the same cell eight times", "another variable reaches it", "it is taken from the history", "many in one cell")
+
+
+@pytest.mark.parametrize("kept", every(KEPT, once=OFTEN))
+def test_what_the_user_reaches_stays_and_what_only_the_history_reaches_is_closed(tmp_path, kept):
     require("namespace")
+    cells, expected = KEPT[kept]
     with python(f"{IN_IPYTHON}{cells}\nprint(open_labs())", tmp_path) as process:
         out, err = process.communicate(timeout=100)
     assert (out, err) == (f"{expected}\n", "")

@@ -83,21 +83,22 @@ def test_a_test_that_shows_nothing_fails_and_says_why(pytester):
         result.stdout.fnmatch_lines([said])
 
 
-@pytest.mark.parametrize(
-    ("code", "said"),
-    [
-        (SAFE.replace("(labkit)", "()"), "*is marked starttls, so it takes the fixture labkit*"),
-        (SAFE.replace('"smtp"', '"gopher"'), "*The lab does not speak 'gopher'*"),
-        (SAFE.replace('"smtp"', '"smtp", attacks=("N99",)'), "*There is no attack 'N99'*"),
-        (SAFE.replace('"smtp"', '"smtp", modes=("clear",)'), "*The modes of starttls are some of*"),
-        (SAFE.replace('"smtp"', '"smtp", vectors=()'), "*The mark is starttls(protocol=*"),
-    ],
-    ids=["no fixture", "protocol", "attack", "mode", "argument"],
-)
-def test_a_mark_that_means_nothing_is_told(pytester, code, said):
-    result = run(pytester, code)
+MEANINGLESS = {
+    "no_fixture": (SAFE.replace("(labkit)", "()"), "*is marked starttls, so it takes the fixture labkit*"),
+    "protocol": (SAFE.replace('"smtp"', '"gopher"'), "*The lab does not speak 'gopher'*"),
+    "attack": (SAFE.replace('"smtp"', '"smtp", attacks=("N99",)'), "*There is no attack 'N99'*"),
+    "mode": (SAFE.replace('"smtp"', '"smtp", modes=("clear",)'), "*The modes of starttls are some of*"),
+    "argument": (SAFE.replace('"smtp"', '"smtp", vectors=()'), "*The mark is starttls(protocol=*"),
+}
+
+
+def test_a_mark_that_means_nothing_is_told(pytester):
+    pytester.makepyfile(**{f"test_{name}": code for name, (code, _) in MEANINGLESS.items()})
+    result = pytester.runpytest_subprocess("-W", "error", timeout=200)
     assert result.ret == pytest.ExitCode.INTERRUPTED
-    result.stdout.fnmatch_lines([said])
+    result.assert_outcomes(errors=len(MEANINGLESS))
+    for _, said in MEANINGLESS.values():
+        result.stdout.fnmatch_lines([said])
     result.stdout.no_fnmatch_line("*pytest_plugin.py:*")
 
 

@@ -17,5 +17,5 @@ OF_ITSELF = 100
 
 
 def examples(most: int) -> int:
-    """How many examples of a property are tried: `most` in `make thorough`, three of ten in `make test`."""
+    """How often something is tried: `most` times in `make thorough`, three of ten times in `make test`."""
     return most * settings().max_examples // OF_ITSELF

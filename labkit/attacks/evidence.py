@@ -72,6 +72,8 @@ class Evidence:
     """What was requested of the server inside TLS with the victim."""
     proof: str = ""
     """A reply inside TLS that only an injected command can have caused; empty without one."""
+    unasked: str = ""
+    """A success that the server reports inside TLS without having been asked there; empty without one."""
     shut_out: bool = False
     """Whether the server offers a login in clear text but none inside TLS after the upgrade."""
     passed_on: tuple[str, ...] = ()
@@ -134,6 +136,7 @@ class Evidence:
         self.changed += tuple(_changes(SERVER, crossed, self.read, "reached the victim"))
         if self.dialect is not None and not self.implicit:
             self.proof = injection_proof(self.dialect, inside.events)
+            self.unasked = _unasked(self.dialect, inside.events)
             self.shut_out = _offers_login(self.dialect, outside) and _offers_login(self.dialect, inside) is False
 
 
@@ -257,12 +260,28 @@ def injection_proof(dialect: Dialect, events: Iterable[Event]) -> str:
     return fitting[0] if more and len(fitting) > own and answers[0] == fitting[0] else ""
 
 
+def _unasked(dialect: Dialect, events: Iterable[Event]) -> str:
+    """The first success that the server reports before the client has said what it would answer; empty without one."""
+    owed, tags = 0, set()
+    for event in takewhile(lambda event: event.kind != "message", (one for one in events if one.layer == TEXT)):
+        if event.sender == CLIENT and event.kind in SAID:
+            owed += 1
+            tags.add(dialect.writes.tag(event.data))
+        elif event.sender == SERVER and event.kind in ANSWERS:
+            early = dialect.writes.tag(event.data) not in tags if dialect.tagged else not owed
+            if early and accepts(dialect, event):
+                return event.text
+            owed = max(0, owed - 1)
+    return ""
+
+
 def _more_replies(dialect: Dialect, said: list[Event]) -> bool:
     """Whether the server has, up to some point, sent more replies than it got commands. The last phrase counts only if
-    the client has said its farewell and this is no refusal: a server may close unasked (RFC 5321 §3.8)."""
+    it is a success, or no refusal behind the client's farewell: a server may close unasked (RFC 5321 §3.8)."""
     leaves = any(event.sender == CLIENT and event.title == _goodbye(dialect) for event in said)
+    last = accepts(dialect, said[-1]) if said else None
     owed = 0
-    for event in said if leaves and accepts(dialect, said[-1]) is not False else said[:-1]:
+    for event in said if last or (leaves and last is not False) else said[:-1]:
         owed += event.sender == CLIENT and event.kind in SAID
         owed -= event.sender == SERVER and event.kind in ANSWERS
         if owed < 0:

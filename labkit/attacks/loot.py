@@ -127,7 +127,7 @@ def overheard(
 ) -> list[Item]:
     """Those of these passwords that a client sent as a word of its own and that are not in `read` yet: in a
     command that the dialect does not know, or where the protocol expects something else."""
-    known = {item.value for item in read}
+    known = {item.value for item in read if item.what in SECRETS}
     wanted = [Item("password", password, where, "", session) for password in passwords if password not in known]
     said = (e for e in dialogue.events if e.sender == CLIENT and e.layer == TEXT and not e.encrypted)
     return _quoted(b"".join(event.data for event in said if event.kind != "message"), wanted) if wanted else []

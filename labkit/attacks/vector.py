@@ -126,6 +126,9 @@ class Vector(Described):
     """Words that only the attacker sends: a victim that repeats them was deceived."""
     injects: ClassVar[bool] = False
     """Whether it injects the dialect's harmless command: a server that answers it inside TLS has run it."""
+    steals: ClassVar[bool] = False
+    """Whether it injects commands that need not be harmless: a server that reports a success inside TLS before the
+    victim has asked for one there has run them."""
     lure: ClassVar[int] = 0
     """A port on the attacker's own host at which she waits for victims, too; 0 for none."""
     facade: ClassVar[int] = 0

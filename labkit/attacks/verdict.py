@@ -224,11 +224,14 @@ def _ran_injected(case: Case, victim: Visit) -> list[str]:
     proof = next((session.proof for session in victim.sessions if session.proof), "")
     if proof and case.vector.injects:
         return ["the server ran the injected command inside TLS, and answered it there", proof]
+    unasked = next((session.unasked for session in victim.sessions if session.unasked), "")
+    if unasked and case.vector.steals:
+        return ["the server ran the injected commands, and answered them inside TLS", unasked]
     return []
 
 
 def _fixed(case: Case, victim: Visit) -> list[str]:
-    if lines := [f"from {sender}" for sender in case.as_attacker]:
+    if lines := [f"from {sender or 'no sender'}" for sender in case.as_attacker]:
         return ["the server took the victim's mail as the attacker's, who had logged in before", *lines]
     for session in victim.sessions:
         hers = next((d for d in session.clear if d.what == LOGIN and d.accepted and d.values[:1] == (NAME,)), None)

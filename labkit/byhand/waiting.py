@@ -180,7 +180,8 @@ class ByHand(Vector):
         """Let another vector decide at once, on the lines that wait and all later ones; `why` is recorded with each."""
         with self.lock:
             self._deputy, self._why = deputy, why
-            self.marks, self.injects = deputy.marks, deputy.injects  # the verdict reads them
+            # The verdict reads these.
+            self.marks, self.injects, self.steals = deputy.marks, deputy.injects, deputy.steals
             for held in self.waiting:
                 held.ask(deputy, why)
 

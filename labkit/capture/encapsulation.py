@@ -8,7 +8,7 @@ from struct import error as StructError
 
 from labkit.capture import frames, links, tunnels  # noqa: F401 (they fill the tables)
 from labkit.capture.fragments import Fragments
-from labkit.capture.frames import Found, Segment
+from labkit.capture.frames import FoundSegment, Segment
 from labkit.capture.internet import UDP, tunnel
 from labkit.capture.layers import LINKS, PROTOCOLS, U16, Layer, Packet
 from labkit.capture.passed_over import NoTcp, PassedOver
@@ -23,13 +23,13 @@ class Unwrapper:
         self.passed_over = passed_over if passed_over is not None else PassedOver()
         self._fragments = Fragments()
 
-    def find(self, link: int, data: bytes) -> Found | None:
+    def find(self, link: int, data: bytes) -> FoundSegment | None:
         """The fields of the `Segment` in a frame of this link type. Never raises.
 
         None for an IP fragment that does not complete a datagram, and for a frame that is counted.
         """
         packet = Packet(data, self._fragments)
-        step: Layer | Found | NoTcp | None = LINKS.get(link) or NoTcp(f"link type {link}")
+        step: Layer | FoundSegment | NoTcp | None = LINKS.get(link) or NoTcp(f"link type {link}")
         try:
             while callable(step):
                 step = step(packet)

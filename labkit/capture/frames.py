@@ -78,11 +78,11 @@ class Share:
 
 ALL = Share(0, 1)
 
-Found = tuple[bytes, int, int, int, bytes, int]
+FoundSegment = tuple[bytes, int, int, int, bytes, int]
 """The fields of a `Segment` as a plain tuple, which is cheaper: there are many, and most are read once."""
 
 
-def find(link: int, data: bytes) -> Found | None:
+def find(link: int, data: bytes) -> FoundSegment | None:
     """The fields of the `Segment` in an Ethernet frame with IPv4 without options; None for every other frame.
 
     Nearly all frames are of that kind. What else carries TCP is read by `encapsulation`.

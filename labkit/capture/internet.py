@@ -3,7 +3,7 @@
 from struct import Struct
 
 from labkit.capture.fragments import Fragment
-from labkit.capture.frames import TCP, Found
+from labkit.capture.frames import TCP, FoundSegment
 from labkit.capture.layers import ETHERTYPES, PLAIN_UDP, PROTOCOLS, U16, UDP_PORTS, Layer, Packet, of_protocol
 from labkit.capture.passed_over import NoTcp
 
@@ -116,7 +116,7 @@ def tunnel(target: int, source: int) -> Layer | NoTcp | None:
     return UDP_PORTS.get(target) or UDP_PORTS.get(source)
 
 
-def _tcp(packet: Packet) -> Found | NoTcp:
+def _tcp(packet: Packet) -> FoundSegment | NoTcp:
     at = packet.start
     ports, seq, ack, offset, flags = _TCP_HEADER(packet.data, at)
     begin = at + (offset >> 4) * 4

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from struct import Struct
 
 from labkit.capture.fragments import Fragments
-from labkit.capture.frames import ETHERNET, Found
+from labkit.capture.frames import ETHERNET, FoundSegment
 from labkit.capture.passed_over import NoTcp
 
 U16 = Struct("!H").unpack_from
@@ -29,7 +29,7 @@ class Packet:
         """Source and target address of the innermost IP header so far."""
 
 
-Layer = Callable[[Packet], "Layer | Found | NoTcp | None"]
+Layer = Callable[[Packet], "Layer | FoundSegment | NoTcp | None"]
 
 LINKS: dict[int, Layer] = {}
 """Link type of pcap -> the layer that a frame begins with."""

@@ -68,9 +68,9 @@ class Frame(NamedTuple):
     """Bytes on the wire; more than ``len(data)`` when the capture cut the frame."""
 
 
-Record = tuple[int, int, bytes, int]
+FrameRecord = tuple[int, int, bytes, int]
 """The fields of a `Frame` as a plain tuple, which is cheaper: there are many, and most are read once."""
-Batch = list[Record | None]
+Batch = list[FrameRecord | None]
 """Records that were read together, so that the generator is resumed once for all of them."""
 
 
@@ -130,7 +130,7 @@ class CaptureFile:
         """The frames in the order of the file. Raises `CaptureError` for what is not a capture."""
         return map(Frame._make, self.records())
 
-    def records(self, part: Share = ALL) -> Iterator[Record | None]:
+    def records(self, part: Share = ALL) -> Iterator[FrameRecord | None]:
         """The same as plain tuples; with `part`, None for most of the frames that belong to another part."""
         return chain.from_iterable(self._batches(part))
 
@@ -304,11 +304,11 @@ class CaptureFile:
         clock = _Clock(_SECOND // common, units // common, offset * _SECOND)
         self._interfaces.append((link, None if clock == _NANOSECONDS else clock))
 
-    def _old_packet(self, order: str, body: bytes) -> Record:
+    def _old_packet(self, order: str, body: bytes) -> FrameRecord:
         interface, _, high, low, held, length = struct.unpack_from(order + "HHIIII", body)
         return self._frame(interface, high << 32 | low, body[20:-4][:held], length)
 
-    def _simple_packet(self, order: str, body: bytes) -> Record:
+    def _simple_packet(self, order: str, body: bytes) -> FrameRecord:
         length = struct.unpack_from(order + "I", body)[0]
         return self._frame(0, 0, body[4:-4][: min(length, self._limit or length)], length)
 
@@ -325,7 +325,7 @@ class CaptureFile:
     def _other(self, order: str, body: bytes) -> None:
         """A block of a kind that says nothing about frames."""
 
-    def _frame(self, interface: int, stamp: int, data: bytes, length: int) -> Record:
+    def _frame(self, interface: int, stamp: int, data: bytes, length: int) -> FrameRecord:
         link, clock = self._interfaces[interface]
         return clock.nanoseconds(stamp) if clock else stamp, link, data, length
 

@@ -13,7 +13,7 @@ from labkit.capture.conversation import Conversation
 from labkit.capture.encapsulation import Unwrapper
 from labkit.capture.frames import ACK, ALL, FIN, RST, SYN, Segment, Share, find
 from labkit.capture.passed_over import PassedOver
-from labkit.capture.pcap import Record
+from labkit.capture.pcap import FrameRecord
 from labkit.dialects import for_port
 
 _REMEMBERED = 4096
@@ -25,7 +25,7 @@ _new = tuple.__new__
 
 
 def conversations(
-    frames: Iterable[Record | None], share: Share = ALL, passed_over: PassedOver | None = None
+    frames: Iterable[FrameRecord | None], share: Share = ALL, passed_over: PassedOver | None = None
 ) -> Iterator[Conversation]:
     """The TCP conversations in the frames, each as soon as it has ended, the unfinished ones last.
 

@@ -13,7 +13,7 @@ from functools import partial
 from operator import itemgetter
 
 from labkit.capture.conversation import CLIENT, SERVER
-from labkit.capture.frames import ACK, ETHERNET, FIN, PSH, RST, SYN, Found, Segment, ends
+from labkit.capture.frames import ACK, ETHERNET, FIN, PSH, RST, SYN, FoundSegment, Segment, ends
 from labkit.capture.headers import PAYLOAD_LIMIT, build, build_datagram
 from labkit.capture.pcap import Frame
 from labkit.network import Network
@@ -42,7 +42,7 @@ class Tap:
     def __init__(self, network: Network) -> None:
         self.frames: list[Frame] = []
         """What was caught; filled by `stop`, so that building headers delays no connection."""
-        self.seen: list[tuple[int, Found, int]] = []
+        self.seen: list[tuple[int, FoundSegment, int]] = []
         """(nanoseconds since 1970, what makes the `Segment`, number of the packet) of each step."""
         self._datagrams: list[tuple[int, bytes, bytes]] = []
         """(nanoseconds since 1970, the two ends, the bytes) of each datagram."""
@@ -117,7 +117,7 @@ class _Path:
             with self._making:
                 self._taps = tuple(other for other in self._taps if other is not tap)
 
-    def record(self, fields: Found, number: int) -> None:
+    def record(self, fields: FoundSegment, number: int) -> None:
         """Record the segment with these fields, sent now, in every tap; its bytes are delivered after that."""
         step = time.time_ns(), fields, number
         for tap in self._taps:

@@ -7,13 +7,13 @@ the one that was asked for.
 
 import sys
 
-STATUSES = "exit status: 0, all went well; 1, not all could be done or shown; 2, a file or an argument is of no use"
+STATUSES = "exit status: 0, all went well; 1, not all could be done or shown; 2, a file or an argument cannot be used"
 COMMANDS = {
     "doctor": "say what works on this machine, and what is used instead",
     "demo": "run a session with STARTTLS, capture it, and print its transcript",
     "decode": "print the dialogues in a capture file, each when its connection ends",
     "probe": "test a server outside the lab, as any mail client visits it, and print a report with a grade",
-    "attack": "let any mail program meet every attack on its protocol, and say what leaked",
+    "attack": "run any mail program under every attack on its protocol, and say what leaked",
     "export": "write a lesson's notebook as an assignment for a grader, for students and for instructors",
     "handout": "copy the lab for students, without the solutions of its exercises",
     "collect": "make one table of the progress files of a class",

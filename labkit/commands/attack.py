@@ -12,7 +12,7 @@ from labkit.trials.any_client import every_run, mail_program
 
 STATUSES = (
     "exit status: 0, nothing leaked; 1, something leaked; "
-    "2, an argument is of no use, or the program never came by, so that nothing was tested"
+    "2, an argument cannot be used, or the program never connected, so that nothing was tested"
 )
 _EXAMPLE = "%(prog)s -- curl --ssl-reqd --cacert {ca} --user {user}:{password} {scheme}://{host}:{port}/ …"
 

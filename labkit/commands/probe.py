@@ -9,7 +9,7 @@ from labkit.errors import LabError
 from labkit.probe.probe_report import probe
 from labkit.probe.target import outside
 
-STATUSES = "exit status: 0, no fault was found; 1, a fault, or no conversation; 2, an argument is of no use"
+STATUSES = "exit status: 0, no fault was found; 1, a fault, or no conversation; 2, an argument cannot be used"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -11,7 +11,7 @@ from struct import Struct
 from labkit.capture.frames import ETHERNET, Share
 from labkit.capture.layers import PLAIN_UDP
 from labkit.capture.passed_over import PassedOver
-from labkit.capture.pcap import Record
+from labkit.capture.pcap import FrameRecord
 
 _PORT = 53
 _UDP = 17
@@ -35,12 +35,12 @@ NO_CONNECTION = Share(1, 1)
 """The part of a capture to read for these questions alone: no TCP connection."""
 
 
-def asks(frames: Iterable[Record | None], passed_over: PassedOver) -> bool:
+def asks(frames: Iterable[FrameRecord | None], passed_over: PassedOver) -> bool:
     """Whether there is any in these frames, of which those without TCP were counted."""
     return bool(passed_over.frames[PLAIN_UDP]) and next(dns_messages(frames), None) is not None
 
 
-def dns_messages(frames: Iterable[Record | None]) -> Iterator[tuple[int, str, bytes]]:
+def dns_messages(frames: Iterable[FrameRecord | None]) -> Iterator[tuple[int, str, bytes]]:
     """(time, client as ``ip:port``, bytes of a DNS message) of each datagram to or from port 53."""
     for time, link, data, _ in filter(None, frames):
         if link != ETHERNET or len(data) < 42 or data[23] != _UDP or data[12:14] != b"\x08\x00":

@@ -35,15 +35,17 @@ def recognised(said: Sequence[Said], port: int) -> tuple[list[Part], Dialect | N
 
 def _first_words(said: Sequence[Said], size: int) -> tuple[bytes, bytes]:
     """The first bytes of the server and of the client."""
-    words = {SERVER: bytearray(), CLIENT: bytearray()}
-    lacking = 2
+    server = client = b""
     for _, _, sender, _, data, _ in said:
-        if data and len(words[sender]) < size:
-            words[sender] += data
-            lacking -= len(words[sender]) >= size
-            if not lacking:
-                break
-    return bytes(words[SERVER]), bytes(words[CLIENT])
+        if not data:
+            continue
+        if sender == CLIENT:
+            client = client if len(client) >= size else client + data
+        elif len(server) < size:
+            server += data
+        if len(client) >= size and len(server) >= size:
+            break
+    return server, client
 
 
 def _sizes(parts: Iterable[Part]) -> dict[str, int]:
@@ -76,5 +78,10 @@ def _is_turned(said: list[Said]) -> bool:
 
 def heard_alone(said: list[Said]) -> set[str]:
     """The side whose data alone was captured; empty where both were heard, or neither."""
-    heard = {side for side in (CLIENT, SERVER) if any(chunk[3] == "data" and chunk[2] == side for chunk in said)}
-    return heard if len(heard) == 1 else set()
+    heard = set()
+    for chunk in said:
+        if chunk[3] == "data":
+            heard.add(chunk[2])
+            if len(heard) == 2:
+                return set()
+    return heard

@@ -117,11 +117,9 @@ class _Walk:
                 self._signal(sender, kind, data, size)
                 continue
             position[sender] += size
-            if self._before and not (data := self._after_preface(sender, data)):
-                continue
             if sender in in_tls:
                 self._record(sender, data)
-            else:
+            elif not self._before or (data := self._after_preface(sender, data)):
                 self._outside(sender, data)
 
     def texts(self) -> list[Said]:

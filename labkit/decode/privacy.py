@@ -17,7 +17,7 @@ from typing import NamedTuple
 from labkit.decode import preface, told_in_handshake, told_in_mail
 from labkit.decode.event import CLIENT, TEXT, TLS, Dialogue, Event
 from labkit.decode.tls_start import is_text
-from labkit.decode.told_in_mail import Seen
+from labkit.decode.told_in_mail import ValueInEvent
 from labkit.dialects import sasl
 from labkit.dialects.base import CHALLENGE, MECHANISM, RESPONSE, Dialect, Disclosed
 from labkit.dialects.reader import text_end
@@ -143,23 +143,28 @@ def _with_continuations(events: list[_Numbered]) -> list[list[_Numbered]]:
 
 
 def _told(dialect: Dialect, pattern: str, phrases: list[_Numbered]) -> Iterator[tuple[str, bytes, int, int, int]]:
-    """What a phrase discloses: the pattern is matched at its beginning, and again after each match."""
+    """What a phrase discloses: the groups of the pattern's matches, each of which may reach over several phrases."""
     whole = phrases[0][1].data if len(phrases) == 1 else b"".join(event.data for _, event in phrases)
     longest = len(whole) if phrases[0][1].kind == "message" else _LONGEST
-    told, position = _compiled(pattern), 0
-    match = told.match(whole, 0, longest)
-    starts = list(accumulate((len(event.data) for _, event in phrases), initial=0)) if match else []
+    starts: list[int] = []
+    for name, first, behind in _groups(_compiled(pattern), whole, longest):
+        starts = starts or list(accumulate((len(event.data) for _, event in phrases), initial=0))
+        for number, start, end in _pieces(starts, first, behind):
+            if value := whole[start:end].rstrip(b"\r\n"):
+                plain = re.sub(rb"\\(.)", rb"\1", value) if whole[start - 1 : start] == b'"' else value
+                plain = dialect.codings[name](plain) if name in dialect.codings else plain
+                place = start - starts[number]
+                yield _name(name), plain, phrases[number][0], place, place + len(value)
+
+
+def _groups(pattern: re.Pattern[bytes], whole: bytes, longest: int) -> Iterator[tuple[str, int, int]]:
+    """(name, start, end) of each group: the pattern is matched at the beginning, and again after each match."""
+    position, match = 0, pattern.match(whole, 0, longest)
     while match:
         for name in match.groupdict():
-            for number, start, end in _pieces(starts, *match.span(name)):
-                if value := whole[start:end].rstrip(b"\r\n"):
-                    plain = re.sub(rb"\\(.)", rb"\1", value) if whole[start - 1 : start] == b'"' else value
-                    if name in dialect.codings:
-                        plain = dialect.codings[name](plain)
-                    place = start - starts[number]
-                    yield _name(name), plain, phrases[number][0], place, place + len(value)
+            yield name, *match.span(name)
         position, before = match.end(), position
-        match = told.match(whole, position, position + longest) if before < position < len(whole) else None
+        match = pattern.match(whole, position, position + longest) if before < position < len(whole) else None
 
 
 def _counted(
@@ -204,8 +209,8 @@ class _Steps:
         self._challenge: bytes | None = None
         """The last challenge, until it is responded to."""
 
-    def read(self, event: Event) -> list[Seen]:
-        found: list[Seen] = []
+    def read(self, event: Event) -> list[ValueInEvent]:
+        found: list[ValueInEvent] = []
         for what, value, start, end in self._reveals(event.title, event.data):
             if what == MECHANISM:
                 self._begin(value)
@@ -238,7 +243,7 @@ class _Login:
         self._begins = _compiled(pattern)
         self._login: sasl.Login | None = None
 
-    def read(self, event: Event) -> list[Seen]:
+    def read(self, event: Event) -> list[ValueInEvent]:
         cut = event.origin.begun is not None
         if event.kind == "command" and not _is_sent_ahead(event):
             return self._begin(event, cut)
@@ -258,12 +263,12 @@ class _Login:
         if self._login:
             self._login.challenge(challenge)
 
-    def _begin(self, event: Event, cut: bool) -> list[Seen]:
+    def _begin(self, event: Event, cut: bool) -> list[ValueInEvent]:
         match = self._begins.match(event.data)
         self._login = sasl.Login(text(match["mechanism"])) if match else None
         return self._part(match["initial"], match.start("initial"), cut) if match and match["initial"] else []
 
-    def _part(self, coded: bytes, start: int, cut: bool) -> list[Seen]:
+    def _part(self, coded: bytes, start: int, cut: bool) -> list[ValueInEvent]:
         if coded == _CANCELLED:
             self._login = None
         if not self._login:
@@ -350,7 +355,7 @@ def _unknown_commands(
 
 def _as_they_stand(commands: Iterable[_Numbered], told_of: Collection[int]) -> Iterator[Exposure]:
     for index, event in commands:
-        if index not in told_of and (said := event.data.rstrip(b"\r\n")):
+        if index not in told_of and is_text(event.data) and (said := event.data.rstrip(b"\r\n")):
             yield Exposure("command", text(said), index, 0, len(said))
 
 

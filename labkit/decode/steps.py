@@ -40,7 +40,7 @@ def _walk(dialect: Dialect, events: tuple[Event, ...]) -> Iterator[Step]:
 
 
 def _greets(_: Dialect, event: Event) -> bool:
-    return event.layer == TEXT and event.kind == "greeting"
+    return event.layer == TEXT and event.kind == "greeting" and not event.encrypted
 
 
 def _asks(dialect: Dialect, event: Event) -> bool:

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from labkit.decode.event import Event, fields_named
-from labkit.decode.told_in_mail import Seen
+from labkit.decode.told_in_mail import ValueInEvent
 
 
-def in_message(event: Event) -> Iterator[Seen]:
+def in_message(event: Event) -> Iterator[ValueInEvent]:
     """What a TLS message with a title of `TITLES` discloses."""
     names, groups = _TOLD[event.title]
     fields = event.origin.fields_in(event, groups)

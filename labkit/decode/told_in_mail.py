@@ -13,7 +13,7 @@ from labkit.dialects.base import Dialect
 from labkit.mail.charset import field_text, text
 from labkit.mail.mime import Entity, as_read
 
-Seen = tuple[str, str, int, int]
+ValueInEvent = tuple[str, str, int, int]
 """What it is, its value, and the offsets of its first byte and of the one after it."""
 
 _HEADER_FIELD = re.compile(
@@ -30,7 +30,7 @@ _TELLING_FAMILIES = (b"x-originating-", b"x-sender", b"x-forwarded-")
 """Fields that tell about people, their hosts and their programs, and how the names of some more begin."""
 
 
-def in_phrase(dialect: Dialect, event: Event, counted: bool) -> Iterator[Seen]:
+def in_phrase(dialect: Dialect, event: Event, counted: bool) -> Iterator[ValueInEvent]:
     """What a phrase of kind message tells; `counted` is whether its size was announced, so that all of it is mail."""
     for start, end in [(0, len(event.data))] if counted else dialect.messages(event.data):
         dotted = event.data[end:].strip() == b"."  # so each of its lines that begins with a dot has got another
@@ -42,7 +42,7 @@ def _without_dots(body: bytes) -> bytes:
     return re.sub(rb"\n\.(?=.)", b"\n", b"\n" + body)[1:]  # ``^`` would be tried at each byte
 
 
-def in_message(message: Entity, start: int, lines: Callable[[bytes], bytes] = bytes) -> Iterator[Seen]:
+def in_message(message: Entity, start: int, lines: Callable[[bytes], bytes] = bytes) -> Iterator[ValueInEvent]:
     """The fields and the text of a message whose first byte stands at `start` of the event.
 
     `lines` undoes what was done to its lines for the transport.

@@ -6,7 +6,7 @@ Which frames are read is `labkit.decode.asked`. What is asked again over TCP is 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from labkit.capture.pcap import Record
+from labkit.capture.pcap import FrameRecord
 from labkit.decode.asked import dns_messages, plain_question
 from labkit.defences.resource_records import Question
 
@@ -50,7 +50,7 @@ class Lookup:
         return (special if self.type == "TXT" else "") or _ABOUT.get(self.type, "a record")
 
 
-def lookups(frames: Iterable[Record | None]) -> list[Lookup]:
+def lookups(frames: Iterable[FrameRecord | None]) -> list[Lookup]:
     """The questions in these frames, in the order in which they were asked."""
     found: dict[tuple[str, bytes], Lookup] = {}
     for time, client, message in dns_messages(frames):

@@ -15,7 +15,7 @@ from labkit.defences.answering import answered_with, asked_for, respond
 from labkit.defences.zone import Zone
 from labkit.errors import LabError, PortTaken
 from labkit.network import TCP, UDP, Host
-from labkit.network.datagrams import Datagrams, Reply
+from labkit.network.datagrams import Datagrams, SendReply
 from labkit.network.entrance import Entrance
 from labkit.network.streams import accepted
 from labkit.servers.log import ServerLog
@@ -80,7 +80,7 @@ class NameServer(Standing):
         self._datagrams = Datagrams(self._host.network, self._receiver, self._received)
         self._entrance = Entrance(events, self._listener.socket, _AT_ONCE, self._come_in, lambda error: None)
 
-    def _received(self, query: bytes, reply: Reply) -> None:
+    def _received(self, query: bytes, reply: SendReply) -> None:
         response = self.answer(query, UDP)
         if response:
             reply(response)

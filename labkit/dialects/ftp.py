@@ -140,7 +140,7 @@ class _Reader(CodedLineReader):
         code = _CODE.match(reply)
         return code[1].decode() if code else None
 
-    def _next_line(self, buffer: Buffer, start: int, end: int) -> int:
+    def _next_line(self, buffer: Buffer | bytes, start: int, end: int) -> int:
         """RFC 959 §4.2: after a hyphen, up to the line with the same code and a space."""
         more = buffer[3:4] == b"-" and not (start and buffer.startswith(bytes(buffer[:3]) + b" ", start))
         return end if more and _CODE.match(buffer) else 0

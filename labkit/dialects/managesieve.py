@@ -110,7 +110,7 @@ class _Reader(CodedLineReader):
         status = _STATUS.match(reply)
         return status[1].upper().decode() if status else None
 
-    def _next_line(self, buffer: Buffer, start: int, end: int) -> int:
+    def _next_line(self, buffer: Buffer | bytes, start: int, end: int) -> int:
         """A reply ends with the line that begins with its status; a literal (RFC 5804 §1.2) is skipped."""
         last = self._in_last_line or bool(_LAST_LINE.match(buffer, start))
         literal = _LITERAL.search(buffer, max(start, end - _LONGEST_LITERAL), end)

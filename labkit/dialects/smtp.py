@@ -71,9 +71,9 @@ class SMTPReader(CodedLineReader):
     def _status(self, reply: bytes) -> str | None:
         return _STATUSES.get(reply[:4])
 
-    def _next_line(self, buffer: Buffer, start: int, end: int) -> int:
+    def _next_line(self, buffer: Buffer | bytes, start: int, end: int) -> int:
         """RFC 5321 §4.2.1: each line but the last has a hyphen after its code."""
-        return end if buffer.startswith(b"-", start + 3) and _CODE.match(buffer, start) else 0
+        return end if buffer[start + 3 : start + 4] == b"-" and _CODE.match(buffer, start) else 0
 
     def _announced(self, line: bytes) -> int:
         size = _BDAT.match(line)

@@ -15,7 +15,7 @@ _LARGEST = 1 << 16
 _AT_ONCE = 64
 """Datagrams that are read before others get their turn."""
 
-Reply = Callable[[bytes], None]
+SendReply = Callable[[bytes], None]
 """Sends a datagram back to the sender of one; any thread may call it."""
 DatagramWitness = Callable[[Address, Listener, bool, bytes], None]
 """Called with each datagram at once, in any thread: the client's address, the server's listener, whether the server has
@@ -28,7 +28,7 @@ class Datagrams:
     The network's `witnesses` are called with each.
     """
 
-    def __init__(self, network: "Network", listener: Listener, received: Callable[[bytes, Reply], None]) -> None:
+    def __init__(self, network: "Network", listener: Listener, received: Callable[[bytes, SendReply], None]) -> None:
         self._network = network
         self._listener = listener
         self._events: asyncio.AbstractEventLoop = network.loop.events
@@ -54,7 +54,7 @@ class Datagrams:
                 self._notify(client, False, data)
                 self._received(data, self._reply_to(client))
 
-    def _reply_to(self, client: Any) -> Reply:
+    def _reply_to(self, client: Any) -> SendReply:
         def reply(data: bytes) -> None:
             with suppress(OSError):  # the socket is closed, or the network has no room: as if it was lost on the way
                 self._notify(client, True, data)

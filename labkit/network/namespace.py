@@ -23,9 +23,8 @@ from labkit.network.interception import Interception
 from labkit.network.listener import TCP, Address, ForeignListener, Listener, stop_listening, without_delay
 from labkit.network.poisoning import ARP_FRAMES, NeighbourEntries, Poisoning
 from labkit.network.processes import ROOT
+from labkit.trust.certificates import DOMAIN
 
-DOMAIN = "lab.test"
-"""The domain of the hosts; RFC 6761 keeps ``test`` for this."""
 _PREFIX = 24
 _INTERFACE = "eth0"
 _ALL_PROTOCOLS = 0x0003

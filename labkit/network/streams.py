@@ -5,7 +5,7 @@ import socket
 import ssl
 
 HANDSHAKE_LIMIT = 10.0
-"""Seconds."""
+"""Seconds for a client to finish a TLS handshake."""
 
 
 async def accepted(

@@ -9,10 +9,9 @@ from asyncio.sslproto import SSLProtocol, SSLProtocolState
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
+from labkit.network.streams import HANDSHAKE_LIMIT
 from labkit.trust.contexts import spoken
 
-HANDSHAKE_LIMIT = 10.0
-"""Seconds."""
 _ENDING = (SSLProtocolState.FLUSHING, SSLProtocolState.SHUTDOWN, SSLProtocolState.UNWRAPPED)
 """States in which nothing is written any more."""
 

@@ -7,15 +7,19 @@ from typing import TYPE_CHECKING
 from labkit.decode.steps import NAMES
 from labkit.dialects import ALL, named
 from labkit.show import html
+from labkit.show.forms import SEALED, form_of
 from labkit.show.page import Page
 from labkit.show.printed import printable
-from labkit.show.step_list import said
+from labkit.show.readings import is_whole
+from labkit.show.step_list import Steps, said
 from labkit.show.table import Column, build, in_columns
 
 if TYPE_CHECKING:
     from labkit.show.capture import Capture
 
-_MISSING = "(not taken)"
+_NOT_TAKEN = "(not taken)"
+_NOT_SEEN = "(not seen)"
+"""A step that may be in bytes that were not captured, or not opened."""
 _NOTHING = "(nothing)"
 
 
@@ -34,12 +38,21 @@ def step_table(captures: "Mapping[str, Capture]") -> Page:
     columns = {name: capture.steps() for name, capture in captures.items()}
     rows = {
         f"{number}. {name}": [
-            next((said(steps.dialogue, step) for step in steps.steps if step.number == number), _MISSING)
-            for steps in columns.values()
+            next((said(each.dialogue, step) for step in each.steps if step.number == number), _absent(each, number))
+            for each in columns.values()
         ]
         for number, name in enumerate(NAMES, 1)
     }
     return _table("The steps of the upgrade in each capture", "step", list(columns), rows)
+
+
+def _absent(steps: Steps, number: int) -> str:
+    """What stands in the place of a step that was not found."""
+    dialogue = steps.dialogue
+    upgraded = dialogue.session is not None and dialogue.session.started == "explicit"
+    may_be_inside = number == len(NAMES) or not upgraded
+    unread = may_be_inside and any(form_of(event) is SEALED for event in dialogue.events)
+    return _NOT_SEEN if unread or not is_whole(dialogue.events) else _NOT_TAKEN
 
 
 def _ports(ports: tuple[int, ...]) -> str:

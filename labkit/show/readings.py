@@ -85,7 +85,7 @@ def _nothing(events: Sequence[Event]) -> str:
     """A sentence for a dialogue in which nothing was said, or nothing of it was captured."""
     if any(event.kind == "gap" for event in events):
         return "What was said is missing from the capture."
-    return "Nothing was said." if _is_whole(events) and _ended(events) else "Nothing was said in what was captured."
+    return "Nothing was said." if is_whole(events) and _ended(events) else "Nothing was said in what was captured."
 
 
 _ALL_CLEAR = "No TLS: everything crossed the wire in clear text."
@@ -95,13 +95,13 @@ _CLEAR_SO_FAR = "No TLS: everything crossed the wire in clear text as far as it 
 def _is_all_read(dialogue: Dialogue, said: Sequence[Event]) -> bool:
     """Whether every byte so far was captured and read as text of a known protocol."""
     if dialogue.part_of:
-        return _is_whole(dialogue.events)
+        return is_whole(dialogue.events)
     both = {event.sender for event in said} == {CLIENT, SERVER}
     unread = any(event.kind == "unknown" and not is_text(event.data) for event in said)
-    return dialogue.dialect is not None and _is_whole(dialogue.events) and both and not unread
+    return dialogue.dialect is not None and is_whole(dialogue.events) and both and not unread
 
 
-def _is_whole(events: Sequence[Event]) -> bool:
+def is_whole(events: Sequence[Event]) -> bool:
     """Whether the events begin with the connection and no bytes are missing between them."""
     return bool(events) and events[0].kind in ("syn", "syn-ack") and all(event.kind != "gap" for event in events)
 
@@ -118,7 +118,7 @@ def _version(session: TLSSession, dialogue: Dialogue) -> str:
         return session.version
     behind = list(dropwhile(lambda event: event.layer != TLS, dialogue.events))
     failed = any(event.kind == "alert" or event.layer == TEXT for event in behind) or _ended(behind)
-    seen = _is_whole(dialogue.events) and not any(event.encrypted for event in behind)
+    seen = is_whole(dialogue.events) and not any(event.encrypted for event in behind)
     return "no version agreed" if failed and seen else "version not seen"
 
 
@@ -155,7 +155,7 @@ def _start(started: str, dialogue: Dialogue) -> str:
     if "go-ahead" in kinds:
         return "Explicit TLS, after an upgrade"
     asked = any(event.title in dialogue.dialect.upgrades for event in before) if dialogue.dialect else False
-    if not (asked or _is_whole(dialogue.events[: max(len(before), 1)])):
+    if not (asked or is_whole(dialogue.events[: max(len(before), 1)])):
         return "TLS, and what was said before it was not all captured"
     if started == "explicit":
         return "Explicit TLS, whose go-ahead was not seen"

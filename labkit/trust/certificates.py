@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes as PrivateKey
 
 DOMAIN = "lab.test"
+"""The domain of the hosts; RFC 6761 keeps ``test`` for this."""
 SERVER_NAME = f"mail.{DOMAIN}"
 """The reference identifier: the name that a client of the lab wants to talk to."""
 WRONG_NAME = f"www.{DOMAIN}"

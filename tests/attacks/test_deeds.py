@@ -623,6 +623,11 @@ INJECTED = {
         "C: LAST\nS: -ERR no\nC: QUIT\nS: +OK bye\nS: -ERR idle",
         "",
     ),
+    "an answer behind the answer": (
+        110,
+        "C: USER a\nS: -ERR The only mechanism is PLAIN\nS: +OK who?",
+        "-ERR The only mechanism is PLAIN",
+    ),
     "a wrong password, and a farewell": (110, "C: USER a\nS: +OK\nC: PASS b\nS: -ERR no\nS: -ERR bye", ""),
     "no list, no user, and a farewell": (110, "C: CAPA\nS: -ERR no\nC: USER a\nS: -ERR no\nS: -ERR bye", ""),
 }

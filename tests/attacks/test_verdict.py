@@ -413,6 +413,19 @@ def test_whoever_types_the_command_first_is_not_deceived_unless_it_ran_twice(lab
     assert (mallory.verdict.outcome == "deceived") == kept, mallory.verdict
 
 
+def test_a_victim_whose_words_became_the_attackers_mail_is_deceived_though_that_was_never_stored(lab):
+    """The server has verified nothing of it, so not even the wrong password was refused."""
+    server = lab.smtp(auth="always", quirks=("keeps the buffer",), replace=True)
+    with lab.mallory(attacks.StealByInjection(), at=server) as mallory:
+        client = smtplib.SMTP(*mallory.address(server), timeout=10)
+        client.starttls()
+        client.login("alice", "wrong")
+        client.quit()
+    assert mallory.verdict.outcome == "deceived", mallory.verdict
+    shown = mallory.verdict.evidence[0]
+    assert shown.startswith(("250-mail.lab.test", "235 2.7.0")), "the first reply that came before its command"
+
+
 # ---- what was not secret
 
 

@@ -38,8 +38,8 @@ print(json.dumps([parsedmarc.parse_smtp_tls_report_json(file), read["report"]], 
 @pytest.fixture(scope="module")
 def parsedmarc(tmp_path_factory):
     folder = tmp_path_factory.mktemp("parsedmarc")
-    fetch = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), *PACKAGES]
-    fetched = subprocess.run(fetch, capture_output=True, text=True, timeout=240)
+    fetch = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile", "--target", str(folder)]
+    fetched = subprocess.run([*fetch, *PACKAGES], capture_output=True, text=True, timeout=240)
     if fetched.returncode:
         stop = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
         stop(f"parsedmarc cannot be fetched: {fetched.stderr}")

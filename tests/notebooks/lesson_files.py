@@ -16,8 +16,8 @@ FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 NAMES = [path.stem for path in NOTEBOOKS]
 
-FIRST = [path for path in NOTEBOOKS if path.name[:2] in ("01", "08")]
-"""Lessons that show between them transcripts, ladders, bytes, grids, questions and a console."""
+FIRST = [path for path in NOTEBOOKS if path.name.startswith("01")]
+"""The lesson that stands for all of them where one is enough: it has a transcript, a ladder, bytes and questions."""
 
 _CHECK = re.compile(r'^check\("([^"]+)"')
 _CELL_PATIENCE = 60

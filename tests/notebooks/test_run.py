@@ -27,7 +27,7 @@ def test_every_lesson_has_a_notebook_and_every_notebook_a_lesson():
 
 
 AGAIN = os.environ.get("LABKIT_NETWORK") == "loopback"
-"""Whether these tests have run on the best network before: then a few lessons do on loopback."""
+"""Whether these tests have run on the best network before: then one lesson does on loopback (and test_binder.py's)."""
 
 
 @pytest.mark.parametrize("path", every(NOTEBOOKS, once=FIRST if AGAIN else NOTEBOOKS), ids=NAMES)

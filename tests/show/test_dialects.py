@@ -29,6 +29,13 @@ def test_the_steps_of_two_captures_stand_in_one_row():
     read_page(table.html)
 
 
+def test_a_step_that_may_be_in_ciphertext_is_not_said_to_be_missing():
+    rows = step_table({name: recorded(name) for name in ("starttls_tls13", "implicit_tls13")}).text.splitlines()
+    assert rows[7].endswith("(not seen)") and rows[7].count("(not seen)") == 2 and "(not taken)" not in rows[7]
+    assert rows[3].startswith("3. offer") and "250-STARTTLS" in rows[3] and rows[3].endswith("(not seen)")
+    assert "ClientHello" in rows[6]
+
+
 def test_the_table_shows_the_dialects_that_are_named():
     table = dialect_table("smtp", "IMAP")
     assert "SMTP" in table.text and "IMAP" in table.text and "XMPP" not in table.text

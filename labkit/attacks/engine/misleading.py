@@ -19,7 +19,7 @@ from labkit.defences.forging import asking_for, question
 from labkit.defences.resource_records import Question
 from labkit.errors import LabError
 from labkit.network import TCP, UDP, Network
-from labkit.network.datagrams import Datagrams, Reply
+from labkit.network.datagrams import Datagrams, SendReply
 from labkit.network.entrance import Entrance
 from labkit.trust.certificates import Authority
 from labkit.trust.contexts import server_context
@@ -114,7 +114,7 @@ class Misleader:
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
 
-    def _received(self, query: bytes, reply: Reply) -> None:
+    def _received(self, query: bytes, reply: SendReply) -> None:
         self._begin(self._over_udp(query, reply))
 
     def _come_in(self, act: Callable[[socket.socket], Any], sock: socket.socket, _: Any) -> None:
@@ -122,7 +122,7 @@ class Misleader:
 
     # ---- the name server
 
-    async def _over_udp(self, query: bytes, reply: Reply) -> None:
+    async def _over_udp(self, query: bytes, reply: SendReply) -> None:
         answer = await asyncio.to_thread(self._answer, query)
         if answer is not None:
             reply(answer)

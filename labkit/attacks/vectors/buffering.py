@@ -62,6 +62,7 @@ class StealByInjection(Vector):
 
     id = "B3"
     needs = ("steal",)
+    steals = True
     source = "Poddebniak et al., USENIX Security 2021, §5"
     server: ClassVar = _KEEPS_BUFFER
 

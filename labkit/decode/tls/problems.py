@@ -1,5 +1,7 @@
 """Why a session stays closed, in sentences: what is missing or does not fit, and what would help."""
 
+from functools import lru_cache
+
 from labkit.decode.tls.ciphers import cipher_of
 from labkit.decode.tls.suites import SUITES
 
@@ -84,6 +86,7 @@ def bytes_missing(sender: str) -> str:
     )
 
 
+@lru_cache
 def cannot_open(version: str, suite: int) -> str:
     """A version or cipher suite that is not for this lab; empty when it is."""
     draft = version.removeprefix(_DRAFT)

@@ -96,9 +96,12 @@ class Cutter:
 
     def feed(self, data: bytes) -> list[Record]:
         """The records that these bytes complete. Never raises: bytes that are not a record have a type that says so."""
-        if self._foreign or (self._lost and not _continues(data)):
-            return [(NOT_TLS if self._foreign else AFTER_GAP, b"", bytes(data))] if data else []
-        self._lost = False
+        if self._foreign:
+            return [(NOT_TLS, b"", bytes(data))] if data else []
+        if self._lost:
+            if not _continues(data):
+                return [(AFTER_GAP, b"", bytes(data))] if data else []
+            self._lost = False
         if self._held:
             self._held += data
             if len(self._held) < self._wanted:

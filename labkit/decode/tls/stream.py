@@ -237,7 +237,10 @@ class Stream(ConnectionState):
     def _read(self, messages: list[Message], side: Direction, kind: int, content: bytes, encrypted: bool) -> None:
         if kind == HANDSHAKE_RECORD:
             for data in side.messages(content):
-                self._add(messages, side, kind, handshake_title(data), data, encrypted, encrypted)
+                messages.append(
+                    (side.sender, "handshake", handshake_title(data), data, encrypted, encrypted, side.wire)
+                )
+                side.wire = 0
                 self._heard(side, data)
             if side.garbled:
                 self._drop_fragment(messages, side, encrypted)

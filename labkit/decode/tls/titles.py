@@ -49,9 +49,10 @@ SEALED = {*CLOSED.values(), RECORD, CLOSED_FINISHED, UNFINISHED_RECORD}
 
 def handshake_title(data: bytes) -> str:
     """The title of a handshake message with its header."""
-    if data[0] == _SERVER_HELLO and data[6:38] == RETRY_RANDOM:
+    kind = data[0]
+    if kind == _SERVER_HELLO and data[6:38] == RETRY_RANDOM:
         return "HelloRetryRequest"
-    return HANDSHAKES.get(data[0]) or f"handshake message {data[0]}"
+    return HANDSHAKES.get(kind) or f"handshake message {kind}"
 
 
 def content_title(kind: int, content: bytes) -> str:

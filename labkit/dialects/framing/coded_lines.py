@@ -130,7 +130,7 @@ class CodedLineReader(LineReader):
     def _status(self, reply: bytes) -> str | None:
         """The status of a reply, which is its title; None where it has none."""
 
-    def _next_line(self, buffer: Buffer, start: int, end: int) -> int:
+    def _next_line(self, buffer: Buffer | bytes, start: int, end: int) -> int:
         """Where the next line of the reply begins; 0 where the line from `start` to `end` is the last of it."""
         return 0
 
