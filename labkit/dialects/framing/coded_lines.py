@@ -22,6 +22,8 @@ CREDENTIAL, TEXT, CHUNK = "credential", "text", "chunk"
 
 _ENDED_BY_REPLIES = (CREDENTIAL, TEXT, CHUNK)
 
+_FEW = 2
+"""A line of so many words with a verb is a command where the rest of a message may be missing."""
 _BLANK = "blank line"
 _HEADER = re.compile(rb"[!-9;-~]+:")
 """The beginning of a header field of mail (RFC 5322 §2.2)."""
@@ -120,6 +122,8 @@ class CodedLineReader(LineReader):
                 self._next, self._guessed = self._after_a_lost_reply(self._unanswered[-1]), True
         elif self._next == CHUNK:
             self._next = COMMAND
+        elif self._next in (CREDENTIAL, TEXT):
+            self._guessed = True  # the rest of the login, or of the message, may be missing
         if self._next != WAIT:  # a command or a reply may be missing: better not to know what was asked
             self._unanswered.clear()
         return super().rest(sender)
@@ -169,7 +173,9 @@ class CodedLineReader(LineReader):
     # ---- what the client says next
 
     def _settle(self, line: bytes) -> None:
-        if self._title(line.split(None, 2)) != "unknown command":
+        words = line.split(None, 2)
+        alone = self._next != TEXT or len(words) <= _FEW or b":" in words[1]  # a sentence may begin with HELP, too
+        if alone and self._title(words) != "unknown command":
             self._next, self._answered = COMMAND, False
 
     def _command(self) -> Phrase | None:
