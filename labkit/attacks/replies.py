@@ -75,13 +75,15 @@ class Replies:
             if answer.done is not None:
                 return answer
             first, before = first or answer, number
-        return first or NONE
+        return first or self._without_error(index)
 
-    def reading_on(self, index: int) -> Response:
-        """What a server that only answers failures says of the event of that index: it has done it if it has answered
-        something that the client said later. `NONE` where it has not."""
-        later = (self.first(number) for number in self._commands if number > index)
-        return next((Response(True, answer.line) for answer in later if answer != NONE), NONE)
+    def _without_error(self, index: int) -> Response:
+        """What shows that a command which only an error answers was done: the answer to a later command."""
+        if self._events[index].title not in self._dialect.only_errors:
+            return NONE
+        later = self._commands[bisect_right(self._commands, index) :]
+        answers = (number for command in later for number in self._numbers(command, 1))
+        return next((Response(True, first_line(self._dialect, self._events[number])) for number in answers), NONE)
 
     def _in_concluded(self, index: int) -> Response:
         """What one answer to several commands says of this one: the error, if there is one in it."""
