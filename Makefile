@@ -15,8 +15,9 @@ ARGS =
 PY = .venv/bin/python
 AS_ROOT = $(shell test "$$(id -u)" = 0 && echo --allow-root)
 
-# Five tests run at once, also on two processors: most of them wait, for a time limit or for another program.
-AT_ONCE = -n 5 --dist loadgroup
+# Five tests run at once, also on two processors: most of them wait, for a time limit or for another program. They begin in
+# the order of tests/conftest.py.
+AT_ONCE = -n 5 --dist loadgroup --no-loadscope-reorder
 # `make test` says each thing once, and `make thorough` says it of all that it is true of: tests/thoroughly.py.
 ONCE = -m "not thorough"
 # What depends on the network or on a privilege, the notebooks too, is tested twice: on the best network that this machine

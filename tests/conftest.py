@@ -18,8 +18,10 @@ settings.register_profile("once", deadline=None, max_examples=30)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-LONGEST = ("in_chromium", "notebooks", "trials")
-"""The folders of the longest tests: they begin first, so that at the end no process works alone on one of them."""
+LONGEST = {"in_chromium", "notebooks", "site", "test_wheel", "trials"}
+"""Folders and files of the longest tests: they begin first, so that at the end no process works alone on one."""
+TOGETHER = 10
+"""Tests of one file that a process of pytest-xdist is given at a time: to give them one by one costs 1 ms each."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -46,15 +48,23 @@ def pytest_collection() -> None:
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share what their folder or module has made run in one process, one after the other (pytest-xdist)."""
-    items.sort(key=lambda item: (item.path.parent.name not in LONGEST, item.path))
-    for item in items:
-        names = getattr(item, "_fixtureinfo", None)
-        made = [found for each in names.name2fixturedefs.values() for found in each] if names else []
-        sharing = {"package": item.path.parent.name, "module": item.path.stem}
-        groups = [group for scope, group in sharing.items() if any(one.scope == scope for one in made)]
-        if groups:
-            item.add_marker(pytest.mark.xdist_group(groups[0]))
+    """Put the longest tests first, and tell pytest-xdist which tests run in one process, one after the other."""
+    items.sort(key=lambda item: (not _is_long(item), item.path))
+    for number, item in enumerate(items):
+        group = _sharing(item) or ("" if _is_long(item) else f"{item.path.stem} {number // TOGETHER}")
+        if group and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
+def _is_long(item: pytest.Item) -> bool:
+    return bool(LONGEST & {item.path.parent.name, item.path.stem})
+
+
+def _sharing(item: pytest.Item) -> str:
+    """The name of the folder or file whose tests share what a fixture has made for all of them; empty for others."""
+    names = getattr(item, "_fixtureinfo", None)
+    scopes = {one.scope for found in names.name2fixturedefs.values() for one in found} if names else set()
+    return item.path.parent.name if "package" in scopes else item.path.stem if "module" in scopes else ""
 
 
 def pytest_collection_finish() -> None:

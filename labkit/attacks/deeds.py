@@ -154,9 +154,10 @@ class _Reading:
             if named or (parts and event.kind in ("message", "continuation")):
                 parts.append(index)
             elif event.title in dialect.commands and self._values(index, *_CONTENT):  # it is the message itself
-                yield Deed(
-                    MESSAGE, (event.title, self._text([index])), *self._replies.fate(index), self._is_whole(index)
-                )
+                answer = self._replies.fate(index)
+                if answer == NONE and self._dialect.in_turn:  # only a failure has an answer
+                    answer = self._replies.reading_on(index)
+                yield Deed(MESSAGE, (event.title, self._text([index])), *answer, self._is_whole(index))
         yield from self._delivery(parts)
 
     def _delivery(self, parts: list[int]) -> Iterator[Deed]:

@@ -77,6 +77,12 @@ class Replies:
             first, before = first or answer, number
         return first or NONE
 
+    def reading_on(self, index: int) -> Response:
+        """What a server that only answers failures says of the event of that index: it has done it if it has answered
+        something that the client said later. `NONE` where it has not."""
+        later = (self.first(number) for number in self._commands if number > index)
+        return next((Response(True, answer.line) for answer in later if answer != NONE), NONE)
+
     def _in_concluded(self, index: int) -> Response:
         """What one answer to several commands says of this one: the error, if there is one in it."""
         said = list(map(self._read, self._concluded(index)))

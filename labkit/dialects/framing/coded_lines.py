@@ -160,15 +160,17 @@ class CodedLineReader(LineReader):
             self._next, self._replied = COMMAND, False
 
     def _at_once(self, sender: str, data: bytes) -> Phrase | None:
-        """A command of one line, or a reply of one line."""
-        end = len(data)
-        if data.find(b"\n") + 1 != end or not 0 < end < self._longest or data[0] == HANDSHAKE:
+        """A command of one line, or a reply."""
+        start, end, size = 0, data.find(b"\n") + 1, len(data)
+        if not end or size >= self._longest or data[0] == HANDSHAKE:
             return None
         if sender == CLIENT:
-            return self._command_in(data) if self._next == COMMAND and not self._guessed else None
-        if self._begun or self._lines.texts or self._next_line(data, 0, end):
+            return self._command_in(data) if end == size and self._next == COMMAND and not self._guessed else None
+        if self._begun or self._lines.texts:
             return None
-        return self._answer(data)
+        while end and (following := self._next_line(data, start, end)):
+            start, end = following, data.find(b"\n", following) + 1
+        return self._answer(data) if end == size else None
 
     # ---- what the client says next
 

@@ -55,7 +55,7 @@ def server(home: Path) -> Iterator[tuple[str, str]]:
     options += ["--KernelManager.transport=ipc"]  # the servers of other tests may take a port that was found free
     options += ["--ServerApp.ip=127.0.0.1", "--ServerApp.port=0", f"--ServerApp.root_dir={notebooks}"]
     options += [f"--LabApp.app_settings_dir={FOLDER.parent / 'setup' / 'jupyterlab'}"]  # those of `make lab`
-    _without_graders(home / "CONFIG_DIR" / "labconfig")
+    _without_graders(home / "CONFIG_DIR")
     log = home / "jupyterlab.log"
     with log.open("wb") as written:
         process = subprocess.Popen([sys.executable, "-m", "jupyterlab", *options], stdout=written, stderr=written)
@@ -68,10 +68,17 @@ def server(home: Path) -> Iterator[tuple[str, str]]:
 
 def _without_graders(settings: Path) -> None:
     """JupyterLab as a student has it: the graders, which only the tests install, bring extensions of their own."""
-    settings.mkdir(parents=True, exist_ok=True)
-    brought = ("@jupyter/nbgrader", "@jupyter-notebook/lab-extension", "ipylab", "jupyterlab-jupytext")
-    text = json.dumps({"disabledExtensions": dict.fromkeys(brought, True)})
-    (settings / "page_config.json").write_text(text, "utf-8")
+    pages = ("@jupyter/nbgrader", "@jupyter-notebook/lab-extension", "ipylab", "jupyterlab-jupytext")
+    servers = ("assignment_list", "course_list", "formgrader", "validate_assignment")
+    handlers = ("jupyterlab_jupytext", *(f"nbgrader.server_extensions.{name}" for name in servers))
+    _write(settings / "labconfig" / "page_config.json", {"disabledExtensions": dict.fromkeys(pages, True)})
+    off = {"ServerApp": {"jpserver_extensions": dict.fromkeys(handlers, False)}}
+    _write(settings / "jupyter_server_config.json", off)
+
+
+def _write(path: Path, settings: dict[str, object]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(settings), "utf-8")
 
 
 def _address(process: subprocess.Popen, runtime: Path, log: Path) -> tuple[str, str]:

@@ -55,6 +55,7 @@ def test_another_kernel_finds_it_again(lab, folder):
         expect(notebook.cell("predict").locator(".lk-card")).to_contain_text("02: decided")
 
 
+@pytest.mark.thorough  # tests/exercises/test_progress.py says it without a browser
 def test_a_damaged_file_is_told_and_kept_aside(lab, folder):
     path = folder / "progress.json"
     path.write_bytes(path.read_bytes()[:90])
