@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from labkit.dialects.base import SERVER, Dialect, Disclosed, Phrase
 from labkit.dialects.framing.tagged_lines import CREDENTIAL, LITERAL, TaggedLineReader, TaggedLines
 from labkit.dialects.imap_words import CAPABILITIES, COMMANDS, GREETINGS, REPLIES, explain
-from labkit.dialects.reader import COMMAND
 from labkit.dialects.writing import (
     Credentials,
     Injected,
@@ -36,7 +35,7 @@ _ONE_LINE = re.compile(rb"\+|\S+ +(?:OK|NO|BAD|BYE|PREAUTH)\b", re.IGNORECASE)
 
 
 _LINES = TaggedLines(
-    after_invitation={"STARTTLS": COMMAND, "COMPRESS": COMMAND, "AUTHENTICATE": CREDENTIAL},
+    after_invitation={"AUTHENTICATE": CREDENTIAL},
     go_aheads={"STARTTLS": "OK"},
     compresses={"COMPRESS": "OK"},
 )

@@ -7,7 +7,9 @@ or the message that the command brings. A response is one phrase with all its li
 import re
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar
 
 from labkit.dialects.base import CLIENT, SERVER, Phrase
@@ -32,8 +34,9 @@ class TaggedLines:
 
     A line that announces a literal is followed by CONTINUATION, at once where the literal is marked with a plus; a
     command of `after_invitation` by the state that stands there, and a line of a login by another one. Otherwise the
-    client is in WAIT first, until the server's ``+`` invites it to go on. After anything else, and after the tagged
-    reply to its command, the client is in COMMAND; after the reply that refuses a literal, in REFUSED.
+    client is in WAIT first, until the server's ``+`` invites it to go on. A command that asks to start TLS or to
+    compress is followed by WAIT, too. After anything else, and after the tagged reply to its command, the client is in
+    COMMAND; after the reply that refuses a literal, in REFUSED.
     """
 
     after_invitation: Mapping[str, str]
@@ -42,6 +45,11 @@ class TaggedLines:
     """Command that asks to start TLS -> the status that allows it; another status is a refusal."""
     compresses: Mapping[str, str] = field(default_factory=dict)
     """Command that asks to compress -> the status after which both sides do (RFC 4978)."""
+
+    @cached_property
+    def waits(self) -> AbstractSet[str]:
+        """The commands after which the client waits for the answer."""
+        return {*self.after_invitation, *self.go_aheads, *self.compresses}
 
 
 class TaggedLineReader(LineReader):
@@ -131,8 +139,8 @@ class TaggedLineReader(LineReader):
         if literal := LITERAL.search(line):
             self._literal, self._invited = int(literal[1]), CONTINUATION
             self._next = CONTINUATION if literal[2] else WAIT
-        elif self._verb in self._lines.after_invitation:
-            self._next, self._invited = WAIT, self._lines.after_invitation[self._verb]
+        elif self._verb in self._lines.waits:
+            self._next, self._invited = WAIT, self._lines.after_invitation.get(self._verb, COMMAND)
         else:
             self._next = COMMAND
 
