@@ -5,6 +5,7 @@ An import inside a function counts like any other; one that only a type checker 
 
 import ast
 import graphlib
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -172,10 +173,37 @@ def test_no_two_files_bear_one_name_but_the_parts_of_one_protocol():
     assert not [found for found in places.values() if len(found) > 1]
 
 
-def test_no_two_public_classes_bear_one_name():
+def _named_types(tree: ast.Module) -> Iterator[str]:
+    """The public classes of a module, and its type aliases: ``Batch = list[FrameRecord | None]``."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield node.name
+        elif isinstance(node, ast.Assign) and re.match("[A-Z][A-Za-z]*[a-z]", name := ast.unparse(node.targets[0])):
+            yield name
+
+
+def test_no_two_public_types_bear_one_name():
     places: dict[str, set[str]] = {}
     for module, tree in trees().items():
-        for node in ast.iter_child_nodes(tree):
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                places.setdefault(node.name, set()).add(module)
+        for name in _named_types(tree):
+            places.setdefault(name, set()).add(module)
     assert not {name: found for name, found in places.items() if len(found) > 1}
+
+
+def _tables(tree: ast.AST) -> Iterator[ast.Dict]:
+    """The tables of a module and its classes: dictionaries that stand in no function."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Dict):
+            yield node
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from _tables(node)
+
+
+def test_tables_of_what_a_protocol_says_stand_with_the_dialects_alone():
+    keyed = {
+        module
+        for module, tree in trees().items()
+        for table in _tables(tree)
+        if sum(isinstance(key, ast.Constant) and str(key.value).lower() in PROTOCOLS for key in table.keys) > 1
+    }
+    assert {module for module in keyed if "lessons" not in module} == {"labkit.clients.fetching"}

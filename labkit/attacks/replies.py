@@ -75,7 +75,15 @@ class Replies:
             if answer.done is not None:
                 return answer
             first, before = first or answer, number
-        return first or NONE
+        return first or self._without_error(index)
+
+    def _without_error(self, index: int) -> Response:
+        """What shows that a command which only an error answers was done: the answer to a later command."""
+        if self._events[index].title not in self._dialect.only_errors:
+            return NONE
+        later = self._commands[bisect_right(self._commands, index) :]
+        answers = (number for command in later for number in self._numbers(command, 1))
+        return next((Response(True, first_line(self._dialect, self._events[number])) for number in answers), NONE)
 
     def _in_concluded(self, index: int) -> Response:
         """What one answer to several commands says of this one: the error, if there is one in it."""

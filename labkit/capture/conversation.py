@@ -45,7 +45,7 @@ class Chunk(NamedTuple):
 _RECENT = 100
 """How many chunks back `last` searches."""
 
-Said = tuple[int, int, str, str, bytes, int]
+ChunkFields = tuple[int, int, str, str, bytes, int]
 """The fields of a `Chunk` as a plain tuple, which is cheaper: there are many, and most are read once."""
 
 
@@ -55,7 +55,7 @@ class Conversation:
 
     client: Endpoint
     server: Endpoint
-    said: list[Said] = field(default_factory=list)
+    said: list[ChunkFields] = field(default_factory=list)
     """Its chunks, as plain tuples."""
     over: int = 0
     """The number of the frame that ended it; the last frame's number plus one if none did."""

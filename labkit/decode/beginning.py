@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from labkit.capture.conversation import CLIENT, SERVER, Conversation, Said
+from labkit.capture.conversation import CLIENT, SERVER, ChunkFields, Conversation
 from labkit.decode.preface import LONGEST, Part, may_have_preface, preface
 from labkit.dialects import inside_tls_at, recognise
 from labkit.dialects.base import OTHER, Dialect
@@ -18,7 +18,7 @@ def spoken(conversation: Conversation) -> Dialect | None:
     return recognised(conversation.said, port)[1] or inside_tls_at(port)
 
 
-def recognised(said: Sequence[Said], port: int) -> tuple[list[Part], Dialect | None]:
+def recognised(said: Sequence[ChunkFields], port: int) -> tuple[list[Part], Dialect | None]:
     """What proxies say first, and the dialect of what follows; the port tells it where the first bytes do not.
 
     With 0 for `port` only the bytes count.
@@ -33,7 +33,7 @@ def recognised(said: Sequence[Said], port: int) -> tuple[list[Part], Dialect | N
     return before, recognise(server, client, port)
 
 
-def _first_words(said: Sequence[Said], size: int) -> tuple[bytes, bytes]:
+def _first_words(said: Sequence[ChunkFields], size: int) -> tuple[bytes, bytes]:
     """The first bytes of the server and of the client."""
     server = client = b""
     for _, _, sender, _, data, _ in said:
@@ -68,7 +68,7 @@ def with_roles(conversation: Conversation) -> Conversation:
     return Conversation(conversation.server, conversation.client, said, conversation.over)
 
 
-def _is_turned(said: list[Said]) -> bool:
+def _is_turned(said: list[ChunkFields]) -> bool:
     hello = next((chunk[2] for chunk in said if chunk[4][:1] == b"\x16" and begins_hello(chunk[4])), None)
     if hello:
         return hello == SERVER
@@ -76,7 +76,7 @@ def _is_turned(said: list[Said]) -> bool:
     return recognise(server, client) is None and recognise(client, server) is not None
 
 
-def heard_alone(said: list[Said]) -> set[str]:
+def heard_alone(said: list[ChunkFields]) -> set[str]:
     """The side whose data alone was captured; empty where both were heard, or neither."""
     heard = set()
     for chunk in said:

@@ -7,13 +7,13 @@ is not TLS is text, wherever it stands. What comes out of TLS goes to a fresh re
 
 from collections.abc import Mapping
 
-from labkit.capture.conversation import CLIENT, SERVER, Conversation, Endpoint, Said
+from labkit.capture.conversation import CLIENT, SERVER, ChunkFields, Conversation, Endpoint
 from labkit.decode.beginning import heard_alone, is_begun, recognised, with_roles
 from labkit.decode.event import TCP, TEXT, TLS, Dialogue, Event, TLSSession
 from labkit.decode.greeting import doubted
 from labkit.decode.preface import PREFACES, Part
 from labkit.decode.text_layer import TextLayer, words
-from labkit.decode.tls import Message, Stream
+from labkit.decode.tls import Stream, StreamMessage
 from labkit.decode.tls_start import AHEAD, HANDSHAKE, Handshakes, begins, is_text, may_begin
 from labkit.decode.words import SIGNALS, Signals
 from labkit.dialects import inside_tls_at
@@ -109,7 +109,7 @@ class _Walk:
         self._take(conversation.said)
         self._finish()
 
-    def _take(self, said: list[Said]) -> None:
+    def _take(self, said: list[ChunkFields]) -> None:
         position, in_tls = self._position, self._in_tls
         for time, self._frame, sender, kind, data, size in said:
             self._time = time / 1e9
@@ -122,7 +122,7 @@ class _Walk:
             elif not self._before or (data := self._after_preface(sender, data)):
                 self._outside(sender, data)
 
-    def texts(self) -> list[Said]:
+    def texts(self) -> list[ChunkFields]:
         """What was said, in clear and inside TLS, as if it were all that crossed the wire."""
         said = (event for event in self.events if event.layer == TEXT and event.kind != "preface")
         return [(0, event.frame, event.sender, "data", event.data, len(event.data)) for event in said]
@@ -140,11 +140,12 @@ class _Walk:
         for side, data in self._before_data.items():
             if data:
                 self._outside(side, data)
-        self._unfinished(*_BOTH)
+        if any(layer.reader.holds(side) for layer in (self._text, self._inside) if layer for side in _BOTH):
+            self._unfinished(*_BOTH)
         for side in _BOTH if self._streams else ():
             self._add_tls(side, self._stream.finish(self._role(side)))
 
-    def _add_tls(self, sender: str, messages: list[Message]) -> None:
+    def _add_tls(self, sender: str, messages: list[StreamMessage]) -> None:
         for _, kind, title, content, encrypted, _, wire in messages:
             self._add(sender, TLS, kind, title, content, encrypted, wire, self._stream)
 

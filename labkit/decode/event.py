@@ -12,7 +12,19 @@ from labkit.capture.conversation import CLIENT, SERVER, Endpoint
 from labkit.decode.escaped import escaped
 from labkit.dialects.base import Dialect
 
-__all__ = ["CLIENT", "SERVER", "TCP", "TEXT", "TLS", "Dialogue", "Event", "Field", "TLSSession", "fields_named"]
+__all__ = [
+    "CLIENT",
+    "SERVER",
+    "TCP",
+    "TEXT",
+    "TLS",
+    "Dialogue",
+    "Event",
+    "Field",
+    "TLSSession",
+    "all_fields",
+    "fields_named",
+]
 
 TCP = "tcp"
 TEXT = "text"
@@ -34,12 +46,19 @@ class Field(NamedTuple):
     children: tuple["Field", ...] = ()
 
 
-def fields_named(fields: Iterable[Field], name: str) -> Iterator[Field]:
-    """Every field of that name in a tree, in the order of the bytes."""
+def all_fields(fields: Iterable[Field]) -> list[Field]:
+    """Every field in a tree, in the order of the bytes, each before its children."""
+    found: list[Field] = []
     for field in fields:
-        if field.name == name:
-            yield field
-        yield from fields_named(field.children, name)
+        found.append(field)
+        if field.children:
+            found += all_fields(field.children)
+    return found
+
+
+def fields_named(fields: Iterable[Field], name: str) -> Iterator[Field]:
+    """Those of that name."""
+    return (field for field in all_fields(fields) if field.name == name)
 
 
 class Origin(Protocol):

@@ -8,7 +8,7 @@ logins, `labkit.decode.told_in_mail` mail, `labkit.decode.told_in_handshake` the
 import re
 from base64 import b64decode
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import accumulate, groupby, pairwise
 from operator import attrgetter
@@ -69,10 +69,10 @@ def visible(dialogue: Dialogue, whole: bool = False) -> list[Exposure]:
     return sorted(found, key=attrgetter("event_index", "start"))
 
 
-def _behind_gaps(events: Sequence[Event]) -> set[int]:
-    """For each gap in the client's direction, the index of the client's first event after it."""
+def _behind_gaps(events: Sequence[Event]) -> dict[int, int]:
+    """For each gap in the client's direction: the index of the client's first event after it, and that of the gap."""
     own = [(index, event.kind) for index, event in enumerate(events) if event.sender == CLIENT]
-    return {index for (_, before), (index, _) in pairwise(own) if before == "gap"}
+    return {index: gap for (gap, before), (index, _) in pairwise(own) if before == "gap"}
 
 
 def _to_proxies(events: "list[_Numbered]") -> Iterator[Exposure]:
@@ -94,21 +94,26 @@ def as_begun(event: Event) -> Event:
 _Numbered = tuple[int, Event]
 
 
-def _said(dialect: Dialect, events: list[_Numbered], begins: bool, behind_gaps: Collection[int]) -> Iterator[Exposure]:
+def _said(
+    dialect: Dialect, events: list[_Numbered], begins: bool, behind_gaps: Mapping[int, int]
+) -> Iterator[Exposure]:
     """What phrases of a dialect disclose; `begins` is whether the conversation was captured from its beginning.
 
-    `behind_gaps` are the indices of the client's phrases before which bytes of it are missing.
+    `behind_gaps` are the indices of the client's phrases before which bytes of it are missing, and of these gaps.
     """
     login = _Steps(dialect.reveals) if dialect.reveals else _Login(dialect.sasl)
-    command, told_of = "", set()
+    command, asked, told_of = "", -1, set()
     for index, event in events:
         command = event.title if event.kind == "command" else command
-        seen = login.read(event)
+        asked = index if event.kind == "challenge" else asked
+        in_part = event.kind == "credential" and behind_gaps.get(index, -1) > asked
+        seen = _in_part(event) if in_part else login.read(event)
         counted = event.sender == CLIENT and command in dialect.counted
         told = told_in_mail.in_phrase(dialect, event, counted) if event.kind == "message" else ()
         for what, value, *span in (*seen, *told):
             told_of.add(index)
-            yield Exposure(what, value, index, *span)
+            if value:  # a header field without its text tells nothing
+                yield Exposure(what, value, index, *span)
         if event.kind == "unknown" and is_text(event.data) and len(said := event.data.rstrip(b"\r\n")) > 1:
             yield Exposure("text", text(said), index, 0, len(said))
     yield from _unknown_commands(dialect, events, begins, behind_gaps, told_of)
@@ -119,6 +124,12 @@ def _said(dialect: Dialect, events: list[_Numbered], begins: bool, behind_gaps: 
                 hashed = what == sasl.HASH
                 title, timestamp = phrases[0][1].title, _timestamp(dialect, events) if hashed else b""
                 yield Exposure(what, sasl.offline(title, timestamp, value) if hashed else text(value), *place)
+
+
+def _in_part(event: Event) -> list[ValueInEvent]:
+    """A line of a login behind a gap: what it answers, and whether it is whole, is not known."""
+    said = event.data.strip()
+    return [("text", text(_decoded(said, False)), 0, len(said))] if said and is_text(said) else []
 
 
 def _timestamp(dialect: Dialect, events: list[_Numbered]) -> bytes:
@@ -356,7 +367,7 @@ def _unknown_commands(
 def _as_they_stand(commands: Iterable[_Numbered], told_of: Collection[int]) -> Iterator[Exposure]:
     for index, event in commands:
         if index not in told_of and is_text(event.data) and (said := event.data.rstrip(b"\r\n")):
-            yield Exposure("command", text(said), index, 0, len(said))
+            yield Exposure("text", text(said), index, 0, len(said))
 
 
 _FIELD = re.compile(rb"[A-Za-z][A-Za-z-]*:[ \t]")

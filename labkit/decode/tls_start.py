@@ -9,7 +9,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
 
-from labkit.capture.conversation import CLIENT, SERVER, Said
+from labkit.capture.conversation import CLIENT, SERVER, ChunkFields
 
 AHEAD = 64
 """Bytes that tell whether TLS begins."""
@@ -120,7 +120,7 @@ class Handshakes:
     `upgrades` are the commands with which its client asks to start TLS.
     """
 
-    def __init__(self, said: Sequence[Said], upgrades: Sequence[str]) -> None:
+    def __init__(self, said: Sequence[ChunkFields], upgrades: Sequence[str]) -> None:
         self._said = said
         self._upgrades = upgrades
         self._streams: dict[str, bytes] = {}

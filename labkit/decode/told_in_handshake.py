@@ -2,24 +2,24 @@
 
 from collections.abc import Iterator
 
-from labkit.decode.event import Event, fields_named
+from labkit.decode.event import Event, all_fields
 from labkit.decode.told_in_mail import ValueInEvent
 
 
 def in_message(event: Event) -> Iterator[ValueInEvent]:
     """What a TLS message with a title of `TITLES` discloses."""
     names, groups = _TOLD[event.title]
-    fields = event.origin.fields_in(event, groups)
+    fields = all_fields(event.origin.fields_in(event, groups))
     found = [
         (what, field.value, field.start, field.end)
         for name, what in names.items()
-        for field in fields_named(fields, name)
-        if field.value
+        for field in fields
+        if field.name == name and field.value
     ]
-    if any(fields_named(fields, "encrypted_client_hello")):
+    if any(field.name == "encrypted_client_hello" for field in fields):
         found = [(_OUTER.get(what, what), *rest) for what, *rest in found]
     yield from found or [
-        ("certificate of", field.value, field.start, field.end) for field in fields_named(fields, "dNSName")
+        ("certificate of", field.value, field.start, field.end) for field in fields if field.name == "dNSName"
     ]
 
 

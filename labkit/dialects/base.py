@@ -154,6 +154,9 @@ class Dialect:
     in_turn: Mapping[str, Collection[str]] = field(default_factory=dict)
     """Title of a command -> titles of the replies that can answer it, if only these commands have answers, and these
     answers come in the order of the commands; empty where every command has an answer."""
+    only_errors: Collection[str] = ()
+    """Titles of commands that have no answer but an error: without one they are done once a later command is answered.
+    Commands are carried out in their order."""
     undone: Callable[[Iterable[tuple[str, bytes]]], Collection[int]] | None = None
     """(title and bytes of each of the server's replies) -> the numbers, from 0, of those whose work was undone later or
     never committed. None for a dialect without transactions."""

@@ -4,6 +4,7 @@ What a conversation of messages means is in `labkit.dialects.ldap`.
 """
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 BOOLEAN, INTEGER, STRING, ENUMERATED, SEQUENCE, SET = 0x01, 0x02, 0x04, 0x0A, 0x30, 0x31
@@ -90,7 +91,7 @@ class LDAPMessage(NamedTuple):
 def message(data: bytes) -> LDAPMessage | None:
     """The message in these bytes; None for other bytes."""
     outer = next(elements(data), None)
-    inner = list(elements(outer.content)) if outer and outer.tag == SEQUENCE else []
+    inner = list(islice(elements(outer.content), 2)) if outer and outer.tag == SEQUENCE else []
     if len(inner) < 2 or inner[0].tag != INTEGER or inner[1].tag not in OPERATIONS:
         return None
     operation = inner[1]

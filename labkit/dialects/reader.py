@@ -24,7 +24,7 @@ HANDSHAKE = 0x16
 """The first byte of the record of a ClientHello (RFC 8446 §5.1)."""
 _TLS_HANDSHAKE = b"\x16\x03"
 _DOT = b"\r\n.\r\n"
-_BARE_DOT = re.compile(rb"(?:\n|\A)\.\r?\n")
+_BARE_DOT = re.compile(rb"(?:[\r\n]|\A)\0?\.(?:\r?\n|\r)")
 _NOWHERE = range(0)
 
 
@@ -71,7 +71,7 @@ class Buffer(bytearray):
         self._no_dot = 0
         """Up to which offset there is no line with a single dot."""
         self._no_bare_dot = 0
-        """Up to which of all bytes received there is no such line that ends in a bare line feed."""
+        """Up to which of all bytes received there is no such line that ends in a bare CR or LF."""
         self.taken = 0
         """Bytes that were taken out of it so far."""
 
@@ -103,7 +103,7 @@ class Buffer(bytearray):
         return 0
 
     def bare_text(self) -> int:
-        """The end of the lines for a server that accepts a bare line feed as the end of a line."""
+        """The end of the lines for a server that accepts a bare CR or LF as the end of a line."""
         found = _BARE_DOT.search(self, max(0, self._no_bare_dot - self.taken - len(_DOT)))
         self._no_bare_dot = self.taken + (found.end() if found else len(self))
         return found.end() if found else 0

@@ -241,8 +241,9 @@ _IN_TURN = {
     **dict.fromkeys(("auth", "authenticate", "response", "next"), _OUTCOMES),
     "abort": ("failure", "error"),
     "starttls": ("proceed", "failure", "error"),
+    "/stream": ("/stream",),
 }
-"""RFC 6120 §5.4.2, §6.4, XEP-0388 §2: stanzas and stream headers have no answer, or one that bears their id."""
+"""RFC 6120 §4.4, §5.4.2, §6.4, XEP-0388 §2: stanzas and stream headers have no answer, or one that bears their id."""
 _REPLIES: Mapping[str, Reply] = {
     REFUSED: lambda text, tag: f"<failure xmlns='{TLS_NAMESPACE}'/></stream:stream>".encode(),
     GO_AHEAD: lambda text, tag: f"<proceed xmlns='{TLS_NAMESPACE}'/>".encode(),
@@ -285,6 +286,7 @@ XMPP = Dialect(
     accepts=_accepts,
     request_id=_request_id,
     in_turn=_IN_TURN,
+    only_errors=("message", "presence"),  # RFC 6120 §8.3, §10.1
     logins=("auth", "authenticate", "response"),
     works=("iq",),
     changes=r"\s*<iq\b[^>]*?\stype=['\"]set",

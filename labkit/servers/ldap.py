@@ -9,7 +9,7 @@ from labkit.servers.quirks import KEEPS_BUFFER
 from labkit.servers.server import Note, Server
 from labkit.servers.session import Session
 
-_LARGEST = 1 << 20
+_LARGEST = 64 << 10
 """Bytes of a message."""
 _OPERATIONS_ERROR, _CONFIDENTIALITY, _WRONG_LOGIN, _NOT_ALLOWED = 1, 13, 49, 50
 """Result codes of RFC 4511 §4.1.9."""
@@ -105,13 +105,14 @@ class _Session(Session):
     async def _add(self, read: LDAPMessage) -> None:
         name = read.parts[0].content.decode("utf-8", "replace")
         self.note(f"C: AddRequest of {name!r}")
-        attributes = [list(elements(one.content)) for one in elements(read.parts[1].content)]
-        if any(len(attribute) != 2 for attribute in attributes):
-            await self.dismiss(_MALFORMED)
-        code = SUCCESS if self._user else _NOT_ALLOWED
+        code = _NOT_ALLOWED
         if self._user:
+            attributes = [list(elements(one.content)) for one in elements(read.parts[1].content)]
+            if any(len(attribute) != 2 for attribute in attributes):
+                await self.dismiss(_MALFORMED)
             values = (value.content for _, listed in attributes for value in elements(listed.content))
             self.server.entries.append((name, tuple(value.decode("utf-8", "replace") for value in values)))
+            code = SUCCESS
         await self._say(result(read.number, 0x69, code), f"AddResponse, result {code}")
 
     async def _extended(self, read: LDAPMessage) -> None:

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 LINE_LIMIT = 8192
 """Bytes of a line, its end included; RFC 7162 §4 asks an IMAP server to take as many, RFC 2449 §4 a POP3 server 255."""
-_SKIPPED_LIMIT = 1 << 20
+SKIPPED_LIMIT = 1 << 20
 """Bytes of a line without end that are passed over before the connection is closed."""
 _HEARD_OUT = 1.0
 """Seconds in which a client may still send after the parting reply."""
@@ -81,7 +81,7 @@ class Session(asyncio.Protocol, ABC):
             if len(self.buffer) > LINE_LIMIT:
                 skipped += len(self.buffer)
                 self.buffer.clear()
-            if skipped > _SKIPPED_LIMIT:
+            if skipped > SKIPPED_LIMIT:
                 await self.dismiss("The line has no end")
             await self.more()
         line = self._take(end + 1)

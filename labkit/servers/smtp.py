@@ -19,6 +19,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session, TL
 from labkit.mail.mailbox import Mailbox, Message
 from labkit.servers.quirks import KEEPS_BUFFER, KEEPS_LOGIN, MAIL, REFUSES
 from labkit.servers.server import Note, Server
+from labkit.servers.session import SKIPPED_LIMIT
 from labkit.servers.settings import MECHANISMS
 from labkit.servers.tls import ServerTLS, encryption, over
 from labkit.trust.certificates import SERVER_NAME
@@ -184,6 +185,8 @@ class SMTPSession(SMTP):
         """Whether the client has sent FIN."""
         self._refusals = 0
         """Negative replies so far."""
+        self._skipped = 0
+        """Bytes of the line that is read, as far as they were skipped."""
         self._quirks = settings.quirks
         self._password_fits = server.post.authenticate
         self.note = note
@@ -192,7 +195,7 @@ class SMTPSession(SMTP):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if self.transport is None:
             super().connection_made(transport)
-            self._reader.readuntil = partial(_until, self._reader.readuntil)
+            self._reader.readuntil = partial(self._until, self._reader.readuntil)
             return
         clear, behind = self.session, bytes(self._reader._buffer)
         super().connection_made(transport)  # it is inside TLS now; this forgets the session and what is in the buffer
@@ -234,6 +237,22 @@ class SMTPSession(SMTP):
         await super().push(_DISMISSAL if dismissed else text)
         if dismissed:
             await self._drain()
+
+    async def _until(self, read: Callable[..., Awaitable[bytes]], separator: bytes = b"\n") -> bytes:
+        """The next bytes up to a separator. Where they end without one, and where they go on without end, the session
+        ends. aiosmtpd skips a long line for as long as it comes, and keeps the one that belongs to a message."""
+        try:
+            line = await read(separator)
+        except asyncio.IncompleteReadError:
+            raise asyncio.CancelledError from None
+        except asyncio.LimitOverrunError as error:
+            self._skipped += error.consumed
+            if self._skipped > SKIPPED_LIMIT:
+                await self.push("421 4.7.0 The line has no end")
+                await self._drain()
+            raise
+        self._skipped = 0
+        return line
 
     async def _drain(self) -> None:
         """Close the connection after the dismissal, when the client has stopped talking: see `Session.dismiss`."""
@@ -287,14 +306,6 @@ class SMTPSession(SMTP):
     def _check(self, _: SMTP, __: Session, ___: Envelope, mechanism: str, given: LoginPassword) -> AuthResult:
         user, password = (part.decode("utf-8", "replace") for part in given)
         return AuthResult(success=self._password_fits(user, password), handled=False, auth_data=user)
-
-
-async def _until(read: Callable[..., Awaitable[bytes]], separator: bytes = b"\n") -> bytes:
-    """The next bytes up to a separator; their end without one ends the session, as aiosmtpd expects it."""
-    try:
-        return await read(separator)
-    except asyncio.IncompleteReadError:
-        raise asyncio.CancelledError from None
 
 
 SERVER = SMTPServer

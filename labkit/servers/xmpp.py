@@ -18,6 +18,8 @@ from labkit.trust.certificates import SERVER_NAME
 
 _LARGEST = 64 << 10
 """Bytes of a stanza; RFC 6120 §13.12 asks for 10,000 at least."""
+_LONGEST_HEADER = 4096
+"""Bytes of the header of a stream, which is parsed again with each stanza."""
 _RETRIES = 5
 """Logins that may follow a refused one (RFC 6120 §6.4.5)."""
 _STREAMS = "urn:ietf:params:xml:ns:xmpp-streams"
@@ -114,6 +116,8 @@ class _Session(Session):
             if piece.shape == END:
                 await self._say(b"</stream:stream>")
                 return
+            if piece.shape == HEADER and len(piece.data) > _LONGEST_HEADER:
+                await self.dismiss(f"A header has {_LONGEST_HEADER} bytes at most")
             if piece.shape == OTHER:
                 await self._break("restricted-xml" if piece.name == "DOCTYPE" else "bad-format")
             act = self._open if piece.shape == HEADER else _STANZA_NAMES.get(piece.name, _Session._not_known)

@@ -3,7 +3,7 @@
 Offsets are in bytes of the event's data. How lines look is for `transcript` and `ladder`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
@@ -115,20 +115,23 @@ def label(exposure: Exposure) -> str:
 
 def pieces(line: ShownLine, exposures: Sequence[Exposure]) -> list[Run]:
     """Cut the line where a disclosed value begins or ends; joined, the pieces are the line."""
-    end = line.start + len(line.data)
-    inside = [e for e in exposures if e.start < end and e.end > line.start]
-    cuts = sorted({line.start, end, *(min(max(edge, line.start), end) for e in inside for edge in (e.start, e.end))})
-    return [_piece(line, left, right, inside) for left, right in pairwise(cuts)]
+    return [Run(text := decoded(data), tuple(_new(e, text) for e in told)) for data, told in _cut(line, exposures)]
 
 
 def labels(line: ShownLine, exposures: Sequence[Exposure]) -> list[str]:
     """The things that a line discloses, without repetition."""
-    return list(dict.fromkeys(text for piece in pieces(line, exposures) for text in piece.labels))
+    telling = ((decoded(data), told) for data, told in _cut(line, exposures) if told)
+    return list(dict.fromkeys(_new(e, text) for text, told in telling for e in told))
 
 
-def _piece(line: ShownLine, left: int, right: int, exposures: Sequence[Exposure]) -> Run:
-    text = decoded(line.data[left - line.start : right - line.start])
-    return Run(text, tuple(_new(e, text) for e in exposures if e.start <= left and e.end >= right))
+def _cut(line: ShownLine, exposures: Sequence[Exposure]) -> Iterator[tuple[bytes, list[Exposure]]]:
+    """The pieces of a line, each with what discloses something in all of it."""
+    data, start, _ = line
+    end = start + len(data)
+    inside = [e for e in exposures if e.start < end and e.end > start]
+    cuts = sorted({start, end, *(min(max(edge, start), end) for e in inside for edge in (e.start, e.end))})
+    for left, right in pairwise(cuts):
+        yield data[left - start : right - start], [e for e in inside if e.start <= left and e.end >= right]
 
 
 def _new(exposure: Exposure, text: str) -> str:

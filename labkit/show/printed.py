@@ -10,6 +10,8 @@ INVISIBLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff\ufff0-\uffff\ud800-\udfff]"
 )
 """A character that is not visible as what it is."""
+_NO_OBJECT, _NO_CHARACTER = "\ufffc", "\ufffd"
+"""The only two of them that `str.isprintable` lets pass."""
 
 
 @cache
@@ -20,7 +22,9 @@ def _name(char: str) -> str:
 
 def printable(text: str) -> str:
     """Text in which nothing is invisible: control characters as their pictures (␍, ␛), others as ``\\u202e``."""
-    return text if text.isascii() and text.isprintable() else INVISIBLE.sub(lambda found: _name(found[0]), text)
+    if text.isprintable() and not (_NO_OBJECT in text or _NO_CHARACTER in text):
+        return text
+    return INVISIBLE.sub(lambda found: _name(found[0]), text)
 
 
 def decoded(data: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import dropwhile, takewhile
+from operator import attrgetter
 from typing import NamedTuple
 
 from labkit.decode.event import CLIENT, SERVER, TEXT, TLS, Dialogue, Event, TLSSession
@@ -12,6 +13,7 @@ from labkit.show.printed import printable
 from labkit.show.readable import as_text, moved
 
 EVENTS_SHOWN = 400
+_kind = attrgetter("kind")
 
 
 class Reading(NamedTuple):
@@ -83,7 +85,7 @@ def _tls(dialogue: Dialogue) -> str:
 
 def _nothing(events: Sequence[Event]) -> str:
     """A sentence for a dialogue in which nothing was said, or nothing of it was captured."""
-    if any(event.kind == "gap" for event in events):
+    if "gap" in map(_kind, events):
         return "What was said is missing from the capture."
     return "Nothing was said." if is_whole(events) and _ended(events) else "Nothing was said in what was captured."
 
@@ -103,13 +105,12 @@ def _is_all_read(dialogue: Dialogue, said: Sequence[Event]) -> bool:
 
 def is_whole(events: Sequence[Event]) -> bool:
     """Whether the events begin with the connection and no bytes are missing between them."""
-    return bool(events) and events[0].kind in ("syn", "syn-ack") and all(event.kind != "gap" for event in events)
+    return bool(events) and events[0].kind in ("syn", "syn-ack") and "gap" not in map(_kind, events)
 
 
 def _ended(events: Sequence[Event]) -> bool:
     """Whether a side has closed the connection, or broken it off and sent nothing more."""
-    last = {event.sender: event.kind for event in events}
-    return "rst" in last.values() or any(event.kind == "fin" for event in events)
+    return "fin" in map(_kind, events) or "rst" in {event.sender: event.kind for event in events}.values()
 
 
 def _version(session: TLSSession, dialogue: Dialogue) -> str:
@@ -168,13 +169,13 @@ def _start(started: str, dialogue: Dialogue) -> str:
 
 def shown(reading: Reading) -> list[tuple[Event, list[Exposure]]]:
     """The events of a transcript with what each discloses; binary phrases as their line of text."""
-    by_event: dict[int, list[Exposure]] = {}
-    for exposure in reading.exposures:
-        by_event.setdefault(exposure.event_index, []).append(exposure)
     dialogue = reading.dialogue
-    events = ((event, by_event.get(index, [])) for index, event in enumerate(dialogue.events[:EVENTS_SHOWN]))
+    by_event: list[list[Exposure]] = [[] for _ in dialogue.events]
+    for exposure in reading.exposures:
+        by_event[exposure.event_index].append(exposure)
+    events = list(zip(dialogue.events[:EVENTS_SHOWN], by_event, strict=False))
     if dialogue.dialect is None or dialogue.dialect.tell is None:
-        return list(events)
+        return events
     readable = ((event, as_text(dialogue.dialect, event), exposures) for event, exposures in events)
     return [(line, exposures if line is event else moved(exposures, line.data)) for event, line, exposures in readable]
 

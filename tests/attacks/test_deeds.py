@@ -552,6 +552,14 @@ STANZAS = {
         [(CLIENT, "<message id='m'><body>hi</body></message>"), (SERVER, "<message type='error' id='m'/>")],
         "refused message",
     ),
+    "a message, and then the end of the stream": (
+        [(CLIENT, "<message id='m'><body>hi</body></message></stream:stream>"), (SERVER, "</stream:stream>")],
+        "done",
+    ),
+    "a message without anything later": (
+        [(CLIENT, "<message id='m'><body>hi</body></message>"), (SERVER, "<message id='n'><body>hi</body></message>")],
+        "open",
+    ),
     "an iq": ([(CLIENT, IQ.format("set", "a")), (SERVER, IQ.format("result", "a"))], "done"),
     "an iq that is refused": ([(CLIENT, IQ.format("set", "a")), (SERVER, IQ.format("error", "a"))], "refused iq"),
     "an iq without an answer": ([(CLIENT, IQ.format("set", "a"))], "open"),

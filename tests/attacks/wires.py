@@ -64,5 +64,5 @@ def talk(vector, client, server, port=587):
                 sender.sendall(piece)
             sender.shutdown(socket.SHUT_WR)
         for thread in readers:
-            thread.join(10)
+            thread.join(60)
         return received["server"], received["client"]

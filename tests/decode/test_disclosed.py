@@ -104,9 +104,9 @@ CASES: list[tuple[Dialect, str, list[tuple[str, str]]]] = [
     (IMAP, "C: a\tLOGIN\talice\thunter2", LOGIN),
     (SMTP, f"S: 220 x ESMTP\nC: X-EXPS LOGIN\nS: 334 VXNlcg\nC: {NAME}\nS: 334 UGFzcw\nC: {PASSWORD}", LOGIN),
     (SMTP, f"S: 220 x ESMTP\nC: AUTH PLAIN\nC: {PLAIN}\nS: 538 first TLS", LOGIN),
-    (SMTP, "S: 220 x ESMTP\nC: AUTH PLAIN\nS: 538 first TLS\nC: XCLIENTS", [("command", "XCLIENTS")]),
-    (SMTP, "S: 220 x ESMTP\nC: XSECRET hunter2 now\nS: 500 what", [("command", "XSECRET hunter2 now")]),
-    (IMAP, "S: * OK IMAP\nC: a NOOP\nC: b XSECRET hunter2", [("command", "b XSECRET hunter2")]),
+    (SMTP, "S: 220 x ESMTP\nC: AUTH PLAIN\nS: 538 first TLS\nC: XCLIENTS", [("text", "XCLIENTS")]),
+    (SMTP, "S: 220 x ESMTP\nC: XSECRET hunter2 now\nS: 500 what", [("text", "XSECRET hunter2 now")]),
+    (IMAP, "S: * OK IMAP\nC: a NOOP\nC: b XSECRET hunter2", [("text", "b XSECRET hunter2")]),
     (SMTP, "S: 220 x ESMTP\nC:  MAIL FROM : <a@x>", [("sender", "a@x")]),
     (
         SMTP,

@@ -54,6 +54,15 @@ def test_nothing_is_told_that_was_not_said_and_all_that_stands_in_other_turns_is
         assert all(value.encode() in data + unbase64(data) for _, value in strange)
 
 
+@pytest.mark.parametrize(("port", "lost"), CASES)
+def test_where_several_turns_are_lost_nothing_is_told_that_was_not_said(port, lost):
+    said = turns(SESSIONS[port])
+    known = facts(said, port)
+    for end in range(lost + 2, min(lost + 5, len(said))):
+        gaps = [(side, GAP) for side, _ in said[lost:end][:2]]
+        assert facts([*said[:lost], *gaps, *said[end:]], port) <= known
+
+
 def kinds(said, port: int, whole: bool) -> list[str]:
     return [event.kind for event in read(conversation(said, port, whole)).events if event.layer == TEXT]
 

@@ -33,7 +33,7 @@ class Recorded(NamedTuple):
 
 
 class Message(NamedTuple):
-    """A `labkit.decode.tls.Message` whose fields have names."""
+    """A `labkit.decode.tls.StreamMessage` whose fields have names."""
 
     sender: str
     kind: str

@@ -61,8 +61,8 @@ def test_behind_a_refused_append_come_commands(answer):
 # ---- where a message ends
 
 
-@pytest.mark.parametrize("end", [b"\n.\n", b"\n.\r\n", b"\r\n.\n"])
-def test_a_message_ends_at_a_bare_line_feed_where_the_server_has_taken_it(end):
+@pytest.mark.parametrize("end", [b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r", b"\r\n.\r", b"\n\0.\n"])
+def test_a_message_ends_at_a_bare_line_end_where_the_server_has_taken_it(end):
     start = turns(SMTP_START + "C: DATA\nS: 354 go\n")
     mail = b"Subject: x\n\nhello" + end
     answered = [(CLIENT, mail), (SERVER, b"250 ok\r\n"), (CLIENT, b"QUIT\r\n"), (SERVER, b"221 bye\r\n")]

@@ -59,7 +59,7 @@ def test_a_line_that_is_too_long_is_complained_of_and_the_session_goes_on(lab, s
         assert answer.startswith(FINE[protocol])
 
 
-@pytest.mark.parametrize("protocol", OURS)
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_line_without_end_ends_the_session(lab, start, protocol):
     with connected(lab, start(protocol)) as wire:
         wire.send(b"x" * 1_200_000)

@@ -9,6 +9,7 @@ from show_samples import Script
 from labkit.decode.event import CLIENT, SERVER, TEXT
 from labkit.decode.privacy import Exposure
 from labkit.show.lines import lines_of
+from labkit.show.printed import INVISIBLE, printable
 from labkit.show.readings import Reading
 from labkit.show.terminal import WIDTH, chopped, plain_text
 
@@ -59,3 +60,8 @@ def test_a_long_message_and_what_it_gives_away_take_little_room():
     script.events = [message]
     text = plain_text(Reading(script.dialogue(), [exposure]))
     assert len(text) < 10_000 and "bytes more" in text
+
+
+def test_a_character_that_hides_itself_or_others_is_written_out():
+    hiding = [char for char in map(chr, range(0x10000)) if INVISIBLE.match(char)]
+    assert hiding and [char for char in hiding if INVISIBLE.search(printable(char))] == []

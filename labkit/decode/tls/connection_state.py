@@ -4,7 +4,7 @@ RFC 8446 (TLS 1.3) and RFC 5246 (TLS 1.2), which calls it the connection state (
 is `older`, how a record is opened `protection` and `macs`; records are read by `stream`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from labkit.decode.event import CLIENT, SERVER
 from labkit.decode.tls import problems
@@ -46,8 +46,12 @@ class ConnectionState:
         self.older = OlderSecrets({} if secrets is None else secrets)
         """The secrets of a session up to TLS 1.2, and how it can be resumed."""
         self._secrets = self.older.log
+        self._logged: Mapping[str, bytes] = {}
+        """The secrets of this session in the key log, by their label."""
         self._client_hello: ClientHello | None = None
         self._server_hello: ServerHello | None = None
+        self._spec: CipherSpec | None = None
+        """How records are protected; None where that is not known here."""
         self._full_handshake = False
         self._pair: dict[str, Opener] = {}
         self._tls13 = False
@@ -63,8 +67,14 @@ class ConnectionState:
         if react := _REACTIONS.get((side.sender, data[0])):
             react(self, side, data)
 
+    def _begin(self, hello: ClientHello | None) -> None:
+        """A handshake begins with this ClientHello."""
+        self._client_hello = hello
+        self._logged = self._secrets.get(self._client_random, {})
+
     def _client_says_hello(self, side: Direction, data: bytes) -> None:
-        hello = self._client_hello = client_hello(data)
+        hello = client_hello(data)
+        self._begin(hello)
         self.older.client_says_hello(hello, data)
         self.server_name = hello.server_name or self.server_name
         if (self._tls13 or not self.version) and side.epoch != APPLICATION:
@@ -90,7 +100,7 @@ class ConnectionState:
 
     def _use_cipher(self, side: Direction) -> None:
         """Whether the suite encrypts; of SSL 3.0 that is known, too, although the lab does not open it."""
-        cipher = cipher_of(self._server_hello.suite)
+        cipher = self._spec = cipher_of(self._server_hello.suite)
         self._encrypts = cipher is None or cipher.way != NULL
         if not self._encrypts:
             self.problem = problems.not_encrypted(self.cipher)  # more than that no secrets were used
@@ -161,7 +171,7 @@ class ConnectionState:
     def _open_behind_handshake(self, side: Direction, header: bytes, body: bytes) -> tuple[int, bytes] | None:
         """Open the first record after the handshake; no clear text shows where the handshake ends."""
         _, handshake, application = LABELS[side.sender]
-        opener = self._opener13(cipher_of(self._server_hello.suite), self._secret(application))
+        opener = self._opener13(self._secret(application))
         opened = opener.open(header, body)
         if opened:
             side.enter(APPLICATION)
@@ -178,8 +188,8 @@ class ConnectionState:
                 self.opened = True
                 return opened
         secret = self._secret(LABELS[CLIENT][HANDSHAKE])
-        if self._server_hello and secret and (cipher := cipher_of(self._server_hello.suite)):
-            opener = self._opener13(cipher, secret)
+        if secret and self._spec:
+            opener = self._opener13(secret)
             if opened := opener.open(header, body):
                 side.enter(HANDSHAKE)
                 side.opener = opener
@@ -219,22 +229,21 @@ class ConnectionState:
             self._seal(side, self._missing(MASTER))
 
     def _null_opener(self) -> Opener:
-        cipher = cipher_of(self._server_hello.suite)
         if self._tls13:
-            return NullOpener13(cipher.tag)
-        opener = NullOpener(self.older.mac_length(cipher))
+            return NullOpener13(self._spec.tag)
+        opener = NullOpener(self.older.mac_length(self._spec))
         return Inflating(opener) if self._compression else opener
 
     def _open_with(self, side: Direction, label: str) -> None:
         """Decrypt what follows with this secret of TLS 1.3."""
         if secret := self._secret(label):
-            side.opener = self._opener13(cipher_of(self._server_hello.suite), secret)
+            side.opener = self._opener13(secret)
         else:
             self._seal(side, self._missing(label))
 
-    def _opener13(self, cipher: CipherSpec, secret: bytes) -> Opener13:
+    def _opener13(self, secret: bytes) -> Opener13:
         draft = self.version.rpartition(" ")[2]
-        return Opener13(cipher, secret, not draft.isdecimal() or int(draft) >= _FIRST_DRAFT_WITH_HEADER)
+        return Opener13(self._spec, secret, not draft.isdecimal() or int(draft) >= _FIRST_DRAFT_WITH_HEADER)
 
     @property
     def outer_name(self) -> bool:
@@ -246,7 +255,7 @@ class ConnectionState:
         return self._client_hello.random if self._client_hello else b""
 
     def _secret(self, label: str) -> bytes:
-        return self._secrets.get(self._client_random, {}).get(label, b"")
+        return self._logged.get(label, b"")
 
     # ---- why a record cannot be decrypted
 

@@ -83,8 +83,9 @@ def client_hello(data: bytes) -> ClientHello:
     position += 2 + len(suites)
     position += 1 + _number(data, position, 1)
     found = _extensions(data, position)
-    name, ticket = _host_name(found.get(_SERVER_NAME, b"")), found.get(_TICKET, b"")
-    ages = tuple(_key_ages(found.get(_PRE_SHARED_KEY, b"")))
+    name = _host_name(found[_SERVER_NAME]) if _SERVER_NAME in found else ""
+    ages = tuple(_key_ages(found[_PRE_SHARED_KEY])) if _PRE_SHARED_KEY in found else ()
+    ticket = found.get(_TICKET, b"")
     outer = _ENCRYPTED_CLIENT_HELLO in found
     return ClientHello(data[_RANDOM], name, _EARLY_DATA in found, suites, session, ticket, ages, outer)
 
@@ -136,7 +137,8 @@ def _number(data: bytes, position: int, size: int) -> int:
 def _extensions(data: bytes, position: int) -> dict[int, bytes]:
     found: dict[int, bytes] = {}
     position += 2
-    while position + 4 <= len(data):
+    last = len(data) - 4
+    while position <= last:
         kind, length = _EXTENSION(data, position)
         end = position + 4 + length
         if kind in _TELLING:

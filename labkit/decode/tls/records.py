@@ -19,7 +19,7 @@ LARGEST = (1 << 14) + 2048
 """Bytes of payload; RFC 5246 §6.2.3 allows the most, TLS 1.3 only 256 above 16 KiB."""
 
 
-Record = tuple[int, bytes, bytes]
+TLSRecord = tuple[int, bytes, bytes]
 """Its type (see above), its header (five bytes; two or three in SSL 2.0; empty for bytes that are not a record), its
 payload.
 
@@ -94,7 +94,7 @@ class Cutter:
         self._restart()
         return held
 
-    def feed(self, data: bytes) -> list[Record]:
+    def feed(self, data: bytes) -> list[TLSRecord]:
         """The records that these bytes complete. Never raises: bytes that are not a record have a type that says so."""
         if self._foreign:
             return [(NOT_TLS, b"", bytes(data))] if data else []
@@ -114,8 +114,8 @@ class Cutter:
         self._held.clear()
         self._wanted = HEADER
 
-    def _cut(self, data: bytes) -> list[Record]:
-        records: list[Record] = []
+    def _cut(self, data: bytes) -> list[TLSRecord]:
+        records: list[TLSRecord] = []
         position, size = 0, len(data)
         while size - position >= HEADER:
             kind, version, length = _LAYOUT.unpack_from(data, position)
@@ -133,7 +133,7 @@ class Cutter:
             self._keep(data[position:], records)
         return records
 
-    def _keep(self, data: bytes, records: list[Record]) -> None:
+    def _keep(self, data: bytes, records: list[TLSRecord]) -> None:
         if _continues(data):
             self._held += data
         elif not self._newer and (self._older or ssl2.starts(data)):
@@ -142,7 +142,7 @@ class Cutter:
             self._foreign = True
             records.append((NOT_TLS, b"", data))
 
-    def _keep_older(self, data: bytes, records: list[Record]) -> None:
+    def _keep_older(self, data: bytes, records: list[TLSRecord]) -> None:
         """Records of SSL 2.0, and what follows them: the client may go on in TLS (RFC 5246 §E.2)."""
         self._older, self._wanted = True, ssl2.HEADER
         position, size = 0, len(data)

@@ -40,7 +40,7 @@ from labkit.decode.tls.titles import (
 )
 from labkit.trust.keylog import Secrets
 
-Message = tuple[str, str, str, bytes, bool, bool, int]
+StreamMessage = tuple[str, str, str, bytes, bool, bool, int]
 """A handshake message, or a record of another kind:
 
 - its sender, `CLIENT` or `SERVER`;
@@ -73,10 +73,10 @@ class Stream(ConnectionState):
 
     # ---- bytes in, messages out
 
-    def feed(self, sender: str, data: bytes) -> list[Message]:
+    def feed(self, sender: str, data: bytes) -> list[StreamMessage]:
         """Take bytes of one side, split anywhere, and return the messages that they complete."""
         side = self._directions[sender]
-        messages: list[Message] = []
+        messages: list[StreamMessage] = []
         for kind, header, content in side.cutter.feed(data):
             side.wire += len(header) + len(content)
             if kind < 0:
@@ -101,7 +101,7 @@ class Stream(ConnectionState):
             self._read(messages, side, kind, content, protected and self._encrypts)
         return messages
 
-    def lose(self, sender: str) -> list[Message]:
+    def lose(self, sender: str) -> list[StreamMessage]:
         """Bytes of one side are missing here: what follows in this direction stays closed.
 
         Returns the messages that `finish` gives.
@@ -113,10 +113,10 @@ class Stream(ConnectionState):
         self._seal(side, problems.bytes_missing(sender))
         return messages
 
-    def finish(self, sender: str) -> list[Message]:
+    def finish(self, sender: str) -> list[StreamMessage]:
         """What one side has begun and not ended, with the bytes that there are: a record, and a handshake message."""
         side = self._directions[sender]
-        messages: list[Message] = []
+        messages: list[StreamMessage] = []
         held = side.cutter.release()
         side.wire += len(held)
         kind, content = (held[0], held[HEADER:]) if len(held) > HEADER and held[0] in KINDS else (NOT_TLS, held)
@@ -140,7 +140,7 @@ class Stream(ConnectionState):
 
     def _add(
         self,
-        messages: list[Message],
+        messages: list[StreamMessage],
         side: Direction,
         kind: int,
         title: str,
@@ -152,7 +152,7 @@ class Stream(ConnectionState):
         messages.append((side.sender, kind_name, title, data, encrypted, opened, side.wire))
         side.wire = 0
 
-    def _other_record(self, messages: list[Message], side: Direction, kind: int, content: bytes) -> None:
+    def _other_record(self, messages: list[StreamMessage], side: Direction, kind: int, content: bytes) -> None:
         self._drop_fragment(messages, side, False)
         if kind == SSL2:
             self._read_ssl2(messages, side, content)
@@ -161,7 +161,7 @@ class Stream(ConnectionState):
         self._say(side.sealed if encrypted else "")
         self._add(messages, side, kind, TITLES[kind], content, encrypted, False)
 
-    def _stay_closed(self, messages: list[Message], side: Direction, kind: int, content: bytes) -> None:
+    def _stay_closed(self, messages: list[StreamMessage], side: Direction, kind: int, content: bytes) -> None:
         if kind == HANDSHAKE_RECORD and self._repeats_hello(side, content):
             self._read(messages, side, kind, content, False)
             return
@@ -186,11 +186,11 @@ class Stream(ConnectionState):
         whole = content[:1] == b"\1" and int.from_bytes(content[1:4]) + 4 == len(content)
         return whole and side.sender == CLIENT and first is not None and client_hello(content).random == first.random
 
-    def _read_ssl2(self, messages: list[Message], side: Direction, content: bytes) -> None:
+    def _read_ssl2(self, messages: list[StreamMessage], side: Direction, content: bytes) -> None:
         kind, title, encrypted = self._ssl2.read(side.sender, content)
         messages.append((side.sender, kind, title, content, encrypted, False, side.wire))
         side.wire = 0
-        self._client_hello = self._ssl2.hello
+        self._begin(self._ssl2.hello)
         if self._ssl2.version:
             self.version, self.cipher = self._ssl2.version, self._ssl2.cipher
             self._say(problems.cannot_open(self.version, 0))
@@ -234,7 +234,7 @@ class Stream(ConnectionState):
 
     # ---- what is inside a record
 
-    def _read(self, messages: list[Message], side: Direction, kind: int, content: bytes, encrypted: bool) -> None:
+    def _read(self, messages: list[StreamMessage], side: Direction, kind: int, content: bytes, encrypted: bool) -> None:
         if kind == HANDSHAKE_RECORD:
             for data in side.messages(content):
                 messages.append(
@@ -255,7 +255,7 @@ class Stream(ConnectionState):
         if kind == CHANGE_CIPHER_SPEC:
             self._change_cipher(side)
 
-    def _drop_fragment(self, messages: list[Message], side: Direction, encrypted: bool) -> None:
+    def _drop_fragment(self, messages: list[StreamMessage], side: Direction, encrypted: bool) -> None:
         if side.fragment:
             self._add(messages, side, NOT_TLS, "broken handshake message", side.take_fragment(), encrypted, encrypted)
 

@@ -22,6 +22,8 @@ CREDENTIAL, TEXT, CHUNK = "credential", "text", "chunk"
 
 _ENDED_BY_REPLIES = (CREDENTIAL, TEXT, CHUNK)
 
+_FEW = 2
+"""A line of so many words with a verb is a command where the rest of a message may be missing."""
 _BLANK = "blank line"
 _HEADER = re.compile(rb"[!-9;-~]+:")
 """The beginning of a header field of mail (RFC 5322 §2.2)."""
@@ -120,6 +122,8 @@ class CodedLineReader(LineReader):
                 self._next, self._guessed = self._after_a_lost_reply(self._unanswered[-1]), True
         elif self._next == CHUNK:
             self._next = COMMAND
+        elif self._next in (CREDENTIAL, TEXT):
+            self._guessed = True  # the rest of the login, or of the message, may be missing
         if self._next != WAIT:  # a command or a reply may be missing: better not to know what was asked
             self._unanswered.clear()
         return super().rest(sender)
@@ -156,20 +160,24 @@ class CodedLineReader(LineReader):
             self._next, self._replied = COMMAND, False
 
     def _at_once(self, sender: str, data: bytes) -> Phrase | None:
-        """A command of one line, or a reply of one line."""
-        end = len(data)
-        if data.find(b"\n") + 1 != end or not 0 < end < self._longest or data[0] == HANDSHAKE:
+        """A command of one line, or a reply."""
+        start, end, size = 0, data.find(b"\n") + 1, len(data)
+        if not end or size >= self._longest or data[0] == HANDSHAKE:
             return None
         if sender == CLIENT:
-            return self._command_in(data) if self._next == COMMAND and not self._guessed else None
-        if self._begun or self._lines.texts or self._next_line(data, 0, end):
+            return self._command_in(data) if end == size and self._next == COMMAND and not self._guessed else None
+        if self._begun or self._lines.texts:
             return None
-        return self._answer(data)
+        while end and (following := self._next_line(data, start, end)):
+            start, end = following, data.find(b"\n", following) + 1
+        return self._answer(data) if end == size else None
 
     # ---- what the client says next
 
     def _settle(self, line: bytes) -> None:
-        if self._title(line.split(None, 2)) != "unknown command":
+        words = line.split(None, 2)
+        alone = self._next != TEXT or len(words) <= _FEW or b":" in words[1]  # a sentence may begin with HELP, too
+        if alone and self._title(words) != "unknown command":
             self._next, self._answered = COMMAND, False
 
     def _command(self) -> Phrase | None:

@@ -89,6 +89,8 @@ class TaggedLineReader(LineReader):
                 self._next, self._guessed = self._invited, True
         elif self._next in (CONTINUATION, REFUSED):
             self._next = COMMAND
+        elif self._next == CREDENTIAL:
+            self._guessed = True  # the rest of the login may be missing
         return super().rest(sender)
 
     # ---- what a dialect's reader defines
