@@ -20,12 +20,13 @@ AS_ROOT = $(shell test "$$(id -u)" = 0 && echo --allow-root)
 AT_ONCE = -n 5 --dist loadgroup --no-loadscope-reorder
 # `make test` says each thing once, and `make thorough` says it of all that it is true of: tests/thoroughly.py.
 ONCE = -m "not thorough"
-# What depends on the network or on a privilege, the notebooks too, is tested twice: on the best network that this machine
-# allows, and again on loopback, then by a user without any privilege; one file only reads what is written.
+# What depends on the network or on a privilege is tested twice: on the best network that this machine allows, and again on
+# loopback, then by a user without any privilege; one file only reads what is written. Of the notebooks that run like
+# that, tests/notebooks/test_binder.py tries one, and `make thorough` all.
 AGAIN = $(filter-out %test_one_room_makes_sockets.py,$(wildcard tests/network/test_*.py)) \
 	tests/capture/test_recording.py tests/attacks/test_both_sides.py tests/servers/test_foreign_clients.py \
-	tests/test_lab.py tests/notebooks/test_run.py
-ALL_AGAIN = $(AGAIN) tests/clients tests/attacks/test_interceptor.py tests/attacks/test_tools_as_victims.py \
+	tests/test_lab.py
+ALL_AGAIN = $(AGAIN) tests/notebooks/test_run.py tests/clients tests/attacks/test_interceptor.py tests/attacks/test_tools_as_victims.py \
 	tests/servers/test_foreign_mail_readers.py tests/servers/test_provider.py tests/servers/test_many_at_once.py
 UNPRIVILEGED = unshare --user --map-user=1000 --map-group=1000
 ORDINARY = $(shell $(UNPRIVILEGED) true 2>/dev/null && echo $(UNPRIVILEGED))

@@ -6,6 +6,7 @@ could press Control-C, in this process or in another one.
 
 import gc
 import signal
+from itertools import groupby
 from pathlib import Path
 
 import networks  # noqa: F401, tries in this process what the machine allows, before others are started
@@ -32,13 +33,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _turned(places: list[str], worker: dict[str, object]) -> list[str]:
-    """The tests that one of the processes of pytest-xdist collects, beginning with other ones than the others do.
+    """The tests that one of the processes of pytest-xdist collects, beginning with another folder than the others do.
 
     All of them collect all tests. What one has compiled (pytest rewrites each assertion) the others find compiled.
+    A folder stays whole: where pytest comes back to one, it knows the fixtures of its conftest.py no more.
     """
-    each = [str(file) for place in map(Path, places) for file in (sorted(place.rglob("test_*.py")) or [place])]
-    first = len(each) * int(worker["workerid"].removeprefix("gw")) // worker["workercount"]
-    return each[first:] + each[:first]
+    files = [file for place in map(Path, places) for file in (sorted(place.rglob("test_*.py")) or [place])]
+    folders = [list(map(str, inside)) for _, inside in groupby(files, key=lambda file: file.parts[:2])]
+    first = len(folders) * int(worker["workerid"].removeprefix("gw")) // worker["workercount"]
+    return [file for folder in folders[first:] + folders[:first] for file in folder]
 
 
 def pytest_collection() -> None:

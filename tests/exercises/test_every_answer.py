@@ -28,12 +28,15 @@ NEVER_WRITTEN = ("?.", "!.", "..", " .")
 
 
 def _rows(rows, name):
-    return [pytest.param(row, marks=_group(row), id=name(row)) for row in rows]
-
-
-def _group(row):
-    lesson = row[0].partition(".")[0]
-    return [pytest.mark.xdist_group(f"answers of {lesson}")] if lesson in TOGETHER else []
+    """The rows, as parameters; where they take long, what is said of an exercise is said once in `make test`."""
+    said, marked = set(), []
+    for row in rows:
+        lesson, again = row[0].partition(".")[0], name(row) in said
+        marks = [pytest.mark.xdist_group(f"answers of {lesson}")] if lesson in TOGETHER else []
+        marks += [pytest.mark.thorough] if marks and again else []
+        marked.append(pytest.param(row, marks=marks, id=name(row)))
+        said.add(name(row))
+    return marked
 
 
 def told(number, arguments):

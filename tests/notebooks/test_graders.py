@@ -200,7 +200,17 @@ def test_an_exercise_without_a_cell_and_settings_that_are_lost_or_changed_are_to
     assert said.count("A cell that is not of this assignment is not graded: ") == 1
 
 
-def test_nbgraders_validator_passes_the_instructors_notebook_and_a_solved_one_and_names_what_is_not_answered(course):
+@pytest.fixture
+def unix_sockets(monkeypatch):
+    """Kernels that this process starts listen on no TCP ports: the servers of other tests take some that were free."""
+    from jupyter_client.connect import ConnectionFileMixin
+
+    monkeypatch.setattr(ConnectionFileMixin.transport, "default_value", "ipc")
+
+
+def test_nbgraders_validator_passes_the_instructors_notebook_and_a_solved_one_and_names_what_is_not_answered(
+    course, unix_sockets
+):
     from nbgrader.validator import Validator
 
     folder, _ = course
@@ -222,10 +232,9 @@ def tested(lesson, tmp_path_factory):
 
 
 @pytest.fixture
-def otter(monkeypatch, tmp_path):
+def otter(monkeypatch, unix_sockets):
     """Otter's command line: what it says of words, which it must understand, in a folder."""
     from click.testing import CliRunner
-    from jupyter_client.connect import ConnectionFileMixin
     from otter.cli import cli
 
     def run(*words, folder):
@@ -234,8 +243,6 @@ def otter(monkeypatch, tmp_path):
         assert done.exit_code == 0, done.output
         return done.output
 
-    # Its kernels listen on TCP ports that were found free, and which the servers of other tests may take meanwhile.
-    monkeypatch.setattr(ConnectionFileMixin.transport, "default_value", "ipc")
     return run
 
 

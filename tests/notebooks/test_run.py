@@ -1,10 +1,7 @@
 """Every lesson in a kernel: each exercise as it is shipped, and then, in the cell behind it, with its solution."""
 
-import os
-
 import pytest
 from lesson_files import (
-    FIRST,
     NAMES,
     NOTEBOOKS,
     add_solutions,
@@ -16,7 +13,6 @@ from lesson_files import (
     read,
     run,
 )
-from thoroughly import every
 
 from labkit.exercises.lessons import numbers
 
@@ -26,11 +22,7 @@ def test_every_lesson_has_a_notebook_and_every_notebook_a_lesson():
     assert {"00", "01", "02", "03"} <= set(numbers())
 
 
-AGAIN = os.environ.get("LABKIT_NETWORK") == "loopback"
-"""Whether these tests have run on the best network before: then one lesson does on loopback (and test_binder.py's)."""
-
-
-@pytest.mark.parametrize("path", every(NOTEBOOKS, once=FIRST if AGAIN else NOTEBOOKS), ids=NAMES)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
 def test_a_lesson_runs_from_top_to_bottom_without_noise_and_every_solution_is_right_in_it(path, tmp_path):
     notebook = read(path)
     asked = exercise_cells(notebook)
