@@ -90,7 +90,10 @@ def test_the_files_that_are_published_are_a_wheel_and_a_source_archive_with_the_
     made = sorted(path.name for path in (released / "labkit" / "dist").iterdir())
     of = f"labkit-{labkit.__version__}"
     assert made == ["NEWS.md", f"{of}-py3-none-any.whl", f"{of}.tar.gz"]
-    assert (released / "labkit" / "dist" / "NEWS.md").read_text("utf-8").startswith("- ")
+    news, changes = (
+        path.read_text("utf-8") for path in (released / "labkit" / "dist" / "NEWS.md", ROOT / "CHANGELOG.md")
+    )
+    assert f"## {labkit.__version__}\n\n{news}" in changes and "\n- " in news and "\n## " not in news
     with tarfile.open(released / "labkit" / "dist" / f"{of}.tar.gz") as archive:
         inside = {name.partition("/")[2] for name in archive.getnames()}
     assert {"README.md", "Makefile", ".ci/run", "tests/test_wheel.py", "notebooks/00_start_here.ipynb"} <= inside
