@@ -71,6 +71,8 @@ def visible(dialogue: Dialogue, whole: bool = False) -> list[Exposure]:
 
 def _behind_gaps(events: Sequence[Event]) -> dict[int, int]:
     """For each gap in the client's direction: the index of the client's first event after it, and that of the gap."""
+    if "gap" not in map(_kind, events):
+        return {}
     own = [(index, event.kind) for index, event in enumerate(events) if event.sender == CLIENT]
     return {index: gap for (gap, before), (index, _) in pairwise(own) if before == "gap"}
 
@@ -91,6 +93,7 @@ def as_begun(event: Event) -> Event:
     return event._replace(kind=kind, title=title)
 
 
+_kind = attrgetter("kind")
 _Numbered = tuple[int, Event]
 
 
