@@ -142,9 +142,9 @@ def test_json_is_one_conversation_a_line_as_many_as_tshark_counts(several):
 
 def test_json_says_everything_of_a_session(several):
     clear, tls12, tls13, implicit, wrong = dialogues(several)
-    assert set(clear) == {"client", "server", "protocol", "tls", "events", "readable"}
+    assert set(clear) == {"client", "server", "protocol", "protocol_by", "tls", "events", "readable"}
     assert clear["server"] == {"host": "127.0.0.1", "port": 587, "name": "server"}
-    assert clear["protocol"] == "SMTP" and clear["tls"] is None
+    assert (clear["protocol"], clear["protocol_by"], clear["tls"]) == ("SMTP", "words", None)
     assert {"what": "password", "value": "hunter2"}.items() <= clear["readable"][2].items()
     assert [d["tls"]["started"] for d in (tls12, tls13, implicit)] == ["explicit", "explicit", "implicit"]
     assert [d["tls"]["version"] for d in (tls12, tls13, wrong)] == ["TLS 1.2", "TLS 1.3", "TLS 1.3"]
