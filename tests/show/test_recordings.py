@@ -144,6 +144,7 @@ def test_an_installation_that_has_lost_its_recordings_says_how_to_get_them(tmp_p
         recorded("starttls_tls13")
 
 
+@pytest.mark.thorough  # each row is recorded above
 def test_the_command_records_every_row_into_the_folder_that_it_is_given(tmp_path):
     command = [sys.executable, str(FOLDER / "record.py"), str(tmp_path)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path)

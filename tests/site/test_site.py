@@ -112,6 +112,7 @@ def looked_at(browser, folder: Path, body: str) -> list[str]:
         return [*check.broken_links(folder), *check.looked_at(browser, address, "index.html")]
 
 
+@pytest.mark.thorough  # a page of the site says it above
 def test_a_page_without_a_fault_has_none(chromium, tmp_path):
     assert looked_at(chromium, tmp_path, "<p>words</p>") == []
 

@@ -104,7 +104,10 @@ def test_the_matrix_is_told_as_a_picture_as_text_as_json_and_as_junit(wished):
 # ---- other programs, protocols and networks, with a few attacks each
 
 
-@pytest.mark.parametrize(("protocol", "network"), [("imap", "loopback"), ("imap", "namespace"), ("pop3", "loopback")])
+@pytest.mark.parametrize(
+    ("protocol", "network"),
+    [("imap", "loopback"), pytest.param("imap", "namespace", marks=pytest.mark.thorough), ("pop3", "loopback")],
+)
 def test_curl_fetches_from_every_network(protocol, network):
     path = {"imap": "INBOX;MAILINDEX=1", "pop3": "1"}[protocol]
     words = ["--cacert", "{ca}", "--user", "{user}:{password}", f"{{scheme}}://{{host}}:{{port}}/{path}"]

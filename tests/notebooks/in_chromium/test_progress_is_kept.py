@@ -46,6 +46,7 @@ def test_what_was_done_is_downloaded_as_it_is_kept(lab, folder):
     assert json.loads(kept)["exercises"]["02.2"]["tried"] == 1
 
 
+@pytest.mark.thorough  # tests/exercises/test_progress.py says it without a browser
 def test_another_kernel_finds_it_again(lab, folder):
     with lab.open(f"{FOLDER}/{NAME}") as notebook:
         for source in (BEGIN, LOOK):

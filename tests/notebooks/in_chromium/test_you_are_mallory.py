@@ -122,6 +122,7 @@ def test_the_keyboard_alone_is_enough_to_answer_in_the_place_of_the_server(noteb
     assert notebook.errors() == [] and notebook.lab.complaints == []
 
 
+@pytest.mark.thorough
 def test_axe_has_nothing_to_complain_about_while_a_line_is_held(notebook, console):
     found = []
     for theme in ("Dark", "Light"):
