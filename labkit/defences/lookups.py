@@ -46,8 +46,9 @@ class Lookup:
     @property
     def about(self) -> str:
         """What the question is about."""
-        special = next((about for prefix, about in _TEXTS.items() if self.name.startswith(prefix)), "")
-        return (special if self.type == "TXT" else "") or _ABOUT.get(self.type, "a record")
+        texts = _TEXTS.items() if self.type == "TXT" else ()
+        special = next((about for prefix, about in texts if self.name.startswith(prefix)), "")
+        return special or _ABOUT.get(self.type, "a record")
 
 
 def lookups(frames: Iterable[FrameRecord | None]) -> list[Lookup]:
