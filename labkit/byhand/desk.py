@@ -27,6 +27,7 @@ _ROWS = 8
 _GLANCE = 0.4
 """Seconds after a line passed by itself in which a click is taken to be meant for that line, and ignored."""
 _FIELD = {"layout": {"width": "auto"}, "continuous_update": False}
+_NOTHING_HELD = "Nothing is held right now."
 _TOO_LATE = "Too late: that line has had its decision."
 _TOO_LONG = "{} bytes: too long to be edited here. Pass it on or drop it."
 
@@ -58,6 +59,7 @@ class Desk:
         self._speak = speak
         self._byhand: ByHand | None = None
         self._held: HeldLine | None = None
+        self._speaks = False
         self._slipped = 0.0
         self._complaint = ""
         self._turning = threading.RLock()
@@ -66,7 +68,6 @@ class Desk:
         self._text = ipywidgets.Textarea(description="The line, which you may change", rows=_ROWS, **_FIELD)
         self._own = ipywidgets.Text(description="A line of your own, which goes out ahead of that one", **_FIELD)
         fates, additions = self._fates(), self._additions()
-        self._for_a_line, self._for_words = fates.children, (self._own, *additions.children)
         clicked = [self._text, fates, self._own, additions, self._others()]
         self._controls = ipywidgets.VBox([self._clock, *clicked, self._notice, self._means])
         head = ipywidgets.HTML(html.render([style_sheet(), views.head()]))
@@ -98,7 +99,7 @@ class Desk:
         """Do something with the line on the screen, unless it has just changed under the hand."""
         with self._turning:
             if self._held is None:
-                self._complain("Nothing is held right now.")
+                self._complain(_NOTHING_HELD)
             elif time.monotonic() - self._slipped < _GLANCE:
                 self._complain("The line before had just passed by itself. Look at this one first.")
             else:
@@ -112,9 +113,11 @@ class Desk:
             self._complain("Write a line of your own first.")
         elif self._held is not None:
             self._decide(lambda held: held.say(end, read(written)))
-        else:
+        elif self._speaks:
             self._complain("")
             self._speak(end, read(written))
+        else:
+            self._complain(_NOTHING_HELD)
 
     def _pass_all(self) -> None:
         if self._byhand is not None:
@@ -128,16 +131,12 @@ class Desk:
     # ---- what is shown
 
     def paint(self, situation: views.Situation) -> None:
-        """Show how things stand."""
+        """Show how things stand. No control is disabled between two lines: it would lose the keyboard's focus."""
         with self._turning:
-            self._byhand = situation.byhand
+            self._byhand, self._speaks = situation.byhand, situation.speaks
             self._turn_to(situation.held)
             held, complaint = self._held, self._complaint
         self._controls.layout.display = None if situation.by_hand else "none"
-        for button in self._for_a_line:
-            button.disabled = held is None
-        for widget in self._for_words:
-            widget.disabled = not situation.speaks
         self._state.value = html.render(html.div(role="status")[_listed(views.sentences(situation))])
         self._clock.value = html.render(_listed([views.clock(held)]))
         alert = html.div(role="alert")[_listed(filter(None, [complaint]))]
