@@ -95,6 +95,7 @@ def test_it_leaves_no_folder_and_no_process_even_when_its_lab_is_killed(tmp_path
     assert not os.listdir(tmp_path)
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(os.name == "nt", reason="it runs only where a process can inherit a socket")
 def test_a_lab_that_is_killed_while_it_fetches_leaves_no_folder(tmp_path):
     with python(RUNNING, tmp_path) as process:

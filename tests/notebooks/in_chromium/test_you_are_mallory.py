@@ -143,6 +143,7 @@ def test_run_all_waits_for_nobody(notebook):
     assert notebook.errors() == [] and notebook.lab.complaints == []
 
 
+@pytest.mark.thorough  # tests/byhand/test_console.py says it without a browser
 def test_a_lab_that_is_closed_leaves_nothing_held(notebook, console):
     console.click("Pass it on")
     console.held("alice → mail, command EHLO")
