@@ -148,7 +148,7 @@ class CaptureFile:
 
     def _batches(self, share: Share) -> Iterator[Batch]:
         self.comment = self.problem = ""
-        self.passed_over.frames.clear()
+        self.passed_over.clear()
         self._keylogs.clear()
         self._links.clear()
         with self.stored.open() as file:

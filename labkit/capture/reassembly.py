@@ -28,7 +28,7 @@ def conversations(
     """The TCP conversations in the frames, each as soon as it has ended, the unfinished ones last.
 
     Only those of one `share`, and None counts as a frame of another. Frames without a TCP segment are counted in
-    `passed_over`.
+    `passed_over`, and questions to a name server are kept there.
     """
     connections = _Connections()
     sides = connections.sides
@@ -38,7 +38,7 @@ def conversations(
         if record is None:
             continue
         time, link_type, data, length = record
-        found = find(link_type, data) or unwrap.find(link_type, data)
+        found = find(link_type, data) or unwrap.find(link_type, data, time)
         if found is None:
             continue
         key, seq, ack, flags, payload, missing = found
