@@ -16,7 +16,7 @@ from labkit import Lab, attacks
 from labkit.errors import LabError
 from labkit.network import Host
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds in which a thread collects, and the lab ends; it takes one or two."""
 
 

@@ -252,7 +252,7 @@ def test_a_process_that_is_killed_leaves_no_file_and_nothing_that_listens(tmp_pa
     for port in listening:
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port), timeout=30)
-    assert psutil.wait_procs(children, timeout=10)[1] == []
+    assert psutil.wait_procs(children, timeout=60)[1] == []
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows itself forbids to remove what a process holds open")
@@ -316,7 +316,7 @@ def test_a_tool_does_not_outlive_a_killed_process(tmp_path, network):
             assert process.poll() is None
             children = started.children(recursive=True)
         process.kill()
-    assert psutil.wait_procs(children, timeout=10)[1] == []
+    assert psutil.wait_procs(children, timeout=60)[1] == []
 
 
 @pytest.mark.parametrize("network", every(KINDS, once=BEST))

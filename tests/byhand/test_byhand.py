@@ -17,7 +17,7 @@ from labkit.dialects.base import CLIENT, SERVER
 from labkit.dialects.smtp import SMTP
 from labkit.errors import LabError, VectorFailed
 
-PATIENCE = 20
+PATIENCE = 60
 
 
 def line(data, sender=CLIENT, title="EHLO", session=1):

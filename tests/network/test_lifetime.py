@@ -112,7 +112,7 @@ def test_a_killed_kernel_leaves_no_process():
         assert int(kernel.stdout.readline()) > 0
         processes = _descendants(kernel.pid)
         kernel.kill()
-    _, alive = psutil.wait_procs(processes, timeout=10)
+    _, alive = psutil.wait_procs(processes, timeout=60)
     assert not alive
 
 
@@ -122,7 +122,7 @@ def test_whatever_ends_a_program_ends_its_lan(ending):
         kernel.stdout.readline()
         processes = _descendants(kernel.pid)
         kernel.stdin.close()
-    _, alive = psutil.wait_procs(processes, timeout=10)
+    _, alive = psutil.wait_procs(processes, timeout=60)
     assert not alive
 
 
