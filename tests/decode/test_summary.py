@@ -59,16 +59,32 @@ OTHERS = {
     "rsync": [(SERVER, b"@RSYNCD: 31.0\n"), (CLIENT, b"@RSYNCD: 31.0\nmod\n"), (SERVER, b"@RSYNCD: OK\n")],
     "Subversion": [(SERVER, b"( success ( 2 2 ( ) ( ) ) ) "), (CLIENT, b"( 2 ( ) 5:svn:/ ( ) ) ")],
     "tables of Postfix": [(CLIENT, b"get a@x\n"), (SERVER, b"400 later\n")],
+    "DICT": [
+        (SERVER, b"220 dict.example dictd <auth.mime> <1@x>\r\n"),
+        *((CLIENT, b"CLIENT dict\r\n"), (SERVER, b"250 ok\r\n"), (CLIENT, b"AUTH a 0cc175b9\r\n")),
+        *((SERVER, b"230 ok\r\n"), (CLIENT, b"QUIT\r\n"), (SERVER, b"221 bye\r\n")),
+    ],
+    "a DICT session that only ends": [(SERVER, b"220 x\r\n"), (CLIENT, b"QUIT\r\n"), (SERVER, b"221 bye\r\n")],
+    "poppassd": [
+        *((SERVER, b"200 hello\r\n"), (CLIENT, b"USER a\r\n"), (SERVER, b"300 password\r\n")),
+        *((CLIENT, b"PASS b\r\n"), (SERVER, b"200 ok\r\n"), (CLIENT, b"NEWPASS c\r\n")),
+        *((SERVER, b"200 ok\r\n"), (CLIENT, b"QUIT\r\n"), (SERVER, b"200 bye\r\n")),
+    ],
+    "Redis with a password": [
+        *((CLIENT, b"AUTH hunter2\r\n"), (SERVER, b"+OK\r\n"), (CLIENT, b"GET x\r\n")),
+        *((SERVER, b"$-1\r\n"), (CLIENT, b"QUIT\r\n"), (SERVER, b"+OK\r\n")),
+    ],
     "SNMP": [(CLIENT, b"0&\2\1\1\4\6public"), (SERVER, b"0\3\2\1\1")],
 }
 
 
 @pytest.mark.parametrize("name", OTHERS)
-@pytest.mark.parametrize("port", (25, 143, 5222, 7000))
+@pytest.mark.parametrize("port", (25, 110, 143, 5222, 7000))
 def test_of_a_protocol_that_only_the_port_tells_that_is_said(name, port):
-    usual = {25: "SMTP to judge by the port", 143: "IMAP to judge by the port", 5222: "XMPP to judge by the port"}
+    usual = {25: "SMTP", 110: "POP3", 143: "IMAP", 5222: "XMPP"}
+    told = f"{usual[port]} to judge by the port" if port in usual else "A protocol that the lab does not know"
     dialogue = decoded(OTHERS[name], port=port)
-    assert summary(dialogue).startswith(usual.get(port, "A protocol that the lab does not know"))
+    assert summary(dialogue).startswith(told)
     assert json.loads(json_line(dialogue))["protocol_by"] == ("port" if port in usual else None)
 
 
@@ -92,7 +108,8 @@ def test_what_is_inside_tls_is_told_by_the_port_until_it_is_opened(version):
     chunks, secrets = in_memory(version)
     assert summary(decoded(chunks, port=465)).startswith("SMTP to judge by the port, ")
     assert summary(decoded(chunks, port=465, secrets=secrets)).startswith("SMTP, ")
-    assert summary(decoded([(SERVER, b"220 mx")], port=25)).startswith("SMTP, ")
+    assert summary(decoded([(SERVER, b"220 mx ESMTP")], port=25)).startswith("SMTP, ")
+    assert summary(decoded([(SERVER, b"220 mx")], port=25)).startswith("SMTP to judge by the port, ")
 
 
 def test_a_name_beside_an_encrypted_client_hello_is_the_outer_one():
