@@ -5,7 +5,7 @@ from itertools import dropwhile, takewhile
 from operator import attrgetter
 from typing import NamedTuple
 
-from labkit.decode.event import CLIENT, SERVER, TEXT, TLS, Dialogue, Event, TLSSession
+from labkit.decode.event import CLIENT, SERVER, TCP, TEXT, TLS, Dialogue, Event, TLSSession
 from labkit.decode.privacy import Exposure
 from labkit.decode.tls_start import is_text
 from labkit.dialects.base import Dialect, Phrase
@@ -160,7 +160,8 @@ def _state(session: TLSSession) -> str:
 def _afterwards(events: Sequence[Event]) -> str:
     """A sentence on clear text after TLS; empty where there is none."""
     behind = dropwhile(lambda event: not event.encrypted, events)
-    clear = any(event.layer == TEXT and not event.encrypted for event in behind)
+    outside = (event for event in behind if event.layer == TEXT and event.wire == len(event.data))  # in no record
+    clear = any(not event.encrypted for event in outside)
     return " Behind TLS, the conversation goes on in clear text." if clear else ""
 
 
@@ -171,7 +172,8 @@ def _start(started: str, dialogue: Dialogue) -> str:
     if "go-ahead" in kinds:
         return "Explicit TLS, after an upgrade"
     asked = any(event.title in dialogue.dialect.upgrades for event in before) if dialogue.dialect else False
-    if not (asked or is_whole(dialogue.events[: max(len(before), 1)])):
+    unheard = bool(before) and CLIENT not in {event.sender for event in dialogue.events if event.layer != TCP}
+    if not asked and (unheard or not is_whole(dialogue.events[: max(len(before), 1)])):
         return "TLS, and what was said before it was not all captured"
     if started == "explicit":
         return "Explicit TLS, whose go-ahead was not seen"

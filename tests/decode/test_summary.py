@@ -147,6 +147,25 @@ def test_where_the_beginning_is_missing_none_is_told(port, usual):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
+def test_that_tls_was_not_asked_for_is_not_said_of_a_client_that_was_not_captured(version):
+    chunks = in_memory(version).chunks
+    told = {port: summary(decoded(alone([*UPGRADE, *chunks], SERVER), port=port)) for port in (25, 465, 7000)}
+    assert "Explicit TLS, after an upgrade" in told[25]
+    assert all("what was said before it was not all captured" in told[port] for port in (465, 7000))
+    assert "TLS that was not asked for" in summary(decoded([UPGRADE[0], *chunks]))
+    assert "after an upgrade" not in summary(decoded(alone(chunks, SERVER)))
+
+
+def test_a_session_that_begins_behind_another_is_read_with_its_own_secrets():
+    (first, keys), (second, others) = map(in_memory, VERSIONS)
+    for turns in ([*first, *second], [*second, *first]):
+        dialogue = decoded([*UPGRADE, *turns], secrets={**keys, **others})
+        assert dialogue.session.opened and not dialogue.session.problem
+        assert [event.title for event in dialogue.events].count("ClientHello") == 2
+        assert [event.title for event in dialogue.events if event.layer == "text"][-4:] == ["EHLO", "250"] * 2
+
+
+@pytest.mark.parametrize("version", VERSIONS)
 def test_a_session_is_opened_in_part_where_records_stay_closed(version):
     chunks, secrets = in_memory(version)
     assert summary(decoded([*UPGRADE, *chunks], secrets=secrets)).endswith("Opened with the session's secrets.")
