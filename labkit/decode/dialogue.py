@@ -8,7 +8,7 @@ is not TLS is text, wherever it stands. What comes out of TLS goes to a fresh re
 from collections.abc import Mapping
 
 from labkit.capture.conversation import CLIENT, SERVER, ChunkFields, Conversation, Endpoint
-from labkit.decode.beginning import heard_alone, is_begun, recognised, with_roles
+from labkit.decode.beginning import heard_alone, is_begun, is_begun_in_text, recognised, with_roles
 from labkit.decode.event import TCP, TEXT, TLS, Dialogue, Event, TLSSession
 from labkit.decode.greeting import doubted
 from labkit.decode.preface import PREFACES, Part
@@ -225,6 +225,8 @@ class _Walk:
     def _say(self, sender: str, data: bytes) -> None:
         if self._text is None:
             self._text = TextLayer(self.dialect, self.events, encrypted=False)
+            if not is_begun(self._conversation) and is_begun_in_text(self._conversation.said):
+                self._text.reader.begin_in_text()
         phrases = self._text.feed(sender, data, len(data), self._time, self._frame)
         reader = self._text.reader
         while sender in self._alone and reader.waits and (held := reader.holds(sender)):
