@@ -281,6 +281,8 @@ class _Login:
 
     def _begin(self, event: Event, cut: bool) -> list[ValueInEvent]:
         match = self._begins.match(event.data)
+        if match and match["initial"] and _is_sentence(match["initial"], event.data[match.end() :]):
+            match = None
         self._login = sasl.Login(text(match["mechanism"])) if match else None
         return self._part(match["initial"], match.start("initial"), cut) if match and match["initial"] else []
 
@@ -302,6 +304,11 @@ def _is_sent_ahead(event: Event) -> bool:
         return b64decode(coded, validate=True).decode().translate(_SEPARATORS).isprintable()
     except ValueError:
         return False
+
+
+def _is_sentence(word: bytes, behind: bytes) -> bool:
+    """Whether this word is no base64, and others stand behind it: a line of a mail, captured from its middle."""
+    return bool(behind.strip()) and _decoded(word, False) == word
 
 
 _SEPARATORS = dict.fromkeys((0, 1))

@@ -229,5 +229,8 @@ class _Plain:
         held, self._held[sender] = self._held[sender], b""
         return held
 
+    def begin_in_text(self) -> None:
+        """No message is known."""
+
     def resume(self) -> None:
         self.upgraded = False

@@ -86,6 +86,9 @@ class Reader(Protocol):
         Called where the bytes that follow are missing from the capture, or are not text.
         """
 
+    def begin_in_text(self) -> None:
+        """The capture begins in a message of the client: read its rest first, if the dialect ends one with a dot."""
+
     def resume(self) -> None:
         """Read on in clear text: no TLS followed the go-ahead, or compression has ended."""
 

@@ -509,7 +509,7 @@ def test_what_a_vector_may_have_is_not_refused():
 
 
 def test_no_thread_is_started_for_a_play():
-    before = threading.active_count()
+    before = {*threading.enumerate()}
     for _ in range(50):
         Play(attacks.StripCapability()).mail_says(GREETING)
-    assert threading.active_count() == before
+    assert {*threading.enumerate()} <= before

@@ -88,7 +88,9 @@ def _wireless(head, ip):
 
 
 def _erspan(ip):
-    return ETHER / OUTER4 / GRE(proto=0x88BE, seqnum_present=1, seqence_number=1) / Raw(b"\x10" + bytes(7)) / ETHER / ip
+    return (
+        ETHER / OUTER4 / GRE(proto=0x88BE, seqnum_present=1, sequence_number=1) / Raw(b"\x10" + bytes(7)) / ETHER / ip
+    )
 
 
 def _etype(ip):
@@ -125,7 +127,7 @@ WRAPPINGS = {
     "GRE with all options": (
         ETHERNET,
         lambda ip: (
-            ETHER / OUTER4 / GRE(chksum_present=1, key_present=1, seqnum_present=1, key=7, seqence_number=1) / ip
+            ETHER / OUTER4 / GRE(chksum_present=1, key_present=1, seqnum_present=1, key=7, sequence_number=1) / ip
         ),
     ),
     "GRE in IPv6": (ETHERNET, lambda ip: ETHER / OUTER6 / GRE() / ip),

@@ -4,6 +4,7 @@ import gzip
 from email import message_from_bytes
 
 import pytest
+from leaks import left, what_is_open
 from networks import BEST
 from thoroughly import every
 
@@ -308,12 +309,7 @@ def test_the_name_of_a_domain_may_be_written_in_any_way(lab, name):
 
 def test_nothing_is_left_of_a_lab_that_has_published_and_sent():
     import gc
-    import threading
     import weakref
-
-    import psutil
-
-    process = psutil.Process()
 
     def once():
         lab = Lab("loopback", hosts=("dns", "www", "provider"))
@@ -325,12 +321,11 @@ def test_nothing_is_left_of_a_lab_that_has_published_and_sent():
 
     once()
     gc.collect()
-    before = process.num_fds() if hasattr(process, "num_fds") else 0, threading.active_count()
+    before = what_is_open()
     gone = once()
     gc.collect()
     assert gone() is None
-    after = process.num_fds() if hasattr(process, "num_fds") else 0, threading.active_count()
-    assert after[0] <= before[0] and after[1] <= before[1] + 1
+    assert not left(before)
 
 
 def test_the_stage_shows_who_publishes(lab):

@@ -244,6 +244,7 @@ ROOM = Path(labkit.show.__file__).parent
 
 
 @pytest.mark.parametrize("name", VIEWS)
+@pytest.mark.filterwarnings("error:Glyph")  # a control that reaches the font is not made visible
 def test_whatever_is_shown_stays_words_and_nothing_is_invisible(name, monkeypatch):
     view = VIEWS[name](monkeypatch)
     seen = read_page(view._repr_html_())

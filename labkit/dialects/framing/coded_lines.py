@@ -117,6 +117,10 @@ class CodedLineReader(LineReader):
         brings_mail = self._text_start is not None and asked in self._lines.mail
         return ("message", "message") if brings_mail else ("reply", "unfinished")
 
+    def begin_in_text(self) -> None:
+        if TEXT in (*self._lines.after_reply.values(), *self._lines.after_command.values()):
+            self._next, self._guessed = TEXT, True
+
     def _after_a_lost_reply(self, asked: str) -> str:
         """The client's next state if the status of the reply to this command is not known."""
         return self._lines.after_lost_reply.get(asked, COMMAND)
