@@ -30,7 +30,7 @@ NEVER_WRITTEN = ("?.", "!.", "..", " .")
 
 
 def _rows(rows, name):
-    """The rows, as parameters; in a lesson of `TOGETHER`, the first row of each name, and the others in `make thorough`."""
+    """The rows, as parameters. In a lesson of `TOGETHER` all but the first row of each name are left to `make thorough`."""
     said, marked = set(), []
     for row in rows:
         lesson, again = row[0].partition(".")[0], name(row) in said
