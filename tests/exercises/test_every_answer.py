@@ -30,7 +30,7 @@ NEVER_WRITTEN = ("?.", "!.", "..", " .")
 
 
 def _rows(rows, name):
-    """The rows, as parameters. In a lesson of `TOGETHER` all but the first row of each name are left to `make thorough`."""
+    """The rows, as parameters. In a lesson of `TOGETHER`, only `make thorough` has more than one of each name."""
     said, marked = set(), []
     for row in rows:
         lesson, again = row[0].partition(".")[0], name(row) in said
