@@ -38,12 +38,15 @@ def _by_a_program(password):
     """bob's program is one that the lab did not write: it says two lines."""
     with Lab(network="loopback") as lab:
         imap = lab.imap(auth="always")
-        with lab.mallory(attacks.StripCapability(), at=imap) as attack:
-            with lab.alice.connect("mail", imap.port) as wire, wire.makefile("rb") as replies:
-                for said in (b"a CAPABILITY\r\n", f"b LOGIN bob {password}\r\n".encode(), b"c LOGOUT\r\n"):
-                    wire.sendall(said)
-                    while (line := replies.readline()) and not line.startswith(said[:1]):
-                        pass
+        with (
+            lab.mallory(attacks.StripCapability(), at=imap) as attack,
+            lab.alice.connect("mail", imap.port) as wire,
+            wire.makefile("rb") as replies,
+        ):
+            for said in (b"a CAPABILITY\r\n", f"b LOGIN bob {password}\r\n".encode(), b"c LOGOUT\r\n"):
+                wire.sendall(said)
+                while (line := replies.readline()) and not line.startswith(said[:1]):
+                    pass
         looked_at(attack)
     return attack
 
