@@ -47,16 +47,18 @@ def visible(dialogue: Dialogue, whole: bool = False) -> list[Exposure]:
 
     `whole` says that the dialogue begins where the conversation does; otherwise that is known from its SYN.
     """
-    clear = [(index, event) for index, event in enumerate(dialogue.events) if not event.encrypted]
-    texts = [(index, as_begun(event)) for index, event in clear if event.layer == TEXT]
-    found = [
-        Exposure(what, value, index, *span)
-        for index, event in clear
-        if event.layer == TLS and event.title in told_in_handshake.TITLES
-        for what, value, *span in told_in_handshake.in_message(event)
-    ]
-    again = ((index, event.data.rstrip(b"\r\n")) for index, event in clear if event.kind == "again")
-    found += [Exposure("text", text(said), index, 0, len(said)) for index, said in again if said and is_text(said)]
+    texts: list[_Numbered] = []
+    found: list[Exposure] = []
+    for index, event in enumerate(dialogue.events):
+        _, _, _, layer, kind, title, data, encrypted, _, _ = event
+        if encrypted:
+            continue
+        if layer == TEXT:
+            texts.append((index, as_begun(event)))
+        elif layer == TLS and title in told_in_handshake.TITLES:
+            found += [Exposure(what, value, index, *span) for what, value, *span in told_in_handshake.in_message(event)]
+        if kind == "again" and (said := data.rstrip(b"\r\n")) and is_text(said):
+            found.append(Exposure("text", text(said), index, 0, len(said)))
     if texts and texts[0][1].kind == "preface":
         found += _to_proxies(texts)
     if dialogue.dialect:

@@ -184,13 +184,13 @@ def _start(started: str, dialogue: Dialogue) -> str:
     return "TLS, after words that the lab does not know" if strange else "TLS that was not asked for"
 
 
-def shown(reading: Reading) -> list[tuple[Event, list[Exposure]]]:
+def shown(reading: Reading) -> list[tuple[Event, Sequence[Exposure]]]:
     """The events of a transcript with what each discloses; binary phrases as their line of text."""
     dialogue = reading.dialogue
-    by_event: list[list[Exposure]] = [[] for _ in dialogue.events]
+    by_event: dict[int, list[Exposure]] = {}
     for exposure in reading.exposures:
-        by_event[exposure.event_index].append(exposure)
-    events = list(zip(dialogue.events[:EVENTS_SHOWN], by_event, strict=False))
+        by_event.setdefault(exposure.event_index, []).append(exposure)
+    events = [(event, by_event.get(index, ())) for index, event in enumerate(dialogue.events[:EVENTS_SHOWN])]
     if dialogue.dialect is None or dialogue.dialect.tell is None:
         return events
     readable = ((event, as_text(dialogue.dialect, event), exposures) for event, exposures in events)

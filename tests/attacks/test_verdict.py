@@ -418,7 +418,7 @@ def test_a_victim_whose_words_became_the_attackers_mail_is_deceived_though_that_
     """The server has verified nothing of it, so not even the wrong password was refused."""
     server = lab.smtp(auth="always", quirks=("keeps the buffer",), replace=True)
     with lab.mallory(attacks.StealByInjection(), at=server) as mallory:
-        client = smtplib.SMTP(*mallory.address(server), timeout=10)
+        client = smtplib.SMTP(*mallory.address(server), timeout=60)
         client.starttls()
         client.login("alice", "wrong")
         client.quit()

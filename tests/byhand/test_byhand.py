@@ -17,7 +17,7 @@ from labkit.dialects.base import CLIENT, SERVER
 from labkit.dialects.smtp import SMTP
 from labkit.errors import LabError, VectorFailed
 
-PATIENCE = 20
+PATIENCE = 60
 
 
 def line(data, sender=CLIENT, title="EHLO", session=1):
@@ -181,10 +181,10 @@ def test_a_line_is_held_for_a_time_that_makes_sense(seconds):
 
 @pytest.fixture
 def lab():
-    before = {thread.name for thread in threading.enumerate()}
+    before = {*threading.enumerate()}
     with Lab(network="loopback", capture="tap") as lab:
         yield lab
-    assert {thread.name for thread in threading.enumerate()} <= before
+    assert {*threading.enumerate()} <= before
 
 
 @contextmanager

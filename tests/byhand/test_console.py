@@ -7,9 +7,9 @@ import threading
 
 import ipywidgets
 import nbformat
-import psutil
 import pytest
 from kernels import client
+from leaks import left, what_is_open
 
 from labkit import Lab, attacks, policies, you_are_mallory
 from labkit.errors import LabError
@@ -33,14 +33,14 @@ def lab():
 
 def test_where_nobody_can_click_the_script_decides_and_all_is_over_at_once(lab):
     mail = lab.smtp(auth="always")
-    threads, files = threading.active_count(), psutil.Process().num_fds()
+    before = what_is_open()
     console = you_are_mallory(lab).run(lab.send, mail, "The PIN is 4921", login=LOGIN)
     assert console.outcome.password == "clear text" and console.verdict.outcome == "leaked"
     assert "password" in console.loot.secrets
     assert [edit.removed for edit in console.edits] == [(b"250-STARTTLS\r\n",)]
     assert len(console.sides.differences) == 1
     assert "so StripCapability decided" in repr(console) and "≠ removed “250-STARTTLS”" in repr(console)
-    assert threading.active_count() <= threads and psutil.Process().num_fds() <= files
+    assert not left(before)
 
 
 def test_the_same_script_serves_imap(lab):

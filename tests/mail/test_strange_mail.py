@@ -291,7 +291,7 @@ def test_imap_tells_of_every_message_and_of_those_behind_it():
         for head in HEADS:
             for body in BODIES[:3]:
                 box.keep(Message("a@b", ("bob@lab.test",), head.encode("latin-1") + b"\r\n\r\n" + body, "x", ""))
-        with imaplib.IMAP4(ip, port, timeout=20) as client:
+        with imaplib.IMAP4(ip, port, timeout=60) as client:
             client.login("bob", "swordfish")
             client.select()
             for item in ("ENVELOPE", "BODYSTRUCTURE", "BODY", "(BODY.PEEK[HEADER.FIELDS (Subject)])", "BODY.PEEK[1]"):

@@ -247,7 +247,7 @@ def all_gone(server):
 
 
 def connect(lab, server):
-    return closing(lab.alice.connect("mail", server.port, timeout=10))
+    return closing(lab.alice.connect("mail", server.port, timeout=60))
 
 
 def everything(sock):
