@@ -1,6 +1,7 @@
 """How a conversation begins: what proxies say first, the dialect that the first bytes tell, and who the client is."""
 
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 
 from labkit.capture.conversation import CLIENT, SERVER, ChunkFields, Conversation
 from labkit.decode.preface import LONGEST, Part, may_have_preface, preface
@@ -58,6 +59,15 @@ def _sizes(parts: Iterable[Part]) -> dict[str, int]:
 def is_begun(conversation: Conversation) -> bool:
     """Whether the connection's beginning was captured."""
     return bool(conversation.said) and conversation.said[0][3] in ("syn", "syn-ack")
+
+
+def is_begun_in_text(said: Sequence[ChunkFields]) -> bool:
+    """Whether a capture from the middle begins in a message of the client that ends with a dot (RFC 5321 §4.1.1.4).
+
+    Before one can be begun the server says something, so a line with a single dot that comes before that ends another.
+    """
+    client = b"".join(chunk[4] for chunk in takewhile(lambda chunk: chunk[2] == CLIENT or not chunk[4], said))
+    return b"\r\n.\r\n" in client
 
 
 def with_roles(conversation: Conversation) -> Conversation:

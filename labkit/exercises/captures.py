@@ -28,7 +28,7 @@ def capture_that(*claims: CaptureClaim) -> Checker:
                 f"and yours is {shown(answer)}."
             )
         if not answer.conversations:
-            return "Nothing was captured: send the mail inside the `with` block, and check the capture below it."
+            return "Nothing was captured: let a client do its work inside the `with` block, then check the capture."
         return next((complaint for holds, complaint in claims if not holds(answer)), "")
 
     return checker

@@ -33,7 +33,7 @@ def shown(answer: object) -> str:
         value = _brief.repr(answer) if type(answer) in _PLAIN else str(answer) if isinstance(answer, Number) else ""
     except Exception:
         value = ""
-    kind = type(answer).__name__
+    kind = "class" if isinstance(answer, type) else type(answer).__name__
     return _cut(value) or f"{'an' if kind[0] in 'aeiouAEIOU' else 'a'} {kind}"
 
 
@@ -209,6 +209,8 @@ def nearly(answer: object, right: object) -> str:
     if isinstance(right, list | tuple) and isinstance(answer, list | tuple) and same(list(answer), list(right)):
         forms = kind_named(type(right)), kind_named(type(answer))
         return "The values are right, but the answer is {}, and yours is {}.".format(*forms)
+    if isinstance(answer, Real) and isinstance(right, Real) and not isinstance(right, bool):
+        return ""
     if not isinstance(answer, type(right)) and not isinstance(right, type(answer)):
         return f"The answer is {kind_named(type(right))}, and yours is {shown(answer)}."
     return ""

@@ -271,9 +271,14 @@ def test_what_means_nothing_is_refused_in_a_sentence(make, said):
 def test_an_attack_is_not_used_where_it_does_not_belong():
     with Lab("loopback") as lab:
         mail, post = lab.smtp(), lab.pop3()
+        for wrong in ("N9", attacks.Preauth, None):
+            with pytest.raises(LabError, match=r"an object like attacks\.StripCapability\(\), not "):
+                lab.mallory(wrong)
         with pytest.raises(LabError, match="is an attack on IMAP, not on SMTP"):
             lab.mallory(attacks.Preauth(), at=mail)
-        with pytest.raises(LabError, match=r'start a server first, with lab\.start\("imap"\)'):
+        with pytest.raises(
+            LabError, match=r'not apply to POP3 or SMTP: start a server first, with lab\.start\("imap"\)'
+        ):
             lab.mallory(attacks.Preauth())
         with lab.mallory(attacks.StealByInjection()):  # on the one that it knows
             assert lab.network.reached("mail", post.port, "alice") == "mail"

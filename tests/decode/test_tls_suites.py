@@ -26,6 +26,7 @@ from labkit.decode.dialogue import read
 from labkit.decode.event import CLIENT, SERVER, TEXT, TLS, Event
 from labkit.decode.second_look import read_all
 from labkit.decode.tls import Stream
+from labkit.show.readings import summary
 from labkit.trust.keylog import KeyLog, parse
 
 pytestmark = pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
@@ -209,6 +210,20 @@ def test_a_suite_that_encrypts_nothing_is_read_without_secrets_and_said_to_be(su
     assert not any(event.encrypted for event in dialogue.events)
 
 
+@pytest.mark.parametrize("suite", ["NULL-MD5", "NULL-SHA256"])
+def test_so_it_is_where_one_side_or_the_handshake_was_not_captured(suite):
+    chunks, _ = session("TLS 1.2", suite)
+    for heard in (*([chunk for chunk in chunks if chunk[0] == side] for side in (CLIENT, SERVER)), chunks[4:]):
+        dialogue = read(conversation(heard))
+        texts = [(event.sender, event.data) for event in dialogue.events if event.layer == TEXT]
+        for side, said in ((CLIENT, COMMAND * 2), (SERVER, REPLY * 2)):
+            told = b"".join(data for sender, data in texts if sender == side)
+            assert told == (said if side in {sender for sender, _ in heard} else b"")
+        assert "encrypts nothing" in dialogue.session.problem
+        assert not any(event.encrypted for event in dialogue.events)
+        assert "Behind TLS" not in summary(dialogue)
+
+
 def conversation(chunks, port=465):
     said = [Chunk(number, number, sender, "data", data, len(data)) for number, (sender, data) in enumerate(chunks, 2)]
     ends = Endpoint("192.0.2.1", 50000), Endpoint("192.0.2.2", port)
@@ -330,6 +345,8 @@ def test_the_second_hello_after_a_retry_that_was_not_captured_is_a_hello():
         [(CLIENT, first), (CLIENT, record(20, b"\x01") + second), (CLIENT, record(23, bytes(60)))], None
     )
     assert [m.title for m in messages] == ["ClientHello", "ChangeCipherSpec", "ClientHello", "encrypted record"]
+    _, messages = decoded([(CLIENT, record(20, b"\x01") + second), (SERVER, server_hello(0xC02F))], None)
+    assert [m.title for m in messages] == ["ChangeCipherSpec", "ClientHello", "ServerHello"]
 
 
 def test_a_retry_that_was_captured_alone_is_named():

@@ -88,6 +88,7 @@ CLEAR = {"starttls": "off", "auth": "always"}
 LOGIN = {"login": ("alice", "hunter2")}
 BOB = {"login": ("bob", "swordfish")}
 VERIFIED = {"policy": policies.verified}
+MANDATORY = {"policy": policies.mandatory}
 NONE = {"policy": policies.none}
 IMPLICIT = {"policy": policies.implicit}
 

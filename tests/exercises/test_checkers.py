@@ -145,6 +145,11 @@ def test_a_collection_without_end_is_looked_at_only_as_far_as_it_must_be():
     assert "The first 3 are right" in sequence([0, 1, 2])(range(10**15))
 
 
+def test_a_number_that_is_wrong_is_not_said_to_be_no_number():
+    assert FUNCTION(lambda data: data[0] + 0.5) == "On b'\\x16' it returns 22.5, but it should be 22."
+    assert shown(int) == "a class"
+
+
 def test_true_is_not_the_number_one():
     assert equals(1)(True) and equals(True)(1) and number(1)(True)
 

@@ -1,9 +1,12 @@
+import re
 from collections import Counter
 
 import pytest
 
 from labkit.exercises import Lesson, lessons
 
+_EMPHASIS = re.compile(r"\*\w[^*`\n]*\*")
+"""Asterisks around words: a card shows them as they are, since only backticks mean something there."""
 NUMBERS = [number for number in lessons.numbers() if number.isdigit()]
 
 
@@ -32,6 +35,7 @@ def test_an_exercise_has_words_for_everything_that_can_be_asked_of_it(lesson):
     for exercise in lesson.exercises:
         words = [exercise.question, exercise.because, *exercise.hints]
         assert all(text.strip() and text.strip()[-1] in ".?!`" for text in words), exercise.number
+        assert not [text for text in words if _EMPHASIS.search(text)], exercise.number
         assert len(set(exercise.hints)) == len(exercise.hints), exercise.number
         assert exercise.solution not in exercise.hints[0], exercise.number
 
@@ -40,6 +44,7 @@ def test_every_wrong_choice_of_a_prediction_is_answered_with_a_sentence_of_its_o
     asked = lesson.prediction
     assert set(asked.wrong) == set(asked.choices) - {asked.right}
     sentences = [*asked.wrong.values(), asked.because]
+    assert not [sentence for sentence in sentences if _EMPHASIS.search(sentence)]
     assert len(set(sentences)) == len(sentences) and all(sentence.endswith(".") for sentence in sentences)
 
 

@@ -218,7 +218,7 @@ VIEWS = {
     ),
     "grid": lambda _: Grid(NASTY, (NASTY, NASTY), {(NASTY, NASTY): Cell("!", NASTY, "soft", NASTY)}, {"!": NASTY}),
     "ladder": lambda _: ladder(_upgrade(), {3: NASTY}),
-    "lookup_table": lambda _: lookup_table(lookups(recorded("signed_dns").frames), 0, {"192.0.2.10": NASTY}),
+    "lookup_table": lambda _: lookup_table(lookups(recorded("signed_dns").datagrams), 0, {"192.0.2.10": NASTY}),
     "page": lambda _: sentence(NASTY),
     "fallback_grid": lambda _: fallback_grid(
         [SimpleNamespace(dialect=SMTP, library=NASTY, habit=NASTY, verdict=Verdict(BROKEN, NASTY))]

@@ -114,6 +114,10 @@ def _refused(capture: "Capture") -> bool:
     return any(event.title == "530" and "STARTTLS" in event.text for event in said(capture))
 
 
+def _said_by_server(capture: "Capture") -> list[str]:
+    return [event.text for event in said(capture) if event.sender == "server"]
+
+
 def _tried(capture: "Capture") -> bool:
     """Whether the client asked for anything besides greeting and leaving."""
     return any(event.kind == "command" and event.title not in ("EHLO", "HELO", "QUIT") for event in said(capture))
@@ -248,6 +252,11 @@ LESSON = Lesson(
                 (
                     lambda capture: not messages(capture),
                     'The server took the mail, so it does not require STARTTLS: make it with `starttls="required"`.',
+                ),
+                (
+                    lambda capture: any("STARTTLS" in line for line in _said_by_server(capture)),
+                    "This server does not speak of STARTTLS, so it cannot require it: make it with "
+                    '`starttls="required"`.',
                 ),
                 (
                     _tried,

@@ -64,6 +64,11 @@ def _digits(answer: object) -> str:
     return "".join(character for character in said if character not in " :-\n\t")
 
 
+def _secrets(capture: "Capture") -> set[str]:
+    """The last words of the key log's lines: 64 digits with SHA-256, 96 with SHA-384."""
+    return {line.split()[-1].lower() for line in capture.keylog.splitlines() if line.strip()}
+
+
 @about_capture
 def _random(answer: object, capture: "Capture") -> str:
     hello, server = _hello(capture, "ClientHello"), _hello(capture, "ServerHello")[6:38].hex()
@@ -78,7 +83,7 @@ def _random(answer: object, capture: "Capture") -> str:
         return f"The answer is hexadecimal text, such as `hello.data[6:38].hex()` gives, and yours is {shown(answer)}."
     if digits == server:
         return "That is the server's random; the key log goes by the client's."
-    if len(digits) == 64 and digits in capture.keylog:
+    if len(digits) >= 64 and any(secret.startswith(digits) for secret in _secrets(capture)):
         return "That is a secret of the session, the last of three words. The random is the word before it."
     if client.startswith(digits):
         return f"That is only its beginning, {len(digits)} digits: all 32 bytes have 64."

@@ -193,7 +193,7 @@ LESSON = Lesson(
             _learned,
             given=_some_mail,
             hints=(
-                "What is *said* may be hidden. What else does a letter in a closed envelope show?",
+                "What is said may be hidden. What else does a letter in a closed envelope show?",
                 "Look at the transcript of `theirs`. Is `EHLO` in it? Is `Certificate`? In which colour?",
             ),
             solution=(

@@ -38,6 +38,8 @@ def _tag(answer: object, capture: "Capture") -> str:
         return "`*` marks the untagged lines of the server. The tag of a command is the client's own word."
     if any(event.text.startswith(f"{given} ") for event in capture.dialogue.events if event.sender == "client"):
         return f"{shown(given)} is the tag of another command: each has its own."
+    if spelled_alike(given, command.split()[0]):
+        return "It is right but for upper and lower case letters: a server repeats a tag as it came."
     return f"It is not {shown(answer)}. Look at the line of the client that ends with STARTTLS."
 
 

@@ -19,6 +19,7 @@ from labkit.exercises.question import Exercise, Lesson, Prediction
 from labkit.exercises.staged import attacked
 from labkit.show.capture import Capture
 
+_BOBS_PASSWORD = "swordfish"
 _EXCUSE = b"454 4.7.0 TLS not available\r\n"
 
 
@@ -84,27 +85,28 @@ def _attack(answer: object, kind: type[Vector], named: str) -> str:
         return f"This attack was {answer.vector.name}: the question is about `attacks.{named}()`."
     if answer.under_way:
         return "The attack is still under way: hand it in below its `with` block."
-    return "" if answer.reports else "No client came by: let one send or fetch inside the `with` block."
+    came = answer.victim_side.conversations or answer.reports
+    return "" if came else "No client came by: let one send or fetch inside the `with` block."
 
 
 def _stolen(answer: Attack) -> str:
     if complaint := _attack(answer, StripCapability, "StripCapability"):
         return complaint
     dialects = {dialogue.dialect.name for dialogue in answer.victim_side.dialogues if dialogue.dialect}
+    if not dialects:
+        return "No client came by at the server that was attacked: give the attack `at=`, and the server of the client."
     if "IMAP" not in dialects:
-        return (
-            f"This attack was on {' and '.join(sorted(dialects)) or 'no protocol of mail'}: the question is about IMAP."
-        )
+        return f"This attack was on {' and '.join(sorted(dialects))}: the question is about IMAP."
     if answer.verdict.outcome != LEAKED:
         return f"She read no password. The verdict is: {answer.verdict.outcome}, {answer.verdict.why}."
-    if all("asks for no TLS" in report.said for report in answer.reports):
+    if answer.reports and all("asks for no TLS" in report.said for report in answer.reports):
         return (
             "This client never wanted TLS, so nothing had to be stripped. Take a policy that uses TLS if it is offered."
         )
-    users = [item.value for item in answer.loot if item.what == "user name"]
-    if "password" not in answer.verdict.secrets or "bob" not in users:
+    read = {(item.what, item.value) for item in answer.loot}
+    if "password" not in answer.verdict.secrets or ("user name", "bob") not in read:
         return "She has read something, but not bob's password: give `lab.fetch` his login."
-    if not any(report.done for report in answer.reports):
+    if ("password", _BOBS_PASSWORD) not in read:
         return "She has read a password, but the server refused it: it is not bob's."
     return ""
 
@@ -292,7 +294,7 @@ LESSON = Lesson(
             tried_on(_both_sides),
             hints=(
                 "What was said on a side: `[event.text for event in victim.dialogue.events]`.",
-                "Ask of each side whether a *reply of the server* has the line `250-STARTTLS`, or `250 STARTTLS` where "
+                "Ask of each side whether a reply of the server has the line `250-STARTTLS`, or `250 STARTTLS` where "
                 "it is the last of the list. The word alone will not do: a mail may speak of it.",
                 "It was stripped if the server said it and the victim did not hear it.",
             ),

@@ -83,8 +83,8 @@ def _robbed(answer: Attack) -> str:
         )
     if not isinstance(answer.vector, WrongName):
         return f"This attack was {answer.vector.name}: the question is about `attacks.WrongName()`."
-    if not answer.reports:
-        return "No client came by: let one send inside the `with` block."
+    if not answer.victim_side.conversations:
+        return "No client came by: let one send inside the `with` block, to the server that is attacked."
     verdict = answer.verdict
     if verdict.outcome != LEAKED:
         return (

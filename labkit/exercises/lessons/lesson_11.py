@@ -50,7 +50,7 @@ def _allowed(answer: object) -> str:
         f"mx2.{domain}": "No line names it: `mx.` is another name than `mx2.`.",
         f"mx.{domain}.mallory.test": "A name is read from its end: this one is mallory's.",
     }
-    return members(right, missing=missing, extra=extra)(answer)
+    return members(right, missing=missing, extra=extra, of=_hosts(domain))(answer)
 
 
 # ---- 11.2: reading a report
@@ -128,7 +128,7 @@ def _pass(answer: object) -> str:
         _STOPPED[2]: "Her host is not among the mx of the policy: the message is held.",
         _STOPPED[3]: "The sender keeps the policy already, and a kept one counts until it expires.",
     }
-    return members(right, missing=missing, extra=extra)(answer)
+    return members(right, missing=missing, extra=extra, of=_attacks(draw()))(answer)
 
 
 # ---- 11.4: the rule of the asterisk
@@ -255,7 +255,7 @@ LESSON = Lesson(
         ),
         Exercise(
             "11.3",
-            "Which of these attacks does an enforced policy *not* stop, although the sender keeps it already?",
+            "Which of these attacks does an enforced policy let through, although the sender keeps it already?",
             _pass,
             given=_attacks,
             hints=(

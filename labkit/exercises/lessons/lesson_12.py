@@ -66,8 +66,8 @@ _SEEN = ("not offered", "refused", "login in the clear", "kept offer")
 _CLUES = {
     "not offered": "Is STARTTLS in the answer to EHLO? Here it is.",
     "refused": "Was STARTTLS asked for, and what came back? A refusal begins with 4 or 5.",
-    "login in the clear": "Look for AUTH in the answer to the *first* EHLO: it is not there.",
-    "kept offer": "Look at the answer to the EHLO *inside* TLS: what does it offer?",
+    "login in the clear": "Look for AUTH in the answer to the first EHLO, the one before TLS: it is not there.",
+    "kept offer": "Look at the answer to the second EHLO, inside TLS: what does it offer?",
     "expired": "The client of this conversation looks at no certificate, so it could not say that.",
     "kept buffer": "Nothing was put behind STARTTLS here, so it cannot be seen in this conversation.",
     "open relay": "The mail was for bob, who is at home here: that any server may take.",
@@ -155,7 +155,7 @@ def _shows(answer: object) -> str:
 
 # ---- 12.5: a gate
 
-_GRAVE = ("D", "F")
+_GRAVE, _MILD = ("D", "F"), ("B", "C")
 
 
 def _finding(id: str, verdict: str, leaves: str) -> dict[str, str]:
@@ -172,8 +172,8 @@ def _some_findings(of: Draw) -> list[dict[str, str]]:
 def _reports() -> Iterable[Call]:
     dice = SystemRandom()
     faults = [check for check in CHECKS if check.leaves != "A"]
-    grave = dice.sample([check for check in faults if check.leaves in _GRAVE], 2)
-    mild = dice.sample([check for check in faults if check.leaves not in _GRAVE], 2)
+    grave = [dice.choice([check for check in faults if check.leaves == letter]) for letter in _GRAVE]
+    mild = [dice.choice([check for check in faults if check.leaves == letter]) for letter in _MILD]
     quiet = [_finding("reach", GOOD, "A"), _finding("implicit", NOTE, "A"), _finding("dane", UNKNOWN, "A")]
     bad, small = ([_finding(check.id, FAULT, check.leaves) for check in some] for some in (grave, mild))
     all_of_them = {check.id for check in grave}
@@ -181,7 +181,8 @@ def _reports() -> Iterable[Call]:
     yield Call(([*quiet, *bad, *small],), all_of_them, "a report with four faults, two of them grave", why)
     yield Call(([*small, *quiet],), set(), "a report with two faults that leave B or C")
     yield Call((quiet,), set(), "a report without a fault")
-    yield Call(([bad[1], *quiet],), {grave[1].id}, "a report with one grave fault")
+    for check, finding in zip(grave, bad, strict=True):
+        yield Call(([finding, *quiet],), {check.id}, f"a report with one fault, which leaves {check.leaves}")
 
 
 LESSON = Lesson(

@@ -79,10 +79,10 @@ def _trips_read(answer: object) -> str:
         **dict.fromkeys(range(computing, computing + 3), intercept),
         times[200]: "Those are milliseconds. How much longer does a session get when a round trip does?",
     }
-    if isinstance(answer, float) and any(abs(answer - times[rtt] / rtt) < 0.05 for rtt in times):
+    if isinstance(answer, float) and any(abs(answer - times[rtt] / rtt) < 0.005 for rtt in times):
         return (
             f"{answer:.2f} is a time divided by its round trip. What takes time at any distance is still in it: look "
-            "at how much is *added* from one line to the next."
+            "at how much is added from one line to the next."
         )
     return number(trips, tolerance=0.2, mistakes=mistakes)(answer)
 
@@ -231,7 +231,7 @@ LESSON = Lesson(
             "3207 §4.2), the second EHLO is another. The cryptography takes a few milliseconds, here as there."
         ),
         wrong={
-            "a": "It is the same, and it takes a few milliseconds. What takes longer is that the client has to *wait*.",
+            "a": "It is the same, and it takes a few milliseconds. What takes longer is that the client has to wait.",
             "b": "The command is one. After the handshake the client has to say something once more.",
             "d": "Only the EHLO is said twice. TCP, the greeting and the handshake come once in both.",
         },
@@ -293,7 +293,7 @@ LESSON = Lesson(
             _together,
             given=_groups,
             hints=(
-                "EHLO, DATA, and every command of another extension may only be the *last* of a group (RFC 2920 §3.1).",
+                "EHLO, DATA, and every command of another extension may only be the last of a group (RFC 2920 §3.1).",
                 "Whatever changes who may say what has to be answered before anything else is said.",
             ),
             solution=(
@@ -322,7 +322,7 @@ LESSON = Lesson(
                 'saved = (letter["messages"] - 1) * opening * letter["round trip, ms"] / 1000'
             ),
             because=(
-                "TLS costs something for each *connection*, not for each message. When Postfix users found bulk mail "
+                "TLS costs something for each connection, not for each message. When Postfix users found bulk mail "
                 "slow with TLS, connections were no longer reused."
             ),
         ),

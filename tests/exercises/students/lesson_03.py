@@ -56,6 +56,7 @@ WRONG = [
     ("03.2", "only its beginning, 40 digits", Later(lambda: _random().hex()[:40]), MINE),
     ("03.2", "the whole ClientHello", Later(_hello), MINE),
     ("03.2", "That is a secret of the session", Later(lambda: MINE().keylog.split()[-1][:64]), MINE),
+    ("03.2", "That is a secret of the session", Later(lambda: MINE().keylog.split()[-1]), MINE),
     ("03.2", "hexadecimal text", "the client random", MINE),
     ("03.2", "not the client's random of this session", "ab" * 32, MINE),
     ("03.3", "a function", {"Certificate", "NewSessionTicket"}),

@@ -52,6 +52,7 @@ WRONG = [
     ("06.1", "untagged", "*", IMAP),
     ("06.1", "the tag of another command", Later(lambda: re.sub(r"\d+$", "0", _tag())), IMAP),
     ("06.1", "Look at the line", "A0001", IMAP),
+    ("06.1", "upper and lower case", Later(lambda: _tag().lower()), IMAP),
     ("06.1", "text in quotes", 1, IMAP),
     ("06.1", "no `STARTTLS` in that capture", "A1", Later(fetched, "imap", {"starttls": "off"})),
     ("06.2", "What is forbidden until then", {"STARTTLS"}, IMAP),

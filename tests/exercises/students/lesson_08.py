@@ -34,6 +34,23 @@ def _by_hand():
     return attack
 
 
+def _by_a_program(password):
+    """bob's program is one that the lab did not write: it says two lines."""
+    with Lab(network="loopback") as lab:
+        imap = lab.imap(auth="always")
+        with (
+            lab.mallory(attacks.StripCapability(), at=imap) as attack,
+            lab.alice.connect("mail", imap.port) as wire,
+            wire.makefile("rb") as replies,
+        ):
+            for said in (b"a CAPABILITY\r\n", f"b LOGIN bob {password}\r\n".encode(), b"c LOGOUT\r\n"):
+                wire.sendall(said)
+                while (line := replies.readline()) and not line.startswith(said[:1]):
+                    pass
+        looked_at(attack)
+    return attack
+
+
 EXCUSE = b"454 4.7.0 TLS not available\r\n"
 
 
@@ -146,6 +163,7 @@ WRONG = [
     ("08.2", "She has read something, but not bob's password", _stolen(login=("alice", "hunter2"))),
     ("08.2", "never wanted TLS", _stolen(policy=policies.none)),
     ("08.2", "the server refused it", _stolen(login=("bob", "hunter2"))),
+    ("08.2", "the server refused it", Later(_by_a_program, "hunter2")),
     ("08.2", "No client came by", Later(attacked, attacks.StripCapability(), visits=False)),
     ("08.2", "The verdict is: stopped", _stolen(server={"auth": "after TLS"})),
     ("08.3", "She read the password", _refused(policy=policies.opportunistic)),
@@ -205,6 +223,7 @@ RIGHT = [
     ("08.2", _stolen()),
     ("08.2", _stolen(policy=policies.opportunistic, server={"auth": "always", "tls": "TLS 1.2"})),
     ("08.2", Later(_by_hand)),
+    ("08.2", Later(_by_a_program, "swordfish")),
     ("08.3", _refused(policy=policies.mandatory)),
     ("08.3", _refused(policy=policies.verified)),
     ("08.3", _refused(policy=policies.mandatory, login=None)),

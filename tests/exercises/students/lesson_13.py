@@ -92,6 +92,7 @@ WRONG = [
     ("13.2", "the intercept", Later(lambda: given("13.2")[200] - 200 * _trips())),
     ("13.2", "Those are milliseconds", Later(lambda: given("13.2")[200])),
     ("13.2", "a time divided by its round trip", Later(lambda: given("13.2")[20] / 20)),
+    ("13.2", "too high", Later(lambda: _trips() + 0.4)),
     ("13.2", "too low", 1),
     ("13.2", "a number", "seven"),
     ("13.3", "some come without a wait", lambda segments, trip: sum(who == "server" for _, who in segments)),
