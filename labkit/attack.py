@@ -311,6 +311,7 @@ def _close_all(running: "list[Interceptor]") -> None:
 def targets(site: Site, vector: "Vector", at: "Server | None" = None) -> "list[Target]":
     """The servers that an attack is on: `at`, or all whose protocol the vector knows. Raises `LabError` for none."""
     from labkit.attacks.engine.interceptor import Target
+    from labkit.attacks.vector import check_vector
     from labkit.attacks.vectors.publication import PublicationVector
     from labkit.dialects import ALL, named
     from labkit.servers.standing import check_not_replaced
@@ -320,12 +321,15 @@ def targets(site: Site, vector: "Vector", at: "Server | None" = None) -> "list[T
             f"{vector.name} changes what a domain publishes, and no conversation: "
             f"use lab.spoof(attacks.{vector.name}())."
         )
+    check_vector(vector)
     check_not_replaced(at, site.servers)
     servers = [server for server in site.servers.values() if vector.applies_to(named(server.protocol))]
     chosen = servers if at is None else [at]
     if not chosen:
         known = " or ".join(f'lab.start("{dialect.name.lower()}")' for dialect in ALL if vector.applies_to(dialect))
-        raise LabError(f"There is nothing for {vector.name} to attack: start a server first, with {known}.")
+        running = " or ".join(sorted({server.protocol for server in site.servers.values()}))
+        other = f", which does not apply to {running}" if running else ""
+        raise LabError(f"There is nothing to attack for {vector.name}{other}: start a server first, with {known}.")
     return [
         Target(one.host, one.port, named(one.protocol), one.settings.implicit, one.certificate.name) for one in chosen
     ]

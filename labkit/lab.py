@@ -16,7 +16,6 @@ from labkit.capturing import NotBegun, captured
 from labkit.errors import LabError
 from labkit.interrupts import uninterrupted
 from labkit.limits import within_limits
-from labkit.loading import loading
 from labkit.network import HOSTS, Host, make, names
 from labkit.probing import Probing
 from labkit.publishing import Publishing
@@ -42,10 +41,6 @@ if TYPE_CHECKING:
 
 CAPTURES = ("auto", "af_packet", "tap")
 """How packets may be captured; ``auto`` is the first of the others that this machine allows."""
-
-
-_FIRST_SESSION = ("labkit.servers.smtp", "labkit.show.capture")
-"""Modules that a first session needs and that take long to load."""
 
 
 class Lab(Serving, Adopting, Publishing, Probing, Trying):
@@ -82,8 +77,7 @@ class Lab(Serving, Adopting, Publishing, Probing, Trying):
             with uninterrupted(), within_limits("Making a lab"):
                 self.keylog = KeyLog()
                 self._stage.callback(self.keylog.close)
-                with loading(*_FIRST_SESSION):  # another process makes the network meanwhile
-                    self.network = make(network, (*HOSTS, *names(hosts)))
+                self.network = make(network, (*HOSTS, *names(hosts)))
                 self._stage.callback(self.network.close)
                 self.network.environment = partial(_surroundings, self.keylog)
                 self.network.occasion, self.network.repeats = outputs.running, outputs.repeats

@@ -80,7 +80,7 @@ def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path):
     reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()))
     reader.start()
     write(pipe, "a,b\r\n")
-    reader.join(20)
+    reader.join(60)
     assert read == [b"a,b\r\n"] and pipe.is_fifo()
 
 

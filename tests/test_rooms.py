@@ -15,7 +15,7 @@ from labkit.dialects import ALL
 
 FLOORS = (
     {"errors"},
-    {"interrupts", "limits", "loading", "replacing", "scratch", "shipped"},
+    {"interrupts", "limits", "replacing", "scratch", "shipped"},
     {"dialects", "trust", "network"},
     {"mail", "surveys"},
     {"servers", "clients", "capture"},

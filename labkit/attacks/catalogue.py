@@ -5,7 +5,8 @@ A new vector is a class in the file of its section and a place in `ALL`.
 
 from collections.abc import Iterable
 
-from labkit.attacks.vector import Described, Vector
+from labkit.attacks.described import Described
+from labkit.attacks.vector import Vector
 from labkit.attacks.vectors.architecture import ClearToServer, ClearToVictim, FullInterception
 from labkit.attacks.vectors.buffering import (
     CommandInjection,

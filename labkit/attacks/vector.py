@@ -5,13 +5,13 @@ to know of the past is in what it is shown. One vector serves all victims at onc
 thread.
 """
 
-from collections.abc import Iterator, Mapping
-from inspect import get_annotations, isclass, isroutine
-from types import CodeType, FunctionType
+from collections.abc import Mapping
+from inspect import get_annotations
 from typing import Any, ClassVar, NamedTuple
 
 from labkit import dialects
 from labkit.attacks.actions import Action, Later
+from labkit.attacks.described import Described
 from labkit.dialects.base import Dialect
 from labkit.dialects.writing import KINDS, Writer
 from labkit.errors import LabError
@@ -85,37 +85,13 @@ class Record(NamedTuple):
     """The records before it, of both ends, oldest first; the last hundred, with at most 4,096 bytes of each."""
 
 
-class Described:
-    """The description of an attack; its summary is the first paragraph of its docstring."""
-
-    id: ClassVar[str] = ""
-    """Its number in the catalogue: ``N1``."""
-    source: ClassVar[str] = ""
-    """Where it was first described or found."""
-
-    @property
-    def name(self) -> str:
-        """What it is called."""
-        return type(self).__name__
-
-    @property
-    def summary(self) -> str:
-        """What it does, in one sentence."""
-        return " ".join((type(self).__doc__ or "").split("\n\n", 1)[0].split())
-
-    def __repr__(self) -> str:
-        return f"<{self.name}{f' ({self.id})' if self.id else ''}: {self.summary}>"
-
-
 class Vector(Described):
     """Lets everything pass: an attacker who only reads. An attack overrides one of the three methods.
 
     Each method returns an action of `labkit.attacks.actions`, a tuple of them, `Later`, or None to let it pass.
 
-    A public attribute of a vector's class is one that is declared here, or by a class between, or a setting of its own
-    that its methods use or that has an annotation; methods may have any name that does not begin with ``on_``. Any
-    other raises `LabError` when the class is made: it would be misspelt, and silent. So does a name in `protocols` or
-    `needs` that does not exist.
+    A class with an attribute that means nothing raises `LabError` when it is made (`labkit.attacks.described`), and so
+    does one with a name in `protocols` or `needs` that does not exist.
     """
 
     protocols: ClassVar[tuple[str, ...]] = ()
@@ -139,27 +115,8 @@ class Vector(Described):
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
-        known = {name for base in cls.__mro__[1:] for name in vars(base)}
-        known |= {name for kind in cls.__mro__ for name in get_annotations(kind)}
-        known |= {
-            name for value in vars(cls).values() if isinstance(value, FunctionType) for name in _names(value.__code__)
-        }
-        for attribute in ("protocols", "needs", "marks"):
-            _check_tuple(cls, attribute)
         _check_names(cls, "protocols", {dialect.name for dialect in dialects.ALL})
         _check_names(cls, "needs", {*KINDS, *get_annotations(Writer)})
-        for name, value in vars(cls).items():
-            if name.startswith("_") or name in known:
-                continue
-            if name.startswith("on_"):
-                asked = ", ".join(method for method in vars(Vector) if method.startswith("on_"))
-                raise LabError(f"{cls.__name__}.{name} is never called: a vector is asked in {asked}.")
-            if not _is_code(value):
-                settings = ", ".join([*get_annotations(Described), *get_annotations(Vector)])
-                raise LabError(
-                    f"{cls.__name__}.{name} means nothing: a vector has {settings}. "
-                    f"Write {name}: ClassVar = … for a setting of its own."
-                )
 
     def on_open(self, opening: Opening) -> Answered:
         """A victim has connected."""
@@ -188,12 +145,10 @@ class Vector(Described):
         """Called when the attack ends: settle each pending `Later`."""
 
 
-def _check_tuple(cls: type["Vector"], attribute: str) -> None:
-    """Raises `LabError` for a text alone, whose letters would be taken one by one."""
-    value = getattr(cls, attribute)
-    if not isinstance(value, tuple):
-        form = f"({value!r},)" if isinstance(value, str) else "a tuple"
-        raise LabError(f"{cls.__name__}.{attribute} is a tuple of texts, not {value!r}: write {form}.")
+def check_vector(vector: object) -> None:
+    """Raises `LabError` for anything but an object of a vector's class."""
+    if not isinstance(vector, Vector):
+        raise LabError(f"A vector is an object like attacks.StripCapability(), not {vector!r}.")
 
 
 def _check_names(cls: type["Vector"], attribute: str, known: set[str]) -> None:
@@ -201,16 +156,3 @@ def _check_names(cls: type["Vector"], attribute: str, known: set[str]) -> None:
     unknown = next((name for name in getattr(cls, attribute) if name not in known), None)
     if unknown is not None:
         raise LabError(f"{cls.__name__}.{attribute} names {unknown!r}: there are {', '.join(sorted(known))}.")
-
-
-def _is_code(value: object) -> bool:
-    """Whether an attribute of a class is a method, a property or a class, and not a setting."""
-    return isroutine(value) or isclass(value) or hasattr(type(value), "__get__")
-
-
-def _names(code: CodeType) -> Iterator[str]:
-    """The attributes that a function's code names, with those of the functions and comprehensions in it."""
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _names(constant)

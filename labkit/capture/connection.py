@@ -274,6 +274,9 @@ class Connection:
         """Stop waiting for the bytes before a held segment: they become a gap."""
         side, waiting = self._foremost()
         seg, time, frame = waiting
+        if seg.flags & RST and self._is_outrun(side, frame):
+            side.held.discard(waiting)
+            return
         if self._acknowledges_nothing(side, seg):
             self._take_without_ack(side, waiting)
             return
@@ -282,6 +285,11 @@ class Connection:
         if seg.flags & ACK and not self.over:
             self._skip(side.peer, seg.ack, time, frame)
             self._release(time, frame)
+
+    def _is_outrun(self, side: TCPSide, frame: int) -> bool:
+        """Whether a side has gone on, or ended, behind its reset in this frame, so that it was not accepted."""
+        said = reversed(self.conversation.said)
+        return side.closed or any(chunk[1] > frame for chunk in said if (chunk[2], chunk[3]) == (side.name, "data"))
 
     def _acknowledges_nothing(self, side: TCPSide, seg: Segment) -> bool:
         """Whether it acknowledges bytes that the other side cannot have sent."""
@@ -309,10 +317,12 @@ class Connection:
         firsts = [(side, side.held.first) for side in both if side.held.first]
         if not firsts:
             return min(((side, reset) for side in both for reset in side.held.resets), key=lambda one: one[1].frame)
-        side, (seg, _, _) = min(firsts, key=lambda one: one[1].frame)
-        awaited = side.peer.held.first
-        before = awaited and seg.flags & ACK and distance(first_byte(awaited.segment), seg.ack) < 0
-        return (side.peer, awaited) if before else (side, side.held.first)
+        side, first = min(firsts, key=lambda one: one[1].frame)
+        awaited, seg = side.peer.held.first, first.segment
+        if not awaited or not seg.flags & ACK or self._acknowledges_nothing(side, seg):
+            return side, first
+        before = distance(first_byte(awaited.segment), seg.ack) < 0
+        return (side.peer, awaited) if before else (side, first)
 
     def _skip(self, side: TCPSide, to: int, time: int, frame: int) -> None:
         """Add a gap of `side` up to `to`, or up to the first held segment before it."""

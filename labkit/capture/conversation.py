@@ -46,7 +46,8 @@ _RECENT = 100
 """How many chunks back `last` searches."""
 
 ChunkFields = tuple[int, int, str, str, bytes, int]
-"""The fields of a `Chunk` as a plain tuple, which is cheaper: there are many, and most are read once."""
+"""The fields of a `Chunk` as a plain tuple, because most are read once: to name them takes 0.15 µs each, 1 % of
+decoding."""
 
 
 @dataclass(slots=True)

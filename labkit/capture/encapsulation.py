@@ -10,21 +10,24 @@ from labkit.capture import frames, links, tunnels  # noqa: F401 (they fill the t
 from labkit.capture.fragments import Fragments
 from labkit.capture.frames import FoundSegment, Segment
 from labkit.capture.internet import UDP, tunnel
-from labkit.capture.layers import LINKS, PROTOCOLS, U16, Layer, Packet
-from labkit.capture.passed_over import NoTcp, PassedOver
+from labkit.capture.layers import LINKS, PLAIN_UDP, PROTOCOLS, U16, Layer, Packet
+from labkit.capture.passed_over import NAME_SERVER, Datagram, NoTcp, PassedOver
 
 _CUT = NoTcp("headers cut by the capture")
 
 
 class Unwrapper:
-    """Finds the TCP segments in the frames of one capture, and counts the frames that have none."""
+    """Finds the TCP segments in the frames of one capture, and counts the frames that have none.
+
+    Datagrams to and from a name server are kept, too.
+    """
 
     def __init__(self, passed_over: PassedOver | None = None) -> None:
         self.passed_over = passed_over if passed_over is not None else PassedOver()
         self._fragments = Fragments()
 
-    def find(self, link: int, data: bytes) -> FoundSegment | None:
-        """The fields of the `Segment` in a frame of this link type. Never raises.
+    def find(self, link: int, data: bytes, time: int = 0) -> FoundSegment | None:
+        """The fields of the `Segment` in a frame of this link type, captured at this nanosecond. Never raises.
 
         None for an IP fragment that does not complete a datagram, and for a frame that is counted.
         """
@@ -39,8 +42,17 @@ class Unwrapper:
             self._give_up()
         if isinstance(step, NoTcp):
             self.passed_over.add(step)
+            if step is PLAIN_UDP:
+                self._keep(packet, time)
             return None
         return step
+
+    def _keep(self, packet: Packet, time: int) -> None:
+        """Keep a datagram to or from a name server."""
+        source, target = U16(packet.data, packet.start - 8)[0], U16(packet.data, packet.start - 6)[0]
+        if NAME_SERVER in (source, target):
+            payload = packet.data[packet.start : packet.end]
+            self.passed_over.datagrams.append(Datagram(time, packet.hosts, source, target, payload))
 
     def finish(self) -> None:
         """Count the fragments that still wait: no more frames will come."""

@@ -2,12 +2,14 @@
 
 Some carry no TCP by their nature (ARP, ICMP, UDP between two programs); others may carry a TCP conversation that the
 lab cannot reach (encrypted tunnels, cut frames, IP fragments without the rest). Only the second kind means that
-something may be missing from the conversations.
+something may be missing from the conversations. Datagrams to and from a name server are kept.
 """
 
 from collections import Counter
 from typing import NamedTuple
 
+NAME_SERVER = 53
+"""The UDP port (RFC 1035 §4.2.1)."""
 _MOST_NAMED = 6
 """Names that a sentence lists."""
 
@@ -21,11 +23,31 @@ class NoTcp(NamedTuple):
     """Whether TCP may be inside."""
 
 
+class Datagram(NamedTuple):
+    """What one UDP datagram carried."""
+
+    time: int
+    """Nanoseconds since 1970 (UTC)."""
+    hosts: bytes
+    """Source and target address, 4 or 16 bytes each."""
+    source: int
+    target: int
+    """The ports, host order."""
+    payload: bytes
+
+
 class PassedOver:
     """How many frames were passed over, and what they are."""
 
     def __init__(self) -> None:
         self.frames: Counter[NoTcp] = Counter()
+        self.datagrams: list[Datagram] = []
+        """Those to and from port 53: questions to a name server and its answers; see `labkit.defences.lookups`."""
+
+    def clear(self) -> None:
+        """Count anew."""
+        self.frames.clear()
+        self.datagrams.clear()
 
     def add(self, what: NoTcp, frames: int = 1) -> None:
         """Count some frames."""
@@ -34,6 +56,7 @@ class PassedOver:
     def join(self, other: "PassedOver") -> None:
         """Add what another process counted in the same frames."""
         self.frames |= other.frames
+        self.datagrams = self.datagrams or other.datagrams
 
     @property
     def hidden(self) -> str:

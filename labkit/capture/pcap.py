@@ -148,7 +148,7 @@ class CaptureFile:
 
     def _batches(self, share: Share) -> Iterator[Batch]:
         self.comment = self.problem = ""
-        self.passed_over.frames.clear()
+        self.passed_over.clear()
         self._keylogs.clear()
         self._links.clear()
         with self.stored.open() as file:
@@ -364,16 +364,7 @@ def write_pcapng(path: str | Path, frames: Iterable[Frame], keylog: str = "", co
     try:
         with replacing(path) as file:
             file.write(section_block(comment))
-            secrets = secrets_block(plain(keylog))
-            links: dict[int, int] = {}
-            for frame in frames:
-                if frame.link not in links:
-                    links[frame.link] = len(links)
-                    file.write(interface_block(frame.link))
-                    file.write(secrets)  # after the first interface, where editcap expects one
-                    secrets = b""
-                file.write(packet_block(links[frame.link], frame.time, frame.data, frame.length))
-            file.write(secrets)
+            file.writelines(_frame_blocks(frames, secrets_block(plain(keylog))))
     except OSError as error:
         raise CaptureError(
             f"The capture cannot be written to {path} ({error.strerror}): choose a folder that exists and is yours."
@@ -383,3 +374,16 @@ def write_pcapng(path: str | Path, frames: Iterable[Frame], keylog: str = "", co
             f"The capture cannot be written to {path}: a frame in it has a time that no clock of 1970 to 2554 shows; "
             "its file was damaged, so capture or copy it again."
         ) from error
+
+
+def _frame_blocks(frames: Iterable[Frame], secrets: bytes) -> Iterator[bytes]:
+    """The blocks of frames, each link type's interface before its first frame, and the secrets."""
+    links: dict[int, int] = {}
+    for frame in frames:
+        if frame.link not in links:
+            links[frame.link] = len(links)
+            yield interface_block(frame.link)
+            yield secrets  # after the first interface, where editcap expects one
+            secrets = b""
+        yield packet_block(links[frame.link], frame.time, frame.data, frame.length)
+    yield secrets

@@ -20,8 +20,6 @@ _REMEMBERED = 4096
 _AFTER_RESET = 10_000
 """How many frames a connection is kept after a reset."""
 _SIGNALS = SYN | FIN | RST
-_new = tuple.__new__
-"""Makes a `Segment` from a tuple, in half the time of `Segment(…)`; there are many."""
 
 
 def conversations(
@@ -30,19 +28,17 @@ def conversations(
     """The TCP conversations in the frames, each as soon as it has ended, the unfinished ones last.
 
     Only those of one `share`, and None counts as a frame of another. Frames without a TCP segment are counted in
-    `passed_over`.
+    `passed_over`, and questions to a name server are kept there.
     """
-    sides: dict[bytes, TCPSide] = {}
-    ended: dict[bytes, int | None] = {}
-    reset: dict[Connection, int] = {}
-    """Connection -> the number of the frame at which it ends unless data continues; in the order of these numbers."""
+    connections = _Connections()
+    sides = connections.sides
     unwrap = Unwrapper(passed_over)
     number = 0
     for number, record in enumerate(frames, 1):
         if record is None:
             continue
         time, link_type, data, length = record
-        found = find(link_type, data) or unwrap.find(link_type, data)
+        found = find(link_type, data) or unwrap.find(link_type, data, time)
         if found is None:
             continue
         key, seq, ack, flags, payload, missing = found
@@ -51,7 +47,7 @@ def conversations(
             found = key, seq, ack, flags, payload, missing
         side = sides.get(key)
         if side is not None and side.steady and not flags & _SIGNALS:
-            # Nearly all segments come here, and what else there is to look at would say the same.
+            # Nearly all segments come here, and `_Connections.take` would do the same.
             side.has_acknowledged = ack
             if not (payload or missing):
                 continue
@@ -59,66 +55,81 @@ def conversations(
                 side.next = (seq + len(payload)) & WRAP
                 side.said.append((time, number, side.name, "data", payload, len(payload)))
                 continue
-        if side is None and not share.has(key):
-            continue
-        if reset:
-            yield from _over_by(number, reset, sides)
-            side = sides.get(key)
-        seg = _new(Segment, found)
-        if flags & (SYN | ACK) == SYN and (ended.get(key) != seq if side is None else side.reused(seg)):
+        if side is not None or share.has(key):
+            yield from connections.take(Segment(*found), time, number)
+    unwrap.finish()
+    yield from connections.unfinished(number)
+
+
+class _Connections:
+    """The connections of a capture: those that are open, and what has to be known of those that have ended."""
+
+    def __init__(self) -> None:
+        self.sides: dict[bytes, TCPSide] = {}
+        """`Segment.ends` -> the side that sends from there, of each open connection."""
+        self._ended: dict[bytes, int | None] = {}
+        """`Segment.ends` -> the first sequence number of a side of a connection that has ended."""
+        self._reset: dict[Connection, int] = {}
+        """Connection -> the number of the frame at which it ends unless data continues; in the order of these
+        numbers."""
+
+    def take(self, seg: Segment, time: int, number: int) -> Iterator[Conversation]:
+        """Give a segment, in the frame of this number, to its connection; yields the conversations that end with it."""
+        if self._reset:
+            yield from self._over_by(number)
+        key, flags = seg.ends, seg.flags
+        side = self.sides.get(key)
+        if flags & (SYN | ACK) == SYN and (self._ended.get(key) != seg.seq if side is None else side.reused(seg)):
             if side is not None:
-                reset.pop(side.connection, None)
+                self._reset.pop(side.connection, None)
                 yield from side.connection.finish(number)
-            ended.pop(key, None)
-            side = _open(sides, seg)
+            self._ended.pop(key, None)
+            side = self._open(seg)
         if side is None:
             # What follows the end of a connection, or only acknowledges, is not a conversation of its own.
-            if key in ended or not (payload or missing or flags & _SIGNALS):
-                continue
-            side = _open(sides, seg)
+            if key in self._ended or not (seg.payload or seg.missing or flags & _SIGNALS):
+                return
+            side = self._open(seg)
         connection = side.connection
         connection.take(side, seg, time, number)
+        self._reset.pop(connection, None)
         if connection.over:
-            reset.pop(connection, None)
             yield from connection.finish(number)
-            _forget(sides, ended, side)
+            self._forget(side)
         elif connection.reset:
-            reset.pop(connection, None)
-            reset[connection] = number + _AFTER_RESET
-        elif connection in reset:
-            del reset[connection]
-    unwrap.finish()
-    yield from _over_by(number, reset, sides)
-    open_yet = dict.fromkeys(side.connection for side in sides.values())
-    left = (conversation for connection in open_yet for conversation in connection.finish(number + 1))
-    yield from sorted(left, key=attrgetter("began"))
+            self._reset[connection] = number + _AFTER_RESET
 
+    def unfinished(self, last: int) -> Iterator[Conversation]:
+        """The conversations that are open after the last frame, in the order in which they began."""
+        yield from self._over_by(last)
+        open_yet = dict.fromkeys(side.connection for side in self.sides.values())
+        left = (conversation for connection in open_yet for conversation in connection.finish(last + 1))
+        yield from sorted(left, key=attrgetter("began"))
 
-def _over_by(number: int, reset: dict[Connection, int], sides: dict[bytes, TCPSide]) -> Iterator[Conversation]:
-    """The reset connections in which no data has continued up to this frame."""
-    while reset and (over := next(iter(reset.values()))) <= number:
-        connection = next(iter(reset))
-        del reset[connection]
-        for gone in {connection.client.ends, connection.server.ends}:
-            del sides[gone]
-        yield from connection.finish(over)
-        connection.let_go()
+    def _over_by(self, number: int) -> Iterator[Conversation]:
+        """The reset connections in which no data has continued up to this frame."""
+        while self._reset and (over := next(iter(self._reset.values()))) <= number:
+            connection = next(iter(self._reset))
+            del self._reset[connection]
+            for gone in {connection.client.ends, connection.server.ends}:
+                del self.sides[gone]
+            yield from connection.finish(over)
+            connection.let_go()
 
+    def _open(self, seg: Segment) -> TCPSide:
+        source, target = seg.source, seg.target
+        client, server = (source, target) if _from_client(seg.flags, source[1], target[1]) else (target, source)
+        connection = Connection(client, server)
+        self.sides[connection.client.ends] = connection.client
+        self.sides[connection.server.ends] = connection.server
+        return self.sides[seg.ends]
 
-def _open(sides: dict[bytes, TCPSide], seg: Segment) -> TCPSide:
-    source, target = seg.source, seg.target
-    client, server = (source, target) if _from_client(seg.flags, source[1], target[1]) else (target, source)
-    connection = Connection(client, server)
-    sides[connection.client.ends], sides[connection.server.ends] = connection.client, connection.server
-    return sides[seg.ends]
-
-
-def _forget(sides: dict[bytes, TCPSide], ended: dict[bytes, int | None], side: TCPSide) -> None:
-    for gone in {side.ends, side.peer.ends}:  # one, where a socket is connected to itself
-        ended[gone] = sides.pop(gone).begin
-    side.connection.let_go()
-    while len(ended) > _REMEMBERED:
-        del ended[next(iter(ended))]
+    def _forget(self, side: TCPSide) -> None:
+        for gone in {side.ends, side.peer.ends}:  # one, where a socket is connected to itself
+            self._ended[gone] = self.sides.pop(gone).begin
+        side.connection.let_go()
+        while len(self._ended) > _REMEMBERED:
+            del self._ended[next(iter(self._ended))]
 
 
 def _from_client(flags: int, source: int, target: int) -> bool:

@@ -7,7 +7,7 @@ import sys
 import weakref
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from gzip import BadGzipFile, GzipFile
 from pathlib import Path
 from shutil import copyfileobj
@@ -65,14 +65,11 @@ class Stored:
     @contextmanager
     def _opened(self) -> Iterator[BinaryIO]:
         if self._copy is None:
-            if self._is_standard_input:
-                self._copy = _copied(sys.stdin.buffer)
-            else:
-                with self.path.open("rb") as file:
-                    if file.seekable():
-                        yield file
-                        return
-                    self._copy = _copied(file)
+            with nullcontext(sys.stdin.buffer) if self._is_standard_input else self.path.open("rb") as file:
+                if not self._is_standard_input and file.seekable():
+                    yield file
+                    return
+                self._copy = _copied(file)
             weakref.finalize(self, self._copy.close)
         self._copy.seek(0)
         yield self._copy

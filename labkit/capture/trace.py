@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from labkit.capture.conversation import Conversation
-from labkit.capture.passed_over import PassedOver
+from labkit.capture.passed_over import Datagram, PassedOver
 from labkit.capture.pcap import Frame, read_frames, write_pcapng
 from labkit.capture.reassembly import conversations
 from labkit.trust.keylog import Secrets, parse
@@ -54,6 +54,11 @@ class Trace:
     def passed_over(self) -> str:
         """One sentence on the frames that may hold a conversation that the lab cannot read; empty without them."""
         return self._counted.hidden
+
+    @property
+    def datagrams(self) -> list[Datagram]:
+        """The datagrams to and from a name server (UDP port 53)."""
+        return self._counted.datagrams
 
     @property
     def _counted(self) -> PassedOver:

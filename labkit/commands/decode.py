@@ -7,12 +7,11 @@ from pathlib import Path
 
 from labkit.capture.pcap import CaptureFile, read_frames
 from labkit.commands import complain
-from labkit.decode.asked import NO_CONNECTION, asks
 from labkit.decode.event import Dialogue
 from labkit.decode.privacy import visible
 from labkit.decode.shares import told
 from labkit.decode.tls.problems import of_other_sessions
-from labkit.defences.lookups import Lookup, lookups
+from labkit.defences.lookups import lookups
 from labkit.show.json_lines import json_line, lookups_line
 from labkit.show.lookup_table import lookup_table
 from labkit.show.readings import Reading
@@ -40,27 +39,13 @@ def run(chosen: argparse.Namespace) -> int:
     for state, text in told(file, secrets, _json if chosen.json else _text):
         states[state] += 1
         print(text)
-    found, began = _lookups(file)
-    if found:
+    if found := lookups(file.passed_over.datagrams):
         states[_NOTHING_TO_OPEN] += 1
-        print(_told_lookups(found, began, chosen.json))
+        print(lookups_line(found) if chosen.json else lookup_table(found, next(file.again().frames()).time, {}))
     problems = list(_problems(chosen, file, states, bool(secrets)))
     for problem in problems:
         complain(problem)
     return 1 if problems else 0
-
-
-def _lookups(file: CaptureFile) -> tuple[list[Lookup], int]:
-    """The questions to a name server, and when the capture began."""
-    if not asks(file.again().records(NO_CONNECTION), file.passed_over):
-        return [], 0
-    return lookups(file.again().records(NO_CONNECTION)), next(file.again().frames()).time
-
-
-def _told_lookups(found: list[Lookup], began: int, json: bool) -> str:
-    if json:
-        return lookups_line(found)
-    return str(lookup_table(found, began, {}))
 
 
 def _json(_: CaptureFile, dialogue: Dialogue) -> tuple[str, str]:

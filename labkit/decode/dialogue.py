@@ -8,7 +8,7 @@ is not TLS is text, wherever it stands. What comes out of TLS goes to a fresh re
 from collections.abc import Mapping
 
 from labkit.capture.conversation import CLIENT, SERVER, ChunkFields, Conversation, Endpoint
-from labkit.decode.beginning import heard_alone, is_begun, recognised, with_roles
+from labkit.decode.beginning import heard_alone, is_begun, is_begun_in_text, recognised, with_roles
 from labkit.decode.event import TCP, TEXT, TLS, Dialogue, Event, TLSSession
 from labkit.decode.greeting import doubted
 from labkit.decode.preface import PREFACES, Part
@@ -23,7 +23,7 @@ from labkit.trust.keylog import Secrets
 
 _SIGNALS = Signals()
 _new = tuple.__new__
-"""Makes `Event` of a tuple, in half the time of `Event(…)`; there are many."""
+"""Makes `Event` of a tuple: 0.17 µs less than `Event(…)`, 1 % of the time of decoding."""
 _BOTH = (CLIENT, SERVER)
 _MAY_ALLOW = {True: ("reply",), False: ("reply", "greeting")}
 """Whether the beginning was captured -> the kinds of phrases for which the go-ahead may be taken."""
@@ -118,7 +118,11 @@ class _Walk:
                 continue
             position[sender] += size
             if sender in in_tls:
-                self._record(sender, data)
+                if data[:1] == HANDSHAKE and self._stream.is_over(self._role(sender), data):
+                    self._restart()
+                    self._begin(sender, data)
+                else:
+                    self._record(sender, data)
             elif not self._before or (data := self._after_preface(sender, data)):
                 self._outside(sender, data)
 
@@ -221,6 +225,8 @@ class _Walk:
     def _say(self, sender: str, data: bytes) -> None:
         if self._text is None:
             self._text = TextLayer(self.dialect, self.events, encrypted=False)
+            if not is_begun(self._conversation) and is_begun_in_text(self._conversation.said):
+                self._text.reader.begin_in_text()
         phrases = self._text.feed(sender, data, len(data), self._time, self._frame)
         reader = self._text.reader
         while sender in self._alone and reader.waits and (held := reader.holds(sender)):
@@ -266,6 +272,14 @@ class _Walk:
         self._in_tls.add(sender)
         self._record(sender, data)
 
+    def _restart(self) -> None:
+        """Another session begins: the other side is in it, too, from its next bytes on."""
+        self._inside.unfinished(_BOTH, self._time, self._frame)
+        for side in _BOTH:
+            self._add_tls(side, self._stream.finish(self._role(side)))
+        self._in_tls.clear()
+        self._broken.clear()
+
     def _open(self, sender: str, data: bytes) -> None:
         """A session begins with these bytes."""
         if not self._agreed and self._is_asked_for():
@@ -282,9 +296,14 @@ class _Walk:
         """Whether TLS follows an upgrade, though no go-ahead was read."""
         if self.dialect is None:
             return self._text is not None
-        if self._holes and self._conversation.server.port in self.dialect.explicit_ports:
+        if (self._holes or self._is_server_alone) and self._conversation.server.port in self.dialect.explicit_ports:
             return True  # the upgrade may be missing
         return any(event.title in self.dialect.upgrades and event.sender == CLIENT for event in self.events)
+
+    @property
+    def _is_server_alone(self) -> bool:
+        """Whether the server has said something in clear, and nothing of the client was captured."""
+        return self._text is not None and self._alone == {SERVER}
 
     def _name_go_ahead(self) -> None:
         """A reply that was taken for another's, or for the greeting, was the go-ahead, because TLS follows it."""

@@ -47,16 +47,18 @@ def visible(dialogue: Dialogue, whole: bool = False) -> list[Exposure]:
 
     `whole` says that the dialogue begins where the conversation does; otherwise that is known from its SYN.
     """
-    clear = [(index, event) for index, event in enumerate(dialogue.events) if not event.encrypted]
-    texts = [(index, as_begun(event)) for index, event in clear if event.layer == TEXT]
-    found = [
-        Exposure(what, value, index, *span)
-        for index, event in clear
-        if event.layer == TLS and event.title in told_in_handshake.TITLES
-        for what, value, *span in told_in_handshake.in_message(event)
-    ]
-    again = ((index, event.data.rstrip(b"\r\n")) for index, event in clear if event.kind == "again")
-    found += [Exposure("text", text(said), index, 0, len(said)) for index, said in again if said and is_text(said)]
+    texts: list[_Numbered] = []
+    found: list[Exposure] = []
+    for index, event in enumerate(dialogue.events):
+        _, _, _, layer, kind, title, data, encrypted, _, _ = event
+        if encrypted:
+            continue
+        if layer == TEXT:
+            texts.append((index, as_begun(event)))
+        elif layer == TLS and title in told_in_handshake.TITLES:
+            found += [Exposure(what, value, index, *span) for what, value, *span in told_in_handshake.in_message(event)]
+        if kind == "again" and (said := data.rstrip(b"\r\n")) and is_text(said):
+            found.append(Exposure("text", text(said), index, 0, len(said)))
     if texts and texts[0][1].kind == "preface":
         found += _to_proxies(texts)
     if dialogue.dialect:
@@ -279,6 +281,8 @@ class _Login:
 
     def _begin(self, event: Event, cut: bool) -> list[ValueInEvent]:
         match = self._begins.match(event.data)
+        if match and match["initial"] and _is_sentence(match["initial"], event.data[match.end() :]):
+            match = None
         self._login = sasl.Login(text(match["mechanism"])) if match else None
         return self._part(match["initial"], match.start("initial"), cut) if match and match["initial"] else []
 
@@ -300,6 +304,11 @@ def _is_sent_ahead(event: Event) -> bool:
         return b64decode(coded, validate=True).decode().translate(_SEPARATORS).isprintable()
     except ValueError:
         return False
+
+
+def _is_sentence(word: bytes, behind: bytes) -> bool:
+    """Whether this word is no base64, and others stand behind it: a line of a mail, captured from its middle."""
+    return bool(behind.strip()) and _decoded(word, False) == word
 
 
 _SEPARATORS = dict.fromkeys((0, 1))

@@ -1,13 +1,15 @@
-"""Questions to a name server and its answers, read out of captured frames, with what each is about in words.
+"""Questions to a name server and its answers, read out of captured datagrams, with what each is about in words.
 
-Which frames are read is `labkit.decode.asked`. What is asked again over TCP is a conversation like any other.
+What is asked again over TCP is a conversation like any other.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from labkit.capture.pcap import FrameRecord
-from labkit.decode.asked import dns_messages, plain_question
+from labkit.capture.conversation import Endpoint
+from labkit.capture.frames import address
+from labkit.capture.passed_over import NAME_SERVER, Datagram
+from labkit.defences.plain_question import plain_question
 from labkit.defences.resource_records import Question
 
 _ANSWER = 0x80
@@ -34,8 +36,8 @@ class Lookup:
 
     time: int
     """When it was asked, in nanoseconds since 1970."""
-    client: str
-    """``ip:port`` of the client."""
+    client: Endpoint
+    """The client's address and port."""
     name: str
     type: str
     answer: str
@@ -51,16 +53,18 @@ class Lookup:
         return special or _ABOUT.get(self.type, "a record")
 
 
-def lookups(frames: Iterable[FrameRecord | None]) -> list[Lookup]:
-    """The questions in these frames, in the order in which they were asked."""
-    found: dict[tuple[str, bytes], Lookup] = {}
-    for time, client, message in dns_messages(frames):
+def lookups(datagrams: Iterable[Datagram]) -> list[Lookup]:
+    """The questions in these datagrams to and from port 53, in the order in which they were asked."""
+    found: dict[tuple[bytes, int, bytes], Lookup] = {}
+    for time, hosts, source, target, message in datagrams:
         asked = _question(message)
         if asked is None:
             continue
-        key = client, message[:2]
+        half = len(hosts) // 2
+        host, port = (hosts[:half], source) if target == NAME_SERVER else (hosts[half:], target)
+        key = host, port, message[:2]
         if not message[2] & _ANSWER:
-            found.setdefault(key, Lookup(time, client, *asked, "", False))
+            found.setdefault(key, Lookup(time, Endpoint(address(host), port), *asked, "", False))
         elif key in found and not found[key].answer:
             found[key] = _answered(found[key], asked, message)
     return list(found.values())

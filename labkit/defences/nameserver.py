@@ -162,13 +162,18 @@ def _over_udp(host: Host, server: str, query: bytes, patience: float) -> bytes:
     for _ in range(_TRIES):
         with host.connect(server, PORT, patience, UDP) as sock, suppress(TimeoutError):
             sock.send(query)
-            end = time.monotonic() + patience
-            while (left := end - time.monotonic()) > 0:
-                sock.settimeout(left)
-                response = sock.recv(_LARGEST)
-                if len(response) > _LENGTH.size and response[:2] == query[:2]:
-                    return response
+            return _response(sock, query[:2], time.monotonic() + patience)
     raise LabError(f"the name server on {server} did not answer within {patience:g} s")
+
+
+def _response(sock: socket.socket, number: bytes, end: float) -> bytes:
+    """The next datagram with the ID of the query. Raises TimeoutError at `end`, a time of `time.monotonic`."""
+    while (left := end - time.monotonic()) > 0:
+        sock.settimeout(left)
+        response = sock.recv(_LARGEST)
+        if len(response) > _LENGTH.size and response[:2] == number:
+            return response
+    raise TimeoutError
 
 
 def _over_tcp(host: Host, server: str, query: bytes, patience: float) -> bytes:

@@ -4,8 +4,6 @@ The mail has no DKIM signature, because nothing in the lab signs with DKIM: outs
 one (§3). How the message and the request travel is not said here.
 """
 
-from email import message_from_bytes
-from email.errors import MessageError
 from email.mime.application import MIMEApplication
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
@@ -14,8 +12,7 @@ from email.utils import format_datetime, make_msgid
 from urllib.parse import unquote, urlsplit
 
 from labkit.defences.requiretls import TLS_REQUIRED
-from labkit.defences.tls_reports import TLSReport, compressed, read_report
-from labkit.errors import LabError
+from labkit.defences.tls_reports import TLSReport, compressed
 from labkit.mail.message import Outgoing
 
 MEDIA_TYPE = "application/tlsrpt+gzip"
@@ -64,15 +61,3 @@ def as_post(report: TLSReport, uri: str) -> tuple[str, bytes]:
         "Connection: close",
     ]
     return str(place.hostname), "".join(f"{line}\r\n" for line in [*head, ""]).encode("ascii") + body
-
-
-def report_in(message: bytes) -> TLSReport:
-    """The report in a message. Raises `LabError` for a message without one."""
-    try:
-        parts = message_from_bytes(message).walk()
-        found = [part.get_payload(decode=True) for part in parts if part.get_content_subtype().startswith("tlsrpt+")]
-    except (MessageError, ValueError) as error:
-        raise LabError("This message cannot be read, so there is no TLS report in it.") from error
-    if not found or not isinstance(found[0], bytes):
-        raise LabError(f"There is no TLS report in this message: no part of it is {MEDIA_TYPE} (RFC 8460 §5.3).")
-    return read_report(found[0])

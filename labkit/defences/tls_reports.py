@@ -1,4 +1,4 @@
-"""TLS reports (RFC 8460): a sender tells a domain once a day how TLS went; written strictly, read leniently. Pure.
+"""TLS reports (RFC 8460): a sender tells a domain once a day how TLS went. Pure.
 
 A report blocks nothing. The record at ``_smtp._tls`` says where it goes; an attacker who can hide that record hides
 what she does to the mail, too (§7).
@@ -7,8 +7,7 @@ what she does to the mail, too (§7).
 import gzip
 import json
 import re
-import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -30,8 +29,6 @@ RESULTS = {
 }
 """Result type (§4.3) -> what it means."""
 POLICY_TYPES = ("tlsa", "sts", "no-policy-found")
-LARGEST = 16 << 20
-"""Bytes of a report that are read, uncompressed."""
 _RECORD = re.compile(r"v=TLSRPTv1(?:[ \t]*;[ \t]*[A-Za-z0-9][\w.-]{0,31}=[^;]+)+[ \t]*;?[ \t]*", re.ASCII)
 _URI = re.compile(r"(?:mailto:[^\s,!;]+@[^\s,!;]+|https://[^\s,!;]+)", re.ASCII)
 
@@ -51,7 +48,7 @@ class Failure:
     """Sessions that failed in the same way (§4.4)."""
 
     result: str
-    """One of `RESULTS`; other words may stand in reports from outside."""
+    """One of `RESULTS`."""
     mx: str = ""
     count: int = 1
     reason: str = ""
@@ -178,93 +175,3 @@ def _failure(failure: Failure) -> dict[str, Any]:
         "failure-reason-code": failure.reason,
     }
     return {name: value for name, value in fields.items() if value != ""}
-
-
-def read_report(data: bytes) -> TLSReport:
-    """The report in these bytes, compressed or not; what is missing in it is left empty.
-
-    Reports from outside lack fields, or hold null where a text is due. Raises `LabError` for bytes that are not a
-    report.
-    """
-    try:
-        report = json.loads(_unpacked(data))
-    except (ValueError, RecursionError, UnicodeDecodeError) as error:
-        raise LabError("This is not a TLS report: it has to be JSON, compressed with gzip or not.") from error
-    if not isinstance(report, Mapping) or not isinstance(report.get("policies"), list):
-        raise LabError("This is not a TLS report: it has no list of policies (RFC 8460 §4.4).")
-    range_ = _mapping(report.get("date-range"))
-    return TLSReport(
-        _text(report.get("organization-name")),
-        _text(report.get("contact-info")),
-        _moment(range_.get("start-datetime")),
-        _moment(range_.get("end-datetime")),
-        _text(report.get("report-id")),
-        tuple(_read_policy(_mapping(each)) for each in report["policies"]),
-    )
-
-
-def _unpacked(data: bytes) -> bytes:
-    if not data.startswith(b"\x1f\x8b"):
-        return data[: LARGEST + 1]
-    unpacking = zlib.decompressobj(wbits=31)
-    try:
-        unpacked = unpacking.decompress(data, LARGEST)
-    except zlib.error as error:
-        raise LabError("This report cannot be uncompressed: it is damaged.") from error
-    if unpacking.unconsumed_tail:
-        raise LabError(f"This report is longer than {LARGEST} bytes: a report of one day is not.")
-    return unpacked
-
-
-def _read_policy(entry: Mapping[str, Any]) -> Applied:
-    policy, summary = _mapping(entry.get("policy")), _mapping(entry.get("summary"))
-    details = entry.get("failure-details")
-    failures = tuple(_read_failure(_mapping(each)) for each in (details if isinstance(details, list) else []))
-    failed = _number(summary.get("total-failure-session-count"))
-    return Applied(
-        _text(policy.get("policy-type")),
-        _text(policy.get("policy-domain")),
-        _number(summary.get("total-successful-session-count")),
-        failures,
-        _texts(policy.get("policy-string")),
-        _texts(policy.get("mx-host")),
-        failed,
-    )
-
-
-def _read_failure(entry: Mapping[str, Any]) -> Failure:
-    return Failure(
-        _text(entry.get("result-type")),
-        _text(entry.get("receiving-mx-hostname")),
-        _number(entry.get("failed-session-count")),
-        _text(entry.get("failure-reason-code")),
-        _text(entry.get("sending-mta-ip")),
-        _text(entry.get("receiving-ip")),
-    )
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    values = value if isinstance(value, list) else [value]
-    return tuple(each for each in values if isinstance(each, str))
-
-
-def _number(value: object) -> int:
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
-
-
-def _moment(value: object) -> datetime:
-    try:
-        moment = datetime.fromisoformat(_text(value))
-    except ValueError:
-        return datetime.fromtimestamp(0, UTC)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

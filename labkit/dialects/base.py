@@ -7,8 +7,9 @@ records: bytes in, phrases out.
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from labkit.errors import LabError
 
 if TYPE_CHECKING:
     from labkit.dialects.writing import Writer
@@ -59,9 +60,6 @@ class Disclosed(NamedTuple):
 MECHANISM, CHALLENGE, RESPONSE = "mechanism", "challenge", "response"
 """Steps of a SASL login (RFC 4422 §3): `Disclosed.what`."""
 
-phrase = partial(tuple.__new__, Phrase)
-"""`Phrase` of a tuple, in half the time of `Phrase(…)`; there are many."""
-
 
 class Reader(Protocol):
     """Follows one conversation in a dialect. Bytes may be split anywhere; a phrase comes out when it is whole."""
@@ -88,6 +86,9 @@ class Reader(Protocol):
         Called where the bytes that follow are missing from the capture, or are not text.
         """
 
+    def begin_in_text(self) -> None:
+        """The capture begins in a message of the client: read its rest first, if the dialect ends one with a dot."""
+
     def resume(self) -> None:
         """Read on in clear text: no TLS followed the go-ahead, or compression has ended."""
 
@@ -111,7 +112,8 @@ class Dialect:
     upgrade: str
     """The title of the command that asks to start TLS."""
     go_ahead: str
-    """How the server's permission to start TLS begins."""
+    """How the server's permission to start TLS begins. A protocol whose client starts TLS without permission (MySQL)
+    cannot be a dialect."""
     messages: Callable[[bytes], Sequence[tuple[int, int]]]
     """(a phrase of kind message) -> where mail, or parts of it, lie in it: (first byte, byte after the last)."""
     sasl: str
@@ -137,7 +139,8 @@ class Dialect:
     carries content and no phrases (FTP's data); 0 for a phrase that names none. None for a dialect with one
     connection."""
     again: str = ""
-    """The title of a phrase, of either side, that starts the conversation again inside TLS, as `ask` does, too."""
+    """The title of the phrase, of either side, with which the conversation starts again inside TLS, where that can be
+    another one than `ask`: ``USER`` of FTP. In a dialect with neither, it is the client's first phrase there."""
     steps: Mapping[str, str] = field(default_factory=dict)
     """Name of a step of `labkit.decode.steps` -> a sentence on it that replaces the usual one."""
     upgrades_first: bool = False
@@ -224,6 +227,13 @@ class Dialect:
     timestamp: str = r"(?!)"
     """A regular expression for the challenge in a greeting, as group 1 (RFC 1939 §7); a dialect without one keeps this,
     which matches nothing."""
+
+    def __post_init__(self) -> None:
+        if self.upgrade and not self.go_ahead:
+            raise LabError(
+                f"{self.name} has the upgrade command {self.upgrade!r} and no go-ahead: a dialect is a protocol in "
+                "which the server permits TLS before it begins."
+            )
 
     @property
     def upgrades(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import re
 
 from labkit.dialects.base import SERVER, Dialect, Phrase
 from labkit.dialects.framing.coded_lines import CodedLineReader, CodedLines
-from labkit.dialects.reader import WAIT, Buffer
+from labkit.dialects.reader import Buffer
 from labkit.dialects.writing import (
     Capabilities,
     Injected,
@@ -132,7 +132,6 @@ class _Reader(CodedLineReader):
         verbs={verb.encode(): verb for verb in COMMANDS},
         greetings={"120", "220", "230", "421"},  # RFC 959 §5.4
         go_aheads={"AUTH TLS": "234", "AUTH SSL": "234"},
-        after_command={"AUTH TLS": WAIT, "AUTH SSL": WAIT},
     )
     _longest = 64 << 10
 

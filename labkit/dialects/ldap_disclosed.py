@@ -180,9 +180,8 @@ def _extended(data: bytes, parts: Sequence[_Span]) -> _Found:
     """Password Modify (RFC 3062 §2): whose password, the old one, the new one."""
     names = {0x80: "account", 0x81: "old password", 0x82: _NEW}
     if len(parts) > 1 and data[parts[0].start : parts[0].end] == _PASSWORD_MODIFY:
-        for given in _inside(data, *parts[1][1:]):
-            for one in _inside(data, *given[1:]):
-                yield from _told(names.get(one.tag, "value"), data, one)
+        for one in _inside_both(data, parts[1]):
+            yield from _told(names.get(one.tag, "value"), data, one)
 
 
 def _answered(data: bytes, parts: Sequence[_Span]) -> _Found:
@@ -191,9 +190,8 @@ def _answered(data: bytes, parts: Sequence[_Span]) -> _Found:
         if answer.tag == 0x8B and data.startswith((b"dn:", b"u:"), answer.start):
             yield from _told("account", data, answer)
         elif answer.tag == 0x8B and data.startswith(b"\x30", answer.start):
-            for given in _inside(data, *answer[1:]):
-                for one in _inside(data, *given[1:]):
-                    yield from _told(_NEW, data, one)
+            for one in _inside_both(data, answer):
+                yield from _told(_NEW, data, one)
 
 
 _SEQUENCE = 0x30
@@ -211,6 +209,12 @@ _OPERATIONS: Mapping[int, Callable[[bytes, Sequence[_Span]], _Found]] = {
     0x78: _answered,
 }
 """Tag of an operation -> what it discloses; DelRequest, which has no parts, is its entry's name."""
+
+
+def _inside_both(data: bytes, outer: _Span) -> Iterator[_Span]:
+    """The elements of a sequence inside an octet string."""
+    for sequence in _inside(data, *outer[1:]):
+        yield from _inside(data, *sequence[1:])
 
 
 def _inside(data: bytes, start: int, end: int) -> Iterator[_Span]:

@@ -148,7 +148,7 @@ class _Reader(CodedLineReader):
         greetings={"200", "201", "400", "502"},  # RFC 3977 §5.1
         go_aheads={"STARTTLS": "382"},
         after_command={
-            **dict.fromkeys(("STARTTLS", "POST", "IHAVE", "AUTHINFO SASL", "AUTHINFO SIMPLE"), WAIT),
+            **dict.fromkeys(("POST", "IHAVE", "AUTHINFO SASL", "AUTHINFO SIMPLE"), WAIT),
             "TAKETHIS": TEXT,
         },
         after_reply={"340": TEXT, "335": TEXT, "350": CREDENTIAL, "383": CREDENTIAL},

@@ -175,6 +175,9 @@ class BufferedReader(ABC):
     def rest(self, sender: str) -> bytes:
         return self._buffers[sender].take(len(self._buffers[sender]))
 
+    def begin_in_text(self) -> None:  # noqa: B027
+        """Most dialects have no message that ends with a dot."""
+
     def resume(self) -> None:
         self.upgraded = self.compressed = self._over = False
 

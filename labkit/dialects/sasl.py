@@ -143,7 +143,7 @@ def _one_name(said: _Exchange) -> _Found:
 
 
 def _two_names(said: _Exchange) -> _Found:
-    """OTP (RFC 2444 §4): authorization identity, NUL, user name; what follows holds for one login alone."""
+    """OTP (RFC 2444): authorization identity, NUL, user name; what follows holds for one login alone."""
     return ((USER, said.response.rpartition(b"\0")[2]),) if said.first else ()
 
 

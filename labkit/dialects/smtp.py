@@ -55,7 +55,7 @@ LINES = CodedLines(
         "454": {*_UPGRADES, *_LOGINS, CREDENTIAL},
     },
     go_aheads=dict.fromkeys(_UPGRADES, "220"),
-    after_command={**dict.fromkeys(_UPGRADES, WAIT), "AUTH": WAIT, "X-EXPS": WAIT, "DATA": WAIT, "BDAT": CHUNK},
+    after_command={"AUTH": WAIT, "X-EXPS": WAIT, "DATA": WAIT, "BDAT": CHUNK},
     after_reply={"354": TEXT, "334": CREDENTIAL},
     after_lost_reply={"DATA": TEXT, "AUTH": CREDENTIAL, CREDENTIAL: CREDENTIAL},
 )

@@ -44,6 +44,7 @@ class Injected(NamedTuple):
     """A harmless command for a test of command injection, and the reply that only this command causes."""
 
     command: str
+    """Its text; in a dialect with tags its tag is ``mallory``."""
     reply: str
     """A regular expression for the beginning of the reply; no reply to another command matches it, unless the client
     says the same command itself."""

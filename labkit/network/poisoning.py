@@ -78,6 +78,10 @@ class Poisoning:
         """The request "who has the victim's address?", as any host sends it."""
         return _request(self._mac, _BROADCAST, self._mac, ip, victim)
 
+    def _claim_all(self) -> None:
+        for victim, about in self._pairs:
+            self._socket.send(self._claim(victim, about, self._mac))
+
     def _claim(self, victim: str, about: str, mac: str) -> bytes:
         """A request to the victim whose sender fields claim that the address `about` is at `mac`.
 
@@ -109,8 +113,7 @@ class Poisoning:
                     return
                 asked = any(operation == "who-has" for operation, _, _ in self._received())
                 if asked or not ready:
-                    for victim, about in self._pairs:
-                        self._socket.send(self._claim(victim, about, self._mac))
+                    self._claim_all()
 
     def _received(self) -> Iterator[tuple[str, str, str]]:
         """(operation, MAC address, IP address) of each ARP packet that other hosts have sent since the last call."""

@@ -150,11 +150,7 @@ class _Session(CommandSession):
         reader, writer = await self._transfer(name)
         with closing(writer):
             async with asyncio.timeout(_DATA_LIMIT):
-                content = await reader.read(_LARGEST_FILE)
-                while more := await reader.read(_LARGEST_FILE):
-                    content += more
-                    if len(content) > _LARGEST_FILE:
-                        raise NegativeReply(f"552 A file has {_LARGEST_FILE} bytes at most")
+                content = await _file_from(reader)
         self.server.files[self._user, name] = content
         await self.say(f"226 Stored {len(content)} bytes")
 
@@ -213,6 +209,16 @@ class _Session(CommandSession):
     async def _quit(self, _: str) -> None:
         self.open = False
         await self.say("221 Goodbye")
+
+
+async def _file_from(reader: asyncio.StreamReader) -> bytes:
+    """What comes until the client closes the data connection. Raises `NegativeReply` for too much."""
+    content = await reader.read(_LARGEST_FILE)
+    while more := await reader.read(_LARGEST_FILE):
+        content += more
+        if len(content) > _LARGEST_FILE:
+            raise NegativeReply(f"552 A file has {_LARGEST_FILE} bytes at most")
+    return content
 
 
 _COMMANDS: dict[str, Callable[[_Session, str], Awaitable[None]]] = {

@@ -7,7 +7,7 @@ the protocols differ, a cell names each of them.
 from collections.abc import Iterable, Mapping
 
 from labkit.attacks import catalogue
-from labkit.attacks.vector import Described
+from labkit.attacks.described import Described
 from labkit.attacks.verdict import BROKEN, DECEIVED, LEAKED, OUTCOMES, STOPPED, UNHARMED, UNKNOWN, Verdict
 from labkit.show.grid import Cell, Grid
 from labkit.show.page import Page

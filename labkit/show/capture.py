@@ -13,7 +13,6 @@ from typing import Self
 
 from labkit.capture.conversation import Conversation
 from labkit.capture.trace import Trace
-from labkit.decode.asked import asks
 from labkit.decode.event import TCP, Dialogue, Event
 from labkit.decode.privacy import Exposure, visible
 from labkit.decode.second_look import read_all
@@ -94,7 +93,7 @@ class Capture(Trace):
         Questions to the name server over UDP stand below, as a table.
         """
         total = len(self._current())
-        questions = [self.lookups()] if asks(self.frames, self._counted) else []
+        questions = [self.lookups()] if lookups(self.datagrams) else []
         if not total:
             return questions[0] if questions else sentence(self._without_conversations("No TCP conversation"))
         readings = [Reading(dialogue, visible(dialogue)) for dialogue in self._first(DIALOGUES_SHOWN)]
@@ -147,7 +146,7 @@ class Capture(Trace):
 
     def lookups(self) -> Page:
         """The questions to the name server and its answers, as a table; what they are about is said with each."""
-        return lookup_table(lookups(self.frames), self.frames[0].time if self.frames else 0, self.names)
+        return lookup_table(lookups(self.datagrams), self.frames[0].time if self.frames else 0, self.names)
 
     def visible(self) -> list[Exposure]:
         """What an eavesdropper can read, conversation by conversation; the indices are those of its events."""

@@ -154,5 +154,5 @@ def _names(axes: "Axes", trends: Sequence[Trend], up: float) -> None:
         y, end = places[number], wanted[number][0]
         line(axes, (right + 4, right + 14), (end, y), "rule", 1.0)
         _mark(axes, [(right + 21, y)], number)
-        write(axes, right + 31, y - 1, fitted(trend.name, _NAMES - 34, 9, "bold"), weight="bold")
+        write(axes, right + 31, y - 1, fitted(printable(trend.name), _NAMES - 34, 9, "bold"), weight="bold")
         write(axes, right + 31, y + 10, f"{trend.predicted} predicted, {trend.slope:.2f} measured", "soft", 9.5)

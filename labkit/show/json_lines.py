@@ -64,7 +64,13 @@ def json_line(dialogue: Dialogue) -> str:
 
 def lookups_line(found: "Iterable[Lookup]") -> str:
     """One line of ASCII for the questions to a name server."""
-    return json.dumps({"lookups": [{**vars(one), "time": one.time / 1e9, "about": one.about} for one in found]})
+    return json.dumps(
+        {
+            "lookups": [
+                {**vars(one), "time": one.time / 1e9, "client": str(one.client), "about": one.about} for one in found
+            ]
+        }
+    )
 
 
 def _end(end: Endpoint, name: str) -> str:

@@ -27,7 +27,7 @@ def lookup_table(found: Iterable[Lookup], began: int, names: Mapping[str, str]) 
     rows = [
         (
             f"{(each.time - began) / 1e6:.1f}",
-            names.get(each.client) or names.get(each.client.partition(":")[0], each.client),
+            names.get(client := str(each.client)) or names.get(each.client.host, client),
             f"{each.name} {each.type}",
             _short(each.answer) or "no answer was seen",
             "yes" if each.signed else "no",

@@ -6,7 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from labkit.show.html import Node, div, p, render
-from labkit.show.printed import printable
+from labkit.show.printed import printable_lines
 from labkit.show.theme import STYLE
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Page:
     def __init__(self, body: Callable[[], Node], text: str) -> None:
         """`body` makes the HTML, when a front end asks for it; every line of `text` is made printable."""
         self.body = body
-        self.text = "\n".join(map(printable, text.split("\n")))
+        self.text = printable_lines(text)
 
     @property
     def html(self) -> str:

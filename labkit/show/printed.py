@@ -1,6 +1,7 @@
 """Text that came over the wire, made safe to look at: every control and direction character becomes visible."""
 
 import re
+from collections.abc import Sequence
 from functools import cache
 
 from labkit.decode.escaped import escaped
@@ -25,6 +26,21 @@ def printable(text: str) -> str:
     if text.isprintable() and not (_NO_OBJECT in text or _NO_CHARACTER in text):
         return text
     return INVISIBLE.sub(lambda found: _name(found[0]), text)
+
+
+def printable_lines(text: str) -> str:
+    """The same of a text of several lines, which remain lines."""
+    lines = text.split("\n")
+    return text if _is_printable("".join(lines)) else "\n".join(map(printable, lines))
+
+
+def printable_row(cells: Sequence[str]) -> Sequence[str]:
+    """The same of each of the cells, which together are tested once."""
+    return cells if _is_printable("".join(cells)) else [printable(cell) for cell in cells]
+
+
+def _is_printable(text: str) -> bool:
+    return text.isprintable() and not (_NO_OBJECT in text or _NO_CHARACTER in text)
 
 
 def decoded(data: bytes) -> str:

@@ -5,10 +5,10 @@ from itertools import dropwhile, takewhile
 from operator import attrgetter
 from typing import NamedTuple
 
-from labkit.decode.event import CLIENT, SERVER, TEXT, TLS, Dialogue, Event, TLSSession
+from labkit.decode.event import CLIENT, SERVER, TCP, TEXT, TLS, Dialogue, Event, TLSSession
 from labkit.decode.privacy import Exposure
 from labkit.decode.tls_start import is_text
-from labkit.dialects.base import Dialect
+from labkit.dialects.base import Dialect, Phrase
 from labkit.show.printed import printable
 from labkit.show.readable import as_text, moved
 
@@ -43,27 +43,42 @@ def _protocol(dialogue: Dialogue) -> str:
 
 
 def is_in_words(dialogue: Dialogue) -> bool:
-    """Whether a whole phrase, or the beginning of one, is of the dialogue's protocol; otherwise its port tells it."""
-    if dialogue.server.port not in dialogue.dialect.explicit_ports + dialogue.dialect.implicit_ports:
+    """Whether what was said can only be of the dialogue's protocol; otherwise its port tells it.
+
+    What each side says has to be in it, and something has to be that few protocols say: ``220``, ``+OK`` and QUIT are
+    also words of DICT or Redis.
+    """
+    dialect = dialogue.dialect
+    if dialogue.server.port not in dialect.explicit_ports + dialect.implicit_ports:
         return True
     said = [event for event in dialogue.events if event.layer == TEXT and event.kind != "preface"]
     by_side = {side: [event for event in said if event.sender == side] for side in (SERVER, CLIENT)}
     first = (b"".join(event.data for event in by_side[side][:_FIRST]) for side in (SERVER, CLIENT))
-    return dialogue.dialect.recognises(*first) or (
-        bool(said) and all(_fits(dialogue.dialect, events) for events in by_side.values() if events)
-    )
+    if dialect.recognises(*first):
+        return True
+    phrases = {side: _phrases(dialect, events) for side, events in by_side.items() if events}
+    return all(phrases.values()) and any(_tells(dialect, phrase) for said in phrases.values() for phrase in said)
 
 
-def _fits(dialect: Dialect, said: Sequence[Event]) -> bool:
-    """Whether one side says a phrase of the dialect, or only the beginning of one."""
-    whole = [event for event in said if event.title != "unfinished"]
-    if whole:
-        return any(event.kind != "unknown" and event.title != "unknown command" for event in whole)
-    reader = dialect.reader()
-    read = (phrase for event in said for phrase in reader.feed(event.sender, event.data + b"\r\n"))
-    return any(phrase.kind != "unknown" and phrase.title != "unknown command" for phrase in read)
+def _phrases(dialect: Dialect, said: Sequence[Event]) -> list[Event | Phrase]:
+    """What one side says that is in the dialect; the beginning of a phrase counts where there is no whole one."""
+    whole: list[Event | Phrase] = [event for event in said if event.title != "unfinished"]
+    if not whole:
+        reader = dialect.reader()
+        whole = [phrase for event in said for phrase in reader.feed(event.sender, event.data + b"\r\n")]
+    return [one for one in whole if one.kind != "unknown" and one.title != "unknown command"]
 
 
+def _tells(dialect: Dialect, phrase: Event | Phrase) -> bool:
+    """Whether few other protocols say this: a command, what is said unasked, a list of capabilities."""
+    if phrase.sender == CLIENT:
+        return phrase.title in dialect.commands and phrase.title not in _COMMON
+    listing = dialect.writes.capabilities
+    return phrase.kind == "untagged" or (listing is not None and listing.find(phrase.data) is not None)
+
+
+_COMMON = frozenset({"AUTH", "HELP", "NOOP", "QUIT"})
+"""Commands of many protocols."""
 _FIRST = 3
 """How many phrases of a side are asked what the protocol is."""
 
@@ -145,7 +160,8 @@ def _state(session: TLSSession) -> str:
 def _afterwards(events: Sequence[Event]) -> str:
     """A sentence on clear text after TLS; empty where there is none."""
     behind = dropwhile(lambda event: not event.encrypted, events)
-    clear = any(event.layer == TEXT and not event.encrypted for event in behind)
+    outside = (event for event in behind if event.layer == TEXT and event.wire == len(event.data))  # in no record
+    clear = any(not event.encrypted for event in outside)
     return " Behind TLS, the conversation goes on in clear text." if clear else ""
 
 
@@ -156,7 +172,8 @@ def _start(started: str, dialogue: Dialogue) -> str:
     if "go-ahead" in kinds:
         return "Explicit TLS, after an upgrade"
     asked = any(event.title in dialogue.dialect.upgrades for event in before) if dialogue.dialect else False
-    if not (asked or is_whole(dialogue.events[: max(len(before), 1)])):
+    unheard = bool(before) and CLIENT not in {event.sender for event in dialogue.events if event.layer != TCP}
+    if not asked and (unheard or not is_whole(dialogue.events[: max(len(before), 1)])):
         return "TLS, and what was said before it was not all captured"
     if started == "explicit":
         return "Explicit TLS, whose go-ahead was not seen"
@@ -167,13 +184,13 @@ def _start(started: str, dialogue: Dialogue) -> str:
     return "TLS, after words that the lab does not know" if strange else "TLS that was not asked for"
 
 
-def shown(reading: Reading) -> list[tuple[Event, list[Exposure]]]:
+def shown(reading: Reading) -> list[tuple[Event, Sequence[Exposure]]]:
     """The events of a transcript with what each discloses; binary phrases as their line of text."""
     dialogue = reading.dialogue
-    by_event: list[list[Exposure]] = [[] for _ in dialogue.events]
+    by_event: dict[int, list[Exposure]] = {}
     for exposure in reading.exposures:
-        by_event[exposure.event_index].append(exposure)
-    events = list(zip(dialogue.events[:EVENTS_SHOWN], by_event, strict=False))
+        by_event.setdefault(exposure.event_index, []).append(exposure)
+    events = [(event, by_event.get(index, ())) for index, event in enumerate(dialogue.events[:EVENTS_SHOWN])]
     if dialogue.dialect is None or dialogue.dialect.tell is None:
         return events
     readable = ((event, as_text(dialogue.dialect, event), exposures) for event, exposures in events)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from labkit.show import html
 from labkit.show.page import Page
-from labkit.show.printed import printable
+from labkit.show.printed import printable, printable_row
 
 if TYPE_CHECKING:
     from htpy import Element
@@ -84,7 +84,7 @@ def in_columns(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _text(caption: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    shown = [[printable(cell) for cell in row] for row in (columns, *rows)]
+    shown = list(map(printable_row, (columns, *rows)))
     lines = in_columns(shown)
     if max(map(len, lines)) <= _WIDEST:
         return "\n".join([printable(caption), *lines])

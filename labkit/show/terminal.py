@@ -13,7 +13,7 @@ from textwrap import wrap
 from labkit.decode.event import CLIENT, SERVER, TLS, Event
 from labkit.decode.privacy import Exposure
 from labkit.show.forms import FORMS, form_of
-from labkit.show.lines import ShownLine, label, labels, lines_of
+from labkit.show.lines import label, labels, lines_of
 from labkit.show.printed import decoded, printable
 from labkit.show.readings import (
     Reading,
@@ -90,33 +90,34 @@ def _names(lines: list[str], who: int) -> tuple[str, list[str]]:
 def _told(event: Event, exposures: Sequence[Exposure], columns: _Columns) -> str:
     """The lines of an event without its time."""
     _, _, sender, layer, kind, title, data, encrypted, _, origin = event
-    if exposures or (layer != TLS and len(data) > _SHORT):
-        return _phrase(event, exposures, columns)
     if layer == TLS:
-        return _message(sender, form_of(event).tag, title, event.meaning, columns)
-    return _again(_new(Event, (0.0, 0, sender, layer, kind, title, data, encrypted, 0, origin)), columns)
+        return _message(sender, form_of(event).tag, title, event.meaning, tuple(map(label, exposures)), columns)
+    if len(data) > _SHORT:
+        return _phrase(event, exposures, columns)
+    alike = _new(Event, (0.0, 0, sender, layer, kind, title, data, encrypted, 0, origin))
+    return _again(alike, tuple(exposures), columns)
 
 
 @lru_cache(4096)
-def _again(event: Event, columns: _Columns) -> str:
-    """The same of an event that discloses nothing; cached, because most such events repeat."""
-    return _phrase(event, (), columns)
+def _again(event: Event, exposures: tuple[Exposure, ...], columns: _Columns) -> str:
+    """The same of a short event; cached, because most of them repeat."""
+    return _phrase(event, exposures, columns)
 
 
 @lru_cache(4096)
-def _message(sender: str, tag: str, title: str, meaning: str, columns: _Columns) -> str:
+def _message(sender: str, tag: str, title: str, meaning: str, readable: tuple[str, ...], columns: _Columns) -> str:
     """The same of a message of TLS, of which its title stands there."""
-    said, (_, below) = _line(title.encode(), meaning, (), columns), columns.names[sender]
+    said, (_, below) = _line(title.encode(), meaning, readable, columns), columns.names[sender]
     return _joined(sender, tag, said + [""] * (1 + len(below) - len(said)), columns)
 
 
 def _phrase(event: Event, exposures: Sequence[Exposure], columns: _Columns) -> str:
-    """The same of any event."""
+    """The same of any event but a message of TLS."""
     lines, rest = lines_of(event)
     _, below = columns.names[event.sender]
     said: list[str] = []
     for line in lines:
-        readable = _readable(event, line, exposures) if exposures else ()
+        readable = tuple(labels(line, exposures)) if exposures else ()
         said += _line(line.data, line.meaning, readable, columns)
         if len(said) <= len(below):
             said += [""] * (1 + len(below) - len(said))
@@ -165,11 +166,6 @@ def _wrap(text: str, width: int, indent: str = "") -> list[str]:
     """Wrap a sentence, indented from its second line on; cached, because sentences repeat."""
     short = 0 < len(text) <= width and text.strip() == text
     return [text] if short else wrap(text, width, subsequent_indent=indent)
-
-
-def _readable(event: Event, line: ShownLine, exposures: Sequence[Exposure]) -> tuple[str, ...]:
-    """What an eavesdropper can read in a line."""
-    return tuple(label(exposure) for exposure in exposures) if event.layer == TLS else tuple(labels(line, exposures))
 
 
 def chopped(text: str, width: int) -> list[str]:

@@ -23,7 +23,7 @@ _FROM_HERE = {"server": "127.0.0.1", "verbose": False}
 
 def client(sock: socket.socket, versions: tuple[str, ...], authority: Authority) -> Channel:
     """Shake hands as the client. Raises `HandshakeRefused`."""
-    return _run(_automata()[0](sock, **_FROM_HERE, version="sslv2", ciphersuite=_CIPHER))
+    return _run(_client_automaton()(sock, **_FROM_HERE, version="sslv2", ciphersuite=_CIPHER))
 
 
 def server(sock: socket.socket, versions: tuple[str, ...], authority: Authority) -> Channel:
@@ -33,7 +33,7 @@ def server(sock: socket.socket, versions: tuple[str, ...], authority: Authority)
         raise HandshakeRefused("what the client sent is not a hello of SSL 2.0")
     shown = authority.with_rsa_key()
     options = {"mycert": shown.pem, "mykey": shown.key, "preferred_ciphersuite": _CIPHER}
-    return _run(_automata()[1](sock, **_FROM_HERE, **options))
+    return _run(_server_automaton()(sock, **_FROM_HERE, **options))
 
 
 def _run(automaton: Any) -> Channel:
@@ -55,24 +55,27 @@ def _stop(automaton: Any) -> None:
     automaton.destroy()
 
 
+class _OnGivenSocket:
+    """What both automata do otherwise than scapy's: they take a socket that is connected, and wait longer."""
+
+    complete = False
+    """Whether the handshake has come to its end."""
+
+    def __init__(self, sock: socket.socket, **options: Any) -> None:
+        self._given = sock
+        super().__init__(**options)
+
+    def get_next_msg(self, socket_timeout: float = _PATIENCE, retry: int = 1) -> None:
+        super().get_next_msg(socket_timeout, retry)
+
+
 @cache
-def _automata() -> tuple[type, type]:
-    """scapy's automata with the two states replaced in which they make sockets, and ended after the handshake."""
+def _client_automaton() -> type:
+    """scapy's client with the state replaced in which it makes a socket, and ended after the handshake."""
     from scapy.automaton import ATMT
     from scapy.layers.tls.automaton_cli import TLSClientAutomaton
-    from scapy.layers.tls.automaton_srv import TLSServerAutomaton
 
-    class Patient:
-        def get_next_msg(self, socket_timeout: float = _PATIENCE, retry: int = 1) -> None:
-            super().get_next_msg(socket_timeout, retry)
-
-    class Client(Patient, TLSClientAutomaton):
-        complete = False
-
-        def __init__(self, sock: socket.socket, **options: Any) -> None:
-            self._given = sock
-            super().__init__(**options)
-
+    class Client(_OnGivenSocket, TLSClientAutomaton):
         @ATMT.state()
         def CONNECT(self) -> None:
             self.socket = self._given
@@ -87,13 +90,16 @@ def _automata() -> tuple[type, type]:
         def FINAL(self) -> None:
             """The caller closes the socket."""
 
-    class Server(Patient, TLSServerAutomaton):
-        complete = False
+    return Client
 
-        def __init__(self, sock: socket.socket, **options: Any) -> None:
-            self._given = sock
-            super().__init__(**options)
 
+@cache
+def _server_automaton() -> type:
+    """scapy's server with the state replaced in which it makes a socket, and ended after the handshake."""
+    from scapy.automaton import ATMT
+    from scapy.layers.tls.automaton_srv import TLSServerAutomaton
+
+    class Server(_OnGivenSocket, TLSServerAutomaton):
         @ATMT.state()
         def BIND(self) -> None:
             self.socket = self._given
@@ -112,4 +118,4 @@ def _automata() -> tuple[type, type]:
         def FINAL(self) -> None:
             """The caller closes the socket."""
 
-    return Client, Server
+    return Server

@@ -91,7 +91,7 @@ def test_it_leaves_no_folder_and_no_process_even_when_its_lab_is_killed(tmp_path
         assert not os.listdir(tmp_path)
         children = psutil.Process(process.pid).children(recursive=True)
         process.kill()
-    assert children and psutil.wait_procs(children, timeout=10)[1] == []
+    assert children and psutil.wait_procs(children, timeout=60)[1] == []
     assert not os.listdir(tmp_path)
 
 

@@ -455,12 +455,31 @@ def test_an_attribute_that_means_nothing_is_refused_when_the_class_is_made(body,
         ("needs", ("oldr",), "names 'oldr': there are .*older"),
         ("needs", "older", r"write \('older',\)"),
         ("marks", "X-MALLORY", r"write \('X-MALLORY',\)"),
-        ("marks", ["X"], "write a tuple"),
+        ("marks", ["X"], r"is a tuple of texts, not \['X'\]"),
+        ("marks", (1,), "is a tuple of texts"),
+        ("injects", "yes", "is True or False, not 'yes'"),
+        ("facade", True, "is a whole number, not True"),
+        ("server", ("quirks",), "is a dictionary"),
+        ("id", 5, "is a text, not 5"),
+        ("on_line", "STARTTLS", "is a method, not 'STARTTLS'"),
     ),
 )
 def test_a_value_that_means_nothing_is_refused_when_the_class_is_made(attribute, value, says):
     with pytest.raises(LabError, match=rf"Misspelt\.{attribute} .*{says}"):
         type("Misspelt", (Vector,), {attribute: value})
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    (
+        ({"protocols": ("SMTP",)}, "protocols means nothing: .* id, source"),
+        ({"on_line": lambda self, line: None}, "on_line is never called: .* on_answer, on_proof, on_policy"),
+        ({"id": 5}, "id is a text, not 5"),
+    ),
+)
+def test_so_is_one_of_an_attack_on_what_a_domain_publishes(body, says):
+    with pytest.raises(LabError, match=rf"Misspelt\.{says}"):
+        type("Misspelt", (attacks.HideTLSA,), body)
 
 
 def test_what_a_vector_may_have_is_not_refused():
@@ -490,7 +509,7 @@ def test_what_a_vector_may_have_is_not_refused():
 
 
 def test_no_thread_is_started_for_a_play():
-    before = threading.active_count()
+    before = {*threading.enumerate()}
     for _ in range(50):
         Play(attacks.StripCapability()).mail_says(GREETING)
-    assert threading.active_count() == before
+    assert {*threading.enumerate()} <= before

@@ -4,6 +4,7 @@ import subprocess
 from collections import defaultdict
 
 import pytest
+from dns.message import make_query
 from hypothesis import given
 from hypothesis import strategies as st
 from scapy.contrib.gtp import GTP_U_Header, GTPPDUSessionContainer
@@ -25,6 +26,8 @@ from labkit.capture.encapsulation import Unwrapper, segment
 from labkit.capture.frames import ETHERNET, LOOP, NULL, RAW, SLL, SLL2, address
 from labkit.capture.passed_over import PassedOver
 from labkit.capture.pcap import Frame, write_pcapng
+from labkit.capture.trace import Trace
+from labkit.defences.lookups import lookups
 
 ETHER = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
 OUTER4, OUTER6 = IP(src="198.51.100.1", dst="198.51.100.2"), IPv6(src="2001:db8:f::1", dst="2001:db8:f::2")
@@ -85,7 +88,9 @@ def _wireless(head, ip):
 
 
 def _erspan(ip):
-    return ETHER / OUTER4 / GRE(proto=0x88BE, seqnum_present=1, seqence_number=1) / Raw(b"\x10" + bytes(7)) / ETHER / ip
+    return (
+        ETHER / OUTER4 / GRE(proto=0x88BE, seqnum_present=1, sequence_number=1) / Raw(b"\x10" + bytes(7)) / ETHER / ip
+    )
 
 
 def _etype(ip):
@@ -122,7 +127,7 @@ WRAPPINGS = {
     "GRE with all options": (
         ETHERNET,
         lambda ip: (
-            ETHER / OUTER4 / GRE(chksum_present=1, key_present=1, seqnum_present=1, key=7, seqence_number=1) / ip
+            ETHER / OUTER4 / GRE(chksum_present=1, key_present=1, seqnum_present=1, key=7, sequence_number=1) / ip
         ),
     ),
     "GRE in IPv6": (ETHERNET, lambda ip: ETHER / OUTER6 / GRE() / ip),
@@ -188,6 +193,15 @@ def is_the_session(path):
 def test_a_session_is_read_through_what_carries_it(name, version, tmp_path):
     link, wrap = WRAPPINGS[name]
     assert is_the_session(write(tmp_path / "wrapped", link, map(wrap, session(version))))
+
+
+def test_a_question_to_a_name_server_is_kept_through_what_carries_it():
+    question = make_query("bob.test", "MX").to_wire()
+    for name, (link, wrap) in WRAPPINGS.items():
+        for ip in (IP(src="192.0.2.2", dst="192.0.2.10"), IPv6(src="2001:db8::2", dst="2001:db8::10")):
+            data = bytes(wrap(ip / UDP(sport=40000, dport=53) / Raw(question)))
+            (found,) = lookups(Trace([Frame(5, link, data, len(data))]).datagrams)
+            assert (found.time, found.client, found.name, found.type) == (5, (ip.src, 40000), "bob.test", "MX"), name
 
 
 def test_tshark_reads_the_same_through_them(tmp_path):

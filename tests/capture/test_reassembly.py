@@ -174,6 +174,18 @@ def test_a_reset_outside_the_window_changes_nothing(sender, flags, off):
 
 
 @pytest.mark.parametrize("sender", (CLIENT, SERVER))
+def test_a_reset_ahead_of_what_its_sender_says_next_was_not_accepted(sender):
+    connection = talking()
+    reset = connection.send(sender, RST)
+    connection.segments[-1] = reset._replace(seq=reset.seq + 50)
+    whole = rest_of(connection).segments
+    alone = [seg for seg in whole if seg.ends == reset.ends]
+    for heard in (whole, whole[:-3], alone, alone[:-2]):
+        assert "rst" not in [kind for _, kind in signals(only(heard))]
+        assert sender not in [side for side, _ in gaps(only(heard).chunks)]
+
+
+@pytest.mark.parametrize("sender", (CLIENT, SERVER))
 def test_data_that_continues_behind_a_reset_is_of_the_same_conversation(sender):
     conversation = only(rest_of(talking().reset(sender)).segments)
     assert (conversation.stream(CLIENT), conversation.stream(SERVER)) == (CLIENT_SAID, SERVER_SAID)
@@ -222,6 +234,7 @@ def test_an_acknowledgement_of_what_was_never_sent_makes_no_gap(far):
     reply = whole[3]._replace(ack=stale.ack)
     alone = only([*whole[:3], reply])
     assert not gaps(alone.chunks) and alone.stream(SERVER) == b"220 hello\r\n"
+    assert is_whole(only([*whole[:3], reply, *whole[4:]]))
 
 
 def test_a_large_piece_of_both_sides_that_is_missing_is_a_gap_of_its_size():

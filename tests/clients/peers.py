@@ -30,7 +30,7 @@ def scripted(lab, script, port=587):
             with sock:
                 sock.settimeout(30)
                 script(sock)
-                ended.wait(10)
+                ended.wait(60)
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
@@ -39,8 +39,8 @@ def scripted(lab, script, port=587):
     finally:
         ended.set()
         with suppress(LabError):  # wakes an accept to which no client came
-            lab.mail.connect(*listener.address, timeout=1).close()
-        thread.join(10)
+            lab.mail.connect(*listener.address, timeout=30).close()
+        thread.join(60)
         listener.close()
 
 

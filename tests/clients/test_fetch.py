@@ -3,14 +3,13 @@
 import gc
 import socket
 import sys
-import threading
 import time
 from types import SimpleNamespace
 
-import psutil
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from leaks import left, what_is_open
 from peers import HELD, PATIENCE, hang_up, limit, reset, scripted, then
 from thoroughly import examples
 
@@ -102,7 +101,7 @@ def test_what_was_sent_is_fetched_and_stays_on_the_server(lab, protocol):
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_everybody_fetches_his_own_mail(lab, protocol):
+def test_each_user_fetches_the_mail_in_his_own_mailbox(lab, protocol):
     server = _start(lab, protocol)
     smtp = lab.smtp()
     lab.send(smtp, "for mallory", recipient="mallory@lab.test")
@@ -359,6 +358,8 @@ def test_nothing_stays_open_whatever_the_server_did(lab):
                 with scripted(lab, script, port=143):
                     lab.fetch(SimpleNamespace(host="mail", port=143, protocol=protocol), timeout=0.1)
         gc.collect()
-        return psutil.Process().num_fds(), threading.active_count()
 
-    assert everything() == everything()
+    everything()
+    before = what_is_open()
+    everything()
+    assert not left(before)

@@ -5,11 +5,13 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import IO
 
 from dovecot_home import PORTS, dovecot_home
 from tls_sessions import certificate
+
+from labkit.network import make
 
 
 @contextmanager
@@ -18,7 +20,8 @@ def dovecot(more: str = "") -> Iterator[dict[str, tuple[str, int]]]:
 
     `more` are lines of its configuration, which count more than those of `dovecot_home`.
     """
-    ports = {name: _free_port() for name in PORTS}
+    with closing(make("loopback", ("mail",))) as network:
+        ports = {name: network.host("mail").free_port(port) for name, port in PORTS.items()}
     pem = certificate().private_key_and_cert_chain_pem.bytes()
     with (
         tempfile.TemporaryFile() as log,
@@ -31,12 +34,6 @@ def dovecot(more: str = "") -> Iterator[dict[str, tuple[str, int]]]:
             yield {name: ("127.0.0.1", port) for name, port in ports.items()}
         finally:
             running.terminate()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def _wait_for(port: int, log: IO[bytes]) -> None:

@@ -80,7 +80,7 @@ def with_tlslite(exchange: str, asks_for_certificate: bool = False) -> Chunks:
     with near, far:
         serving.start()
         client.handshakeClientCert(settings=settings)
-        serving.join(10)
+        serving.join(60)
     return chunks
 
 

@@ -123,7 +123,7 @@ def refusing(lab):
     thread = threading.Thread(target=serve)
     thread.start()
     yield
-    thread.join(10)
+    thread.join(60)
     listener.close()
 
 

@@ -79,7 +79,7 @@ def serve(listener, protocol, mechanism, said):
     _, answer, greeting, challenge, done, begins = SERVERS[protocol]
     sock, _ = listener.accept()
     with sock, suppress(OSError):
-        sock.settimeout(10)
+        sock.settimeout(60)
         file = sock.makefile("rb")
 
         def tell(data):
@@ -108,7 +108,7 @@ def log_in(protocol, mechanism, password="hunter2"):
     """What can be read when curl logs alice in, who has this password or token."""
     said = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(10)
+        listener.settimeout(60)
         thread = threading.Thread(target=serve, args=(listener, protocol, mechanism, said), daemon=True)
         thread.start()
         url = f"{protocol}://127.0.0.1:{listener.getsockname()[1]}/"
@@ -118,7 +118,7 @@ def log_in(protocol, mechanism, password="hunter2"):
         to = ["--mail-from", "a@lab.test", "--mail-rcpt", "b@lab.test", "-T", "/dev/null"] if protocol == "smtp" else []
         command = [tool("curl"), "-sv", "--max-time", "10", url, *user, *secret, *to]
         subprocess.run(command, capture_output=True, timeout=30, check=False)
-        thread.join(10)
+        thread.join(60)
     found = dict(seen(SERVERS[protocol][0], said))
     assert found["user name"] == "alice", said
     return found

@@ -79,9 +79,9 @@ def context(keylog: Path, version: str) -> ssl.SSLContext:
 
 def with_imaplib(address, keylog, way, version):
     if way == "implicit":
-        client = imaplib.IMAP4_SSL(*address, ssl_context=context(keylog, version), timeout=10)
+        client = imaplib.IMAP4_SSL(*address, ssl_context=context(keylog, version), timeout=60)
     else:
-        client = imaplib.IMAP4(*address, timeout=10)
+        client = imaplib.IMAP4(*address, timeout=60)
     if way == "explicit":
         client.starttls(context(keylog, version))
     client.login(*LOGIN)
@@ -99,9 +99,9 @@ def with_imaplib(address, keylog, way, version):
 
 def with_poplib(address, keylog, way, version):
     if way == "implicit":
-        client = poplib.POP3_SSL(*address, context=context(keylog, version), timeout=10)
+        client = poplib.POP3_SSL(*address, context=context(keylog, version), timeout=60)
     else:
-        client = poplib.POP3(*address, timeout=10)
+        client = poplib.POP3(*address, timeout=60)
     client.capa()
     if way == "explicit":
         client.stls(context(keylog, version))
@@ -127,7 +127,7 @@ def curl(address, keylog, scheme, path, *more):
     command = [tool("curl"), "-sS", "--noproxy", "*", "-k", "-u", ":".join(LOGIN), *more]
     command.append("{}://{}:{}/{}".format(scheme, *address, path))
     environment = {**os.environ, "SSLKEYLOGFILE": str(keylog)}
-    return subprocess.run(command, env=environment, capture_output=True, timeout=20, check=True).stdout
+    return subprocess.run(command, env=environment, capture_output=True, timeout=60, check=True).stdout
 
 
 # ---- what tshark says

@@ -1,10 +1,12 @@
 """A long capture is decoded by several processes: nothing is lost or doubled, the order stays, no process does."""
 
+import gc
 import os
 import signal
 import subprocess
 import sys
 import time
+import weakref
 from collections import Counter
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from labkit.capture.frames import Share
 from labkit.capture.pcap import read_frames, write_pcapng
 from labkit.capture.reassembly import conversations
 from labkit.decode import shares
+from labkit.decode.event import TLS
 from labkit.decode.file import dialogues
 from labkit.decode.shares import told
 from labkit.errors import CaptureError, LabError
@@ -54,6 +57,21 @@ def test_all_is_told_in_the_order_of_one_process(long, monkeypatch, processes):
     assert len(alone) == SESSIONS + 2
     monkeypatch.setattr(shares, "_parts", lambda _: processes)
     assert list(told(read_frames(long), {}, said)) == alone
+
+
+def tls_streams(_, dialogue):
+    return [weakref.ref(event.origin) for event in dialogue.events if event.layer == TLS]
+
+
+def test_what_is_decoded_is_freed_without_the_garbage_collector(long, monkeypatch):
+    monkeypatch.setattr(shares, "_parts", lambda _: 1)
+    before = gc.get_threshold()
+    gc.disable()
+    try:
+        streams = [stream for some in told(read_frames(long), {}, tls_streams) for stream in some]
+    finally:
+        gc.enable()
+    assert streams and not any(stream() for stream in streams) and gc.get_threshold() == before
 
 
 def process_of(_, dialogue):
@@ -106,7 +124,7 @@ def test_a_process_that_dies_is_missed(long, monkeypatch):
         list(told(read_frames(long), {}, died))
 
 
-def test_no_process_is_left_when_nobody_wants_the_rest(long, monkeypatch):
+def test_no_process_is_left_when_the_rest_is_not_read(long, monkeypatch):
     monkeypatch.setattr(shares, "_parts", lambda _: 2)
     answers = told(read_frames(long), {}, process_of)
     pid = next(answers)

@@ -66,16 +66,32 @@ OTHERS = {
     "rsync": [(SERVER, b"@RSYNCD: 31.0\n"), (CLIENT, b"@RSYNCD: 31.0\nmod\n"), (SERVER, b"@RSYNCD: OK\n")],
     "Subversion": [(SERVER, b"( success ( 2 2 ( ) ( ) ) ) "), (CLIENT, b"( 2 ( ) 5:svn:/ ( ) ) ")],
     "tables of Postfix": [(CLIENT, b"get a@x\n"), (SERVER, b"400 later\n")],
+    "DICT": [
+        (SERVER, b"220 dict.example dictd <auth.mime> <1@x>\r\n"),
+        *((CLIENT, b"CLIENT dict\r\n"), (SERVER, b"250 ok\r\n"), (CLIENT, b"AUTH a 0cc175b9\r\n")),
+        *((SERVER, b"230 ok\r\n"), (CLIENT, b"QUIT\r\n"), (SERVER, b"221 bye\r\n")),
+    ],
+    "a DICT session that only ends": [(SERVER, b"220 x\r\n"), (CLIENT, b"QUIT\r\n"), (SERVER, b"221 bye\r\n")],
+    "poppassd": [
+        *((SERVER, b"200 hello\r\n"), (CLIENT, b"USER a\r\n"), (SERVER, b"300 password\r\n")),
+        *((CLIENT, b"PASS b\r\n"), (SERVER, b"200 ok\r\n"), (CLIENT, b"NEWPASS c\r\n")),
+        *((SERVER, b"200 ok\r\n"), (CLIENT, b"QUIT\r\n"), (SERVER, b"200 bye\r\n")),
+    ],
+    "Redis with a password": [
+        *((CLIENT, b"AUTH hunter2\r\n"), (SERVER, b"+OK\r\n"), (CLIENT, b"GET x\r\n")),
+        *((SERVER, b"$-1\r\n"), (CLIENT, b"QUIT\r\n"), (SERVER, b"+OK\r\n")),
+    ],
     "SNMP": [(CLIENT, b"0&\2\1\1\4\6public"), (SERVER, b"0\3\2\1\1")],
 }
 
 
 @pytest.mark.parametrize("name", OTHERS)
-@pytest.mark.parametrize("port", (25, 143, 5222, 7000))
+@pytest.mark.parametrize("port", (25, 110, 143, 5222, 7000))
 def test_of_a_protocol_that_only_the_port_tells_that_is_said(name, port):
-    usual = {25: "SMTP to judge by the port", 143: "IMAP to judge by the port", 5222: "XMPP to judge by the port"}
+    usual = {25: "SMTP", 110: "POP3", 143: "IMAP", 5222: "XMPP"}
+    told = f"{usual[port]} to judge by the port" if port in usual else "A protocol that the lab does not know"
     dialogue = decoded(OTHERS[name], port=port)
-    assert summary(dialogue).startswith(usual.get(port, "A protocol that the lab does not know"))
+    assert summary(dialogue).startswith(told)
     assert json.loads(json_line(dialogue))["protocol_by"] == ("port" if port in usual else None)
 
 
@@ -99,7 +115,8 @@ def test_what_is_inside_tls_is_told_by_the_port_until_it_is_opened(version):
     chunks, secrets = in_memory(version)
     assert summary(decoded(chunks, port=465)).startswith("SMTP to judge by the port, ")
     assert summary(decoded(chunks, port=465, secrets=secrets)).startswith("SMTP, ")
-    assert summary(decoded([(SERVER, b"220 mx")], port=25)).startswith("SMTP, ")
+    assert summary(decoded([(SERVER, b"220 mx ESMTP")], port=25)).startswith("SMTP, ")
+    assert summary(decoded([(SERVER, b"220 mx")], port=25)).startswith("SMTP to judge by the port, ")
 
 
 def test_a_name_beside_an_encrypted_client_hello_is_the_outer_one():
@@ -134,6 +151,25 @@ def test_where_the_beginning_is_missing_none_is_told(port, usual):
     assert "Implicit TLS, from the first byte" in summary(decoded(chunks, port=port))
     hidden = [UPGRADE[0], (CLIENT, GAP), *chunks]
     assert "what was said before it was not all captured" in summary(decoded(hidden, port=port))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_that_tls_was_not_asked_for_is_not_said_of_a_client_that_was_not_captured(version):
+    chunks = in_memory(version).chunks
+    told = {port: summary(decoded(alone([*UPGRADE, *chunks], SERVER), port=port)) for port in (25, 465, 7000)}
+    assert "Explicit TLS, after an upgrade" in told[25]
+    assert all("what was said before it was not all captured" in told[port] for port in (465, 7000))
+    assert "TLS that was not asked for" in summary(decoded([UPGRADE[0], *chunks]))
+    assert "after an upgrade" not in summary(decoded(alone(chunks, SERVER)))
+
+
+def test_a_session_that_begins_behind_another_is_read_with_its_own_secrets():
+    (first, keys), (second, others) = map(in_memory, VERSIONS)
+    for turns in ([*first, *second], [*second, *first]):
+        dialogue = decoded([*UPGRADE, *turns], secrets={**keys, **others})
+        assert dialogue.session.opened and not dialogue.session.problem
+        assert [event.title for event in dialogue.events].count("ClientHello") == 2
+        assert [event.title for event in dialogue.events if event.layer == "text"][-4:] == ["EHLO", "250"] * 2
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -1,6 +1,7 @@
 """What was begun and never finished has crossed the wire all the same: it can be read as far as it goes."""
 
 import pytest
+from conversations import conversation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from thoroughly import examples
@@ -9,7 +10,7 @@ from transcripts import turns
 from labkit.capture.conversation import Chunk, Conversation, Endpoint
 from labkit.decode.dialogue import read
 from labkit.decode.privacy import visible
-from labkit.dialects import CLIENT, IMAP, POP3, SMTP
+from labkit.dialects import CLIENT, IMAP, POP3, SERVER, SMTP
 from labkit.show.transcript import Reading, plain_text
 
 MAIL = "C: Subject: raise\nC: \nC: The PIN is 4921"
@@ -99,3 +100,23 @@ def test_a_message_that_is_going_on_behind_a_hole_is_read_up_to_it():
     ends = Endpoint("192.0.2.1", 50000), Endpoint("192.0.2.2", 25)
     found = visible(read(Conversation(*ends, [Chunk(0, 0, CLIENT, "syn", b"", 0), *chunks])))
     assert [value for what, value, *_ in found] == ["raise", "The PIN is 4921", "and more"]
+
+
+WORDS = "in a mail.\r\nAUTH PLAIN is a word\r\nMAIL FROM: is said\r\nSTARTTLS\r\nQUIT\r\n"
+
+
+@pytest.mark.parametrize(("port", "accepts"), [(25, "250 ok"), (24, "250 ok"), (119, "240 ok"), (2601, "250 2.0.0 ok")])
+@pytest.mark.parametrize("pieces", [1, 5])
+def test_a_mail_that_is_captured_from_its_middle_is_one_whatever_its_lines_say(port, accepts, pieces):
+    whole = f"{WORDS}.\r\n".encode()
+    said = [(CLIENT, whole)] if pieces == 1 else [(CLIENT, line) for line in whole.splitlines(keepends=True)]
+    said += [(SERVER, f"{accepts}\r\n".encode()), (CLIENT, b"QUIT\r\n")]
+    dialogue = read(conversation(said, port, whole=False))
+    if dialogue.dialect:
+        assert [event.kind for event in dialogue.events] == ["message", "reply", "command"]
+    assert {one.what for one in visible(dialogue)} <= {"message", "text"}
+
+
+def test_a_line_of_a_mail_without_its_end_is_no_login():
+    told = visible(read(conversation([(CLIENT, WORDS.encode())], 25, whole=False)))
+    assert "user name and password" not in {one.what for one in told}

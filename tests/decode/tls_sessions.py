@@ -189,23 +189,14 @@ def openssl_server(program: str, directory: Path, options: list[str]) -> Iterato
     """A server with the tests' certificate; with ``-rev`` it sends each line back turned round."""
     pem = directory / "server.pem"
     certificate().private_key_and_cert_chain_pem.write_to_path(pem)
-    port = _free_port()
-    command = [program, "s_server", "-accept", f"127.0.0.1:{port}", "-cert", pem, "-key", pem, *options]
+    command = [program, "s_server", "-accept", "127.0.0.1:0", "-cert", pem, "-key", pem, *options]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as serving:
         try:
-            for line in serving.stdout:
-                if b"ACCEPT" in line:
-                    break
+            accepting = next(line for line in serving.stdout if b"ACCEPT" in line)
             threading.Thread(target=serving.stdout.read, daemon=True).start()
-            yield OpenSSLServer(program, directory, port)
+            yield OpenSSLServer(program, directory, int(accepting.rpartition(b":")[2]))
         finally:
             serving.kill()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def _relayed(port: int, command: list[str], typed: list[tuple[bytes, str]], directory: Path) -> Chunks:

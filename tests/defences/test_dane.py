@@ -99,7 +99,7 @@ def openssl_says(network, tmp_path, server, records, names=(NAME,)):
     def serve():
         try:
             sock, _ = listener.socket.accept()
-            sock.settimeout(10)
+            sock.settimeout(60)
             with context.wrap_socket(sock, server_side=True) as inside:
                 inside.recv(1)
         except OSError:
@@ -115,7 +115,7 @@ def openssl_says(network, tmp_path, server, records, names=(NAME,)):
         command += ["-dane_ee_no_namechecks"]
     done = subprocess.run(command, input=b"", capture_output=True, timeout=30)
     listener.close()
-    thread.join(10)
+    thread.join(60)
     said = (done.stdout + done.stderr).decode("ascii", "replace")
     return bool(re.search(r"Verification: OK", said)), said
 

@@ -17,9 +17,10 @@ from labkit import Lab, attacks
 from labkit.__main__ import main
 from labkit.capture.frames import ETHERNET
 from labkit.capture.pcap import Frame
-from labkit.decode.asked import plain_question
+from labkit.capture.trace import Trace
 from labkit.defences.forging import question
 from labkit.defences.lookups import lookups
+from labkit.defences.plain_question import plain_question
 from labkit.errors import NetworkUnavailable
 from labkit.network import KINDS
 
@@ -43,7 +44,7 @@ def test_a_capture_holds_what_was_asked_and_answered_and_tshark_agrees(lab, tmp_
         for name, type in (("bob.test", "MX"), ("_25._tcp.mail.bob.test", "TLSA"), ("_mta-sts.bob.test", "TXT")):
             lab.resolve(name, type)
         lab.resolve("nobody.bob.test", "A")
-    found = lookups(capture.frames)
+    found = lookups(capture.datagrams)
     assert [each.name for each in found if each.type == "MX"] == ["bob.test"]
     mx = next(each for each in found if each.type == "MX")
     assert (mx.answer, mx.signed) == ("10 mail.bob.test.", True) and "which servers take mail" in mx.about
@@ -82,7 +83,7 @@ def test_any_frames_are_read_without_harm(datas):
         for number, data in enumerate(datas)
         for head in (b"", udp, udp + b"\x30\x39\x00\x35\x00\x00\x00\x00", udp + b"\x00\x35\x30\x39\x00\x00\x00\x00")
     ]
-    for each in lookups(frames):
+    for each in lookups(Trace(frames).datagrams):
         assert each.name or each.type
 
 

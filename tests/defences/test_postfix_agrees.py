@@ -76,7 +76,7 @@ def lab(tmp_path_factory):
         _until_it_answers(lab)
         yield lab
         stop.touch()
-        unbound.join(20)
+        unbound.join(60)
 
 
 def _until_it_answers(lab):

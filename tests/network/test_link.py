@@ -21,7 +21,7 @@ from labkit.capture.frames import ACK, FIN, RST, SYN
 from labkit.errors import CannotSniff, LabError
 
 DELAY = 0.08
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 @contextmanager

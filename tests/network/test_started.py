@@ -21,54 +21,62 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="it is tried with the to
 LISTENER = "import socket, sys; s = socket.create_server((sys.argv[1], int(sys.argv[2]))); s.accept(); s.accept()"
 
 
-def gone(marker: str) -> bool:
-    """Whether no process has this word in its command line, at the latest in a moment."""
-    for _ in range(100):
-        if not any(marker in " ".join(p.info["cmdline"] or ()) for p in psutil.process_iter(["cmdline"])):
-            return True
+@pytest.fixture
+def mark() -> str:
+    """Seconds to sleep that no other program on this machine has among its words."""
+    return str(time.time_ns())
+
+
+def gone(mark: str) -> bool:
+    """Whether the programs with this mark among their words, or in a script, end within a minute."""
+    ends = time.monotonic() + 60
+    while any(mark in " ".join(p.info["cmdline"] or ()) for p in psutil.process_iter(["cmdline"])):
+        if time.monotonic() > ends:
+            return False
         time.sleep(0.05)
-    return False
+    return True
 
 
 def said(program, text: str) -> bool:
-    for _ in range(200):
-        if text in program.output:
-            return True
+    ends = time.monotonic() + 60
+    while text not in program.output:
+        if time.monotonic() > ends:
+            return False
         time.sleep(0.05)
-    return False
+    return True
 
 
-def test_it_runs_until_it_is_closed_and_what_it_says_is_kept(network):
-    with network.host("mail").start(["sh", "-c", "echo one; echo two >&2; sleep 6301"]) as program:
+def test_it_runs_until_it_is_closed_and_what_it_says_is_kept(network, mark):
+    with network.host("mail").start(["sh", "-c", f"echo one; echo two >&2; sleep {mark}"]) as program:
         assert said(program, "one\ntwo\n") and program.running
     assert not program.running and "was stopped" in repr(program)
-    assert gone("6301")
+    assert gone(mark)
     program.close()
 
 
 @pytest.mark.parametrize(
-    ("script", "marker"),
+    "script",
     (
-        ("(setsid sleep 6302 &) ; sleep 6302", "6302"),  # leaves its process group
-        ("setsid sh -c 'sleep 6303 & sleep 6303 &' ; exit 0", "6303"),  # goes to the background, as a daemon does
-        ("trap '' TERM; while :; do sleep 6304; done", "6304"),  # hangs at the end
+        "(setsid sleep {mark} &) ; sleep {mark}",  # leaves its process group
+        "setsid sh -c 'sleep {mark} & sleep {mark} &' ; exit 0",  # goes to the background, as a daemon does
+        "trap '' TERM; while :; do sleep {mark}; done",  # hangs at the end
     ),
 )
-def test_what_it_has_started_ends_with_it(network, script, marker):
-    program = network.host("mail").start(["sh", "-c", script])
+def test_what_it_has_started_ends_with_it(network, script, mark):
+    program = network.host("mail").start(["sh", "-c", script.format(mark=mark)])
     assert program.running
     program.close()
-    assert gone(marker)
+    assert gone(mark)
 
 
-def test_a_closed_network_ends_what_was_started_and_leaves_no_thread(network):
-    before = threading.active_count()
+def test_a_closed_network_ends_what_was_started_and_leaves_no_thread(network, mark):
+    before = {*threading.enumerate()}
     for number in range(3):
-        network.host("alice").start(["sleep", f"6305{number}"])
+        network.host("alice").start(["sleep", f"{mark}{number}"])
     network.close()
-    assert gone("6305")
+    assert gone(mark)
     gc.collect()
-    assert threading.active_count() <= before
+    assert {*threading.enumerate()} <= before
 
 
 def test_a_program_that_is_missing_or_ends_at_once_is_named_with_what_it_said(network, tmp_path):
@@ -90,12 +98,12 @@ def test_a_program_that_is_missing_or_ends_at_once_is_named_with_what_it_said(ne
     assert not network.started
 
 
-def test_a_flood_of_output_fills_no_memory(network):
-    with network.host("mail").start(["sh", "-c", "echo first; yes flood"]) as program:
+def test_a_flood_of_output_fills_no_memory(network, mark):
+    with network.host("mail").start(["sh", "-c", f"echo first; yes flood; : {mark}"]) as program:
         assert said(program, "bytes before this are not kept")
         assert len(program.output) < 300_000
         assert program.output.rstrip("\ny").endswith("flood") or "flood\nflood" in program.output
-    assert gone("yes flood")
+    assert gone(mark)
 
 
 def test_an_environment_is_added(network):
@@ -149,10 +157,10 @@ def test_a_program_that_does_not_listen_is_named(network):
 
 
 KILLED = """
-import sys, time
+import os, sys, time
 from labkit import Lab
 lab = Lab({kind!r})
-long = str(6300 + 8)  # so that this program does not bear the number itself
+long = os.environ["MARK"]  # so that this program does not bear the number itself
 lab.mail.start(["sh", "-c", f"trap '' TERM; (setsid sleep {{long}} &) ; while :; do sleep {{long}}; done"])
 print(lab.keylog.shared, flush=True)
 {ending}
@@ -160,16 +168,16 @@ print(lab.keylog.shared, flush=True)
 
 
 @pytest.mark.parametrize("ending", ("kill", "raise KeyboardInterrupt", "del lab; time.sleep(60)"))
-def test_whatever_ends_the_kernel_ends_its_programs_and_removes_its_files(network, tmp_path, ending):
+def test_whatever_ends_the_kernel_ends_its_programs_and_removes_its_files(network, tmp_path, ending, mark, monkeypatch):
+    monkeypatch.setenv("MARK", mark)
     kind, words = network.kind, "time.sleep(60)" if ending == "kill" else ending
     with python(KILLED.format(kind=kind, ending=words), tmp_path) as kernel:
         assert kernel.stdout.readline().startswith(str(tmp_path))
         if ending == "kill":
             kernel.kill()
-        assert gone("6308")
-        for _ in range(100):
-            if not list(tmp_path.iterdir()):
-                break
+        assert gone(mark)
+        ends = time.monotonic() + 60
+        while list(tmp_path.iterdir()) and time.monotonic() < ends:
             time.sleep(0.05)
         assert not list(tmp_path.iterdir())
         kernel.kill()
@@ -177,18 +185,18 @@ def test_whatever_ends_the_kernel_ends_its_programs_and_removes_its_files(networ
 
 @pytest.mark.parametrize("begin", ("start", "try_out"))
 def test_a_network_that_is_closed_while_a_program_begins_leaves_none_and_says_that_it_is_closed(
-    network, monkeypatch, begin
+    network, monkeypatch, begin, mark
 ):
     def closing(words, *arguments, **settings):
         process = popen(words, *arguments, **settings)
-        if "6377" in words:
+        if mark in words:
             closer = threading.Thread(target=network.close)
             closer.start()
-            closer.join(30)
+            closer.join(60)
         return process
 
     popen, mail = subprocess.Popen, network.host("mail")
     monkeypatch.setattr(subprocess, "Popen", closing)
     with pytest.raises(LabError, match="This lab is closed"):
-        getattr(mail, begin)(["sleep", "6377"])
-    assert gone("6377")
+        getattr(mail, begin)(["sleep", mark])
+    assert gone(mark)

@@ -42,7 +42,7 @@ def request(protocol, ip, port):
     starttls = sslyze.ProtocolWithOpportunisticTlsEnum[protocol.upper().replace("POSTGRESQL", "POSTGRES")]
     return sslyze.ServerScanRequest(
         sslyze.ServerNetworkLocation("mail.lab.test", port, ip_address=ip),
-        sslyze.ServerNetworkConfiguration("mail.lab.test", tls_opportunistic_encryption=starttls, network_timeout=20),
+        sslyze.ServerNetworkConfiguration("mail.lab.test", tls_opportunistic_encryption=starttls, network_timeout=60),
         scan_commands=wanted, scan_commands_extra_arguments=extra)
 
 scanner.queue_scans([request(*place) for place in places])

@@ -3,6 +3,7 @@
 import importlib
 import socket
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -24,7 +25,6 @@ import re
 
 from labkit.dialects import Dialect
 from labkit.dialects.framing.coded_lines import CodedLineReader, CodedLines
-from labkit.dialects.reader import WAIT
 from labkit.dialects.writing import Injected, Writer, lines, listed, untagged_command, willing
 from labkit.servers.server import Server
 from labkit.servers.session import Session
@@ -37,7 +37,6 @@ class Reader(CodedLineReader):
         verbs={verb.encode(): verb for verb in COMMANDS},
         greetings={"HI"},
         go_aheads={"SECURE": "GO"},
-        after_command={"SECURE": WAIT},
     )
     _longest = 1000
 
@@ -176,6 +175,8 @@ def test_a_session_is_decoded_with_its_steps(toy):
     assert [step.number for step in steps(opened.dialogue)] == [1, 2, 3, 4, 5, 6, 7]
     assert "LOGIN alice hunter2" in opened.transcript().text and opened.ladder(opened.steps().notes)
     assert "SECURE" in step_table({"toy": opened}).text.splitlines()[4]
+    object.__setattr__(toy, "ask", "")  # a protocol that asks nothing begins again with whatever the client says
+    assert [step.number for step in steps(opened.dialogue)] == [1, 3, 4, 5, 6, 7]
 
 
 def test_a_strip_attack_has_a_verdict(toy):
@@ -223,6 +224,11 @@ def test_without_a_client_of_the_labs_own_it_is_unknown_what_one_would_do(toy):
     found = every_fallback(lambda: Lab("loopback"), [toy])
     assert {one.verdict.outcome for one in found} == {UNKNOWN} and "There is no victim 'Toy, " in found[0].verdict.why
     assert "Toy: SECURE → GO, no client" in str(fallback_grid(found))
+
+
+def test_a_protocol_without_a_go_ahead_is_no_dialect(toy):
+    with pytest.raises(LabError, match="Toy has the upgrade command 'SECURE' and no go-ahead"):
+        replace(toy, go_ahead="")
 
 
 def test_a_dialect_without_a_server_says_so(toy, monkeypatch):

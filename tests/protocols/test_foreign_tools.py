@@ -33,7 +33,7 @@ def authority(tmp_path):
 @pytest.fixture
 def named(tmp_path):
     """(lab, server, command) -> what the command gives, for which the name of the server leads to it."""
-    check = subprocess.run([tool("unshare"), "-rm", "true"], capture_output=True, timeout=20)
+    check = subprocess.run([tool("unshare"), "-rm", "true"], capture_output=True, timeout=60)
 
     def run(lab, server, *command, **more):
         if check.returncode:

@@ -9,6 +9,7 @@ from labkit import Lab, attacks, policies
 from labkit.attacks import victims
 from labkit.attacks.verdict import BROKEN, DECEIVED, LEAKED, STOPPED, UNHARMED
 from labkit.dialects import IMAP, POP3, SMTP
+from labkit.errors import LabError
 from labkit.trials.attacks import every_attack
 
 WITH_CLIENTS = (SMTP, IMAP, POP3)
@@ -123,3 +124,9 @@ def test_the_same_attacks_have_the_same_verdicts_every_time(protocol):
     runs = [every_attack(LOOPBACK, [*again, attacks.FullInterception], policies.ALL, [protocol]) for _ in range(4)]
     verdicts = [[(*cell[:3], cell.verdict.outcome, cell.verdict.secrets) for cell in run] for run in runs]
     assert all(found == verdicts[0] for found in verdicts)
+
+
+@pytest.mark.parametrize("name, says", (("XMPP", "'XMPP, if offered'"), ("x", "'PostgreSQL, careful'")))
+def test_a_victim_that_does_not_exist_is_told_in_what_there_is(name, says):
+    with pytest.raises(LabError, match=f"There is no victim '{name}': its name is a protocol and a habit.*{says}"):
+        victims.named(name)

@@ -17,7 +17,7 @@ from labkit.attacks.engine.carriage import Carriage
 from labkit.attacks.engine.disguise import Disguises
 from labkit.attacks.engine.edits import Edit, Edits
 from labkit.attacks.engine.victim_session import VictimSession
-from labkit.attacks.vector import Line, Opening, Vector
+from labkit.attacks.vector import Line, Opening, Vector, check_vector
 from labkit.dialects import ALL, Dialect
 from labkit.errors import LabError
 from labkit.network import Network
@@ -85,8 +85,7 @@ class Interceptor:
         keylog: str | None = None,
         attacker: str = ATTACKER,
     ) -> None:
-        if not isinstance(vector, Vector):
-            raise LabError(f"A vector is an object like attacks.StripCapability(), not {vector!r}.")
+        check_vector(vector)
         self.vector = vector
         self.edits = Edits()
         """What was changed, oldest first."""

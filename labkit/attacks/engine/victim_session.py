@@ -274,9 +274,7 @@ class VictimSession:
         if side.end == CLIENT and not self._spoken and text:
             self._spoken = True
             if side.tls is None and starts(text):  # TLS where text was expected
-                for one in self._sides:
-                    if one.reader is not None:
-                        self._seal(one)
+                self._seal_both()
         if side.reader is None:
             self._pass_unread(side, text)
         else:
@@ -322,6 +320,11 @@ class VictimSession:
             more = side.reader.rest(CLIENT)
             side.reader = self.opening.dialect.reader()
             self._show(side, side.follow(CLIENT, more))
+
+    def _seal_both(self) -> None:
+        for side in self._sides:
+            if side.reader is not None:
+                self._seal(side)
 
     def _seal(self, side: Side) -> None:
         """Stop reading this end, whose next bytes are TLS; pass its unread bytes on."""

@@ -7,7 +7,7 @@ vector, one of these keeps nothing and touches no socket. The DNS loads when the
 from types import ModuleType
 from typing import NamedTuple
 
-from labkit.attacks.vector import Described
+from labkit.attacks.described import Described
 from labkit.defences.mta_sts import LONGEST, STSPolicy
 from labkit.defences.policyhost import WebPage
 from labkit.defences.resource_records import Question

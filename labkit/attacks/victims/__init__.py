@@ -102,5 +102,10 @@ def named(name: str) -> Victim:
     """The victim of that name, for example ``SMTP, if offered``. Raises `LabError` for another name."""
     known = {victim.name: victim for dialect in dialects.ALL for victim in of(dialect)}
     if name not in known:
-        raise LabError(f"There is no victim {name!r}: there are {', '.join(map(repr, known))}.")
+        protocol = str(name).partition(",")[0].strip().lower()
+        alike = [victim.name for victim in known.values() if victim.protocol.lower() == protocol]
+        alike = alike or [f"{protocol}, careful" for protocol in dict.fromkeys(one.protocol for one in known.values())]
+        raise LabError(
+            f"There is no victim {name!r}: its name is a protocol and a habit, such as {', '.join(map(repr, alike))}."
+        )
     return known[name]

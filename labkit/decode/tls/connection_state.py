@@ -11,7 +11,7 @@ from labkit.decode.tls import problems
 from labkit.decode.tls.ciphers import AEAD, NULL, CipherSpec, cipher_of
 from labkit.decode.tls.direction import APPLICATION, EARLY, HANDSHAKE, LABELS, Direction
 from labkit.decode.tls.hello import ClientHello, ServerHello, client_hello, server_hello
-from labkit.decode.tls.macs import Inflating, NullOpener, NullOpener13, Opener
+from labkit.decode.tls.macs import Inflating, NullOpener, NullOpener13, Opener, mac_in_clear
 from labkit.decode.tls.older import MASTER, OlderSecrets, openers
 from labkit.decode.tls.protection import Opener13
 from labkit.decode.tls.registry import COMPRESSIONS, DEFLATE, version_name
@@ -19,6 +19,9 @@ from labkit.decode.tls.suites import SUITES
 from labkit.trust.keylog import Secrets, premasters_alone
 
 TLS13 = "TLS 1.3"
+
+_UNSEEN = "The cipher suite, which was not captured,"
+"""Of a session whose records hold text."""
 
 (_CLIENT_HELLO, _SERVER_HELLO, _TICKET, _END_OF_EARLY_DATA) = (1, 2, 4, 5)
 (_SERVER_HELLO_DONE, _CLIENT_KEY_EXCHANGE, _FINISHED, _KEY_UPDATE) = (14, 16, 20, 24)
@@ -149,6 +152,11 @@ class ConnectionState:
 
     def _open_first(self, side: Direction, header: bytes, body: bytes) -> tuple[int, bytes] | None:
         """Decrypt the first record under new keys; `side.opener` decrypts the following ones."""
+        if self._server_hello is None and (mac_length := mac_in_clear(body)):
+            self._encrypts = False
+            side.changed, side.opener = True, NullOpener(mac_length)
+            self.problem = problems.not_encrypted(_UNSEEN)
+            return side.opener.open(header, body)
         if side.sealed:
             return None
         if side.epoch == EARLY:

@@ -11,6 +11,7 @@ from hmac import compare_digest, digest
 from typing import Any, NamedTuple, Protocol
 
 from labkit.decode.tls.ciphers import BLOCK, CipherSpec
+from labkit.decode.tls_start import is_text
 
 _LARGEST = 1 << 16
 """Bytes that a record may have when inflated; RFC 5246 §6.2.1 allows a quarter of it."""
@@ -131,6 +132,21 @@ class NullOpener:
     def open(self, header: bytes, body: bytes) -> tuple[int, bytes] | None:
         end = len(body) - self._mac_length
         return (header[0], body[:end]) if end >= 0 else None
+
+
+def mac_in_clear(body: bytes) -> int:
+    """How many bytes of MAC stand behind a Finished in clear or a line of text; 0 where the record holds neither."""
+    if body.startswith(_FINISHED):
+        return max(len(body) - len(_FINISHED) - _FINISHED[-1], 0)
+    lines = (size for size in _MAC_LENGTHS if body[_LEAST_TEXT - 1 : -size][-1:] == b"\n")
+    return next((size for size in lines if is_text(body[:-size])), 0)
+
+
+_FINISHED = b"\x14\0\0\x0c"
+"""Its type and its length (RFC 5246 §7.4.9)."""
+_MAC_LENGTHS = (16, 20, 32, 48)
+_LEAST_TEXT = 12
+"""Bytes of text, with its line end, that ciphertext hardly ever is."""
 
 
 class NullOpener13:

@@ -38,6 +38,7 @@ from labkit.decode.tls.titles import (
     content_title,
     handshake_title,
 )
+from labkit.dialects.reader import begins_hello
 from labkit.trust.keylog import Secrets
 
 StreamMessage = tuple[str, str, str, bytes, bool, bool, int]
@@ -133,6 +134,17 @@ class Stream(ConnectionState):
             self._add(messages, side, HANDSHAKE_RECORD, title, data, opened, opened)
         return messages
 
+    def is_over(self, sender: str, data: bytes) -> bool:
+        """Whether these bytes begin another session: a ClientHello in clear, where this one would encrypt it."""
+        side = self._directions[sender]
+        protects = side.changed if not self._tls13 else self._server_hello is not None
+        return (
+            protects
+            and not side.cutter.rest
+            and begins_hello(data) is True
+            and not self._repeats_hello(side, data[HEADER:])
+        )
+
     def rest(self, sender: str) -> int:
         """Bytes of one side that belong to no message yet."""
         side = self._directions[sender]
@@ -180,11 +192,14 @@ class Stream(ConnectionState):
     def _repeats_hello(self, side: Direction, content: bytes) -> bool:
         """Whether it is the answer to a HelloRetryRequest that was not captured (RFC 8446 §4.1.2).
 
-        A client sends it in clear text, after a ChangeCipherSpec that has no effect (§D.4).
+        A client sends it in clear text, after a ChangeCipherSpec that has no effect (§D.4). The first ClientHello may
+        be missing, too.
         """
         first = self._client_hello
         whole = content[:1] == b"\1" and int.from_bytes(content[1:4]) + 4 == len(content)
-        return whole and side.sender == CLIENT and first is not None and client_hello(content).random == first.random
+        if not whole or side.sender != CLIENT:
+            return False
+        return client_hello(content).random == first.random if first else content[4:6] == _TLS12
 
     def _read_ssl2(self, messages: list[StreamMessage], side: Direction, content: bytes) -> None:
         kind, title, encrypted = self._ssl2.read(side.sender, content)
@@ -268,6 +283,8 @@ def _is_sealed(kind: int, content: bytes) -> bool:
     return kind == ALERT and len(content) > ALERT_LENGTH
 
 
+_TLS12 = b"\3\3"
+"""The version in a ClientHello of TLS 1.3 (RFC 8446 §4.1.2)."""
 _CLEAR_MESSAGES = {bytes([kind]) for kind in HANDSHAKES}
 _LEAST_SEALED, _MOST_SEALED = 32, 96
 """Bytes of a Finished up to TLS 1.2 that is protected: 16, or 40 in SSL 3.0, with what each kind of suite adds."""

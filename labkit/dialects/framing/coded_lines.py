@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
 
-from labkit.dialects.base import CLIENT, SERVER, Phrase, phrase
+from labkit.dialects.base import CLIENT, SERVER, Phrase
 from labkit.dialects.framing.line_reader import LineReader
 from labkit.dialects.reader import COMMAND, HANDSHAKE, LARGEST, MOST_UNANSWERED, WAIT, Buffer
 
@@ -35,9 +35,10 @@ _KINDS = {COMMAND: "command", CREDENTIAL: "credential", TEXT: "message", CHUNK: 
 class CodedLines:
     """The words of a dialect and the order of its states.
 
-    The order: after its command the client is in the state of `after_command`, in COMMAND where there is none; after a
-    line of a login in WAIT; after a message in COMMAND. A reply with a status of `after_reply` puts the client into
-    that state; another reply to a command of `after_command`, or to a line of a login, puts it into COMMAND.
+    The order: after its command the client is in the state of `after_command`, in WAIT after one that asks to start
+    TLS, and otherwise in COMMAND; after a line of a login in WAIT; after a message in COMMAND. A reply with a status of
+    `after_reply` puts the client into that state; another reply to a command of `after_command`, to the upgrade
+    command or to a line of a login puts it into COMMAND.
     """
 
     verbs: Mapping[bytes, str]
@@ -46,8 +47,8 @@ class CodedLines:
     """Statuses with which a server greets."""
     go_aheads: Mapping[str, str]
     """Command that asks to start TLS -> the status that allows it; another status is a refusal."""
-    after_command: Mapping[str, str]
-    """Command -> the client's next state."""
+    after_command: Mapping[str, str] = field(default_factory=dict)
+    """Command -> the client's next state; those of `go_aheads` need no place here."""
     after_reply: Mapping[str, str] = field(default_factory=dict)
     """Status -> the client's next state."""
     after_lost_reply: Mapping[str, str] = field(default_factory=dict)
@@ -56,7 +57,8 @@ class CodedLines:
     """Status -> the commands that alone it can answer: what was asked before them has had its answer, or never gets
     one."""
     errors: tuple[str, ...] = ("5",)
-    """First characters of statuses that report an error: the only replies to a blank line, which often gets none."""
+    """How statuses that report an error begin (``5``, ``-ERR``): the only replies to a blank line, which often gets
+    none."""
     only_greetings: AbstractSet[str] = frozenset()
     """Statuses that are always greetings, except as the answer to the upgrade, even after the client has spoken."""
     compresses: Mapping[str, str] = field(default_factory=dict)
@@ -68,10 +70,14 @@ class CodedLines:
     replies_per: str = ""
     """The command whose every success brings one more reply to the message: ``RCPT`` in LMTP (RFC 2033 §4.2)."""
 
+    def __post_init__(self) -> None:
+        after = {**dict.fromkeys(self.go_aheads, WAIT), **self.after_command}
+        object.__setattr__(self, "after_command", after)  # in one table, because every command is looked up in it
+
     @cached_property
     def watched(self) -> AbstractSet[str]:
         """The commands whose reply changes what is read next, beyond success or failure."""
-        watched = {CREDENTIAL, *self.go_aheads, *self.compresses, *self.after_command, *self.mail, self.replies_per}
+        watched = {CREDENTIAL, *self.compresses, *self.after_command, *self.mail, self.replies_per}
         return watched - {""}
 
 
@@ -110,6 +116,10 @@ class CodedLineReader(LineReader):
         asked = self._unanswered[0] if self._unanswered else ""
         brings_mail = self._text_start is not None and asked in self._lines.mail
         return ("message", "message") if brings_mail else ("reply", "unfinished")
+
+    def begin_in_text(self) -> None:
+        if TEXT in (*self._lines.after_reply.values(), *self._lines.after_command.values()):
+            self._next, self._guessed = TEXT, True
 
     def _after_a_lost_reply(self, asked: str) -> str:
         """The client's next state if the status of the reply to this command is not known."""
@@ -197,7 +207,7 @@ class CodedLineReader(LineReader):
             self._unanswered.append(question)
         else:
             self._await(question, following, line)
-        return phrase((CLIENT, "command", title, line))
+        return Phrase(CLIENT, "command", title, line)
 
     def _await(self, question: str, following: str, line: bytes) -> None:
         """What the client says next follows from this command."""
@@ -319,11 +329,11 @@ class CodedLineReader(LineReader):
     def _answer(self, data: bytes) -> Phrase:
         title = self._status(data)
         if title is None:
-            return phrase((SERVER, "unknown", "unknown", data))
+            return Phrase(SERVER, "unknown", "unknown", data)
         if not self._greeted:
             self._greeted = True
             if self._greets(title):
-                return phrase((SERVER, "greeting", title, data))
+                return Phrase(SERVER, "greeting", title, data)
         lines, unanswered, self._replied = self._lines, self._unanswered, True
         if not unanswered:
             asked = ""
@@ -337,7 +347,7 @@ class CodedLineReader(LineReader):
             self._orphaned = not asked and not title.startswith(lines.errors)
         following = lines.after_reply.get(title)
         if following is None and asked not in lines.watched:
-            return phrase((SERVER, "reply", title, data))
+            return Phrase(SERVER, "reply", title, data)
         return self._turn(asked, title, following, data)
 
     def _end_unseen(self) -> None:
@@ -358,7 +368,7 @@ class CodedLineReader(LineReader):
         if following or asked in lines.after_command or asked == CREDENTIAL:
             self._next, self._guessed = following or COMMAND, False
         kind = self._kind(asked, title, following)
-        return phrase((SERVER, kind, kind if kind == "message" else title, data))
+        return Phrase(SERVER, kind, kind if kind == "message" else title, data)
 
     def _asked(self, title: str) -> str:
         """The command, as a key of the tables, that a reply with this status answers."""
