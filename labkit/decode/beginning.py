@@ -37,8 +37,8 @@ def recognised(said: Sequence[ChunkFields], port: int) -> tuple[list[Part], Dial
 def _first_words(said: Sequence[ChunkFields], size: int) -> tuple[bytes, bytes]:
     """The first bytes of the server and of the client."""
     server = client = b""
-    for _, _, sender, _, data, _ in said:
-        if not data:
+    for _, _, sender, kind, data, _ in said:
+        if kind != "data":
             continue
         if sender == CLIENT:
             client = client if len(client) >= size else client + data
@@ -66,7 +66,8 @@ def is_begun_in_text(said: Sequence[ChunkFields]) -> bool:
 
     Before one can be begun the server says something, so a line with a single dot that comes before that ends another.
     """
-    client = b"".join(chunk[4] for chunk in takewhile(lambda chunk: chunk[2] == CLIENT or not chunk[4], said))
+    spoken = (chunk for chunk in said if chunk[3] == "data")
+    client = b"".join(chunk[4] for chunk in takewhile(lambda chunk: chunk[2] == CLIENT, spoken))
     return b"\r\n.\r\n" in client
 
 
@@ -79,7 +80,8 @@ def with_roles(conversation: Conversation) -> Conversation:
 
 
 def _is_turned(said: list[ChunkFields]) -> bool:
-    hello = next((chunk[2] for chunk in said if chunk[4][:1] == b"\x16" and begins_hello(chunk[4])), None)
+    spoken = (chunk for chunk in said if chunk[3] == "data" and chunk[4][:1] == b"\x16")
+    hello = next((chunk[2] for chunk in spoken if begins_hello(chunk[4])), None)
     if hello:
         return hello == SERVER
     server, client = _first_words(said, _GREETING)

@@ -341,3 +341,16 @@ def test_a_side_that_alone_was_captured_is_read(dialect):
         assert dialogue.session is not None and "injected" not in kinds(dialogue)
         first = next(event for event in dialogue.events if event.layer == TLS)
         assert first.title == {CLIENT: "ClientHello", SERVER: "ServerHello"}[side]
+
+
+def test_bytes_that_come_again_with_others_do_not_move_where_tls_begins():
+    injected = [(SERVER, b"250 injected\r\n"), (CLIENT, b"RSET\r\n")]
+    turns = [greeting(SMTP), asks(SMTP), answers(SMTP, "go-ahead"), *injected, HELLO, *OTHERS]
+    talk = conversation(turns, 25)
+    alone = read(talk, SECRETS)
+    talk.said[2:2] = [
+        (2, 2, side, "again", data, len(data)) for side, data in ((CLIENT, b"QUIT\r\n"), (SERVER, b"x" * 40))
+    ]
+    again = read(talk, SECRETS)
+    assert [event.data for event in again.events if event.kind == "injected"] == [data for _, data in injected]
+    assert [event[2:9] for event in again.events if event.kind != "again"] == [event[2:9] for event in alone.events]
