@@ -5,6 +5,7 @@ from itertools import takewhile
 
 from labkit.capture.conversation import CLIENT, SERVER, ChunkFields, Conversation
 from labkit.decode.preface import LONGEST, Part, may_have_preface, preface
+from labkit.decode.tls_start import AHEAD, begins
 from labkit.dialects import inside_tls_at, recognise
 from labkit.dialects.base import OTHER, Dialect
 from labkit.dialects.reader import begins_hello
@@ -69,6 +70,13 @@ def is_begun_in_text(said: Sequence[ChunkFields]) -> bool:
     spoken = (chunk for chunk in said if chunk[3] == "data")
     client = b"".join(chunk[4] for chunk in takewhile(lambda chunk: chunk[2] == CLIENT, spoken))
     return b"\r\n.\r\n" in client
+
+
+def is_begun_in_record(said: Sequence[ChunkFields]) -> bool:
+    """Whether a capture from the middle begins in TLS: the first record that it has is not that of a ClientHello."""
+    pieces = (chunk[4][:AHEAD] for chunk in said if chunk[3] == "data")
+    first = next((piece for piece in pieces if begins(piece)), b"")
+    return bool(first) and begins_hello(first) is not True
 
 
 def with_roles(conversation: Conversation) -> Conversation:
