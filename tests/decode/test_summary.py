@@ -81,6 +81,7 @@ OTHERS = {
         *((CLIENT, b"AUTH hunter2\r\n"), (SERVER, b"+OK\r\n"), (CLIENT, b"GET x\r\n")),
         *((SERVER, b"$-1\r\n"), (CLIENT, b"QUIT\r\n"), (SERVER, b"+OK\r\n")),
     ],
+    "a service of its own": [(SERVER, b"200 Beginning\r\n"), (CLIENT, b"HELLO\r\n"), (SERVER, b"200 ok\r\n")],
     "SNMP": [(CLIENT, b"0&\2\1\1\4\6public"), (SERVER, b"0\3\2\1\1")],
 }
 
