@@ -1,10 +1,10 @@
 """How a conversation begins: what proxies say first, the dialect that the first bytes tell, and who the client is."""
 
 from collections.abc import Iterable, Sequence
-from itertools import takewhile
 
 from labkit.capture.conversation import CLIENT, SERVER, ChunkFields, Conversation
 from labkit.decode.preface import LONGEST, Part, may_have_preface, preface
+from labkit.decode.tls_start import AHEAD, begins
 from labkit.dialects import inside_tls_at, recognise
 from labkit.dialects.base import OTHER, Dialect
 from labkit.dialects.reader import begins_hello
@@ -61,14 +61,32 @@ def is_begun(conversation: Conversation) -> bool:
     return bool(conversation.said) and conversation.said[0][3] in ("syn", "syn-ack")
 
 
-def is_begun_in_text(said: Sequence[ChunkFields]) -> bool:
-    """Whether a capture from the middle begins in a message of the client that ends with a dot (RFC 5321 §4.1.1.4).
+def is_in_text(said: Sequence[ChunkFields], start: int) -> bool:
+    """Whether what is captured from this chunk on begins in a message of the client that ends with a dot.
 
-    Before one can be begun the server says something, so a line with a single dot that comes before that ends another.
+    The server says something before one can be begun (RFC 5321 §4.1.1.4), so a line with a single dot that comes
+    before that ends another. Where the server may have said something unseen, a DATA before the dot begins one.
     """
-    spoken = (chunk for chunk in said if chunk[3] == "data")
-    client = b"".join(chunk[4] for chunk in takewhile(lambda chunk: chunk[2] == CLIENT, spoken))
-    return b"\r\n.\r\n" in client
+    client, hidden, answered = bytearray(), False, False
+    for number in range(start, len(said)):
+        _, _, sender, kind, data, _ = said[number]
+        if (kind, sender) == ("data", CLIENT):
+            client += data
+        elif (kind, sender) == ("gap", SERVER):
+            hidden = True
+        elif kind in ("data", "gap"):
+            answered = kind == "data"
+            break
+    before, dot, _ = bytes(client).partition(b"\r\n.\r\n")
+    begins_here = b"\nDATA\r\n" in before.upper() and (hidden or not answered)
+    return bool(dot) and not begins_here
+
+
+def is_begun_in_record(said: Sequence[ChunkFields]) -> bool:
+    """Whether a capture from the middle begins in TLS: the first record that it has is not that of a ClientHello."""
+    pieces = (chunk[4][:AHEAD] for chunk in said if chunk[3] == "data")
+    first = next((piece for piece in pieces if begins(piece)), b"")
+    return bool(first) and begins_hello(first) is not True
 
 
 def with_roles(conversation: Conversation) -> Conversation:

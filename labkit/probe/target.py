@@ -107,8 +107,10 @@ def undecided(host: str, port: int | None) -> LabError:
     """The error for a server whose protocol is neither given nor told by its port."""
     if port is None:
         return LabError(f"{host} has no port: write it after a colon, for example {host}:587.")
-    where = Endpoint(host, port)
-    return LabError(f"Which protocol {where} speaks cannot be told from the port: say it, for example protocol='smtp'.")
+    return LabError(
+        f"Which protocol {Endpoint(host, port)} speaks cannot be told from the port: "
+        "say it, for example protocol='smtp' (--protocol smtp in a terminal)."
+    )
 
 
 def outside(
