@@ -112,14 +112,14 @@ class Vector(Described):
     """A port on which the server has nothing: only clients that connect to it are victims, and they are brought to the
     port that the vector's protocol has; 0 for none."""
     server: ClassVar[Mapping[str, Any]] = {}
-    """Settings of a server of the lab that is open to it (`labkit.servers.settings.Settings`)."""
+    """Arguments of `Lab.start` for a server that is open to it: settings, and `certificate`."""
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
         _check_names(cls, "protocols", {dialect.name for dialect in dialects.ALL})
         _check_names(cls, "needs", {*KINDS, *get_annotations(Writer)})
         try:
-            settings(0, **cls.server)
+            settings(0, **{name: value for name, value in cls.server.items() if name != "certificate"})
         except LabError as error:
             raise LabError(f"{cls.__name__}.server means nothing. {error}") from None
 
