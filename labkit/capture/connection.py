@@ -11,6 +11,7 @@ connection is known in `reassembly`.
 """
 
 from collections.abc import Iterator
+from itertools import takewhile
 
 from labkit.capture.conversation import CLIENT, SERVER, Conversation, Endpoint
 from labkit.capture.frames import ACK, FIN, RST, SYN, End, Segment, address, ends
@@ -288,8 +289,8 @@ class Connection:
 
     def _is_outrun(self, side: TCPSide, frame: int) -> bool:
         """Whether a side has gone on, or ended, behind its reset in this frame, so that it was not accepted."""
-        said = reversed(self.conversation.said)
-        return side.closed or any(chunk[1] > frame for chunk in said if (chunk[2], chunk[3]) == (side.name, "data"))
+        since = takewhile(lambda chunk: chunk[1] > frame, reversed(self.conversation.said))
+        return side.closed or any((chunk[2], chunk[3]) == (side.name, "data") for chunk in since)
 
     def _acknowledges_nothing(self, side: TCPSide, seg: Segment) -> bool:
         """Whether it acknowledges bytes that the other side cannot have sent."""
