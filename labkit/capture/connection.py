@@ -89,6 +89,12 @@ class Connection:
         return self.client.reset or self.server.reset
 
     @property
+    def is_agreed(self) -> bool:
+        """Whether both sides have opened it, and neither has reset it."""
+        both = self.client, self.server
+        return not self.reset and all(one.begin is not None and one.acknowledged for one in both)
+
+    @property
     def _waits(self) -> bool:
         """Whether a segment of either side is held."""
         return self._has_held and bool(self.client.held or self.server.held)
