@@ -376,7 +376,14 @@ class _Walk:
         before = any(event.layer == TEXT and event.sender == answers for event in self.events[:first])
         if behind:
             return f"The {answers} answered the ClientHello in clear text, so no TLS was agreed."
-        return f"The {answers} speaks clear text and did not answer the ClientHello." if before else ""
+        if not before:
+            return ""
+        said = (
+            ""
+            if any(event.kind == "go-ahead" for event in self.events[:first])
+            else f"The {answers} speaks clear text. "
+        )
+        return f"{said}No answer to the ClientHello is in this capture."
 
     def _add(
         self, sender: str, layer: str, kind: str, title: str, data: bytes, encrypted: bool, wire: int, origin: object

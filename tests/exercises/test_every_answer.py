@@ -9,7 +9,7 @@ from importlib import import_module
 import pytest
 from lesson_captures import Later
 
-from labkit.exercises import check, drawn_for, given, lessons
+from labkit.exercises import check, drawn_for, functions, given, lessons
 
 STUDENT = "ada"
 _OFFERS = re.compile(r"250-|STARTTLS|STLS|LOGINDISABLED|^(VRFY|NOOP|EXPN|AUTH) ")
@@ -48,8 +48,10 @@ def told(number, arguments):
 
 
 @pytest.mark.parametrize("row", _rows(WRONG, lambda row: f"{row[0]}: {row[1]}"))
-def test_a_wrong_answer_is_told_what_is_wrong_with_it(row):
+def test_a_wrong_answer_is_told_what_is_wrong_with_it(row, monkeypatch):
     number, words, *arguments = row
+    if words == "a loop that never ends":
+        monkeypatch.setattr(functions, "LIMIT", 0.5)  # it works for as long as it may
     said = told(number, arguments)
     assert said.startswith(f"✘ {number}")
     assert words in " ".join(said.split())
