@@ -34,7 +34,9 @@ WRONG = {"01_1": 'password = "hunter2"', "02_2": 'senders = ["client"]', "08_4":
 HIDES = "\nget_ipython().display_formatter.format = lambda *_, **__: ({}, {})"
 STOPS = {
     "02_2": "import os\nos._exit(0)",
-    "08_4": "import time\nclass Excuse(attacks.Vector):\n    def on_line(self, line):\n        while True: time.sleep(0.1)",
+    "08_4": (
+        "import time\nclass Excuse(attacks.Vector):\n    def on_line(self, line):\n        while True: time.sleep(0.1)"
+    ),
 }
 
 
