@@ -1,7 +1,7 @@
 # The commands of the lab. Each prepares .venv by itself (setup/install.sh), and at once when that was done before.
 #   make lab    opens JupyterLab on the first lesson      make lab ARGS=--no-browser
 #   make test   style, the tests and the notebooks        make test ARGS="tests/network -x"
-#   make thorough  the same, and again with every lesson, program and network (tests/thoroughly.py)
+#   make thorough  the tests with every lesson, program and network (tests/thoroughly.py)
 #   make bench  how fast it is, as ratios
 #   make fuzz   reads a million mutated captures and dialogues; make fuzz ARGS=10000
 #   make endurance  five hundred labs on each network, 64 signals and sixty restarts, and what they leave behind
@@ -18,12 +18,12 @@ AS_ROOT = $(shell test "$$(id -u)" = 0 && echo --allow-root)
 # Five tests run at once, also on two processors: most of them wait, for a time limit or for another program. They begin in
 # the order of tests/conftest.py.
 AT_ONCE = -n 5 --dist loadgroup --no-loadscope-reorder
-# `make test` says each thing once, and `make thorough` says it of all that it is true of: tests/thoroughly.py.
+# `make test` makes each claim once; tests that repeat one with other lessons, programs or networks are marked thorough.
 ONCE = -m "not thorough"
 # What depends on the network or on a privilege is tested twice: on the best network that this machine allows, and again on
-# loopback, then by a user without any privilege; one file only reads what is written. Of the notebooks that run like
-# that, tests/notebooks/test_binder.py tries one, and `make thorough` all. `make test` does it beside the first, in one
-# process, and shows what it says at the end.
+# loopback, by a user without any privilege. test_one_room_makes_sockets.py reads source code and needs no network. Of the
+# lessons, tests/notebooks/test_binder.py runs one without privilege, and `make thorough` all. `make test` runs these beside
+# the first, in one process, and prints their output at the end.
 AGAIN = $(filter-out %test_one_room_makes_sockets.py,$(wildcard tests/network/test_*.py)) \
 	tests/capture/test_recording.py tests/attacks/test_both_sides.py tests/servers/test_foreign_clients.py \
 	tests/test_lab.py

@@ -133,7 +133,7 @@ def _users(network: "Network") -> Iterator[Check]:
     if network.users is None:
         return
     if network.users > 1:
-        said = "A private LAN has more users than you, which servers that change their user, as Postfix does, need."
+        said = "A private LAN has the users that servers such as Postfix need, which change their user when they start."
         yield Check("servers of others", WORKS, said)
     else:
         yield Check("servers of others", INSTEAD, _ONE_USER)

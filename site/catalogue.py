@@ -10,7 +10,8 @@ import nbformat
 
 import labkit
 from labkit.attacks import catalogue
-from labkit.attacks.vector import Described, Vector
+from labkit.attacks.described import Described
+from labkit.attacks.vector import Vector
 from labkit.attacks.vectors import publication
 from labkit.trials import defences, threats
 

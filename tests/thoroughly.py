@@ -1,5 +1,7 @@
-"""What `make test` tries once and `make thorough` with everything: lessons, students, networks; and more examples of
-properties (conftest.py)."""
+"""Parameters of which `make test` tries a few and `make thorough` all, and how many examples of a property they try.
+
+The numbers of examples are in the profiles of hypothesis in conftest.py.
+"""
 
 from collections.abc import Collection, Iterable
 
@@ -12,10 +14,10 @@ def every(values: Iterable[object], once: Collection[object]) -> list[object]:
     return [one if one in once else pytest.param(one, marks=pytest.mark.thorough) for one in values]
 
 
-OF_ITSELF = 100
-"""Examples of a property that hypothesis tries of itself."""
+_DEFAULT = 100
+"""Examples of a property that hypothesis tries by default, and `make thorough`, too."""
 
 
 def examples(most: int) -> int:
     """How often something is tried: `most` times in `make thorough`, three of ten times in `make test`."""
-    return most * settings().max_examples // OF_ITSELF
+    return most * settings().max_examples // _DEFAULT

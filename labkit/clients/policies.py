@@ -27,8 +27,9 @@ class Policy:
     """Whether the certificate must come from a trusted authority and bear the name that was wanted (RFC 9525)."""
 
     def __repr__(self) -> str:
+        otherwise = "goes on" if self.without == GO_ON else "stops"
         verified = "the certificate is verified" if self.verify else "the certificate is not looked at"
-        return f"<policy {self.name}: TLS starts {self.starts}, without it {self.without}, {verified}>"
+        return f"<policy {self.name}: {self.starts} TLS, {otherwise} without it, {verified}>"
 
 
 none = Policy("none", NEVER, GO_ON, verify=False)

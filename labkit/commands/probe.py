@@ -42,5 +42,7 @@ def _only(file: Path) -> Callable[[ssl.SSLContext], None]:
         text = file.read_text("ascii", "replace")
         ssl.create_default_context(cadata=text)
     except (OSError, ssl.SSLError, ValueError) as error:
-        raise LabError(f"{file} holds no certificates in PEM that can be read ({error}).") from error
+        raise LabError(
+            f"{file} holds no certificates in PEM that can be read ({getattr(error, 'strerror', None) or error})."
+        ) from error
     return lambda context: context.load_verify_locations(cadata=text)

@@ -1,10 +1,10 @@
 """How a conversation begins: what proxies say first, the dialect that the first bytes tell, and who the client is."""
 
 from collections.abc import Iterable, Sequence
-from itertools import takewhile
 
 from labkit.capture.conversation import CLIENT, SERVER, ChunkFields, Conversation
 from labkit.decode.preface import LONGEST, Part, may_have_preface, preface
+from labkit.decode.tls_start import AHEAD, begins
 from labkit.dialects import inside_tls_at, recognise
 from labkit.dialects.base import OTHER, Dialect
 from labkit.dialects.reader import begins_hello
@@ -37,8 +37,8 @@ def recognised(said: Sequence[ChunkFields], port: int) -> tuple[list[Part], Dial
 def _first_words(said: Sequence[ChunkFields], size: int) -> tuple[bytes, bytes]:
     """The first bytes of the server and of the client."""
     server = client = b""
-    for _, _, sender, _, data, _ in said:
-        if not data:
+    for _, _, sender, kind, data, _ in said:
+        if kind != "data":
             continue
         if sender == CLIENT:
             client = client if len(client) >= size else client + data
@@ -61,13 +61,32 @@ def is_begun(conversation: Conversation) -> bool:
     return bool(conversation.said) and conversation.said[0][3] in ("syn", "syn-ack")
 
 
-def is_begun_in_text(said: Sequence[ChunkFields]) -> bool:
-    """Whether a capture from the middle begins in a message of the client that ends with a dot (RFC 5321 §4.1.1.4).
+def is_in_text(said: Sequence[ChunkFields], start: int) -> bool:
+    """Whether what is captured from this chunk on begins in a message of the client that ends with a dot.
 
-    Before one can be begun the server says something, so a line with a single dot that comes before that ends another.
+    The server says something before one can be begun (RFC 5321 §4.1.1.4), so a line with a single dot that comes
+    before that ends another. Where the server may have said something unseen, a DATA before the dot begins one.
     """
-    client = b"".join(chunk[4] for chunk in takewhile(lambda chunk: chunk[2] == CLIENT or not chunk[4], said))
-    return b"\r\n.\r\n" in client
+    client, hidden, answered = bytearray(), False, False
+    for number in range(start, len(said)):
+        _, _, sender, kind, data, _ = said[number]
+        if (kind, sender) == ("data", CLIENT):
+            client += data
+        elif (kind, sender) == ("gap", SERVER):
+            hidden = True
+        elif kind in ("data", "gap"):
+            answered = kind == "data"
+            break
+    before, dot, _ = bytes(client).partition(b"\r\n.\r\n")
+    begins_here = b"\nDATA\r\n" in before.upper() and (hidden or not answered)
+    return bool(dot) and not begins_here
+
+
+def is_begun_in_record(said: Sequence[ChunkFields]) -> bool:
+    """Whether a capture from the middle begins in TLS: the first record that it has is not that of a ClientHello."""
+    pieces = (chunk[4][:AHEAD] for chunk in said if chunk[3] == "data")
+    first = next((piece for piece in pieces if begins(piece)), b"")
+    return bool(first) and begins_hello(first) is not True
 
 
 def with_roles(conversation: Conversation) -> Conversation:
@@ -79,7 +98,8 @@ def with_roles(conversation: Conversation) -> Conversation:
 
 
 def _is_turned(said: list[ChunkFields]) -> bool:
-    hello = next((chunk[2] for chunk in said if chunk[4][:1] == b"\x16" and begins_hello(chunk[4])), None)
+    spoken = (chunk for chunk in said if chunk[3] == "data" and chunk[4][:1] == b"\x16")
+    hello = next((chunk[2] for chunk in spoken if begins_hello(chunk[4])), None)
     if hello:
         return hello == SERVER
     server, client = _first_words(said, _GREETING)

@@ -8,7 +8,7 @@ is not TLS is text, wherever it stands. What comes out of TLS goes to a fresh re
 from collections.abc import Mapping
 
 from labkit.capture.conversation import CLIENT, SERVER, ChunkFields, Conversation, Endpoint
-from labkit.decode.beginning import heard_alone, is_begun, is_begun_in_text, recognised, with_roles
+from labkit.decode.beginning import heard_alone, is_begun, is_begun_in_record, is_in_text, recognised, with_roles
 from labkit.decode.event import TCP, TEXT, TLS, Dialogue, Event, TLSSession
 from labkit.decode.greeting import doubted
 from labkit.decode.preface import PREFACES, Part
@@ -100,6 +100,7 @@ class _Walk:
         self._before_data = {CLIENT: b"", SERVER: b""}
         self._holes: set[str] = set() if is_begun(conversation) else set(_BOTH)
         """The sides of which something is missing."""
+        self._gaps = (number for number, chunk in enumerate(conversation.said) if chunk[3] == "gap")
         self._alone = heard_alone(conversation.said)
         """The side that alone was captured, if one was."""
         self._position = {CLIENT: 0, SERVER: 0}
@@ -135,6 +136,9 @@ class _Walk:
         if kind == "gap":
             self._unfinished(sender)
             self._holes.add(sender)
+            behind = next(self._gaps) + 1
+            if sender == CLIENT and self._text is not None and is_in_text(self._conversation.said, behind):
+                self._text.reader.begin_in_text()
             if sender in self._in_tls:
                 self._add_tls(sender, self._stream.lose(self._role(sender)))
         sealed = kind == "again" and sender in self._in_tls
@@ -173,7 +177,7 @@ class _Walk:
         """Bytes of a side that is not in TLS: text, unless TLS begins here."""
         if self._agreed or self._in_tls:
             self._until_handshake(sender, data)
-        elif self._breaks_off(sender, data) or (self._may_begin_midway and self._begins(sender, data)):
+        elif self._breaks_off(sender, data) or (self._may_begin_midway and self._is_midway(sender, data)):
             self._begin(sender, data)
         else:
             self._say(sender, data)
@@ -190,6 +194,14 @@ class _Walk:
         hello = self._handshakes.ahead(sender, self._position[sender] - len(data))
         answer = self._handshakes.ahead(OTHER[sender], self._position[OTHER[sender]])
         return begins_hello(hello) is True and begins(answer)
+
+    def _is_midway(self, sender: str, data: bytes) -> bool:
+        """Whether these bytes begin a record, or are the rest of one in the middle of which the capture begins."""
+        talk = self._conversation
+        if self._begins(sender, data):
+            return True
+        unread = self._text is None and not is_begun(talk) and not self._is_said(sender, data)
+        return unread and is_begun_in_record(talk.said)
 
     def _begins(self, sender: str, data: bytes) -> bool:
         """Whether TLS begins with this end of a chunk and what follows."""
@@ -225,7 +237,7 @@ class _Walk:
     def _say(self, sender: str, data: bytes) -> None:
         if self._text is None:
             self._text = TextLayer(self.dialect, self.events, encrypted=False)
-            if not is_begun(self._conversation) and is_begun_in_text(self._conversation.said):
+            if not is_begun(self._conversation) and is_in_text(self._conversation.said, 0):
                 self._text.reader.begin_in_text()
         phrases = self._text.feed(sender, data, len(data), self._time, self._frame)
         reader = self._text.reader
@@ -364,7 +376,14 @@ class _Walk:
         before = any(event.layer == TEXT and event.sender == answers for event in self.events[:first])
         if behind:
             return f"The {answers} answered the ClientHello in clear text, so no TLS was agreed."
-        return f"The {answers} speaks clear text and did not answer the ClientHello." if before else ""
+        if not before:
+            return ""
+        said = (
+            ""
+            if any(event.kind == "go-ahead" for event in self.events[:first])
+            else f"The {answers} speaks clear text. "
+        )
+        return f"{said}No answer to the ClientHello is in this capture."
 
     def _add(
         self, sender: str, layer: str, kind: str, title: str, data: bytes, encrypted: bool, wire: int, origin: object

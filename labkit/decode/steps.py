@@ -68,7 +68,10 @@ def _shakes_hands(_: Dialect, event: Event) -> bool:
 
 
 def _asks_again(dialect: Dialect, event: Event) -> bool:
-    return event.encrypted and event.layer == TEXT and event.title in (dialect.again, dialect.ask)
+    if not event.encrypted or event.layer != TEXT:
+        return False
+    known = {dialect.again, dialect.ask} - {""}
+    return event.title in known if known else bool(dialect.upgrade) and event.sender == CLIENT
 
 
 _STEPS: tuple[tuple[str, str, Callable[[Dialect, Event], bool]], ...] = (

@@ -163,8 +163,9 @@ class Handshakes:
         if self._streams:
             return
         for side in (CLIENT, SERVER):
-            stream = self._streams[side] = b"".join(chunk[4] for chunk in self._said if chunk[2] == side)
-            self._ends[side] = list(accumulate(len(chunk[4]) if chunk[2] == side else 0 for chunk in self._said))
+            said = [chunk[4] if chunk[2] == side and chunk[3] == "data" else b"" for chunk in self._said]
+            stream = self._streams[side] = b"".join(said)
+            self._ends[side] = list(accumulate(map(len, said)))
             self._starts[side] = [found.start() for found in _START.finditer(stream)]
         upgrades = b"|".join(re.escape(upgrade.encode()) for upgrade in self._upgrades) or rb"(?!)"
         self._asks = re.compile(rb"(?:%b)\s*?\n" % upgrades, re.IGNORECASE)

@@ -52,9 +52,9 @@ def in_message(message: Entity, start: int, lines: Callable[[bytes], bytes] = by
         name = match[1].lower()
         if name in _TELLING or name.startswith(_TELLING_FAMILIES):
             yield text(name), field_text(match[2]), at + match.start(2), at + match.end(2)
-    for part in message.leaves():
-        if part.inner:
-            yield from in_message(part.inner, start, lines)
+    for part in (leaf.shown for leaf in message.leaves()):
+        if part.inner and not part.is_encoded:
+            yield from in_message(part.inner.shown, start, lines)
         elif size := len(part.body.rstrip(b"\r\n")):
             yield *_content(part, lines), start + part.body_start, start + part.body_start + size
             for name, first, behind in part.uuencoded if part.is_text else ():
@@ -70,7 +70,7 @@ def _content(part: Entity, lines: Callable[[bytes], bytes]) -> tuple[str, str]:
     """The kind of a part and its text; for one that is not text, or encrypted, its name."""
     if part.encryption:
         return "encrypted content", " ".join(filter(None, (part.encryption, part.file_name)))
-    if part.is_text:
+    if part.is_text or part.inner:
         return "message", replace(part, body=lines(part.body)).text
     return "attachment", _attachment(part)
 

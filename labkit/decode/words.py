@@ -93,13 +93,18 @@ class Words:
 
     def _always(self, event: Event) -> str:
         """The meaning of every phrase of this kind; empty for kinds whose words decide."""
-        if self.begun and self.begun[0] in _BEGUN:
+        if self.begun and self.begun[0] in _BEGUN and self._may_be(event):
             return _BEGUN[self.begun[0]]
         if event.title == INSIDE_LAYER:
             return "What is said here is protected by the login's mechanism, not by TLS, and cannot be read here."
         if event.title == "unknown command" and not is_text(event.data):
             return _PHRASES["unknown"]
         return _PHRASES.get(event.kind, "" if self._dialect else _PHRASES["unknown"])
+
+    def _may_be(self, event: Event) -> bool:
+        """Whether it can be the beginning of a phrase: in a dialect of lines, these are text but for a message."""
+        binary = self._dialect is not None and self._dialect.tell is not None
+        return binary or self.begun[0] == "message" or is_text(event.data)
 
     def _explain(self, event: Event, line: str) -> str:
         return self._dialect.explain(event.kind, event.title, line)

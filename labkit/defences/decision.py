@@ -73,8 +73,6 @@ class Seen:
     empty."""
     why: str = ""
     """What went wrong, in words."""
-    requires_tls: bool = False
-    """Whether it offered REQUIRETLS inside TLS (RFC 8689 §2)."""
 
 
 @dataclass(frozen=True)

@@ -142,22 +142,27 @@ class Resolver:
         anchor = self._anchor(name)
         if anchor is None:
             return INSECURE, rrset, "no trust anchor is above it"
-        zone = anchor
+        cuts = [dns.name.Name(name.labels[-n:]) for n in range(len(anchor) + 1, len(name) + (kind != _RD.DS))]
         try:
-            for labels in range(len(anchor) + 1, len(name) + (kind != _RD.DS)):
-                cut = dns.name.Name(name.labels[-labels:])
-                status, ds, doubt = self._step(cut, _RD.DS)
-                if status != SECURE:
-                    return status, None, doubt
-                if ds is not None and ds.rdtype == _RD.DS:
-                    if not _understood(ds):
-                        return INSECURE, rrset, f"the algorithm of the keys of {_text(cut)} is not known here"
-                    zone = cut
-                elif Absence(self._response(cut, _RD.DS), zone, self._keys(zone), self._clock()).delegation(cut):
-                    return INSECURE, rrset, f"{_text(cut)} is not signed: {_text(zone)} has no DS record for it"
+            return self._unsigned(anchor, cuts, rrset) or (BOGUS, None, why)
         except NotProven as error:
             return BOGUS, None, str(error)
-        return BOGUS, None, why
+
+    def _unsigned(
+        self, zone: dns.name.Name, cuts: list[dns.name.Name], rrset: dns.rrset.RRset | None
+    ) -> OneStep | None:
+        """Go down from a signed zone to the first of the names below that is proven unsigned; None if none is."""
+        for cut in cuts:
+            status, ds, doubt = self._step(cut, _RD.DS)
+            if status != SECURE:
+                return status, None, doubt
+            if ds is not None and ds.rdtype == _RD.DS:
+                if not _understood(ds):
+                    return INSECURE, rrset, f"the algorithm of the keys of {_text(cut)} is not known here"
+                zone = cut
+            elif Absence(self._response(cut, _RD.DS), zone, self._keys(zone), self._clock()).delegation(cut):
+                return INSECURE, rrset, f"{_text(cut)} is not signed: {_text(zone)} has no DS record for it"
+        return None
 
     def _keys(self, zone: dns.name.Name) -> Keys:
         """The keys of a zone, by the chain from its trust anchor. Raises `NotProven` and `_Failed`."""

@@ -140,7 +140,7 @@ class Dialect:
     connection."""
     again: str = ""
     """The title of the phrase, of either side, with which the conversation starts again inside TLS, where that can be
-    another one than `ask`: ``USER`` of FTP. A dialect with neither has no last step in `labkit.decode.steps`."""
+    another one than `ask`: ``USER`` of FTP. In a dialect with neither, it is the client's first phrase there."""
     steps: Mapping[str, str] = field(default_factory=dict)
     """Name of a step of `labkit.decode.steps` -> a sentence on it that replaces the usual one."""
     upgrades_first: bool = False

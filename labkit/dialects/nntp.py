@@ -167,7 +167,7 @@ class _Reader(CodedLineReader):
         return code[1].decode() if code else None
 
 
-_GREETING = re.compile(rb"20[01][ -][^\n]*(?:NNTP|news|InterNetNews|INN)", re.IGNORECASE)
+_GREETING = re.compile(rb"20[01][ -][^\n]*(?:NNTP|NNRP|news|\bINN\b)", re.IGNORECASE)
 _FIRST = re.compile(rb"(?:CAPABILITIES|MODE READER|AUTHINFO USER [^\r\n]+)\r?\n", re.IGNORECASE)
 
 

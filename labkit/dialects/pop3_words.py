@@ -32,7 +32,7 @@ REPLIES = {
 }
 
 GREETINGS = {
-    "+OK": "The server greets; a text in angle brackets is for APOP (RFC 1939 §4, §7).",
+    "+OK": "The server greets (RFC 1939 §4).",
     "-ERR": "The server will not serve this client.",
 }
 
@@ -64,13 +64,15 @@ CAPABILITIES = {
 }
 
 _CODE = re.compile(r"(?:\+OK|-ERR) \[([A-Z0-9/-]+)", re.IGNORECASE)
+_STAMP = re.compile(r"<\S+@\S+>")
+_FOR_APOP = " The text in angle brackets is for APOP (RFC 1939 §7)."
 _NUMBERED = re.compile(r"\d+ \S+")
 
 
 def explain(kind: str, title: str, line: str) -> str:
     """What one line of a command or reply means, by the verb or status that it stands under."""
     if kind == "greeting":
-        return GREETINGS.get(title, REPLIES[title]) + _code(line)
+        return GREETINGS.get(title, REPLIES[title]) + (_FOR_APOP if _STAMP.search(line) else "") + _code(line)
     if title == "+OK" and not line.startswith("+OK"):
         return _listed(line)
     if title in REPLIES:

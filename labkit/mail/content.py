@@ -28,7 +28,7 @@ class Content:
     @property
     def text(self) -> str:
         """The body's first part in plain text, or else in HTML, decoded, without the last line ending; may be empty."""
-        parts = [part for part in self._message.leaves() if part.is_text]
+        parts = [part for part in (leaf.shown for leaf in self._message.leaves()) if part.is_text]
         if not parts:
             return ""
         chosen = min(parts, key=lambda part: _RANKS.get(part.type[1], len(_RANKS)))

@@ -125,6 +125,11 @@ class Entity:
     def _within(self, start: int, end: int) -> "Entity":
         return divide(self.body[start:end], self.depth + 1, self.body_start + start)
 
+    @property
+    def shown(self) -> "Entity":
+        """The same as programs show it, if it has no blank line: what is no field is its body."""
+        return self if self.body else as_read(self.header, self.depth, self.start)
+
     def numbered(self) -> tuple["Entity", ...]:
         """What the numbers 1, 2, … below this part stand for (RFC 3501 §6.4.5)."""
         return self.parts or (self.inner.as_numbers() if self.inner else ())
@@ -171,12 +176,44 @@ class Entity:
         return field_text(name.encode())
 
     @property
+    def _encoding(self) -> bytes:
+        named = (self.field("content-transfer-encoding") or b"").partition(b"(")[0]  # a comment may follow
+        return named.strip().lower()
+
+    @property
+    def is_encoded(self) -> bool:
+        """Whether the body is not there as it is (RFC 2045 §6)."""
+        return self._encoding in _ENCODINGS
+
+    @property
     def text(self) -> str:
         """The body, decoded (RFC 2045 §6), without the last line endings."""
-        named = (self.field("content-transfer-encoding") or b"").partition(b"(")[0]  # a comment may follow
-        decode = _ENCODINGS.get(named.strip().lower(), bytes)
         charset = self.parameter("content-type", "charset") or "utf-8"
+        if self._encoding == _BASE64:
+            return _base64_text(self.body, charset).rstrip("\r\n")
+        decode = _ENCODINGS.get(self._encoding, bytes)
         return text(decode(self.body), charset).rstrip("\r\n")
+
+
+def _base64_text(body: bytes, charset: str) -> str:
+    """What a body says in base64, and what stands behind it as it is: a mailing list may add its own lines.
+
+    Of a body that is no base64 and becomes no text, all stands as it is.
+    """
+    coded = _BASE64_LINES.match(body).end()
+    decoded, behind = text(unbase64(body), charset), body[coded:]
+    is_whole = not behind.strip() and len(body.translate(None, b" \t\r\n")) % 4 == 0
+    is_padded = behind and body[:coded].rstrip().endswith(b"=")  # so no more of it follows
+    if is_whole or (not is_padded and _is_readable(decoded)):
+        return decoded
+    coded = coded if behind.strip() else 0
+    return "\n".join(filter(None, (text(unbase64(body[:coded]), charset), text(body[coded:], charset).strip())))
+
+
+def _is_readable(said: str) -> bool:
+    """Whether most of a text is letters: what is read as base64 and is none gives bytes that are no text."""
+    strange = said.count("\\x") + sum(not letter.isprintable() for letter in said if letter not in "\r\n\t")
+    return bool(said) and strange * _FEW < len(said)
 
 
 def _uudecoded(body: bytes) -> bytes:
@@ -194,8 +231,13 @@ def _uudecoded_line(line: bytes) -> bytes:
         return line
 
 
+_BASE64 = b"base64"
+_BASE64_LINES = re.compile(rb"(?:[A-Za-z0-9+/]*+={0,2}+[ \t]*+\r?\n)*+(?:[A-Za-z0-9+/]+={0,2}[ \t]*\Z)?")
+"""As many lines as there are without anything but base64."""
+_FEW = 8
+"""One strange letter in so many is a letter of another charset."""
 _ENCODINGS: dict[bytes, Callable[[bytes], bytes]] = {
-    b"base64": unbase64,
+    _BASE64: unbase64,
     b"quoted-printable": decodestring,
     **dict.fromkeys((b"x-uuencode", b"uuencode", b"x-uue"), _uudecoded),
 }
@@ -236,8 +278,8 @@ def divide(data: bytes, depth: int = 0, start: int = 0) -> Entity:
     return Entity(data[:end], data[end:], depth, start)
 
 
-def as_read(data: bytes) -> Entity:
+def as_read(data: bytes, depth: int = 0, start: int = 0) -> Entity:
     """A message as programs show it: what is neither a field nor a blank line begins the body, and is not lost."""
     fields = _FIELDS.match(data)
     end = fields.end() if fields else len(data) - len(data.lstrip(b"\r\n"))
-    return Entity(data[:end], data[end:])
+    return Entity(data[:end], data[end:], depth, start)

@@ -104,12 +104,16 @@ def _end(program: int, last_words: float) -> None:
     for number, limit in ((signal.SIGTERM, last_words), (signal.SIGKILL, _AT_LAST)):
         deadline = time.monotonic() + limit
         while time.monotonic() < deadline and (left := _left(program)):
-            for pid in left if number == signal.SIGKILL else left - told:
-                with suppress(OSError):  # it has just ended
-                    os.kill(pid, number)
+            _send(number, left if number == signal.SIGKILL else left - told)
             told |= left
             time.sleep(_PAUSE)
             _ended()
+
+
+def _send(number: int, pids: set[int]) -> None:
+    for pid in pids:
+        with suppress(OSError):  # it has just ended
+            os.kill(pid, number)
 
 
 def _left(program: int) -> set[int]:

@@ -114,7 +114,8 @@ def outside(
     dialect = named(protocol) if protocol else for_port(port or 0)
     if dialect is None:
         raise LabError(
-            f"Which protocol {text} speaks cannot be told from the port: say it, for example protocol='smtp'."
+            f"Which protocol {text} speaks cannot be told from the port: "
+            "say it, for example protocol='smtp' (--protocol smtp in a terminal)."
             if port
             else f"{text} has no port: write it after a colon, for example {host}:587."
         )

@@ -294,7 +294,10 @@ class SMTPSession(SMTP):
         except _UNREADABLE as error:
             raise _NotAnAddress from error
         # A lone quotation mark is an empty address from Python 3.14 on; only <> is one (RFC 5321 §4.5.5).
-        if address is None or (arg and not address and not arg.lstrip().startswith("<")):
+        in_brackets = bool(arg) and arg.lstrip().startswith("<")
+        if address is None or (arg and not address and not in_brackets):
+            raise _NotAnAddress
+        if in_brackets and not arg[: len(arg) - len(rest)].rstrip().endswith(">"):  # aiosmtpd adds what is missing
             raise _NotAnAddress
         return address, rest
 

@@ -171,6 +171,8 @@ class _Session(Session):
     # ---- what the client says
 
     async def _open(self, text: str) -> None:
+        if self._open_stream:
+            await self._not_known(text)  # within a stream its header is one more element
         sender = re.search(r"\bfrom=(?:'([^']*)'|\"([^\"]*)\")", text)
         to = f" to={quoteattr(sender[1] or sender[2] or '')}".replace('"', "'") if sender else ""
         self._streams += 1

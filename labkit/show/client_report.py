@@ -27,6 +27,8 @@ from labkit.show.printed import printable
 if TYPE_CHECKING:
     from labkit.trials.any_client import ClientMatrix, ClientTrial
 
+_LONGEST = 80
+"""Characters of the command in the headline; the JSON has all of it."""
 NO_ATTACK = "no attack"
 """The row of the runs in which the attacker only reads."""
 
@@ -54,7 +56,9 @@ def _headline(matrix: "ClientMatrix") -> str:
     found = ", ".join(f"{outcomes.count(outcome)} {outcome}" for outcome in LOOKS if outcome in outcomes)
     left_out = sum(not trial.said for trial in matrix.trials)
     runs = f"{len(outcomes) - left_out} runs" + (f", {left_out} left out" if left_out else "")
-    return f"{matrix.program.protocol}, {shlex.join(matrix.program.command)}: {runs}: {found}."
+    command = shlex.join(matrix.program.command)
+    command = command if len(command) <= _LONGEST else f"{command[: _LONGEST - 1]}…"
+    return f"{matrix.program.protocol}, {command}: {runs}: {found}."
 
 
 def client_page(matrix: "ClientMatrix") -> Page:

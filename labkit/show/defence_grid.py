@@ -15,7 +15,7 @@ _LOOKS = {
     "unknown": ("?", "clear"),
 }
 """Outcome, the gravest first -> its mark and its colour."""
-_NOT_RUN = Cell(" ", "", "soft", "does not apply")
+_NOT_RUN = Cell("·", "", "soft", "does not apply")
 
 
 def defence_grid(matrix: Mapping[tuple[str, str], Any], names: Mapping[str, str], outcomes: Mapping[str, str]) -> Grid:
@@ -34,6 +34,8 @@ def defence_grid(matrix: Mapping[tuple[str, str], Any], names: Mapping[str, str]
     for outcome, (mark, _) in _LOOKS.items():
         if outcome in present:
             legend[mark] = "; ".join(filter(None, (legend.get(mark), f"{outcome}: {outcomes[outcome]}")))
+    if len(matrix) < len(cells):
+        legend[_NOT_RUN.mark] = "does not apply: the row means nothing in this column"
     caption = f"Attacks against defences: {len(matrix)} live messages."
     return Grid(caption, ("what happens", "defence"), cells, legend)
 

@@ -233,7 +233,8 @@ def _over_time(rows: Sequence[PublishedFigure]) -> "Figure":
         _mark(axes, _MARGIN, y - 3, one, one.rows[0]._replace(bound=AS_GIVEN))
         write(axes, _MARGIN + 14, y, fitted(printable(one.name), WIDTH - _MARGIN - 24, 9.5), "soft", 9.5)
     y = _TOP + _PLOT + 44 + _LEGEND * len(series)
-    write(axes, _MARGIN, y, "Hollow: read where somebody quotes it. Only like is joined with like.", "soft", 9.5)
+    hollow = "Hollow: read where somebody quotes it. " if any(one.grade == SECONDARY for one in rows) else ""
+    write(axes, _MARGIN, y, f"{hollow}Only like is joined with like.", "soft", 9.5)
     return figure
 
 

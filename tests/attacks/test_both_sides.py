@@ -102,7 +102,7 @@ def test_without_a_report_the_wire_alone_decides(lab):
     assert mallory.verdict.outcome == "unharmed"
 
 
-def test_where_nobody_came_by_nothing_is_claimed(lab):
+def test_without_a_victim_nothing_is_claimed(lab):
     lab.smtp()
     with lab.mallory(attacks.StripCapability()) as mallory:
         pass
@@ -137,7 +137,7 @@ def test_mallory_is_a_host_like_the_others(lab):
     listener.close()
 
 
-def test_an_attacker_may_use_the_server_like_anybody_while_she_attacks_it(lab):
+def test_an_attacker_may_use_the_server_like_any_client_while_she_attacks_it(lab):
     lab.smtp()
     with lab.mallory(attacks.StripCapability()) as mallory, lab.mallory.connect("mail", 587) as sock:
         assert sock.recv(100).startswith(b"220")

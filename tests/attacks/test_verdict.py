@@ -377,7 +377,7 @@ def stranger(lab, port=587):
     thread.join(30)
 
 
-def test_a_server_whose_secrets_nobody_has_makes_the_verdict_unknown_and_it_says_what_is_missing(lab, tmp_path):
+def test_a_server_whose_secrets_are_not_there_makes_the_verdict_unknown_and_it_says_what_is_missing(lab, tmp_path):
     with (
         stranger(lab) as target,
         Interceptor(lab.network, Vector(), [target], lab.authority) as interceptor,
@@ -406,7 +406,9 @@ def test_a_server_whose_secrets_nobody_has_makes_the_verdict_unknown_and_it_says
     ),
 )
 @pytest.mark.parametrize("kept", (False, True), ids=("a good server", "a server that keeps its buffer"))
-def test_whoever_types_the_command_first_is_not_deceived_unless_it_ran_twice(lab, tmp_path, protocol, said, kept):
+def test_a_victim_that_says_the_injected_command_itself_is_not_deceived_unless_it_ran_twice(
+    lab, tmp_path, protocol, said, kept
+):
     server = getattr(lab, protocol)(auth="always", quirks=("keeps the buffer",) if kept else ())
     with lab.mallory(attacks.CommandInjection(), at=server) as mallory:
         typed(lab, mallory, server, tmp_path, said)
@@ -574,7 +576,7 @@ def test_a_recipient_that_was_rewritten_is_in_the_verdict(lab, tmp_path):
 
 
 class Lying(Vector):
-    """Changes a number in the second mail, whoever says it, and the address from which mail comes."""
+    """Changes a number in the second mail, in what either end says, and the address of the sender."""
 
     def on_line(self, line):
         changed = line.data.replace(b"PIN is 1", b"PIN is 0").replace(b"FROM:<alice", b"FROM:<eve")

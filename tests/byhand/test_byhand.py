@@ -78,7 +78,7 @@ def test_a_session_is_told_of_a_decision_that_is_made_in_another_thread():
     assert told.wait(PATIENCE) and became(held) == (Drop(),)
 
 
-def test_a_line_that_nobody_decides_passes_with_what_was_added():
+def test_a_line_that_is_not_decided_passes_with_what_was_added():
     byhand = ByHand(seconds=0.05)
     held = byhand.on_line(line(b"one\r\n"))
     assert held.settled(held.until - 0.01) is None and held.settled(held.until) == (Pass(),)
@@ -302,7 +302,7 @@ def test_a_mistake_in_the_deputy_is_told_and_ends_only_its_session(lab):
 @pytest.mark.parametrize(
     "said", [b"GET / HTTP/1.1\r\n\r\n", b"\xff\xfe\x00no line at all", b"\x1b[2J<script>\r\n" * 50]
 )
-def test_a_victim_that_talks_rubbish_and_hangs_up_while_it_is_held_is_in_nobodys_way(lab, said):
+def test_a_victim_that_talks_rubbish_and_hangs_up_while_it_is_held_does_not_disturb_others(lab, said):
     mail = lab.smtp()
     byhand = ByHand(PATIENCE)
     with lab.mallory(byhand):

@@ -31,7 +31,7 @@ def lab():
 # ---- without a person
 
 
-def test_where_nobody_can_click_the_script_decides_and_all_is_over_at_once(lab):
+def test_without_a_person_who_can_click_the_script_decides_and_all_is_over_at_once(lab):
     mail = lab.smtp(auth="always")
     before = what_is_open()
     console = you_are_mallory(lab).run(lab.send, mail, "The PIN is 4921", login=LOGIN)
@@ -67,7 +67,7 @@ def test_a_second_run_is_an_attack_of_its_own(lab):
     assert "message" not in {item.what for item in console.loot}
 
 
-def test_a_victim_that_cannot_even_begin_says_so_and_leaves_nobody_on_the_path(lab):
+def test_a_victim_that_cannot_even_begin_says_so_and_leaves_no_attacker_on_the_path(lab):
     mail = lab.smtp()
     console = you_are_mallory(lab)
     with pytest.raises(TypeError, match="text"):
@@ -87,7 +87,7 @@ def test_an_interrupt_ends_the_attack(lab):
     assert not lab.mallory.attack.under_way and not lab.network.interceptions
 
 
-def test_before_anybody_came_by_and_without_a_server_a_sentence_says_what_to_do(lab):
+def test_before_a_victim_came_by_and_without_a_server_a_sentence_says_what_to_do(lab):
     console = you_are_mallory(lab)
     assert "console.run(lab.send, mail" in repr(console) and "console.run" in console._repr_html_()
     for result in ("outcome", "verdict", "loot", "edits", "sides"):
@@ -237,7 +237,7 @@ def test_an_edit_a_line_of_ones_own_and_a_drop_do_what_they_say(person):
     assert changes == [("STARTTLS", b"", b"454 4.7.0 Not today\r\n"), ("AUTH", b"QUIT\r\n", b"")]
 
 
-def test_a_text_that_nobody_changed_goes_on_as_it_came(person):
+def test_a_text_that_was_not_changed_goes_on_as_it_came(person):
     person.writes(person.named("The line").value, "The line", "Send what I wrote")
     person.click("Send what I wrote")
     person.until("alice → mail, command EHLO")
@@ -286,7 +286,7 @@ def test_a_person_who_goes_on_at_once_leaves_it_to_the_script(lab, at_the_notebo
     assert "before the next cell began, so StripCapability decided" in repr(console)
 
 
-def test_whoever_has_decided_something_is_not_in_a_hurry(person):
+def test_a_person_who_has_decided_something_is_not_in_a_hurry(person):
     person.click("Pass it on")
     person.until("alice → mail, command EHLO")
     person.console.let_script_decide("Too early")

@@ -97,7 +97,7 @@ def test_behind_a_dropped_line_it_is_said_who_waits_and_for_how_long():
     assert "alice waits for an answer, for up to 600 s from then" in said and "end the attack" in said
 
 
-def test_where_an_answer_went_out_or_the_line_passed_nobody_waits():
+def test_where_an_answer_went_out_or_the_line_passed_no_end_waits():
     def answered(held):
         held.say(CLIENT, b"454 Not now\r\n")
         held.drop()

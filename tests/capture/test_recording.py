@@ -234,7 +234,7 @@ def test_a_tap_needs_no_thread_beside_the_one_of_the_servers(lab):
 
 
 @METHODS
-def test_who_has_connected_before_the_end_is_in_the_capture_although_nobody_has_looked_yet(lab, method):
+def test_a_connection_from_before_the_end_is_in_the_capture_although_it_was_not_accepted_yet(lab, method):
     listener = lab.mail.listen(587)
     with record(lab.network, method) as trace:
         lab.network.loop.events.call_soon_threadsafe(time.sleep, 0.2)  # what carries is busy

@@ -101,7 +101,7 @@ def test_what_was_sent_is_fetched_and_stays_on_the_server(lab, protocol):
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_everybody_fetches_his_own_mail(lab, protocol):
+def test_each_user_fetches_the_mail_in_his_own_mailbox(lab, protocol):
     server = _start(lab, protocol)
     smtp = lab.smtp()
     lab.send(smtp, "for mallory", recipient="mallory@lab.test")

@@ -146,9 +146,7 @@ def test_an_outcome_names_version_and_cipher_suite(version, suite):
 
 
 def test_a_policy_reads_as_a_sentence():
-    assert repr(policies.verified) == (
-        "<policy verified: TLS starts explicit, without it stop, the certificate is verified>"
-    )
+    assert repr(policies.verified) == ("<policy verified: explicit TLS, stops without it, the certificate is verified>")
     assert [policy.name for policy in policies.ALL] == ["none", "opportunistic", "mandatory", "verified", "implicit"]
 
 

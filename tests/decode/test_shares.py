@@ -124,7 +124,7 @@ def test_a_process_that_dies_is_missed(long, monkeypatch):
         list(told(read_frames(long), {}, died))
 
 
-def test_no_process_is_left_when_nobody_wants_the_rest(long, monkeypatch):
+def test_no_process_is_left_when_the_rest_is_not_read(long, monkeypatch):
     monkeypatch.setattr(shares, "_parts", lambda _: 2)
     answers = told(read_frames(long), {}, process_of)
     pid = next(answers)

@@ -28,6 +28,13 @@ def decoded(chunks: Chunks, whole: bool = True, port: int = 25, secrets: dict | 
     return read(closed(conversation(chunks, port, whole)), secrets)
 
 
+def test_an_answer_that_a_capture_does_not_have_is_not_said_to_be_refused():
+    hello = in_memory("TLS 1.3").chunks[0]
+    said = "No answer to the ClientHello is in this capture."
+    assert said in (cut := summary(decoded([*UPGRADE, hello], whole=False))) and "speaks clear text" not in cut
+    assert f"The server speaks clear text. {said}" in summary(decoded([UPGRADE[0], hello]))
+
+
 def alone(chunks: Chunks, side: str) -> Chunks:
     return [chunk for chunk in chunks if chunk[0] == side]
 
@@ -74,6 +81,7 @@ OTHERS = {
         *((CLIENT, b"AUTH hunter2\r\n"), (SERVER, b"+OK\r\n"), (CLIENT, b"GET x\r\n")),
         *((SERVER, b"$-1\r\n"), (CLIENT, b"QUIT\r\n"), (SERVER, b"+OK\r\n")),
     ],
+    "a service of its own": [(SERVER, b"200 Beginning\r\n"), (CLIENT, b"HELLO\r\n"), (SERVER, b"200 ok\r\n")],
     "SNMP": [(CLIENT, b"0&\2\1\1\4\6public"), (SERVER, b"0\3\2\1\1")],
 }
 

@@ -341,3 +341,36 @@ def test_a_side_that_alone_was_captured_is_read(dialect):
         assert dialogue.session is not None and "injected" not in kinds(dialogue)
         first = next(event for event in dialogue.events if event.layer == TLS)
         assert first.title == {CLIENT: "ClientHello", SERVER: "ServerHello"}[side]
+
+
+def test_bytes_that_come_again_with_others_do_not_move_where_tls_begins():
+    injected = [(SERVER, b"250 injected\r\n"), (CLIENT, b"RSET\r\n")]
+    turns = [greeting(SMTP), asks(SMTP), answers(SMTP, "go-ahead"), *injected, HELLO, *OTHERS]
+    talk = conversation(turns, 25)
+    alone = read(talk, SECRETS)
+    talk.said[2:2] = [
+        (2, 2, side, "again", data, len(data)) for side, data in ((CLIENT, b"QUIT\r\n"), (SERVER, b"x" * 40))
+    ]
+    again = read(talk, SECRETS)
+    assert [event.data for event in again.events if event.kind == "injected"] == [data for _, data in injected]
+    assert [event[2:9] for event in again.events if event.kind != "again"] == [event[2:9] for event in alone.events]
+
+
+@pytest.mark.parametrize("version", ["TLS 1.2", "TLS 1.3"])
+@pytest.mark.parametrize("port", (25, 143, 465, ODD))
+def test_a_capture_that_begins_in_the_middle_of_a_record_begins_in_tls(version, port):
+    chunks = in_memory(version).chunks
+    for first in range(len(chunks) - 1):
+        (side, data), *rest = chunks[first:]
+        dialogue = read(conversation([(side, data[-min(40, len(data) // 2) :]), *rest], port, whole=False))
+        assert {event.layer for event in dialogue.events} == {TLS}, first
+
+
+def test_what_another_protocol_says_before_its_client_hello_is_not_tls():
+    dialogue = read(conversation([*HELD["what RDP says"], HELLO, *OTHERS], ODD, whole=False), SECRETS)
+    assert [event.layer for event in dialogue.events[:3]] == [TEXT, TEXT, TLS]
+
+
+def test_bytes_that_are_no_text_are_not_said_to_begin_a_command():
+    dialogue = read(conversation([(CLIENT, b"\xd4\x2e\x97\xb5\x01\x02")], 25, whole=False))
+    assert "cannot read" in dialogue.events[0].meaning

@@ -58,7 +58,7 @@ def test_the_protocols_and_the_mail_address_in_a_client_certificate_are_told(tmp
 
 
 @pytest.mark.parametrize("version", ("TLS 1.2", "TLS 1.3"))
-def test_a_client_that_is_asked_for_a_certificate_and_has_none_names_nobody(version):
+def test_a_client_that_is_asked_for_a_certificate_and_has_none_discloses_no_name(version):
     with KeyLog() as keylog:
         client, server = contexts(version, keylog.path)
         server.verify_mode = ssl.CERT_OPTIONAL

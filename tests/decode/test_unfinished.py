@@ -1,7 +1,7 @@
 """What was begun and never finished has crossed the wire all the same: it can be read as far as it goes."""
 
 import pytest
-from conversations import conversation
+from conversations import GAP, conversation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from thoroughly import examples
@@ -115,6 +115,17 @@ def test_a_mail_that_is_captured_from_its_middle_is_one_whatever_its_lines_say(p
     if dialogue.dialect:
         assert [event.kind for event in dialogue.events] == ["message", "reply", "command"]
     assert {one.what for one in visible(dialogue)} <= {"message", "text"}
+
+
+@pytest.mark.parametrize("holes", [(CLIENT,), (SERVER, CLIENT), (CLIENT, SERVER)])
+def test_so_it_is_behind_a_hole_that_hides_where_it_began(holes):
+    said = [(SERVER, b"220 mx ESMTP\r\n"), (CLIENT, b"EHLO alice\r\n"), (SERVER, b"250 mx\r\n")]
+    said += [*((side, GAP) for side in holes), (CLIENT, f"{WORDS}.\r\n".encode()), (SERVER, b"250 ok\r\n")]
+    dialogue = read(conversation([*said, (CLIENT, b"QUIT\r\n")], 25))
+    assert [event.kind for event in dialogue.events][-3:] == ["message", "reply", "command"]
+    alone = [(CLIENT, b"FROM:<a@b>\r\nRCPT TO:<bob@lab.test>\r\nDATA\r\n"), (CLIENT, f"{WORDS}.\r\n".encode())]
+    told = visible(read(conversation(alone, 25, whole=False)))
+    assert ("recipient", "bob@lab.test") in {(one.what, one.value) for one in told}
 
 
 def test_a_line_of_a_mail_without_its_end_is_no_login():

@@ -43,7 +43,6 @@ seen = st.builds(
     version=st.sampled_from(("", "TLS 1.3")),
     chain=st.sampled_from(((), (b"noise",))),
     fault=st.sampled_from(("", "certificate-expired", "certificate-host-mismatch", "certificate-not-trusted")),
-    requires_tls=st.booleans(),
 )
 mxs = st.builds(lambda status: DNSAnswer(DOMAIN, "MX", status, (MX(10, HOST),)), statuses)
 addresses = st.builds(lambda status, some: DNSAnswer(HOST, "A", status, some), statuses, st.sampled_from((("x",), ())))

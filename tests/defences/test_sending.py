@@ -156,7 +156,7 @@ def test_a_policy_given_by_hand_closes_that_hole(lab):
     assert sent(lab, lab.provider(mta_sts="afterwards", preload=preload)).state == "held"
 
 
-def test_mail_for_nobody_named_goes_back(lab):
+def test_mail_to_a_domain_that_takes_none_goes_back(lab):
     bob = lab.domain("bob.test")
     bob.zone.put("@", "MX", "0 .")
     provider = lab.provider()

@@ -25,7 +25,6 @@ class FTPReader(CodedLineReader):
         greetings={"220", "120", "421"},
         only_greetings={"220"},
         go_aheads={"AUTH TLS": "234", "AUTH SSL": "234"},
-        after_command={"AUTH TLS": WAIT, "AUTH SSL": WAIT},
     )
     _longest = 64 << 10
 
@@ -48,7 +47,7 @@ class NNTPReader(CodedLineReader):
         },
         greetings={"200", "201", "400", "502"},
         go_aheads={"STARTTLS": "382"},
-        after_command={"STARTTLS": WAIT, "POST": WAIT, "AUTHINFO SASL": WAIT},
+        after_command={"POST": WAIT, "AUTHINFO SASL": WAIT},
         after_reply={"340": TEXT, "383": CREDENTIAL},
         texts={("CAPABILITIES", "101"), ("ARTICLE", "220")},
         mail={"ARTICLE"},
@@ -66,7 +65,7 @@ class SieveReader(CodedLineReader):
         verbs={verb.encode(): verb for verb in ("STARTTLS", "AUTHENTICATE", "PUTSCRIPT", "GETSCRIPT", "LOGOUT")},
         greetings={"OK", "NO", "BYE"},
         go_aheads={"STARTTLS": "OK"},
-        after_command={"STARTTLS": WAIT, "AUTHENTICATE": WAIT, "PUTSCRIPT": CHUNK},
+        after_command={"AUTHENTICATE": WAIT, "PUTSCRIPT": CHUNK},
         after_reply={"string": CREDENTIAL},
     )
     _longest = 64 << 10

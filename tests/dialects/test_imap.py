@@ -201,7 +201,7 @@ def test_logins_are_followed_challenge_by_challenge():
     ]
 
 
-def test_a_plus_that_nobody_waits_for_changes_nothing():
+def test_a_plus_that_the_client_does_not_wait_for_changes_nothing():
     assert seen(IMAP, "C: a AUTHENTICATE PLAIN\nS: a NO no\nS: + well\nC: b NOOP")[-2:] == [
         ("reply", "+"),
         ("command", "NOOP"),

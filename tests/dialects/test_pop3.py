@@ -110,6 +110,11 @@ def test_the_session_of_rfc_1939_is_read_reply_by_reply():
     ]
 
 
+def test_apop_is_spoken_of_where_the_greeting_has_a_time_stamp():
+    assert "APOP" in POP3.explain("greeting", "+OK", "+OK ready <1896.697@dbc.mtview.ca.us>")
+    assert "APOP" not in POP3.explain("greeting", "+OK", "+OK ready")
+
+
 def test_a_message_ends_at_the_single_dot_and_nowhere_before():
     message = next(phrase for phrase in phrases(POP3, turns(SESSION)) if phrase.kind == "message")
     ((start, end),) = POP3.messages(message.data)

@@ -17,7 +17,7 @@ class Later:
 
 @cache
 def nothing_captured():
-    """A capture of a quiet moment."""
+    """A capture without a frame."""
     with Lab(network="loopback") as lab, lab.capture() as capture:
         pass
     return capture
@@ -33,7 +33,7 @@ def captured(server=None, text="The PIN is 4921", **send):
 
 
 def both_captured(one, other):
-    """One capture of two mails to two servers; each is the settings of its server, and how the mail is sent."""
+    """One capture of two mails to two servers; each argument is (settings of the server, arguments of `send`)."""
     with Lab(network="loopback") as lab:
         servers = lab.smtp(**one[0]), lab.smtp(port=25, **other[0])
         with lab.capture() as capture:
@@ -74,7 +74,7 @@ def attacked_reader(vector, policy=None, protocol="imap", server=None, login=("b
 
 
 def looked_at(attack):
-    """The captures of both sides are taken while the lab is open."""
+    """Ask for both sides and the verdict while the lab is open; they are kept."""
     return attack.victim_side, attack.server_side, attack.verdict
 
 

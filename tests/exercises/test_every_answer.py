@@ -24,13 +24,13 @@ EXERCISES = [exercise for number in NUMBERS for exercise in lessons.lesson(numbe
 _EMPHASIS = re.compile(r"\*\w[^*`\n]*\*")
 """Asterisks around words: a card shows them as they are, since only backticks mean something there."""
 NEVER_TRUE = ("cannot be looked at", "needs to know what it is about")
-"""What is said where a checker does not know such an answer: no student may read that of an answer in these tables."""
+"""Words of the sentences for an answer that a checker cannot judge: none of the answers in these tables gets one."""
 NEVER_WRITTEN = ("?.", "!.", "..", " .")
-"""Ends of sentences that are no end."""
+"""Punctuation that a sentence must not end with."""
 
 
 def _rows(rows, name):
-    """The rows, as parameters; where they take long, what is said of an exercise is said once in `make test`."""
+    """The rows, as parameters. In a lesson of `TOGETHER`, only `make thorough` has more than one of each name."""
     said, marked = set(), []
     for row in rows:
         lesson, again = row[0].partition(".")[0], name(row) in said

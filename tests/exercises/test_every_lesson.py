@@ -48,7 +48,7 @@ def test_every_wrong_choice_of_a_prediction_is_answered_with_a_sentence_of_its_o
     assert len(set(sentences)) == len(sentences) and all(sentence.endswith(".") for sentence in sentences)
 
 
-def test_nobody_predicts_well_who_always_takes_the_same_letter():
+def test_to_take_always_the_same_letter_predicts_badly():
     right = Counter(lessons.lesson(number).prediction.right for number in NUMBERS)
     assert max(right.values()) <= 6
 

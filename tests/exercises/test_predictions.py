@@ -46,7 +46,7 @@ def test_a_prediction_may_change_until_it_is_recalled():
     assert recall("mine").text.startswith("✔")
 
 
-def test_running_all_cells_first_takes_the_prediction_away_from_nobody():
+def test_a_prediction_can_still_be_made_after_all_cells_were_run():
     recall("mine")
     assert "you predict" in predict("mine", "b").text
     assert recall("mine").text.startswith("✔")

@@ -396,7 +396,7 @@ print(lab.network.kind, capture.decrypted().dialogue.session.opened, mallory.ver
 
 
 def test_where_python_has_nothing_of_unix_a_lab_runs_is_captured_and_is_attacked(tmp_path):
-    """As near as can be to Windows here: its Python has none of these modules and functions."""
+    """A Python without the modules and functions that only Unix has, as on Windows."""
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_UNIX], cwd=tmp_path, capture_output=True, text=True, timeout=100
     )

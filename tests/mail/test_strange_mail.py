@@ -210,7 +210,12 @@ def test_a_letter_that_is_cut_between_two_encoded_words_is_put_together():
         (b'Content-Type: TEXT/PLAIN; format=flowed; charset="koi8-u"\r\n\r\n\xf0', "П"),
         (b"Content-Transfer-Encoding: base64\r\n\r\nUElOIDQ5M", "PIN 49"),
         (b"Content-Transfer-Encoding: BASE64\r\n\r\nUElO IDQ5\r\n!MjE=", "PIN 4921"),
+        (b"Content-Transfer-Encoding: base64\r\n\r\nUElOIDQ5MjE=\r\n-- \r\nfrom a list", "PIN 4921\n-- \nfrom a list"),
+        (b"Content-Transfer-Encoding: base64\r\n\r\nThe PIN is 4921", "The PIN is 4921"),
+        (b"Content-Transfer-Encoding: base64\r\n\r\nhunter2", "hunter2"),
+        (b"Content-Transfer-Encoding: base64\r\n\r\n=PIN 4921=", "=PIN 4921="),
         (b"Subject: x\r\nno field\r\n\r\nmore", "no field\n\nmore"),
+        (b"Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\nPIN 4921\r\n--x--", "PIN 4921"),
         (b"Content-Type: multipart/mixed; boundary=x\r\n\r\nPIN 4921", "PIN 4921"),
         (
             b"Content-Type: multipart/alternative; boundary=x\r\n\r\n--x\r\nContent-Type: text/html\r\n\r\n<b>\r\n"
@@ -241,6 +246,13 @@ def test_each_part_of_a_message_is_told_where_it_stands():
         ("subject", "inner", b"inner"),
         ("message", "forwarded", b"forwarded"),
     ]
+
+
+@pytest.mark.parametrize("head", ["", "Content-Transfer-Encoding: base64\r\n"])
+def test_a_message_within_is_told_without_a_header_and_in_an_encoding_that_it_may_not_have(head):
+    body = b64encode(b"The PIN is 4921") if head else b"The PIN is 4921"
+    dialogue = read(conversation(f"Content-Type: message/rfc822\r\n{head}\r\n".encode() + body))
+    assert [(one.what, one.value) for one in visible(dialogue)] == [("message", "The PIN is 4921")]
 
 
 def test_one_bad_mail_hides_no_later_conversation(tmp_path):

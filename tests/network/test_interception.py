@@ -55,7 +55,7 @@ def test_closing_the_network_ends_the_interceptions(network):
     assert not network.interceptions
 
 
-def test_a_port_can_be_intercepted_where_nobody_listens(network):
+def test_a_port_without_a_listener_can_be_intercepted(network):
     with network.intercept("mallory", "mail", 443) as interception:
         with _joined(network, port=443) as (near, far):
             near.sendall(b"hello")

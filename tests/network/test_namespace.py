@@ -98,7 +98,7 @@ def test_a_host_reaches_the_lan_and_nothing_else(lan):
     assert b"unreachable" in alice.run([tool("ping"), "-c", "1", "-W", "2", "198.51.100.1"]).stderr
 
 
-def test_a_port_where_nobody_listens_is_refused_by_its_host(lan):
+def test_a_connection_to_a_port_without_a_listener_is_refused_by_its_host(lan):
     with pytest.raises(NotListening, match="port 587 of mail"):
         lan.host("alice").connect("mail", 587)
 
@@ -237,7 +237,7 @@ def test_a_slow_link_is_as_slow_as_it_says_and_then_plain_again(lan):
     _talk(lan)
 
 
-def test_a_link_that_loses_everything_but_a_little_reaches_nobody(lan):
+def test_over_a_link_that_loses_nearly_everything_no_host_is_reached(lan):
     lan.host("mail").listen(587)
     assert "100% of them are lost" in lan.link("mail", loss=0.9999999)
     with pytest.raises(LabError, match="cannot reach port 587 of mail"):
@@ -264,7 +264,7 @@ def test_a_link_that_makes_no_sense_is_refused(lan):
 # ---- when something breaks
 
 
-def test_an_answer_that_nobody_waited_for_does_not_disturb_the_next(lan):
+def test_an_answer_that_comes_too_late_does_not_disturb_the_next(lan):
     broker = lan.broker
     broker._number += 1
     broker._socket.send(b'{"number": %d, "verb": "socket", "arguments": ["mail", 2, 1, 0]}' % broker._number)

@@ -175,6 +175,8 @@ def test_a_session_is_decoded_with_its_steps(toy):
     assert [step.number for step in steps(opened.dialogue)] == [1, 2, 3, 4, 5, 6, 7]
     assert "LOGIN alice hunter2" in opened.transcript().text and opened.ladder(opened.steps().notes)
     assert "SECURE" in step_table({"toy": opened}).text.splitlines()[4]
+    object.__setattr__(toy, "ask", "")  # a protocol that asks nothing begins again with whatever the client says
+    assert [step.number for step in steps(opened.dialogue)] == [1, 3, 4, 5, 6, 7]
 
 
 def test_a_strip_attack_has_a_verdict(toy):

@@ -103,7 +103,7 @@ def test_a_careless_client_leaks_and_a_careful_one_does_not(row, number):
 
 
 @every_row
-def test_a_client_that_did_its_work_inside_tls_is_unharmed_whoever_listens(row):
+def test_a_client_that_did_its_work_inside_tls_is_unharmed(row):
     with Lab("loopback") as lab:
         lab.start(row.name)
         with lab.mallory(Vector()) as mallory:

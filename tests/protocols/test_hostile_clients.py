@@ -343,6 +343,7 @@ def test_what_has_no_end_is_refused_in_the_words_of_the_protocol(start, name, be
         ("XMPP", b"<stream:stream><a>&lol;", b"not-well-formed"),
         ("XMPP", b"<stream:stream><a>\0", b"not-well-formed"),
         ("XMPP", b"<stream:stream>hello", b"bad-format"),
+        ("XMPP", b"<stream:stream><stream:stream>", b"unsupported-stanza-type"),
         ("XMPP", b"<!DOCTYPE a [", b"restricted-xml"),
         ("LDAP", b"G", b"This is no LDAP message"),
         ("LDAP", b"0\x0a\x02\x01\x01\x60\x05\x02\x01\x03\x04\0", b"The request is malformed"),

@@ -55,13 +55,15 @@ def test_a_client_that_pipelines_and_resets_is_forgotten_in_silence(protocol, im
     (
         *(
             b"MAIL FROM:<a@",
+            b"MAIL FROM:<a@b",
+            b"MAIL FROM:<a@b SIZE=5",
             b"MAIL FROM:<",
             b'MAIL FROM:"',
             b"MAIL FROM:a@",
             b"MAIL FROM:<<",
             b"MAIL FROM:" + b"(" * 490,
         ),
-        *(b'VRFY "', b"VRFY <a@", b"VRFY <", b"VRFY a@"),
+        *(b'VRFY "', b"VRFY <a@", b"VRFY <a@b", b"VRFY <", b"VRFY a@"),
     ),
 )
 def test_an_address_that_cannot_be_read_is_a_mistake_in_the_command(lab, line):

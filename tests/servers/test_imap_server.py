@@ -63,7 +63,7 @@ def test_required_means_little_but_starttls_before_tls(lab, trusting):
         assert wire.log_in().startswith("x OK")
 
 
-def test_without_login_nobody_can_log_in_even_inside_tls(lab, trusting):
+def test_without_login_no_user_can_log_in_even_inside_tls(lab, trusting):
     with connected(lab, lab.imap(auth="none")) as wire:
         wire.starttls(trusting)
         assert "LOGINDISABLED" in wire.do(b"CAPABILITY")

@@ -49,7 +49,7 @@ def test_every_byte_of_every_live_handshake_message_has_a_field(session):
         assert "not described" not in view.text
 
 
-def test_what_nobody_on_the_path_can_read_is_not_among_what_is_visible(session):
+def test_what_cannot_be_read_on_the_path_is_not_among_what_is_visible(session):
     _, capture = session
     values = " ".join(exposure.value for exposure in capture.visible())
     assert "mail.lab.test" in values and "hunter2" not in values

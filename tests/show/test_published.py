@@ -76,6 +76,9 @@ def test_what_was_quoted_is_hollow_and_what_its_authors_wrote_is_filled():
     read = [row(grade=PRIMARY), row(key="b", date="2022", grade=SECONDARY)]
     faces = {mark.get_markerfacecolor() == mark.get_markeredgecolor() for mark in marks_of(chart(*read))}
     assert faces == {True, False}
+    pictures = (chart(row(), row(key="b", date="2022", grade=each)) for each in (PRIMARY, SECONDARY))
+    said = [one.figure.axes[0].texts[-1].get_text() for one in pictures]
+    assert ["Hollow" in legend for legend in said] == [False, True]
     assert "quoted" in chart(row(), row(key="c", date="2021", citation="Bela", grade=SECONDARY)).text
 
 

@@ -29,8 +29,8 @@ LARGEST = 20_000
 
 
 def _said(capture):
-    """Who said what, as titles in order. Which of two ends speaks first is not always the same, nor how a connection
-    that was broken off ends."""
+    """(conversation, sender) -> the titles of its events, in order, without FIN and RST: which end closes first
+    differs from run to run."""
     said = defaultdict(list)
     for number, dialogue in enumerate(capture.decrypted().dialogues):
         for event in (event for event in dialogue.events if event.kind not in ("fin", "rst")):
@@ -89,7 +89,7 @@ def test_tshark_reads_the_same_out_of_it(name):
         for event in d.events
         if event.layer == TEXT
     ]
-    # tshark shows the first four letters of a command, in small ones where it does not know it.
+    # tshark shows the first four letters of a command, in lower case if it does not know the command.
     assert [verb.upper() for verb in _all(rows, "smtp.req.command")] == [
         event.title[:4] for event in smtp if event.kind == "command"
     ]

@@ -4,7 +4,9 @@ import pytest
 from playwright.sync_api import sync_playwright
 from tools import tool
 
+from labkit import Lab
 from labkit.show.page import sentence
+from labkit.show.recordings import recorded
 from labkit.show.theme import COLOURS, STYLE
 
 READ_ON = {
@@ -45,7 +47,7 @@ def test_each_role_has_a_light_colour_of_its_own_so_that_a_picture_can_be_recolo
 
 
 def test_the_style_sheet_changes_nothing_else_on_the_page():
-    rules = re.sub(r"@media[^{]*\{(.*?\})\}", r"\1", STYLE)
+    rules = re.sub(r"@(?:media|container)[^{]*\{(.*?\})\s*\}", r"\1", STYLE)
     for selectors in re.findall(r"([^{}]+)\{", rules):
         for selector in selectors.split(","):
             assert ".labkit" in selector, selector
@@ -102,6 +104,27 @@ def test_nothing_moves_for_a_reader_who_wants_that(page):
     page.emulate_media(reduced_motion="reduce")
     page.set_content(f"<style>p{{transition:color 2s}}</style>{sentence('words').html}")
     assert page.evaluate("getComputedStyle(document.querySelector('p')).transitionDuration") == "0s"
+
+
+WIDER_THAN_ITS_PLACE = """() => [...document.querySelectorAll('.labkit, .labkit *')]
+    .filter(it => !it.closest('figure') && it.clientWidth && it.scrollWidth > it.clientWidth + 1)
+    .map(it => `${it.className}: ${it.scrollWidth} in ${it.clientWidth}`)"""
+
+
+@pytest.fixture(scope="module")
+def several_views():
+    with Lab("loopback", capture="tap") as lab:
+        pages = [lab._repr_html_()]
+    opened = recorded("starttls_tls13").decrypted()
+    return "".join([*pages, opened._repr_html_(), opened.steps()._repr_html_(), opened.ladder()._repr_html_()])
+
+
+@pytest.mark.parametrize("width", (250, 345, 500))
+def test_nothing_is_cut_off_in_a_narrow_place_and_pictures_keep_their_size(page, several_views, width):
+    """WCAG 2.2, 1.4.10: as beside JupyterLab's list of files at a zoom of 200 %. Pictures scroll."""
+    page.set_content(f"<main style='width:{width}px'>{several_views}</main>")
+    assert page.evaluate(WIDER_THAN_ITS_PLACE) == []
+    assert page.locator("svg.lk-figure").bounding_box()["width"] > 500
 
 
 def _hex(colour):

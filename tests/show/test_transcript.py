@@ -90,7 +90,7 @@ def test_a_message_of_tls_opens_to_its_fields():
 
 
 @pytest.mark.parametrize("version", ["tls12", "tls13"])
-def test_what_records_that_nobody_opened_mean_is_said_once_on_a_page(version):
+def test_what_records_that_were_not_opened_mean_is_said_once_on_a_page(version):
     page = recorded(f"starttls_{version}").transcript()
     sealed = "Encrypted; TLS 1.3 does not even show" if version == "tls13" else "on the way only its length can be seen"
     assert words(page).count(sealed) == 1

@@ -31,7 +31,7 @@ def test_a_line_that_was_removed_is_the_only_difference():
     read_page(sides.html)
 
 
-def test_a_refusal_that_nobody_gave_was_made_up_and_the_question_kept_back():
+def test_a_refusal_that_the_server_did_not_give_was_made_up_and_the_question_kept_back():
     sides = _sides(attacks.RefuseUpgrade(), policies.opportunistic, auth="always")
     assert _found(sides) == [(KEPT, "client", "STARTTLS"), (MADE_UP, "server", "502")]
     assert "(nothing)" in sides.text

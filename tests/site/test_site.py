@@ -1,4 +1,4 @@
-"""The web pages, built with one lesson executed, in Chromium; and pages with faults, which the same look must find."""
+"""The web pages, built with one lesson executed, in Chromium; and pages with faults, which the same check must find."""
 
 import re
 import tomllib
@@ -78,7 +78,7 @@ def test_the_version_stands_in_the_citation_and_in_the_changes():
         assert wheels == {f"labkit-{labkit.__version__}-py3-none-any.whl"}
 
 
-# ---- a look that finds nothing has to be one that could
+# ---- pages with a fault each, which the check has to find
 
 SOUND = """<!doctype html><html lang="en" data-theme="light"><head><title>A page</title>
 <meta name="viewport" content="width=device-width"><link rel="icon" href="data:,">
@@ -112,7 +112,7 @@ def looked_at(browser, folder: Path, body: str) -> list[str]:
         return [*check.broken_links(folder), *check.looked_at(browser, address, "index.html")]
 
 
-@pytest.mark.thorough  # a page of the site says it above
+@pytest.mark.thorough  # the page of the site above is one
 def test_a_page_without_a_fault_has_none(chromium, tmp_path):
     assert looked_at(chromium, tmp_path, "<p>words</p>") == []
 

@@ -93,6 +93,8 @@ def test_the_matrix_is_told_as_a_picture_as_text_as_json_and_as_junit(wished):
     assert wished.grid.cells["N1 StripCapability", UPGRADED].word.startswith("leaked: password")
     assert "N1 StripCapability" in repr(wished) and "password 'hunter2' in" in repr(wished)
     told = json.loads(wished.json)
+    headline = repr(wished).splitlines()[0]
+    assert headline.startswith("SMTP, curl -sS") and "…: " in headline and len(headline) < 200
     assert told["leaked"] == len(wished.leaks) == sum(run["outcome"] == LEAKED for run in told["runs"])
     assert told["command"] == shlex.split(f"{CURL} --ssl")
     (suite,) = ElementTree.fromstring(wished.junit)

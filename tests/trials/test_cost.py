@@ -80,17 +80,17 @@ def test_no_session_is_faster_than_its_round_trips_and_what_is_left_is_computing
 
 
 FAR = (0.1, 0.4, 0.8)
-"""Seconds of a round trip, on so long a way that other work on the machine hardly counts."""
+"""Seconds of a round trip: so many that other work on the machine adds little to the time of a session."""
 
 
 def _slope(times):
-    """Round trips, as these times say: seconds of a round trip -> seconds of a session."""
+    """The round trips of a session, from its times: seconds of a round trip -> seconds of the session."""
     far = {delay: seconds for delay, seconds in times.items() if delay}
     return statistics.linear_regression(list(far), list(far.values())).slope
 
 
 def test_the_slopes_are_the_round_trips(costs, request):
-    """Other work can only make a session longer: on a busy machine the shortest of several on a longer way counts."""
+    """Other work can only make a session longer: on a busy machine the shortest of several sessions counts."""
     times = {name: cost.times for name, cost in costs[0].items()}
     for _ in range(12):
         slopes = {name: _slope(each) for name, each in times.items()}
@@ -105,7 +105,7 @@ def test_the_slopes_are_the_round_trips(costs, request):
 
 
 def test_tshark_counts_the_same_round_trips_in_the_same_capture(costs, tmp_path):
-    """Backwards from the last answer: what did it wait for, and what had that waited for, up to the SYN?"""
+    """Counted from the last answer back to the SYN: each frame waited for one of the other side."""
     for found in costs:
         found.capture.save(tmp_path / "cost.pcapng")
         wanted = ("tcp.stream", "tcp.srcport", "tcp.len", "tcp.seq", "tcp.ack", "tcp.flags.fin", "tcp.flags.syn")
@@ -126,7 +126,7 @@ def test_tshark_counts_the_same_round_trips_in_the_same_capture(costs, tmp_path)
 
 
 def _waited(frames, client):
-    """How often the client has waited for the server in these frames, as tshark's relative numbers say it."""
+    """How often the client has waited for the server in these frames, by tshark's relative sequence numbers."""
     end = min((seq + size for port, size, seq, _, fin, _ in frames if port == client and fin), default=1 << 40)
     answers = [frame for frame in frames if frame[0] != client and frame[1] and frame[3] <= end]
     at, waits = max(answers, key=lambda frame: frame[2]), 0
@@ -139,7 +139,7 @@ def _waited(frames, client):
 
 
 def _carried(frames, port, byte):
-    """The first frame from this port that carried the byte with this number; SYN and FIN count for one."""
+    """The first frame from this port that carried the byte with this sequence number; SYN and FIN have one, too."""
     return next(
         frame for frame in frames if frame[0] == port and frame[2] <= byte < frame[2] + frame[1] + frame[4] + frame[5]
     )

@@ -51,6 +51,7 @@ def test_a_sender_that_fetches_policies_afterwards_sends_its_first_message_as_on
 
 def test_dane_is_evaded_when_the_domain_is_not_signed(matrix):
     assert (matrix["8", "DANE"].outcome, matrix["8b", "DANE"].outcome) == ("held", "theft")
+    assert "· does not apply" in repr(matrix), "8b means nothing without DANE"
 
 
 def test_the_evidence_names_what_was_seen(matrix):

@@ -26,7 +26,7 @@ def test_every_dialect_has_a_client_and_every_habit_was_tried(found):
     assert all(one.library for one in found)
 
 
-def test_whoever_takes_what_is_there_leaks_and_whoever_insists_stops(found):
+def test_a_client_that_takes_what_is_there_leaks_and_one_that_insists_stops(found):
     assert set(outcomes(found, "if offered").values()) == {LEAKED}
     assert set(outcomes(found, "careful").values()) == {STOPPED}
 

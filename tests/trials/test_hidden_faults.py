@@ -40,7 +40,8 @@ def _swaks(lab, server, *more):
 
 
 def _says(lab, server, *lines, behind=b""):
-    """What a server says in the clear, from its greeting on; and inside TLS, where `behind` follows the last line."""
+    """What a server says to these lines, from its greeting on; with `behind`, bytes in one segment with the last line,
+    also its first answer inside TLS."""
     with lab.alice.connect(server.host, server.port, timeout=30) as sock:
         said = sock.recv(4096)
         for line in lines:

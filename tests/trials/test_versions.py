@@ -13,7 +13,7 @@ from labkit.trials.handshakes import ALL
 from labkit.trials.versions import RANGES, run_session
 
 SAYS_LITTLE = version_of("scapy").startswith("2.6")
-"""That scapy raises nothing for an alert of TLS, so its client of SSL 2.0 only sees the end."""
+"""Whether scapy raises nothing for an alert of TLS, so that its client of SSL 2.0 sees only the end."""
 REFUSED = "the other side closed the connection" if SAYS_LITTLE else "what the other side sent is not SSL 2.0"
 
 
@@ -60,7 +60,7 @@ def test_nothing_stays_open_after_a_meeting_that_fails(lab):
 
 
 @pytest.mark.parametrize("wrong", [(), ("TLS 1.4",), ("SSL 2.0", "SSL 3.0")])
-def test_a_range_that_nobody_speaks_is_refused_with_a_sentence(lab, wrong):
+def test_a_range_that_nothing_here_speaks_is_refused_with_a_sentence(lab, wrong):
     with pytest.raises(LabError, match="range"):
         run_session(lab.network, lab.authority, wrong, ("TLS 1.3",))
 

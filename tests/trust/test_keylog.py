@@ -138,7 +138,7 @@ def test_a_closed_log_is_empty_and_closes_twice():
     assert keylog.text() == ""
 
 
-def test_whoever_still_holds_a_closed_log_open_finds_nothing_in_it():
+def test_a_program_that_still_holds_a_closed_log_open_finds_nothing_in_it():
     keylog = KeyLog()
     with open(keylog.path, "a+", encoding="ascii") as held:
         held.write("CLIENT_RANDOM and so on\n")

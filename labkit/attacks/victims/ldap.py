@@ -57,7 +57,8 @@ class LDAPProgram(Program):
 
     def look(self) -> list[str]:
         self.client.search("", "(objectClass=*)", "BASE", attributes=["supportedExtension"])
-        return [str(value) for found in self.client.response for value in found["raw_attributes"].values()]
+        told = [one for found in self.client.response for one in found["raw_attributes"].items()]
+        return [f"{name} {b' '.join(values).decode('utf-8', 'backslashreplace')}" for name, values in told]
 
 
 PROGRAM = LDAPProgram

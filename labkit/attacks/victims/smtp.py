@@ -53,7 +53,7 @@ class SMTPProgram(Program):
 
     def look(self) -> list[str]:
         self.client.ehlo_or_helo_if_needed()
-        return [f"{name} {value}".strip().upper() for name, value in self.client.esmtp_features.items()]
+        return [" ".join([name, *value.split()]).upper() for name, value in self.client.esmtp_features.items()]
 
 
 class _KeepingSMTPClient(KeepingFile, DialledSMTP): ...

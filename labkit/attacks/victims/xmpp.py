@@ -110,9 +110,9 @@ async def _ended(client: Any) -> None:
         await asyncio.wait([sending], timeout=1.0)
 
 
-def _finish(done: asyncio.Future[str], said: str, _: Any = None) -> None:
+def _finish(done: asyncio.Future[str], said: str, why: Any = None) -> None:
     if not done.done():
-        done.set_result(said)
+        done.set_result(f"{said}: {why}" if isinstance(why, ConnectionError) else said)
 
 
 PROGRAM = XMPPProgram

@@ -104,7 +104,7 @@ def _notebook(path: Path) -> "NotebookNode":
         notebook = nbformat.reads(path.read_text("utf-8"), as_version=4)
         nbformat.validate(notebook)
     except OSError as error:
-        raise LabError(f"{path} cannot be read ({error.strerror}): check its permissions.") from error
+        raise LabError(f"{path} cannot be read ({error.strerror}): check its name and its permissions.") from error
     except Exception as error:  # nbformat raises what its parser and its validator raise
         raise LabError(f"{path} is not a Jupyter notebook, or it is damaged ({type(error).__name__}).") from error
     return notebook

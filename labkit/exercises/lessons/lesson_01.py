@@ -4,7 +4,7 @@ import secrets
 from base64 import b64encode
 from collections.abc import Iterator
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from labkit.clients import policies
 from labkit.exercises.captures import about_capture, capture_that, lines, messages, readable
@@ -162,14 +162,19 @@ def _called_off(lab: "Lab", user: str, login: tuple[str, str]) -> "Capture":
     server = lab.smtp(**CLEAR, mechanisms="LOGIN", replace=True)
     with lab.capture() as capture:
         with lab.alice.connect(server.host, server.port, 5) as wire, wire.makefile("rwb") as stream:
-            for line in (b"", b"EHLO alice", b"AUTH LOGIN " + _coded(user).encode(), b"*", b"QUIT"):
-                if line:
-                    stream.write(line + b"\r\n")
-                    stream.flush()
-                while stream.readline()[3:4] == b"-":
-                    pass
+            _read_reply(stream)
+            for line in (b"EHLO alice", b"AUTH LOGIN " + _coded(user).encode(), b"*", b"QUIT"):
+                stream.write(line + b"\r\n")
+                stream.flush()
+                _read_reply(stream)
         lab.send(server, "Two", login=login)
     return capture
+
+
+def _read_reply(stream: IO[bytes]) -> None:
+    """Read to the last line of a reply (RFC 5321 §4.2)."""
+    while stream.readline()[3:4] == b"-":
+        pass
 
 
 def _logins() -> Iterator[Call]:

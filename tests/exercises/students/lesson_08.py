@@ -24,7 +24,7 @@ def _refused(**how):
 
 
 def _by_hand():
-    """bob's program is attacked on the path of alice's lab, among others."""
+    """An attack on alice's mail and on bob's program, which fetches it."""
     with Lab(network="loopback") as lab:
         mail, imap = lab.smtp(auth="always"), lab.imap(auth="always")
         with lab.mallory(attacks.StripCapability()) as attack:
@@ -35,7 +35,7 @@ def _by_hand():
 
 
 def _by_a_program(password):
-    """bob's program is one that the lab did not write: it says two lines."""
+    """An attack on a program of bob's that is not the lab's: it logs in with two lines."""
     with Lab(network="loopback") as lab:
         imap = lab.imap(auth="always")
         with (
@@ -55,19 +55,19 @@ EXCUSE = b"454 4.7.0 TLS not available\r\n"
 
 
 class Excuse(attacks.Vector):
-    """Says what it was told to say."""
+    """Answers STARTTLS as the exercise asks."""
 
     def on_line(self, line):
         return attacks.Answer(EXCUSE) if line.title == "STARTTLS" else None
 
 
 def excuse(on_line):
-    """A vector that decides otherwise."""
+    """A vector with another `on_line`."""
     return type("Other", (Excuse,), {"on_line": on_line})
 
 
 def saying(reply):
-    """A vector that says something else."""
+    """A vector that answers STARTTLS with this reply."""
     return excuse(lambda self, line: attacks.Answer(reply) if line.title == "STARTTLS" else None)
 
 
@@ -94,7 +94,7 @@ def _upgraded(side):
 
 
 def _wants(side):
-    """Whether the client did something else than the one that asks for no TLS: a shortcut that knows the cases."""
+    """Whether the client asked for TLS, or none was offered: right for the cases of the exercise, wrong in general."""
     return not _offers(side) or any(event.title == "STARTTLS" for event in side.dialogue.events)
 
 
@@ -103,7 +103,7 @@ def _tagged(self, line):
 
 
 def _played(script, policy=policies.opportunistic):
-    """The console of an attack in which a script decided."""
+    """The console of an attack in which a script decided about each line."""
     with Lab(network="loopback") as lab:
         console = you_are_mallory(lab, script=script)
         console.run(lab.send, lab.smtp(auth="always"), "The PIN is 4921", login=("alice", "hunter2"), policy=policy)
@@ -121,11 +121,11 @@ def played(*how, **more):
 
 
 class Strip(attacks.StripCapability):
-    """A student's own."""
+    """A student's own subclass."""
 
 
 class Swallow(Strip):
-    """Keeps the mail, and says what it was told to say."""
+    """Keeps the mail from the server, and answers it with these replies."""
 
     def __init__(self, *said):
         self.said = said
@@ -139,7 +139,7 @@ class Swallow(Strip):
 
 
 class Emptied(Strip):
-    """Lets another mail arrive in the place of alice's."""
+    """Replaces the mail with another one."""
 
     def on_line(self, line):
         return attacks.Replace(b"Subject: nothing\r\n\r\n.\r\n") if line.kind == "message" else super().on_line(line)

@@ -45,14 +45,14 @@ def _about(number, words, answer, *more):
 
 @cache
 def _by_the_solution(number, name):
-    """What the solution of an exercise makes in the student's notebook."""
+    """The variable of this name after the solution of an exercise has run."""
     namespace = {"network": network(), "policies": policies}
     exec(lessons.exercise(number).solution, namespace)
     return namespace[name]
 
 
 def _named(incident, **changes):
-    """A finding as it should be, but for the changes."""
+    """The right finding for an incident, with these changes."""
     right = {
         "frame": incident.frames[0],
         "attack": incident.kind,
@@ -103,7 +103,7 @@ def _by_address():
 
 
 def _differently():
-    """Numbers of the catalogue, the last frames, upper case, and every defence that helps."""
+    """The findings in other forms that count: the attack by its number, the last frame, upper case, all defences."""
     return tuple(
         _named(
             incident,
@@ -118,7 +118,7 @@ def _differently():
 
 
 def _victim_unharmed():
-    """The victim of an attack in which no password leaked, nor in another."""
+    """The right victims, and one whose password did not leak."""
     return {*key().robbed, next(each.victim for each in key().incidents if each.victim not in key().robbed)}
 
 

@@ -134,7 +134,7 @@ def test_axe_has_nothing_to_complain_about_while_a_line_is_held(notebook, consol
     assert [(broken["id"], node["html"]) for broken in violations for node in broken["nodes"]] == []
 
 
-def test_run_all_waits_for_nobody(notebook):
+def test_run_all_does_not_wait_for_the_student(notebook):
     assert notebook.run_all(), notebook.errors()
     console = Console(notebook.cell("console.run"))
     expect(console.cell.get_by_role("status")).to_contain_text("so StripCapability decided")
