@@ -1,8 +1,8 @@
 """A long capture file decoded by several processes, for programs that have one thread.
 
 Each process reads the whole file, which is quick, and decodes its part of the conversations, which is not. The results
-come in the order in which one process alone would give them. It stays for as long as one
-process alone is less than five times as quick as tshark (3.0 times: ``make bench ARGS=decode``).
+come in the order in which one process alone would give them. One process alone is about three times as quick as tshark
+(``make bench ARGS=decode``); from five times on, this file would not be worth its lines.
 """
 
 import gc

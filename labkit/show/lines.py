@@ -4,7 +4,6 @@ Offsets are in bytes of the event's data. How lines look is for `transcript` and
 """
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -43,10 +42,6 @@ class ShownLine(NamedTuple):
     """Its own meaning; empty where only the whole phrase has one."""
 
 
-_shown = partial(tuple.__new__, ShownLine)
-"""`ShownLine` of a tuple, in half the time of `ShownLine(…)`; there are many."""
-
-
 class Run(NamedTuple):
     """A part of a line: plain when `labels` is empty, otherwise it discloses what they name."""
 
@@ -57,19 +52,19 @@ class Run(NamedTuple):
 def lines_of(event: Event) -> tuple[list[ShownLine], int]:
     """The lines to print, and the number of bytes of a long phrase that are left out."""
     if event.layer != TEXT and event.kind != "again":
-        return [_shown((event.title.encode(), 0, event.meaning))], 0
+        return [ShownLine(event.title.encode(), 0, event.meaning)], 0
     data = event.data
     if event.kind in _ALIKE:
         limit = _SAMPLE if event.kind in ("unknown", "again") and not _is_text(data[: _WHOLE.bytes]) else _WHOLE
         return _with_one_meaning(event, limit)
     if len(data) <= _EXPLAINED.bytes and data.find(b"\n") in (-1, len(data) - 1):
-        return [_shown((data.rstrip(b"\r\n"), 0, event.meaning))], 0  # nearly all phrases are one line
+        return [ShownLine(data.rstrip(b"\r\n"), 0, event.meaning)], 0  # nearly all phrases are one line
     known = event.lines
     split = _split(data)
     if len(known) != len(split):
         return _with_one_meaning(event, _WHOLE)
     lines = [
-        _shown((line.rstrip(b"\r\n"), start, meaning))
+        ShownLine(line.rstrip(b"\r\n"), start, meaning)
         for (start, line), (_, meaning) in zip(split[: _EXPLAINED.lines], known, strict=False)
     ]
     return _shortened(lines, data, _EXPLAINED)
@@ -78,7 +73,7 @@ def lines_of(event: Event) -> tuple[list[ShownLine], int]:
 def _with_one_meaning(event: Event, limit: _Limit) -> tuple[list[ShownLine], int]:
     """The lines of a phrase with one meaning, which is printed beside the first line."""
     split = _split(event.data[: limit.bytes + 1])[: limit.lines]
-    lines = [_shown((line.rstrip(b"\r\n"), start, "")) for start, line in split]
+    lines = [ShownLine(line.rstrip(b"\r\n"), start, "") for start, line in split]
     lines[0] = lines[0]._replace(meaning=event.meaning)
     return _shortened(lines, event.data, limit)
 
