@@ -22,7 +22,8 @@ AT_ONCE = -n 5 --dist loadgroup --no-loadscope-reorder
 ONCE = -m "not thorough"
 # What depends on the network or on a privilege is tested twice: on the best network that this machine allows, and again on
 # loopback, by a user without any privilege. test_one_room_makes_sockets.py reads source code and needs no network. Of the
-# lessons, tests/notebooks/test_binder.py runs one without privilege, and `make thorough` all.
+# lessons, tests/notebooks/test_binder.py runs one without privilege, and `make thorough` all. `make test` runs these beside
+# the first, in one process, and prints their output at the end.
 AGAIN = $(filter-out %test_one_room_makes_sockets.py,$(wildcard tests/network/test_*.py)) \
 	tests/capture/test_recording.py tests/attacks/test_both_sides.py tests/servers/test_foreign_clients.py \
 	tests/test_lab.py
@@ -32,6 +33,10 @@ UNPRIVILEGED = unshare --user --map-user=1000 --map-group=1000
 ORDINARY = $(shell $(UNPRIVILEGED) true 2>/dev/null && echo $(UNPRIVILEGED))
 # Where Python may not keep what it has compiled, each of the processes that the tests start compiles labkit again.
 PYTEST = env -u PYTHONDONTWRITEBYTECODE $(PY) -m pytest
+
+TWICE = said=$$(mktemp); LABKIT_NETWORK=loopback $(ORDINARY) $(PYTEST) $(ONCE) $(AGAIN) >$$said 2>&1 & again=$$!; \
+	$(PYTEST) $(AT_ONCE) $(ONCE); first=$$?; wait $$again; second=$$?; cat $$said; rm -f $$said; \
+	exit $$((first | second))
 
 .PHONY: lab test thorough bench fuzz endurance capstones data site clean
 .NOTPARALLEL:
@@ -44,8 +49,7 @@ test:
 	@PYTHON="$(PYTHON)" sh setup/install.sh '.[test]'
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
-	$(PYTEST) $(or $(ARGS),$(AT_ONCE) $(ONCE))
-	$(if $(ARGS),,LABKIT_NETWORK=loopback $(ORDINARY) $(PYTEST) $(AT_ONCE) $(ONCE) $(AGAIN))
+	$(if $(ARGS),$(PYTEST) $(ARGS),$(TWICE))
 
 thorough:
 	@PYTHON="$(PYTHON)" sh setup/install.sh '.[test]'

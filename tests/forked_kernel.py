@@ -8,13 +8,13 @@ import sys
 import threading
 
 
-def be_a_kernel(arguments: list[str], folder: str | None, environment: dict[str, str], path: list[str]) -> None:
+def be_a_kernel(arguments: list[str], folder: str, environment: dict[str, str], path: list[str]) -> None:
     """Serve as a kernel of IPython until it is shut down, as ``python -m ipykernel_launcher`` does."""
     os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
     os.environ.update(environment)
-    os.chdir(folder or ".")
+    os.chdir(folder)
     sys.argv[:], sys.path[:] = ["ipykernel_launcher.py", *arguments], path
     threading.Thread(target=_end_with_the_tests, daemon=True).start()
 

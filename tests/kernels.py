@@ -79,7 +79,7 @@ class _Forked(LocalProvisioner):
     """Forks the kernel instead of starting a program."""
 
     async def launch_kernel(self, cmd: list[str], **options: Any) -> dict[str, Any]:
-        self.cwd = options.get("cwd")
+        self.cwd = options.get("cwd") or os.getcwd()
         path = ["", *(place for place in sys.path if not Path(place).is_relative_to(_TESTS))]
         self.process = _Process(cmd[cmd.index("-f") :], self.cwd, options["env"], path)
         self.pid = self.pgid = self.process.pid

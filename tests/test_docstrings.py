@@ -3,7 +3,9 @@
 import ast
 import re
 
-from sources import MODULES, trees
+from sources import MODULES, ONCE, nodes, trees
+
+pytestmark = ONCE
 
 VAGUE = re.compile(r"\bwhoever\b|\b(some|no|any|every)body\b|\b(some|any|every)one\b|\bno one\b", re.IGNORECASE)
 
@@ -12,7 +14,7 @@ def _docstrings(tree: ast.AST) -> list[tuple[int, str]]:
     """(line, text) of every string that stands alone: the docstrings of modules, classes, functions and attributes."""
     return [
         (node.lineno, node.value.value)
-        for node in ast.walk(tree)
+        for node in nodes(tree)
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
     ]
 

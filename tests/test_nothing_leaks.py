@@ -9,6 +9,7 @@ import tempfile
 import threading
 from collections import Counter
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -48,9 +49,15 @@ def traces(tmp_path, monkeypatch):
     def held():
         return what_is_held() + Counter(os.listdir(tmp_path))
 
-    for method in ("auto", "tap"):  # what is imported and opened once
-        _captured(method)
+    _warm()
     return held
+
+
+@cache
+def _warm() -> None:
+    """Import and open what this process keeps."""
+    for method in ("auto", "tap"):
+        _captured(method)
 
 
 def _captured(method: str) -> None:

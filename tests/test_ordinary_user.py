@@ -9,7 +9,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from thoroughly import every
 from tools import tool
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -103,7 +102,8 @@ def test_an_ordinary_user_tests_a_mail_program_and_nothing_of_it_is_left(home):
     assert "upgraded: N1:" in done.stdout and "C3 WrongName" in done.stdout and not list(home.iterdir())
 
 
-@pytest.mark.parametrize("name", every(SELECTION, once=("network/test_loopback.py",)))
+@pytest.mark.thorough  # `make test` runs as many as an ordinary user of a namespace
+@pytest.mark.parametrize("name", SELECTION)
 def test_an_ordinary_user_passes_the_same_tests(home, name):
     options = ["-q", "-p", "no:cacheprovider", f"--basetemp={home / 'base'}", f"--rootdir={ROOT}"]
     done = run(home, "-m", "pytest", *options, str(ROOT / "tests" / name))

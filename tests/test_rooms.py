@@ -9,9 +9,11 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from sources import MODULES, ROOT, trees
+from sources import MODULES, ONCE, ROOT, trees
 
 from labkit.dialects import ALL
+
+pytestmark = ONCE
 
 FLOORS = (
     {"errors"},

@@ -9,7 +9,7 @@ from labkit.errors import LabError
 GREETING = b"220 mail.lab.test ESMTP\r\n"
 CAPABILITIES = b"250-mail.lab.test\r\n250 STARTTLS\r\n"
 
-HELD, PATIENCE = 1, 30
+HELD, PATIENCE = 1, 60
 """Seconds: for a client that waits for what never comes, a goodbye at least, and for what must come."""
 
 

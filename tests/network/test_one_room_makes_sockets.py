@@ -3,7 +3,9 @@
 import ast
 from collections.abc import Iterator
 
-from sources import trees
+from sources import ONCE, nodes, trees
+
+pytestmark = ONCE
 
 MAKES_SOCKETS = {
     "create_connection",
@@ -48,7 +50,7 @@ def _makes_a_socket(call: ast.Call) -> bool:
 
 
 def _calls(tree: ast.Module) -> Iterator[ast.Call]:
-    return (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+    return (node for node in nodes(tree) if isinstance(node, ast.Call))
 
 
 def test_no_other_room_makes_or_binds_a_socket():
@@ -57,8 +59,8 @@ def test_no_other_room_makes_or_binds_a_socket():
 
 
 def _imported(tree: ast.Module) -> set[str]:
-    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    for node in ast.walk(tree):
+    names = {alias.name for node in nodes(tree) if isinstance(node, ast.Import) for alias in node.names}
+    for node in nodes(tree):
         if isinstance(node, ast.ImportFrom):
             names |= {node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)}
     return names
@@ -71,7 +73,7 @@ def test_no_other_room_imports_a_library_that_connects_by_itself():
 
 def test_what_derives_from_a_mail_client_of_the_standard_library_connects_through_a_host():
     for module, tree in _other_rooms():
-        for node in ast.walk(tree):
+        for node in nodes(tree):
             if isinstance(node, ast.ClassDef):
                 bases = {base.attr for base in node.bases if isinstance(base, ast.Attribute)} & set(CONNECTS)
                 methods = {method.name for method in node.body if isinstance(method, ast.FunctionDef)}

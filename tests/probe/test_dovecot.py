@@ -65,5 +65,6 @@ def test_each_bad_setting_is_caught_where_it_counts_and_mended_by_the_lines_that
     assert not any(faults(reports(lab, "\n".join([BAD, *lines]))).values())
 
 
+@pytest.mark.thorough  # the lab's own servers are caught with each, and this one with bad settings above
 def test_a_bad_certificate_is_caught(lab):
     assert set.union(*faults(reports(lab, RIGHT, "wrong name")).values()) == {"name"}
