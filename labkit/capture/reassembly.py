@@ -3,7 +3,7 @@
 Segments are assigned to connections here, and connections begin and end; `connection` orders the segments of one. A
 connection that was reset is kept for `_AFTER_RESET` frames: what is still sent was on the wire, and data that continues
 shows that the reset was not accepted. A SYN after a reset begins another connection; one in an open connection does
-if it is answered, because anyone can send it (RFC 5961 §4).
+only if it is answered, because it may be forged (RFC 5961 §4).
 """
 
 from collections.abc import Iterable, Iterator

@@ -156,7 +156,12 @@ class _Reader(CodedLineReader):
 
 
 _GREETING = re.compile(rb"(?:220|230)[ -][^\n]*FTP", re.IGNORECASE)
-_FIRST = re.compile(rb"(?:AUTH (?:TLS|SSL)|FEAT|USER [^\r\n]+|SYST|PBSZ 0)\r?\n", re.IGNORECASE)
+_ONLY_FTP = (
+    rb"(?:AUTH (?:TLS|SSL)|PBSZ 0|(?:FEAT|SYST|PWD|XPWD|CDUP|PASV|EPSV|NLST|MLSD)"
+    rb"|(?:OPTS|CWD|TYPE|PORT|EPRT|LIST|SIZE|MDTM|MKD|RETR|STOR)\b[^\r\n]*)\r?\n"
+)
+_FIRST = re.compile(rb"(?:USER [^\r\n]+\r?\n(?:PASS[^\r\n]*\r?\n)?(?:ACCT[^\r\n]*\r?\n)?)?" + _ONLY_FTP, re.IGNORECASE)
+"""A login begins so in other protocols, too: that of HylaFAX, or of what changes passwords."""
 
 
 def _recognises(server: bytes, client: bytes) -> bool:

@@ -74,10 +74,11 @@ def _tells(dialect: Dialect, phrase: Event | Phrase) -> bool:
     if phrase.sender == CLIENT:
         return phrase.title in dialect.commands and phrase.title not in _COMMON
     listing = dialect.writes.capabilities
-    return phrase.kind == "untagged" or (listing is not None and listing.find(phrase.data) is not None)
+    unasked = phrase.kind == "untagged" and phrase.title in dialect.replies
+    return unasked or (listing is not None and listing.find(phrase.data) is not None)
 
 
-_COMMON = frozenset({"AUTH", "HELP", "NOOP", "QUIT"})
+_COMMON = frozenset({"AUTH", "HELP", "LOGOUT", "NOOP", "QUIT"})
 """Commands of many protocols."""
 _FIRST = 3
 """How many phrases of a side are asked what the protocol is."""

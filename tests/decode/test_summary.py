@@ -82,6 +82,13 @@ OTHERS = {
         *((SERVER, b"$-1\r\n"), (CLIENT, b"QUIT\r\n"), (SERVER, b"+OK\r\n")),
     ],
     "a service of its own": [(SERVER, b"200 Beginning\r\n"), (CLIENT, b"HELLO\r\n"), (SERVER, b"200 ok\r\n")],
+    "VMware's": [
+        (SERVER, b"220 VMware\r\n"),
+        (CLIENT, b"USER a\r\n"),
+        (SERVER, b"331 pw\r\n"),
+        (CLIENT, b"PASS b\r\n"),
+    ],
+    "ACAP": [(SERVER, b'* ACAP (IMPLEMENTATION "x")\r\n'), (CLIENT, b"a LOGOUT\r\n"), (SERVER, b"a OK bye\r\n")],
     "SNMP": [(CLIENT, b"0&\2\1\1\4\6public"), (SERVER, b"0\3\2\1\1")],
 }
 
