@@ -322,6 +322,8 @@ def targets(site: Site, vector: "Vector", at: "Server | None" = None) -> "list[T
             f"use lab.spoof(attacks.{vector.name}())."
         )
     check_vector(vector)
+    if at is not None and not hasattr(at, "settings"):
+        raise LabError(f"An attack is on a server of the lab, as lab.smtp() starts one, not on {at!r}.")
     check_not_replaced(at, site.servers)
     servers = [server for server in site.servers.values() if vector.applies_to(named(server.protocol))]
     chosen = servers if at is None else [at]

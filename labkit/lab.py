@@ -141,7 +141,8 @@ class Lab(Serving, Adopting, Publishing, Probing, Trying):
             from labkit.clients import smtp
             from labkit.mail.message import compose
 
-        if not (hasattr(server, "host") and hasattr(server, "port")) or getattr(server, "protocol", "SMTP") != "SMTP":
+        stands = hasattr(server, "host") and hasattr(server, "port") and not isinstance(server, type)
+        if not stands or getattr(server, "protocol", "SMTP") != "SMTP":
             raise LabError(f"Mail is sent to an SMTP server, as lab.smtp() starts one, not to {server!r}.")
         policy, context = self._terms(server, policy, tls)
         message = compose(text, subject, sender, recipient, ("REQUIRETLS",) * requiretls)
@@ -165,7 +166,7 @@ class Lab(Serving, Adopting, Publishing, Probing, Trying):
         with within_limits("Preparing a client"):
             from labkit.clients.fetching import CLIENTS, fetch
 
-        if getattr(server, "protocol", "") not in CLIENTS:
+        if isinstance(server, type) or getattr(server, "protocol", "") not in CLIENTS:
             raise LabError(f"Mail is fetched from what lab.imap() or lab.pop3() has started, not from {server!r}.")
         policy, context = self._terms(server, policy, tls)
         at = server.protocol, self.alice, server.host, server.port

@@ -79,7 +79,7 @@ class Probing:
         """One of the lab's own hosts as a target."""
         from labkit.dialects import for_port, named
         from labkit.dialects.writing import Credentials
-        from labkit.probe.target import ProbeTarget
+        from labkit.probe.target import ProbeTarget, undecided
         from labkit.servers.standing import check_not_replaced
         from labkit.trust.certificates import DOMAIN, SERVER_NAME
 
@@ -88,7 +88,7 @@ class Probing:
         spoken = protocol or getattr(running, "protocol", "")
         dialect = named(spoken) if spoken else for_port(port or 0)
         if dialect is None or port is None:
-            raise LabError(f"Which server {host}:{port or ''} is cannot be told: give its port, and its protocol.")
+            raise undecided(host, port)
         told = getattr(getattr(running, "settings", None), "implicit", None)
         usual = port in dialect.implicit_ports and port not in dialect.explicit_ports
         shown = getattr(getattr(running, "certificate", None), "name", "")

@@ -15,6 +15,7 @@ from labkit.attacks.described import Described
 from labkit.dialects.base import Dialect
 from labkit.dialects.writing import KINDS, Writer
 from labkit.errors import LabError
+from labkit.servers.settings import settings
 
 Answered = Action | tuple[Action, ...] | Later | None
 """What a vector may return; None stands for `Pass`."""
@@ -91,7 +92,7 @@ class Vector(Described):
     Each method returns an action of `labkit.attacks.actions`, a tuple of them, `Later`, or None to let it pass.
 
     A class with an attribute that means nothing raises `LabError` when it is made (`labkit.attacks.described`), and so
-    does one with a name in `protocols` or `needs` that does not exist.
+    does one with a name in `protocols` or `needs`, or a setting in `server`, that does not exist.
     """
 
     protocols: ClassVar[tuple[str, ...]] = ()
@@ -111,12 +112,16 @@ class Vector(Described):
     """A port on which the server has nothing: only clients that connect to it are victims, and they are brought to the
     port that the vector's protocol has; 0 for none."""
     server: ClassVar[Mapping[str, Any]] = {}
-    """Settings that a server of the lab must have to be open to it."""
+    """Arguments of `Lab.start` for a server that is open to it: settings, and `certificate`."""
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
         _check_names(cls, "protocols", {dialect.name for dialect in dialects.ALL})
         _check_names(cls, "needs", {*KINDS, *get_annotations(Writer)})
+        try:
+            settings(0, **{name: value for name, value in cls.server.items() if name != "certificate"})
+        except LabError as error:
+            raise LabError(f"{cls.__name__}.server means nothing. {error}") from None
 
     def on_open(self, opening: Opening) -> Answered:
         """A victim has connected."""

@@ -11,6 +11,7 @@ connection is known in `reassembly`.
 """
 
 from collections.abc import Iterator
+from itertools import takewhile
 
 from labkit.capture.conversation import CLIENT, SERVER, Conversation, Endpoint
 from labkit.capture.frames import ACK, FIN, RST, SYN, End, Segment, address, ends
@@ -86,6 +87,12 @@ class Connection:
     def reset(self) -> bool:
         """Whether a side has reset it and no data has followed."""
         return self.client.reset or self.server.reset
+
+    @property
+    def is_agreed(self) -> bool:
+        """Whether both sides have opened it, and neither has reset it."""
+        both = self.client, self.server
+        return not self.reset and all(one.begin is not None and one.acknowledged for one in both)
 
     @property
     def _waits(self) -> bool:
@@ -288,8 +295,8 @@ class Connection:
 
     def _is_outrun(self, side: TCPSide, frame: int) -> bool:
         """Whether a side has gone on, or ended, behind its reset in this frame, so that it was not accepted."""
-        said = reversed(self.conversation.said)
-        return side.closed or any(chunk[1] > frame for chunk in said if (chunk[2], chunk[3]) == (side.name, "data"))
+        since = takewhile(lambda chunk: chunk[1] > frame, reversed(self.conversation.said))
+        return side.closed or any((chunk[2], chunk[3]) == (side.name, "data") for chunk in since)
 
     def _acknowledges_nothing(self, side: TCPSide, seg: Segment) -> bool:
         """Whether it acknowledges bytes that the other side cannot have sent."""

@@ -2,7 +2,8 @@
 
 Segments are assigned to connections here, and connections begin and end; `connection` orders the segments of one. A
 connection that was reset is kept for `_AFTER_RESET` frames: what is still sent was on the wire, and data that continues
-shows that the reset was not accepted. A SYN after a reset begins another connection.
+shows that the reset was not accepted. A SYN after a reset begins another connection; one in an open connection does
+if it is answered, because anyone can send it (RFC 5961 §4).
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,6 +13,7 @@ from labkit.capture.connection import WRAP, Connection, TCPSide
 from labkit.capture.conversation import Conversation
 from labkit.capture.encapsulation import Unwrapper
 from labkit.capture.frames import ACK, ALL, FIN, RST, SYN, Segment, Share, find
+from labkit.capture.out_of_order import Waiting, first_byte
 from labkit.capture.passed_over import PassedOver
 from labkit.capture.pcap import FrameRecord
 from labkit.dialects import for_port
@@ -72,6 +74,8 @@ class _Connections:
         self._reset: dict[Connection, int] = {}
         """Connection -> the number of the frame at which it ends unless data continues; in the order of these
         numbers."""
+        self._asked: dict[Connection, Waiting] = {}
+        """Open connection -> a SYN in it, which begins another one if that is answered, and else may be forged."""
 
     def take(self, seg: Segment, time: int, number: int) -> Iterator[Conversation]:
         """Give a segment, in the frame of this number, to its connection; yields the conversations that end with it."""
@@ -79,9 +83,17 @@ class _Connections:
             yield from self._over_by(number)
         key, flags = seg.ends, seg.flags
         side = self.sides.get(key)
+        if side is not None and (asked := self._asked.get(side.connection)) and _answers(seg, asked.segment):
+            yield from side.connection.finish(asked.frame)
+            self._begin_asked(side.connection)
+            side = self.sides[key]
         if flags & (SYN | ACK) == SYN and (self._ended.get(key) != seg.seq if side is None else side.reused(seg)):
+            if side is not None and side.connection.is_agreed:
+                self._asks(side.connection, Waiting(seg, time, number))
+                return
             if side is not None:
                 self._reset.pop(side.connection, None)
+                self._asked.pop(side.connection, None)
                 yield from side.connection.finish(number)
             self._ended.pop(key, None)
             side = self._open(seg)
@@ -96,6 +108,7 @@ class _Connections:
         if connection.over:
             yield from connection.finish(number)
             self._forget(side)
+            self._begin_asked(connection)
         elif connection.reset:
             self._reset[connection] = number + _AFTER_RESET
 
@@ -103,6 +116,8 @@ class _Connections:
         """The conversations that are open after the last frame, in the order in which they began."""
         yield from self._over_by(last)
         open_yet = dict.fromkeys(side.connection for side in self.sides.values())
+        for connection in list(self._asked):
+            open_yet[self._begin_asked(connection)] = None
         left = (conversation for connection in open_yet for conversation in connection.finish(last + 1))
         yield from sorted(left, key=attrgetter("began"))
 
@@ -114,6 +129,7 @@ class _Connections:
             for gone in {connection.client.ends, connection.server.ends}:
                 del self.sides[gone]
             yield from connection.finish(over)
+            self._begin_asked(connection)
             connection.let_go()
 
     def _open(self, seg: Segment) -> TCPSide:
@@ -124,12 +140,34 @@ class _Connections:
         self.sides[connection.server.ends] = connection.server
         return self.sides[seg.ends]
 
+    def _asks(self, connection: Connection, syn: Waiting) -> None:
+        """Keep a SYN in an open connection; of one that is sent again, the first."""
+        if connection not in self._asked or self._asked[connection].segment.seq != syn.segment.seq:
+            self._asked[connection] = syn
+
+    def _begin_asked(self, connection: Connection) -> Connection | None:
+        """Begin the connection that a SYN in this one, which is over, has asked for; None where there was none."""
+        asked = self._asked.pop(connection, None)
+        if asked is None:
+            return None
+        side = self._open(asked.segment)
+        side.connection.take(side, *asked)
+        return side.connection
+
     def _forget(self, side: TCPSide) -> None:
         for gone in {side.ends, side.peer.ends}:  # one, where a socket is connected to itself
             self._ended[gone] = self.sides.pop(gone).begin
         side.connection.let_go()
         while len(self._ended) > _REMEMBERED:
             del self._ended[next(iter(self._ended))]
+
+
+def _answers(seg: Segment, syn: Segment) -> bool:
+    """Whether a segment shows that this SYN was accepted or refused: its answer, or what its sender says behind it."""
+    first, behind = first_byte(syn), (first_byte(syn) + len(syn.payload)) & WRAP
+    if seg.ends == syn.ends:
+        return not seg.flags & SYN and seg.seq in (first, behind)
+    return bool(seg.flags & ACK and seg.flags & (SYN | RST)) and seg.ack in (first, behind)
 
 
 def _from_client(flags: int, source: int, target: int) -> bool:

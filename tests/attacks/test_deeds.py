@@ -233,6 +233,7 @@ CASES = {
     "a file that was broken off": (21, FTP + "C: RETR x\nS: 150 here\nS: 426 lost", "refused RETR"),
     "a file of which nothing was heard again": (21, FTP + "C: STOR x\nS: 150 go", "open"),
     "a full disk": (21, FTP + "C: STOR x\nS: 150 go\nS: 552 full", "refused STOR"),
+    "a full disk, and a name from the server": (21, FTP + "C: STOU\nS: 150 FILE: a\nS: 552 full", "refused STOU"),
     "a folder that is not there": (21, FTP + "C: CWD x\nS: 550 none\nC: QUIT\nS: 221 bye", "refused CWD"),
     "a file that gets another name": (21, FTP + "C: RNFR x\nS: 350 to?\nC: RNTO y\nS: 250 done", "done"),
     "a file that gets no other name": (21, FTP + "C: RNFR x\nS: 350 to?\nC: QUIT\nS: 221 bye", "open"),

@@ -274,6 +274,9 @@ def test_an_attack_is_not_used_where_it_does_not_belong():
         for wrong in ("N9", attacks.Preauth, None):
             with pytest.raises(LabError, match=r"an object like attacks\.StripCapability\(\), not "):
                 lab.mallory(wrong)
+        for wrong in ("mail", type(mail), (mail, post)):
+            with pytest.raises(LabError, match=r"on a server of the lab, as lab\.smtp\(\) starts one, not on "):
+                lab.mallory(attacks.StripCapability(), at=wrong)
         with pytest.raises(LabError, match="is an attack on IMAP, not on SMTP"):
             lab.mallory(attacks.Preauth(), at=mail)
         with pytest.raises(

@@ -213,6 +213,17 @@ def test_a_syn_after_a_reset_begins_another_conversation():
     assert signals(first)[-1][1] == "rst" and is_whole(second)
 
 
+@pytest.mark.parametrize("end", (0, -3))
+def test_a_forged_syn_in_an_open_connection_hides_nothing_of_it(end):
+    """RFC 5961 §4: the server answers it with an acknowledgment of what it has."""
+    whole = rest_of(talking()).segments
+    forged = whole[0]._replace(seq=123456)
+    challenge = whole[6]._replace(flags=ACK, payload=b"")
+    session, asked = conversations(frames([*whole[:7], forged, forged, challenge, *whole[7 : end or None]]))
+    assert (session.stream(CLIENT), session.stream(SERVER)) == (CLIENT_SAID, SERVER_SAID)
+    assert not gaps(session.chunks) and [kind for _, kind in signals(asked)] == ["syn"]
+
+
 def test_a_connection_that_was_reset_is_given_while_others_go_on():
     others = (
         seg for n in itertools.count() for seg in talk(port=1025 + n % 60_000, isn={CLIENT: n, SERVER: 1}).segments

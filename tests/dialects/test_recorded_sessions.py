@@ -1,5 +1,7 @@
 """What the sessions of data/ say is read alike however it is split, and every line of it has a meaning."""
 
+from itertools import chain
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,7 +10,7 @@ from transcripts import phrases, split, stream
 
 from labkit import recorded
 from labkit.decode.event import TEXT
-from labkit.dialects import CLIENT, SERVER
+from labkit.dialects import ALL, CLIENT, SERVER
 from labkit.show.recordings import names
 
 NAMES = [name for name in names() if name != "arp_poisoning"]
@@ -42,3 +44,11 @@ def test_every_line_has_a_true_meaning(name):
             for line, meaning in event.lines:
                 assert meaning and not meaning.startswith("Not a "), (event.title, line)
                 assert "does not know" not in meaning or event.kind != "command", (event.title, line)
+
+
+@pytest.mark.parametrize("dialect", ALL, ids=lambda dialect: dialect.name)
+def test_every_command_that_a_dialect_says_something_about_is_one_that_it_knows(dialect):
+    named = (dialect.ask, dialect.writes.user_command, dialect.writes.upload, dialect.replies_to_message)
+    of_a_kind = (dialect.upgrades, dialect.logins, dialect.envelope, dialect.delivers, dialect.counted, dialect.works)
+    others = (dialect.makes, dialect.settled_by, *dialect.settled_by.values(), dialect.concluded, dialect.only_errors)
+    assert {*named, *chain(*of_a_kind, *others)} - {""} <= set(dialect.commands)

@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 from networks import made
+from scapy.layers import l2
 from tools import tool
 
 from labkit.capture import record
@@ -168,6 +169,18 @@ def test_a_poisoned_host_sends_what_is_for_the_server_to_the_attacker(lan):
     assert _neighbours(alice)["192.0.2.25"] == mail.mac
     assert _neighbours(mail)["192.0.2.10"] == alice.mac
     _talk(lan)
+
+
+def test_a_victim_that_polls_the_entry_that_it_has_is_answered_by_the_attacker(lan):
+    """RFC 1122 §2.3.2.1: after some silent seconds it does; without an answer it would ask all hosts, and hear mail."""
+    alice, mail = lan.host("alice"), lan.host("mail")
+    with lan.intercept("mallory", "mail", 587), alice.sniff(0x0806) as wire:
+        asking = l2.ARP(op="who-has", hwsrc=alice.mac, psrc=alice.address, pdst=mail.address)
+        wire.send(bytes(l2.Ether(src=alice.mac, dst=MALLORY) / asking))
+        wire.settimeout(20)
+        while (heard := l2.Ether(wire.recv(2048))[l2.ARP]).op != 2:
+            pass
+    assert (heard.hwsrc, heard.psrc, heard.hwdst) == (MALLORY, mail.address, alice.mac)
 
 
 def test_the_victim_sees_the_address_of_the_server_and_the_server_that_of_the_attacker(lan):
