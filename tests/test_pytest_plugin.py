@@ -10,7 +10,7 @@ SAFE = """
 
     @pytest.mark.starttls("smtp")
     def test_never_leaks(labkit):
-        with smtplib.SMTP(labkit.host, labkit.port, timeout=60) as client:
+        with smtplib.SMTP(labkit.host, labkit.port, timeout=10) as client:
             client.starttls(context=labkit.context)
             client.login(labkit.user, labkit.password)
             client.sendmail("alice@lab.test", "bob@lab.test", labkit.message)
@@ -103,7 +103,7 @@ def test_a_mark_that_means_nothing_is_told(pytester):
 
 
 def test_a_client_without_a_time_limit_is_ended_and_told(pytester):
-    code = SAFE.replace(", timeout=60", "").replace('"smtp"', '"smtp", attacks=("N5",), timeout=2')
+    code = SAFE.replace(", timeout=10", "").replace('"smtp"', '"smtp", attacks=("N5",), timeout=2')
     result = run(pytester, code)
     result.assert_outcomes(passed=2, failed=1)
     result.stdout.fnmatch_lines(["*Whether it leaks is not known (upgraded, N5)*", "*had not ended after 2 s*"])
@@ -117,9 +117,9 @@ def test_implicit_tls_and_other_protocols_are_asked_for_by_name(pytester):
         @pytest.mark.starttls("imap", modes=("implicit", "upgraded"), attacks=("N1", "T3", "C2"))
         def test_never_leaks(labkit):
             if labkit.mode == "implicit":
-                client = imaplib.IMAP4_SSL(labkit.host, labkit.port, ssl_context=labkit.context, timeout=60)
+                client = imaplib.IMAP4_SSL(labkit.host, labkit.port, ssl_context=labkit.context, timeout=10)
             else:
-                client = imaplib.IMAP4(labkit.host, labkit.port, timeout=60)
+                client = imaplib.IMAP4(labkit.host, labkit.port, timeout=10)
                 client.starttls(labkit.context)
             with client:
                 client.login(labkit.user, labkit.password)

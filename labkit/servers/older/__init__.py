@@ -134,12 +134,16 @@ class OlderSMTPServer(Standing):
             raise LabError(f"aiosmtpd {self.version} did not start: {_INSTEAD}")
 
     def _take_mail(self) -> None:
-        for line in self._process.stdout:
+        process = self._process
+        for line in process.stdout:
             facts: dict[str, Any] = json.loads(line)
             data = base64.b64decode(facts.pop("data"))
             message = Message(recipients=tuple(facts.pop("recipients")), data=data, **facts)
             self.mailbox.keep(message)
             self._post.deliver(message)
+            with suppress(OSError, ValueError):  # the process has ended, or is being closed
+                process.stdin.write("\n")
+                process.stdin.flush()
 
 
 def _end(process: "subprocess.Popen[str]") -> None:

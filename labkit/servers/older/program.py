@@ -1,7 +1,8 @@
 """The program of the other process: the aiosmtpd that its path leads to, on a socket that it inherits.
 
-Its settings are a line of JSON on its standard input. It writes a line of JSON for each message, and ends when its
-input does. It runs without labkit, because labkit's own aiosmtpd is another one.
+Its settings are a line of JSON on its standard input. It writes a line of JSON for each message, and answers the client
+when an empty line says that the message is in its mailbox. It ends when its input does. It runs without labkit, because
+labkit's own aiosmtpd is another one.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ import logging
 import socket
 import ssl
 import sys
+from collections import deque
 from typing import Any
 
 import aiosmtpd
@@ -19,6 +21,10 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 # What aiosmtpd warns of belongs to its developers.
 logging.getLogger("mail.log").addHandler(logging.NullHandler())
 logging.getLogger("mail.log").propagate = False
+
+
+STORING: "deque[asyncio.Future[None]]" = deque()
+"""The messages that are on their way to a mailbox, in the order in which they were written."""
 
 
 class Handler:
@@ -33,6 +39,9 @@ class Handler:
             over=tls.version().replace("TLSv", "TLS ") if tls else "clear text",
             user=session.auth_data or "",
         )
+        stored = asyncio.get_running_loop().create_future()
+        STORING.append(stored)
+        await stored
         return "250 2.0.0 Stored"
 
 
@@ -66,7 +75,10 @@ async def main() -> None:
     listening = socket.socket(fileno=told["socket"])
     async with await loop.create_server(session, sock=listening):
         say(version=aiosmtpd.__version__)
-        await loop.run_in_executor(None, sys.stdin.read)
+        while await loop.run_in_executor(None, sys.stdin.readline):
+            stored = STORING.popleft()
+            if not stored.cancelled():  # its client has gone
+                stored.set_result(None)
 
 
 asyncio.run(main())
