@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 CaptureClaim = tuple[Callable[[Capture], Any], str]
 
 
+NOTHING = "Nothing was captured: let a client do its work inside the `with` block, then check the capture."
+"""What is said of a capture without a conversation."""
+
+
 def capture_that(*claims: CaptureClaim) -> Checker:
     """A capture of which every claim holds; the student reads the sentence of the first that does not."""
 
@@ -28,7 +32,7 @@ def capture_that(*claims: CaptureClaim) -> Checker:
                 f"and yours is {shown(answer)}."
             )
         if not answer.conversations:
-            return "Nothing was captured: let a client do its work inside the `with` block, then check the capture."
+            return NOTHING
         return next((complaint for holds, complaint in claims if not holds(answer)), "")
 
     return checker

@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 
 from labkit.attacks.vectors.identity import offers_tls13
-from labkit.exercises.captures import capture_that, sessions
+from labkit.exercises.captures import NOTHING, capture_that, sessions
 from labkit.exercises.checkers import as_text, shown
 from labkit.exercises.drawn import Draw
 from labkit.exercises.functions import Call, tried_on
@@ -98,8 +98,10 @@ def _worked(capture: Capture) -> bool:
 
 
 def _mark(answer: object, mark: object = ...) -> str:
-    if not isinstance(answer, Capture) or not answer.conversations:
+    if not isinstance(answer, Capture):
         return f"The first part of the answer is your capture of such a session, and yours is {shown(answer)}."
+    if not answer.conversations:
+        return NOTHING
     events = [event for dialogue in answer.dialogues for event in dialogue.events]
     client, server = (
         next((e.data for e in events if e.title == title), b"") for title in ("ClientHello", "ServerHello")
@@ -136,6 +138,8 @@ def _not_the_mark(mark: object, server: bytes) -> str:
         return "That is the whole random of 32 bytes: the mark is in its last eight."
     if data == b"DOWNGRD\x01":
         return "That mark stands for TLS 1.2. Which one is in your own capture?"
+    if data and server[30:38].startswith(data):
+        return f"These are only the first {len(data)} of the eight bytes."
     if data and data in server:
         return "These bytes are in the ServerHello, but elsewhere: the random stands at the bytes 6 to 37."
     return f"The mark in your capture is not {shown(mark)}: take the last eight bytes of the server's random."

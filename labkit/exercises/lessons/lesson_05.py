@@ -8,7 +8,7 @@ from base64 import b64encode
 from collections.abc import Iterator
 
 from labkit.clients import policies
-from labkit.exercises.captures import about_capture, messages
+from labkit.exercises.captures import NOTHING, about_capture, messages
 from labkit.exercises.checkers import members, number, shown
 from labkit.exercises.drawn import Draw
 from labkit.exercises.functions import Call, tried_on
@@ -79,8 +79,10 @@ def _longest(answer: object, capture: Capture) -> str:
 
 
 def _estimated(capture: object, estimate: object = ...) -> str:
-    if not isinstance(capture, Capture) or not capture.conversations:
+    if not isinstance(capture, Capture):
         return f"The first part of the answer is your capture of a mail, and yours is {shown(capture)}."
+    if not capture.conversations:
+        return NOTHING
     sent = messages(capture)
     if not sent:
         return "There is no message in this capture that a server took: send one inside the `with` block."

@@ -70,6 +70,7 @@ WRONG = [
     ("04.4", "first part of the answer is your capture", b"DOWNGRD\x00"),
     ("04.4", "Now the eight bytes", HONEST),
     ("04.4", "stands for TLS 1.2", HONEST, b"DOWNGRD\x01"),
+    ("04.4", "only the first 7", HONEST, b"DOWNGRD"),
     ("04.4", "last eight", HONEST, Later(_random)),
     ("04.4", "marked nothing", OLD_MAIL, b"DOWNGRD\x00"),
     ("04.4", "offered something else", Later(captured, **VERIFIED), b"DOWNGRD\x00"),

@@ -62,7 +62,7 @@ WRONG = [
     ("05.3", "in the clear", OPEN, 100),
     ("05.3", "the mail of the lesson", WORKED, Later(lambda: max(_sealed(WORKED)) - 22)),
     ("05.3", "your capture of a mail", outcome, 100),
-    ("05.3", "your capture of a mail", Later(nothing_captured), 100),
+    ("05.3", "Nothing was captured", Later(nothing_captured), 100),
     ("05.4", "clear text it returns True", lambda data: True),
     ("05.4", "random bytes, which look like any ciphertext, it returns False", lambda data: False),
     ("05.4", "in UTF-8, with umlauts", lambda data: not data.isascii()),
