@@ -10,8 +10,8 @@ from functools import cache, reduce
 from typing import Any
 
 from labkit.attacks.verdict import DECEIVED, LEAKED
-from labkit.clients.policies import Policy
-from labkit.exercises.checkers import shown
+from labkit.clients.policies import ALL, Policy
+from labkit.exercises.checkers import shown, spelled_alike
 from labkit.exercises.functions import returned
 from labkit.exercises.parts import AnswerPart, InParts
 from labkit.lab import Lab
@@ -38,7 +38,10 @@ def fresh(policy: Policy | None = None) -> MysteryNetwork:
 
 
 def complaint_about_policy(answer: object) -> str:
-    """What is wrong with a policy for all mail programs; empty where nothing leaks under it, and mail flows."""
+    """What is wrong with a policy for all mail programs, or with that of this name; empty where nothing leaks under it,
+    and mail flows.
+    """
+    answer = next((one for one in ALL if spelled_alike(answer, one.name)), answer)
     if not isinstance(answer, Policy):
         return f"The answer is a policy, one of `policies` or a `Policy(…)` of your own, and yours is {shown(answer)}."
     network = fresh(answer)

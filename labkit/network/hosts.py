@@ -237,7 +237,9 @@ class Network(Register, ABC):
                 "make a new one here with Lab()."
             )
         if self._closed:
-            raise LabError("This lab is closed: make a new one with Lab().")
+            raise LabError(
+                "This lab is closed: make a new one with Lab(), or run the cells of the notebook from the top again."
+            )
 
     @abstractmethod
     def published(self, host: str) -> str:

@@ -5,13 +5,22 @@ import pytest
 from asked import exercise
 from page_checks import read_page
 
+from labkit.clients import policies
 from labkit.errors import LabError
-from labkit.exercises import add, check, draw, drawn_for, equals, given, hint, progress, solution
+from labkit.exercises import add, check, draw, drawn_for, equals, given, hint, progress, solution, unseen
 
 
 @pytest.fixture(autouse=True)
 def asked():
     add(exercise())
+
+
+def test_a_policy_is_known_by_its_name(monkeypatch):
+    tried = []
+    monkeypatch.setattr(unseen, "fresh", tried.append)
+    for part in ("_robbed", "_in_the_clear", "_held_up"):
+        monkeypatch.setattr(unseen, part, lambda network: "")
+    assert unseen.complaint_about_policy("Implicit") == "" and tried == [policies.implicit]
 
 
 def test_a_right_answer_is_told_why_it_is_right():

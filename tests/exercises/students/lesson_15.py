@@ -245,7 +245,7 @@ WRONG = [
     ("15.4", "still the victim of", Policy("half", IMPLICIT, STOP, verify=False)),
     ("15.4", "still the victim of", Policy("soft", EXPLICIT, GO_ON, verify=True)),
     ("15.4", "still the victim of", policies.none),
-    ("15.4", "a policy, one of", "implicit"),
+    ("15.4", "a policy, one of", "TLS"),
     ("15.4", "a policy, one of", Policy),
     ("15.5", "a function, given by its name", "detector"),
     ("15.5", "precision 0.", _everything),
