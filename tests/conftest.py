@@ -30,21 +30,21 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("once" if config.option.markexpr == "not thorough" else "thorough")
     if hasattr(config, "workerinput"):
         config.args = _turned(config.args, config.workerinput)
-        if config.option.durations is None:
+        if not config.getoption("durations") and not config.getoption("xmlpath"):  # which need all of them
             _tell_what_counts(config)
 
 
 def _tell_what_counts(config: pytest.Config) -> None:
     """Let a process of pytest-xdist leave out three of the five messages on a test that passes: 1 ms a test.
 
-    They are its beginning, and that what comes before and after it has passed.
+    Left out are that it begins, and that its setup and its teardown have passed.
     """
     (worker,) = (plugin for plugin in config.pluginmanager.get_plugins() if hasattr(plugin, "sendevent"))
     send = worker.sendevent
 
     def counts(name: str, data: dict[str, object]) -> bool:
-        of_itself = data.get("when") == "call" or data.get("outcome") != "passed"
-        return name != "logstart" and (name != "testreport" or of_itself)
+        around = data.get("when") in ("setup", "teardown") and data.get("outcome") == "passed"
+        return name != "logstart" and not around
 
     worker.sendevent = lambda name, **told: counts(name, told.get("data", {})) and send(name, **told)
 
