@@ -30,23 +30,6 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("once" if config.option.markexpr == "not thorough" else "thorough")
     if hasattr(config, "workerinput"):
         config.args = _turned(config.args, config.workerinput)
-        if not config.getoption("durations") and not config.getoption("xmlpath"):  # which need all of them
-            _tell_what_counts(config)
-
-
-def _tell_what_counts(config: pytest.Config) -> None:
-    """Let a process of pytest-xdist leave out three of the five messages on a test that passes: 1 ms a test.
-
-    Left out are that it begins, and that its setup and its teardown have passed.
-    """
-    (worker,) = (plugin for plugin in config.pluginmanager.get_plugins() if hasattr(plugin, "sendevent"))
-    send = worker.sendevent
-
-    def counts(name: str, data: dict[str, object]) -> bool:
-        around = data.get("when") in ("setup", "teardown") and data.get("outcome") == "passed"
-        return name != "logstart" and not around
-
-    worker.sendevent = lambda name, **told: counts(name, told.get("data", {})) and send(name, **told)
 
 
 def _turned(places: list[str], worker: dict[str, object]) -> list[str]:

@@ -135,7 +135,6 @@ print(repr(run("Out[2]")))
     assert (out, err) == ("<Lab, closed: a newer one is in its place>\n", "")
 
 
-@pytest.mark.xdist_group("kernels")
 def test_eight_runs_of_a_notebooks_cell_leave_one_lab(monkeypatch):
     require("namespace")
     monkeypatch.chdir(ROOT)

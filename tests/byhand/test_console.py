@@ -112,7 +112,6 @@ NOTEBOOK = (
 )
 
 
-@pytest.mark.xdist_group("kernels")
 def test_a_notebook_that_is_run_from_top_to_bottom_shows_what_the_script_did_and_no_widget():
     cells = [nbformat.v4.new_code_cell(source) for source in NOTEBOOK]
     notebook = client(nbformat.v4.new_notebook(cells=cells), PATIENCE).execute()

@@ -11,7 +11,6 @@ import pytest
 from kernels import client
 from lesson_files import exercise_cells, printed, result
 
-pytestmark = pytest.mark.xdist_group("kernels")
 EXAMPLE = Path(__file__).parents[2] / "examples" / "exercises"
 
 

@@ -16,8 +16,6 @@ from lesson_files import (
 
 from labkit.exercises.lessons import numbers
 
-pytestmark = pytest.mark.xdist_group("kernels")  # one process loads what is loaded before they are forked
-
 
 def test_every_lesson_has_a_notebook_and_every_notebook_a_lesson():
     assert [number_of(path) for path in NOTEBOOKS] == [number for number in numbers() if number.isdigit()]
