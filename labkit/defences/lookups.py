@@ -4,7 +4,7 @@ What is asked again over TCP is a conversation like any other.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from labkit.capture.conversation import Endpoint
 from labkit.capture.frames import address
@@ -30,8 +30,7 @@ _TEXTS = {
 }
 
 
-@dataclass(frozen=True)
-class Lookup:
+class Lookup(NamedTuple):
     """One question, with its answer where it was seen."""
 
     time: int

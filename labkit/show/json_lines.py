@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 
 from labkit.capture.conversation import Endpoint
 from labkit.decode.escaped import escaped
-from labkit.decode.event import TEXT, TLS, Dialogue, Event
+from labkit.decode.event import TEXT, TLS, Dialogue, Event, Origin
 from labkit.decode.privacy import Exposure, visible
 from labkit.decode.tls_start import is_text
 from labkit.show.readings import is_in_words
@@ -62,13 +62,8 @@ def json_line(dialogue: Dialogue) -> str:
 
 def lookups_line(found: "Iterable[Lookup]") -> str:
     """One line of ASCII for the questions to a name server."""
-    return json.dumps(
-        {
-            "lookups": [
-                {**vars(one), "time": one.time / 1e9, "client": str(one.client), "about": one.about} for one in found
-            ]
-        }
-    )
+    said = [{**one._asdict(), "time": one.time / 1e9, "client": str(one.client), "about": one.about} for one in found]
+    return json.dumps({"lookups": said})
 
 
 def _end(end: Endpoint, name: str) -> str:
@@ -77,10 +72,8 @@ def _end(end: Endpoint, name: str) -> str:
 
 def _event(event: Event) -> str:
     time, frame, sender, layer, kind, title, data, encrypted, wire, origin = event
-    if layer != TLS and len(data) <= _SHORT:
-        said = _again(Event(0.0, 0, sender, layer, kind, title, data, False, 0, origin))
-    else:
-        said = _said(event)
+    may_repeat = layer != TLS and len(data) <= _SHORT
+    said = _again(sender, layer, kind, title, data, origin) if may_repeat else _said(event)
     return (
         f'{{"time": {time}, "frame": {frame}, "sender": "{sender}", "layer": "{layer}", "kind": "{kind}", '
         f'"title": {_word(title)}, "encrypted": {"true" if encrypted else "false"}, "wire": {wire}, {said}}}'
@@ -95,8 +88,10 @@ def _said(event: Event) -> str:
     return f'"text": {text}, "base64": {base64}, "meaning": {_word(event.meaning)}'
 
 
-_again = lru_cache(4096)(_said)
-"""The same of signals and short phrases, which come again and again."""
+@lru_cache(4096)
+def _again(sender: str, layer: str, kind: str, title: str, data: bytes, origin: Origin) -> str:
+    """The same of signals and short phrases, which come again and again."""
+    return _said(Event(0.0, 0, sender, layer, kind, title, data, False, 0, origin))
 
 
 def _text(data: bytes) -> tuple[str, bool]:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 _WIDEST = 120
 """Characters of a line of plain text; where a row does not fit, it becomes a block of lines."""
 
+_GAP = "  "
+"""What stands between two columns of plain text."""
+
 
 class Column(NamedTuple):
     """One column of a table."""
@@ -79,15 +82,18 @@ def table_of(caption: str, columns: Sequence[Column], rows: Sequence[Sequence[st
 
 def in_columns(rows: Sequence[Sequence[str]]) -> list[str]:
     """Align rows of printable cells in columns of plain text."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    widths = _widths(rows)
+    return [_GAP.join(map(str.ljust, row, widths)).rstrip() for row in rows]
+
+
+def _widths(rows: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(len, column)) for column in zip(*rows, strict=True)]
 
 
 def _text(caption: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     shown = list(map(printable_row, (columns, *rows)))
-    lines = in_columns(shown)
-    if max(map(len, lines)) <= _WIDEST:
-        return "\n".join([printable(caption), *lines])
+    if sum(_widths(shown)) + len(_GAP) * (len(columns) - 1) <= _WIDEST:
+        return "\n".join([printable(caption), *in_columns(shown)])
     blocks = [
         [f"{shown[0][0]} {row[0]}", *(f"  {name}: {cell}" for name, cell in zip(shown[0][1:], row[1:], strict=True))]
         for row in shown[1:]

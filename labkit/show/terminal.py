@@ -10,7 +10,7 @@ from functools import lru_cache
 from itertools import chain, repeat
 from textwrap import wrap
 
-from labkit.decode.event import CLIENT, SERVER, TLS, Event
+from labkit.decode.event import CLIENT, SERVER, TLS, Event, Origin
 from labkit.decode.privacy import Exposure
 from labkit.show.forms import FORMS, form_of
 from labkit.show.lines import label, labels, lines_of
@@ -92,14 +92,23 @@ def _told(event: Event, exposures: Sequence[Exposure], columns: _Columns) -> str
         return _message(sender, form_of(event).tag, title, event.meaning, tuple(map(label, exposures)), columns)
     if len(data) > _SHORT:
         return _phrase(event, exposures, columns)
-    alike = Event(0.0, 0, sender, layer, kind, title, data, encrypted, 0, origin)
-    return _again(alike, tuple(exposures), columns)
+    return _again(sender, layer, kind, title, data, encrypted, origin, tuple(exposures), columns)
 
 
 @lru_cache(4096)
-def _again(event: Event, exposures: tuple[Exposure, ...], columns: _Columns) -> str:
-    """The same of a short event; cached, because most of them repeat."""
-    return _phrase(event, exposures, columns)
+def _again(
+    sender: str,
+    layer: str,
+    kind: str,
+    title: str,
+    data: bytes,
+    encrypted: bool,
+    origin: Origin,
+    exposures: tuple[Exposure, ...],
+    columns: _Columns,
+) -> str:
+    """The same of a short event, whenever it happened; cached, because most of them repeat."""
+    return _phrase(Event(0.0, 0, sender, layer, kind, title, data, encrypted, 0, origin), exposures, columns)
 
 
 @lru_cache(4096)
