@@ -8,7 +8,7 @@ logins, `labkit.decode.told_in_mail` mail, `labkit.decode.told_in_handshake` the
 import re
 from base64 import b64decode
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import accumulate, groupby, pairwise
 from operator import attrgetter
@@ -122,13 +122,14 @@ def _said(
         if event.kind == "unknown" and is_text(event.data) and len(said := event.data.rstrip(b"\r\n")) > 1:
             yield Exposure("text", text(said), index, 0, len(said))
     yield from _unknown_commands(dialect, events, begins, behind_gaps, told_of)
-    for phrases in _with_continuations(events):
-        if reads := dialect.discloses.get(phrases[0][1].title):
-            found = _told(dialect, reads, phrases) if isinstance(reads, str) else _counted(reads, phrases)
-            for what, value, *place in found:
-                hashed = what == sasl.HASH
-                title, timestamp = phrases[0][1].title, _timestamp(dialect, events) if hashed else b""
-                yield Exposure(what, sasl.offline(title, timestamp, value) if hashed else text(value), *place)
+    for phrases in _with_continuations(dialect.discloses, events):
+        title = phrases[0][1].title
+        reads = dialect.discloses[title]
+        found = _told(dialect, reads, phrases) if isinstance(reads, str) else _counted(reads, phrases)
+        for what, value, *place in found:
+            hashed = what == sasl.HASH
+            timestamp = _timestamp(dialect, events) if hashed else b""
+            yield Exposure(what, sasl.offline(title, timestamp, value) if hashed else text(value), *place)
 
 
 def _in_part(event: Event) -> list[ValueInEvent]:
@@ -144,17 +145,20 @@ def _timestamp(dialect: Dialect, events: list[_Numbered]) -> bytes:
     return match[1] if match else b""
 
 
-def _with_continuations(events: list[_Numbered]) -> list[list[_Numbered]]:
-    """The phrases; each command together with its continuations."""
+def _with_continuations(titles: Container[str], events: list[_Numbered]) -> list[list[_Numbered]]:
+    """The phrases with these titles; each command together with its continuations."""
     found: list[list[_Numbered]] = []
-    command: list[_Numbered] = []
-    for index, event in events:
-        if event.kind == "continuation" and command:
-            command.append((index, event))
-        else:
-            found.append([(index, event)])
+    command: list[_Numbered] | None = None
+    for one in events:
+        _, event = one
+        if event.kind == "continuation" and command is not None:
+            command.append(one)
+            continue
+        phrases = [one]
+        if event.title in titles:
+            found.append(phrases)
         if event.kind == "command":
-            command = found[-1]
+            command = phrases
     return found
 
 

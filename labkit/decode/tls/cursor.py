@@ -85,9 +85,10 @@ class FieldCursor:
 
     def peek(self, size: int) -> bytes:
         """The next bytes, which stay unnamed. Raises `Short`."""
-        if size > self.left:
+        end = self._position + size
+        if end > self._end:
             raise Short
-        return self._data[self._position : self._position + size]
+        return self._data[self._position : end]
 
     def number(self, name: str, size: int, meaning: str, show: Callable[[int], str] = str) -> int:
         """Name a number of `size` bytes in network byte order and return it. Raises `Short`."""

@@ -4,6 +4,8 @@ RFC 8446 §4.2, RFC 6066 and what each sentence names. One extension can look di
 may be given for one message alone. Messages themselves are `messages`.
 """
 
+from functools import cache
+
 from labkit.decode.tls.certificate import distinguished_name
 from labkit.decode.tls.cursor import (
     FieldCursor,
@@ -32,6 +34,7 @@ from labkit.decode.tls.registry import (
     is_grease,
 )
 
+_show_type = named(EXTENSIONS, 2)
 _SERVER_HELLO, _RETRY, _TICKET = "ServerHello", "HelloRetryRequest", "NewSessionTicket"
 
 
@@ -48,7 +51,7 @@ def _extension(cursor: FieldCursor) -> str:
     name, meaning = _name(kind), _meaning(kind)
 
     def layout(inner: FieldCursor) -> str:
-        inner.number("extension_type", 2, "Which extension this is.", named(EXTENSIONS, 2))
+        inner.number("extension_type", 2, "Which extension this is.", _show_type)
         inner.number("length", 2, "How many bytes of data follow.", count)
         return _layout_of(kind, inner)(inner)
 
@@ -56,10 +59,12 @@ def _extension(cursor: FieldCursor) -> str:
     return name
 
 
+@cache
 def _name(kind: int) -> str:
     return EXTENSIONS.get(kind) or ("GREASE" if is_grease(kind) else f"extension {kind}")
 
 
+@cache
 def _meaning(kind: int) -> str:
     if is_grease(kind):
         return "Means nothing: it is sent so that servers keep ignoring what they do not know (RFC 8701)."
