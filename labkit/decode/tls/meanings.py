@@ -13,7 +13,7 @@ HANDSHAKE = {
     "NewSessionTicket": "A ticket with which the client can resume later, without a full handshake.",
     "EndOfEarlyData": "The client's early data is over; handshake keys come next (RFC 8446 §4.5).",
     "EncryptedExtensions": "The server's answers to extensions that may stay private; the first encrypted message.",
-    "Certificate": "The certificate that names the sender, then its issuers'; in clear in a first handshake.",
+    "Certificate": "The sender's certificate, then those of its issuers; in clear in a first handshake.",
     "CompressedCertificate": "The certificate chain, compressed (RFC 8879).",
     "ServerKeyExchange": "The server's half of the key exchange, signed if it has a certificate (RFC 8422 §5.4).",
     "CertificateRequest": "The server wants a certificate of the client, too.",

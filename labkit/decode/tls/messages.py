@@ -191,14 +191,14 @@ def _optional_extensions(cursor: FieldCursor) -> str:
 
 def _certificate12(cursor: FieldCursor) -> str:
     return cursor.vector(
-        "certificate_list", 3, every(_one_certificate, 1), "The server's certificate, then its issuers."
+        "certificate_list", 3, every(_one_certificate, 1), "The server's certificate, then those of its issuers."
     )
 
 
 def _certificate13(cursor: FieldCursor) -> str:
     _request_context(cursor)
     return cursor.vector(
-        "certificate_list", 3, every(_certificate_entry, 1), "The sender's certificate, then its issuers."
+        "certificate_list", 3, every(_certificate_entry, 1), "The sender's certificate, then those of its issuers."
     )
 
 
