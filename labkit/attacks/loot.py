@@ -86,8 +86,21 @@ def as_if_clear(dialogue: Dialogue) -> Dialogue:
 def stored(mail: Iterable[bytes], dialect: Dialect | None, known: Iterable[Item]) -> list[Item]:
     """What the attacker's mailbox holds: commands of the victim, and items that are `known` to be the victim's."""
     kept = [item._replace(where=MAILBOX, session=0) for item in known]
-    found = [item for data in mail for item in (*_spoken(data, dialect), *_quoted(data, kept))]
-    return list({(item.what, item.value): item for item in reversed(found)}.values())[::-1]
+    found: dict[tuple[str, str], Item] = {}
+    for data in mail:
+        spoken = _spoken(data, dialect)
+        more = (item for item in _quoted(data, kept) if not _repeats(item, spoken))
+        for item in (*spoken, *more):
+            found.setdefault((item.what, item.value), item)
+    return list(found.values())
+
+
+def _repeats(item: Item, spoken: Iterable[Item]) -> bool:
+    """Whether it is a message that was read before, together with what stands around it.
+
+    How much of what a victim said inside TLS the server took for a message depends on when its replies came.
+    """
+    return item.what == "message" and any(one.what == item.what and one.value in item.value for one in spoken)
 
 
 def _spoken(data: bytes, dialect: Dialect | None) -> list[Item]:

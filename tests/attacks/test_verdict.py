@@ -654,6 +654,8 @@ def test_new_mail_is_new_after_other_mail_was_deleted(lab):
             inbox.remove(inbox.entries[: len(inbox.entries) - number])
             lab.send(server, "The PIN is 4921", login=LOGIN, policy=policies.verified)
         assert mallory.verdict.outcome == "leaked", number
+        read = [(item.what, item.value) for item in mallory.loot if item.what in ("password", "message")]
+        assert read == [("password", "hunter2"), ("message", "The PIN is 4921")], "each once, in their order"
 
 
 @pytest.mark.parametrize("capture", ("auto", "tap"))
