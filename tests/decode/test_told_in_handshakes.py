@@ -65,4 +65,4 @@ def test_a_client_that_is_asked_for_a_certificate_and_has_none_discloses_no_name
         chunks, secrets = Talk(client, server).shake_hands().chunks, parse(keylog.text())
     found = read(conversation(chunks, 465), secrets)
     said = {event.sender: event.meaning for event in found.events if event.title == "Certificate"}
-    assert said[CLIENT].startswith("No certificate") and said[SERVER].startswith("The certificate that names")
+    assert said[CLIENT].startswith("No certificate") and said[SERVER].startswith("The sender's certificate")
