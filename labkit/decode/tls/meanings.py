@@ -60,7 +60,7 @@ RECORDS = {
 }
 
 IN_TLS13 = {
-    "Certificate": "The sender's certificate, then those of its issuers; encrypted in TLS 1.3, so others do not see it.",
+    "Certificate": "The sender's certificate, then those of its issuers; encrypted in TLS 1.3, hidden from others.",
     "encrypted record": "Encrypted; TLS 1.3 does not even show whether it is handshake, alert or application data.",
     "ChangeCipherSpec": "Means nothing in TLS 1.3: devices on the way shall take this for TLS 1.2 (RFC 8446 §D.4).",
 }
